@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Files and directories: whole, bounded, atomic. Any thread. */
+#pragma once
+
+#include "base/buf.h"
+#include "base/err.h"
+
+/* Adds the whole content of a file to `ret`, up to its bound (-EFBIG past it). */
+int fs_read(const char *path, struct buf *ret, struct err *err);
+
+/* Writes a file under a temporary name and renames it into place: old or new, never half. */
+int fs_write(const char *path, const void *bytes, size_t n, unsigned mode, struct err *err);
+
+/* Creates a directory and the missing ones above it. One that is there is fine. */
+int fs_mkdir_p(const char *path, unsigned mode, struct err *err);
+
+/* Removes a directory and all in it, following no link and leaving no file system. Absent: 0. */
+int fs_remove_tree(const char *path, struct err *err);
+
+/* Joins a directory and a name into a caller's array. -ENAMETOOLONG when it does not fit. */
+int fs_join(char *ret, size_t size, const char *dir, const char *name, struct err *err);

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Processes: start one with a pidfd, know it by pid and start time, end it and all it started.
+ *
+ * A spawned process leads a session and process group of its own, dies with the thread that
+ * spawned it (PR_SET_PDEATHSIG; so spawn from a thread that outlives the process), has default
+ * signal handling and no descriptor but the three it was given and those in `keep`.
+ * Thread rule: any thread; a struct proc belongs to one thread at a time, but proc_kill() may be
+ * called from another thread while the owner waits.
+ */
+#pragma once
+
+#include "base/err.h"
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum { PROC_KEEP_MAX = 8 };
+
+struct proc_spec {
+        const char *const *argv;     /* argv[0] is the path of the program; NULL-terminated */
+        const char *const *envp;     /* NULL: the caller's environment */
+        const char *dir;             /* working directory; NULL: the caller's */
+        int stdin_fd, stdout_fd, stderr_fd; /* -1: /dev/null */
+        int keep[PROC_KEEP_MAX];     /* descriptors that stay open under the same number */
+        int n_keep;
+};
+
+struct proc {
+        pid_t pid;           /* also the process group; 0: none */
+        int pidfd;           /* readable when the process has ended; -1: none */
+        uint64_t start_time; /* clock ticks since boot, field 22 of /proc/PID/stat */
+};
+
+#define PROC_INIT ((struct proc){.pidfd = -1})
+
+/* Starts a program. An exec that fails is reported here (-ENOENT, -EACCES …), not by an exit code. */
+int proc_spawn(const struct proc_spec *spec, struct proc *ret, struct err *err);
+
+/* Sends SIGKILL to the process (through the pidfd) and to its group. Idempotent; never blocks. */
+void proc_kill(const struct proc *p);
+
+/*
+ * Waits for the process and, where this program is a child subreaper (proc_become_subreaper()), for
+ * all that remains of its group. Returns the wait status of the process itself in *ret_status (as
+ * from waitpid). Call after proc_kill() or when the pidfd is readable. Releases p.
+ */
+int proc_reap(struct proc *p, int *ret_status, struct err *err);
+
+/* Makes orphans of our children ours, so that proc_reap() can wait for them. Once, at start. */
+int proc_become_subreaper(struct err *err);
+
+/* Start time of a process as in struct proc; -ESRCH when there is none. */
+int proc_start_time(pid_t pid, uint64_t *ret);
+
+/* True if the process with this pid and this start time still runs (a zombie does not). */
+bool proc_is_alive(pid_t pid, uint64_t start_time);
+
+/* "exited with code 3", "killed by signal 9 (Killed)": a wait status for a person. */
+const char *proc_status_text(int status, char *text, size_t size);
