@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A backend runs workloads in one kind of isolation. It is a const table of functions and a
+ * constructor; the engine knows nothing else of it.
+ *
+ * Execute takes a workload from nothing to its end and leaves nothing behind: it returns when the
+ * VM is gone. It always fills the outcome, and it alone decides the status. Cleanup ends a workload
+ * from outside.
+ *
+ * Thread rule: execute() is called on a worker thread that lives at least until it returns (VMMs
+ * die with the thread that started them) and runs any number of times in parallel; cleanup() and
+ * capabilities() may be called from any thread at any time; free() when no execute() runs.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "workload/workload.h"
+
+enum {
+        BACKEND_RUNTIMES_MAX = 32,
+};
+
+struct backend_capabilities {
+        const char *name;                 /* "firecracker" */
+        const char *isolation;            /* "microvm" */
+        char runtimes[BACKEND_RUNTIMES_MAX][WORKLOAD_RUNTIME_MAX]; /* sorted */
+        size_t n_runtimes;
+        unsigned max_concurrency;
+};
+
+/* What a task wants to hear of. Called on the thread that runs execute(), in order. */
+struct backend_sink {
+        /* The VM is about to be started; then the agent is ready and the program begins. May be NULL. */
+        void (*booting)(void *ctx);
+        void (*ready)(void *ctx);
+        /*
+         * Bytes of a stream as they arrived. Returns 0, or a negative errno if nobody will ever
+         * take bytes again (-EPIPE): the workload is then ended as killed. May block; while it
+         * does, the program is held back and nothing else is. A sink that blocks must return when
+         * cleanup() has been called for its workload.
+         */
+        int (*output)(void *ctx, enum workload_stream stream, const void *bytes, size_t n);
+        void *ctx;
+};
+
+struct backend_task {
+        char id[ULID_LEN + 1];
+        const struct workload_spec *spec; /* limits already resolved by backend_resolve() */
+        struct backend_sink sink;
+};
+
+struct backend;
+
+struct backend_ops {
+        /* Fills in. The runtimes are those whose images are there now. */
+        void (*capabilities)(struct backend *b, struct backend_capabilities *ret);
+        /* Checks that the runtime exists (-ENOENT, naming those there are) and fills zero limits
+         * with defaults. Needs no VM. */
+        int (*resolve)(struct backend *b, struct workload_spec *spec, struct err *err);
+        void (*execute)(struct backend *b, const struct backend_task *task,
+                        struct workload_outcome *ret);
+        /* Ends the workload: kills its VM at once, at whatever stage, and returns when everything
+         * of it is gone. 0, or -ENOENT when execute() does not run (any more) for this id. Any
+         * number of calls; the work is done once. */
+        int (*cleanup)(struct backend *b, const char *id);
+        void (*free)(struct backend *b);
+};
+
+/* The first member of every backend. */
+struct backend {
+        const struct backend_ops *ops;
+};
+
+static inline void backend_free(struct backend *b)
+{
+        if (b)
+                b->ops->free(b);
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "workload/workload.h"
+
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const status_names[WORKLOAD_STATUS_COUNT] = {
+        [WORKLOAD_PENDING] = "pending",     [WORKLOAD_RUNNING] = "running",
+        [WORKLOAD_COMPLETED] = "completed", [WORKLOAD_FAILED] = "failed",
+        [WORKLOAD_KILLED] = "killed",
+};
+
+#define TO(status) (1u << (status))
+
+/* The life cycle: row = from, bit = to. A row without bits is an end. */
+static const unsigned moves[WORKLOAD_STATUS_COUNT] = {
+        /* A pending workload fails when the daemon finds it after a crash. */
+        [WORKLOAD_PENDING] = TO(WORKLOAD_RUNNING) | TO(WORKLOAD_FAILED) | TO(WORKLOAD_KILLED),
+        [WORKLOAD_RUNNING] = TO(WORKLOAD_COMPLETED) | TO(WORKLOAD_FAILED) | TO(WORKLOAD_KILLED),
+        [WORKLOAD_COMPLETED] = 0,
+        [WORKLOAD_FAILED] = 0,
+        [WORKLOAD_KILLED] = 0,
+};
+
+static const char *const network_names[] = {
+        [WORKLOAD_NETWORK_NONE] = "none",
+        [WORKLOAD_NETWORK_NAT] = "nat",
+};
+
+const char *workload_status_name(enum workload_status status)
+{
+        return status_names[status];
+}
+
+int workload_status_parse(const char *name, enum workload_status *ret)
+{
+        for (int i = 0; i < WORKLOAD_STATUS_COUNT; i++) {
+                if (strcmp(name, status_names[i]) == 0) {
+                        *ret = (enum workload_status)i;
+                        return 0;
+                }
+        }
+        return -EINVAL;
+}
+
+bool workload_status_is_end(enum workload_status status)
+{
+        return moves[status] == 0;
+}
+
+bool workload_may_move(enum workload_status from, enum workload_status to)
+{
+        return (moves[from] & TO(to)) != 0;
+}
+
+const char *workload_network_name(enum workload_network network)
+{
+        return network_names[network];
+}
+
+int workload_network_parse(const char *name, enum workload_network *ret)
+{
+        for (int i = 0; i < 2; i++) {
+                if (strcmp(name, network_names[i]) == 0) {
+                        *ret = (enum workload_network)i;
+                        return 0;
+                }
+        }
+        return -EINVAL;
+}
+
+static int add_word(char ***words, size_t *n, size_t max, const char *word, const char *what,
+                    struct err *err)
+{
+        char **more;
+        char *copy;
+
+        if (*n >= max)
+                return err_set(err, EINVAL, "%s: more than %zu", what, max);
+        if (strlen(word) >= WORKLOAD_WORD_MAX)
+                return err_set(err, EINVAL, "%s: one is longer than %d bytes", what,
+                               WORKLOAD_WORD_MAX - 1);
+        more = reallocarray(*words, *n + 2, sizeof(*more));
+        if (!more)
+                return err_set(err, ENOMEM, "out of memory");
+        *words = more;
+        copy = strdup(word);
+        if (!copy)
+                return err_set(err, ENOMEM, "out of memory");
+        more[(*n)++] = copy;
+        more[*n] = NULL;
+        return 0;
+}
+
+int workload_spec_add_arg(struct workload_spec *spec, const char *arg, struct err *err)
+{
+        return add_word(&spec->args, &spec->n_args, WORKLOAD_ARGS_MAX, arg, "args", err);
+}
+
+int workload_spec_add_env(struct workload_spec *spec, const char *pair, struct err *err)
+{
+        const char *equals = strchr(pair, '=');
+
+        if (!equals || equals == pair)
+                return err_set(err, EINVAL, "env: \"%s\" is not NAME=VALUE", pair);
+        return add_word(&spec->env, &spec->n_env, WORKLOAD_ENV_MAX, pair, "env", err);
+}
+
+static int check_range(const char *field, uint64_t value, uint64_t min, uint64_t max,
+                       struct err *err)
+{
+        if (value == 0 || (value >= min && value <= max))
+                return 0;
+        return err_set(err, EINVAL, "%s: %llu is not between %llu and %llu", field,
+                       (unsigned long long)value, (unsigned long long)min,
+                       (unsigned long long)max);
+}
+
+/* An entry point is a path below the working directory: relative, without "..". */
+static bool is_below(const char *path)
+{
+        if (!*path || *path == '/' || strlen(path) > 1024)
+                return false;
+        for (const char *p = path; p; p = strchr(p, '/')) {
+                if (*p == '/')
+                        p++;
+                if (strncmp(p, "..", 2) == 0 && (p[2] == '/' || p[2] == '\0'))
+                        return false;
+        }
+        return true;
+}
+
+int workload_spec_check(const struct workload_spec *spec, struct err *err)
+{
+        const unsigned char *code = spec->code;
+        int r;
+
+        if (!spec->runtime[0])
+                return err_set(err, EINVAL, "runtime: missing");
+        if (!spec->code || spec->code_size == 0)
+                return err_set(err, EINVAL, "%s: empty",
+                               spec->archive ? "code_archive" : "code");
+        if (spec->code_size > WORKLOAD_CODE_MAX)
+                return err_set(err, EINVAL, "%s: larger than %d MiB",
+                               spec->archive ? "code_archive" : "code",
+                               WORKLOAD_CODE_MAX >> 20);
+        if (spec->archive && (spec->code_size < 18 || code[0] != 0x1f || code[1] != 0x8b))
+                return err_set(err, EINVAL, "code_archive: not a gzip file; make one with tar -czf");
+        if (spec->entrypoint && !is_below(spec->entrypoint))
+                return err_set(err, EINVAL, "entrypoint: \"%s\" is not a path within the archive",
+                               spec->entrypoint);
+        if ((r = check_range("cpus", spec->limits.cpus, 1, WORKLOAD_CPUS_MAX, err)) < 0 ||
+            (r = check_range("mem_mb", spec->limits.mem_mb, WORKLOAD_MEM_MIN_MB,
+                             WORKLOAD_MEM_MAX_MB, err)) < 0 ||
+            (r = check_range("timeout_s", spec->limits.timeout_s, 1, WORKLOAD_TIMEOUT_MAX_S,
+                             err)) < 0)
+                return r;
+        return 0;
+}
+
+static void free_words(char **words, size_t n)
+{
+        for (size_t i = 0; i < n; i++)
+                free(words[i]);
+        free(words);
+}
+
+void workload_spec_release(struct workload_spec *spec)
+{
+        free(spec->code);
+        free(spec->entrypoint);
+        free_words(spec->args, spec->n_args);
+        free_words(spec->env, spec->n_env);
+        close_fd(&spec->stdin_fd);
+        *spec = WORKLOAD_SPEC_INIT;
+}
+
+void workload_release(struct workload *w)
+{
+        buf_release(&w->output);
+        *w = (struct workload){0};
+}

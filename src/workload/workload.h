@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a workload is: the order (struct workload_spec), how it ended (struct workload_outcome), the
+ * record that store, engine and API pass around (struct workload), and its life cycle.
+ *
+ * A status has one name, given here, and that name is what the API, the store and the label of
+ * `vulcan_firecracker_workloads_total` show. The transition table is the only place that knows
+ * which status may follow which.
+ *
+ * Ownership: x_release() frees what a struct owns and leaves it empty. Thread rule: plain data.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/ulid.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum workload_status {
+        WORKLOAD_PENDING,   /* accepted, not begun */
+        WORKLOAD_RUNNING,   /* Execute has begun: its VM is being made, or runs, or is taken down */
+        WORKLOAD_COMPLETED, /* the program ran and ended by itself, whatever its exit code */
+        WORKLOAD_FAILED,    /* could not be run to its end: boot, agent, memory, time limit */
+        WORKLOAD_KILLED,    /* ended by a person or by the daemon's shutdown */
+        WORKLOAD_STATUS_COUNT,
+};
+
+const char *workload_status_name(enum workload_status status);
+int workload_status_parse(const char *name, enum workload_status *ret); /* -EINVAL: no such name */
+bool workload_status_is_end(enum workload_status status);
+
+/* True if the transition table lets a workload go from one status to another. */
+bool workload_may_move(enum workload_status from, enum workload_status to);
+
+enum workload_stream { WORKLOAD_STDOUT = 1, WORKLOAD_STDERR = 2 };
+enum workload_network { WORKLOAD_NETWORK_NONE, WORKLOAD_NETWORK_NAT };
+
+const char *workload_network_name(enum workload_network network);
+int workload_network_parse(const char *name, enum workload_network *ret);
+
+enum {
+        WORKLOAD_RUNTIME_MAX = 32,              /* bytes of a runtime's name, NUL included */
+        WORKLOAD_ARGS_MAX = 1024,
+        WORKLOAD_ENV_MAX = 1024,
+        WORKLOAD_WORD_MAX = 128 * 1024,         /* bytes of one argument or one KEY=VALUE */
+        WORKLOAD_CODE_MAX = 15 * 1024 * 1024,
+        WORKLOAD_CPUS_MAX = 32,
+        WORKLOAD_MEM_MIN_MB = 64,
+        WORKLOAD_MEM_MAX_MB = 64 * 1024,
+        WORKLOAD_TIMEOUT_MAX_S = 24 * 3600,
+};
+
+struct workload_limits {
+        unsigned cpus;        /* virtual CPUs; 0: default (1) */
+        unsigned mem_mb;      /* MiB of guest memory; 0: the runtime's default */
+        unsigned timeout_s;   /* wall time of the program; 0: default (60) */
+        unsigned processes;   /* processes and threads in the guest; 0: default */
+        uint64_t output_max;  /* bytes of both streams together; 0: default */
+};
+
+struct workload_spec {
+        char runtime[WORKLOAD_RUNTIME_MAX];
+        void *code;           /* source text, or a tar.gz when `archive` */
+        size_t code_size;
+        bool archive;
+        char *entrypoint;     /* path within the archive; NULL: the runtime's default */
+        char **args;          /* arguments behind the entry point */
+        size_t n_args;
+        char **env;           /* KEY=VALUE */
+        size_t n_env;
+        int stdin_fd;         /* read until end of file and passed to the program; -1: none; owned */
+        enum workload_network network;
+        struct workload_limits limits;
+};
+
+#define WORKLOAD_SPEC_INIT ((struct workload_spec){.stdin_fd = -1})
+
+/* Adds copies. -EINVAL past the bounds above, and for an env that is not NAME=VALUE. */
+int workload_spec_add_arg(struct workload_spec *spec, const char *arg, struct err *err);
+int workload_spec_add_env(struct workload_spec *spec, const char *pair, struct err *err);
+
+/* Bounds and consistency that need no knowledge of runtimes. -EINVAL names the field. */
+int workload_spec_check(const struct workload_spec *spec, struct err *err);
+
+void workload_spec_release(struct workload_spec *spec);
+
+/* How it ended. Filled by a backend's Execute, which alone decides `status`. */
+struct workload_outcome {
+        enum workload_status status; /* completed, failed or killed */
+        int exit_code;               /* of the program; -1: it did not exit by itself */
+        int signal;                  /* that ended the program; 0: none */
+        bool timed_out, oom;
+        char error[ERR_MESSAGE_MAX]; /* why it failed or was killed; "" otherwise */
+        uint64_t boot_ns;            /* VMM start to agent ready; 0: never ready */
+        uint64_t vsock_ns;           /* request sent to first output or result; 0: none came */
+        uint64_t cleanup_ns;         /* stop VM to network torn down; 0: no VM was started */
+        uint64_t wall_us, user_us, system_us; /* of the program; 0: unknown */
+        uint64_t memory_peak;        /* bytes; 0: unknown */
+        uint64_t output_bytes;       /* both streams, before any bound */
+        uint64_t dropped_bytes;      /* output past limits.output_max */
+};
+
+/* The record. Times: milliseconds since 1970, 0 while they have not come. */
+struct workload {
+        char id[ULID_LEN + 1];
+        enum workload_status status;
+        char runtime[WORKLOAD_RUNTIME_MAX];
+        char isolation[16];          /* "microvm" */
+        char node_id[64];
+        enum workload_network network;
+        struct workload_limits limits; /* as applied: no zeros */
+        struct buf output;           /* both streams as they arrived, up to the engine's bound */
+        struct workload_outcome outcome; /* valid once the status is an end */
+        int64_t created_ms, started_ms, finished_ms;
+};
+
+void workload_release(struct workload *w);
