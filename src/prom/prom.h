@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A Prometheus client: counters, gauges and histograms for programs in C.
+ *
+ * Needs libc and POSIX threads, nothing else. Knows no HTTP: it writes the body of a scrape into
+ * memory, and PROM_TEXT_CONTENT_TYPE is the Content-Type that belongs to it.
+ *
+ *     enum { REQUESTS, IN_FLIGHT, LATENCY, N_METRICS };
+ *     static const struct prom_desc metrics[N_METRICS] = {
+ *             [REQUESTS] = {PROM_COUNTER, "app_requests_total", "Requests answered.",
+ *                           .labels = (const char *const[]){"method", "status", NULL}},
+ *             [IN_FLIGHT] = {PROM_GAUGE, "app_requests_in_flight", "Requests being answered."},
+ *             [LATENCY] = {PROM_HISTOGRAM, "app_request_seconds", "Time to answer a request."},
+ *     };
+ *     static struct prom_family *family[N_METRICS];
+ *
+ *     struct prom_error error;
+ *     if (prom_register_all(prom_default_registry(), metrics, N_METRICS, family, &error) < 0)
+ *             errx(1, "%s", error.msg);
+ *
+ *     struct prom_histogram *latency = prom_histogram_with(family[LATENCY]);
+ *     uint64_t start = prom_now_ns();
+ *     ...
+ *     prom_counter_inc(prom_counter_with(family[REQUESTS], "GET", "200"));
+ *     prom_histogram_observe_since_ns(latency, start);
+ *
+ *     struct prom_buf body = PROM_BUF_INIT;           // keep it: the next scrape reuses its memory
+ *     if (prom_render_text(prom_default_registry(), &body) == 0)
+ *             send(fd, body.data, body.len, 0);
+ *
+ * Words. A *family* is one metric name with its help, kind and label names. A *series* is a family
+ * with one set of label values; a family without labels has exactly one, which exists (at 0) from
+ * registration on. A *handle* (struct prom_counter *, prom_gauge *, prom_histogram *) names a
+ * series. Fetch handles once where the label values are known beforehand; that also makes the
+ * series appear at 0, as it should.
+ *
+ * Ownership. A registry owns its families, a family its series. Families and handles are plain
+ * pointers that stay valid until prom_registry_free(); nothing else frees them and nothing needs
+ * to be given back. Every string handed in is copied.
+ *
+ * Threads. Any thread may call any function at any time, with two exceptions: prom_registry_free()
+ * must be the last use of the registry and of its handles, and a struct prom_buf belongs to one
+ * thread at a time. Updating never takes a lock and never allocates, but for the first touch of a
+ * group of series by a thread. Fetching a handle takes a lock only to create a series. A scrape
+ * holds no lock while it renders. A thread that exits leaves its counts behind. Nothing here is
+ * safe in a signal handler.
+ *
+ * fork(). The child goes on with the parent's values as they were. Locks are carried over fork();
+ * vfork() and posix_spawn() followed by exec need nothing.
+ *
+ * Misuse is never undefined: an update that cannot be meant (a counter made smaller, a NaN or an
+ * infinity for a counter or a histogram), a handle fetched for another kind or with another number
+ * of label values than the family has, and a bad sample from a collector are no-ops, counted in
+ *     prom_ignored_updates_total{family="..."}
+ * Updating a NULL handle does nothing, so code whose metrics were never registered runs on.
+ *
+ * Bounds. A family has at most prom_desc.max_series series. Past that, prom_..._with() hands out
+ * one more series, whose label values are all "overflow", and counts each such look-up in
+ *     prom_series_overflow_total{family="..."}
+ * Both counters belong to every registry and show a family from its first such event on. The other
+ * bounds stand in the enum below.
+ *
+ * Errors. Functions that can fail return 0 or a negative errno and leave one line for a person in
+ * the struct prom_error (NULL is allowed), which names the metric.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+        PROM_ERROR_MAX = 256,
+        PROM_NAME_MAX = 200,        /* bytes of a metric or label name */
+        PROM_HELP_MAX = 1000,       /* bytes of a help text */
+        PROM_LABELS_MAX = 16,       /* labels of a family, const ones included */
+        PROM_LABEL_VALUE_MAX = 512, /* bytes of a label value; a longer one is cut */
+        PROM_BUCKETS_MAX = 256,     /* buckets of a histogram, +Inf not counted */
+        PROM_SERIES_DEFAULT = 1000, /* series of a family that does not say */
+        PROM_SERIES_MAX = 1 << 20,  /* series of a family, at most */
+        PROM_FAMILIES_MAX = 10000,  /* families of a registry */
+        PROM_CELLS_MAX = 1 << 22,   /* words of all registries together: a counter takes 2, a
+                                       histogram 3 + buckets; past it: see overflow above */
+};
+
+struct prom_error {
+        char msg[PROM_ERROR_MAX];
+};
+
+/* ---- registries ------------------------------------------------------------------------- */
+
+struct prom_registry;
+struct prom_family;
+
+/* A new, empty registry. NULL when there is no memory. */
+struct prom_registry *prom_registry_new(void);
+
+/* Frees the registry and all its families and handles. NULL is fine; the default registry is not
+ * freed. No thread may still use any of it. */
+void prom_registry_free(struct prom_registry *registry);
+
+/* The registry of the process, made at first use; never NULL (it lives in static memory). */
+struct prom_registry *prom_default_registry(void);
+
+/* The family of that name, or NULL. */
+struct prom_family *prom_registry_find(struct prom_registry *registry, const char *name);
+
+/* ---- declaring metrics ------------------------------------------------------------------ */
+
+enum prom_kind {
+        PROM_COUNTER = 1, /* only grows; name it ..._total */
+        PROM_GAUGE,       /* goes up and down */
+        PROM_HISTOGRAM,   /* observations counted in buckets */
+};
+
+struct prom_label {
+        const char *name;
+        const char *value;
+};
+
+/* What a metric is. Meant to be a row of a const table from which a program registers its metrics
+ * and makes its documentation. Only kind, name and help have to be set. */
+struct prom_desc {
+        enum prom_kind kind;
+        const char *name;          /* [a-zA-Z_:][a-zA-Z0-9_:]* */
+        const char *help;          /* UTF-8, one sentence */
+        const char *const *labels; /* names, ended by NULL; NULL for none. [a-zA-Z_][a-zA-Z0-9_]*,
+                                      not "__...", not "le" for a histogram */
+        const double *buckets;     /* histogram: upper bounds, finite and increasing; a +Inf at
+                                      the end is allowed and implied; NULL for the default ones */
+        size_t n_buckets;          /* 0 for the default ones */
+        const struct prom_label *const_labels; /* the same for all series, ended by a NULL name */
+        size_t max_series;                     /* 0: PROM_SERIES_DEFAULT */
+};
+
+/* 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5 5 10, as all Prometheus clients have them. */
+enum { PROM_DEFAULT_BUCKETS = 11 };
+extern const double prom_default_buckets[PROM_DEFAULT_BUCKETS];
+
+/* start, start + width, … (n of them). -EINVAL, and nothing written, if the bounds would not
+ * increase or n is 0 or above PROM_BUCKETS_MAX. */
+int prom_linear_buckets(double start, double width, size_t n, double *ret_buckets);
+
+/* start, start * factor, start * factor^2, … (n of them). -EINVAL as above. */
+int prom_exponential_buckets(double start, double factor, size_t n, double *ret_buckets);
+
+/* Adds a family to the registry.
+ * -EINVAL   a name, label, help or bucket is not valid
+ * -EEXIST   the name is taken, or would collide with the _bucket, _sum or _count of a histogram
+ * -ENOSPC   PROM_FAMILIES_MAX or PROM_CELLS_MAX is reached
+ * -ENOMEM
+ * ret_family may be NULL; it is not touched on failure. */
+int prom_register(struct prom_registry *registry, const struct prom_desc *desc,
+                  struct prom_family **ret_family, struct prom_error *error);
+
+/* As prom_register() for n of them, all or none. ret_families: n pointers, or NULL. */
+int prom_register_all(struct prom_registry *registry, const struct prom_desc *descs, size_t n,
+                      struct prom_family **ret_families, struct prom_error *error);
+
+/* As prom_register_all(), but a family that is there with the same kind, labels, const labels and
+ * buckets is taken as it is; -EEXIST with the name if one differs. For an object of which a
+ * process may make several, all counting into the same metrics. */
+int prom_obtain_all(struct prom_registry *registry, const struct prom_desc *descs, size_t n,
+                    struct prom_family **ret_families, struct prom_error *error);
+
+/* Look-ups that went to the overflow series, and updates ignored, of this family. */
+uint64_t prom_family_overflows(const struct prom_family *family);
+uint64_t prom_family_ignored(const struct prom_family *family);
+
+/* ---- handles ---------------------------------------------------------------------------- */
+
+struct prom_counter;
+struct prom_gauge;
+struct prom_histogram;
+
+/* The series with these label values, in the order of prom_desc.labels; made if it is not there.
+ *
+ *     prom_counter_with(family)                    a family without labels
+ *     prom_counter_with(family, "python", "ok")    one with two
+ *
+ * A NULL value is "". Bytes that are not UTF-8 become U+FFFD, values beyond PROM_LABEL_VALUE_MAX
+ * are cut. NULL (which every update takes) if the family is NULL, of another kind, fed by a
+ * collector, or has another number of labels; NULL too if there is no memory for a new series. */
+#define prom_counter_with(family, ...)                                                             \
+        prom_counter_with_values(family, PROM_VALUES_(__VA_ARGS__), PROM_N_VALUES_(__VA_ARGS__))
+#define prom_gauge_with(family, ...)                                                               \
+        prom_gauge_with_values(family, PROM_VALUES_(__VA_ARGS__), PROM_N_VALUES_(__VA_ARGS__))
+#define prom_histogram_with(family, ...)                                                           \
+        prom_histogram_with_values(family, PROM_VALUES_(__VA_ARGS__), PROM_N_VALUES_(__VA_ARGS__))
+
+struct prom_counter *prom_counter_with_values(struct prom_family *family, const char *const *values,
+                                              size_t n);
+struct prom_gauge *prom_gauge_with_values(struct prom_family *family, const char *const *values,
+                                          size_t n);
+struct prom_histogram *prom_histogram_with_values(struct prom_family *family,
+                                                  const char *const *values, size_t n);
+
+/* ---- counters --------------------------------------------------------------------------- */
+
+static inline void prom_counter_inc(struct prom_counter *counter);
+
+/* Adds a whole number. */
+static inline void prom_counter_add_int(struct prom_counter *counter, uint64_t n);
+
+/* Adds v >= 0. Whole numbers are counted exactly up to 2^64, the rest as a double. */
+void prom_counter_add(struct prom_counter *counter, double v);
+
+/* The sum over all threads. Never less than an earlier call on the same thread returned. */
+double prom_counter_value(const struct prom_counter *counter);
+
+/* ---- gauges ----------------------------------------------------------------------------- */
+
+/* Any double, NaN and the infinities included. add and sub are exact under concurrency. */
+void prom_gauge_set(struct prom_gauge *gauge, double v);
+void prom_gauge_add(struct prom_gauge *gauge, double v);
+void prom_gauge_sub(struct prom_gauge *gauge, double v);
+void prom_gauge_inc(struct prom_gauge *gauge);
+void prom_gauge_dec(struct prom_gauge *gauge);
+double prom_gauge_value(const struct prom_gauge *gauge);
+
+/* ---- histograms ------------------------------------------------------------------------- */
+
+/* Counts v in the first bucket whose bound is >= v ("le"), else in +Inf. v must be finite. */
+void prom_histogram_observe(struct prom_histogram *histogram, double v);
+
+/* CLOCK_MONOTONIC in nanoseconds, and the seconds since such a time observed. */
+uint64_t prom_now_ns(void);
+void prom_histogram_observe_since_ns(struct prom_histogram *histogram, uint64_t start_ns);
+
+/* A histogram summed over all threads. `count` is the sum of `buckets` by construction, and `sum`
+ * belongs to exactly these observations. (Should a thread be stopped, by a debugger or a signal,
+ * in the very middle of an observation and stay so, its last observation may be in one and not
+ * yet in the other.) */
+struct prom_snapshot {
+        uint64_t count;
+        double sum;
+        size_t n_buckets;                       /* without +Inf */
+        uint64_t buckets[PROM_BUCKETS_MAX + 1]; /* each by itself, not cumulative; +Inf is last */
+};
+void prom_histogram_snapshot(const struct prom_histogram *histogram,
+                             struct prom_snapshot *ret_snapshot);
+
+/* ---- metrics computed at scrape time ---------------------------------------------------- */
+
+struct prom_emitter;
+struct prom_collector;
+
+/* Called in each scrape, on the scraping thread, never twice at once for one registry. Calls
+ * prom_emit() for each sample. Holds up scrapes, so it should not wait for long. It may update and
+ * register metrics; it must not render its own registry, nor remove a collector. */
+typedef void prom_collect_fn(struct prom_emitter *emitter, void *data);
+
+/* Registers the families (counters and gauges) that `collect` feeds. Errors as prom_register_all(),
+ * and -EINVAL for a histogram. */
+int prom_register_collector(struct prom_registry *registry, const struct prom_desc *descs, size_t n,
+                            prom_collect_fn *collect, void *data,
+                            struct prom_collector **ret_collector, struct prom_error *error);
+
+/* Takes the collector and its families out again; on return `collect` is not running and will not
+ * be called. NULL is fine. */
+void prom_collector_remove(struct prom_collector *collector);
+
+/* One sample of the family descs[index], with the values of its labels. A second sample with the
+ * same labels in one scrape, a counter below 0 or NaN, a wrong index or number of values are
+ * ignored and counted; samples past max_series are dropped and counted as overflow. */
+#define prom_emit(emitter, index, v, ...)                                                          \
+        prom_emit_values(emitter, index, v, PROM_VALUES_(__VA_ARGS__), PROM_N_VALUES_(__VA_ARGS__))
+void prom_emit_values(struct prom_emitter *emitter, size_t index, double v,
+                      const char *const *values, size_t n);
+
+/* process_cpu_seconds_total, process_open_fds, process_max_fds, process_virtual_memory_bytes,
+ * process_resident_memory_bytes, process_start_time_seconds, process_threads, from /proc/self.
+ * What cannot be read is left out. */
+int prom_register_process_collector(struct prom_registry *registry, struct prom_error *error);
+
+/* A gauge that is 1 and carries the labels, by custom called NAME_build_info. */
+int prom_register_build_info(struct prom_registry *registry, const char *name,
+                             const struct prom_label *labels, struct prom_error *error);
+
+/* ---- scraping --------------------------------------------------------------------------- */
+
+#define PROM_TEXT_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
+
+/* A body and the memory a scrape works with. Starts as PROM_BUF_INIT; a second scrape into the
+ * same one allocates nothing unless there is more to say than before. */
+struct prom_buf {
+        char *data; /* NUL-terminated after a scrape */
+        size_t len; /* the NUL not counted */
+        size_t cap;
+        struct prom_scratch *scratch;
+};
+
+#define PROM_BUF_INIT                                                                              \
+        {                                                                                          \
+                0                                                                                  \
+        }
+
+void prom_buf_release(struct prom_buf *buf);
+
+/* Renders all families in the text format 0.0.4 into buf, replacing what was there. Families are
+ * sorted by name, labels by name with "le" last, series stand in the order they were made. A family
+ * without series is left out. Numbers have the shortest form that reads back the same, whatever
+ * the locale. Each series is consistent in itself (bucket +Inf == _count, and _sum belongs to
+ * them); different series are read at slightly different moments. 0 or -ENOMEM, with buf->len 0. */
+int prom_render_text(struct prom_registry *registry, struct prom_buf *buf);
+
+/* Writes v as prom_render_text() does ("42", "0.1", "1e+21", "+Inf", "-Inf", "NaN"), without a NUL.
+ * Returns the length, at most PROM_NUMBER_MAX. */
+enum { PROM_NUMBER_MAX = 32 };
+size_t prom_format_number(double v, char out[PROM_NUMBER_MAX]);
+
+/* ---- the fast path, inlined; nothing below is for callers -------------------------------- */
+
+#define PROM_VALUES_(...) ((const char *const[]){NULL, ##__VA_ARGS__} + 1)
+#define PROM_N_VALUES_(...)                                                                        \
+        (sizeof((const char *const[]){NULL, ##__VA_ARGS__}) / sizeof(const char *) - 1)
+
+enum { PROM_CHUNK_SHIFT_ = 9, PROM_CHUNK_WORDS_ = 1 << PROM_CHUNK_SHIFT_ };
+
+struct prom_counter {
+        uint32_t cell;
+};
+
+/* This thread's chunks of cells by number, NULL where it has none (yet). */
+extern __thread uint64_t **prom_chunks_;
+uint64_t *prom_cell_slow_(uint32_t cell);
+
+static inline uint64_t *prom_cell_(uint32_t cell)
+{
+        uint64_t *chunk =
+                __atomic_load_n(&prom_chunks_[cell >> PROM_CHUNK_SHIFT_], __ATOMIC_RELAXED);
+        if (__builtin_expect(!chunk, 0))
+                return prom_cell_slow_(cell);
+        return chunk + (cell & (PROM_CHUNK_WORDS_ - 1));
+}
+
+static inline void prom_counter_add_int(struct prom_counter *counter, uint64_t n)
+{
+        if (__builtin_expect(!counter, 0))
+                return;
+        uint64_t *cell = prom_cell_(counter->cell);
+        __atomic_store_n(cell, __atomic_load_n(cell, __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);
+}
+
+static inline void prom_counter_inc(struct prom_counter *counter)
+{
+        prom_counter_add_int(counter, 1);
+}
+
+#ifdef __cplusplus
+}
+#endif
