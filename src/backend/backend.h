@@ -16,6 +16,8 @@
 #include "base/err.h"
 #include "workload/workload.h"
 
+#include <stdatomic.h>
+
 enum {
         BACKEND_RUNTIMES_MAX = 32,
 };
@@ -47,6 +49,16 @@ struct backend_task {
         char id[ULID_LEN + 1];
         const struct workload_spec *spec; /* limits already resolved by backend_resolve() */
         struct backend_sink sink;
+        /*
+         * Becomes true, and stays so, before cleanup() is called for this task. execute() reads it
+         * right after it has made itself known under `id`, before it makes anything: so a kill that
+         * comes between the engine's decision to execute and that moment is not lost (its cleanup()
+         * found nothing and returned -ENOENT). When it is true execute() starts nothing, counts the
+         * workload as any other, and returns with status killed. A workload that is killed while it
+         * waits in the queue passes through execute() in this way too, so that every accepted
+         * workload is counted exactly once. Valid until execute() returns. NULL: never killed.
+         */
+        const atomic_bool *killed;
 };
 
 struct backend;

@@ -8,8 +8,20 @@
  *     engine_kill(engine, id, &err);
  *     engine_free(engine);                                     // ends what still runs
  *
- * Thread rule: every function may be called from any thread; sinks are called on worker threads and
- * must not call engine_free().
+ * Life of a workload: engine_submit() writes it down as pending and queues it, first in first out;
+ * one of at most `max_vms` worker threads moves it to running, calls the backend's execute() and
+ * moves it to the status that execute() decided. Each move is written to the store before anybody
+ * can see it.
+ *
+ * Every accepted workload passes through execute() exactly once and gets exactly one ended(). One
+ * that is killed while it waits does so with its kill flag set (backend.h): it never was running,
+ * and nothing is made for it.
+ *
+ * Thread rule: every function may be called from any thread, engine_free() when no other function
+ * runs or will be called. Sinks are called on the worker thread of their workload, one call at a
+ * time; a workload that is killed while it waits is ended on the thread that killed it. Sinks may
+ * call engine_submit() and engine_get(), but not engine_stop(), engine_free(), nor engine_kill() for
+ * their own workload, which would wait for themselves.
  */
 #pragma once
 
@@ -20,14 +32,18 @@
 struct engine;
 struct store;
 
-enum { ENGINE_BACKENDS_MAX = 4 };
+enum {
+        ENGINE_BACKENDS_MAX = 4,
+        ENGINE_VMS_MAX = 4096,
+        ENGINE_QUEUE_MAX = 1 << 20,
+};
 
 struct engine_config {
         struct backend *backends[ENGINE_BACKENDS_MAX]; /* consumed */
         size_t n_backends;
         struct store *store;       /* borrowed; NULL: records live in memory until ended() returned */
-        unsigned max_vms;          /* worker threads */
-        unsigned max_queue;        /* pending workloads beyond those running */
+        unsigned max_vms;          /* worker threads, made on demand; 1 to ENGINE_VMS_MAX */
+        unsigned max_queue;        /* workloads that wait while max_vms run; 0: none waits */
         size_t output_record_max;  /* bytes of output kept in the record; 0: none */
         char node_id[64];
 };
@@ -37,19 +53,34 @@ struct engine_sink {
         void (*ready)(void *ctx);
         /* See struct backend_sink. NULL: output goes to the record only. */
         int (*output)(void *ctx, enum workload_stream stream, const void *bytes, size_t n);
+        /*
+         * The workload is being killed: an output() that blocks must return now, and later ones must
+         * not block. Called once at most and never after ended() has been called, on the killing
+         * thread with the engine's lock held: set a flag, write to an eventfd, nothing else. NULL:
+         * output() never blocks.
+         */
+        void (*interrupt)(void *ctx);
         /* The last call for this workload: status is an end. The record is borrowed. May be NULL. */
         void (*ended)(void *ctx, const struct workload *w);
         void *ctx;
 };
 
+/* -EINVAL for bounds out of range. The backends are consumed on success and on failure. */
 int engine_new(const struct engine_config *config, struct engine **ret, struct err *err);
 
-/* Refuses new workloads, kills those that are there, waits for them, frees everything. Takes NULL. */
+/*
+ * Refuses new workloads, kills those that are there and waits until the last ended() has returned.
+ * Afterwards engine_get() and engine_kill() still answer. Any number of calls.
+ */
+void engine_stop(struct engine *e);
+
+/* engine_stop(), then ends the worker threads and frees everything. Takes NULL. */
 void engine_free(struct engine *e);
 
 /*
  * Accepts a workload: resolves limits, writes it to the store as pending, queues it. On success the
- * content of *spec is the engine's and *spec is empty. `isolation`: "auto" or "microvm".
+ * content of *spec is the engine's and *spec is empty; on failure it is the caller's as before.
+ * `isolation`: "auto" or "microvm". ended() may be called before this returns.
  * -EINVAL bad order (naming the field), -ENOENT unknown runtime, -EOPNOTSUPP no backend for this
  * isolation (listing those there are), -EAGAIN queue full, -ESHUTDOWN engine is stopping.
  */
@@ -59,7 +90,10 @@ int engine_submit(struct engine *e, struct workload_spec *spec, const char *isol
 /* A copy of the record, of a live workload or from the store. -ENOENT. Release it. */
 int engine_get(struct engine *e, const char *id, struct workload *ret, struct err *err);
 
-/* Ends a workload as killed; returns when it has ended. -ENOENT unknown, -EALREADY had ended. */
+/*
+ * Ends a workload as killed; returns 0 when it has ended so (ended() may not have returned yet).
+ * -ENOENT unknown; -EALREADY it had ended, or ended otherwise before the kill could reach it.
+ */
 int engine_kill(struct engine *e, const char *id, struct err *err);
 
 /* Capabilities of backend i (i < n_backends); -ERANGE past the last. */
