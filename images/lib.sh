@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+#
+# Sourced by the image scripts: the cache, how a result gets into it whole, and Debian's packages.
+#
+# The cache (VULCAN_CACHE, default /var/cache/vulcan) lies outside the build folder:
+#   NAME-KEY.squashfs, vmlinux-KIND-KEY, modules-KIND-KEY.cpio   results, KEY = hash of their inputs
+#   apt/    an apt state of our own: sources, lists, and keys already worked out
+#   debs/   downloaded packages, shared by the images
+#   work/   what is being built; whatever a killed build left there is removed by the next one
+#   locks/  one per result, so that two builds at once wait for each other
+set -euo pipefail
+export LC_ALL=C
+umask 022
+
+prog=${0##*/}
+images_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+cache=${VULCAN_CACHE:-/var/cache/vulcan}
+suite=bookworm
+keep_blobs=3         # how many of each result stay in the cache
+lists_fresh_min=1440 # package lists older than this are fetched anew before something is built
+
+die() {
+        echo "$prog: $*" >&2
+        exit 1
+}
+
+# One line for each step of what takes longer than a moment: seconds since the script's start first.
+stage() {
+        printf '[%3d s] %s\n' "$SECONDS" "$*"
+}
+
+# Hash of what the caller writes to stdin, short enough for a file name.
+key_of() {
+        sha256sum | cut -c1-16
+}
+
+# The cache exists and can be written to; at least MB megabytes are free.
+need_cache() {
+        local mb=$1 free
+        [ "$(id -u)" = 0 ] || die "building images needs root. Run: sudo make images"
+        mkdir -p "$cache"/{apt,debs,work,locks} || die "cannot create $cache (set VULCAN_CACHE to another place)"
+        free=$(df -Pm "$cache" | awk 'NR == 2 { print $4 }')
+        [ "$free" -ge "$mb" ] || die "$cache has $free MB free, $mb MB are needed (VULCAN_CACHE names another place)"
+}
+
+# Holds the lock NAME until this script and all it started have ended; $work is its own directory.
+lock_and_work() {
+        local name=$1
+        exec 9>"$cache/locks/$name"
+        flock -n 9 || {
+                stage "$name: waiting for another build of it"
+                flock 9
+        }
+        work=$cache/work/$name
+        child=
+        trap clean_work EXIT
+        trap 'exit 130' INT
+        trap 'exit 143' TERM HUP
+        rm -rf --one-file-system "$work"
+        mkdir "$work"
+}
+
+clean_work() {
+        [ -z "$child" ] || kill -KILL "$child" 2>/dev/null || true
+        wait 2>/dev/null || true
+        rm -rf --one-file-system "$work"
+}
+
+# Runs a command that mounts or starts what must not outlive us: in mount and process namespaces of
+# its own, which the kernel takes down with it whatever kills it or us.
+isolated() {
+        setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child --mount-proc "$@" &
+        child=$!
+        local rc=0
+        wait "$child" || rc=$?
+        child=
+        return $rc
+}
+
+# Moves a finished file of $work to its final name in the cache: there whole or not at all.
+publish() {
+        local from=$1 to=$cache/$2
+        chmod 644 "$from"
+        sync "$from"
+        mv -f "$from" "$to"
+}
+
+# Marks results as used just now and removes all but the latest of the same kind.
+# $1: pattern before the key, $2: pattern after it.
+prune() {
+        local old
+        find "$cache" -maxdepth 1 -type f -regextype posix-extended -regex ".*/$1-[0-9a-f]{16}$2" \
+                -printf '%T@ %p\n' | sort -rn | tail -n +$((keep_blobs + 1)) | cut -d' ' -f2- |
+                while read -r old; do rm -f "$old"; done
+}
+
+# --- Debian's packages -------------------------------------------------------------------------
+#
+# The host's apt may be another suite, hold third-party sources or pins (a Node.js of its own, say).
+# So we keep an apt state beside it that knows Debian bookworm only: from the mirror that the host
+# has configured for it, or else from Debian's own address. The host's packages are never touched.
+
+apt_dir=$cache/apt
+
+private_apt() {
+        local tool=$1
+        shift
+        APT_CONFIG=$apt_dir/apt.conf "$tool" "$@"
+}
+
+# The host's sources that look like Debian bookworm, as lines for sources.list. Whether they really
+# are Debian's is decided by the signature when they are fetched.
+host_sources() {
+        local keyring=/usr/share/keyrings/debian-archive-keyring.gpg found
+        found=$(apt-get update --print-uris 2>/dev/null |
+                sed -nE "s#^'([^']+)/dists/($suite|$suite-updates|$suite-security)/InRelease'.*#deb [signed-by=$keyring] \\1 \\2 main#p" | sort -u)
+        if ! grep -q " $suite main$" <<<"$found"; then
+                found="deb [signed-by=$keyring] http://deb.debian.org/debian $suite main
+deb [signed-by=$keyring] http://deb.debian.org/debian $suite-updates main
+deb [signed-by=$keyring] http://deb.debian.org/debian-security $suite-security main"
+        fi
+        echo "$found"
+}
+
+# Fetches the package lists. Fails without touching those that are there.
+apt_refresh() {
+        stage "package lists of Debian $suite"
+        mkdir -p "$apt_dir"/{lists/partial,cache/archives/partial,keys}
+        : >"$apt_dir/status"
+        {
+                # The host's settings of proxies and timeouts apply, its hooks and pins do not.
+                apt-config dump | grep -E '^Acquire::(http|https|Check|Force|Retries)' || true
+                cat <<CONF
+Dir::Etc::main "/dev/null";
+Dir::Etc::parts "/dev/null";
+Dir::Etc::preferences "/dev/null";
+Dir::Etc::preferencesparts "/dev/null";
+Dir::Etc::sourcelist "$apt_dir/sources.list";
+Dir::Etc::sourceparts "/dev/null";
+Dir::State "$apt_dir";
+Dir::State::status "$apt_dir/status";
+Dir::Cache "$apt_dir/cache";
+APT::Architecture "amd64";
+APT::Architectures { "amd64"; };
+APT::Install-Recommends "false";
+APT::Sandbox::User "root";
+Acquire::Languages "none";
+Acquire::Retries "2";
+Debug::NoLocking "true";
+CONF
+        } >"$apt_dir/apt.conf"
+        host_sources >"$apt_dir/sources.list"
+        private_apt apt-get -q update >"$apt_dir/update.log" 2>&1 || true
+        ls "$apt_dir"/lists/*_dists_"${suite}"_InRelease >/dev/null 2>&1 || {
+                grep -E '^(E|W|Err)' "$apt_dir/update.log" | head -3 >&2 || true
+                return 1
+        }
+        # What arrived is signed by Debian. A host's source that is not (some third parties name
+        # their suite like Debian's) has no list here and is dropped.
+        local line
+        while read -r line; do
+                set -- $line
+                [ ! -e "$apt_dir/lists/$(sed -E 's#^[a-z]+://##; s#_#%5f#g; s#/#_#g' <<<"$3")_dists_$4_InRelease" ] || echo "$line"
+        done <"$apt_dir/sources.list" >"$apt_dir/sources.new"
+        mv "$apt_dir/sources.new" "$apt_dir/sources.list"
+        cat "$apt_dir"/lists/*_InRelease | key_of >"$apt_dir/id.new"
+        cmp -s "$apt_dir/id.new" "$apt_dir/id" || rm -f "$apt_dir"/keys/*
+        mv "$apt_dir/id.new" "$apt_dir/id"
+}
+
+# Package lists are there. $1 = fresh: and not older than a day, where the network allows.
+apt_lists() {
+        [ ! -e "$apt_dir/id" ] || [ "${1:-}" = fresh ] || return 0
+        [ -z "$(find "$apt_dir/id" -mmin "-$lists_fresh_min" 2>/dev/null)" ] || return 0
+        need_cache 200
+        exec 8>"$cache/locks/apt"
+        flock 8
+        if [ -z "$(find "$apt_dir/id" -mmin "-$lists_fresh_min" 2>/dev/null)" ]; then
+                apt_refresh || {
+                        [ -e "$apt_dir/id" ] || die "cannot fetch Debian's package lists: is there a network? (details: $apt_dir/update.log)"
+                        echo "$prog: no new package lists; going on with those of $(date -r "$apt_dir/id" +%F)" >&2
+                }
+        fi
+        exec 8>&-
+}
+
+# Version of PACKAGE that would be installed.
+version_of() {
+        private_apt apt-cache show --no-all-versions "$1" 2>/dev/null | sed -n 's/^Version: //p' | head -1
+}
+
+# Downloads PACKAGE in that version into debs/ and prints the file's path.
+download_deb() {
+        local package=$1 version file dir
+        version=$(version_of "$package")
+        [ -n "$version" ] || die "Debian $suite has no package $package"
+        file=$cache/debs/${package}_${version//:/%3a}_
+        if ! compgen -G "$file*.deb" >/dev/null; then
+                dir=$work/download
+                mkdir -p "$dir"
+                (cd "$dir" && private_apt apt-get -q download "$package" >"$work/download.log" 2>&1) || {
+                        tail -3 "$work/download.log" >&2
+                        die "cannot download $package $version: is there a network?"
+                }
+                mv "$dir"/*.deb "$cache/debs/"
+        fi
+        compgen -G "$file*.deb" | head -1
+}
