@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Settings: one table (settings.c) gives every flag, its VULCAN_* variable, type, limits, default
+ * and help; the parser, `--help` and the messages are made from it.
+ *
+ * A value comes from, in this order: the flag, the environment, the settings file, the default.
+ * The file holds VULCAN_NAME=VALUE lines as systemd's EnvironmentFile reads them (env_file.h) and
+ * is named by --config or VULCAN_CONFIG. Where each value came from is remembered.
+ *
+ *     struct option options[64] = {{"runtime", required_argument, NULL, 'r'}};   // the verb's own
+ *     settings_options(SETTINGS_RUN, options + 1, 63);
+ *     settings_init(&s);
+ *     while ((c = getopt_long(argc, argv, "+r:", options, NULL)) != -1)
+ *             if (settings_is_option(c))
+ *                     r = settings_take_flag(&s, c, optarg, &err);
+ *             ...
+ *     r = settings_load(&s, &err);    // environment, file, defaults
+ *
+ * Errors: -EINVAL with one line that names flag or variable, value, where it stands, and what is
+ * allowed. An unknown name in the file is an error; one in the environment is not ours to judge.
+ * A flag may be repeated: the last one counts. A variable set to nothing counts as not set.
+ *
+ * Ownership: struct settings is plain data without pointers of its own. Thread rule: the functions
+ * read the environment; load before threads start, read from any thread afterwards.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/log.h"
+
+#include <getopt.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+        SETTINGS_TEXT_MAX = 4096,    /* bytes of a string or path, NUL included */
+        SETTINGS_COUNT_MAX = 32,     /* rows of the table at most */
+        SETTINGS_OPTION = 0x5000,    /* getopt's value of row i is SETTINGS_OPTION + i */
+        SETTINGS_FILE_MAX = 1 << 20, /* bytes of a settings file */
+};
+
+/* Which verbs a setting is for: bits. */
+enum settings_verb {
+        SETTINGS_SERVE = 1,  /* vulcan serve */
+        SETTINGS_RUN = 2,    /* vulcan run, in-process */
+        SETTINGS_CLIENT = 4, /* verbs that talk to a daemon */
+        SETTINGS_DOCTOR = 8, /* vulcan doctor */
+};
+
+enum settings_source {
+        SETTINGS_FROM_DEFAULT,
+        SETTINGS_FROM_FILE,
+        SETTINGS_FROM_ENVIRONMENT,
+        SETTINGS_FROM_FLAG,
+};
+
+struct settings {
+        char config[SETTINGS_TEXT_MAX];     /* the settings file; "": none */
+        char listen[SETTINGS_TEXT_MAX];     /* ADDRESS:PORT, [ADDRESS]:PORT */
+        char token_file[SETTINGS_TEXT_MAX]; /* "": no token */
+        bool allow_public;
+        char state_dir[SETTINGS_TEXT_MAX]; /* absolute */
+        char images[SETTINGS_TEXT_MAX];    /* "": image_dir() chooses */
+        char vmm[SETTINGS_TEXT_MAX];       /* "auto", "firecracker", "qemu" or an absolute path */
+        char kernel[SETTINGS_TEXT_MAX];    /* "": the one of the images */
+        char server[SETTINGS_TEXT_MAX];    /* URL of a daemon; "": none */
+        char net_bridge[SETTINGS_TEXT_MAX];
+        char net_pool[SETTINGS_TEXT_MAX];
+        char node_id[SETTINGS_TEXT_MAX]; /* the host's name by default */
+        unsigned max_vms;
+        unsigned max_queue;
+        unsigned max_connections;
+        unsigned boot_timeout_s;
+        uint64_t output_max;        /* bytes a workload may write */
+        uint64_t output_record_max; /* bytes of them kept in its record */
+        enum log_level log_level;
+
+        /* Private: where row i came from and, for the file, on which line. */
+        uint8_t source[SETTINGS_COUNT_MAX];
+        unsigned line[SETTINGS_COUNT_MAX];
+};
+
+void settings_init(struct settings *s);
+
+/*
+ * Writes getopt_long() rows for the settings of these verbs and the zero row that ends them.
+ * Returns how many rows without the zero row; at most max - 1 (asserted: max is a constant).
+ */
+size_t settings_options(unsigned verbs, struct option *ret, size_t max);
+
+/* True if a value returned by getopt_long() belongs to settings_take_flag(). */
+bool settings_is_option(int option);
+
+/* Takes a flag. `value` is getopt's optarg: NULL for a bool given without a value. */
+int settings_take_flag(struct settings *s, int option, const char *value, struct err *err);
+
+/* Fills in what no flag gave: environment, then file, then defaults. Call once, after the flags. */
+int settings_load(struct settings *s, struct err *err);
+
+/* Takes the text of a settings file (for settings_load() and the fuzzer); `name` is for messages.
+ */
+int settings_take_file(struct settings *s, const char *text, size_t size, const char *name,
+                       struct err *err);
+
+/* Adds the lines of `--help` for these verbs. 0, -ENOBUFS, -ENOMEM. */
+int settings_help(unsigned verbs, struct buf *ret);
+
+/* The table for those who list it: its rows are 0 … settings_count() - 1. */
+size_t settings_count(void);
+const char *settings_flag(size_t i);     /* "listen" */
+const char *settings_variable(size_t i); /* "VULCAN_LISTEN" */
+
+/* The value of row i as one would write it, and where it came from ("flag --listen", "default"). */
+int settings_value_text(const struct settings *s, size_t i, struct buf *ret);
+enum settings_source settings_source(const struct settings *s, size_t i);
+int settings_source_text(const struct settings *s, size_t i, struct buf *ret);
