@@ -64,7 +64,8 @@ static void run_child(const struct proc_spec *spec, pid_t parent, int report)
         sigset_t none;
         int e;
 
-        setsid();
+        if (!spec->keep_group)
+                setsid();
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (getppid() != parent)
                 _exit(127);
@@ -105,7 +106,7 @@ int proc_spawn(const struct proc_spec *spec, struct proc *ret, struct err *err)
 {
         _cleanup_close_ int read_end = -1;
         _cleanup_close_ int write_end = -1;
-        struct proc p = PROC_INIT;
+        struct proc p = {.pidfd = -1, .keep_group = spec->keep_group};
         pid_t parent = getpid();
         sigset_t all, was;
         int pipe_fds[2];
@@ -141,7 +142,7 @@ int proc_spawn(const struct proc_spec *spec, struct proc *ret, struct err *err)
         if (p.pidfd < 0) {
                 int r = err_errno(err, "cannot watch %s: pidfd_open", spec->argv[0]);
 
-                kill(-p.pid, SIGKILL);
+                kill(spec->keep_group ? p.pid : -p.pid, SIGKILL);
                 waitpid(p.pid, NULL, 0);
                 return r;
         }
@@ -156,7 +157,8 @@ void proc_kill(const struct proc *p)
                 return;
         syscall(SYS_pidfd_send_signal, p->pidfd, SIGKILL, NULL, 0);
         /* The leader is not reaped before proc_reap(), so its number still names this group. */
-        kill(-p->pid, SIGKILL);
+        if (!p->keep_group)
+                kill(-p->pid, SIGKILL);
 }
 
 static int wait_status(const siginfo_t *si)
@@ -166,6 +168,7 @@ static int wait_status(const siginfo_t *si)
 
 int proc_reap(struct proc *p, int *ret_status, struct err *err)
 {
+        idtype_t whom = p->keep_group ? P_PID : P_PGID;
         int status = 0;
         pid_t pid = p->pid;
 
@@ -173,7 +176,7 @@ int proc_reap(struct proc *p, int *ret_status, struct err *err)
         for (;;) {
                 siginfo_t si = {0};
 
-                if (waitid(P_PGID, (id_t)pid, &si, WEXITED) < 0) {
+                if (waitid(whom, (id_t)pid, &si, WEXITED) < 0) {
                         if (errno == EINTR)
                                 continue;
                         if (errno == ECHILD)

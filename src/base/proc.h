@@ -26,12 +26,14 @@ struct proc_spec {
         int stdin_fd, stdout_fd, stderr_fd; /* -1: /dev/null */
         int keep[PROC_KEEP_MAX];     /* descriptors that stay open under the same number */
         int n_keep;
+        bool keep_group; /* stays in the caller's session and group, so that one signal ends both */
 };
 
 struct proc {
-        pid_t pid;           /* also the process group; 0: none */
+        pid_t pid;           /* also the process group unless keep_group; 0: none */
         int pidfd;           /* readable when the process has ended; -1: none */
         uint64_t start_time; /* clock ticks since boot, field 22 of /proc/PID/stat */
+        bool keep_group;     /* it leads no group: proc_kill() and proc_reap() mean it alone */
 };
 
 #define PROC_INIT ((struct proc){.pidfd = -1})
@@ -39,7 +41,10 @@ struct proc {
 /* Starts a program. An exec that fails is reported here (-ENOENT, -EACCES …), not by an exit code. */
 int proc_spawn(const struct proc_spec *spec, struct proc *ret, struct err *err);
 
-/* Sends SIGKILL to the process (through the pidfd) and to its group. Idempotent; never blocks. */
+/*
+ * Sends SIGKILL to the process (through the pidfd) and to its group, unless it was spawned with
+ * keep_group. Idempotent; never blocks.
+ */
 void proc_kill(const struct proc *p);
 
 /*
