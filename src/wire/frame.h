@@ -67,6 +67,7 @@ void wire_header(uint8_t ret[WIRE_HEADER_SIZE], enum wire_type type, uint32_t le
 /*
  * Takes one frame from the front of a stream. Returns the bytes it occupied, 0 if the frame is not
  * complete yet, -EPROTO with a reason if the stream is malformed (unknown type, length over the
- * bound, empty STDOUT/STDERR, PING over WIRE_PING_MAX): as soon as the header shows it.
+ * bound of the type, empty HELLO, REQUEST, RESULT, STDOUT or STDERR): as soon as the header shows
+ * it. Which side may send which type, and when, is for the caller to check.
  */
 ssize_t wire_decode(const uint8_t *bytes, size_t n, struct wire_frame *ret, struct err *err);

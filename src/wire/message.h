@@ -2,9 +2,13 @@
 /*
  * The JSON control payloads: HELLO, REQUEST, RESULT. docs/protocol.md lists every field.
  *
- * Encoding appends JSON text to a struct buf. Decoding checks types and ranges, refuses what is
- * missing or out of range with -EPROTO naming the field, and ignores fields it does not know (so
- * that a newer peer can add some). A decoded message owns its memory: x_release() frees it.
+ * Encoding appends JSON text to a struct buf: -EINVAL naming the field for what the decoder would
+ * refuse, -EMSGSIZE past WIRE_CONTROL_MAX, -ENOBUFS past the bound of the struct buf. Texts from the
+ * agent for a person (agent, kernel, error) may hold any bytes: the encoder makes them printable.
+ * Decoding checks types and ranges, refuses what is missing or out of range with -EPROTO naming the
+ * field (another `protocol` first of all), and ignores fields it does not know (so that a newer peer
+ * can add some). A decoded message owns its memory: x_release() frees it, once; releasing a zeroed
+ * message is fine.
  * Thread rule: pure functions.
  */
 #pragma once
@@ -22,6 +26,11 @@ enum {
         WIRE_DNS_MAX = 3,
         WIRE_CODE_MAX = 16 << 20,   /* bytes of code or archive */
         WIRE_TIMEOUT_MAX_MS = 24 * 3600 * 1000,
+        WIRE_PROCESSES_MAX = 1 << 22, /* the kernel's own limit */
+        WIRE_ID_MAX = 63,             /* a host name's length; letters, digits and '-' */
+        WIRE_PATH_MAX = 4095,
+        WIRE_ADDRESS_MAX = 63,
+        WIRE_TEXT_MAX = 1024,         /* texts for a person: agent, kernel, error */
 };
 
 /* The agent is ready, or says in `error` why it will never be. Times: microseconds since the kernel
@@ -49,11 +58,13 @@ struct wire_network {
 struct wire_request {
         int protocol;
         const char *id;           /* workload id; also the guest's host name in lower case */
-        const char *const *argv;  /* the command; argv[0] is looked up in PATH of `env` */
+        const char *const *argv;  /* the command; argv[0] is looked up in PATH of `env`. Decoded
+                                   * lists end with NULL */
         size_t argc;
         const char *const *env;   /* "KEY=VALUE" */
         size_t n_env;
-        const char *file;         /* code: name below the working directory the code is written to */
+        const char *file;         /* name below the working directory the code is written to; NULL
+                                   * if there is none or it is an archive */
         bool archive;             /* the code is a tar.gz to unpack into the working directory */
         uint64_t code_size;       /* bytes that follow in CODE frames */
         bool has_stdin;           /* STDIN frames will follow; false: end of file at once */
