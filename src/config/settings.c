@@ -75,9 +75,9 @@ static void default_max_vms(char *ret, size_t size)
 
 static void default_node_id(char *ret, size_t size)
 {
-        if (gethostname(ret, size) < 0 || !*ret)
+        if (gethostname(ret, size < 64 ? size : 64) < 0 || !*ret)
                 snprintf(ret, size, "localhost");
-        ret[size - 1] = '\0';
+        ret[63] = '\0'; /* the longest node id */
 }
 
 #define AT(member) offsetof(struct settings, member)

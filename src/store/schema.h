@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The schema of the store, by version (PRAGMA user_version). Step n takes a file from version n to
+ * n + 1; a step that has been released is never changed, only followed by another.
+ */
+#pragma once
+
+static const char *const store_schema[] = {
+        /* 1. The output stands last, so that lists and sums never read its pages. */
+        "CREATE TABLE workloads("
+        " seq INTEGER PRIMARY KEY AUTOINCREMENT,"
+        " id TEXT NOT NULL UNIQUE,"
+        " status TEXT NOT NULL"
+        "  CHECK(status IN('pending','running','completed','failed','killed')),"
+        " runtime TEXT NOT NULL,"
+        " isolation TEXT NOT NULL,"
+        " node_id TEXT NOT NULL,"
+        " network TEXT NOT NULL,"
+        " cpus INTEGER NOT NULL,"
+        " mem_mb INTEGER NOT NULL,"
+        " timeout_s INTEGER NOT NULL,"
+        " processes INTEGER NOT NULL,"
+        " output_max INTEGER NOT NULL,"
+        " created_ms INTEGER NOT NULL,"
+        " started_ms INTEGER NOT NULL,"
+        " finished_ms INTEGER NOT NULL,"
+        " exit_code INTEGER NOT NULL,"
+        " signal INTEGER NOT NULL,"
+        " timed_out INTEGER NOT NULL,"
+        " oom INTEGER NOT NULL,"
+        " error TEXT NOT NULL,"
+        " boot_ns INTEGER NOT NULL,"
+        " vsock_ns INTEGER NOT NULL,"
+        " cleanup_ns INTEGER NOT NULL,"
+        " wall_us INTEGER NOT NULL,"
+        " user_us INTEGER NOT NULL,"
+        " system_us INTEGER NOT NULL,"
+        " memory_peak INTEGER NOT NULL,"
+        " output_bytes INTEGER NOT NULL,"
+        " dropped_bytes INTEGER NOT NULL,"
+        " output BLOB NOT NULL);"
+        "CREATE INDEX workloads_by_status ON workloads(status, seq)",
+};
+
+enum { STORE_SCHEMA_VERSION = sizeof(store_schema) / sizeof(store_schema[0]) };

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The records of workloads, in one SQLite file.
+ *
+ *     store_open("/var/lib/vulcan/vulcan.db", &store, &opened, &err);
+ *     store_insert(store, &w, &err);              // pending; on disk when it returns
+ *     store_begin(store, w.id, now_ms, &err);     // running
+ *     store_end(store, &w, &err);                 // ended: status, outcome, output
+ *
+ * Write-ahead log with synchronous=FULL: what a function has written when it returns 0 survives
+ * the loss of power, so nothing that was answered with 202 is forgotten. Each move of a workload is
+ * one statement, which also checks that the record was where the move starts from.
+ *
+ * A file that is damaged is moved aside under a name that says so, never deleted, and a new one is
+ * begun. A file of a newer schema is refused. One process at a time uses a file: whoever opens it
+ * takes every unfinished record for the remains of a daemon that is gone.
+ *
+ * Errors: -ENOENT no such record, -EEXIST the id is taken, -ESTALE the record was not where the
+ * move starts from, -ENOSPC, -EBUSY (another program has held the file for STORE_BUSY_MS),
+ * -EUCLEAN the file is damaged, -EIO, -ENOMEM.
+ *
+ * Ownership: the caller frees what it gets by workload_release() and store_list_release().
+ * Thread rule: any thread; one connection behind one mutex, held for one statement.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "workload/workload.h"
+
+#include <limits.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+        STORE_BUSY_MS = 5000,
+        STORE_LIST_MAX = 100,                /* records of one list */
+        STORE_CHECK_MAX = 256 * 1024 * 1024, /* a larger file is not read through at open */
+        STORE_ISOLATIONS_MAX = 4,
+};
+
+#define STORE_REASON_RESTARTED "the daemon was restarted"
+
+struct store;
+
+/* What store_open() came across. */
+struct store_opened {
+        size_t failed;           /* unfinished records, which are failed now */
+        char moved_to[PATH_MAX]; /* where a damaged file has gone; "": it was sound */
+};
+
+/* Opens or makes the file. `ret_opened` may be NULL. */
+int store_open(const char *path, struct store **ret, struct store_opened *ret_opened,
+               struct err *err);
+
+/* Takes NULL. */
+void store_close(struct store *s);
+
+/* Writes a new record, whatever its status. */
+int store_insert(struct store *s, const struct workload *w, struct err *err);
+
+/* pending → running. */
+int store_begin(struct store *s, const char *id, int64_t started_ms, struct err *err);
+
+/* pending or running → w->status with everything that is known at the end. */
+int store_end(struct store *s, const struct workload *w, struct err *err);
+
+/* The record with its output, up to the bytes it has. */
+int store_get(struct store *s, const char *id, struct workload *ret, struct err *err);
+
+struct store_list {
+        struct workload *items; /* without their outputs; newest first */
+        size_t n;
+        uint64_t total; /* records that the filter lets through */
+};
+
+/* `status`: one, or -1 for all. At most STORE_LIST_MAX items. */
+int store_list(struct store *s, int status, unsigned limit, uint64_t offset, struct store_list *ret,
+               struct err *err);
+void store_list_release(struct store_list *list);
+
+struct store_stats {
+        uint64_t total;
+        uint64_t by_status[WORKLOAD_STATUS_COUNT];
+        struct {
+                char name[16];
+                uint64_t n;
+        } by_isolation[STORE_ISOLATIONS_MAX];
+        size_t n_isolations;
+        double avg_duration_ms; /* start to end, of those that were started and have ended */
+};
+
+int store_stats(struct store *s, struct store_stats *ret, struct err *err);
