@@ -20,8 +20,8 @@
  * Thread rule: every function may be called from any thread, engine_free() when no other function
  * runs or will be called. Sinks are called on the worker thread of their workload, one call at a
  * time; a workload that is killed while it waits is ended on the thread that killed it. Sinks may
- * call engine_submit() and engine_get(), but not engine_stop(), engine_free(), nor engine_kill() for
- * their own workload, which would wait for themselves.
+ * call engine_submit() and engine_get(), but not engine_stop(), engine_free(), nor engine_kill()
+ * for their own workload, which would wait for themselves.
  */
 #pragma once
 
@@ -41,10 +41,10 @@ enum {
 struct engine_config {
         struct backend *backends[ENGINE_BACKENDS_MAX]; /* consumed */
         size_t n_backends;
-        struct store *store;       /* borrowed; NULL: records live in memory until ended() returned */
-        unsigned max_vms;          /* worker threads, made on demand; 1 to ENGINE_VMS_MAX */
-        unsigned max_queue;        /* workloads that wait while max_vms run; 0: none waits */
-        size_t output_record_max;  /* bytes of output kept in the record; 0: none */
+        struct store *store; /* borrowed; NULL: records live in memory until ended() returned */
+        unsigned max_vms;    /* worker threads, made on demand; 1 to ENGINE_VMS_MAX */
+        unsigned max_queue;  /* workloads that wait while max_vms run; 0: none waits */
+        size_t output_record_max; /* bytes of output kept in the record; 0: none */
         char node_id[64];
 };
 
@@ -54,13 +54,14 @@ struct engine_sink {
         /* See struct backend_sink. NULL: output goes to the record only. */
         int (*output)(void *ctx, enum workload_stream stream, const void *bytes, size_t n);
         /*
-         * The workload is being killed: an output() that blocks must return now, and later ones must
-         * not block. Called once at most and never after ended() has been called, on the killing
-         * thread with the engine's lock held: set a flag, write to an eventfd, nothing else. NULL:
-         * output() never blocks.
+         * The workload is being killed: an output() that blocks must return now, and later ones
+         * must not block. Called once at most and never after ended() has been called, on the
+         * killing thread with the engine's lock held: set a flag, write to an eventfd, nothing
+         * else. NULL: output() never blocks.
          */
         void (*interrupt)(void *ctx);
-        /* The last call for this workload: status is an end. The record is borrowed. May be NULL. */
+        /* The last call for this workload: status is an end. The record is borrowed. May be NULL.
+         */
         void (*ended)(void *ctx, const struct workload *w);
         void *ctx;
 };

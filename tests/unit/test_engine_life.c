@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the engine does with workloads that nobody kills: order, bounds, records, refusals. */
+#include "engine_fixture.h"
+
+static void test_runs_to_its_end(void **state)
+{
+        struct fake_backend *f = fake_new();
+        struct engine *e = engine_over(f, 2, 2);
+        struct heard h;
+
+        heard_init(&h);
+        assert_int_equal(submit(e, "exit 7", &h, NULL), 0);
+        wait_ended(&h);
+        engine_free(e);
+        assert_string_equal(h.calls, "bre");
+        assert_int_equal(h.n_ended, 1);
+        assert_int_equal(h.status, WORKLOAD_COMPLETED);
+        assert_int_equal(h.outcome.exit_code, 7);
+        assert_true(h.created_ms > 0 && h.started_ms >= h.created_ms);
+        assert_true(h.finished_ms >= h.started_ms);
+        assert_int_equal(h.n_interrupted, 0);
+}
+
+static void test_output_goes_to_sink_and_record(void **state)
+{
+        struct fake_backend *f = fake_new();
+        struct engine *e = engine_over(f, 1, 0);
+        struct heard h;
+
+        heard_init(&h);
+        assert_int_equal(submit(e, "say hello", &h, NULL), 0);
+        wait_ended(&h);
+        engine_free(e);
+        assert_string_equal(h.calls, "broe");
+        assert_string_equal(h.output, "hello");
+}
+
+static void test_record_keeps_output_up_to_its_bound(void **state)
+{
+        struct fake_backend *f = fake_new();
+        struct engine *e = engine_over(f, 1, 0);
+        struct heard h;
+
+        heard_init(&h);
+        assert_int_equal(submit(e, "say 0123456789", &h, NULL), 0);
+        wait_ended(&h);
+        engine_free(e);
+        assert_string_equal(h.output, "01234567");
+        assert_int_equal(h.status, WORKLOAD_COMPLETED);
+}
+
+static void test_first_in_first_out(void **state)
+{
+        struct fake_backend *f = fake_new();
+        struct engine *e = engine_over(f, 1, 8);
+        struct heard last;
+
+        heard_init(&last);
+        for (int i = 0; i < 6; i++) {
+                char code[] = {'g', 'a', 't', 'e', ' ', (char)('a' + i), '\0'};
+
+                assert_int_equal(submit(e, code, i == 5 ? &last : NULL, NULL), 0);
+        }
+        fake_open(f);
+        wait_ended(&last);
+        assert_int_equal(f->n_began, 6);
+        assert_memory_equal(f->began, "abcdef", 6);
+        assert_int_equal(f->max_running, 1);
+        engine_free(e);
+}
+
+static void test_runs_as_many_as_allowed_at_once(void **state)
+{
+        struct fake_backend *f = fake_new();
+        struct engine *e = engine_over(f, 3, 8);
+
+        for (int i = 0; i < 8; i++)
+                assert_int_equal(submit(e, "gate", NULL, NULL), 0);
+        fake_wait_running(f, 3);
+        fake_open(f);
+        fake_wait_running(f, 0);
+        assert_int_equal(f->max_running, 3);
+        engine_free(e);
+}
+
+static void test_full_queue_refuses(void **state)
+{
+        struct fake_backend *f = fake_new();
+        struct engine *e = engine_over(f, 1, 2);
+        struct workload_spec spec = fake_spec("exit 0");
+        struct heard h;
+        struct err err = ERR_INIT;
+        char id[ULID_LEN + 1] = "untouched";
+
+        heard_init(&h);
+        for (int i = 0; i < 3; i++)
+                assert_int_equal(submit(e, "gate", i == 2 ? &h : NULL, NULL), 0);
+        assert_int_equal(engine_submit(e, &spec, "auto", NULL, id, &err), -EAGAIN);
+        assert_non_null(strstr(err.msg, "1 workloads run and 2 wait"));
+        assert_string_equal(id, "untouched");
+        assert_string_equal(spec.code, "exit 0"); /* still ours */
+        fake_open(f);
+        wait_ended(&h);
+        assert_int_equal(engine_submit(e, &spec, "auto", NULL, id, &err), 0);
+        assert_null(spec.code);
+        assert_true(ulid_is_valid(id));
+        engine_free(e);
+        workload_spec_release(&spec);
+}
+
+static void test_no_queue_still_runs(void **state)
+{
+        struct fake_backend *f = fake_new();
+        struct engine *e = engine_over(f, 1, 0);
+
+        assert_int_equal(submit(e, "gate", NULL, NULL), 0);
+        assert_int_equal(submit(e, "exit 0", NULL, NULL), -EAGAIN);
+        engine_free(e);
+}
+
+static void test_record_of_a_live_workload(void **state)
+{
+        struct fake_backend *f = fake_new();
+        struct engine *e = engine_over(f, 1, 1);
+        struct workload w = {0};
+        char running[ULID_LEN + 1], waiting[ULID_LEN + 1];
+
+        assert_int_equal(submit(e, "gate", NULL, running), 0);
+        assert_int_equal(submit(e, "gate", NULL, waiting), 0);
+        fake_wait_running(f, 1);
+        assert_int_equal(engine_get(e, running, &w, NULL), 0);
+        assert_int_equal(w.status, WORKLOAD_RUNNING);
+        assert_string_equal(w.id, running);
+        assert_string_equal(w.runtime, "sh");
+        assert_string_equal(w.isolation, "microvm");
+        assert_string_equal(w.node_id, "here");
+        assert_int_equal(w.limits.mem_mb, 128);
+        workload_release(&w);
+        assert_int_equal(engine_get(e, waiting, &w, NULL), 0);
+        assert_int_equal(w.status, WORKLOAD_PENDING);
+        assert_int_equal(w.started_ms, 0);
+        workload_release(&w);
+        assert_int_equal(engine_get(e, "01ARZ3NDEKTSV4RRFFQ69G5FAV", &w, NULL), -ENOENT);
+        engine_free(e);
+}
+
+static void test_bad_orders_are_refused(void **state)
+{
+        struct fake_backend *f = fake_new();
+        struct engine *e = engine_over(f, 1, 1);
+        struct workload_spec spec = fake_spec("exit 0");
+        struct err err = ERR_INIT;
+        char id[ULID_LEN + 1];
+
+        assert_int_equal(engine_submit(e, &spec, "process", NULL, id, &err), -EOPNOTSUPP);
+        assert_string_equal(err.msg,
+                            "isolation: no backend for \"process\"; there are: auto, microvm");
+        snprintf(spec.runtime, sizeof(spec.runtime), "cobol");
+        assert_int_equal(engine_submit(e, &spec, "auto", NULL, id, &err), -ENOENT);
+        assert_non_null(strstr(err.msg, "python, sh"));
+        snprintf(spec.runtime, sizeof(spec.runtime), "sh");
+        spec.limits.mem_mb = 1;
+        assert_int_equal(engine_submit(e, &spec, "microvm", NULL, id, &err), -EINVAL);
+        assert_non_null(strstr(err.msg, "mem_mb"));
+        assert_int_equal(f->n_executed, 0);
+        workload_spec_release(&spec);
+        engine_free(e);
+}
+
+static void test_backend_without_status_is_a_failure(void **state)
+{
+        struct fake_backend *f = fake_new();
+        struct engine *e = engine_over(f, 1, 0);
+        struct heard h;
+
+        heard_init(&h);
+        assert_int_equal(submit(e, "silent", &h, NULL), 0);
+        wait_ended(&h);
+        engine_free(e);
+        assert_int_equal(h.status, WORKLOAD_FAILED);
+        assert_string_not_equal(h.outcome.error, "");
+}
+
+static void test_bounds_of_the_engine(void **state)
+{
+        bool freed = false;
+        struct engine_config config = {.n_backends = 1, .max_vms = 0};
+        struct fake_backend *f = fake_new();
+        struct engine *e = NULL;
+        struct err err = ERR_INIT;
+
+        f->freed = &freed;
+        config.backends[0] = &f->base;
+        assert_int_equal(engine_new(&config, &e, &err), -EINVAL);
+        assert_null(e);
+        assert_true(freed); /* consumed all the same */
+        assert_non_null(strstr(err.msg, "max_vms"));
+}
+
+static void test_lists_backends(void **state)
+{
+        struct fake_backend *f = fake_new();
+        struct engine *e = engine_over(f, 1, 0);
+        struct backend_capabilities caps;
+
+        assert_int_equal(engine_backend(e, 0, &caps), 0);
+        assert_string_equal(caps.name, "fake");
+        assert_int_equal(engine_backend(e, 1, &caps), -ERANGE);
+        engine_free(e);
+        engine_free(NULL);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_runs_to_its_end),
+                cmocka_unit_test(test_output_goes_to_sink_and_record),
+                cmocka_unit_test(test_record_keeps_output_up_to_its_bound),
+                cmocka_unit_test(test_first_in_first_out),
+                cmocka_unit_test(test_runs_as_many_as_allowed_at_once),
+                cmocka_unit_test(test_full_queue_refuses),
+                cmocka_unit_test(test_no_queue_still_runs),
+                cmocka_unit_test(test_record_of_a_live_workload),
+                cmocka_unit_test(test_bad_orders_are_refused),
+                cmocka_unit_test(test_backend_without_status_is_a_failure),
+                cmocka_unit_test(test_bounds_of_the_engine),
+                cmocka_unit_test(test_lists_backends),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
