@@ -14,6 +14,7 @@ export LC_ALL=C
 umask 022
 
 prog=${0##*/}
+# shellcheck disable=SC2034  # used by those who source this
 images_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${VULCAN_CACHE:-/var/cache/vulcan}
 suite=bookworm
@@ -130,8 +131,12 @@ apt_refresh() {
         : >"$apt_dir/status"
         {
                 # The host's settings of proxies and timeouts apply, its hooks and pins do not.
-                apt-config dump | grep -E '^Acquire::(http|https|Check|Force|Retries)' || true
-                cat <<CONF
+                apt-config dump | grep -E '^Acquire::(http|https|Check|Force)' || true
+                echo 'Acquire::Languages "none";'
+                echo 'Acquire::Retries "2";'
+        } >"$apt_dir/net.conf"
+        {
+                cat "$apt_dir/net.conf" - <<CONF
 Dir::Etc::main "/dev/null";
 Dir::Etc::parts "/dev/null";
 Dir::Etc::preferences "/dev/null";
@@ -145,8 +150,6 @@ APT::Architecture "amd64";
 APT::Architectures { "amd64"; };
 APT::Install-Recommends "false";
 APT::Sandbox::User "root";
-Acquire::Languages "none";
-Acquire::Retries "2";
 Debug::NoLocking "true";
 CONF
         } >"$apt_dir/apt.conf"
@@ -158,10 +161,10 @@ CONF
         }
         # What arrived is signed by Debian. A host's source that is not (some third parties name
         # their suite like Debian's) has no list here and is dropped.
-        local line
-        while read -r line; do
-                set -- $line
-                [ ! -e "$apt_dir/lists/$(sed -E 's#^[a-z]+://##; s#_#%5f#g; s#/#_#g' <<<"$3")_dists_$4_InRelease" ] || echo "$line"
+        local deb keyring uri name main
+        while read -r deb keyring uri name main; do
+                [ ! -e "$apt_dir/lists/$(sed -E 's#^[a-z]+://##; s#_#%5f#g; s#/#_#g' <<<"$uri")_dists_${name}_InRelease" ] ||
+                        echo "$deb $keyring $uri $name $main"
         done <"$apt_dir/sources.list" >"$apt_dir/sources.new"
         mv "$apt_dir/sources.new" "$apt_dir/sources.list"
         cat "$apt_dir"/lists/*_InRelease | key_of >"$apt_dir/id.new"
