@@ -5,12 +5,15 @@
  * Needs libc and POSIX threads, nothing else. Knows no HTTP: it writes the body of a scrape into
  * memory, and PROM_TEXT_CONTENT_TYPE is the Content-Type that belongs to it.
  *
- *     enum { REQUESTS, IN_FLIGHT, LATENCY, N_METRICS };
+ *     enum { REQUESTS, IN_FLIGHT, LATENCY, N_METRICS };     // at file scope, for the literals' sake
  *     static const struct prom_desc metrics[N_METRICS] = {
- *             [REQUESTS] = {PROM_COUNTER, "app_requests_total", "Requests answered.",
+ *             [REQUESTS] = {.kind = PROM_COUNTER, .name = "app_requests_total",
+ *                           .help = "Requests answered.",
  *                           .labels = (const char *const[]){"method", "status", NULL}},
- *             [IN_FLIGHT] = {PROM_GAUGE, "app_requests_in_flight", "Requests being answered."},
- *             [LATENCY] = {PROM_HISTOGRAM, "app_request_seconds", "Time to answer a request."},
+ *             [IN_FLIGHT] = {.kind = PROM_GAUGE, .name = "app_requests_in_flight",
+ *                            .help = "Requests being answered."},
+ *             [LATENCY] = {.kind = PROM_HISTOGRAM, .name = "app_request_seconds",
+ *                          .help = "Time to answer a request."},
  *     };
  *     static struct prom_family *family[N_METRICS];
  *
@@ -41,9 +44,9 @@
  * Threads. Any thread may call any function at any time, with two exceptions: prom_registry_free()
  * must be the last use of the registry and of its handles, and a struct prom_buf belongs to one
  * thread at a time. Updating never takes a lock and never allocates, but for the first touch of a
- * group of series by a thread. Fetching a handle takes a lock only to create a series. A scrape
- * holds no lock while it renders. A thread that exits leaves its counts behind. Nothing here is
- * safe in a signal handler.
+ * group of series by a thread. Fetching a handle takes a lock only to create a series (which needs
+ * 40 KiB of stack). A scrape holds no lock while it renders. A thread that exits leaves its counts
+ * behind. Nothing here is safe in a signal handler.
  *
  * fork(). The child goes on with the parent's values as they were. Locks are carried over fork();
  * vfork() and posix_spawn() followed by exec need nothing.

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Metrics computed at scrape time. */
+#include "prom/internal.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- registering -------------------------------------------------------------------------- */
+
+int prom_register_collector(struct prom_registry *registry, const struct prom_desc *descs, size_t n,
+                            prom_collect_fn *collect, void *data,
+                            struct prom_collector **ret_collector, struct prom_error *error)
+{
+        for (size_t i = 0; i < n; i++)
+                if (descs[i].kind == PROM_HISTOGRAM)
+                        return prom_fail_(error, EINVAL,
+                                          "metric %s: a collector cannot feed a histogram",
+                                          descs[i].name ? descs[i].name : "");
+        struct prom_collector *collector = calloc(1, sizeof(*collector));
+        struct prom_family **families = calloc(n ? n : 1, sizeof(*families));
+        int r = -ENOMEM;
+        if (!collector || !families)
+                prom_fail_(error, ENOMEM, "out of memory");
+        else
+                r = prom_register_families_(registry, descs, n, collector, false, families, error);
+        if (r < 0) {
+                free(families);
+                free(collector);
+                return r;
+        }
+        *collector = (struct prom_collector){registry, collect, data, families, n, NULL};
+        pthread_mutex_lock(&prom_table_lock_);
+        collector->next = registry->collectors;
+        STORE_RELEASE(&registry->collectors, collector);
+        pthread_mutex_unlock(&prom_table_lock_);
+        if (ret_collector)
+                *ret_collector = collector;
+        return 0;
+}
+
+static void unpublish(struct prom_registry *registry, const struct prom_family *family)
+{
+        for (size_t i = 0; i < registry->n_families; i++) {
+                if (registry->families[i] != family)
+                        continue;
+                registry->n_families--;
+                memmove(&registry->families[i], &registry->families[i + 1],
+                        (registry->n_families - i) * sizeof(registry->families[0]));
+                return;
+        }
+}
+
+/* The families themselves stay until the registry is freed: a scrape may be rendering them. */
+void prom_collector_remove(struct prom_collector *collector)
+{
+        if (!collector)
+                return;
+        struct prom_registry *registry = collector->registry;
+        pthread_mutex_lock(&registry->collect_lock);
+        pthread_mutex_lock(&prom_table_lock_);
+        struct prom_collector **link = &registry->collectors;
+        while (*link && *link != collector)
+                link = &(*link)->next;
+        if (*link)
+                STORE_RELEASE(link, collector->next);
+        for (size_t i = 0; i < collector->n; i++)
+                unpublish(registry, collector->families[i]);
+        pthread_mutex_unlock(&prom_table_lock_);
+        pthread_mutex_unlock(&registry->collect_lock);
+        free(collector->families);
+        free(collector);
+}
+
+/* ---- samples ------------------------------------------------------------------------------ */
+
+/* Puts the last sample into the table of those seen; false if its labels are there already. */
+static bool is_new_sample(struct prom_scratch *scratch)
+{
+        const size_t mask = scratch->cap_seen - 1;
+        const struct sample *last = &scratch->samples[scratch->n_samples - 1];
+        size_t i = last->hash & mask;
+        for (; scratch->seen[i]; i = (i + 1) & mask) {
+                const struct sample *other = &scratch->samples[scratch->seen[i] - 1];
+                if (other->hash == last->hash && other->label_len == last->label_len &&
+                    memcmp(scratch->text + other->offset, scratch->text + last->offset,
+                           last->label_len) == 0)
+                        return false;
+        }
+        scratch->seen[i] = scratch->n_samples;
+        return true;
+}
+
+/* Keeps `seen` at most half full with one more sample. */
+static bool reserve_seen(struct prom_scratch *scratch)
+{
+        if ((scratch->n_samples + 1) * 2 <= scratch->cap_seen)
+                return true;
+        size_t cap = scratch->cap_seen ? scratch->cap_seen * 2 : 64;
+        size_t *seen = calloc(cap, sizeof(*seen));
+        if (!seen)
+                return false;
+        free(scratch->seen);
+        scratch->seen = seen;
+        scratch->cap_seen = cap;
+        for (size_t s = 0; s < scratch->n_samples; s++) {
+                size_t i = scratch->samples[s].hash & (cap - 1);
+                while (seen[i])
+                        i = (i + 1) & (cap - 1);
+                seen[i] = s + 1;
+        }
+        return true;
+}
+
+/* Renders the line behind the text and makes it the last sample; false without memory. */
+static bool add_sample(struct prom_scratch *scratch, const struct prom_family *family,
+                       const char *const *values, double v)
+{
+        uint32_t labels_len;
+        size_t len = prom_render_lines_(family, values, NULL, &labels_len);
+        if (!reserve_seen(scratch) ||
+            !prom_grow_(&scratch->text, &scratch->text_cap, scratch->text_len + len + LINE_EXTRA,
+                        1) ||
+            !prom_grow_(&scratch->samples, &scratch->cap_samples, scratch->n_samples + 1,
+                        sizeof(scratch->samples[0])))
+                return false;
+        char *start = scratch->text + scratch->text_len, *p = start;
+        p += prom_render_lines_(family, values, p, &labels_len);
+        p += prom_format_number(v, p);
+        *p++ = '\n';
+        scratch->samples[scratch->n_samples++] = (struct sample){
+                .hash = prom_hash_values_(family->id, values, family->n_labels),
+                .offset = scratch->text_len,
+                .label_len = len,
+                .len = (size_t)(p - start),
+        };
+        return true;
+}
+
+void prom_emit_values(struct prom_emitter *emitter, size_t index, double v,
+                      const char *const *values, size_t n)
+{
+        struct prom_scratch *scratch = emitter->scratch;
+        struct prom_collector *collector = emitter->collector;
+        if (emitter->failed || collector->n == 0)
+                return;
+        if (index >= collector->n) { /* whose it was meant to be cannot be known */
+                COUNT(&collector->families[0]->ignored, 1);
+                return;
+        }
+        struct prom_family *family = collector->families[index];
+        struct family_samples *of_family = &scratch->per_family[emitter->base + index];
+        if (n != family->n_labels || (family->kind == PROM_COUNTER && !(v >= 0))) {
+                COUNT(&family->ignored, 1);
+                return;
+        }
+        if (of_family->n >= family->max_series) {
+                COUNT(&family->overflows, 1);
+                return;
+        }
+        char clean[PROM_LABELS_MAX][PROM_LABEL_VALUE_MAX + 1];
+        const char *cleaned[PROM_LABELS_MAX];
+        for (size_t i = 0; i < n; i++) {
+                prom_clean_value_(values[i], clean[i]);
+                cleaned[i] = clean[i];
+        }
+        if (!add_sample(scratch, family, cleaned, v)) {
+                emitter->failed = -ENOMEM;
+                return;
+        }
+        if (!is_new_sample(scratch)) {
+                scratch->n_samples--;
+                COUNT(&family->ignored, 1);
+                return;
+        }
+        scratch->text_len += scratch->samples[scratch->n_samples - 1].len;
+        if (of_family->last)
+                scratch->samples[of_family->last - 1].next = scratch->n_samples;
+        else
+                of_family->first = scratch->n_samples;
+        of_family->last = scratch->n_samples;
+        of_family->n++;
+}
+
+static int run_collector(struct prom_collector *collector, struct prom_scratch *scratch)
+{
+        if (!prom_grow_(&scratch->per_family, &scratch->cap_per_family,
+                        scratch->n_per_family + collector->n, sizeof(scratch->per_family[0])))
+                return -ENOMEM;
+        struct prom_emitter emitter = {scratch, collector, scratch->n_per_family, 0};
+        for (size_t i = 0; i < collector->n; i++)
+                scratch->per_family[scratch->n_per_family++] =
+                        (struct family_samples){.family = collector->families[i]};
+        collector->collect(&emitter, collector->data);
+        return emitter.failed;
+}
+
+int prom_collect_(struct prom_registry *registry, struct prom_scratch *scratch)
+{
+        int r = 0;
+        scratch->n_samples = 0;
+        scratch->n_per_family = 0;
+        scratch->text_len = 0;
+        if (scratch->seen)
+                memset(scratch->seen, 0, scratch->cap_seen * sizeof(scratch->seen[0]));
+        pthread_mutex_lock(&registry->collect_lock);
+        for (struct prom_collector *c = LOAD_ACQUIRE(&registry->collectors); c && r == 0;
+             c = LOAD_ACQUIRE(&c->next))
+                r = run_collector(c, scratch);
+        pthread_mutex_unlock(&registry->collect_lock);
+        return r;
+}
+
+/* ---- what a registry says about itself ---------------------------------------------------- */
+
+enum { SELF_OVERFLOWS, SELF_IGNORED, N_SELF };
+
+static const struct prom_desc self_metrics[N_SELF] = {
+        [SELF_OVERFLOWS] = {.kind = PROM_COUNTER,
+                            .name = "prom_series_overflow_total",
+                            .help = "Look-ups that went to the overflow series of a metric because "
+                                    "it has as many series as it may.",
+                            .labels = (const char *const[]){"family", NULL},
+                            .max_series = PROM_FAMILIES_MAX},
+        [SELF_IGNORED] = {.kind = PROM_COUNTER,
+                          .name = "prom_ignored_updates_total",
+                          .help = "Updates of a metric that could not be meant and were ignored: a "
+                                  "counter made smaller, not a number, wrong kind or labels.",
+                          .labels = (const char *const[]){"family", NULL},
+                          .max_series = PROM_FAMILIES_MAX},
+};
+
+static void collect_self(struct prom_emitter *emitter, void *data)
+{
+        const struct prom_scratch *scratch = emitter->scratch;
+        for (size_t i = 0; i < scratch->n_families; i++) {
+                const struct prom_family *family = scratch->families[i];
+                uint64_t overflows = prom_family_overflows(family);
+                uint64_t ignored = prom_family_ignored(family);
+                if (overflows)
+                        prom_emit(emitter, SELF_OVERFLOWS, (double)overflows, family->name);
+                if (ignored)
+                        prom_emit(emitter, SELF_IGNORED, (double)ignored, family->name);
+        }
+        uint64_t lost = LOAD(&prom_lost_updates_);
+        if (lost)
+                prom_emit(emitter, SELF_IGNORED, (double)lost, "(out of memory)");
+}
+
+int prom_register_self_(struct prom_registry *registry)
+{
+        return prom_register_collector(registry, self_metrics, N_SELF, collect_self, NULL, NULL,
+                                       NULL);
+}

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of prom share. Data structures:
+ *
+ * - Counters and histograms live in *cells*, words with process-wide numbers. Each thread has a
+ *   slab: a directory of chunks of cells that only it writes, with plain (relaxed or release)
+ *   stores. A scrape adds up all slabs under slab_lock; a thread that exits folds its slab into the
+ *   base slab under the same lock. (cells.c)
+ * - A gauge is one shared word in its series.
+ * - Series stand in blocks that never move, in the order they were made; `n_series` is stored last,
+ *   so a scrape walks them without a lock. Look-up is a memo per thread, then an open-addressing
+ *   table that is replaced, never changed in place, when it grows. Only insertion takes
+ *   table_lock. (series.c)
+ * - All text of a series but its numbers is rendered when it is made. (series.c, text.c)
+ *
+ * Lock order: collect_lock of a registry, then table_lock, then slab_lock.
+ */
+#pragma once
+
+#include "prom/prom.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#define LOAD(p) __atomic_load_n((p), __ATOMIC_RELAXED)
+#define LOAD_ACQUIRE(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define STORE(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
+#define STORE_RELEASE(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
+#define COUNT(p, n) __atomic_fetch_add((p), (n), __ATOMIC_RELAXED)
+
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+enum {
+        CHUNKS_MAX = PROM_CELLS_MAX / PROM_CHUNK_WORDS_,
+        HISTOGRAM_SEQ = 0, /* words of a histogram's block */
+        HISTOGRAM_SUM = 1,
+        HISTOGRAM_BUCKETS = 2,
+        COUNTER_INT = 0, /* words of a counter */
+        COUNTER_FLOAT = 1,
+        COPY_UNIT = 16,         /* text of series is copied in units of this size */
+        SERIES_BLOCKS_MAX = 32, /* each block is twice the size of the one before */
+        SERIES_BLOCK_FIRST = 16,
+        LINE_EXTRA = 64, /* room for the number and newline of a line, and for overshooting */
+};
+
+static inline double double_of(uint64_t bits)
+{
+        double v;
+        __builtin_memcpy(&v, &bits, sizeof(v));
+        return v;
+}
+
+static inline uint64_t bits_of(double v)
+{
+        uint64_t bits;
+        __builtin_memcpy(&bits, &v, sizeof(bits));
+        return bits;
+}
+
+/* ---- errors (validate.c) ---------------------------------------------------------------- */
+
+/* Fills error, if there is one, and returns -code. */
+int prom_fail_(struct prom_error *error, int code, const char *fmt, ...)
+        __attribute__((format(printf, 3, 4)));
+
+/* -EINVAL with a message naming the metric, unless the description can be registered. */
+int prom_check_desc_(const struct prom_desc *desc, struct prom_error *error);
+size_t prom_desc_n_buckets_(const struct prom_desc *desc);
+const double *prom_desc_buckets_(const struct prom_desc *desc);
+
+/* Writes value, made valid UTF-8 and at most PROM_LABEL_VALUE_MAX bytes long. Returns the length.
+ */
+size_t prom_clean_value_(const char *value, char out[PROM_LABEL_VALUE_MAX + 1]);
+bool prom_is_utf8_(const char *s);
+
+/* ---- memory that lives as long as its family (arena.c) ----------------------------------- */
+
+struct arena {
+        struct arena_chunk *chunks;
+        char *next;
+        size_t left;
+        size_t chunk_size;
+};
+
+/* n bytes, aligned to COPY_UNIT, zeroed; NULL without memory. */
+void *prom_arena_get_(struct arena *arena, size_t n);
+void prom_arena_release_(struct arena *arena);
+
+/* ---- cells (cells.c) -------------------------------------------------------------------- */
+
+extern pthread_mutex_t prom_slab_lock_;
+extern pthread_mutex_t prom_table_lock_;
+
+/* n consecutive cells within one chunk, zero in every slab. float_cell is the one among them that
+ * holds a double. -ENOSPC. */
+int prom_cells_alloc_(unsigned n, unsigned float_cell, uint32_t *ret_cell);
+void prom_cells_free_(uint32_t cell, unsigned n, unsigned float_cell);
+
+struct counter_value {
+        uint64_t whole;
+        double part;
+};
+
+/* Sums over all slabs, with prom_slab_lock_ held; values are added to. */
+void prom_sum_counters_(const uint32_t *cells, size_t n, bool with_parts,
+                        struct counter_value *values);
+void prom_sum_histogram_(uint32_t cell, size_t n_buckets, uint64_t *buckets, double *sum);
+
+/* In the child of fork(), on its one thread. */
+void prom_after_fork_(void);
+
+/* Updates lost because a thread got no memory for its cells. */
+extern uint64_t prom_lost_updates_;
+
+/* ---- families and series ---------------------------------------------------------------- */
+
+struct prom_series {
+        struct prom_counter pub; /* the cell; first, a struct prom_counter * points here */
+        uint32_t lines_len;      /* length of the labels as rendered: see line_extra below */
+        uint64_t gauge;
+        const char *lines; /* its lines without the numbers, one after the other */
+        struct prom_family *family;
+};
+
+/* A series as the table knows it: the values, each with its NUL, one after the other. */
+struct key {
+        struct prom_series *series;
+        size_t len;
+        char values[];
+};
+
+struct table_entry {
+        uint64_t hash;
+        struct key *key; /* stored last, with release */
+};
+
+struct table {
+        size_t mask;
+        size_t used;
+        struct table *older; /* replaced ones are kept for readers */
+        struct table_entry entries[];
+};
+
+struct label_slot {
+        const char *name;
+        const char *fixed; /* value of a const label, escaped; NULL for a variable one */
+        unsigned index;    /* of the value otherwise */
+};
+
+struct prom_family {
+        enum prom_kind kind;
+        unsigned n_labels;
+        uint64_t id; /* never used again in this process */
+        size_t max_series;
+        struct prom_registry *registry;
+        struct prom_collector *collector; /* NULL for a family with handles */
+        const char *name;
+        const char *const *labels;
+        const struct label_slot *slots; /* all labels as rendered: sorted by name */
+        unsigned n_slots;
+        const char *header; /* the HELP and TYPE lines */
+        size_t header_len;
+
+        /* lines of a series: line i is lines_len + line_extra[i] bytes long */
+        size_t n_lines;
+        const uint32_t *line_extra;
+        size_t n_buckets; /* +Inf not counted */
+        const double *bounds;
+        size_t n_padded;       /* bounds filled up with +Inf to a multiple of 8 */
+        const char *const *le; /* the bounds as text, +Inf included */
+
+        struct prom_series *blocks[SERIES_BLOCKS_MAX];
+        size_t n_series;
+        struct table *table;
+        struct prom_series *overflow; /* made when first needed */
+        struct prom_series *only;     /* of a family without labels */
+        struct arena arena;
+
+        bool has_parts; /* some counter was added a fraction */
+        uint64_t overflows;
+        uint64_t ignored;
+        struct prom_family *next; /* in the registry's list of all, retired ones included */
+};
+
+struct prom_registry {
+        struct prom_family **families; /* sorted by name */
+        size_t n_families;
+        size_t cap_families;
+        struct prom_family *all;
+        struct prom_collector *collectors;
+        pthread_mutex_t collect_lock; /* held while collectors run */
+        struct prom_registry *next;   /* in the list of all, for fork */
+};
+
+struct prom_collector {
+        struct prom_registry *registry;
+        prom_collect_fn *collect;
+        void *data;
+        struct prom_family **families;
+        size_t n;
+        struct prom_collector *next;
+};
+
+/* Makes a family that is in no registry yet. 0, -ENOMEM, -ENOSPC, with the message. */
+int prom_family_new_(const struct prom_desc *desc, struct prom_family **ret,
+                     struct prom_error *error);
+void prom_family_free_(struct prom_family *family);
+
+/* Series i < n_series. */
+struct prom_series *prom_series_at_(const struct prom_family *family, size_t i);
+
+uint64_t prom_hash_values_(uint64_t seed, const char *const *values, size_t n);
+
+/* With table_lock held: makes a series with these clean values. NULL without memory or cells. */
+struct prom_series *prom_series_make_(struct prom_family *family, const char *const *values);
+
+/* Words of one series of the family, and which of them is a double. */
+static inline unsigned prom_family_cells_(const struct prom_family *f)
+{
+        switch (f->kind) {
+        case PROM_COUNTER:
+                return 2;
+        case PROM_HISTOGRAM:
+                return HISTOGRAM_BUCKETS + (unsigned)f->n_buckets + 1;
+        case PROM_GAUGE:
+                break;
+        }
+        return 0;
+}
+
+/* The lines of a series without the numbers: their length, and the text if out is not NULL. Sets
+ * *ret_labels_len to the part of each line's length that depends on the values. */
+size_t prom_render_lines_(const struct prom_family *family, const char *const *values, char *out,
+                          uint32_t *ret_labels_len);
+
+/* Registers with all checks; collector may be NULL, reuse means prom_obtain_all(). */
+int prom_register_families_(struct prom_registry *registry, const struct prom_desc *descs, size_t n,
+                            struct prom_collector *collector, bool reuse,
+                            struct prom_family **ret_families, struct prom_error *error);
+
+/* ---- scraping --------------------------------------------------------------------------- */
+
+enum { SUM_BATCH = 512 }; /* counters summed under one hold of slab_lock */
+
+struct sample {
+        uint64_t hash;
+        size_t offset;    /* of the rendered line in text */
+        size_t label_len; /* up to the number */
+        size_t len;
+        size_t next; /* index + 1 of the next sample of the family, 0 at the end */
+};
+
+struct family_samples {
+        struct prom_family *family;
+        size_t first; /* index + 1 */
+        size_t last;
+        size_t n;
+};
+
+struct prom_scratch {
+        struct prom_family **families;
+        size_t cap_families;
+        size_t n_families;
+        struct family_samples *per_family; /* one for each family fed by a collector */
+        size_t cap_per_family;
+        size_t n_per_family;
+        struct sample *samples;
+        size_t cap_samples;
+        size_t n_samples;
+        size_t *seen; /* hash table of samples, index + 1, against duplicates */
+        size_t cap_seen;
+        char *text;
+        size_t text_len;
+        size_t text_cap;
+        uint32_t cells[SUM_BATCH];
+        struct counter_value values[SUM_BATCH];
+        uint64_t buckets[PROM_BUCKETS_MAX + 1];
+};
+
+struct prom_emitter {
+        struct prom_scratch *scratch;
+        struct prom_collector *collector;
+        size_t base; /* of this collector's entries in per_family */
+        int failed;  /* -ENOMEM once memory ran out */
+};
+
+/* Runs the collectors; the samples are in scratch afterwards. 0 or -ENOMEM. */
+int prom_collect_(struct prom_registry *registry, struct prom_scratch *scratch);
+
+/* The counters every registry has about itself. */
+int prom_register_self_(struct prom_registry *registry);
+
+/* Copies the registry's families into scratch. 0 or -ENOMEM. */
+int prom_list_families_(struct prom_registry *registry, struct prom_scratch *scratch);
+
+/* Room for n more elements of an array. */
+bool prom_grow_(void *array, size_t *cap, size_t need, size_t size);
+
+/* Digits of n. Returns the length, at most 20. */
+size_t prom_format_u64_(uint64_t n, char *out);
+
+/* Upper parts of the powers of ten: see number.c. */
+extern const uint64_t prom_pow10_[][2];
+enum { POW10_MIN = -292, POW10_MAX = 324 };

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Registries: what is registered, under which names, and what fork() does to the locks. */
+#include "prom/internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* All registries, under table_lock, for the child of a fork(). */
+static struct prom_registry *registries;
+static struct prom_registry default_registry;
+static pthread_once_t default_once = PTHREAD_ONCE_INIT;
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+
+/* ---- fork() ------------------------------------------------------------------------------- */
+
+static void before_fork(void)
+{
+        pthread_mutex_lock(&prom_table_lock_);
+        pthread_mutex_lock(&prom_slab_lock_);
+}
+
+static void after_fork_parent(void)
+{
+        pthread_mutex_unlock(&prom_slab_lock_);
+        pthread_mutex_unlock(&prom_table_lock_);
+}
+
+static void after_fork_child(void)
+{
+        prom_after_fork_();
+        /* Whoever was collecting is not here. Waiting for it before the fork could take long. */
+        for (struct prom_registry *r = registries; r; r = r->next)
+                pthread_mutex_init(&r->collect_lock, NULL);
+        after_fork_parent();
+}
+
+static void watch_forks(void)
+{
+        pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+}
+
+/* ---- registries --------------------------------------------------------------------------- */
+
+static int registry_init(struct prom_registry *registry)
+{
+        pthread_once(&fork_once, watch_forks);
+        pthread_mutex_init(&registry->collect_lock, NULL);
+        pthread_mutex_lock(&prom_table_lock_);
+        registry->next = registries;
+        registries = registry;
+        pthread_mutex_unlock(&prom_table_lock_);
+        return prom_register_self_(registry);
+}
+
+struct prom_registry *prom_registry_new(void)
+{
+        struct prom_registry *registry = calloc(1, sizeof(*registry));
+        if (!registry)
+                return NULL;
+        if (registry_init(registry) < 0) {
+                prom_registry_free(registry);
+                return NULL;
+        }
+        return registry;
+}
+
+static void init_default(void)
+{
+        /* Should memory lack, the registry does without the counters about itself. */
+        (void)registry_init(&default_registry);
+}
+
+struct prom_registry *prom_default_registry(void)
+{
+        pthread_once(&default_once, init_default);
+        return &default_registry;
+}
+
+void prom_registry_free(struct prom_registry *registry)
+{
+        if (!registry || registry == &default_registry)
+                return;
+        pthread_mutex_lock(&prom_table_lock_);
+        for (struct prom_registry **link = &registries; *link; link = &(*link)->next) {
+                if (*link == registry) {
+                        *link = registry->next;
+                        break;
+                }
+        }
+        for (struct prom_family *f = registry->all, *next; f; f = next) {
+                next = f->next;
+                prom_family_free_(f);
+        }
+        pthread_mutex_unlock(&prom_table_lock_);
+        for (struct prom_collector *c = registry->collectors, *next; c; c = next) {
+                next = c->next;
+                free(c->families);
+                free(c);
+        }
+        pthread_mutex_destroy(&registry->collect_lock);
+        free(registry->families);
+        free(registry);
+}
+
+/* ---- names -------------------------------------------------------------------------------- */
+
+/* Where the name is, or would be. */
+static size_t position(const struct prom_registry *registry, const char *name)
+{
+        size_t low = 0, high = registry->n_families;
+        while (low < high) {
+                size_t middle = (low + high) / 2;
+                if (strcmp(registry->families[middle]->name, name) < 0)
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        return low;
+}
+
+static struct prom_family *find(const struct prom_registry *registry, const char *name)
+{
+        size_t i = position(registry, name);
+        if (i == registry->n_families || strcmp(registry->families[i]->name, name) != 0)
+                return NULL;
+        return registry->families[i];
+}
+
+struct prom_family *prom_registry_find(struct prom_registry *registry, const char *name)
+{
+        pthread_mutex_lock(&prom_table_lock_);
+        struct prom_family *family = find(registry, name);
+        pthread_mutex_unlock(&prom_table_lock_);
+        return family;
+}
+
+/* Is `name` one of the lines of the histogram? */
+static bool is_line_of(const struct prom_family *histogram, const char *name)
+{
+        static const char *const suffixes[] = {"_bucket", "_sum", "_count"};
+        size_t n = strlen(histogram->name);
+        if (histogram->kind != PROM_HISTOGRAM || strncmp(name, histogram->name, n) != 0)
+                return false;
+        for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
+                if (strcmp(name + n, suffixes[i]) == 0)
+                        return true;
+        return false;
+}
+
+static int check_collision(const struct prom_family *new, const struct prom_family *old,
+                           struct prom_error *error)
+{
+        if (strcmp(new->name, old->name) == 0)
+                return prom_fail_(error, EEXIST, "metric %s is registered already", new->name);
+        if (is_line_of(new, old->name) || is_line_of(old, new->name))
+                return prom_fail_(error, EEXIST,
+                                  "metric %.100s collides with a line of metric %.100s, which is "
+                                  "registered already",
+                                  new->name, old->name);
+        return 0;
+}
+
+static bool same_family(const struct prom_family *a, const struct prom_family *b)
+{
+        if (a->kind != b->kind || a->n_labels != b->n_labels || a->n_slots != b->n_slots ||
+            a->n_buckets != b->n_buckets || a->collector || b->collector)
+                return false;
+        for (unsigned i = 0; i < a->n_labels; i++)
+                if (strcmp(a->labels[i], b->labels[i]) != 0)
+                        return false;
+        for (unsigned i = 0; i < a->n_slots; i++) {
+                const struct label_slot *x = &a->slots[i], *y = &b->slots[i];
+                if (strcmp(x->name, y->name) != 0 || !x->fixed != !y->fixed ||
+                    (x->fixed && strcmp(x->fixed, y->fixed) != 0))
+                        return false;
+        }
+        return a->n_buckets == 0 ||
+               memcmp(a->bounds, b->bounds, sizeof(*a->bounds) * a->n_buckets) == 0;
+}
+
+/* ---- registering -------------------------------------------------------------------------- */
+
+/* Families being registered; those that were there already are in `taken`. */
+struct batch {
+        struct prom_registry *registry;
+        struct prom_family **made;
+        struct prom_family **taken;
+        size_t n;
+};
+
+static int make_family(struct batch *batch, const struct prom_desc *desc,
+                       struct prom_collector *collector, bool reuse, struct prom_error *error)
+{
+        struct prom_family *family;
+        int r = prom_check_desc_(desc, error);
+        if (r >= 0)
+                r = prom_family_new_(desc, &family, error);
+        if (r < 0)
+                return r;
+        size_t at = batch->n++;
+        batch->made[at] = family;
+        family->registry = batch->registry;
+        family->collector = collector;
+
+        struct prom_family *old = find(batch->registry, desc->name);
+        if (old && reuse) {
+                if (!same_family(family, old))
+                        return prom_fail_(error, EEXIST,
+                                          "metric %s is registered already with another kind, "
+                                          "other labels or other buckets",
+                                          desc->name);
+                batch->taken[at] = old;
+                return 0;
+        }
+        for (size_t i = 0; r == 0 && i < batch->registry->n_families; i++)
+                r = check_collision(family, batch->registry->families[i], error);
+        for (size_t i = 0; r == 0 && i < at; i++)
+                r = check_collision(family, batch->made[i], error);
+        if (r < 0 || family->n_labels || collector)
+                return r;
+        family->only = prom_series_make_(family, NULL);
+        if (!family->only)
+                return prom_fail_(error, ENOSPC, "metric %s: out of memory, or of cells (%d)",
+                                  desc->name, PROM_CELLS_MAX);
+        return 0;
+}
+
+static void publish(struct prom_registry *registry, struct prom_family *family)
+{
+        size_t at = position(registry, family->name);
+        memmove(&registry->families[at + 1], &registry->families[at],
+                (registry->n_families - at) * sizeof(registry->families[0]));
+        registry->families[at] = family;
+        registry->n_families++;
+        family->next = registry->all;
+        registry->all = family;
+}
+
+/* With table_lock held. */
+static int register_batch(struct batch *batch, const struct prom_desc *descs, size_t n,
+                          struct prom_collector *collector, bool reuse, struct prom_error *error)
+{
+        struct prom_registry *registry = batch->registry;
+        if (n > PROM_FAMILIES_MAX || registry->n_families + n > PROM_FAMILIES_MAX)
+                return prom_fail_(error, ENOSPC, "metric %s: a registry holds at most %d metrics",
+                                  descs[0].name ? descs[0].name : "", PROM_FAMILIES_MAX);
+        if (!prom_grow_(&registry->families, &registry->cap_families, registry->n_families + n,
+                        sizeof(registry->families[0])))
+                return prom_fail_(error, ENOMEM, "out of memory");
+        for (size_t i = 0; i < n; i++) {
+                int r = make_family(batch, &descs[i], collector, reuse, error);
+                if (r < 0)
+                        return r;
+        }
+        for (size_t i = 0; i < n; i++) {
+                if (batch->taken[i])
+                        continue;
+                publish(registry, batch->made[i]);
+                batch->taken[i] = batch->made[i];
+                batch->made[i] = NULL;
+        }
+        return 0;
+}
+
+int prom_register_families_(struct prom_registry *registry, const struct prom_desc *descs, size_t n,
+                            struct prom_collector *collector, bool reuse,
+                            struct prom_family **ret_families, struct prom_error *error)
+{
+        struct batch batch = {.registry = registry};
+        if (n == 0)
+                return 0;
+        batch.made = calloc(n * 2, sizeof(*batch.made));
+        if (!batch.made)
+                return prom_fail_(error, ENOMEM, "out of memory");
+        batch.taken = batch.made + n;
+
+        pthread_mutex_lock(&prom_table_lock_);
+        int r = register_batch(&batch, descs, n, collector, reuse, error);
+        for (size_t i = 0; i < batch.n; i++)
+                prom_family_free_(batch.made[i]);
+        pthread_mutex_unlock(&prom_table_lock_);
+
+        if (r == 0 && ret_families)
+                memcpy(ret_families, batch.taken, n * sizeof(*ret_families));
+        free(batch.made);
+        return r;
+}
+
+int prom_register(struct prom_registry *registry, const struct prom_desc *desc,
+                  struct prom_family **ret_family, struct prom_error *error)
+{
+        return prom_register_families_(registry, desc, 1, NULL, false, ret_family, error);
+}
+
+int prom_register_all(struct prom_registry *registry, const struct prom_desc *descs, size_t n,
+                      struct prom_family **ret_families, struct prom_error *error)
+{
+        return prom_register_families_(registry, descs, n, NULL, false, ret_families, error);
+}
+
+int prom_obtain_all(struct prom_registry *registry, const struct prom_desc *descs, size_t n,
+                    struct prom_family **ret_families, struct prom_error *error)
+{
+        return prom_register_families_(registry, descs, n, NULL, true, ret_families, error);
+}
+
+uint64_t prom_family_overflows(const struct prom_family *family)
+{
+        return LOAD(&family->overflows);
+}
+
+uint64_t prom_family_ignored(const struct prom_family *family)
+{
+        return LOAD(&family->ignored);
+}
+
+int prom_list_families_(struct prom_registry *registry, struct prom_scratch *scratch)
+{
+        int r = -ENOMEM;
+        pthread_mutex_lock(&prom_table_lock_);
+        if (prom_grow_(&scratch->families, &scratch->cap_families, registry->n_families,
+                       sizeof(scratch->families[0]))) {
+                scratch->n_families = registry->n_families;
+                if (scratch->n_families)
+                        memcpy(scratch->families, registry->families,
+                               scratch->n_families * sizeof(scratch->families[0]));
+                r = 0;
+        }
+        pthread_mutex_unlock(&prom_table_lock_);
+        return r;
+}

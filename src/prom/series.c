@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The series of a family: look-up and insertion. */
+#include "prom/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+        TABLE_FIRST = 16,
+        MEMO_ENTRIES = 16, /* of each thread, one for each family whose id falls there */
+};
+
+/* The last series this thread looked up in a family. An id is never used again, so an entry of a
+ * family that is gone is merely never found. */
+static __thread struct memo {
+        uint64_t family_id;
+        struct key *key;
+} memos[MEMO_ENTRIES];
+
+/* ---- hashing and comparing ---------------------------------------------------------------- */
+
+static inline uint64_t mix(uint64_t a, uint64_t b)
+{
+        unsigned __int128 product = (unsigned __int128)(a ^ UINT64_C(0x9e3779b97f4a7c15)) *
+                                    (b ^ UINT64_C(0xd1b54a32d192ed03));
+        return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+/* Of the family's id too, so that equal values in two families part. Chosen values can make a chain
+ * as long as the family's cap at worst. */
+uint64_t prom_hash_values_(uint64_t seed, const char *const *values, size_t n)
+{
+        uint64_t hash = mix(seed, n);
+        for (size_t i = 0; i < n; i++) {
+                const char *s = values[i] ? values[i] : "";
+                size_t len = strlen(s);
+                uint64_t word = 0;
+                hash = mix(hash, len);
+                for (; len >= 8; s += 8, len -= 8) {
+                        memcpy(&word, s, 8);
+                        hash = mix(hash, word);
+                }
+                word = 0;
+                for (size_t j = 0; j < len; j++)
+                        word = word << 8 | (unsigned char)s[j];
+                hash = mix(hash, word);
+        }
+        return hash;
+}
+
+static bool key_equals(const struct key *key, const char *const *values, size_t n)
+{
+        const char *p = key->values;
+        for (size_t i = 0; i < n; i++) {
+                const char *s = values[i] ? values[i] : "";
+                while (*s && *s == *p)
+                        s++, p++;
+                if (*s != *p)
+                        return false;
+                p++;
+        }
+        return true;
+}
+
+/* ---- the table ---------------------------------------------------------------------------- */
+
+static struct key *table_find(const struct table *table, uint64_t hash, const char *const *values,
+                              size_t n)
+{
+        if (!table)
+                return NULL;
+        for (size_t i = hash & table->mask;; i = (i + 1) & table->mask) {
+                struct key *key = LOAD_ACQUIRE(&table->entries[i].key);
+                if (!key)
+                        return NULL;
+                if (table->entries[i].hash == hash && key_equals(key, values, n))
+                        return key;
+        }
+}
+
+static void table_put(struct table *table, uint64_t hash, struct key *key)
+{
+        size_t i = hash & table->mask;
+        while (table->entries[i].key)
+                i = (i + 1) & table->mask;
+        table->entries[i].hash = hash;
+        STORE_RELEASE(&table->entries[i].key, key);
+        table->used++;
+}
+
+/* Makes room for one more entry, keeping the table at most half full. */
+static bool table_reserve(struct prom_family *family)
+{
+        struct table *old = family->table;
+        if (old && (old->used + 1) * 2 <= old->mask + 1)
+                return true;
+        size_t n = old ? (old->mask + 1) * 2 : TABLE_FIRST;
+        struct table *table = calloc(1, sizeof(*table) + n * sizeof(table->entries[0]));
+        if (!table)
+                return false;
+        table->mask = n - 1;
+        table->older = old;
+        for (size_t i = 0; old && i <= old->mask; i++)
+                if (old->entries[i].key)
+                        table_put(table, old->entries[i].hash, old->entries[i].key);
+        STORE_RELEASE(&family->table, table);
+        return true;
+}
+
+/* ---- making series ------------------------------------------------------------------------ */
+
+/* Block b holds `first << b` series and begins with number `first * (2^b - 1)`. A family without
+ * labels has one series, and a block of one. */
+static inline size_t block_first(const struct prom_family *family)
+{
+        return family->n_labels ? SERIES_BLOCK_FIRST : 1;
+}
+
+struct prom_series *prom_series_at_(const struct prom_family *family, size_t i)
+{
+        size_t first = block_first(family);
+        unsigned block = 63 - (unsigned)__builtin_clzll(i / first + 1);
+        return &family->blocks[block][i - first * ((UINT64_C(1) << block) - 1)];
+}
+
+static struct prom_series *next_series(struct prom_family *family)
+{
+        size_t first = block_first(family);
+        size_t i = family->n_series;
+        unsigned block = 63 - (unsigned)__builtin_clzll(i / first + 1);
+        if (!family->blocks[block]) {
+                size_t size = (first << block) * sizeof(struct prom_series);
+                size = (size + 63) & ~(size_t)63;
+                family->blocks[block] = aligned_alloc(64, size);
+                if (!family->blocks[block])
+                        return NULL;
+                memset(family->blocks[block], 0, size);
+        }
+        return prom_series_at_(family, i);
+}
+
+struct prom_series *prom_series_make_(struct prom_family *family, const char *const *values)
+{
+        uint32_t labels_len;
+        struct prom_series *series = next_series(family);
+        size_t len = prom_render_lines_(family, values, NULL, &labels_len);
+        /* One unit more, so that copying a line by units stays within this series' text. */
+        char *lines = prom_arena_get_(&family->arena, len + COPY_UNIT);
+        if (!series || !lines)
+                return NULL;
+        prom_render_lines_(family, values, lines, &labels_len);
+        if (family->kind != PROM_GAUGE) {
+                unsigned float_cell = family->kind == PROM_COUNTER ? COUNTER_FLOAT : HISTOGRAM_SUM;
+                if (prom_cells_alloc_(prom_family_cells_(family), float_cell, &series->pub.cell) <
+                    0)
+                        return NULL;
+        }
+        series->lines_len = labels_len;
+        series->lines = lines;
+        series->family = family;
+        STORE_RELEASE(&family->n_series, family->n_series + 1);
+        return series;
+}
+
+static struct key *key_new(struct prom_family *family, const char *const *values)
+{
+        size_t len = 0;
+        for (unsigned i = 0; i < family->n_labels; i++)
+                len += strlen(values[i]) + 1;
+        struct key *key = prom_arena_get_(&family->arena, sizeof(*key) + len);
+        if (!key)
+                return NULL;
+        key->len = len;
+        char *p = key->values;
+        for (unsigned i = 0; i < family->n_labels; i++)
+                p = stpcpy(p, values[i]) + 1;
+        return key;
+}
+
+static struct key *insert(struct prom_family *family, uint64_t hash, const char *const *values)
+{
+        if (!table_reserve(family))
+                return NULL;
+        struct key *key = key_new(family, values);
+        if (!key)
+                return NULL;
+        key->series = prom_series_make_(family, values);
+        if (!key->series)
+                return NULL;
+        table_put(family->table, hash, key);
+        return key;
+}
+
+static struct key *find_or_insert(struct prom_family *family, const char *const *values)
+{
+        uint64_t hash = prom_hash_values_(family->id, values, family->n_labels);
+        struct key *key = table_find(family->table, hash, values, family->n_labels);
+        return key ? key : insert(family, hash, values);
+}
+
+/* Where look-ups go past the cap. The series counts outside of it. */
+static struct prom_series *overflow(struct prom_family *family)
+{
+        COUNT(&family->overflows, 1);
+        struct prom_series *series = LOAD_ACQUIRE(&family->overflow);
+        if (series)
+                return series;
+        const char *values[PROM_LABELS_MAX];
+        for (unsigned i = 0; i < family->n_labels; i++)
+                values[i] = "overflow";
+        pthread_mutex_lock(&prom_table_lock_);
+        if (!family->overflow) {
+                struct key *key = find_or_insert(family, values);
+                if (key)
+                        STORE_RELEASE(&family->overflow, key->series);
+        }
+        series = family->overflow;
+        pthread_mutex_unlock(&prom_table_lock_);
+        return series;
+}
+
+/* ---- look-up ------------------------------------------------------------------------------ */
+
+/* The values are in no table, perhaps only because they have to be cleaned first. */
+static struct prom_series *with_new_values(struct prom_family *family, const char *const *values)
+{
+        char clean[PROM_LABELS_MAX][PROM_LABEL_VALUE_MAX + 1];
+        const char *cleaned[PROM_LABELS_MAX];
+        for (unsigned i = 0; i < family->n_labels; i++) {
+                prom_clean_value_(values[i], clean[i]);
+                cleaned[i] = clean[i];
+        }
+        uint64_t hash = prom_hash_values_(family->id, cleaned, family->n_labels);
+        struct key *key = table_find(LOAD_ACQUIRE(&family->table), hash, cleaned, family->n_labels);
+        if (key)
+                return key->series;
+        if (LOAD(&family->n_series) >= family->max_series)
+                return overflow(family);
+        pthread_mutex_lock(&prom_table_lock_);
+        key = table_find(family->table, hash, cleaned, family->n_labels);
+        bool full = family->n_series >= family->max_series;
+        if (!key && !full)
+                key = insert(family, hash, cleaned);
+        pthread_mutex_unlock(&prom_table_lock_);
+        /* No memory, or no cells left: as if the family were full. */
+        return key ? key->series : overflow(family);
+}
+
+static struct prom_series *with(struct prom_family *family, enum prom_kind kind,
+                                const char *const *values, size_t n)
+{
+        if (unlikely(!family))
+                return NULL;
+        if (unlikely(family->kind != kind || family->n_labels != n || family->collector)) {
+                COUNT(&family->ignored, 1);
+                return NULL;
+        }
+        if (n == 0)
+                return family->only;
+        struct memo *memo = &memos[family->id % MEMO_ENTRIES];
+        if (memo->family_id == family->id && key_equals(memo->key, values, n))
+                return memo->key->series;
+        uint64_t hash = prom_hash_values_(family->id, values, n);
+        struct key *key = table_find(LOAD_ACQUIRE(&family->table), hash, values, n);
+        if (unlikely(!key))
+                return with_new_values(family, values);
+        memo->family_id = family->id;
+        memo->key = key;
+        return key->series;
+}
+
+struct prom_counter *prom_counter_with_values(struct prom_family *family, const char *const *values,
+                                              size_t n)
+{
+        return (struct prom_counter *)with(family, PROM_COUNTER, values, n);
+}
+
+struct prom_gauge *prom_gauge_with_values(struct prom_family *family, const char *const *values,
+                                          size_t n)
+{
+        return (struct prom_gauge *)with(family, PROM_GAUGE, values, n);
+}
+
+struct prom_histogram *prom_histogram_with_values(struct prom_family *family,
+                                                  const char *const *values, size_t n)
+{
+        return (struct prom_histogram *)with(family, PROM_HISTOGRAM, values, n);
+}

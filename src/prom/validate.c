@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What may be registered, and what becomes of label values. */
+#include "prom/internal.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+int prom_fail_(struct prom_error *error, int code, const char *fmt, ...)
+{
+        if (error) {
+                va_list args;
+                va_start(args, fmt);
+                vsnprintf(error->msg, sizeof(error->msg), fmt, args);
+                va_end(args);
+        }
+        return -code;
+}
+
+/* Not <ctype.h>: that follows the locale. */
+static bool is_name_char(char c, bool first, bool colon)
+{
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
+               (colon && c == ':') || (!first && c >= '0' && c <= '9');
+}
+
+static bool is_name(const char *name, bool colon)
+{
+        size_t n = 0;
+        for (; name[n]; n++)
+                if (n == PROM_NAME_MAX || !is_name_char(name[n], n == 0, colon))
+                        return false;
+        return n > 0;
+}
+
+/* Length of the UTF-8 sequence at s as the Unicode standard (table 3-7) has it; 0 if it is none. */
+static size_t utf8_length(const unsigned char *s)
+{
+        if (s[0] < 0x80)
+                return 1;
+        unsigned char low = 0x80, high = 0xbf;
+        size_t n;
+        if (s[0] >= 0xc2 && s[0] <= 0xdf) {
+                n = 2;
+        } else if (s[0] >= 0xe0 && s[0] <= 0xef) {
+                n = 3;
+                low = s[0] == 0xe0 ? 0xa0 : low;
+                high = s[0] == 0xed ? 0x9f : high;
+        } else if (s[0] >= 0xf0 && s[0] <= 0xf4) {
+                n = 4;
+                low = s[0] == 0xf0 ? 0x90 : low;
+                high = s[0] == 0xf4 ? 0x8f : high;
+        } else {
+                return 0;
+        }
+        if (s[1] < low || s[1] > high)
+                return 0;
+        for (size_t i = 2; i < n; i++)
+                if (s[i] < 0x80 || s[i] > 0xbf)
+                        return 0;
+        return n;
+}
+
+bool prom_is_utf8_(const char *s)
+{
+        for (const unsigned char *p = (const unsigned char *)s; *p;) {
+                size_t n = utf8_length(p);
+                if (n == 0)
+                        return false;
+                p += n;
+        }
+        return true;
+}
+
+size_t prom_clean_value_(const char *value, char out[PROM_LABEL_VALUE_MAX + 1])
+{
+        static const char replacement[] = "\xef\xbf\xbd"; /* U+FFFD */
+        size_t len = 0;
+        for (const char *p = value ? value : ""; *p;) {
+                size_t n = utf8_length((const unsigned char *)p);
+                const char *from = n ? p : replacement;
+                size_t add = n ? n : sizeof(replacement) - 1;
+                if (len + add > PROM_LABEL_VALUE_MAX)
+                        break;
+                memcpy(out + len, from, add);
+                len += add;
+                p += n ? n : 1;
+        }
+        out[len] = '\0';
+        return len;
+}
+
+size_t prom_desc_n_buckets_(const struct prom_desc *desc)
+{
+        if (desc->kind != PROM_HISTOGRAM)
+                return 0;
+        if (!desc->buckets || desc->n_buckets == 0)
+                return PROM_DEFAULT_BUCKETS;
+        double last = desc->buckets[desc->n_buckets - 1];
+        return desc->n_buckets - (isinf(last) && last > 0);
+}
+
+const double *prom_desc_buckets_(const struct prom_desc *desc)
+{
+        return desc->buckets && desc->n_buckets ? desc->buckets : prom_default_buckets;
+}
+
+static int check_label(const struct prom_desc *desc, const char *label, struct prom_error *error)
+{
+        if (!is_name(label, false))
+                return prom_fail_(error, EINVAL,
+                                  "metric %s: label name \"%.100s\" is not valid (letters, digits "
+                                  "and _, no digit first, at most %d bytes)",
+                                  desc->name, label, PROM_NAME_MAX);
+        if (strncmp(label, "__", 2) == 0)
+                return prom_fail_(error, EINVAL,
+                                  "metric %s: label %s: names starting with __ are reserved",
+                                  desc->name, label);
+        if (desc->kind == PROM_HISTOGRAM && strcmp(label, "le") == 0)
+                return prom_fail_(error, EINVAL, "metric %s: label le is reserved in histograms",
+                                  desc->name);
+        return 0;
+}
+
+static int check_labels(const struct prom_desc *desc, struct prom_error *error)
+{
+        const char *seen[PROM_LABELS_MAX];
+        size_t n = 0;
+        const char *const *label = desc->labels;
+        const struct prom_label *fixed = desc->const_labels;
+        for (;;) {
+                const char *name = NULL;
+                if (label && *label) {
+                        name = *label++;
+                } else if (fixed && fixed->name) {
+                        name = fixed->name;
+                        if (!fixed->value || !prom_is_utf8_(fixed->value) ||
+                            strlen(fixed->value) > PROM_LABEL_VALUE_MAX)
+                                return prom_fail_(error, EINVAL,
+                                                  "metric %s: the value of const label \"%.100s\" "
+                                                  "must be UTF-8 of at most %d bytes",
+                                                  desc->name, name, PROM_LABEL_VALUE_MAX);
+                        fixed++;
+                }
+                if (!name)
+                        return 0;
+                int r = check_label(desc, name, error);
+                if (r < 0)
+                        return r;
+                if (n == PROM_LABELS_MAX)
+                        return prom_fail_(error, EINVAL, "metric %s: more than %d labels",
+                                          desc->name, PROM_LABELS_MAX);
+                for (size_t i = 0; i < n; i++)
+                        if (strcmp(seen[i], name) == 0)
+                                return prom_fail_(error, EINVAL, "metric %s: label %s given twice",
+                                                  desc->name, name);
+                seen[n++] = name;
+        }
+}
+
+static int check_buckets(const struct prom_desc *desc, struct prom_error *error)
+{
+        if (desc->kind != PROM_HISTOGRAM) {
+                if (desc->buckets || desc->n_buckets)
+                        return prom_fail_(error, EINVAL, "metric %s: only a histogram has buckets",
+                                          desc->name);
+                return 0;
+        }
+        if (desc->n_buckets && !desc->buckets)
+                return prom_fail_(error, EINVAL, "metric %s: n_buckets without buckets",
+                                  desc->name);
+        size_t n = prom_desc_n_buckets_(desc);
+        const double *bounds = prom_desc_buckets_(desc);
+        if (n > PROM_BUCKETS_MAX)
+                return prom_fail_(error, EINVAL, "metric %s: more than %d buckets", desc->name,
+                                  PROM_BUCKETS_MAX);
+        for (size_t i = 0; i < n; i++)
+                if (!isfinite(bounds[i]) || (i && !(bounds[i] > bounds[i - 1])))
+                        return prom_fail_(error, EINVAL,
+                                          "metric %s: bucket %zu must be finite and larger than "
+                                          "the one before",
+                                          desc->name, i);
+        return 0;
+}
+
+int prom_check_desc_(const struct prom_desc *desc, struct prom_error *error)
+{
+        if (!desc->name || !is_name(desc->name, true))
+                return prom_fail_(error, EINVAL,
+                                  "metric name \"%.100s\" is not valid (letters, digits, _ and :, "
+                                  "no digit first, at most %d bytes)",
+                                  desc->name ? desc->name : "", PROM_NAME_MAX);
+        if (desc->kind != PROM_COUNTER && desc->kind != PROM_GAUGE && desc->kind != PROM_HISTOGRAM)
+                return prom_fail_(error, EINVAL, "metric %s: %d is not a kind of metric",
+                                  desc->name, (int)desc->kind);
+        if (!desc->help || !prom_is_utf8_(desc->help) || strlen(desc->help) > PROM_HELP_MAX)
+                return prom_fail_(error, EINVAL,
+                                  "metric %s: the help must be UTF-8 of at most %d bytes",
+                                  desc->name, PROM_HELP_MAX);
+        if (desc->max_series > PROM_SERIES_MAX)
+                return prom_fail_(error, EINVAL, "metric %s: max_series is above %d", desc->name,
+                                  PROM_SERIES_MAX);
+        int r = check_labels(desc, error);
+        return r < 0 ? r : check_buckets(desc, error);
+}
