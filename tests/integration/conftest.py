@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures of the integration suite; README.md says how it is meant."""
+import glob
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import leaks
+import vulcan
+
+TEST_LIMIT_S = 120 * vulcan.SLOW
+REPORT_FD = int(os.environ.get("VULCAN_TEST_REPORT_FD", "-1"))
+REPORTS = os.environ.get("VULCAN_TEST_SANITIZER_REPORTS", "")
+
+
+# ---- for tools/test -------------------------------------------------------------------------
+
+def tell(**report):
+    if REPORT_FD >= 0:
+        os.write(REPORT_FD, json.dumps(report).encode() + b"\n")
+
+
+def short(nodeid):
+    return nodeid.split("/")[-1]
+
+
+def pytest_configure(config):
+    if REPORT_FD >= 0:
+        os.set_inheritable(REPORT_FD, False)
+    if os.environ.get("VULCAN_TEST_ISOLATED"):
+        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+
+
+def pytest_collection_modifyitems(config, items):
+    name = os.environ.get("VULCAN_TEST_NAME", "")
+    config.hook.pytest_deselected(items=[i for i in items if name not in short(i.nodeid)])
+    items[:] = [i for i in items if name in short(i.nodeid)]
+
+
+def pytest_runtest_logstart(nodeid, location):
+    tell(id=short(nodeid))
+
+
+def pytest_runtest_logreport(report):
+    """One report a test: of its call, or of the set-up or tear-down that failed or skipped it."""
+    if report.when != "call" and report.outcome == "passed":
+        return
+    text = report.longrepr[2] if report.skipped else report.longreprtext
+    if report.skipped:
+        text = text.removeprefix("Skipped: ")
+    if report.failed:
+        for title, content in report.sections:
+            text += f"\n---- {title}\n{content}"
+    tell(id=short(report.nodeid), outcome=report.outcome, text=text, seconds=report.duration)
+
+
+def pytest_collectreport(report):
+    if report.failed:
+        tell(id=short(report.nodeid), outcome="failed", text=report.longreprtext, seconds=0)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item):
+    def too_long(*_):
+        raise TimeoutError(f"the test did not end within {TEST_LIMIT_S} s")
+    signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(TEST_LIMIT_S)
+    yield
+    signal.alarm(0)
+
+
+# ---- VMMs ---------------------------------------------------------------------------------
+
+class Vmm:
+    def __init__(self, name, path, env=None, images=None, skip=""):
+        self.name, self.path, self.env = name, path, env or {}
+        self.images, self.skip = images, skip
+        self.is_vm = not name.startswith("fake")
+
+
+def real_images():
+    for folder in (os.environ.get("VULCAN_TEST_IMAGES"), os.path.join(vulcan.BUILD, "images"),
+                   os.path.join(vulcan.ROOT, "build", "images")):
+        if folder and os.path.exists(os.path.join(folder, "vmlinux")):
+            return folder
+    return None
+
+
+def kvm_works():
+    """As design has it: an openable /dev/kvm alone proves nothing."""
+    try:
+        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as f:
+            if not {"vmx", "svm"} & set(f.read().split()):
+                return False
+        os.close(os.open("/dev/kvm", os.O_RDWR | os.O_CLOEXEC))
+        return True
+    except OSError:
+        return False
+
+
+def make_vmm(name, fake_images):
+    images = real_images()
+    no_images = "" if images else "no guest images: run `make images`"
+    if name == "fake":
+        return Vmm(name, vulcan.FAKE, images=fake_images)
+    if name == "fake-thread":
+        return Vmm(name, vulcan.FAKE, {"FAKE_FC_GUEST": "builtin"}, fake_images)
+    if name == "vulcan-vmm":
+        path = os.path.join(vulcan.BUILD, "bin", "vulcan-vmm")
+        skip = no_images
+        if not shutil.which("qemu-system-x86_64"):
+            skip = "no qemu-system-x86_64: apt-get install qemu-system-x86"
+        return Vmm(name, path, images=images, skip=skip)
+    path = os.environ.get("VULCAN_TEST_FIRECRACKER") or shutil.which("firecracker")
+    skip = no_images
+    if not path:
+        skip = "no firecracker binary in PATH or VULCAN_TEST_FIRECRACKER"
+    elif not kvm_works():
+        skip = "no usable KVM: firecracker cannot run here"
+    return Vmm(name, path or "", images=images, skip=skip)
+
+
+@pytest.fixture(scope="session")
+def fake_images(tmp_path_factory):
+    return vulcan.make_fake_images(str(tmp_path_factory.mktemp("i") / "images"))
+
+
+@pytest.fixture(params=["fake", "vulcan-vmm", "firecracker"])
+def vmm(request, fake_images):
+    """Each VMM there is. Mark a test with `vms_only` where a process cannot stand in for a VM."""
+    if request.param == "fake" and request.node.get_closest_marker("vms_only"):
+        pytest.skip("needs a guest kernel of its own, which the fake VMM has not")
+    made = make_vmm(request.param, fake_images)
+    if made.skip:
+        pytest.skip(made.skip)
+    return made
+
+
+@pytest.fixture
+def folder(tmp_path_factory):
+    """Short, as the paths of Unix sockets are bounded; gone afterwards."""
+    path = tmp_path_factory.mktemp("t")
+    yield str(path)
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def open_box(folder, vmm):
+    before = leaks.Snapshot()
+    reports = set(glob.glob(REPORTS + "/report*")) if REPORTS else set()
+    box = vulcan.Box(folder, vmm, vmm.images)
+    yield box
+    try:
+        box.close()
+    finally:
+        left = before.left(box)
+        new = (set(glob.glob(REPORTS + "/report*")) if REPORTS else set()) - reports
+    assert not left, "left behind:\n  " + "\n  ".join(left)
+    assert not new, "sanitizer reports: " + ", ".join(sorted(new))
+
+
+@pytest.fixture
+def box(folder, vmm):
+    """A place to run vulcan in with each VMM; afterwards nothing may be left."""
+    yield from open_box(folder, vmm)
+
+
+@pytest.fixture
+def fake_box(folder, fake_images):
+    """As box, with the fake VMM whose guest is a thread: for faults, clocks and load."""
+    yield from open_box(folder, make_vmm("fake-thread", fake_images))
+
+
+@pytest.fixture
+def trace(fake_box):
+    """The fake's own clock."""
+    path = os.path.join(fake_box.folder, "trace")
+    fake_box.env["FAKE_FC_TRACE"] = path
+    return vulcan.Trace(path)

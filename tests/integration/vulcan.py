@@ -1,0 +1,298 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The programs under test: running `vulcan run`, keeping a `vulcan serve`, reading its metrics."""
+import base64
+import json
+import os
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.environ.get("VULCAN_TEST_BUILD", os.path.join(ROOT, "build"))
+VULCAN = os.path.join(BUILD, "bin", "vulcan")
+FAKE = os.path.join(BUILD, "tests", "fake_firecracker")
+SLOW = 1 if os.environ.get("VULCAN_TEST_SANITIZE", "none") == "none" else 3
+LIMIT_S = 60 * SLOW  # for one command; tests that expect less say so
+
+BOOT = "vulcan_firecracker_vm_boot_seconds"
+ACTIVE = "vulcan_firecracker_active_vms"
+VSOCK = "vulcan_firecracker_vsock_latency_seconds"
+CLEANUP = "vulcan_firecracker_vm_cleanup_seconds"
+WORKLOADS = "vulcan_firecracker_workloads_total"
+
+
+def wrap(argv):
+    """gcc's thread sanitizer knows the usual memory maps only."""
+    thread = "thread" in os.environ.get("VULCAN_TEST_SANITIZE", "")
+    return ["setarch", "-R", *argv] if thread else list(argv)
+
+
+class Metrics(dict):
+    """Text format 0.0.4 as {(name, frozenset of label pairs): value}."""
+
+    LINE = re.compile(r'([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)')
+    LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+
+    def __init__(self, text):
+        super().__init__()
+        self.text = text
+        for line in text.splitlines():
+            if m := self.LINE.fullmatch(line):
+                labels = frozenset(self.LABEL.findall(m[2] or ""))
+                assert (m[1], labels) not in self, f"series twice: {line}"
+                self[m[1], labels] = float(m[3])
+
+    def value(self, name, **labels):
+        return self[name, frozenset(labels.items())]
+
+    def total(self, name, **labels):
+        """The sum over all series that carry these labels."""
+        want = set(labels.items())
+        return sum(v for (n, have), v in self.items() if n == name and want <= have)
+
+    def count(self, histogram):
+        return self.value(histogram + "_count")
+
+    def sum(self, histogram):
+        return self.value(histogram + "_sum")
+
+
+class Result:
+    def __init__(self, code, out, err, began_ns, ended_ns):
+        self.code, self.out, self.err = code, out, err
+        self.began_ns, self.ended_ns = began_ns, ended_ns
+        self.seconds = (ended_ns - began_ns) / 1e9
+
+    @property
+    def text(self):
+        return self.err.decode(errors="replace")
+
+    def __repr__(self):
+        return (f"exit code {self.code} after {self.seconds:.2f} s\nstdout: {self.out[-2000:]!r}"
+                f"\nstderr: {self.text[-4000:]}")
+
+
+class Command:
+    """A `vulcan` that runs; its output is read as it comes."""
+
+    def __init__(self, argv, env, stdin=b"", **popen):
+        self.began_ns = time.monotonic_ns()
+        piped = isinstance(stdin, bytes)
+        self.process = subprocess.Popen(
+            argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            stdin=subprocess.PIPE if piped else stdin, start_new_session=True, **popen)
+        self.out, self.err = bytearray(), bytearray()
+        self.news = threading.Condition()
+        self.threads = [threading.Thread(target=self._read, args=pair, daemon=True) for pair in
+                        ((self.process.stdout, self.out), (self.process.stderr, self.err))]
+        if piped:
+            self.threads.append(threading.Thread(target=self._feed, args=(stdin,), daemon=True))
+        for thread in self.threads:
+            thread.start()
+
+    def _read(self, pipe, into):
+        with pipe:
+            while chunk := os.read(pipe.fileno(), 1 << 20):
+                with self.news:
+                    into += chunk
+                    self.news.notify_all()
+        with self.news:
+            self.news.notify_all()
+
+    def _feed(self, data):
+        try:
+            with self.process.stdin as pipe:
+                pipe.write(data)
+        except BrokenPipeError:
+            pass
+
+    def wait_for(self, pattern, stream="out", limit=LIMIT_S):
+        """Returns the match as soon as the stream contains it."""
+        data = getattr(self, stream)
+        regex = re.compile(pattern.encode())
+        with self.news:
+            ended = threading.Event()
+            found = self.news.wait_for(
+                lambda: regex.search(data) or ended.is_set() or self._is_over(), limit)
+        match = regex.search(data)
+        assert match, (f"no {pattern!r} on {stream} ({found}): out {bytes(self.out)!r} "
+                       f"err {bytes(self.err)!r}")
+        return match
+
+    def _is_over(self):
+        return not any(t.is_alive() for t in self.threads[:2])
+
+    def wait(self, limit=LIMIT_S):
+        try:
+            code = self.process.wait(limit)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            raise AssertionError(f"did not end within {limit} s: out {bytes(self.out)[-2000:]!r} "
+                                 f"err {bytes(self.err)[-4000:]!r}") from None
+        ended_ns = time.monotonic_ns()
+        for thread in self.threads:
+            thread.join(10)
+        return Result(code, bytes(self.out), bytes(self.err), self.began_ns, ended_ns)
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+
+class Daemon(Command):
+    def __init__(self, argv, env, token=None, **popen):
+        super().__init__(argv, env, stdin=subprocess.DEVNULL, **popen)
+        try:
+            self.url = self.wait_for(r"https?://127\.0\.0\.1:\d+", "err").group().decode()
+        except BaseException:
+            self.process.kill()
+            self.process.wait()
+            raise
+        self.token = token
+
+    def request(self, method, path, body=None, headers=None, limit=LIMIT_S):
+        """(status, body as bytes, headers)"""
+        data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data=data, method=method,
+                                         headers=headers or {})
+        if data is not None and not request.has_header("Content-type"):
+            request.add_header("Content-Type", "application/json")
+        try:
+            with urllib.request.urlopen(request, timeout=limit) as answer:
+                return answer.status, answer.read(), answer.headers
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read(), error.headers
+
+    def json(self, method, path, body=None, want=200, limit=LIMIT_S):
+        status, raw, headers = self.request(method, path, body, limit=limit)
+        assert status == want, f"{method} {path}: {status} {raw[:2000]!r}\n{self.log()}"
+        assert headers["Content-Type"].startswith("application/json"), headers["Content-Type"]
+        return json.loads(raw)
+
+    def submit(self, runtime, code, **more):
+        """Runs a workload and returns its final record."""
+        return self.json("POST", "/v1/workloads", {"runtime": runtime, "code": code, **more}, 201)
+
+    def start(self, runtime, code, **more):
+        return self.json("POST", "/v1/workloads/async", {"runtime": runtime, "code": code, **more},
+                         202)
+
+    def until_ended(self, workload_id, limit=LIMIT_S):
+        """There is no event to wait for but the record itself."""
+        deadline = time.monotonic() + limit
+        while True:
+            record = self.json("GET", f"/v1/workloads/{workload_id}")
+            if record["status"] not in ("pending", "running"):
+                return record
+            assert time.monotonic() < deadline, f"has not ended: {record}"
+            time.sleep(0.02)
+
+    def metrics(self):
+        status, raw, _ = self.request("GET", "/metrics")
+        assert status == 200
+        return Metrics(raw.decode())
+
+    def log(self):
+        return bytes(self.err).decode(errors="replace")[-4000:]
+
+    def stop(self, limit=LIMIT_S):
+        if self.process.poll() is None:
+            self.signal(signal.SIGTERM)
+        return self.wait(limit)
+
+
+class Box:
+    """A place of its own for one test: state directory, temporary directory, environment."""
+
+    def __init__(self, folder, vmm, images):
+        self.folder = folder
+        self.vmm, self.images = vmm, images
+        self.state = os.path.join(folder, "state")
+        self.tmp = os.path.join(folder, "tmp")
+        os.makedirs(self.tmp)
+        self.daemons = []
+        self.env = {k: v for k, v in os.environ.items() if not k.startswith(("VULCAN_", "FAKE_"))}
+        self.env.update(VULCAN_STATE_DIR=self.state, TMPDIR=self.tmp, VULCAN_VMM=vmm.path,
+                        HOME=folder)
+        if images:
+            self.env["VULCAN_IMAGES"] = images
+        self.env.update(vmm.env)
+
+    def start(self, *words, stdin=b"", env=None, prefix=(), **popen):
+        return Command([*prefix, *wrap([VULCAN, *words])], {**self.env, **(env or {})}, stdin,
+                       **popen)
+
+    def vulcan(self, *words, stdin=b"", env=None, limit=LIMIT_S, **popen):
+        return self.start(*words, stdin=stdin, env=env, **popen).wait(limit)
+
+    def run(self, runtime, code, *words, **more):
+        return self.vulcan("run", "--runtime", runtime, *words, "-e", code, **more)
+
+    def serve(self, *words, env=None, **popen):
+        daemon = Daemon(wrap([VULCAN, "serve", "--listen", "127.0.0.1:0", *words]),
+                        {**self.env, **(env or {})}, **popen)
+        self.daemons.append(daemon)
+        return daemon
+
+    def file(self, name, content):
+        path = os.path.join(self.folder, name)
+        with open(path, "wb") as f:
+            f.write(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    def close(self):
+        for daemon in self.daemons:
+            if daemon.process.poll() is None:
+                daemon.stop()
+
+
+class Trace:
+    """What the fake wrote down of its own clock: {pid: {event: nanoseconds}}, first of each."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def read(self):
+        vms = {}
+        with open(self.path, encoding="ascii") as f:
+            for line in f:
+                pid, event, ns = line.split()
+                vms.setdefault(int(pid), {}).setdefault(event, int(ns))
+        return vms
+
+    def one(self):
+        vms = self.read()
+        assert len(vms) == 1, vms
+        return next(iter(vms.values()))
+
+
+def output_of(record):
+    return base64.b64decode(record["output"])
+
+
+def empty_squashfs():
+    """The superblock of an image without content: enough for what only looks at size and magic."""
+    size = 4096
+    block = struct.pack("<IIIIIHHHHHHQQQQQQQQ", 0x73717368, 1, 0, 131072, 0, 5, 17, 0, 1, 4, 0, 0,
+                        size, *[(1 << 64) - 1] * 6)
+    return block + bytes(size - len(block))
+
+
+def make_fake_images(folder):
+    """Images whose programs are those of this machine: for the fake alone."""
+    os.makedirs(folder)
+    for name, content in (("vmlinux", b"\x7fELF" + bytes(4092)), ("initramfs.cpio", bytes(512))):
+        with open(os.path.join(folder, name), "wb") as f:
+            f.write(content)
+    for name in ("sh", "python"):
+        shutil.copy(os.path.join(ROOT, "images", "runtimes", name + ".runtime"), folder)
+        with open(os.path.join(folder, name + ".squashfs"), "wb") as f:
+            f.write(empty_squashfs())
+    return folder
