@@ -23,8 +23,8 @@ enum {
 };
 
 struct backend_capabilities {
-        const char *name;                 /* "firecracker" */
-        const char *isolation;            /* "microvm" */
+        const char *name;                                          /* "firecracker" */
+        const char *isolation;                                     /* "microvm" */
         char runtimes[BACKEND_RUNTIMES_MAX][WORKLOAD_RUNTIME_MAX]; /* sorted */
         size_t n_runtimes;
         unsigned max_concurrency;
@@ -32,7 +32,8 @@ struct backend_capabilities {
 
 /* What a task wants to hear of. Called on the thread that runs execute(), in order. */
 struct backend_sink {
-        /* The VM is about to be started; then the agent is ready and the program begins. May be NULL. */
+        /* The VM is about to be started; then the agent is ready and the program begins. May be
+         * NULL. */
         void (*booting)(void *ctx);
         void (*ready)(void *ctx);
         /*

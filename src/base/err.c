@@ -17,7 +17,8 @@ static int set_message(struct err *err, int code, const char *fmt, va_list ap)
 {
         if (err) {
                 err->code = code;
-                mark_cut(err->msg, sizeof(err->msg), vsnprintf(err->msg, sizeof(err->msg), fmt, ap));
+                mark_cut(err->msg, sizeof(err->msg),
+                         vsnprintf(err->msg, sizeof(err->msg), fmt, ap));
         }
         return -code;
 }

@@ -20,11 +20,11 @@
 enum { PROC_KEEP_MAX = 8 };
 
 struct proc_spec {
-        const char *const *argv;     /* argv[0] is the path of the program; NULL-terminated */
-        const char *const *envp;     /* NULL: the caller's environment */
-        const char *dir;             /* working directory; NULL: the caller's */
+        const char *const *argv; /* argv[0] is the path of the program; NULL-terminated */
+        const char *const *envp; /* NULL: the caller's environment */
+        const char *dir;         /* working directory; NULL: the caller's */
         int stdin_fd, stdout_fd, stderr_fd; /* -1: /dev/null */
-        int keep[PROC_KEEP_MAX];     /* descriptors that stay open under the same number */
+        int keep[PROC_KEEP_MAX];            /* descriptors that stay open under the same number */
         int n_keep;
         bool keep_group; /* stays in the caller's session and group, so that one signal ends both */
 };
@@ -38,7 +38,8 @@ struct proc {
 
 #define PROC_INIT ((struct proc){.pidfd = -1})
 
-/* Starts a program. An exec that fails is reported here (-ENOENT, -EACCES …), not by an exit code. */
+/* Starts a program. An exec that fails is reported here (-ENOENT, -EACCES …), not by an exit code.
+ */
 int proc_spawn(const struct proc_spec *spec, struct proc *ret, struct err *err);
 
 /*

@@ -17,13 +17,13 @@ enum { IMAGE_WORDS_MAX = 64, IMAGE_TEXT_MAX = 16 * 1024 };
 
 struct image_runtime {
         char name[WORKLOAD_RUNTIME_MAX];
-        char rootfs[PATH_MAX];   /* squashfs, absolute */
-        char *file;              /* name the code is written to, "main.py" */
-        char *entrypoint;        /* default entry point of an archive */
-        char *exec;              /* command line without a shell; or */
-        char *shell;             /* text for /bin/sh -c; exactly one of the two is set */
-        char *env;               /* words KEY=VALUE, "" if none */
-        unsigned mem_mb;         /* default memory */
+        char rootfs[PATH_MAX]; /* squashfs, absolute */
+        char *file;            /* name the code is written to, "main.py" */
+        char *entrypoint;      /* default entry point of an archive */
+        char *exec;            /* command line without a shell; or */
+        char *shell;           /* text for /bin/sh -c; exactly one of the two is set */
+        char *env;             /* words KEY=VALUE, "" if none */
+        unsigned mem_mb;       /* default memory */
 };
 
 struct image_kernel {

@@ -115,8 +115,7 @@ static int check_range(const char *field, uint64_t value, uint64_t min, uint64_t
         if (value == 0 || (value >= min && value <= max))
                 return 0;
         return err_set(err, EINVAL, "%s: %llu is not between %llu and %llu", field,
-                       (unsigned long long)value, (unsigned long long)min,
-                       (unsigned long long)max);
+                       (unsigned long long)value, (unsigned long long)min, (unsigned long long)max);
 }
 
 /* An entry point is a path below the working directory: relative, without "..". */
@@ -141,22 +140,21 @@ int workload_spec_check(const struct workload_spec *spec, struct err *err)
         if (!spec->runtime[0])
                 return err_set(err, EINVAL, "runtime: missing");
         if (!spec->code || spec->code_size == 0)
-                return err_set(err, EINVAL, "%s: empty",
-                               spec->archive ? "code_archive" : "code");
+                return err_set(err, EINVAL, "%s: empty", spec->archive ? "code_archive" : "code");
         if (spec->code_size > WORKLOAD_CODE_MAX)
                 return err_set(err, EINVAL, "%s: larger than %d MiB",
-                               spec->archive ? "code_archive" : "code",
-                               WORKLOAD_CODE_MAX >> 20);
+                               spec->archive ? "code_archive" : "code", WORKLOAD_CODE_MAX >> 20);
         if (spec->archive && (spec->code_size < 18 || code[0] != 0x1f || code[1] != 0x8b))
-                return err_set(err, EINVAL, "code_archive: not a gzip file; make one with tar -czf");
+                return err_set(err, EINVAL,
+                               "code_archive: not a gzip file; make one with tar -czf");
         if (spec->entrypoint && !is_below(spec->entrypoint))
                 return err_set(err, EINVAL, "entrypoint: \"%s\" is not a path within the archive",
                                spec->entrypoint);
         if ((r = check_range("cpus", spec->limits.cpus, 1, WORKLOAD_CPUS_MAX, err)) < 0 ||
             (r = check_range("mem_mb", spec->limits.mem_mb, WORKLOAD_MEM_MIN_MB,
                              WORKLOAD_MEM_MAX_MB, err)) < 0 ||
-            (r = check_range("timeout_s", spec->limits.timeout_s, 1, WORKLOAD_TIMEOUT_MAX_S,
-                             err)) < 0)
+            (r = check_range("timeout_s", spec->limits.timeout_s, 1, WORKLOAD_TIMEOUT_MAX_S, err)) <
+                    0)
                 return r;
         return 0;
 }

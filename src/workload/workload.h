@@ -42,10 +42,10 @@ const char *workload_network_name(enum workload_network network);
 int workload_network_parse(const char *name, enum workload_network *ret);
 
 enum {
-        WORKLOAD_RUNTIME_MAX = 32,              /* bytes of a runtime's name, NUL included */
+        WORKLOAD_RUNTIME_MAX = 32, /* bytes of a runtime's name, NUL included */
         WORKLOAD_ARGS_MAX = 1024,
         WORKLOAD_ENV_MAX = 1024,
-        WORKLOAD_WORD_MAX = 128 * 1024,         /* bytes of one argument or one KEY=VALUE */
+        WORKLOAD_WORD_MAX = 128 * 1024, /* bytes of one argument or one KEY=VALUE */
         WORKLOAD_CODE_MAX = 15 * 1024 * 1024,
         WORKLOAD_CPUS_MAX = 32,
         WORKLOAD_MEM_MIN_MB = 64,
@@ -54,24 +54,24 @@ enum {
 };
 
 struct workload_limits {
-        unsigned cpus;        /* virtual CPUs; 0: default (1) */
-        unsigned mem_mb;      /* MiB of guest memory; 0: the runtime's default */
-        unsigned timeout_s;   /* wall time of the program; 0: default (60) */
-        unsigned processes;   /* processes and threads in the guest; 0: default */
-        uint64_t output_max;  /* bytes of both streams together; 0: default */
+        unsigned cpus;       /* virtual CPUs; 0: default (1) */
+        unsigned mem_mb;     /* MiB of guest memory; 0: the runtime's default */
+        unsigned timeout_s;  /* wall time of the program; 0: default (60) */
+        unsigned processes;  /* processes and threads in the guest; 0: default */
+        uint64_t output_max; /* bytes of both streams together; 0: default */
 };
 
 struct workload_spec {
         char runtime[WORKLOAD_RUNTIME_MAX];
-        void *code;           /* source text, or a tar.gz when `archive` */
+        void *code; /* source text, or a tar.gz when `archive` */
         size_t code_size;
         bool archive;
-        char *entrypoint;     /* path within the archive; NULL: the runtime's default */
-        char **args;          /* arguments behind the entry point */
+        char *entrypoint; /* path within the archive; NULL: the runtime's default */
+        char **args;      /* arguments behind the entry point */
         size_t n_args;
-        char **env;           /* KEY=VALUE */
+        char **env; /* KEY=VALUE */
         size_t n_env;
-        int stdin_fd;         /* read until end of file and passed to the program; -1: none; owned */
+        int stdin_fd; /* read until end of file and passed to the program; -1: none; owned */
         enum workload_network network;
         struct workload_limits limits;
 };
@@ -98,9 +98,9 @@ struct workload_outcome {
         uint64_t vsock_ns;           /* request sent to first output or result; 0: none came */
         uint64_t cleanup_ns;         /* stop VM to network torn down; 0: no VM was started */
         uint64_t wall_us, user_us, system_us; /* of the program; 0: unknown */
-        uint64_t memory_peak;        /* bytes; 0: unknown */
-        uint64_t output_bytes;       /* both streams, before any bound */
-        uint64_t dropped_bytes;      /* output past limits.output_max */
+        uint64_t memory_peak;                 /* bytes; 0: unknown */
+        uint64_t output_bytes;                /* both streams, before any bound */
+        uint64_t dropped_bytes;               /* output past limits.output_max */
 };
 
 /* The record. Times: milliseconds since 1970, 0 while they have not come. */
@@ -108,11 +108,11 @@ struct workload {
         char id[ULID_LEN + 1];
         enum workload_status status;
         char runtime[WORKLOAD_RUNTIME_MAX];
-        char isolation[16];          /* "microvm" */
+        char isolation[16]; /* "microvm" */
         char node_id[64];
         enum workload_network network;
         struct workload_limits limits; /* as applied: no zeros */
-        struct buf output;           /* both streams as they arrived, up to the engine's bound */
+        struct buf output;             /* both streams as they arrived, up to the engine's bound */
         struct workload_outcome outcome; /* valid once the status is an end */
         int64_t created_ms, started_ms, finished_ms;
 };

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "backend/firecracker/execute.h"
+#include "backend/firecracker/fc.h"
+
+#include "base/fs.h"
+#include "base/log.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+        DEFAULT_CPUS = 1,
+        DEFAULT_TIMEOUT_S = 60,
+        DEFAULT_PROCESSES = 512,
+        DEFAULT_BOOT_TIMEOUT_MS = 30 * 1000,
+};
+
+static const uint64_t default_output_max = UINT64_C(64) << 20;
+
+static void fc_capabilities(struct backend *base, struct backend_capabilities *ret)
+{
+        struct fc_backend *b = (struct fc_backend *)base;
+
+        *ret = (struct backend_capabilities){
+                .name = "firecracker",
+                .isolation = "microvm",
+                .max_concurrency = b->max_vms,
+        };
+        ret->n_runtimes = image_list_runtimes(b->image_dir, ret->runtimes, BACKEND_RUNTIMES_MAX);
+}
+
+static int fc_resolve(struct backend *base, struct workload_spec *spec, struct err *err)
+{
+        struct fc_backend *b = (struct fc_backend *)base;
+        struct image_runtime runtime = {0};
+        int r = image_find_runtime(b->image_dir, spec->runtime, &runtime, err);
+
+        if (r < 0)
+                return r;
+        if (spec->network == WORKLOAD_NETWORK_NAT && (r = net_check(err)) < 0) {
+                image_runtime_release(&runtime);
+                return err_wrap(err, "network");
+        }
+        if (!spec->limits.cpus)
+                spec->limits.cpus = DEFAULT_CPUS;
+        if (!spec->limits.mem_mb)
+                spec->limits.mem_mb = runtime.mem_mb;
+        if (!spec->limits.timeout_s)
+                spec->limits.timeout_s = DEFAULT_TIMEOUT_S;
+        if (!spec->limits.processes)
+                spec->limits.processes = DEFAULT_PROCESSES;
+        if (!spec->limits.output_max)
+                spec->limits.output_max = b->output_max;
+        fc_metrics_add_runtime(&b->metrics, spec->runtime);
+        image_runtime_release(&runtime);
+        return 0;
+}
+
+/* Stops the VM and waits until execute(), which releases it, is through with it. */
+static int fc_cleanup(struct backend *base, const char *id)
+{
+        struct fc_backend *b = (struct fc_backend *)base;
+        struct fc_run *run;
+        int r = -ENOENT;
+
+        pthread_mutex_lock(&b->runs_lock);
+        run = fc_run_find(b, id);
+        if (run) {
+                fc_run_stop(run);
+                r = 0;
+                while (fc_run_find(b, id))
+                        pthread_cond_wait(&b->runs_changed, &b->runs_lock);
+        }
+        pthread_mutex_unlock(&b->runs_lock);
+        return r;
+}
+
+static void fc_free(struct backend *base)
+{
+        struct fc_backend *b = (struct fc_backend *)base;
+
+        net_free(b->net);
+        pthread_cond_destroy(&b->runs_changed);
+        pthread_mutex_destroy(&b->runs_lock);
+        free(b);
+        curl_global_cleanup();
+}
+
+static const struct backend_ops fc_ops = {
+        .capabilities = fc_capabilities,
+        .resolve = fc_resolve,
+        .execute = fc_execute,
+        .cleanup = fc_cleanup,
+        .free = fc_free,
+};
+
+/* Directories, their length and what a dead owner left in them. */
+static int open_state(struct fc_backend *b, const struct fc_config *config, struct err *err)
+{
+        /* "<vms_dir>/<ULID>/v.sock_5000" has to fit into a Unix socket's address. */
+        const size_t beyond = strlen("/") + ULID_LEN + strlen("/v.sock_65535");
+        struct err minor = ERR_INIT;
+        int r = fs_join(b->vms_dir, sizeof(b->vms_dir), config->state_dir, "vms", err);
+
+        if (r < 0)
+                return r;
+        if (strlen(b->vms_dir) + beyond > FC_SUN_PATH_MAX)
+                return err_set(err, ENAMETOOLONG,
+                               "state directory %s is too long: a Unix socket's path holds %d "
+                               "bytes; choose one of at most %zu with --state-dir",
+                               config->state_dir, FC_SUN_PATH_MAX,
+                               FC_SUN_PATH_MAX - beyond - strlen("/vms"));
+        if ((r = fs_mkdir_p(b->vms_dir, 0700, err)) < 0)
+                return r;
+        r = fc_reclaim(b->vms_dir, &b->metrics, &minor);
+        /* Whoever left a directory may have left a TAP. */
+        if (r > 0)
+                r = net_sweep(b->net, &minor);
+        if (r < 0)
+                log_warn("%s", minor.msg);
+        return 0;
+}
+
+static int fc_open(struct fc_backend *b, const struct fc_config *config, struct err *err)
+{
+        struct prom_registry *registry =
+                config->registry ? config->registry : prom_default_registry();
+        char runtimes[BACKEND_RUNTIMES_MAX][WORKLOAD_RUNTIME_MAX];
+        struct net_config net = {.bridge = config->net_bridge, .pool = config->net_pool};
+        struct fc_vmm_choice vmm;
+        int r;
+
+        if ((r = fc_choose_vmm(config->vmm, &vmm, err)) < 0 ||
+            (r = image_dir(config->image_dir, b->image_dir, err)) < 0 ||
+            (r = fc_metrics_init(&b->metrics, registry, runtimes,
+                                 image_list_runtimes(b->image_dir, runtimes, BACKEND_RUNTIMES_MAX),
+                                 err)) < 0 ||
+            (r = net_new(&net, &b->net, err)) < 0 || (r = open_state(b, config, err)) < 0)
+                return r;
+        strcpy(b->vmm, vmm.path);
+        log_debug("VMM %s: %s", vmm.path, vmm.why);
+        return 0;
+}
+
+int fc_backend_new(const struct fc_config *config, struct backend **ret, struct err *err)
+{
+        struct fc_backend *b = calloc(1, sizeof(*b));
+        int r;
+
+        if (!b)
+                return err_set(err, ENOMEM, "out of memory");
+        b->base.ops = &fc_ops;
+        b->max_vms = config->max_vms;
+        b->boot_timeout_ms =
+                config->boot_timeout_ms ? config->boot_timeout_ms : DEFAULT_BOOT_TIMEOUT_MS;
+        b->output_max = config->output_max ? config->output_max : default_output_max;
+        pthread_mutex_init(&b->runs_lock, NULL);
+        pthread_cond_init(&b->runs_changed, NULL);
+        curl_global_init(CURL_GLOBAL_DEFAULT);
+        if ((r = fc_open(b, config, err)) < 0) {
+                fc_free(&b->base);
+                return r;
+        }
+        *ret = &b->base;
+        return 0;
+}

@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Execute: image, network and configuration -> VMM -> agent connects -> request -> first byte ->
+ * stream -> result -> cleanup, always. What each of the five metrics measures starts and stops here
+ * and in fc_vm_cleanup().
+ */
+#include "backend/firecracker/execute.h"
+
+#include "backend/firecracker/dialog.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+        BOOT_ATTEMPTS = 2,
+        RESULT_GRACE_MS = 5000, /* past the time limit, until the agent counts as lost */
+        TAIL_MAX = 240,         /* bytes of console in an error message */
+};
+
+struct fc_run {
+        struct fc_backend *backend;
+        const struct backend_task *task;
+        struct workload_outcome *out;
+        struct image_runtime runtime;
+        struct image_kernel kernel;
+        struct fc_vm_spec vm_spec;
+        struct fc_vm vm;
+        struct dialog dialog;
+        bool ready;     /* the agent has said HELLO */
+        bool sink_gone; /* nobody takes output any more */
+        bool overdue;   /* the agent did not report within the time limit and its grace */
+        struct fc_run *next;
+};
+
+struct fc_run *fc_run_find(struct fc_backend *b, const char *id)
+{
+        struct fc_run *run = b->runs;
+
+        while (run && strcmp(run->task->id, id) != 0)
+                run = run->next;
+        return run;
+}
+
+void fc_run_stop(struct fc_run *run)
+{
+        fc_vm_stop(&run->vm);
+}
+
+static void make_known(struct fc_run *run)
+{
+        struct fc_backend *b = run->backend;
+
+        pthread_mutex_lock(&b->runs_lock);
+        run->next = b->runs;
+        b->runs = run;
+        pthread_mutex_unlock(&b->runs_lock);
+}
+
+static void make_unknown(struct fc_run *run)
+{
+        struct fc_backend *b = run->backend;
+        struct fc_run **at = &b->runs;
+
+        pthread_mutex_lock(&b->runs_lock);
+        while (*at != run)
+                at = &(*at)->next;
+        *at = run->next;
+        pthread_cond_broadcast(&b->runs_changed);
+        pthread_mutex_unlock(&b->runs_lock);
+}
+
+static bool was_stopped(const struct fc_run *run)
+{
+        return atomic_load(&run->vm.stopped) ||
+               (run->task->killed && atomic_load(run->task->killed));
+}
+
+/* Says that the VMM ended, with what the guest's console said last. */
+static int err_vmm_ended(struct fc_run *run, const char *what, struct err *err)
+{
+        char how[128], tail[TAIL_MAX];
+
+        fc_vm_console_tail(&run->vm, tail, sizeof(tail));
+        if (!fc_vm_exit_text(&run->vm, how, sizeof(how)))
+                snprintf(how, sizeof(how), "still runs");
+        return err_set(err, ECONNRESET, "%s: the VMM %s%s%s", what, how, *tail ? "; console: " : "",
+                       tail);
+}
+
+static int err_boot_timeout(struct fc_run *run, struct err *err)
+{
+        char tail[TAIL_MAX];
+
+        fc_vm_console_tail(&run->vm, tail, sizeof(tail));
+        return err_set(err, ETIMEDOUT, "microVM was not ready within %u ms%s%s",
+                       run->backend->boot_timeout_ms, *tail ? "; console: " : "", tail);
+}
+
+/* Records where the time of a boot went. The guest's times count from the start of its kernel. */
+static void observe_boot(struct fc_run *run, uint64_t boot_ns, const struct wire_hello *hello)
+{
+        struct fc_metrics *m = &run->backend->metrics;
+        const uint64_t at_us[] = {hello->init_us, hello->modules_us, hello->root_us,
+                                  hello->connect_us};
+        uint64_t guest_ns = hello->connect_us * NS_PER_US;
+        uint64_t before = 0;
+
+        prom_histogram_observe(m->boot, ns_to_s(boot_ns));
+        if (!guest_ns || guest_ns > boot_ns)
+                return; /* no clock to compare with */
+        prom_histogram_observe(m->stage[FC_STAGE_VMM], ns_to_s(boot_ns - guest_ns));
+        for (int i = 0; i < 4; i++) {
+                if (at_us[i] < before)
+                        return;
+                prom_histogram_observe(m->stage[FC_STAGE_KERNEL + i],
+                                       (double)(at_us[i] - before) / 1e6);
+                before = at_us[i];
+        }
+}
+
+/* Waits for the agent: the accept and its HELLO are "ready". */
+static int await_agent(struct fc_run *run, enum fc_stage *stage, enum fc_reason *reason,
+                       struct err *err)
+{
+        uint64_t deadline = run->vm.start_ns + run->backend->boot_timeout_ms * NS_PER_MS;
+
+        for (;;) {
+                struct fc_event e;
+                int r = fc_vm_await(&run->vm, deadline, POLLIN, -1, &e, err);
+
+                *reason = FC_REASON_ERROR;
+                if (r < 0)
+                        return r;
+                if (e.stopped)
+                        return err_set(err, ECANCELED, "killed");
+                if (e.agent) {
+                        *stage = FC_STAGE_AGENT;
+                        if ((r = fc_vm_accept(&run->vm, err)) < 0)
+                                return r;
+                        continue;
+                }
+                if (e.conn) {
+                        struct wire_hello hello;
+
+                        r = dialog_read_hello(&run->dialog, run->vm.conn_fd, &hello, err);
+                        if (r == -EAGAIN)
+                                continue;
+                        *reason = r == -ECONNRESET ? FC_REASON_VMM_EXIT : FC_REASON_PROTOCOL;
+                        if (r == -ECONNRESET)
+                                return err_vmm_ended(run, "the guest agent hung up at boot", err);
+                        if (r < 0)
+                                return r;
+                        if (hello.error) {
+                                *reason = FC_REASON_GUEST;
+                                err_set(err, EIO, "the guest cannot run: %s (image %s)",
+                                        hello.error, run->runtime.rootfs);
+                                wire_hello_release(&hello);
+                                return -EIO;
+                        }
+                        run->out->boot_ns = clock_ns() - run->vm.start_ns;
+                        run->ready = true;
+                        observe_boot(run, run->out->boot_ns, &hello);
+                        wire_hello_release(&hello);
+                        return 0;
+                }
+                if (e.exited) {
+                        *reason = FC_REASON_VMM_EXIT;
+                        return err_vmm_ended(run, "microVM did not boot", err);
+                }
+                if (e.timed_out) {
+                        *reason = FC_REASON_TIMEOUT;
+                        return err_boot_timeout(run, err);
+                }
+        }
+}
+
+static int boot_once(struct fc_run *run, enum fc_stage *stage, enum fc_reason *reason,
+                     struct err *err)
+{
+        int r;
+
+        *reason = FC_REASON_ERROR;
+        if ((r = fc_vm_prepare(&run->vm, stage, err)) < 0)
+                return r;
+        *stage = FC_STAGE_SPAWN;
+        if ((r = fc_vm_start(&run->vm, err)) < 0)
+                return r;
+        *stage = FC_STAGE_VMM;
+        return await_agent(run, stage, reason, err);
+}
+
+/* True if another attempt can help: the VMM crashed or hung, rather than refused what it was told.
+ */
+static bool is_vmm_fault(struct fc_run *run, enum fc_reason reason)
+{
+        int code = fc_vm_exit_code(&run->vm);
+
+        if (reason == FC_REASON_TIMEOUT)
+                return true;
+        return reason == FC_REASON_VMM_EXIT && code != 1 && code != 152 && code != 153;
+}
+
+static int boot(struct fc_run *run, struct err *err)
+{
+        for (int attempt = 1;; attempt++) {
+                enum fc_stage stage = FC_STAGE_PREPARE;
+                enum fc_reason reason = FC_REASON_NONE;
+                int r = boot_once(run, &stage, &reason, err);
+
+                if (r == 0 || was_stopped(run))
+                        return r;
+                fc_metrics_count_boot_failure(&run->backend->metrics, stage, reason);
+                if (attempt == BOOT_ATTEMPTS || !is_vmm_fault(run, reason))
+                        return r;
+                log_warn("workload %s: %s; trying once more", run->task->id, err->msg);
+                fc_vm_cleanup(&run->vm, false);
+                dialog_release(&run->dialog);
+        }
+}
+
+/* Hands output on, up to the limit. Called by the dialog. */
+static int on_output(void *ctx, enum workload_stream stream, const void *bytes, size_t n)
+{
+        struct fc_run *run = ctx;
+        struct fc_metrics *m = &run->backend->metrics;
+        const struct backend_sink *sink = &run->task->sink;
+        uint64_t max = run->task->spec->limits.output_max;
+        uint64_t room = run->out->output_bytes < max ? max - run->out->output_bytes : 0;
+        int r = 0;
+
+        run->out->output_bytes += n;
+        prom_counter_add_int(m->output[stream], n);
+        if (n > room) {
+                run->out->dropped_bytes += n - room;
+                n = room;
+        }
+        if (n && sink->output)
+                r = sink->output(sink->ctx, stream, bytes, n);
+        if (r < 0)
+                run->sink_gone = true;
+        return r;
+}
+
+static void on_first_response(void *ctx, uint64_t since_request_ns)
+{
+        struct fc_run *run = ctx;
+
+        run->out->vsock_ns = since_request_ns;
+        prom_histogram_observe(run->backend->metrics.vsock, ns_to_s(since_request_ns));
+}
+
+static void on_pong(void *ctx, uint64_t since_ping_ns)
+{
+        struct fc_run *run = ctx;
+
+        prom_histogram_observe(run->backend->metrics.vsock_rtt, ns_to_s(since_ping_ns));
+}
+
+/* Request to result. 0 when the result is there. */
+static int converse(struct fc_run *run, struct err *err)
+{
+        static const struct dialog_events events = {
+                .output = on_output,
+                .first_response = on_first_response,
+                .pong = on_pong,
+        };
+        const struct workload_spec *spec = run->task->spec;
+        struct dialog *d = &run->dialog;
+        uint64_t deadline;
+        int r;
+
+        r = dialog_begin(d, run->task->id, spec, &run->runtime,
+                         run->vm.has_lease ? &run->vm.lease : NULL, &events, run, err);
+        if (r < 0)
+                return r;
+        deadline = d->request_ns +
+                   (spec->limits.timeout_s * UINT64_C(1000) + RESULT_GRACE_MS) * NS_PER_MS;
+        while (!d->has_result) {
+                struct fc_event e;
+                short want;
+
+                r = dialog_write(d, run->vm.conn_fd, err);
+                if (r < 0 && r != -ECONNRESET)
+                        return r;
+                want = (short)(POLLIN | (dialog_wants_write(d) ? POLLOUT : 0));
+                r = fc_vm_await(&run->vm, deadline, want, dialog_stdin_fd(d), &e, err);
+                if (r < 0)
+                        return r;
+                if (e.stopped)
+                        return err_set(err, ECANCELED, "killed");
+                if (e.extra)
+                        dialog_read_stdin(d);
+                if (e.conn & (POLLIN | POLLHUP | POLLERR)) {
+                        r = dialog_read(d, run->vm.conn_fd, err);
+                        if (r == -ECONNRESET)
+                                return err_vmm_ended(run, "the guest agent was lost", err);
+                        if (r < 0)
+                                return r;
+                } else if (e.exited) {
+                        return err_vmm_ended(run, "the guest ended before its program", err);
+                }
+                if (e.timed_out && !d->has_result) {
+                        run->overdue = true;
+                        return err_set(err, ETIMEDOUT, "the guest agent did not report in time");
+                }
+        }
+        return 0;
+}
+
+static int find_images(struct fc_run *run, struct err *err)
+{
+        struct fc_backend *b = run->backend;
+        int r = image_find_kernel(b->image_dir, &run->kernel, err);
+
+        if (r < 0)
+                return r;
+        return image_find_runtime(b->image_dir, run->task->spec->runtime, &run->runtime, err);
+}
+
+static int run_to_result(struct fc_run *run, struct err *err)
+{
+        const struct backend_sink *sink = &run->task->sink;
+        int r;
+
+        if (was_stopped(run))
+                return err_set(err, ECANCELED, "killed");
+        if ((r = find_images(run, err)) < 0) {
+                fc_metrics_count_boot_failure(&run->backend->metrics, FC_STAGE_PREPARE,
+                                              FC_REASON_ERROR);
+                return r;
+        }
+        if (sink->booting)
+                sink->booting(sink->ctx);
+        if ((r = boot(run, err)) < 0)
+                return r;
+        if (sink->ready)
+                sink->ready(sink->ctx);
+        return converse(run, err);
+}
+
+static void fail(struct workload_outcome *out, const char *text)
+{
+        out->status = WORKLOAD_FAILED;
+        snprintf(out->error, sizeof(out->error), "%s", text);
+}
+
+static void fail_timed_out(struct fc_run *run)
+{
+        char text[64];
+
+        snprintf(text, sizeof(text), "workload timed out after %u s",
+                 run->task->spec->limits.timeout_s);
+        run->out->timed_out = true;
+        fail(run->out, text);
+}
+
+/* What the agent reported becomes the outcome. */
+static void take_result(struct fc_run *run)
+{
+        const struct wire_result *result = &run->dialog.result;
+        struct workload_outcome *out = run->out;
+        char text[128];
+
+        out->exit_code = result->exit_code;
+        out->signal = result->signal;
+        out->wall_us = result->wall_us;
+        out->user_us = result->user_us;
+        out->system_us = result->system_us;
+        out->memory_peak = result->memory_peak;
+        out->output_bytes += result->dropped_bytes;
+        out->dropped_bytes += result->dropped_bytes;
+        out->status = WORKLOAD_COMPLETED;
+        if (result->error) {
+                fail(out, result->error);
+        } else if (result->timed_out) {
+                fail_timed_out(run);
+        } else if (result->oom) {
+                out->oom = true;
+                snprintf(text, sizeof(text), "the guest ran out of memory (%u MiB); allow it more",
+                         run->task->spec->limits.mem_mb);
+                fail(out, text);
+        }
+}
+
+/* The one place that decides how a workload ended. */
+static void decide(struct fc_run *run, int r, const struct err *err)
+{
+        if (r == 0) {
+                take_result(run);
+        } else if (run->overdue && !was_stopped(run)) {
+                fail_timed_out(run);
+        } else if (was_stopped(run) || run->sink_gone) {
+                run->out->status = WORKLOAD_KILLED;
+                snprintf(run->out->error, sizeof(run->out->error), "%s",
+                         run->sink_gone ? "killed: nobody reads its output" : "killed");
+        } else {
+                fail(run->out, err->msg);
+        }
+}
+
+void fc_execute(struct backend *base, const struct backend_task *task, struct workload_outcome *ret)
+{
+        struct fc_backend *b = (struct fc_backend *)base;
+        struct fc_run run = {.backend = b, .task = task, .out = ret, .dialog = DIALOG_INIT};
+        struct err err = ERR_INIT;
+        int r;
+
+        *ret = (struct workload_outcome){.exit_code = -1};
+        run.vm_spec = (struct fc_vm_spec){
+                .id = task->id,
+                .vms_dir = b->vms_dir,
+                .vmm = b->vmm,
+                .kernel = &run.kernel,
+                .rootfs = run.runtime.rootfs,
+                .cpus = task->spec->limits.cpus,
+                .mem_mb = task->spec->limits.mem_mb,
+                .net = task->spec->network == WORKLOAD_NETWORK_NAT ? b->net : NULL,
+                .metrics = &b->metrics,
+        };
+        r = fc_vm_init(&run.vm, &run.vm_spec, &err);
+        if (r == 0) {
+                make_known(&run);
+                r = run_to_result(&run, &err);
+                decide(&run, r, &err);
+                ret->cleanup_ns = fc_vm_cleanup(&run.vm, run.ready);
+                make_unknown(&run);
+                fc_vm_release(&run.vm);
+        } else {
+                decide(&run, r, &err);
+        }
+        prom_counter_add_int(b->metrics.dropped, ret->dropped_bytes);
+        dialog_release(&run.dialog);
+        image_runtime_release(&run.runtime);
+        fc_metrics_count_workload(&b->metrics, task->spec->runtime, ret->status);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Execute of the Firecracker backend: one workload from nothing to its end. Private to this folder.
+ */
+#pragma once
+
+#include "backend/backend.h"
+#include "backend/firecracker/metrics.h"
+#include "backend/firecracker/vm.h"
+
+#include <pthread.h>
+
+struct fc_run;
+
+struct fc_backend {
+        struct backend base;
+        char vms_dir[PATH_MAX];
+        char image_dir[PATH_MAX];
+        char vmm[PATH_MAX];
+        unsigned max_vms;
+        unsigned boot_timeout_ms;
+        uint64_t output_max;
+        struct fc_metrics metrics;
+        struct net *net;
+
+        pthread_mutex_t runs_lock; /* guards the list below; held briefly */
+        pthread_cond_t runs_changed;
+        struct fc_run *runs;
+};
+
+/* Makes a run known under its id, so that cleanup() finds it, and takes it back out. */
+struct fc_run *fc_run_find(struct fc_backend *b, const char *id); /* with runs_lock held */
+void fc_run_stop(struct fc_run *run);                             /* with runs_lock held */
+
+void fc_execute(struct backend *b, const struct backend_task *task, struct workload_outcome *ret);

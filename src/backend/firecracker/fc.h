@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The Firecracker backend: each workload in a microVM of its own, run by the `firecracker` binary
+ * or any program with its command line, configuration file and sockets (vulcan-vmm).
+ *
+ * Everything of a VM stands in `<state_dir>/vms/<id>/`, which is locked by the process that made
+ * it. Directories whose owner has died are reclaimed when a backend is made: their VMM, if it
+ * should still run, is killed (known by pid and start time), and the directory removed.
+ *
+ * Thread rule: as in backend/backend.h.
+ */
+#pragma once
+
+#include "backend/backend.h"
+#include "base/err.h"
+#include "prom/prom.h"
+
+#include <limits.h>
+
+struct fc_config {
+        const char *state_dir;          /* absolute; created where missing */
+        const char *image_dir;          /* NULL: see image_dir() */
+        const char *vmm;                /* "auto", "firecracker", "qemu" or a path; NULL: auto */
+        unsigned max_vms;               /* as reported in the capabilities */
+        unsigned boot_timeout_ms;       /* VMM start to agent ready; 0: 30,000 */
+        uint64_t output_max;            /* default of workload_limits.output_max; 0: 64 MiB */
+        const char *net_bridge;         /* NULL: see net/net.h */
+        const char *net_pool;           /* NULL: see net/net.h */
+        struct prom_registry *registry; /* NULL: the default registry */
+};
+
+/*
+ * Makes the backend. All strings are copied. Registers the metrics of fc_metrics.h in the registry,
+ * once however many backends a process makes. Fails with one line that says what to do: -ENOENT no
+ * VMM, -ENAMETOOLONG state_dir too long for Unix sockets, -EACCES state_dir not writable.
+ */
+int fc_backend_new(const struct fc_config *config, struct backend **ret, struct err *err);
+
+struct fc_vmm_choice {
+        char path[PATH_MAX]; /* executable */
+        const char *kind;    /* "firecracker", "qemu" or "path" */
+        char why[256];       /* one line for a person */
+};
+
+/* Which VMM a setting means on this machine; for the backend and for `vulcan doctor`. */
+int fc_choose_vmm(const char *setting, struct fc_vmm_choice *ret, struct err *err);

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "backend/firecracker/metrics.h"
+
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/wait.h>
+
+#define LABELS(...)                                                                                \
+        (const char *const[])                                                                      \
+        {                                                                                          \
+                __VA_ARGS__, NULL                                                                  \
+        }
+#define BUCKETS(array) .buckets = (array), .n_buckets = sizeof(array) / sizeof((array)[0])
+
+/* The usual defaults, with finer ones from 50 to 500 ms, where microVMs boot, and longer ones for
+ * machines that emulate. */
+static const double boot_buckets[] = {0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.125, 0.15, 0.175, 0.2,
+                                      0.25,  0.3,  0.35,  0.4,  0.45,  0.5, 0.75,  1,    1.5,   2,
+                                      2.5,   3.5,  5,     7.5,  10,    20,  30,    60};
+
+/* From 50 us: a bare round trip over vsock takes that long; a program's first output far longer. */
+static const double vsock_buckets[] = {0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005,
+                                       0.01,    0.025,  0.05,    0.1,    0.25,  0.5,    1,
+                                       2.5,     5,      10,      30,     60};
+
+static const double cleanup_buckets[] = {0.0005, 0.001, 0.0025, 0.005, 0.0075, 0.01, 0.015, 0.025,
+                                         0.05,   0.1,   0.25,   0.5,   1,      2.5,  5,     10};
+
+static const double stage_buckets[] = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
+                                       0.05,   0.1,     0.25,   0.5,   1,      2.5,   5,    10};
+
+const struct prom_desc fc_metric_descs[FC_METRIC_COUNT] = {
+        [FC_VM_BOOT_SECONDS] = {PROM_HISTOGRAM, "vulcan_firecracker_vm_boot_seconds",
+                                "Time from the start of the VMM process until the guest agent was "
+                                "ready. Successful boots only.",
+                                BUCKETS(boot_buckets)},
+        [FC_ACTIVE_VMS] =
+                {PROM_GAUGE, "vulcan_firecracker_active_vms",
+                 "MicroVMs whose VMM has been started and whose cleanup is not complete."},
+        [FC_VSOCK_LATENCY_SECONDS] = {PROM_HISTOGRAM, "vulcan_firecracker_vsock_latency_seconds",
+                                      "Time from sending the request to the guest agent until the "
+                                      "first output or result was received.",
+                                      BUCKETS(vsock_buckets)},
+        [FC_VM_CLEANUP_SECONDS] = {PROM_HISTOGRAM, "vulcan_firecracker_vm_cleanup_seconds",
+                                   "Time from stopping the VM until its network was torn down.",
+                                   BUCKETS(cleanup_buckets)},
+        [FC_WORKLOADS_TOTAL] = {PROM_COUNTER, "vulcan_firecracker_workloads_total",
+                                "Workloads executed, by runtime and final status.",
+                                .labels = LABELS("runtime", "status")},
+        [FC_VSOCK_RTT_SECONDS] =
+                {PROM_HISTOGRAM, "vulcan_firecracker_vsock_rtt_seconds",
+                 "Bare round trip to the guest agent over vsock: PING sent to PONG "
+                 "received, once a workload.",
+                 BUCKETS(vsock_buckets)},
+        [FC_VM_START_STAGE_SECONDS] =
+                {PROM_HISTOGRAM, "vulcan_firecracker_vm_start_stage_seconds",
+                 "Time spent in each stage of starting a microVM, as measured "
+                 "by the host and, from the kernel on, by the guest.",
+                 .labels = LABELS("stage"), BUCKETS(stage_buckets)},
+        [FC_VM_CLEANUP_STAGE_SECONDS] = {PROM_HISTOGRAM,
+                                         "vulcan_firecracker_vm_cleanup_stage_seconds",
+                                         "Time spent in each stage of taking a microVM down.",
+                                         .labels = LABELS("stage"), BUCKETS(cleanup_buckets)},
+        [FC_BOOT_FAILURES_TOTAL] =
+                {PROM_COUNTER, "vulcan_firecracker_boot_failures_total",
+                 "Attempts to start a microVM that failed, by the stage that was "
+                 "reached and the reason.",
+                 .labels = LABELS("stage", "reason")},
+        [FC_VMM_EXITS_TOTAL] = {PROM_COUNTER, "vulcan_firecracker_vmm_exits_total",
+                                "Ends of VMM processes by class: killed by us as planned, or the "
+                                "exit code or signal they ended with.",
+                                .labels = LABELS("class")},
+        [FC_OUTPUT_BYTES_TOTAL] = {PROM_COUNTER, "vulcan_firecracker_output_bytes_total",
+                                   "Bytes that programs wrote to their standard streams.",
+                                   .labels = LABELS("stream")},
+        [FC_OUTPUT_DROPPED_BYTES_TOTAL] = {PROM_COUNTER,
+                                           "vulcan_firecracker_output_dropped_bytes_total",
+                                           "Bytes of output past a workload's output limit."},
+        [FC_LEAKS_RECLAIMED_TOTAL] =
+                {PROM_COUNTER, "vulcan_firecracker_leaks_reclaimed_total",
+                 "Things left behind by a process that died, found and removed "
+                 "at start.",
+                 .labels = LABELS("kind")},
+        [FC_VMM_METRICS_LOST_TOTAL] = {PROM_COUNTER, "vulcan_firecracker_vmm_metrics_lost_total",
+                                       "Lines of VMM metrics that were torn or could not be read."},
+        [FC_VMM_VSOCK_BYTES_TOTAL] = {PROM_COUNTER, "vulcan_firecracker_vmm_vsock_bytes_total",
+                                      "Bytes through the vsock devices, as the VMMs counted them.",
+                                      .labels = LABELS("direction")},
+        [FC_VMM_VSOCK_CONNECTIONS_TOTAL] = {PROM_COUNTER,
+                                            "vulcan_firecracker_vmm_vsock_connections_total",
+                                            "Connections of the vsock devices, by what happened.",
+                                            .labels = LABELS("event")},
+        [FC_VMM_BLOCK_BYTES_TOTAL] = {PROM_COUNTER, "vulcan_firecracker_vmm_block_bytes_total",
+                                      "Bytes through the block devices, as the VMMs counted them.",
+                                      .labels = LABELS("direction")},
+        [FC_VMM_NET_BYTES_TOTAL] = {PROM_COUNTER, "vulcan_firecracker_vmm_net_bytes_total",
+                                    "Bytes through the network devices, as the VMMs counted them.",
+                                    .labels = LABELS("direction")},
+        [FC_VMM_NET_FAILURES_TOTAL] = {PROM_COUNTER, "vulcan_firecracker_vmm_net_failures_total",
+                                       "Failed reads and writes of TAPs, and frames refused for a "
+                                       "spoofed hardware address.",
+                                       .labels = LABELS("kind")},
+        [FC_VMM_VCPU_EXITS_TOTAL] = {PROM_COUNTER, "vulcan_firecracker_vmm_vcpu_exits_total",
+                                     "Exits of virtual CPUs to the VMM.", .labels = LABELS("kind")},
+        [FC_VMM_VCPU_FAILURES_TOTAL] = {PROM_COUNTER, "vulcan_firecracker_vmm_vcpu_failures_total",
+                                        "Failures of virtual CPUs."},
+        [FC_VMM_SECCOMP_FAULTS_TOTAL] = {PROM_COUNTER,
+                                         "vulcan_firecracker_vmm_seccomp_faults_total",
+                                         "System calls of VMMs refused by their seccomp filter."},
+};
+
+static const char *const stage_names[FC_STAGE_COUNT] = {
+        [FC_STAGE_PREPARE] = "prepare", [FC_STAGE_NETWORK] = "network",
+        [FC_STAGE_SPAWN] = "spawn",     [FC_STAGE_VMM] = "vmm",
+        [FC_STAGE_KERNEL] = "kernel",   [FC_STAGE_MODULES] = "modules",
+        [FC_STAGE_ROOT] = "root",       [FC_STAGE_AGENT] = "agent",
+};
+
+static const char *const cleanup_stage_names[FC_CLEANUP_STAGE_COUNT] = {
+        [FC_CLEANUP_FLUSH] = "flush",
+        [FC_CLEANUP_STOP] = "stop",
+        [FC_CLEANUP_NETWORK] = "network",
+        [FC_CLEANUP_FILES] = "files",
+};
+
+static const char *const reason_names[FC_REASON_COUNT] = {
+        [FC_REASON_NONE] = "none",         [FC_REASON_ERROR] = "error",
+        [FC_REASON_VMM_EXIT] = "vmm_exit", [FC_REASON_TIMEOUT] = "timeout",
+        [FC_REASON_PROTOCOL] = "protocol", [FC_REASON_GUEST] = "guest",
+};
+
+const char *fc_stage_name(enum fc_stage stage)
+{
+        return stage_names[stage];
+}
+
+const char *fc_reason_name(enum fc_reason reason)
+{
+        return reason_names[reason];
+}
+
+void fc_metrics_add_runtime(struct fc_metrics *m, const char *runtime)
+{
+        static const enum workload_status ends[] = {WORKLOAD_COMPLETED, WORKLOAD_FAILED,
+                                                    WORKLOAD_KILLED};
+
+        for (size_t i = 0; i < 3; i++)
+                prom_counter_with(m->family[FC_WORKLOADS_TOTAL], runtime,
+                                  workload_status_name(ends[i]));
+}
+
+int fc_metrics_init(struct fc_metrics *m, struct prom_registry *registry,
+                    char (*runtimes)[WORKLOAD_RUNTIME_MAX], size_t n_runtimes, struct err *err)
+{
+        struct fc_metrics made = {0};
+        struct prom_error error;
+        int r = prom_obtain_all(registry, fc_metric_descs, FC_METRIC_COUNT, made.family, &error);
+
+        if (r < 0)
+                return err_set(err, -r, "metrics: %s", error.msg);
+        made.boot = prom_histogram_with(made.family[FC_VM_BOOT_SECONDS]);
+        made.vsock = prom_histogram_with(made.family[FC_VSOCK_LATENCY_SECONDS]);
+        made.vsock_rtt = prom_histogram_with(made.family[FC_VSOCK_RTT_SECONDS]);
+        made.cleanup = prom_histogram_with(made.family[FC_VM_CLEANUP_SECONDS]);
+        made.active = prom_gauge_with(made.family[FC_ACTIVE_VMS]);
+        made.dropped = prom_counter_with(made.family[FC_OUTPUT_DROPPED_BYTES_TOTAL]);
+        made.lost_lines = prom_counter_with(made.family[FC_VMM_METRICS_LOST_TOTAL]);
+        made.output[WORKLOAD_STDOUT] =
+                prom_counter_with(made.family[FC_OUTPUT_BYTES_TOTAL], "stdout");
+        made.output[WORKLOAD_STDERR] =
+                prom_counter_with(made.family[FC_OUTPUT_BYTES_TOTAL], "stderr");
+        for (int i = 0; i < FC_STAGE_COUNT; i++)
+                made.stage[i] =
+                        prom_histogram_with(made.family[FC_VM_START_STAGE_SECONDS], stage_names[i]);
+        for (int i = 0; i < FC_CLEANUP_STAGE_COUNT; i++)
+                made.cleanup_stage[i] = prom_histogram_with(
+                        made.family[FC_VM_CLEANUP_STAGE_SECONDS], cleanup_stage_names[i]);
+        for (size_t i = 0; i < n_runtimes; i++)
+                fc_metrics_add_runtime(&made, runtimes[i]);
+        *m = made;
+        return 0;
+}
+
+void fc_metrics_count_workload(struct fc_metrics *m, const char *runtime,
+                               enum workload_status status)
+{
+        prom_counter_inc(prom_counter_with(m->family[FC_WORKLOADS_TOTAL], runtime,
+                                           workload_status_name(status)));
+}
+
+void fc_metrics_count_boot_failure(struct fc_metrics *m, enum fc_stage stage, enum fc_reason reason)
+{
+        prom_counter_inc(prom_counter_with(m->family[FC_BOOT_FAILURES_TOTAL], stage_names[stage],
+                                           reason_names[reason]));
+}
+
+/* The class of an end, bounded: codes that Firecracker documents have one each. */
+static const char *exit_class(int wait_status, bool killed_by_us, char text[16])
+{
+        int code = WEXITSTATUS(wait_status);
+
+        if (WIFSIGNALED(wait_status))
+                return killed_by_us && WTERMSIG(wait_status) == 9 ? "killed" : "signal";
+        if (code <= 2 || (code >= 148 && code <= 157)) {
+                snprintf(text, 16, "exit_%d", code);
+                return text;
+        }
+        return "other";
+}
+
+void fc_metrics_count_exit(struct fc_metrics *m, int wait_status, bool killed_by_us)
+{
+        char text[16];
+
+        prom_counter_inc(prom_counter_with(m->family[FC_VMM_EXITS_TOTAL],
+                                           exit_class(wait_status, killed_by_us, text)));
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The metrics of the Firecracker backend, declared in one table (fc_metric_descs), from which they
+ * are registered and docs/metrics.md is made.
+ *
+ * The first five are those of the specification; what starts and stops each is said in its help and
+ * kept by execute.c and vm.c alone. Thread rule: any thread, as prom's handles.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "prom/prom.h"
+#include "workload/workload.h"
+
+enum fc_metric {
+        FC_VM_BOOT_SECONDS,
+        FC_ACTIVE_VMS,
+        FC_VSOCK_LATENCY_SECONDS,
+        FC_VM_CLEANUP_SECONDS,
+        FC_WORKLOADS_TOTAL,
+        FC_VSOCK_RTT_SECONDS,
+        FC_VM_START_STAGE_SECONDS,
+        FC_VM_CLEANUP_STAGE_SECONDS,
+        FC_BOOT_FAILURES_TOTAL,
+        FC_VMM_EXITS_TOTAL,
+        FC_OUTPUT_BYTES_TOTAL,
+        FC_OUTPUT_DROPPED_BYTES_TOTAL,
+        FC_LEAKS_RECLAIMED_TOTAL,
+        FC_VMM_METRICS_LOST_TOTAL,
+        FC_VMM_VSOCK_BYTES_TOTAL,
+        FC_VMM_VSOCK_CONNECTIONS_TOTAL,
+        FC_VMM_BLOCK_BYTES_TOTAL,
+        FC_VMM_NET_BYTES_TOTAL,
+        FC_VMM_NET_FAILURES_TOTAL,
+        FC_VMM_VCPU_EXITS_TOTAL,
+        FC_VMM_VCPU_FAILURES_TOTAL,
+        FC_VMM_SECCOMP_FAULTS_TOTAL,
+        FC_METRIC_COUNT,
+};
+
+extern const struct prom_desc fc_metric_descs[FC_METRIC_COUNT];
+
+/* The stages from VMM start to agent ready, and before it. Label values of fc_stage_name(). */
+enum fc_stage {
+        FC_STAGE_PREPARE, /* image found, directory and configuration written */
+        FC_STAGE_NETWORK, /* TAP and address */
+        FC_STAGE_SPAWN,   /* VMM process started */
+        FC_STAGE_VMM,     /* until the guest kernel's clock started: VMM, firmware, loading */
+        FC_STAGE_KERNEL,  /* guest kernel, until the agent's first instruction */
+        FC_STAGE_MODULES, /* agent: kernel modules */
+        FC_STAGE_ROOT,    /* agent: root file system */
+        FC_STAGE_AGENT,   /* agent: connection and HELLO */
+        FC_STAGE_COUNT,
+};
+
+enum fc_cleanup_stage {
+        FC_CLEANUP_FLUSH,   /* VMM asked for its counters */
+        FC_CLEANUP_STOP,    /* SIGKILL to reaped */
+        FC_CLEANUP_NETWORK, /* TAP and address given back */
+        FC_CLEANUP_FILES,   /* directory removed */
+        FC_CLEANUP_STAGE_COUNT,
+};
+
+/* Why a VM did not become ready. Label values of fc_reason_name(). */
+enum fc_reason {
+        FC_REASON_NONE,
+        FC_REASON_ERROR,    /* a step of ours failed: see the workload's error */
+        FC_REASON_VMM_EXIT, /* the VMM ended */
+        FC_REASON_TIMEOUT,  /* the boot watchdog's time passed */
+        FC_REASON_PROTOCOL, /* the agent sent what is not HELLO, or of another version */
+        FC_REASON_GUEST,    /* the agent said that it cannot run (image, modules) */
+        FC_REASON_COUNT,
+};
+
+const char *fc_stage_name(enum fc_stage stage);
+const char *fc_reason_name(enum fc_reason reason);
+
+/* Handles of the backend's metrics. Series that are known beforehand exist at 0 from the start. */
+struct fc_metrics {
+        struct prom_family *family[FC_METRIC_COUNT];
+        struct prom_histogram *boot, *vsock, *vsock_rtt, *cleanup;
+        struct prom_gauge *active;
+        struct prom_histogram *stage[FC_STAGE_COUNT];
+        struct prom_histogram *cleanup_stage[FC_CLEANUP_STAGE_COUNT];
+        struct prom_counter *output[3]; /* by enum workload_stream */
+        struct prom_counter *dropped;
+        struct prom_counter *lost_lines;
+};
+
+/* Registers (or finds) the metrics. `runtimes`: those whose workloads_total series start at 0. */
+int fc_metrics_init(struct fc_metrics *m, struct prom_registry *registry,
+                    char (*runtimes)[WORKLOAD_RUNTIME_MAX], size_t n_runtimes, struct err *err);
+
+/* Makes the three series of one more runtime exist. */
+void fc_metrics_add_runtime(struct fc_metrics *m, const char *runtime);
+
+void fc_metrics_count_workload(struct fc_metrics *m, const char *runtime,
+                               enum workload_status status);
+void fc_metrics_count_boot_failure(struct fc_metrics *m, enum fc_stage stage,
+                                   enum fc_reason reason);
+
+/* Counts how a VMM ended: "killed" (by us), "exit_0", "exit_1", "exit_148" …, "signal", "other". */
+void fc_metrics_count_exit(struct fc_metrics *m, int wait_status, bool killed_by_us);

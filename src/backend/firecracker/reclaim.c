@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a process of Vulcan that was killed left behind, removed at the next start. */
+#include "backend/firecracker/vm.h"
+
+#include "base/cleanup.h"
+#include "base/fs.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/syscall.h>
+
+enum { DEATH_WAIT_MS = 2000 };
+
+static void count_leak(struct fc_metrics *m, const char *kind)
+{
+        prom_counter_inc(prom_counter_with(m->family[FC_LEAKS_RECLAIMED_TOTAL], kind));
+}
+
+/* Kills the VMM that the directory names, if that very process still runs, and waits for its end.
+ */
+static void kill_vmm(const char *dir, struct fc_metrics *m)
+{
+        _cleanup_buf_ struct buf text = BUF_INIT(64);
+        _cleanup_close_ int pidfd = -1;
+        unsigned long long start;
+        char path[PATH_MAX];
+        struct pollfd p;
+        int pid;
+
+        if (fs_join(path, sizeof(path), dir, "vmm", NULL) < 0 || fs_read(path, &text, NULL) < 0 ||
+            sscanf(text.data, "%d %llu", &pid, &start) != 2 || pid <= 1)
+                return;
+        pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+        /* The descriptor is held before the start time is compared, so the number cannot change
+         * hands in between. */
+        if (pidfd < 0 || !proc_is_alive(pid, start))
+                return;
+        syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+        kill(-pid, SIGKILL);
+        p = (struct pollfd){.fd = pidfd, .events = POLLIN};
+        poll(&p, 1, DEATH_WAIT_MS);
+        count_leak(m, "process");
+}
+
+/* True if the directory was an orphan and is gone now. */
+static bool reclaim_dir(const char *vms_dir, const char *name, struct fc_metrics *m)
+{
+        _cleanup_close_ int fd = -1;
+        struct err err = ERR_INIT;
+        char dir[PATH_MAX];
+
+        if (fs_join(dir, sizeof(dir), vms_dir, name, &err) < 0)
+                return false;
+        fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
+                return false; /* its owner lives */
+        kill_vmm(dir, m);
+        if (fs_remove_tree(dir, &err) < 0) {
+                log_error("%s", err.msg);
+                return false;
+        }
+        count_leak(m, "directory");
+        return true;
+}
+
+int fc_reclaim(const char *vms_dir, struct fc_metrics *metrics, struct err *err)
+{
+        _cleanup_close_ int lock = fc_lock_vms(vms_dir, false, err);
+        _cleanup_closedir_ DIR *d = NULL;
+        struct dirent *e;
+        int n = 0;
+
+        if (lock < 0)
+                return lock;
+        d = opendir(vms_dir);
+        if (!d)
+                return err_errno(err, "cannot read %s", vms_dir);
+        while ((e = readdir(d)) != NULL) {
+                if (ulid_is_valid(e->d_name) && reclaim_dir(vms_dir, e->d_name, metrics))
+                        n++;
+        }
+        return n;
+}

@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "backend/firecracker/vm.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "wire/frame.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+enum {
+        CONFIG_MAX = 64 * 1024,
+        CONSOLE_DRAIN_MS = 1000, /* wait for the console's end after the VMM's death, at most */
+};
+
+int fc_vm_init(struct fc_vm *vm, const struct fc_vm_spec *spec, struct err *err)
+{
+        *vm = (struct fc_vm){
+                .spec = spec,
+                .dir_fd = -1,
+                .listen_fd = -1,
+                .conn_fd = -1,
+                .console_fd = -1,
+                .proc = PROC_INIT,
+                .stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+        };
+        if (vm->stop_fd < 0)
+                return err_errno(err, "eventfd");
+        pthread_mutex_init(&vm->proc_lock, NULL);
+        return 0;
+}
+
+int fc_lock_vms(const char *vms_dir, bool shared, struct err *err)
+{
+        _cleanup_close_ int fd = open(vms_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        if (fd < 0)
+                return err_errno(err, "cannot open %s", vms_dir);
+        while (flock(fd, shared ? LOCK_SH : LOCK_EX) < 0) {
+                if (errno != EINTR)
+                        return err_errno(err, "cannot lock %s", vms_dir);
+        }
+        return steal_fd(&fd);
+}
+
+/* Makes the VM's directory and locks it: the lock says that its owner lives. */
+static int make_dir(struct fc_vm *vm, struct err *err)
+{
+        _cleanup_close_ int all = fc_lock_vms(vm->spec->vms_dir, true, err);
+        _cleanup_close_ int fd = -1;
+        int r;
+
+        if (all < 0)
+                return all;
+        if ((r = fs_join(vm->dir, sizeof(vm->dir), vm->spec->vms_dir, vm->spec->id, err)) < 0)
+                return r;
+        if (mkdir(vm->dir, 0700) < 0) {
+                r = err_errno(err, "cannot create %s", vm->dir);
+                vm->dir[0] = '\0';
+                return r;
+        }
+        fd = open(vm->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0) {
+                r = err_errno(err, "cannot lock %s", vm->dir);
+                rmdir(vm->dir);
+                vm->dir[0] = '\0';
+                return r;
+        }
+        vm->dir_fd = steal_fd(&fd);
+        return 0;
+}
+
+/* The socket at which the guest's connections to CID 2, port WIRE_PORT, arrive. */
+static int make_listener(struct fc_vm *vm, struct err *err)
+{
+        struct sockaddr_un addr = {.sun_family = AF_UNIX};
+        _cleanup_close_ int fd = -1;
+        int n = snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/v.sock_%d", vm->dir, WIRE_PORT);
+
+        if (n > FC_SUN_PATH_MAX)
+                return err_set(err, ENAMETOOLONG, "state directory too long for a Unix socket: %s",
+                               vm->dir);
+        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (fd < 0 || bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 || listen(fd, 1) < 0)
+                return err_errno(err, "cannot listen at %s", addr.sun_path);
+        vm->listen_fd = steal_fd(&fd);
+        return 0;
+}
+
+static int write_config(struct fc_vm *vm, struct err *err)
+{
+        _cleanup_buf_ struct buf text = BUF_INIT(CONFIG_MAX);
+        char path[PATH_MAX];
+        int r;
+
+        if ((r = fc_config_text(vm, &text, err)) < 0 ||
+            (r = fs_join(path, sizeof(path), vm->dir, "config.json", err)) < 0)
+                return r;
+        return fs_write(path, text.data, text.len, 0600, err);
+}
+
+int fc_vm_prepare(struct fc_vm *vm, enum fc_stage *ret_stage, struct err *err)
+{
+        uint64_t start = clock_ns(), network_ns = 0;
+        int r;
+
+        *ret_stage = FC_STAGE_PREPARE;
+        if ((r = make_dir(vm, err)) < 0 || (r = make_listener(vm, err)) < 0)
+                return r;
+        if (vm->spec->net) {
+                uint64_t from = clock_ns();
+
+                *ret_stage = FC_STAGE_NETWORK;
+                r = net_attach(vm->spec->net, &vm->lease, err);
+                if (r < 0)
+                        return r;
+                vm->has_lease = true;
+                network_ns = clock_ns() - from;
+                prom_histogram_observe(vm->spec->metrics->stage[FC_STAGE_NETWORK],
+                                       ns_to_s(network_ns));
+        }
+        *ret_stage = FC_STAGE_PREPARE;
+        if ((r = write_config(vm, err)) < 0)
+                return r;
+        prom_histogram_observe(vm->spec->metrics->stage[FC_STAGE_PREPARE],
+                               ns_to_s(clock_ns() - start - network_ns));
+        return 0;
+}
+
+/* Writes down which process the VMM is, for whoever reclaims this directory after our death. */
+static void note_vmm(struct fc_vm *vm)
+{
+        char path[PATH_MAX], text[64];
+        struct err err = ERR_INIT;
+        int n = snprintf(text, sizeof(text), "%d %llu\n", (int)vm->proc.pid,
+                         (unsigned long long)vm->proc.start_time);
+
+        if (fs_join(path, sizeof(path), vm->dir, "vmm", &err) < 0 ||
+            fs_write(path, text, (size_t)n, 0600, &err) < 0)
+                log_warn("workload %s: %s", vm->spec->id, err.msg);
+}
+
+int fc_vm_start(struct fc_vm *vm, struct err *err)
+{
+        char config[PATH_MAX], api[PATH_MAX], start_us[32];
+        const char *argv[] = {
+                vm->spec->vmm, "--id",    vm->spec->id, "--config-file",   config,   "--api-sock",
+                api,           "--level", "Warn",       "--start-time-us", start_us, NULL};
+        _cleanup_close_ int console_in = -1;
+        struct proc_spec spec = {.argv = argv, .dir = vm->dir, .stdin_fd = -1};
+        struct proc proc;
+        int pipe_fds[2], r;
+        uint64_t start;
+
+        assert(!vm->start_ns);
+        if ((r = fs_join(config, sizeof(config), vm->dir, "config.json", err)) < 0 ||
+            (r = fs_join(api, sizeof(api), vm->dir, "api.sock", err)) < 0)
+                return r;
+        if (pipe2(pipe_fds, O_CLOEXEC) < 0)
+                return err_errno(err, "pipe");
+        vm->console_fd = pipe_fds[0];
+        console_in = pipe_fds[1];
+        fcntl(vm->console_fd, F_SETFL, O_NONBLOCK);
+        /* A guest that floods its console waits for us, not we for it; the VMM must not. */
+        fcntl(console_in, F_SETFL, O_NONBLOCK);
+        spec.stdout_fd = spec.stderr_fd = console_in;
+
+        start = clock_ns();
+        snprintf(start_us, sizeof(start_us), "%llu", (unsigned long long)(start / NS_PER_US));
+        if ((r = proc_spawn(&spec, &proc, err)) < 0)
+                return r;
+        prom_gauge_inc(vm->spec->metrics->active);
+        vm->start_ns = start;
+        pthread_mutex_lock(&vm->proc_lock);
+        vm->proc = proc;
+        if (atomic_load(&vm->stopped))
+                proc_kill(&vm->proc);
+        pthread_mutex_unlock(&vm->proc_lock);
+        prom_histogram_observe(vm->spec->metrics->stage[FC_STAGE_SPAWN],
+                               ns_to_s(clock_ns() - start));
+        note_vmm(vm);
+        return 0;
+}
+
+/* Takes in what the console has. False at its end, which is the death of all who could write. */
+static bool read_console(struct fc_vm *vm)
+{
+        char chunk[4096];
+
+        for (;;) {
+                ssize_t n = read(vm->console_fd, chunk, sizeof(chunk));
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0 && errno == EAGAIN)
+                        return true;
+                if (n <= 0)
+                        return false;
+                for (ssize_t i = 0; i < n; i++)
+                        vm->console[vm->console_len++ % FC_CONSOLE_TAIL] = chunk[i];
+                if (n < (ssize_t)sizeof(chunk))
+                        return true;
+        }
+}
+
+enum { AT_STOP, AT_CONN, AT_LISTEN, AT_CONSOLE, AT_PIDFD, AT_EXTRA, AT_COUNT };
+
+int fc_vm_await(struct fc_vm *vm, uint64_t deadline_ns, short conn_events, int extra_fd,
+                struct fc_event *ret, struct err *err)
+{
+        struct pollfd p[AT_COUNT] = {
+                [AT_STOP] = {.fd = vm->stop_fd, .events = POLLIN},
+                [AT_CONN] = {.fd = vm->conn_fd, .events = conn_events},
+                [AT_LISTEN] = {.fd = vm->listen_fd, .events = POLLIN},
+                [AT_CONSOLE] = {.fd = vm->console_fd, .events = POLLIN},
+                [AT_PIDFD] = {.fd = vm->proc.pidfd, .events = POLLIN},
+                [AT_EXTRA] = {.fd = extra_fd, .events = POLLIN},
+        };
+
+        for (;;) {
+                struct fc_event e = {0};
+                int n = poll(p, AT_COUNT, clock_poll_ms(deadline_ns));
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0)
+                        return err_errno(err, "poll");
+                if (p[AT_CONSOLE].revents && !read_console(vm)) {
+                        close_fd(&vm->console_fd);
+                        p[AT_CONSOLE].fd = -1;
+                }
+                e.stopped = p[AT_STOP].revents != 0;
+                e.conn = p[AT_CONN].revents;
+                e.agent = p[AT_LISTEN].revents != 0;
+                e.exited = p[AT_PIDFD].revents != 0;
+                e.extra = p[AT_EXTRA].revents != 0;
+                e.timed_out = deadline_ns && clock_ns() >= deadline_ns;
+                if (e.stopped || e.conn || e.agent || e.exited || e.extra || e.timed_out) {
+                        *ret = e;
+                        return 0;
+                }
+        }
+}
+
+int fc_vm_accept(struct fc_vm *vm, struct err *err)
+{
+        int fd = accept4(vm->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+        if (fd < 0)
+                return err_errno(err, "accept from the guest agent");
+        vm->conn_fd = fd;
+        close_fd(&vm->listen_fd);
+        return 0;
+}
+
+void fc_vm_stop(struct fc_vm *vm)
+{
+        uint64_t one = 1;
+
+        uint64_t never = 0;
+
+        atomic_compare_exchange_strong(&vm->stop_ns, &never, clock_ns());
+        atomic_store(&vm->stopped, true);
+        pthread_mutex_lock(&vm->proc_lock);
+        proc_kill(&vm->proc);
+        pthread_mutex_unlock(&vm->proc_lock);
+        if (write(vm->stop_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
+                log_error("workload %s: eventfd: %s", vm->spec->id, strerror(errno));
+}
+
+/* Looks at how the VMM ended without taking that from proc_reap(). False while it runs. */
+static bool peek_exit(struct fc_vm *vm, siginfo_t *ret)
+{
+        siginfo_t si = {0};
+
+        if (vm->proc.pidfd < 0 ||
+            waitid(P_PIDFD, (id_t)vm->proc.pidfd, &si, WEXITED | WNOHANG | WNOWAIT) < 0 ||
+            si.si_pid == 0)
+                return false;
+        *ret = si;
+        return true;
+}
+
+const char *fc_vm_exit_text(struct fc_vm *vm, char *ret, size_t size)
+{
+        siginfo_t si;
+
+        if (!peek_exit(vm, &si))
+                return NULL;
+        return proc_status_text(si.si_code == CLD_EXITED ? si.si_status << 8 : si.si_status, ret,
+                                size);
+}
+
+int fc_vm_exit_code(struct fc_vm *vm)
+{
+        siginfo_t si;
+
+        return peek_exit(vm, &si) && si.si_code == CLD_EXITED ? si.si_status : -1;
+}
+
+void fc_vm_console_tail(struct fc_vm *vm, char *ret, size_t size)
+{
+        size_t have = vm->console_len < FC_CONSOLE_TAIL ? vm->console_len : FC_CONSOLE_TAIL;
+        size_t used = 0;
+        bool gap = false;
+
+        if (vm->console_fd >= 0)
+                read_console(vm);
+        if (have > size / 2)
+                have = size / 2;
+        for (size_t i = vm->console_len - have; i < vm->console_len; i++) {
+                char c = vm->console[i % FC_CONSOLE_TAIL];
+
+                if (c == '\n' || c == '\r') {
+                        gap = used > 0;
+                        continue;
+                }
+                if (gap && used + 3 < size) {
+                        memcpy(ret + used, " | ", 3);
+                        used += 3;
+                }
+                gap = false;
+                if (used + 1 < size)
+                        ret[used++] = c >= ' ' && c < 0x7f ? c : '?';
+        }
+        ret[used] = '\0';
+}
+
+/* Kills the VMM and all it started, waits for their end, counts how it ended. */
+static void stop_vmm(struct fc_vm *vm)
+{
+        struct fc_metrics *m = vm->spec->metrics;
+        struct err err = ERR_INIT;
+        struct proc proc;
+        siginfo_t si;
+        bool ended_before;
+        int status = 0;
+
+        ended_before = peek_exit(vm, &si);
+        pthread_mutex_lock(&vm->proc_lock);
+        proc_kill(&vm->proc);
+        proc = vm->proc;
+        vm->proc = PROC_INIT;
+        pthread_mutex_unlock(&vm->proc_lock);
+        if (proc_reap(&proc, &status, &err) < 0)
+                log_error("workload %s: %s", vm->spec->id, err.msg);
+        fc_metrics_count_exit(m, status, !ended_before || atomic_load(&vm->stopped));
+
+        /* Where orphans are not ours to reap, the console's end tells that none is left. */
+        for (uint64_t end = clock_ns() + CONSOLE_DRAIN_MS * NS_PER_MS; vm->console_fd >= 0;) {
+                struct pollfd p = {.fd = vm->console_fd, .events = POLLIN};
+
+                if (poll(&p, 1, clock_poll_ms(end)) == 0 || !read_console(vm))
+                        close_fd(&vm->console_fd);
+        }
+}
+
+static void observe_stage(struct fc_vm *vm, enum fc_cleanup_stage stage, uint64_t *since)
+{
+        uint64_t now = clock_ns();
+
+        prom_histogram_observe(vm->spec->metrics->cleanup_stage[stage], ns_to_s(now - *since));
+        *since = now;
+}
+
+uint64_t fc_vm_cleanup(struct fc_vm *vm, bool was_ready)
+{
+        struct fc_metrics *m = vm->spec->metrics;
+        bool started = vm->start_ns != 0;
+        uint64_t stop_ns = atomic_load(&vm->stop_ns);
+        uint64_t begin = stop_ns > vm->start_ns ? stop_ns : clock_ns();
+        uint64_t at = begin, took = 0;
+        struct err err = ERR_INIT;
+
+        if (started && was_ready && !atomic_load(&vm->stopped)) {
+                fc_counters_flush(vm);
+                observe_stage(vm, FC_CLEANUP_FLUSH, &at);
+        }
+        close_fd(&vm->conn_fd);
+        close_fd(&vm->listen_fd);
+        if (started) {
+                stop_vmm(vm);
+                observe_stage(vm, FC_CLEANUP_STOP, &at);
+        }
+        close_fd(&vm->console_fd);
+        if (vm->has_lease) {
+                if (net_detach(vm->spec->net, &vm->lease, &err) < 0)
+                        log_error("workload %s: %s", vm->spec->id, err.msg);
+                vm->has_lease = false;
+                observe_stage(vm, FC_CLEANUP_NETWORK, &at);
+        }
+        if (started) {
+                took = at - begin;
+                prom_histogram_observe(m->cleanup, ns_to_s(took));
+        }
+        if (vm->dir_fd >= 0) {
+                fc_counters_collect(vm);
+                if (fs_remove_tree(vm->dir, &err) < 0)
+                        log_error("workload %s: %s", vm->spec->id, err.msg);
+                close_fd(&vm->dir_fd);
+                if (started)
+                        observe_stage(vm, FC_CLEANUP_FILES, &at);
+        }
+        if (started)
+                prom_gauge_dec(m->active);
+        vm->start_ns = 0;
+        return took;
+}
+
+void fc_vm_release(struct fc_vm *vm)
+{
+        assert(vm->dir_fd < 0 && vm->proc.pidfd < 0);
+        close_fd(&vm->stop_fd);
+        pthread_mutex_destroy(&vm->proc_lock);
+}

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "image/image.h"
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/fs.h"
+
+#include <dirent.h>
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char suffix[] = ".runtime";
+
+int image_dir(const char *configured, char ret[PATH_MAX], struct err *err)
+{
+        char exe[PATH_MAX], beside[PATH_MAX + 32];
+        struct stat st;
+        ssize_t n;
+
+        if (configured && *configured) {
+                if (snprintf(ret, PATH_MAX, "%s", configured) >= PATH_MAX)
+                        return err_set(err, ENAMETOOLONG, "image directory: path too long");
+                return 0;
+        }
+        n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+        if (n > 0) {
+                exe[n] = '\0';
+                for (int up = 0; up < 2; up++) {
+                        char *slash = strrchr(exe, '/');
+
+                        if (slash)
+                                *slash = '\0';
+                }
+                snprintf(beside, sizeof(beside), "%s/images", exe);
+                if (stat(beside, &st) == 0 && S_ISDIR(st.st_mode) && strlen(beside) < PATH_MAX) {
+                        memcpy(ret, beside, strlen(beside) + 1);
+                        return 0;
+                }
+        }
+        strcpy(ret, "/usr/lib/vulcan/images");
+        return 0;
+}
+
+static int find_file(const char *dir, const char *name, const char *how, char ret[PATH_MAX],
+                     struct err *err)
+{
+        char path[PATH_MAX];
+        int r = fs_join(path, sizeof(path), dir, name, err);
+
+        if (r < 0)
+                return r;
+        if (access(path, R_OK) < 0)
+                return err_errno(err, "%s missing (%s): %s", name, how, path);
+        strcpy(ret, path);
+        return 0;
+}
+
+int image_find_kernel(const char *dir, struct image_kernel *ret, struct err *err)
+{
+        struct image_kernel k;
+        int r;
+
+        if ((r = find_file(dir, "vmlinux", "make it with `make images`", k.vmlinux, err)) < 0 ||
+            (r = find_file(dir, "initramfs.cpio", "make it with `make images`", k.initramfs, err)) <
+                    0)
+                return r;
+        *ret = k;
+        return 0;
+}
+
+/* One line of a description, already cut at the newline: "KEY=VALUE", blank, or a comment. */
+static int parse_line(struct image_runtime *r, char *line, const char *file, int number,
+                      struct err *err)
+{
+        const struct {
+                const char *key;
+                char **text;
+        } texts[] = {
+                {"FILE", &r->file}, {"ENTRYPOINT", &r->entrypoint},
+                {"EXEC", &r->exec}, {"SHELL", &r->shell},
+                {"ENV", &r->env},
+        };
+        char *value;
+
+        line += strspn(line, " \t");
+        if (!*line || *line == '#')
+                return 0;
+        value = strchr(line, '=');
+        if (!value || value == line)
+                return err_set(err, EINVAL, "%s:%d: not KEY=VALUE: \"%.60s\"", file, number, line);
+        *value++ = '\0';
+
+        for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+                if (strcmp(line, texts[i].key) != 0)
+                        continue;
+                if (*texts[i].text)
+                        return err_set(err, EINVAL, "%s:%d: %s is given twice", file, number, line);
+                *texts[i].text = strdup(value);
+                return *texts[i].text ? 0 : err_set(err, ENOMEM, "out of memory");
+        }
+        if (strcmp(line, "NAME") == 0) {
+                if (!*value || strlen(value) >= sizeof(r->name) || strpbrk(value, "/ \t\""))
+                        return err_set(err, EINVAL, "%s:%d: bad NAME \"%.60s\"", file, number,
+                                       value);
+                strcpy(r->name, value);
+        } else if (strcmp(line, "MEM_MB") == 0) {
+                char *end;
+                unsigned long mb = strtoul(value, &end, 10);
+
+                if (*end || mb < WORKLOAD_MEM_MIN_MB || mb > WORKLOAD_MEM_MAX_MB)
+                        return err_set(err, EINVAL, "%s:%d: MEM_MB=%.20s is not between %d and %d",
+                                       file, number, value, WORKLOAD_MEM_MIN_MB,
+                                       WORKLOAD_MEM_MAX_MB);
+                r->mem_mb = (unsigned)mb;
+        }
+        /* Other keys tell how the image is built: not this program's business. */
+        return 0;
+}
+
+int image_parse_runtime(const char *text, const char *file, struct image_runtime *ret,
+                        struct err *err)
+{
+        struct image_runtime r = {.mem_mb = 128};
+        _cleanup_free_ char *copy = strdup(text);
+        int number = 0, result = 0;
+        char *rest = copy;
+
+        if (!copy)
+                return err_set(err, ENOMEM, "out of memory");
+        while (result == 0 && rest) {
+                char *line = strsep(&rest, "\n");
+
+                result = parse_line(&r, line, file, ++number, err);
+        }
+        if (result == 0 && !r.name[0])
+                result = err_set(err, EINVAL, "%s: NAME is missing", file);
+        if (result == 0 && (!r.file || !*r.file))
+                result = err_set(err, EINVAL, "%s: FILE is missing", file);
+        if (result == 0 && !r.exec == !r.shell)
+                result = err_set(err, EINVAL, "%s: give one of EXEC and SHELL", file);
+        if (result == 0 && !r.entrypoint && !(r.entrypoint = strdup(r.file)))
+                result = err_set(err, ENOMEM, "out of memory");
+        if (result == 0 && !r.env && !(r.env = strdup("")))
+                result = err_set(err, ENOMEM, "out of memory");
+        if (result < 0) {
+                image_runtime_release(&r);
+                return result;
+        }
+        *ret = r;
+        return 0;
+}
+
+void image_runtime_release(struct image_runtime *r)
+{
+        free(r->file);
+        free(r->entrypoint);
+        free(r->exec);
+        free(r->shell);
+        free(r->env);
+        *r = (struct image_runtime){0};
+}
+
+/*
+ * A squashfs that was cut short or overwritten at its head is found here; damage within is found by
+ * the guest. Superblock: Documentation/filesystems/squashfs.rst and fs/squashfs/squashfs_fs.h of
+ * Linux: magic at 0, bytes_used (64 bits, little-endian) at 40.
+ */
+static int check_squashfs(const char *path, struct err *err)
+{
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+        unsigned char head[96];
+        uint64_t used;
+        struct stat st;
+
+        if (fd < 0)
+                return err_errno(err, "cannot open %s", path);
+        if (fstat(fd, &st) < 0)
+                return err_errno(err, "stat %s", path);
+        if (!S_ISREG(st.st_mode) || pread(fd, head, sizeof(head), 0) != sizeof(head) ||
+            memcmp(head, "hsqs", 4) != 0)
+                return err_set(err, EILSEQ,
+                               "%s is corrupt (no squashfs): remove it and run `make images`",
+                               path);
+        memcpy(&used, head + 40, sizeof(used));
+        used = le64toh(used);
+        if (used > (uint64_t)st.st_size)
+                return err_set(
+                        err, EILSEQ,
+                        "%s is corrupt (%lld of %llu bytes): remove it and run `make images`", path,
+                        (long long)st.st_size, (unsigned long long)used);
+        return 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+        return strcmp(a, b);
+}
+
+size_t image_list_runtimes(const char *dir, char ret[][WORKLOAD_RUNTIME_MAX], size_t max)
+{
+        _cleanup_closedir_ DIR *d = opendir(dir);
+        struct dirent *e;
+        size_t n = 0;
+
+        while (d && n < max && (e = readdir(d)) != NULL) {
+                size_t len = strlen(e->d_name);
+                size_t stem = len - strlen(suffix);
+                char image[PATH_MAX];
+
+                if (len <= strlen(suffix) || strcmp(e->d_name + stem, suffix) != 0 ||
+                    stem >= WORKLOAD_RUNTIME_MAX)
+                        continue;
+                if (snprintf(image, sizeof(image), "%s/%.*s.squashfs", dir, (int)stem, e->d_name) >=
+                            (int)sizeof(image) ||
+                    access(image, R_OK) < 0)
+                        continue;
+                memcpy(ret[n], e->d_name, stem);
+                ret[n++][stem] = '\0';
+        }
+        qsort(ret, n, WORKLOAD_RUNTIME_MAX, by_name);
+        return n;
+}
+
+static int err_unknown_runtime(const char *dir, const char *name, struct err *err)
+{
+        char names[32][WORKLOAD_RUNTIME_MAX];
+        size_t n = image_list_runtimes(dir, names, 32);
+        char list[256] = "";
+        size_t used = 0;
+
+        for (size_t i = 0; i < n && used < sizeof(list); i++)
+                used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s", i ? ", " : "",
+                                         names[i]);
+        if (n == 0)
+                return err_set(err, ENOENT,
+                               "runtime: \"%.40s\" has no image in %s: run `make images`", name,
+                               dir);
+        return err_set(err, ENOENT, "runtime: unknown \"%.40s\"; there are: %s", name, list);
+}
+
+static bool is_runtime_name(const char *name)
+{
+        return *name && strlen(name) < WORKLOAD_RUNTIME_MAX &&
+               strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789.+_-") == strlen(name) &&
+               *name != '.';
+}
+
+int image_find_runtime(const char *dir, const char *name, struct image_runtime *ret,
+                       struct err *err)
+{
+        _cleanup_buf_ struct buf text = BUF_INIT(IMAGE_TEXT_MAX);
+        struct image_runtime found = {0};
+        char description[PATH_MAX], image[PATH_MAX];
+        int r;
+
+        if (!is_runtime_name(name))
+                return err_unknown_runtime(dir, name, err);
+        if (snprintf(description, sizeof(description), "%s/%s%s", dir, name, suffix) >=
+                    (int)sizeof(description) ||
+            snprintf(image, sizeof(image), "%s/%s.squashfs", dir, name) >= (int)sizeof(image))
+                return err_set(err, ENAMETOOLONG, "image directory: path too long");
+        if (access(description, F_OK) < 0)
+                return err_unknown_runtime(dir, name, err);
+        if (access(image, F_OK) < 0)
+                return err_set(err, ENOENT,
+                               "runtime: \"%s\" has no image (%s): run `make image-%s`", name,
+                               image, name);
+        if ((r = fs_read(description, &text, err)) < 0 || (r = check_squashfs(image, err)) < 0 ||
+            (r = image_parse_runtime(text.data, description, &found, err)) < 0)
+                return r;
+        strcpy(found.rootfs, image);
+        strcpy(found.name, name);
+        *ret = found;
+        return 0;
+}
+
+/* Adds a word to a block that is first measured (words == NULL), then filled. */
+struct words {
+        const char **argv; /* NULL while measuring */
+        char *text;
+        size_t argc, bytes;
+};
+
+static void add_word(struct words *w, const char *word, size_t len)
+{
+        if (w->argv) {
+                w->argv[w->argc] = memcpy(w->text + w->bytes, word, len);
+                w->text[w->bytes + len] = '\0';
+        }
+        w->argc++;
+        w->bytes += len + 1;
+}
+
+static void add_exec_words(struct words *w, const char *exec, const char *entry)
+{
+        static const char placeholder[] = "{entry}";
+
+        for (const char *p = exec; *p;) {
+                size_t len;
+
+                p += strspn(p, " \t");
+                len = strcspn(p, " \t");
+                if (len == strlen(placeholder) && strncmp(p, placeholder, len) == 0)
+                        add_word(w, entry, strlen(entry));
+                else if (len)
+                        add_word(w, p, len);
+                p += len;
+        }
+}
+
+static void add_command(struct words *w, const struct image_runtime *r, const char *entry,
+                        char *const *args, size_t n_args)
+{
+        if (r->exec) {
+                add_exec_words(w, r->exec, entry);
+        } else {
+                add_word(w, "/bin/sh", 7);
+                add_word(w, "-c", 2);
+                add_word(w, r->shell, strlen(r->shell));
+                add_word(w, entry, strlen(entry));
+        }
+        for (size_t i = 0; i < n_args; i++)
+                add_word(w, args[i], strlen(args[i]));
+}
+
+int image_command(const struct image_runtime *r, const char *entry, char *const *args,
+                  size_t n_args, const char ***ret_argv, size_t *ret_argc, struct err *err)
+{
+        struct words w = {0};
+        void *block;
+
+        add_command(&w, r, entry, args, n_args);
+        if (w.argc == 0)
+                return err_set(err, EINVAL, "runtime %s: EXEC is empty", r->name);
+        block = malloc((w.argc + 1) * sizeof(char *) + w.bytes);
+        if (!block)
+                return err_set(err, ENOMEM, "out of memory");
+        w = (struct words){.argv = block, .text = (char *)block + (w.argc + 1) * sizeof(char *)};
+        add_command(&w, r, entry, args, n_args);
+        w.argv[w.argc] = NULL;
+        *ret_argv = w.argv;
+        *ret_argc = w.argc;
+        return 0;
+}
