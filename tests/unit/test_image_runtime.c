@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "image/image.h"
+
+#include "base/fs.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char dir[] = "/tmp/vulcan-image-XXXXXX";
+
+static void put(const char *name, const void *bytes, size_t n)
+{
+        char path[PATH_MAX];
+
+        assert_int_equal(fs_join(path, sizeof(path), dir, name, NULL), 0);
+        assert_int_equal(fs_write(path, bytes, n, 0644, NULL), 0);
+}
+
+static void put_text(const char *name, const char *text)
+{
+        put(name, text, strlen(text));
+}
+
+/* A superblock that says the image has `used` bytes, in a file of `size`. */
+static void put_squashfs(const char *name, uint64_t used, size_t size)
+{
+        unsigned char *image = calloc(1, size);
+
+        assert_non_null(image);
+        memcpy(image, "hsqs", 4);
+        memcpy(image + 40, &used, sizeof(used));
+        put(name, image, size);
+        free(image);
+}
+
+static int make_dir(void **state)
+{
+        return mkdtemp(dir) ? 0 : -1;
+}
+
+static int remove_dir(void **state)
+{
+        return fs_remove_tree(dir, NULL);
+}
+
+static void parses_a_description(void **state)
+{
+        struct image_runtime r;
+        struct err err = ERR_INIT;
+
+        assert_int_equal(image_parse_runtime("# a comment\n\nNAME=python\nPACKAGES=python3\n"
+                                             "FILE=main.py\nEXEC=python3 -B {entry}\nMEM_MB=160\n",
+                                             "x", &r, &err),
+                         0);
+        assert_string_equal(r.name, "python");
+        assert_string_equal(r.file, "main.py");
+        assert_string_equal(r.entrypoint, "main.py");
+        assert_string_equal(r.exec, "python3 -B {entry}");
+        assert_null(r.shell);
+        assert_int_equal(r.mem_mb, 160);
+        image_runtime_release(&r);
+}
+
+static void refuses_bad_descriptions(void **state)
+{
+        static const struct {
+                const char *text, *says;
+        } bad[] = {
+                {"NAME\n", "x:1: not KEY=VALUE"},
+                {"NAME=a b\n", "bad NAME"},
+                {"NAME=a\nFILE=f\nFILE=g\n", "x:3: FILE is given twice"},
+                {"FILE=f\nEXEC=e\n", "NAME is missing"},
+                {"NAME=a\nEXEC=e\n", "FILE is missing"},
+                {"NAME=a\nFILE=f\n", "one of EXEC and SHELL"},
+                {"NAME=a\nFILE=f\nEXEC=e\nSHELL=s\n", "one of EXEC and SHELL"},
+                {"NAME=a\nFILE=f\nEXEC=e\nMEM_MB=12x\n", "MEM_MB=12x"},
+                {"NAME=a\nFILE=f\nEXEC=e\nMEM_MB=1\n", "not between"},
+        };
+
+        for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+                struct image_runtime r;
+                struct err err = ERR_INIT;
+
+                assert_int_equal(image_parse_runtime(bad[i].text, "x", &r, &err), -EINVAL);
+                assert_non_null(strstr(err.msg, bad[i].says));
+        }
+}
+
+static void makes_commands(void **state)
+{
+        struct image_runtime exec = {.name = "a", .exec = " run  -x {entry} -y"};
+        struct image_runtime shell = {.name = "b", .shell = "build \"$0\" && exec ./it \"$@\""};
+        char *args[] = {"1", "two words"};
+        const char **argv;
+        size_t argc;
+
+        assert_int_equal(image_command(&exec, "m.py", args, 2, &argv, &argc, NULL), 0);
+        assert_int_equal(argc, 6);
+        assert_string_equal(argv[2], "m.py");
+        assert_string_equal(argv[5], "two words");
+        assert_null(argv[6]);
+        free(argv);
+
+        assert_int_equal(image_command(&shell, "m.go", args, 1, &argv, &argc, NULL), 0);
+        assert_int_equal(argc, 5);
+        assert_string_equal(argv[0], "/bin/sh");
+        assert_string_equal(argv[2], shell.shell);
+        assert_string_equal(argv[3], "m.go");
+        free(argv);
+}
+
+static void finds_runtimes(void **state)
+{
+        static const char text[] = "NAME=good\nFILE=f\nEXEC=e {entry}\n";
+        char names[8][WORKLOAD_RUNTIME_MAX];
+        struct image_runtime r;
+        struct err err = ERR_INIT;
+
+        assert_int_equal(image_find_runtime(dir, "good", &r, &err), -ENOENT);
+        assert_non_null(strstr(err.msg, "make images"));
+
+        put_text("good.runtime", text);
+        assert_int_equal(image_find_runtime(dir, "good", &r, &err), -ENOENT);
+        assert_non_null(strstr(err.msg, "make image-good"));
+
+        put_squashfs("good.squashfs", 4096, 4096);
+        assert_int_equal(image_find_runtime(dir, "good", &r, &err), 0);
+        assert_non_null(strstr(r.rootfs, "/good.squashfs"));
+        image_runtime_release(&r);
+
+        put_text("alone.runtime", text);
+        assert_int_equal(image_list_runtimes(dir, names, 8), 1);
+        assert_string_equal(names[0], "good");
+
+        assert_int_equal(image_find_runtime(dir, "cobol", &r, &err), -ENOENT);
+        assert_non_null(strstr(err.msg, "unknown \"cobol\"; there are: good"));
+        assert_int_equal(image_find_runtime(dir, "../good", &r, &err), -ENOENT);
+}
+
+static void tells_corrupt_images(void **state)
+{
+        struct image_runtime r;
+        struct err err = ERR_INIT;
+
+        put_text("cut.runtime", "NAME=cut\nFILE=f\nEXEC=e\n");
+        put_squashfs("cut.squashfs", 8192, 4096);
+        assert_int_equal(image_find_runtime(dir, "cut", &r, &err), -EILSEQ);
+        assert_non_null(strstr(err.msg, "4096 of 8192 bytes"));
+
+        put_text("cut.squashfs", "this is no file system");
+        assert_int_equal(image_find_runtime(dir, "cut", &r, &err), -EILSEQ);
+        assert_non_null(strstr(err.msg, "make images"));
+}
+
+static void finds_kernels(void **state)
+{
+        struct image_kernel k;
+        struct err err = ERR_INIT;
+
+        assert_int_equal(image_find_kernel(dir, &k, &err), -ENOENT);
+        assert_non_null(strstr(err.msg, "make images"));
+        put_text("vmlinux", "k");
+        put_text("initramfs.cpio", "i");
+        assert_int_equal(image_find_kernel(dir, &k, &err), 0);
+        assert_non_null(strstr(k.initramfs, "initramfs.cpio"));
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(parses_a_description), cmocka_unit_test(refuses_bad_descriptions),
+                cmocka_unit_test(makes_commands),       cmocka_unit_test(finds_kernels),
+                cmocka_unit_test(finds_runtimes),       cmocka_unit_test(tells_corrupt_images),
+        };
+
+        return cmocka_run_group_tests_name("image runtime", tests, make_dir, remove_dir);
+}
