@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The front door. meson and ninja build the programs, images/ the guest; this only puts them in order.
+# `make help` lists what there is.
+
+B ?= release
+T ?=
+
+options_release = --buildtype=debugoptimized
+options_debug   = --buildtype=debug
+options_asan    = --buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false
+options_tsan    = --buildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false
+ifndef options_$(B)
+$(error B=$(B) is no build variant; there are release, debug, asan and tsan)
+endif
+
+BUILD  := build$(if $(filter-out release,$(B)),-$(B))
+IMAGES := build/images
+AGENT  := $(BUILD)/bin/vulcan-guest
+
+.DEFAULT_GOAL := build
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: build run images image-% kernel refresh test lint bench clean help deps-% setup images-dir
+
+build: deps-build setup ## build the programs into build/bin (B=release|debug|asan|tsan)
+	@echo "build: compiling into $(BUILD)"
+	@ninja --quiet -C $(BUILD)
+
+run: deps-build+images+vmm setup images-dir ## build what is needed and run a Python program in a microVM
+	@echo "build: compiling into $(BUILD)"
+	@ninja --quiet -C $(BUILD) bin/vulcan bin/vulcan-guest bin/vulcan-vmm
+	@images/build $(IMAGES) $(AGENT) kernel python
+	@echo "run: vulcan run --runtime python --metrics examples/hello.py"
+	@$(BUILD)/bin/vulcan run --runtime python --metrics examples/hello.py
+
+images: deps-build+images setup images-dir ## make the kernel, the initramfs and the image of every runtime
+	@ninja --quiet -C $(BUILD) bin/vulcan-guest
+	@images/build $(IMAGES) $(AGENT) all
+	@echo "images: $$(cd $(IMAGES) && echo *.squashfs) in $(IMAGES)"
+
+image-%: deps-build+images setup images-dir ## make the kernel, the initramfs and one image (image-python)
+	@ninja --quiet -C $(BUILD) bin/vulcan-guest
+	@images/build $(IMAGES) $(AGENT) kernel $*
+
+kernel: deps-build+images+kernel setup images-dir ## build the tuned guest kernel from Debian's source (6 to 8 minutes, once)
+	@images/kernel-tuned build
+	@ninja --quiet -C $(BUILD) bin/vulcan-guest
+	@images/build $(IMAGES) $(AGENT) kernel
+
+refresh: deps-images ## fetch Debian's package lists anew; what has updates is made again next time
+	@images/refresh
+
+test: deps-build+images+vmm+test setup images-dir ## run all tests, or those that T=NAME names
+	@echo "build: compiling into $(BUILD)"
+	@ninja --quiet -C $(BUILD)
+	@images/build $(IMAGES) $(AGENT) all
+	@tools/test $(BUILD) $(T)
+
+lint: deps-build+lint setup ## check layers, layout, scripts and code
+	@ninja --quiet -C $(BUILD)
+	@tools/lint $(BUILD)
+
+bench: deps-build+images+vmm+bench setup images-dir ## run the benchmarks, or those that T=NAME names
+	@ninja --quiet -C $(BUILD)
+	@images/build $(IMAGES) $(AGENT) all
+	@for b in $(BUILD)/bench/bench_*$(T)*; do \
+		[ -x "$$b" ] && [ -f "$$b" ] || continue; \
+		echo "== $${b##*/}"; "$$b" || exit 1; \
+	done
+
+clean: ## remove the build folders (images stay in the cache, $${VULCAN_CACHE:-/var/cache/vulcan})
+	rm -rf build build-debug build-asan build-tsan
+
+help: ## list the targets
+	@sed -nE 's/^([a-z%-]+):.*## (.*)/  make \1\t\2/p' Makefile | sed 's/\$$\$$/$$/; s/image-%/image-NAME/' | expand -t 22
+
+# Packages of the groups in the target's name that are missing.
+deps-%:
+	@tools/deps $(subst +, ,$*)
+
+setup:
+	@tools/configure $(BUILD) $(B) $(options_$(B))
+
+# Images are the same for all variants.
+images-dir:
+	@mkdir -p $(IMAGES)
+	@[ $(BUILD) = build ] || [ -e $(BUILD)/images ] || ln -s ../build/images $(BUILD)/images
