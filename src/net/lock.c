@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+int lock_open(const char *path, struct err *err)
+{
+        int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+        return fd < 0 ? err_errno(err, "open %s", path) : fd;
+}
+
+static struct flock range(short type, uint32_t first, uint32_t last)
+{
+        return (struct flock){.l_type = type, .l_start = first, .l_len = (off_t)last - first + 1};
+}
+
+int lock_wait(int fd, uint32_t byte, struct err *err)
+{
+        struct flock lock = range(F_WRLCK, byte, byte);
+
+        while (fcntl(fd, F_OFD_SETLKW, &lock) < 0) {
+                if (errno != EINTR)
+                        return err_errno(err, "lock");
+        }
+        return 0;
+}
+
+int lock_try(int fd, uint32_t byte)
+{
+        struct flock lock = range(F_WRLCK, byte, byte);
+
+        return fcntl(fd, F_OFD_SETLK, &lock) < 0 ? -errno : 0;
+}
+
+int lock_share(int fd, uint32_t byte)
+{
+        struct flock lock = range(F_RDLCK, byte, byte);
+
+        return fcntl(fd, F_OFD_SETLK, &lock) < 0 ? -errno : 0;
+}
+
+void lock_drop(int fd, uint32_t byte)
+{
+        struct flock lock = range(F_UNLCK, byte, byte);
+
+        fcntl(fd, F_OFD_SETLK, &lock);
+}
+
+bool lock_others(int fd, uint32_t first, uint32_t last)
+{
+        struct flock lock = range(F_WRLCK, first, last);
+
+        return fcntl(fd, F_OFD_GETLK, &lock) < 0 || lock.l_type != F_UNLCK;
+}

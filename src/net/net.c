@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/net.h"
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/fs.h"
+#include "net/link.h"
+#include "net/lock.h"
+#include "net/pool.h"
+#include "net/rules.h"
+#include "net/sysctl.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/capability.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define RUN_DIR "/run/vulcan"
+#define BRIDGE "vulcan0"
+#define POOL "172.30.0.0/16"
+
+/*
+ * Two locks, always taken together: `mutex` between the threads of this process, then the guard
+ * byte of `lock_fd` between processes. They are held for the milliseconds a lease takes to make or
+ * to end, which the kernel does one after another anyway.
+ */
+struct net {
+        pthread_mutex_t mutex;
+        struct pool pool;
+        char dir[PATH_MAX - 64];
+        struct link *link; /* NULL until the first use */
+        struct rules *rules;
+        int lock_fd; /* byte N is the lease of slot N; the content is the next slot to try */
+        char forward_path[PATH_MAX];
+        struct forward forward;
+        unsigned n_held;
+        uint8_t held[(UINT16_MAX + 1) / 8]; /* slots of this process */
+};
+
+static bool is_held(const struct net *net, uint32_t slot)
+{
+        return net->held[slot / 8] & (1 << slot % 8);
+}
+
+static void set_held(struct net *net, uint32_t slot, bool held)
+{
+        assert(slot >= POOL_SLOT_FIRST && slot <= net->pool.last && is_held(net, slot) != held);
+        net->held[slot / 8] ^= (uint8_t)(1 << slot % 8);
+        if (held)
+                net->n_held++;
+        else
+                net->n_held--;
+}
+
+static bool is_lonely(const struct net *net)
+{
+        return !lock_others(net->lock_fd, POOL_SLOT_FIRST, UINT16_MAX);
+}
+
+int net_new(const struct net_config *config, struct net **ret, struct err *err)
+{
+        const char *run_dir = config->run_dir ? config->run_dir : RUN_DIR;
+        struct net *net;
+        struct pool pool;
+        int r = pool_parse(config->bridge ? config->bridge : BRIDGE,
+                           config->pool ? config->pool : POOL, &pool, err);
+
+        if (r < 0)
+                return r;
+        if (run_dir[0] != '/')
+                return err_set(err, EINVAL, "'%.64s': must be an absolute path", run_dir);
+        net = calloc(1, sizeof(*net));
+        if (!net)
+                return err_set(err, ENOMEM, "out of memory");
+        r = fs_join(net->dir, sizeof(net->dir), run_dir, "net", err);
+        if (r < 0) {
+                free(net);
+                return r;
+        }
+        pthread_mutex_init(&net->mutex, NULL);
+        net->pool = pool;
+        net->lock_fd = -1;
+        net->forward = FORWARD_INIT;
+        *ret = net;
+        return 0;
+}
+
+/* True rights, not the user id: a service may have this capability without being root. */
+static int may_administer(struct err *err)
+{
+        struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+        struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
+
+        if (syscall(SYS_capget, &header, data) == 0 && (data[0].effective & 1u << CAP_NET_ADMIN))
+                return 0;
+        return err_set(err, EPERM,
+                       "network nat needs CAP_NET_ADMIN: run as root or use --network none");
+}
+
+/* Files are named by network namespace, since interfaces and rules belong to one. */
+static int net_open(struct net *net, struct err *err)
+{
+        char path[PATH_MAX];
+        struct stat ns;
+        int r;
+
+        if (net->lock_fd >= 0)
+                return 0;
+        r = may_administer(err);
+        if (r < 0)
+                return r;
+        if (stat("/proc/thread-self/ns/net", &ns) < 0)
+                return err_errno(err, "find the network namespace");
+        r = fs_mkdir_p(net->dir, 0700, err);
+        if (r < 0)
+                return r;
+        if (!net->link)
+                r = link_open(&net->link, err);
+        if (r == 0 && !net->rules)
+                r = rules_open(&net->rules, err);
+        if (r < 0)
+                return r;
+        snprintf(net->forward_path, sizeof(net->forward_path), "%s/%lu-forward", net->dir,
+                 (unsigned long)ns.st_ino);
+        snprintf(path, sizeof(path), "%s/%lu-%s", net->dir, (unsigned long)ns.st_ino,
+                 net->pool.bridge);
+        net->lock_fd = lock_open(path, err);
+        return net->lock_fd < 0 ? net->lock_fd : 0;
+}
+
+/* Takes mutex and guard, opening what is needed on first use. */
+static int net_lock(struct net *net, struct err *err)
+{
+        int r;
+
+        pthread_mutex_lock(&net->mutex);
+        r = net_open(net, err);
+        if (r == 0)
+                r = lock_wait(net->lock_fd, LOCK_GUARD, err);
+        if (r < 0)
+                pthread_mutex_unlock(&net->mutex);
+        return r;
+}
+
+static void net_unlock(struct net *net)
+{
+        lock_drop(net->lock_fd, LOCK_GUARD);
+        pthread_mutex_unlock(&net->mutex);
+}
+
+/* Writes both tables anew, with every lease that is held, by whomever. */
+static int tables_make(struct net *net, struct err *err)
+{
+        _cleanup_buf_ struct buf text = BUF_INIT(RULES_TEXT_MAX);
+        bool lonely = is_lonely(net);
+        int r = rules_text_tables(&text, &net->pool, net->forward.ours);
+
+        for (uint32_t slot = POOL_SLOT_FIRST; r == 0 && slot <= net->pool.last; slot++) {
+                if (is_held(net, slot) || (!lonely && lock_others(net->lock_fd, slot, slot)))
+                        r = rules_text_lease(&text, &net->pool, slot);
+        }
+        return r < 0 ? err_set(err, -r, "rules: %s", strerror(-r))
+                     : rules_run(net->rules, text.data, err);
+}
+
+/* Takes everything from a slot but its TAP, which from now on can send nothing. */
+static int slot_silence(struct net *net, uint32_t slot, struct err *err)
+{
+        _cleanup_buf_ struct buf text = BUF_INIT(RULES_TEXT_MAX);
+        int r = rules_text_unlease(&text, &net->pool, slot);
+
+        if (r == 0)
+                r = rules_run(net->rules, text.data, err);
+        if (r < 0 && !rules_exist(net->rules, &net->pool))
+                r = 0; /* somebody flushed the rules of the host */
+        link_forget(net->link, &net->pool, slot);
+        return r;
+}
+
+struct taps {
+        size_t n;
+        uint32_t slot[UINT16_MAX + 1];
+};
+
+static void on_tap(uint32_t slot, void *arg)
+{
+        struct taps *taps = arg;
+
+        if (taps->n < sizeof(taps->slot) / sizeof(*taps->slot))
+                taps->slot[taps->n++] = slot;
+}
+
+/* The slots of all TAPs there are, whoever holds them; to be freed. NULL on failure. */
+static struct taps *taps_list(struct net *net, struct err *err)
+{
+        _cleanup_free_ struct taps *taps = malloc(sizeof(*taps));
+
+        if (!taps) {
+                err_set(err, ENOMEM, "out of memory");
+                return NULL;
+        }
+        taps->n = 0;
+        return link_taps(net->link, &net->pool, on_tap, taps, err) < 0 ? NULL : steal_ptr(&taps);
+}
+
+/* Removes the TAPs nobody holds while there are others. Returns how many. */
+static int taps_sweep(struct net *net, struct err *err)
+{
+        _cleanup_free_ struct taps *taps = taps_list(net, err);
+        int n = 0;
+        int r = taps ? 0 : -EIO;
+
+        for (size_t i = 0; r == 0 && i < taps->n; i++) {
+                uint32_t slot = taps->slot[i];
+
+                if (is_held(net, slot) || lock_others(net->lock_fd, slot, slot))
+                        continue;
+                r = slot_silence(net, slot, err);
+                if (r == 0)
+                        r = link_tap_remove(net->link, &net->pool, slot, err);
+                n += r == 0;
+        }
+        return r < 0 ? r : n;
+}
+
+/* Removes all interfaces, when there is no lease that counts any more. Returns how many TAPs. */
+static int links_remove(struct net *net, struct err *err)
+{
+        _cleanup_free_ struct taps *taps = taps_list(net, err);
+        int r;
+
+        if (!taps)
+                return -EIO;
+        r = link_remove_all(net->link, &net->pool, err);
+        for (size_t i = 0; i < taps->n; i++)
+                link_forget(net->link, &net->pool, taps->slot[i]);
+        return r < 0 ? r : (int)taps->n;
+}
+
+/* Removes all there is. Returns how many TAPs. */
+static int shared_remove(struct net *net, struct err *err)
+{
+        _cleanup_buf_ struct buf text = BUF_INIT(RULES_TEXT_MAX);
+        int n = links_remove(net, err);
+        int r = n < 0 ? n : 0;
+        int r2 = rules_text_remove(&text, &net->pool);
+
+        if (r2 == 0)
+                r2 = rules_run(net->rules, text.data, r < 0 ? NULL : err);
+        if (r == 0)
+                r = r2;
+        r2 = forward_drop(&net->forward, net->forward_path, r < 0 ? NULL : err);
+        if (r == 0)
+                r = r2;
+        return r < 0 ? r : n;
+}
+
+/* Makes bridge and tables, with the leases there are, from whatever a crash may have left. */
+static int shared_make(struct net *net, int bridge, bool first, struct err *err)
+{
+        int r = 0;
+
+        if (first) {
+                r = links_remove(net, err);
+                bridge = 0;
+        }
+        if (r >= 0)
+                r = link_pool_is_free(net->link, &net->pool, err);
+        if (r >= 0)
+                r = forward_take(&net->forward, net->forward_path, err);
+        if (r >= 0 && bridge == 0)
+                r = bridge = link_bridge_add(net->link, &net->pool, err);
+        if (r >= 0)
+                r = tables_make(net, err);
+        return r < 0 ? r : bridge;
+}
+
+/* Makes sure of bridge and tables for the slot just taken. Returns the index of the bridge. */
+static int shared_join(struct net *net, uint32_t slot, struct err *err)
+{
+        _cleanup_buf_ struct buf text = BUF_INIT(RULES_TEXT_MAX);
+        int bridge = link_bridge_find(net->link, &net->pool, err);
+        bool first = net->n_held == 1 && is_lonely(net);
+        int r;
+
+        if (bridge == -EBUSY && first)
+                bridge = 0; /* of another pool, but nobody uses it */
+        if (bridge < 0)
+                return bridge;
+        if (first || bridge == 0)
+                return shared_make(net, bridge, first, err);
+        r = forward_take(&net->forward, net->forward_path, err);
+        if (r < 0)
+                return r;
+        r = rules_text_lease(&text, &net->pool, slot);
+        if (r < 0)
+                return err_set(err, -r, "rules: %s", strerror(-r));
+        if (rules_run(net->rules, text.data, NULL) < 0)
+                r = tables_make(net, err); /* somebody flushed the rules of the host */
+        return r < 0 ? r : bridge;
+}
+
+/* Takes a free slot, looking behind the one given out last: an address rests before it is reused.
+ */
+static int slot_take(struct net *net, uint32_t *ret, struct err *err)
+{
+        const struct pool *pool = &net->pool;
+        uint32_t n = pool->last - POOL_SLOT_FIRST + 1;
+        uint32_t start = 0;
+
+        if (pread(net->lock_fd, &start, sizeof(start), 0) != sizeof(start) ||
+            start < POOL_SLOT_FIRST || start > pool->last)
+                start = POOL_SLOT_FIRST;
+        for (uint32_t i = 0; i < n; i++) {
+                uint32_t slot = POOL_SLOT_FIRST + (start - POOL_SLOT_FIRST + i) % n;
+                uint32_t next = slot + 1;
+
+                if (is_held(net, slot) || lock_try(net->lock_fd, slot) < 0)
+                        continue;
+                /* A hint only: losing it costs a few more tries. */
+                (void)!pwrite(net->lock_fd, &next, sizeof(next), 0);
+                set_held(net, slot, true);
+                *ret = slot;
+                return 0;
+        }
+        return err_set(err, EBUSY, "all %u addresses of the pool are in use", n);
+}
+
+/* Gives a slot back, and with the last one all that is shared, with the TAP if it is still there.
+ */
+static int slot_give(struct net *net, uint32_t slot, struct err *err)
+{
+        int r = 0;
+
+        if (net->n_held == 1 && is_lonely(net))
+                r = shared_remove(net, err);
+        else if (net->n_held == 1)
+                r = forward_drop(&net->forward, net->forward_path, err);
+        set_held(net, slot, false);
+        lock_drop(net->lock_fd, slot);
+        return r < 0 ? r : 0;
+}
+
+static int slot_setup(struct net *net, uint32_t slot, struct err *err)
+{
+        int bridge = shared_join(net, slot, err);
+        int r;
+
+        if (bridge < 0)
+                return bridge;
+        r = link_tap_add(net->link, &net->pool, slot, bridge, err);
+        if (r != -EEXIST)
+                return r;
+        link_forget(net->link, &net->pool, slot); /* of a process that died */
+        r = link_tap_remove(net->link, &net->pool, slot, err);
+        return r < 0 ? r : link_tap_add(net->link, &net->pool, slot, bridge, err);
+}
+
+int net_attach(struct net *net, struct net_lease *ret, struct err *err)
+{
+        uint32_t slot = 0;
+        int r = net_lock(net, err);
+
+        if (r < 0)
+                return r;
+        r = slot_take(net, &slot, err);
+        if (r == 0) {
+                r = slot_setup(net, slot, err);
+                if (r < 0) {
+                        slot_silence(net, slot, NULL);
+                        slot_give(net, slot, NULL);
+                }
+        }
+        net_unlock(net);
+        if (r < 0)
+                return r;
+        pool_lease(&net->pool, slot, ret);
+        ret->n_dns = dns_find(ret->dns);
+        return 0;
+}
+
+/* The slow part of ending a lease that is not the last: other leases come and go meanwhile. */
+static int tap_remove_unlocked(struct net *net, uint32_t slot, struct err *err)
+{
+        struct link *link = NULL;
+        int r;
+
+        net_unlock(net);
+        r = link_open(&link, err);
+        if (r == 0)
+                r = link_tap_remove(link, &net->pool, slot, err);
+        link_free(link);
+        pthread_mutex_lock(&net->mutex);
+        (void)lock_wait(net->lock_fd, LOCK_GUARD, NULL); /* it worked a moment ago */
+        return r;
+}
+
+int net_detach(struct net *net, struct net_lease *lease, struct err *err)
+{
+        uint32_t slot = lease->slot;
+        int r;
+        int r2 = 0;
+
+        if (slot == 0)
+                return 0;
+        r = net_lock(net, err);
+        if (r < 0)
+                return r;
+        lease->slot = 0;
+        if (net->n_held > 1 || !is_lonely(net)) {
+                r = slot_silence(net, slot, err);
+                r2 = tap_remove_unlocked(net, slot, r < 0 ? NULL : err);
+                if (r == 0)
+                        r = r2;
+        }
+        r2 = slot_give(net, slot, r < 0 ? NULL : err);
+        net_unlock(net);
+        return r < 0 ? r : r2;
+}
+
+int net_sweep(struct net *net, struct err *err)
+{
+        int r = net_lock(net, err);
+
+        if (r < 0)
+                return r;
+        r = net->n_held == 0 && is_lonely(net) ? shared_remove(net, err) : taps_sweep(net, err);
+        net_unlock(net);
+        return r;
+}
+
+void net_free(struct net *net)
+{
+        if (!net)
+                return;
+        for (uint32_t slot = POOL_SLOT_FIRST; net->n_held > 0 && slot <= net->pool.last; slot++) {
+                struct net_lease lease = {.slot = slot};
+
+                if (is_held(net, slot))
+                        net_detach(net, &lease, NULL);
+        }
+        rules_free(net->rules);
+        link_free(net->link);
+        close_fd(&net->lock_fd);
+        pthread_mutex_destroy(&net->mutex);
+        free(net);
+}
+
+int net_check(struct err *err)
+{
+        _cleanup_close_ int fd = -1;
+        struct rules *rules;
+        int r = may_administer(err);
+
+        if (r < 0)
+                return r;
+        fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+        if (fd < 0)
+                return err_errno(err, "network nat needs /dev/net/tun (modprobe tun)");
+        r = rules_open(&rules, err);
+        if (r < 0)
+                return r;
+        r = rules_run(rules, "list tables\n", err);
+        rules_free(rules);
+        return r < 0 ? err_wrap(err, "network nat needs nf_tables") : 0;
+}

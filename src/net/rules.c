@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/rules.h"
+
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <nftables/libnftables.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct rules {
+        struct nft_ctx *nft;
+};
+
+/* %1$s: bridge, %2$s: pool, %3$s: a rule for forwarding that is none of ours */
+static const char tables[] =
+        "add table bridge %1$s\n"
+        "delete table bridge %1$s\n"
+        "table bridge %1$s {\n"
+        "  set leases {\n"
+        "    type ifname . ether_addr . ipv4_addr\n"
+        "  }\n"
+        "  chain prerouting {\n"
+        "    type filter hook prerouting priority filter; policy accept;\n"
+        "    iifname != \"%1$s-*\" accept\n"
+        "    ether type ip iifname . ether saddr . ip saddr @leases accept\n"
+        "    ether type arp iifname . ether saddr . arp saddr ip @leases"
+        " iifname . arp saddr ether . arp saddr ip @leases accept\n"
+        "    drop\n"
+        "  }\n"
+        "}\n"
+        "add table inet %1$s\n"
+        "delete table inet %1$s\n"
+        "table inet %1$s {\n"
+        "  chain input {\n"
+        "    type filter hook input priority filter; policy accept;\n"
+        "    iifname \"%1$s\" goto refuse\n"
+        "  }\n"
+        "  chain forward {\n"
+        "    type filter hook forward priority filter; policy accept;\n"
+        "%3$s"
+        "    oifname \"%1$s\" ct state established,related accept\n"
+        "    oifname \"%1$s\" iifname \"%1$s\" goto refuse\n"
+        "    oifname \"%1$s\" drop\n"
+        "    iifname != \"%1$s\" accept\n"
+        "    ct state established,related accept\n"
+        "    ct status dnat goto refuse\n"
+        "    ip daddr { 0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16, 224.0.0.0/3 } goto refuse\n"
+        "    ip saddr != %2$s drop\n"
+        "    meta nfproto != ipv4 drop\n"
+        "  }\n"
+        "  chain refuse {\n"
+        "    meta l4proto tcp reject with tcp reset\n"
+        "    reject with icmpx admin-prohibited\n"
+        "  }\n"
+        "  chain postrouting {\n"
+        "    type nat hook postrouting priority srcnat; policy accept;\n"
+        "    ip saddr %2$s oifname != \"%1$s\" masquerade\n"
+        "  }\n"
+        "}\n";
+
+int rules_text_tables(struct buf *ret, const struct pool *pool, bool alone)
+{
+        char network[20];
+
+        pool_text(pool, network);
+        return buf_printf(ret, tables, pool->bridge, network,
+                          alone ? "    iifname != \"vulcan*\" oifname != \"vulcan*\" drop\n" : "");
+}
+
+static int text_element(struct buf *ret, const char *verb, const struct pool *pool, uint32_t slot)
+{
+        char tap[IFNAMSIZ];
+        char mac[18];
+        char address[16];
+
+        pool_tap_name(pool, slot, tap);
+        pool_mac_text(pool, slot, mac);
+        pool_address_text(pool, slot, address);
+        return buf_printf(ret, "%s element bridge %s leases { \"%s\" . %s . %s }\n", verb,
+                          pool->bridge, tap, mac, address);
+}
+
+int rules_text_lease(struct buf *ret, const struct pool *pool, uint32_t slot)
+{
+        return text_element(ret, "add", pool, slot);
+}
+
+int rules_text_unlease(struct buf *ret, const struct pool *pool, uint32_t slot)
+{
+        int r = text_element(ret, "add", pool, slot);
+
+        return r < 0 ? r : text_element(ret, "delete", pool, slot);
+}
+
+int rules_text_remove(struct buf *ret, const struct pool *pool)
+{
+        return buf_printf(ret,
+                          "add table bridge %1$s\ndelete table bridge %1$s\n"
+                          "add table inet %1$s\ndelete table inet %1$s\n",
+                          pool->bridge);
+}
+
+int rules_open(struct rules **ret, struct err *err)
+{
+        struct rules *rules = calloc(1, sizeof(*rules));
+
+        if (!rules)
+                return err_set(err, ENOMEM, "out of memory");
+        rules->nft = nft_ctx_new(NFT_CTX_DEFAULT);
+        if (!rules->nft || nft_ctx_buffer_error(rules->nft) || nft_ctx_buffer_output(rules->nft)) {
+                rules_free(rules);
+                return err_set(err, ENOMEM, "libnftables: out of memory");
+        }
+        *ret = rules;
+        return 0;
+}
+
+void rules_free(struct rules *rules)
+{
+        if (!rules)
+                return;
+        if (rules->nft)
+                nft_ctx_free(rules->nft);
+        free(rules);
+}
+
+int rules_run(struct rules *rules, const char *text, struct err *err)
+{
+        const char *said;
+
+        if (nft_run_cmd_from_buffer(rules->nft, text) == 0)
+                return 0;
+        said = nft_ctx_get_error_buffer(rules->nft);
+        return err_set(err, EIO, "nftables: %.*s", (int)strcspn(said, "\n"), said);
+}
+
+bool rules_exist(struct rules *rules, const struct pool *pool)
+{
+        _cleanup_buf_ struct buf text = BUF_INIT(RULES_TEXT_MAX);
+
+        return buf_printf(&text, "list chain bridge %s prerouting\n", pool->bridge) == 0 &&
+               rules_run(rules, text.data, NULL) == 0;
+}

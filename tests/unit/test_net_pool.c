@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Settings, addresses, names, name servers, rules and locks: all that needs no rights. */
+#include "base/cleanup.h"
+#include "base/fs.h"
+#include "net/lock.h"
+#include "net/pool.h"
+#include "net/rules.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+static struct pool usual_pool(void)
+{
+        struct pool pool;
+
+        assert_int_equal(pool_parse("vulcan0", "172.30.0.0/16", &pool, NULL), 0);
+        return pool;
+}
+
+static void parses_pools(void **state)
+{
+        static const struct {
+                const char *bridge, *cidr;
+                unsigned prefix;
+                uint32_t last;
+        } good[] = {
+                {"vulcan0", "172.30.0.0/16", 16, 65534},
+                {"vulcana", "10.1.2.0/24", 24, 254},
+                {"vulcanx9z", "192.168.7.8/29", 29, 6},
+                {"vulcan9", "192.168.7.4/30", 30, 2},
+        };
+
+        for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
+                struct pool pool;
+
+                assert_int_equal(pool_parse(good[i].bridge, good[i].cidr, &pool, NULL), 0);
+                assert_string_equal(pool.bridge, good[i].bridge);
+                assert_int_equal(pool.prefix, good[i].prefix);
+                assert_int_equal(pool.last, good[i].last);
+        }
+}
+
+static void refuses_what_is_no_pool(void **state)
+{
+        static const char *const bad[] = {
+                "",
+                "/",
+                "172.30.0.0",
+                "172.30.0.0/",
+                "172.30.0.0/x",
+                "172.30.0/16",
+                "172.30.0.0/15",
+                "172.30.0.0/31",
+                "172.30.0.1/16",
+                "fd00::/64",
+                "172.30.0.0/016",
+                "172.30.0.0/-16",
+                "172.30.0.0/16 ",
+                " 172.30.0.0/16",
+                "127.0.0.0/16",
+                "169.254.0.0/16",
+                "224.0.0.0/16",
+                "0.0.0.0/16",
+                "256.0.0.0/16",
+                "1111111111111111111111111111111.0.0.0/16",
+        };
+
+        for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+                struct pool pool;
+                struct err err = ERR_INIT;
+
+                if (pool_parse("vulcan0", bad[i], &pool, &err) != -EINVAL)
+                        fail_msg("'%s' was taken for a pool", bad[i]);
+                assert_non_null(strstr(err.msg, "pool '"));
+        }
+}
+
+static void refuses_bridges_that_cannot_be_told(void **state)
+{
+        static const char *const bad[] = {"",           "vulcan",   "br0",
+                                          "docker0",    "vulcan-1", "vulcanA",
+                                          "vulcan0000", "vulcan\"", "xvulcan0"};
+
+        for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+                struct pool pool;
+                struct err err = ERR_INIT;
+
+                if (pool_parse(bad[i], "172.30.0.0/16", &pool, &err) != -EINVAL)
+                        fail_msg("'%s' was taken for a bridge", bad[i]);
+                assert_non_null(strstr(err.msg, "bridge '"));
+        }
+}
+
+static void makes_a_lease_of_a_slot(void **state)
+{
+        struct pool pool = usual_pool();
+        struct net_lease lease;
+
+        pool_lease(&pool, 2, &lease);
+        assert_string_equal(lease.tap, "vulcan0-2");
+        assert_string_equal(lease.mac, "06:00:ac:1e:00:02");
+        assert_string_equal(lease.address, "172.30.0.2/16");
+        assert_string_equal(lease.gateway, "172.30.0.1");
+        assert_int_equal(lease.slot, 2);
+        assert_int_equal(lease.n_dns, 0);
+        pool_lease(&pool, pool.last, &lease);
+        assert_string_equal(lease.tap, "vulcan0-65534");
+        assert_string_equal(lease.mac, "06:00:ac:1e:ff:fe");
+        assert_string_equal(lease.address, "172.30.255.254/16");
+}
+
+static void longest_names_fit(void **state)
+{
+        struct pool pool;
+        char name[IFNAMSIZ];
+
+        assert_int_equal(pool_parse("vulcanxyz", "10.0.0.0/16", &pool, NULL), 0);
+        pool_tap_name(&pool, pool.last, name);
+        assert_string_equal(name, "vulcanxyz-65534");
+        assert_int_equal(pool_tap_slot(&pool, name), pool.last);
+}
+
+static void knows_its_taps_by_name(void **state)
+{
+        struct pool pool = usual_pool();
+        static const char *const others[] = {"vulcan0",    "vulcan0-",      "vulcan0-0",
+                                             "vulcan0-1",  "vulcan0-02",    "vulcan0-2x",
+                                             "vulcan0-+2", "vulcan0-65536", "vulcan1-2",
+                                             "vulcan00-2", "vulcan0- 2",    "eth0"};
+
+        for (uint32_t slot = POOL_SLOT_FIRST; slot <= pool.last; slot += 251) {
+                char name[IFNAMSIZ];
+
+                pool_tap_name(&pool, slot, name);
+                assert_int_equal(pool_tap_slot(&pool, name), slot);
+        }
+        for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
+                if (pool_tap_slot(&pool, others[i]))
+                        fail_msg("'%s' was taken for a TAP", others[i]);
+        }
+}
+
+static void bridges_have_groups_of_their_own(void **state)
+{
+        static const char *const names[] = {"vulcan0", "vulcan1", "vulcan00", "vulcan01",
+                                            "vulcan000"};
+        const size_t n = sizeof(names) / sizeof(*names);
+        uint32_t group[sizeof(names) / sizeof(*names)];
+
+        for (size_t i = 0; i < n; i++) {
+                struct pool pool;
+
+                assert_int_equal(pool_parse(names[i], "10.0.0.0/16", &pool, NULL), 0);
+                group[i] = pool_group(&pool);
+                assert_int_not_equal(group[i], 0);
+                for (size_t j = 0; j < i; j++)
+                        assert_int_not_equal(group[i], group[j]);
+        }
+}
+
+static int read_servers(const char *text, char dns[NET_DNS_MAX][16])
+{
+        char path[] = "/tmp/test_net_pool.XXXXXX";
+        int fd = mkstemp(path);
+        int n;
+
+        assert_true(fd >= 0);
+        close(fd);
+        assert_int_equal(fs_write(path, text, strlen(text), 0600, NULL), 0);
+        n = dns_read(path, dns);
+        unlink(path);
+        return n;
+}
+
+static void reads_name_servers(void **state)
+{
+        char dns[NET_DNS_MAX][16];
+
+        assert_int_equal(read_servers("# nameserver 203.0.113.9\n"
+                                      "search example.org\n"
+                                      "nameserver 203.0.113.1\r\n"
+                                      "nameserver\t203.0.113.2 # second\n"
+                                      "nameserver\n"
+                                      "nameserver fe80::1\n"
+                                      "options edns0",
+                                      dns),
+                         2);
+        assert_string_equal(dns[0], "203.0.113.1");
+        assert_string_equal(dns[1], "203.0.113.2");
+}
+
+static void takes_three_name_servers_at_most(void **state)
+{
+        char dns[NET_DNS_MAX][16];
+
+        assert_int_equal(read_servers("nameserver 203.0.113.1\nnameserver 203.0.113.2\n"
+                                      "nameserver 203.0.113.3\nnameserver 203.0.113.4\n",
+                                      dns),
+                         3);
+        assert_string_equal(dns[2], "203.0.113.3");
+}
+
+static void leaves_out_servers_that_guests_cannot_reach(void **state)
+{
+        char dns[NET_DNS_MAX][16];
+
+        assert_int_equal(read_servers("nameserver 127.0.0.53\nnameserver 169.254.169.254\n"
+                                      "nameserver 0.0.0.0\nnameserver 224.0.0.1\n"
+                                      "nameserver ::1\nnameserver 203.0.113.1.\n",
+                                      dns),
+                         0);
+        assert_int_equal(dns_read("/nonexistent/resolv.conf", dns), 0);
+        assert_int_equal(read_servers("", dns), 0);
+}
+
+static void always_finds_a_name_server(void **state)
+{
+        char dns[NET_DNS_MAX][16];
+        int n = dns_find(dns);
+
+        assert_in_range(n, 1, NET_DNS_MAX);
+        assert_true(strlen(dns[0]) >= strlen("1.1.1.1"));
+}
+
+static const char tables_text[] =
+        "add table bridge vulcan0\n"
+        "delete table bridge vulcan0\n"
+        "table bridge vulcan0 {\n"
+        "  set leases {\n"
+        "    type ifname . ether_addr . ipv4_addr\n"
+        "  }\n"
+        "  chain prerouting {\n"
+        "    type filter hook prerouting priority filter; policy accept;\n"
+        "    iifname != \"vulcan0-*\" accept\n"
+        "    ether type ip iifname . ether saddr . ip saddr @leases accept\n"
+        "    ether type arp iifname . ether saddr . arp saddr ip @leases"
+        " iifname . arp saddr ether . arp saddr ip @leases accept\n"
+        "    drop\n"
+        "  }\n"
+        "}\n"
+        "add table inet vulcan0\n"
+        "delete table inet vulcan0\n"
+        "table inet vulcan0 {\n"
+        "  chain input {\n"
+        "    type filter hook input priority filter; policy accept;\n"
+        "    iifname \"vulcan0\" goto refuse\n"
+        "  }\n"
+        "  chain forward {\n"
+        "    type filter hook forward priority filter; policy accept;\n"
+        "    iifname != \"vulcan*\" oifname != \"vulcan*\" drop\n"
+        "    oifname \"vulcan0\" ct state established,related accept\n"
+        "    oifname \"vulcan0\" iifname \"vulcan0\" goto refuse\n"
+        "    oifname \"vulcan0\" drop\n"
+        "    iifname != \"vulcan0\" accept\n"
+        "    ct state established,related accept\n"
+        "    ct status dnat goto refuse\n"
+        "    ip daddr { 0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16, 224.0.0.0/3 } goto refuse\n"
+        "    ip saddr != 172.30.0.0/16 drop\n"
+        "    meta nfproto != ipv4 drop\n"
+        "  }\n"
+        "  chain refuse {\n"
+        "    meta l4proto tcp reject with tcp reset\n"
+        "    reject with icmpx admin-prohibited\n"
+        "  }\n"
+        "  chain postrouting {\n"
+        "    type nat hook postrouting priority srcnat; policy accept;\n"
+        "    ip saddr 172.30.0.0/16 oifname != \"vulcan0\" masquerade\n"
+        "  }\n"
+        "}\n";
+
+static void writes_the_tables(void **state)
+{
+        _cleanup_buf_ struct buf text = BUF_INIT(RULES_TEXT_MAX);
+        _cleanup_buf_ struct buf shared = BUF_INIT(RULES_TEXT_MAX);
+        struct pool pool = usual_pool();
+
+        assert_int_equal(rules_text_tables(&text, &pool, true), 0);
+        assert_string_equal(text.data, tables_text);
+        /* Where the host forwards anyway, what others do is none of our business. */
+        assert_int_equal(rules_text_tables(&shared, &pool, false), 0);
+        assert_null(strstr(shared.data, "vulcan*"));
+        assert_non_null(strstr(shared.data, "masquerade"));
+}
+
+static void writes_leases(void **state)
+{
+        _cleanup_buf_ struct buf text = BUF_INIT(RULES_TEXT_MAX);
+        struct pool pool = usual_pool();
+
+        assert_int_equal(rules_text_lease(&text, &pool, 2), 0);
+        assert_int_equal(rules_text_unlease(&text, &pool, 258), 0);
+        assert_string_equal(text.data, "add element bridge vulcan0 leases "
+                                       "{ \"vulcan0-2\" . 06:00:ac:1e:00:02 . 172.30.0.2 }\n"
+                                       "add element bridge vulcan0 leases "
+                                       "{ \"vulcan0-258\" . 06:00:ac:1e:01:02 . 172.30.1.2 }\n"
+                                       "delete element bridge vulcan0 leases "
+                                       "{ \"vulcan0-258\" . 06:00:ac:1e:01:02 . 172.30.1.2 }\n");
+}
+
+static void a_full_pool_fits_the_text(void **state)
+{
+        _cleanup_buf_ struct buf text = BUF_INIT(RULES_TEXT_MAX);
+        struct pool pool;
+
+        assert_int_equal(pool_parse("vulcanxyz", "172.30.0.0/16", &pool, NULL), 0);
+        assert_int_equal(rules_text_tables(&text, &pool, true), 0);
+        for (uint32_t slot = POOL_SLOT_FIRST; slot <= pool.last; slot++)
+                assert_int_equal(rules_text_lease(&text, &pool, slot), 0);
+}
+
+static void locks_exclude_other_descriptors(void **state)
+{
+        char path[] = "/tmp/test_net_lock.XXXXXX";
+        _cleanup_close_ int made = mkstemp(path);
+        _cleanup_close_ int a = lock_open(path, NULL);
+        int b = lock_open(path, NULL);
+
+        assert_true(made >= 0 && a >= 0 && b >= 0);
+        assert_false(lock_others(a, 1, UINT16_MAX));
+        assert_int_equal(lock_try(b, 65534), 0);
+        assert_int_equal(lock_try(a, 65534), -EAGAIN);
+        assert_int_equal(lock_try(a, 65533), 0);
+        assert_true(lock_others(a, 1, UINT16_MAX));
+        assert_false(lock_others(a, 1, 65533));
+        lock_drop(b, 65534);
+        assert_int_equal(lock_try(a, 65534), 0);
+        assert_int_equal(lock_share(a, 7), 0);
+        assert_int_equal(lock_share(b, 7), 0);
+        assert_int_equal(lock_try(a, 7), -EAGAIN);
+        close(b); /* as the end of a process does */
+        assert_int_equal(lock_try(a, 7), 0);
+        unlink(path);
+}
+
+static void says_what_is_wrong_with_settings(void **state)
+{
+        struct net_config bad_pool = {.pool = "172.30.0.0"};
+        struct net_config bad_dir = {.run_dir = "run/vulcan"};
+        struct net_config usual = {0};
+        struct err err = ERR_INIT;
+        struct net *net = NULL;
+
+        assert_int_equal(net_new(&bad_pool, &net, &err), -EINVAL);
+        assert_string_equal(err.msg, "pool '172.30.0.0': not an IPv4 network as 172.30.0.0/16");
+        assert_int_equal(net_new(&bad_dir, &net, &err), -EINVAL);
+        assert_null(net);
+        assert_int_equal(net_new(&usual, &net, &err), 0);
+        net_free(net);
+        net_free(NULL);
+}
+
+static void nothing_to_detach_is_fine(void **state)
+{
+        struct net_lease none = {0};
+        struct net_config usual = {0};
+        struct net *net = NULL;
+
+        assert_int_equal(net_new(&usual, &net, NULL), 0);
+        assert_int_equal(net_detach(net, &none, NULL), 0);
+        net_free(net);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(parses_pools),
+                cmocka_unit_test(refuses_what_is_no_pool),
+                cmocka_unit_test(refuses_bridges_that_cannot_be_told),
+                cmocka_unit_test(makes_a_lease_of_a_slot),
+                cmocka_unit_test(longest_names_fit),
+                cmocka_unit_test(knows_its_taps_by_name),
+                cmocka_unit_test(bridges_have_groups_of_their_own),
+                cmocka_unit_test(reads_name_servers),
+                cmocka_unit_test(takes_three_name_servers_at_most),
+                cmocka_unit_test(leaves_out_servers_that_guests_cannot_reach),
+                cmocka_unit_test(always_finds_a_name_server),
+                cmocka_unit_test(writes_the_tables),
+                cmocka_unit_test(writes_leases),
+                cmocka_unit_test(a_full_pool_fits_the_text),
+                cmocka_unit_test(locks_exclude_other_descriptors),
+                cmocka_unit_test(says_what_is_wrong_with_settings),
+                cmocka_unit_test(nothing_to_detach_is_fine),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
