@@ -178,6 +178,12 @@ def fake_box(folder, fake_images):
 
 
 @pytest.fixture
+def fake_box_agent(folder, fake_images):
+    """As box, with the fake VMM that runs the real agent."""
+    yield from open_box(folder, make_vmm("fake", fake_images))
+
+
+@pytest.fixture
 def trace(fake_box):
     """The fake's own clock."""
     path = os.path.join(fake_box.folder, "trace")

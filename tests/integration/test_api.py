@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The HTTP API of the first landing, over the wire."""
+import base64
+import http.client
+import re
+import socket
+import threading
+import urllib.parse
+
+import pytest
+
+import vulcan
+
+ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
+
+
+def test_health(fake_box):
+    assert fake_box.serve().json("GET", "/healthz") == {"status": "ok"}
+
+
+def test_a_workload_from_order_to_record(box):
+    daemon = box.serve()
+    record = daemon.submit("sh", "echo out; echo err >&2; cat; exit 3", input="word\n",
+                           args=["a"], env={"NAME": "value"},
+                           resources={"cpus": 1, "timeout_s": 30})
+    assert ULID.fullmatch(record["id"])
+    assert record["status"] == "completed" and record["exit_code"] == 3, record
+    assert sorted(vulcan.output_of(record).splitlines()) == [b"err", b"out", b"word"]
+    assert record["runtime"] == "sh" and record["isolation"] == "microvm"
+    assert record["timeout_s"] == 30 and record["error"] in ("", None)
+    assert record["created_at"] <= record["started_at"] <= record["finished_at"]
+    assert record["duration_ms"] >= 0 and record["node_id"]
+    assert daemon.json("GET", f"/v1/workloads/{record['id']}") == record
+
+
+def test_async(fake_box):
+    daemon = fake_box.serve()
+    first = daemon.start("sh", "sleep 50\nprint later\nexit 4")
+    assert first["status"] == "pending" and ULID.fullmatch(first["id"])
+    record = daemon.until_ended(first["id"])
+    assert (record["status"], record["exit_code"]) == ("completed", 4)
+    assert vulcan.output_of(record) == b"later\n"
+
+
+def test_no_waiting(fake_box):
+    daemon = fake_box.serve()
+    status, raw, _ = daemon.request("POST", "/v1/workloads?wait=false",
+                                    {"runtime": "sh", "code": "sleep 50"})
+    assert status in (201, 202), raw
+    workload_id = re.search(ULID, raw.decode()).group()
+    assert daemon.until_ended(workload_id)["status"] == "completed"
+
+
+def test_archive(fake_box):
+    import test_bad_input
+    import tarfile
+    code = test_bad_input.archive((tarfile.TarInfo("main.sh"), b"print x\n"))
+    daemon = fake_box.serve()
+    record = daemon.json("POST", "/v1/workloads", {
+        "runtime": "sh", "code_archive": base64.b64encode(code).decode()}, 201)
+    assert record["status"] == "completed", record
+
+
+def test_backends(fake_box):
+    (backend,) = fake_box.serve("--max-vms", "3").json("GET", "/v1/backends")
+    assert backend["name"] == "firecracker"
+    can = backend["capabilities"]
+    assert can["supported_runtimes"] == ["python", "sh"]
+    assert can["supported_isolations"] == ["microvm"]
+    assert can["max_concurrency"] == 3
+
+
+def test_many_at_once(fake_box):
+    daemon = fake_box.serve("--max-vms", "4", "--max-queue", "100")
+    records, threads = [], []
+    for i in range(40):
+        threads.append(threading.Thread(
+            target=lambda i=i: records.append((i, daemon.submit("sh", f"print {i}\nexit {i}")))))
+        threads[-1].start()
+    for thread in threads:
+        thread.join()
+    assert len(records) == 40
+    for i, record in records:
+        assert (record["status"], record["exit_code"]) == ("completed", i)
+        assert vulcan.output_of(record) == b"%d\n" % i
+    metrics = daemon.metrics()
+    assert metrics.value(vulcan.WORKLOADS, runtime="sh", status="completed") == 40
+    for name in (vulcan.BOOT, vulcan.VSOCK, vulcan.CLEANUP):
+        assert metrics.count(name) == 40
+    assert metrics.value(vulcan.ACTIVE) == 0
+
+
+def test_a_full_queue_is_429(fake_box):
+    daemon = fake_box.serve("--max-vms", "1", "--max-queue", "1")
+    body = {"runtime": "sh", "code": "hang", "resources": {"timeout_s": 2}}
+    statuses = [daemon.request("POST", "/v1/workloads/async", body) for _ in range(6)]
+    refused = [(raw, headers) for status, raw, headers in statuses if status == 429]
+    assert {status for status, _, _ in statuses} == {202, 429}
+    for raw, headers in refused:
+        assert b'"error"' in raw and int(headers["Retry-After"]) > 0
+    daemon.stop()
+
+
+def test_a_client_that_goes_away_takes_nothing_with_it(fake_box):
+    daemon = fake_box.serve()
+    where = urllib.parse.urlsplit(daemon.url)
+    for half in (b"POST /v1/workloads HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{",
+                 b"GET /met", b"\x16\x03\x01\x02\x00", b"GET / HTTP/9.9\r\n\r\n"):
+        with socket.create_connection((where.hostname, where.port)) as s:
+            s.sendall(half)
+    idle = [socket.create_connection((where.hostname, where.port)) for _ in range(20)]
+    assert daemon.submit("sh", "print x")["status"] == "completed"
+    for s in idle:
+        s.close()
+
+
+def test_head_and_keep_alive(fake_box):
+    where = urllib.parse.urlsplit(fake_box.serve().url)
+    client = http.client.HTTPConnection(where.hostname, where.port, timeout=10)
+    for method in ("GET", "HEAD", "GET"):
+        client.request(method, "/healthz")
+        answer = client.getresponse()
+        assert answer.status == 200
+        answer.read()
+    client.close()
+
+
+@pytest.mark.parametrize("token", ["right", "wrong", "none"])
+def test_a_token_is_asked_for(fake_box, token):
+    path = fake_box.file("token", "s3cret-token\n")
+    daemon = fake_box.serve("--token-file", path)
+    headers = {"right": {"Authorization": "Bearer s3cret-token"},
+               "wrong": {"Authorization": "Bearer s3cret-tokeX"}, "none": {}}[token]
+    status, _, answer = daemon.request("GET", "/v1/backends", headers=headers)
+    assert status == (200 if token == "right" else 401)
+    assert token == "right" or "Bearer" in answer["WWW-Authenticate"]

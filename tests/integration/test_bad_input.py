@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is wrong is said in one clear line with exit code 125 (or a 4xx), and nothing is left."""
+import base64
+import gzip
+import io
+import os
+import shutil
+import subprocess
+import tarfile
+
+import pytest
+
+import vulcan
+
+
+def refused(result, *says):
+    """One line, exit code 125, and the words that tell a person what to do."""
+    assert result.code == 125, result
+    lines = result.text.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("vulcan: "), result
+    assert result.out == b"", result
+    for word in says:
+        assert word in lines[0], f"no {word!r} in: {lines[0]}"
+
+
+def copy_images(box):
+    """Images of the box's own, to be damaged; large files are linked."""
+    folder = os.path.join(box.folder, "images")
+    shutil.copytree(box.images, folder, copy_function=os.symlink)
+    box.env["VULCAN_IMAGES"] = folder
+    return folder
+
+
+def archive(*entries):
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w:gz") as tar:
+        for entry, content in entries:
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    return raw.getvalue()
+
+
+def test_unknown_runtime(fake_box):
+    refused(fake_box.run("cobol", "x"), "cobol", "python", "sh")
+
+
+def test_missing_image(fake_box):
+    folder = copy_images(fake_box)
+    os.unlink(os.path.join(folder, "python.squashfs"))
+    refused(fake_box.run("python", "print(1)"), "python", "make images")
+
+
+def test_no_images_at_all(fake_box):
+    fake_box.env["VULCAN_IMAGES"] = os.path.join(fake_box.folder, "nowhere")
+    refused(fake_box.run("python", "print(1)"), "make images")
+
+
+def test_missing_kernel(fake_box):
+    os.unlink(os.path.join(copy_images(fake_box), "vmlinux"))
+    refused(fake_box.run("sh", "exit 0"), "vmlinux", "make images")
+
+
+def test_missing_file(fake_box):
+    path = os.path.join(fake_box.folder, "nothing.py")
+    refused(fake_box.vulcan("run", path), path, "No such file")
+
+
+def test_unreadable_file(fake_box):
+    if os.environ.get("VULCAN_TEST_ISOLATED") == "user":
+        pytest.skip("needs another user: run as root")
+    path = fake_box.file("secret.py", "print(1)")
+    os.chmod(path, 0o600)
+    for folder in (fake_box.folder, fake_box.tmp):
+        os.chmod(folder, 0o777)
+    allow_path(fake_box)
+    refused(fake_box.vulcan("run", path, user=65534, group=65534, extra_groups=[]), path,
+            "Permission denied")
+
+
+def test_directory_in_place_of_a_file(fake_box):
+    refused(fake_box.vulcan("run", "--runtime", "python", fake_box.folder), "is a directory")
+
+
+def test_no_vmm(fake_box):
+    fake_box.env["VULCAN_VMM"] = os.path.join(fake_box.folder, "no-vmm")
+    refused(fake_box.run("sh", "exit 0"), "no-vmm")
+
+
+def test_no_qemu(fake_box):
+    fake_box.env["VULCAN_VMM"] = "qemu"
+    empty = os.path.join(fake_box.folder, "path")
+    os.mkdir(empty)
+    refused(fake_box.run("sh", "exit 0", env={"PATH": empty}), "qemu-system-x86")
+
+
+def allow_path(box):
+    """Lets another user reach the programs and the box, wherever they are."""
+    for path in (vulcan.BUILD, box.folder, box.images or "/"):
+        while path != "/":
+            if not os.stat(path).st_mode & 0o001:
+                if not path.startswith(os.environ.get("TMPDIR", "/tmp")):
+                    pytest.skip(f"{path} is closed to other users")
+                os.chmod(path, os.stat(path).st_mode | 0o011)
+            path = os.path.dirname(path)
+
+
+def test_no_rights_for_the_network(fake_box):
+    if os.environ.get("VULCAN_TEST_ISOLATED") == "user":
+        pytest.skip("needs another user: run as root")
+    allow_path(fake_box)
+    os.chmod(fake_box.folder, 0o777)
+    os.chmod(fake_box.tmp, 0o777)
+    result = fake_box.run("sh", "exit 0", "--network", "nat", user=65534, group=65534,
+                          extra_groups=[])
+    refused(result, "nat")
+    assert "CAP_NET_ADMIN" in result.text or "root" in result.text, result
+
+
+def test_image_cut_short(fake_box):
+    folder = copy_images(fake_box)
+    path = os.path.join(folder, "sh.squashfs")
+    with open(path, "rb") as f:
+        whole = f.read()
+    os.unlink(path)
+    with open(path, "wb") as f:
+        f.write(whole[:len(whole) // 2])
+    refused(fake_box.run("sh", "exit 0"), "sh.squashfs", "make images")
+
+
+def test_image_with_a_damaged_head(fake_box):
+    folder = copy_images(fake_box)
+    path = os.path.join(folder, "sh.squashfs")
+    with open(path, "rb") as f:
+        whole = bytearray(f.read())
+    whole[0] ^= 0x10
+    os.unlink(path)
+    with open(path, "wb") as f:
+        f.write(whole)
+    refused(fake_box.run("sh", "exit 0"), "sh.squashfs", "make images")
+
+
+@pytest.mark.vms_only
+def test_image_with_flipped_bits(box):
+    """Damage that only the guest can see: the tables behind the superblock, wiped."""
+    folder = copy_images(box)
+    path = os.path.join(folder, "sh.squashfs")
+    real = os.path.realpath(path)
+    os.unlink(path)
+    subprocess.run(["cp", "--reflink=auto", real, path], check=True)
+    size = os.path.getsize(path)
+    with open(path, "r+b") as f:
+        for at in range(size // 2, size, 4096):
+            f.seek(at)
+            f.write(b"\xa5" * 2048)
+    result = box.run("sh", "echo never", "--timeout", "20")
+    refused(result, "sh.squashfs")
+
+
+@pytest.mark.parametrize("kind", ["up", "absolute", "link", "hard link"])
+def test_archive_that_climbs_out(box, kind):
+    """The agent refuses it: nothing of it may appear outside the working directory."""
+    evil = tarfile.TarInfo({"up": "../../escape.sh", "absolute": "/tmp/escape.sh"}
+                           .get(kind, "way/escape.sh"))
+    entries = [(evil, b"echo escaped\n"), (tarfile.TarInfo("main.sh"), b"echo ran\n")]
+    if "link" in kind:
+        way = tarfile.TarInfo("way")
+        way.type = tarfile.SYMTYPE if kind == "link" else tarfile.LNKTYPE
+        way.linkname = "/tmp" if kind == "link" else "/etc/passwd"
+        entries.insert(0, (way, b""))
+    path = box.file("code.tar.gz", archive(*entries))
+    result = box.vulcan("run", "--runtime", "sh", "--archive", path)
+    assert not os.path.exists("/tmp/escape.sh")
+    refused(result, "archive")
+
+
+@pytest.mark.parametrize("content", [b"", b"not gzip at all", gzip.compress(b"not a tar" * 100),
+                                     archive((tarfile.TarInfo("main.sh"), b"echo x\n"))[:-20]],
+                         ids=["empty", "not gzip", "not tar", "torn"])
+def test_archive_that_is_none(fake_box_agent, content):
+    path = fake_box_agent.file("code.tar.gz", content)
+    refused(fake_box_agent.vulcan("run", "--runtime", "sh", "--archive", path))
+
+
+def test_state_directory_on_a_full_disk(fake_box):
+    os.makedirs(fake_box.state)
+    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=755", "vulcan-test",
+                            fake_box.state], capture_output=True, text=True, check=False)
+    if mount.returncode != 0:
+        pytest.skip(f"cannot mount a tmpfs: {mount.stderr.strip()}")
+    try:
+        with open(os.path.join(fake_box.state, "ballast.lock"), "wb") as f:
+            try:
+                while True:
+                    f.write(bytes(1024))
+                    f.flush()
+            except OSError:
+                pass
+        refused(fake_box.run("sh", "exit 0"), "No space left")
+    finally:
+        subprocess.run(["umount", fake_box.state], check=True)
+
+
+def test_state_directory_that_cannot_be_made(fake_box):
+    path = fake_box.file("in-the-way", "x")
+    refused(fake_box.run("sh", "exit 0", "--state-dir", path + "/state"), path)
+
+
+def test_state_directory_too_long_for_sockets(fake_box):
+    path = os.path.join(fake_box.folder, "x" * 100)
+    refused(fake_box.run("sh", "exit 0", "--state-dir", path), "too long")
+
+
+@pytest.mark.parametrize("words", [
+    ["run"], ["run", "--runtime"], ["run", "--runtime", "sh"], ["run", "--nonsense"],
+    ["run", "--runtime", "sh", "--cpus", "0", "-e", "x"],
+    ["run", "--runtime", "sh", "--cpus", "1000", "-e", "x"],
+    ["run", "--runtime", "sh", "--mem", "1", "-e", "x"],
+    ["run", "--runtime", "sh", "--timeout", "soon", "-e", "x"],
+    ["run", "--runtime", "sh", "--timeout", "99999999", "-e", "x"],
+    ["run", "--runtime", "sh", "--network", "bridge", "-e", "x"],
+    ["run", "--runtime", "sh", "--env", "1=2", "-e", ""],
+    ["run", "--runtime", "sh", "--env", "=x", "-e", "x"],
+    ["run", "--runtime", "sh", "-e", "x", "--archive", "y"],
+    ["run", "--runtime", "../sh", "-e", "x"],
+], ids=" ".join)
+def test_wrong_use_of_run(fake_box, words):
+    refused(fake_box.vulcan(*words))
+
+
+@pytest.mark.parametrize("words", [[], ["frobnicate"], ["serve", "--listen", "nonsense"],
+                                   ["serve", "--max-vms", "0"], ["serve", "--nonsense"],
+                                   ["serve", "--listen", "0.0.0.0:0"]], ids=" ".join)
+def test_wrong_use_of_others(fake_box, words):
+    result = fake_box.vulcan(*words)
+    assert result.code not in (0, 124, 125) and result.text, result
+
+
+BAD_BODIES = {
+    "not JSON": (b"{", ""),
+    "not an object": (b"[]", ""),
+    "no runtime": ({"code": "x"}, "runtime"),
+    "unknown runtime": ({"runtime": "cobol", "code": "x"}, "runtime"),
+    "no code": ({"runtime": "sh"}, "code"),
+    "both": ({"runtime": "sh", "code": "x", "code_archive": "eA=="},
+             "code and code_archive are mutually exclusive"),
+    "not base64": ({"runtime": "sh", "code_archive": "!!!"}, "code_archive"),
+    "not gzip": ({"runtime": "sh", "code_archive": base64.b64encode(b"plain").decode()},
+                 "code_archive"),
+    "isolation": ({"runtime": "sh", "code": "x", "isolation": "docker"}, "microvm"),
+    "cpus": ({"runtime": "sh", "code": "x", "resources": {"cpus": 0}}, "cpus"),
+    "cpus text": ({"runtime": "sh", "code": "x", "resources": {"cpus": "2"}}, "cpus"),
+    "mem_mb": ({"runtime": "sh", "code": "x", "resources": {"mem_mb": 1}}, "mem_mb"),
+    "timeout_s": ({"runtime": "sh", "code": "x", "resources": {"timeout_s": -1}}, "timeout_s"),
+    "network": ({"runtime": "sh", "code": "x", "network": "bridge"}, "network"),
+    "args": ({"runtime": "sh", "code": "x", "args": "x"}, "args"),
+    "env": ({"runtime": "sh", "code": "x", "env": {"A=B": "x"}}, "env"),
+    "code a number": ({"runtime": "sh", "code": 5}, "code"),
+}
+
+
+def test_wrong_bodies_are_a_400_that_names_the_field(fake_box):
+    daemon = fake_box.serve()
+    for name, (body, says) in BAD_BODIES.items():
+        for route in ("/v1/workloads", "/v1/workloads/async"):
+            error = daemon.json("POST", route, body, want=400)["error"]
+            assert says in error and "\n" not in error, (name, error)
+    status, raw, _ = daemon.request("POST", "/v1/workloads",
+                                    {"runtime": "sh", "code": "x" * (15 << 20)})
+    assert status == 413, (status, raw)
+    metrics = daemon.metrics()
+    assert metrics.total(vulcan.WORKLOADS) == 0
+    assert metrics.total("vulcan_http_requests_total", status="400") == 2 * len(BAD_BODIES)
+
+
+def test_unknown_ids_routes_and_methods(fake_box):
+    daemon = fake_box.serve()
+    for path, want in (("/v1/workloads/01ARZ3NDEKTSV4RRFFQ69G5FAV", 404), ("/v1/workloads/x", 404),
+                       ("/nothing", 404), ("/v1/workloads/../../etc/passwd", 404)):
+        assert "error" in daemon.json("GET", path, want=want)
+    assert "error" in daemon.json("DELETE", "/metrics", want=405)

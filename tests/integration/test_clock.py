@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The metrics against other clocks: the fake VMM's own, the test's, known sleeps."""
+import statistics
+import time
+
+import vulcan
+from vulcan import ACTIVE, BOOT, CLEANUP, VSOCK, WORKLOADS
+
+# What a loaded machine may add between two programs that look at the same moment.
+SLACK_S = 0.25 * vulcan.SLOW
+
+
+def seconds(events, first, last):
+    return (events[last] - events[first]) / 1e9
+
+
+def test_boot_is_from_start_to_ready(fake_box, trace):
+    fake_box.env["FAKE_FC_FAIL"] = "slow-boot:300"
+    daemon = fake_box.serve()
+    began = time.monotonic()
+    daemon.submit("sh", "exit 0")
+    outside = time.monotonic() - began
+    metrics, events = daemon.metrics(), trace.one()
+    assert metrics.count(BOOT) == 1
+    inside = seconds(events, "start", "hello")
+    assert inside >= 0.3
+    assert inside <= metrics.sum(BOOT) <= min(inside + SLACK_S, outside)
+
+
+def test_vsock_latency_is_from_request_to_first_output(fake_box, trace):
+    daemon = fake_box.serve()
+    daemon.submit("sh", "sleep 200\nprint first\nsleep 300\nprint second")
+    metrics, events = daemon.metrics(), trace.one()
+    assert metrics.count(VSOCK) == 1
+    inside = seconds(events, "request", "output")
+    assert inside >= 0.2
+    assert inside <= metrics.sum(VSOCK) <= inside + SLACK_S
+    assert metrics.sum(VSOCK) < seconds(events, "request", "result")
+
+
+def test_vsock_latency_without_output_is_until_the_result(fake_box, trace):
+    daemon = fake_box.serve()
+    daemon.submit("sh", "sleep 150\nexit 1")
+    metrics, events = daemon.metrics(), trace.one()
+    inside = seconds(events, "request", "result")
+    assert 0.15 <= inside <= metrics.sum(VSOCK) <= inside + SLACK_S
+
+
+def test_cleanup_is_from_stop_to_gone(fake_box, trace):
+    fake_box.env["FAKE_FC_FAIL"] = "slow-flush:30"
+    daemon = fake_box.serve()
+    daemon.submit("sh", "print x")
+    ended_ns = time.monotonic_ns()
+    metrics, events = daemon.metrics(), trace.one()
+    assert metrics.count(CLEANUP) == 1
+    outside = (ended_ns - events["result"]) / 1e9
+    assert 0.03 <= metrics.sum(CLEANUP) <= outside
+
+
+def test_parts_are_no_longer_than_the_whole(box):
+    """With each VMM: three durations that cannot be more than the time of the command."""
+    began = time.monotonic()
+    daemon = box.serve()
+    record = daemon.submit("sh", "sleep 0.5; echo x")
+    whole = time.monotonic() - began
+    metrics = daemon.metrics()
+    for name in (BOOT, VSOCK, CLEANUP):
+        assert metrics.count(name) == 1
+        assert metrics.sum(name) > 0
+    assert metrics.sum(VSOCK) >= 0.5
+    assert metrics.sum(BOOT) + metrics.sum(VSOCK) + metrics.sum(CLEANUP) <= whole
+    assert abs(record["boot_ms"] / 1e3 - metrics.sum(BOOT)) <= 0.001
+    assert abs(record["vsock_ms"] / 1e3 - metrics.sum(VSOCK)) <= 0.001
+    assert abs(record["cleanup_ms"] / 1e3 - metrics.sum(CLEANUP)) <= 0.001
+
+
+def test_boot_times_are_not_quantised(fake_box, trace):
+    """Boots of random length: what Vulcan adds to each is small and has no steps. Whoever polls
+    every P ms adds a time spread evenly over 0 to P."""
+    fake_box.env["FAKE_FC_FAIL"] = "slow-boot:1-60"
+    daemon = fake_box.serve("--max-vms", "1")
+    added, before = [], 0.0
+    seen = set()
+    for _ in range(40):
+        daemon.submit("sh", "exit 0")
+        now = daemon.metrics().sum(BOOT)
+        (pid,) = set(trace.read()) - seen
+        seen.add(pid)
+        added.append(now - before - seconds(trace.read()[pid], "start", "hello"))
+        before = now
+    assert daemon.metrics().count(BOOT) == 40
+    assert min(added) >= 0
+    # Two thirds within the time of starting a process: even a period of 10 ms would spread them.
+    spread = statistics.quantiles(added, n=6)[3] - min(added)
+    assert spread < 0.003 * vulcan.SLOW, sorted(added)
+
+
+def test_gauge_counts_what_runs_and_returns_to_zero(fake_box):
+    daemon = fake_box.serve()
+    assert daemon.metrics().value(ACTIVE) == 0
+    ids = [daemon.start("sh", "hang", resources={"timeout_s": 1})["id"] for _ in range(2)]
+    deadline = time.monotonic() + 10
+    while daemon.metrics().value(ACTIVE) != 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    for workload_id in ids:
+        assert daemon.until_ended(workload_id)["status"] == "failed"
+    metrics = daemon.metrics()
+    assert metrics.value(ACTIVE) == 0
+    assert metrics.value(WORKLOADS, runtime="sh", status="failed") == 2
+    assert metrics.count(BOOT) == metrics.count(CLEANUP) == 2
+
+
+def test_known_series_stand_at_zero_from_the_start(fake_box):
+    metrics = fake_box.serve().metrics()
+    for runtime in ("sh", "python"):
+        for status in ("completed", "failed", "killed"):
+            assert metrics.value(WORKLOADS, runtime=runtime, status=status) == 0
+    for name in (BOOT, VSOCK, CLEANUP):
+        assert metrics.count(name) == 0

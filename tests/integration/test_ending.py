@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Vulcan itself is ended, politely and not: no VM outlives it, and the next start cleans up."""
+import json
+import os
+import signal
+import time
+
+import pytest
+
+import leaks
+import vulcan
+
+READY = "echo ready; sleep 1000"
+
+
+@pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143),
+                                          (signal.SIGHUP, 129)])
+def test_a_signal_ends_the_program(box, number, code):
+    if number != signal.SIGINT and box.vmm.is_vm:
+        pytest.skip("one signal is enough with a VM")
+    command = box.start("run", "--runtime", "sh", "-e", READY)
+    command.wait_for("ready")
+    sent = time.monotonic()
+    command.signal(number)
+    result = command.wait()
+    assert result.code == code, result
+    assert time.monotonic() - sent < 2 * vulcan.SLOW, result
+    assert result.out == b"ready\n"
+
+
+def test_ctrl_c_while_it_boots(fake_box, trace):
+    fake_box.env["FAKE_FC_FAIL"] = "hang"
+    command = fake_box.start("run", "--runtime", "sh", "-e", "print x")
+    wait_for_vmm(trace)
+    command.signal(signal.SIGINT)
+    assert command.wait(10).code == 130
+
+
+def wait_for_vmm(trace):
+    deadline = time.monotonic() + 20
+    while not os.path.exists(trace.path):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def sweep(box):
+    """The next start reclaims what the killed one left: run anything, then the fixture looks."""
+    assert box.run("sh", "exit 0").code == 0
+
+
+@pytest.mark.parametrize("verb", ["run", "serve"])
+def test_kill_9_leaves_no_vm(box, verb):
+    before = leaks.Snapshot()
+    if verb == "run":
+        command = box.start("run", "--runtime", "sh", "-e", READY)
+        command.wait_for("ready")
+    else:
+        command = box.serve()
+        workload_id = command.start("sh", READY)["id"]
+        until_running(command, workload_id)
+    command.process.kill()
+    command.wait()
+    assert not before.new_processes(), "a process outlived vulcan"
+    sweep(box)
+
+
+def test_kill_9_while_it_boots(fake_box, trace):
+    before = leaks.Snapshot()
+    fake_box.env["FAKE_FC_FAIL"] = "hang"
+    command = fake_box.start("run", "--runtime", "sh", "-e", "print x")
+    wait_for_vmm(trace)
+    command.process.kill()
+    command.wait()
+    assert not before.new_processes(), "a process outlived vulcan"
+    fake_box.env["FAKE_FC_FAIL"] = ""
+    sweep(fake_box)
+
+
+def until_running(daemon, workload_id):
+    """Until the VM is ready: the boot is counted then."""
+    deadline = time.monotonic() + vulcan.LIMIT_S
+    while daemon.metrics().count(vulcan.BOOT) < 1:
+        assert time.monotonic() < deadline, daemon.log()
+        time.sleep(0.02)
+    assert daemon.json("GET", f"/v1/workloads/{workload_id}")["status"] == "running"
+
+
+def test_workloads_of_a_killed_daemon_are_failed_with_a_reason(fake_box):
+    daemon = fake_box.serve()
+    workload_id = daemon.start("sh", "hang")["id"]
+    until_running(daemon, workload_id)
+    daemon.process.kill()
+    daemon.wait()
+    record = fake_box.serve().json("GET", f"/v1/workloads/{workload_id}")
+    assert record["status"] == "failed" and record["error"], record
+
+
+def test_a_daemon_that_is_stopped_ends_its_workloads(fake_box):
+    daemon = fake_box.serve()
+    workload_id = daemon.start("sh", "hang")["id"]
+    until_running(daemon, workload_id)
+    began = time.monotonic()
+    assert daemon.stop().code in (0, 143), daemon.log()
+    assert time.monotonic() - began < 5 * vulcan.SLOW
+    record = fake_box.serve().json("GET", f"/v1/workloads/{workload_id}")
+    assert record["status"] == "killed", record
+
+
+def test_a_vmm_that_is_killed_from_outside(fake_box, trace):
+    daemon = fake_box.serve()
+    workload_id = daemon.start("sh", "hang")["id"]
+    until_running(daemon, workload_id)
+    (pid,) = trace.read()
+    os.kill(pid, signal.SIGKILL)
+    record = daemon.until_ended(workload_id)
+    assert record["status"] == "failed" and "signal" in record["error"], json.dumps(record)
+    assert daemon.metrics().value(vulcan.ACTIVE) == 0
+
+
+def test_nobody_reads_the_output(fake_box):
+    """As `vulcan run … | head`: the program is ended and the exit code says so."""
+    read_end, write_end = os.pipe()
+    command = fake_box.start("run", "--runtime", "sh", "-e", "bytes 1000000000", stdin=b"")
+    os.close(read_end), os.close(write_end)
+    command.process.stdout.close()
+    command.process.wait(vulcan.LIMIT_S)
+    assert command.process.returncode == 141

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Programs that do not want to end do so, with the right status, and leave nothing (the fixture
+looks for processes, interfaces, rules, mounts and files)."""
+import pytest
+
+import vulcan
+
+MARGIN_S = 10 * vulcan.SLOW  # boot and end of a VM under TCG on a busy machine
+
+
+def timed_out(result, limit_s):
+    assert result.code == 124, result
+    assert f"timed out after {limit_s} s" in result.text, result
+    assert limit_s <= result.seconds < limit_s + MARGIN_S, result
+
+
+def test_endless_loop(box):
+    timed_out(box.run("sh", "while :; do :; done", "--timeout", "1"), 1)
+
+
+def test_output_before_the_time_limit_arrives(box):
+    result = box.run("sh", "echo first; echo second >&2; sleep 1000", "--timeout", "1")
+    timed_out(result, 1)
+    assert result.out == b"first\n" and result.err.startswith(b"second\n"), result
+
+
+def test_one_that_ignores_sigterm(box):
+    code = "trap '' TERM INT HUP; (trap '' TERM; while :; do sleep 100; done) & while :; do :; done"
+    timed_out(box.run("sh", code, "--timeout", "1"), 1)
+
+
+def test_one_that_left_its_process_group(box):
+    timed_out(box.run("sh", "setsid sh -c 'sleep 1000' & sleep 1000", "--timeout", "1"), 1)
+
+
+def test_one_that_closes_its_streams(box):
+    result = box.run("sh", "echo before; exec <&- >&- 2>&-; sleep 1; exit 3")
+    assert (result.code, result.out) == (3, b"before\n"), result
+    assert result.seconds >= 1
+
+
+def test_children_that_outlive_the_program(box):
+    result = box.run("sh", "sleep 1000 & setsid sleep 1000 & echo done")
+    assert (result.code, result.out) == (0, b"done\n"), result
+    assert result.seconds < MARGIN_S, result
+
+
+def test_one_that_ends_by_a_signal(box):
+    result = box.run("sh", "kill -9 $$")
+    assert result.code == 128 + 9, result
+
+
+@pytest.mark.vms_only
+def test_fork_bomb(box):
+    code = ("import os\n"
+            "while True:\n"
+            "    try:\n"
+            "        os.fork()\n"
+            "    except OSError:\n"
+            "        pass\n")
+    timed_out(box.run("python", code, "--timeout", "3"), 3)
+
+
+@pytest.mark.vms_only
+def test_one_that_eats_all_memory(box):
+    daemon = box.serve()
+    record = daemon.submit("python", "data = []\nwhile True:\n    data.append(bytearray(1 << 20))")
+    assert record["status"] == "failed", record
+    assert "memory" in record["error"], record
+    metrics = daemon.metrics()
+    assert metrics.value(vulcan.WORKLOADS, runtime="python", status="failed") == 1
+    assert metrics.value(vulcan.ACTIVE) == 0
+
+
+def test_output_past_its_bound_is_dropped_and_said(box):
+    result = box.run("sh", "head -c 100000 /dev/zero", "--output-max", "4096")
+    assert result.code == 0 and len(result.out) == 4096, (result.code, len(result.out))
+    assert "95904" in result.text or "dropped" in result.text, result.text

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real Prometheus scrapes `vulcan serve` and answers; promtool has nothing to say."""
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+import urllib.parse
+import urllib.request
+
+import pytest
+
+import vulcan
+from vulcan import ACTIVE, BOOT, CLEANUP, VSOCK, WORKLOADS
+
+QUERIES = {
+    f"{BOOT}_count": 2,
+    f"{ACTIVE}": 0,
+    f"{VSOCK}_count": 2,
+    f"{CLEANUP}_count": 2,
+    f'{WORKLOADS}{{runtime="sh",status="completed"}}': 1,
+    f'{WORKLOADS}{{runtime="sh",status="failed"}}': 1,
+    f'{WORKLOADS}{{runtime="sh",status="killed"}}': 0,
+    f"sum({WORKLOADS})": 2,
+}
+QUANTILES = (BOOT, VSOCK, CLEANUP)
+
+
+def need(program):
+    if not shutil.which(program):
+        pytest.skip(f"no {program}: apt-get install prometheus")
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Prometheus:
+    def __init__(self, folder, target):
+        port = free_port()
+        config = os.path.join(folder, "prometheus.yml")
+        with open(config, "w", encoding="ascii") as f:
+            f.write("global: {scrape_interval: 200ms, scrape_timeout: 200ms}\n"
+                    "scrape_configs:\n"
+                    "  - job_name: vulcan\n"
+                    f"    static_configs: [{{targets: ['{target}']}}]\n")
+        self.url = f"http://127.0.0.1:{port}"
+        self.process = subprocess.Popen(
+            ["prometheus", f"--config.file={config}", f"--web.listen-address=127.0.0.1:{port}",
+             f"--storage.tsdb.path={folder}/prometheus", "--log.level=warn"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+    def query(self, text):
+        url = f"{self.url}/api/v1/query?{urllib.parse.urlencode({'query': text})}"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return [float(r["value"][1]) for r in json.load(answer)["data"]["result"]]
+
+    def until(self, text, want, limit=60):
+        """It scrapes when it likes: its answers are all there is to wait for."""
+        deadline, last = time.monotonic() + limit, None
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, self.process.stderr.read()
+            try:
+                last = self.query(text)
+                if last == want:
+                    return
+            except OSError as error:
+                last = error
+            time.sleep(0.1)
+        raise AssertionError(f"{text}: {last}, not {want}")
+
+    def close(self):
+        self.process.kill()
+        self.process.communicate()
+
+
+def test_prometheus_scrapes_and_answers(fake_box):
+    need("prometheus")
+    daemon = fake_box.serve()
+    prometheus = Prometheus(fake_box.folder, daemon.url.removeprefix("http://"))
+    try:
+        prometheus.until('up{job="vulcan"}', [1.0])
+        daemon.submit("sh", "print x")
+        daemon.submit("sh", "hang", resources={"timeout_s": 1})
+        for text, want in QUERIES.items():
+            prometheus.until(text, [float(want)])
+        for name in QUANTILES:
+            (value,) = prometheus.query(f"histogram_quantile(0.5, {name}_bucket)")
+            assert 0 < value < 10, (name, value)
+        targets = urllib.request.urlopen(f"{prometheus.url}/api/v1/targets", timeout=10)
+        with targets:
+            (target,) = json.load(targets)["data"]["activeTargets"]
+        assert target["health"] == "up" and target["lastError"] == "", target
+    finally:
+        prometheus.close()
+
+
+def test_promtool_is_silent(fake_box):
+    need("promtool")
+    daemon = fake_box.serve()
+    daemon.submit("sh", "print x")
+    daemon.request("GET", "/nowhere")
+    status, text, headers = daemon.request("GET", "/metrics")
+    assert status == 200
+    assert headers["Content-Type"].startswith("text/plain; version=0.0.4"), headers["Content-Type"]
+    check = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True,
+                           check=False)
+    assert (check.returncode, check.stdout, check.stderr) == (0, b"", b""), check
+
+
+def test_metrics_of_a_single_run(box):
+    result = box.run("sh", "echo hello", "--metrics")
+    assert result.code == 0, result
+    out = result.out.decode()
+    assert out.startswith("hello\n"), result
+    metrics = vulcan.Metrics(out + result.text)
+    assert [metrics.count(name) for name in QUANTILES] == [1, 1, 1]
+    assert metrics.value(ACTIVE) == 0
+    assert metrics.value(WORKLOADS, runtime="sh", status="completed") == 1
+    assert metrics.total(WORKLOADS) == 1
+
+
+def test_http_metrics(fake_box):
+    daemon = fake_box.serve()
+    daemon.request("GET", "/healthz")
+    workload_id = daemon.submit("sh", "exit 0")["id"]
+    daemon.json("GET", f"/v1/workloads/{workload_id}")
+    daemon.request("GET", "/no/such/route/" + workload_id)
+    metrics = daemon.metrics()
+    count = "vulcan_http_requests_total"
+    assert metrics.value(count, method="GET", path="/healthz", status="200") == 1
+    assert metrics.value(count, method="POST", path="/v1/workloads", status="201") == 1
+    assert metrics.value(count, method="GET", path="/v1/workloads/{id}", status="200") == 1
+    assert metrics.value(count, method="GET", path="unmatched", status="404") == 1
+    assert workload_id not in metrics.text
+    assert metrics.value("vulcan_http_request_duration_seconds_count", method="GET",
+                         path="/healthz") == 1
