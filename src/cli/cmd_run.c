@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vulcan run: one workload in an engine of its own, in this process.
+ *
+ * The main thread waits for signals, for the clock of the progress line and for the end; the
+ * engine's worker writes the program's output. A signal ends the workload; from then on signals
+ * have their default action again, so that a second one ends the process at once (and the VMM with
+ * it, which dies with the thread that started it).
+ */
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "cli/cli.h"
+#include "cli/progress.h"
+#include "cli/run_args.h"
+#include "cli/run_exit.h"
+#include "cli/vulcan_metrics.h"
+#include "cli/wiring.h"
+#include "cli/writer.h"
+#include "prom/prom.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+static const int ending_signals[] = {SIGINT, SIGTERM, SIGHUP};
+
+struct run {
+        struct run_args args;
+        struct engine *engine;
+        struct progress progress;
+        struct writer writer;
+        int ended_fd; /* eventfd: readable when `end` is filled in */
+        int signal_fd;
+        int timer_fd;     /* ticks while there is a progress line; -1: none */
+        sigset_t signals; /* those that end the workload */
+        char id[ULID_LEN + 1];
+        struct run_end end; /* written by the worker before ended_fd */
+        bool midline;       /* standard output does not stand at the start of a line */
+};
+
+/* ---- what the engine says, on its worker thread ---- */
+
+static void on_booting(void *ctx)
+{
+        struct run *run = ctx;
+
+        progress_begin(&run->progress);
+}
+
+static void on_ready(void *ctx)
+{
+        struct run *run = ctx;
+
+        progress_end(&run->progress);
+}
+
+static int on_output(void *ctx, enum workload_stream stream, const void *bytes, size_t n)
+{
+        struct run *run = ctx;
+        int fd = stream == WORKLOAD_STDERR ? STDERR_FILENO : STDOUT_FILENO;
+        int r = writer_write(&run->writer, fd, bytes, n);
+
+        if (r == -ECANCELED)
+                return 0; /* it is being killed: what comes now goes nowhere */
+        if (r < 0)
+                run->end.write_error = -r;
+        else if (fd == STDOUT_FILENO)
+                run->midline = ((const char *)bytes)[n - 1] != '\n';
+        return r;
+}
+
+static void on_interrupt(void *ctx)
+{
+        struct run *run = ctx;
+
+        writer_interrupt(&run->writer);
+}
+
+static void on_ended(void *ctx, const struct workload *w)
+{
+        struct run *run = ctx;
+        uint64_t one = 1;
+
+        progress_end(&run->progress);
+        run->end.status = w->status;
+        run->end.outcome = w->outcome;
+        run->end.timeout_s = w->limits.timeout_s;
+        if (write(run->ended_fd, &one, sizeof(one)) < 0)
+                abort(); /* a fresh eventfd takes a 1 */
+}
+
+/* ---- signals and waiting, on the main thread ---- */
+
+/* Takes the signals that end us out of their usual way. One that was ignored (nohup) stays so. */
+static int block_signals(struct run *run, struct err *err)
+{
+        sigemptyset(&run->signals);
+        for (size_t i = 0; i < sizeof(ending_signals) / sizeof(ending_signals[0]); i++) {
+                struct sigaction was;
+
+                if (sigaction(ending_signals[i], NULL, &was) == 0 && was.sa_handler != SIG_IGN)
+                        sigaddset(&run->signals, ending_signals[i]);
+        }
+        pthread_sigmask(SIG_BLOCK, &run->signals, NULL);
+        run->signal_fd = signalfd(-1, &run->signals, SFD_CLOEXEC | SFD_NONBLOCK);
+        if (run->signal_fd < 0)
+                return err_errno(err, "signalfd");
+        /* Reading a terminal that has put us in the background shall fail rather than stop us. */
+        signal(SIGTTIN, SIG_IGN);
+        return 0;
+}
+
+static int start_timer(struct run *run, struct err *err)
+{
+        const struct itimerspec period = {
+                .it_interval = {.tv_nsec = PROGRESS_PERIOD_MS * (long)NS_PER_MS},
+                .it_value = {.tv_nsec = PROGRESS_PERIOD_MS * (long)NS_PER_MS},
+        };
+
+        run->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+        if (run->timer_fd < 0 || timerfd_settime(run->timer_fd, 0, &period, NULL) < 0)
+                return err_errno(err, "timerfd");
+        return 0;
+}
+
+static void take_signal(struct run *run)
+{
+        struct signalfd_siginfo info;
+
+        if (read(run->signal_fd, &info, sizeof(info)) != sizeof(info))
+                return;
+        run->end.caught = (int)info.ssi_signo;
+        progress_end(&run->progress);
+        pthread_sigmask(SIG_UNBLOCK, &run->signals, NULL);
+        engine_kill(run->engine, run->id, NULL);
+}
+
+static int wait_until_ended(struct run *run, struct err *err)
+{
+        struct pollfd fds[] = {{run->ended_fd, POLLIN, 0},
+                               {run->signal_fd, POLLIN, 0},
+                               {run->timer_fd, POLLIN, 0}}; /* poll() skips a descriptor of -1 */
+
+        for (;;) {
+                uint64_t ticks, one;
+
+                if (poll(fds, 3, -1) < 0) {
+                        if (errno == EINTR)
+                                continue;
+                        return err_errno(err, "poll");
+                }
+                if (fds[0].revents)
+                        return read(run->ended_fd, &one, sizeof(one)) < 0
+                                       ? err_errno(err, "eventfd")
+                                       : 0;
+                if (fds[2].revents && read(run->timer_fd, &ticks, sizeof(ticks)) > 0)
+                        progress_tick(&run->progress);
+                if (fds[1].revents) {
+                        take_signal(run);
+                        fds[1].fd = -1;
+                }
+        }
+}
+
+/* ---- the verb ---- */
+
+static int prepare(struct run *run, struct err *err)
+{
+        bool terminal = !run->args.quiet && cli_is_terminal(STDERR_FILENO);
+        size_t level = 0;
+        int r;
+
+        progress_init(&run->progress, terminal ? STDERR_FILENO : -1);
+        /* What `serve` logs as it goes would stand in the program's output here. */
+        while (strcmp(settings_flag(level), "log-level") != 0)
+                level++;
+        if (run->args.quiet)
+                log_set_level(LOG_LEVEL_ERROR);
+        else if (settings_source(&run->args.settings, level) == SETTINGS_FROM_DEFAULT)
+                log_set_level(LOG_LEVEL_WARN);
+        else
+                log_set_level(run->args.settings.log_level);
+        run->ended_fd = eventfd(0, EFD_CLOEXEC);
+        if (run->ended_fd < 0)
+                return err_errno(err, "eventfd");
+        if ((r = writer_init(&run->writer, err)) < 0 || (r = block_signals(run, err)) < 0)
+                return r;
+        return terminal ? start_timer(run, err) : 0;
+}
+
+static int run_workload(struct run *run, struct err *err)
+{
+        const struct wiring wiring = {.max_vms = 1};
+        const struct engine_sink sink = {on_booting,   on_ready, on_output,
+                                         on_interrupt, on_ended, run};
+        int r;
+
+        if ((r = wiring_new_engine(&run->args.settings, &wiring, &run->engine, err)) < 0 ||
+            (r = engine_submit(run->engine, &run->args.spec, "auto", &sink, run->id, err)) < 0)
+                return r;
+        return wait_until_ended(run, err);
+}
+
+static void print_metrics(struct run *run)
+{
+        struct prom_buf text = PROM_BUF_INIT;
+        _cleanup_buf_ struct buf ours = BUF_INIT(16u << 20);
+
+        if (run->midline)
+                buf_add(&ours, "\n", 1);
+        if (prom_render_text(prom_default_registry(), &text) == 0 &&
+            vulcan_metrics_only(text.data, text.len, &ours) == 0 && ours.len)
+                writer_write(&run->writer, STDOUT_FILENO, ours.data, ours.len);
+        prom_buf_release(&text);
+}
+
+static void release(struct run *run)
+{
+        engine_free(run->engine);
+        progress_release(&run->progress);
+        writer_release(&run->writer);
+        close_fd(&run->ended_fd);
+        close_fd(&run->signal_fd);
+        close_fd(&run->timer_fd);
+        run_args_release(&run->args);
+}
+
+int cmd_run(int argc, char **argv)
+{
+        struct run run = {.ended_fd = -1, .signal_fd = -1, .timer_fd = -1, .writer = {-1}};
+        struct err err = ERR_INIT;
+        int code;
+
+        if (run_args_parse(&run.args, argc, argv, &err) < 0)
+                return cli_fail(EXIT_VULCAN, &err);
+        if (run.args.help)
+                return run_args_help() < 0 ? EXIT_VULCAN : 0;
+        if (run_args_load(&run.args, &err) < 0) {
+                run_args_release(&run.args);
+                return cli_fail(EXIT_VULCAN, &err);
+        }
+        if (wiring_prepare_process(&err) < 0 || prepare(&run, &err) < 0 ||
+            run_workload(&run, &err) < 0) {
+                code = EXIT_VULCAN;
+        } else {
+                code = run_exit_code(&run.end, &err);
+        }
+        if (err.msg[0])
+                cli_fail(code, &err);
+        if (run.args.metrics && run.engine)
+                print_metrics(&run);
+        release(&run);
+        return code;
+}

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vulcan serve: the daemon. Settings, store, engine, API and HTTP server are put together here and
+ * taken apart in the opposite order when a signal comes; the first ends what runs, a second one
+ * ends the process at once (and the VMMs with it, which die with the threads that started them).
+ */
+#include "api/api.h"
+#include "base/cleanup.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "cli/cli.h"
+#include "cli/wiring.h"
+#include "config/settings.h"
+#include "engine/engine.h"
+#include "http/server.h"
+#include "prom/prom.h"
+#include "store/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { OPTIONS_MAX = 64, HELP_MAX = 64 * 1024, WORKERS = 8 };
+
+struct serve {
+        struct settings settings;
+        struct http_listener listener;
+        int lock_fd; /* holds the state directory */
+        struct buf token;
+        struct store *store;
+        struct engine *engine;
+        struct api *api;
+        struct http_server *server;
+        sigset_t signals; /* those that end the daemon */
+};
+
+/* ---- settings ---- */
+
+static int print_help(void)
+{
+        _cleanup_buf_ struct buf text = BUF_INIT(HELP_MAX);
+
+        if (buf_printf(&text, "usage: vulcan serve [OPTIONS]\n\n"
+                              "Serves the HTTP API and the metrics. SIGTERM or Ctrl-C ends it and "
+                              "kills what runs.\n\n"
+                              "Settings (also as VULCAN_NAME in the environment, or in the file of "
+                              "--config):\n") < 0 ||
+            settings_help(SETTINGS_SERVE, &text) < 0 || fputs(text.data, stdout) < 0 ||
+            fflush(stdout) < 0)
+                return 1;
+        return 0;
+}
+
+/* 0, -EINVAL, or 1 when help was asked for. */
+static int parse(struct settings *s, int argc, char **argv, struct err *err)
+{
+        struct option options[OPTIONS_MAX] = {{"help", no_argument, NULL, 'h'}};
+        int c, r;
+
+        settings_init(s);
+        settings_options(SETTINGS_SERVE, options + 1, OPTIONS_MAX - 1);
+        opterr = 0;
+        optind = 0;
+        while ((c = getopt_long(argc, argv, "+:h", options, NULL)) != -1) {
+                if (c == 'h')
+                        return 1;
+                r = settings_is_option(c) ? settings_take_flag(s, c, optarg, err)
+                                          : cli_bad_option(c, argv, "serve", err);
+                if (r < 0)
+                        return r;
+        }
+        if (optind < argc)
+                return err_set(err, EINVAL,
+                               "serve: \"%.80s\" is not an option; see vulcan serve --help",
+                               argv[optind]);
+        return settings_load(s, err);
+}
+
+/* ---- what the daemon stands on ---- */
+
+/* One daemon a state directory: the second would take the first one's workloads for dead. */
+static int lock_state(struct serve *d, struct err *err)
+{
+        char path[PATH_MAX], pid[32] = "";
+        int r;
+
+        if ((r = fs_mkdir_p(d->settings.state_dir, 0700, err)) < 0 ||
+            (r = fs_join(path, sizeof(path), d->settings.state_dir, "daemon.lock", err)) < 0)
+                return err_wrap(err, "state directory"), r;
+        d->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (d->lock_fd < 0)
+                return err_errno(err, "open %s", path);
+        if (flock(d->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+                if (errno != EWOULDBLOCK)
+                        return err_errno(err, "lock %s", path);
+                if (pread(d->lock_fd, pid, sizeof(pid) - 1, 0) < 0)
+                        pid[0] = '\0';
+                pid[strcspn(pid, "\n")] = '\0';
+                return err_set(err, EBUSY,
+                               "a daemon (pid %s) already uses %s; stop it, or choose another "
+                               "--state-dir and --listen",
+                               pid[0] ? pid : "unknown", d->settings.state_dir);
+        }
+        snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
+        if (ftruncate(d->lock_fd, 0) < 0 || pwrite(d->lock_fd, pid, strlen(pid), 0) < 0)
+                return err_errno(err, "write %s", path);
+        return 0;
+}
+
+static int read_token(struct serve *d, struct err *err)
+{
+        const char *path = d->settings.token_file;
+        struct stat st;
+        int r;
+
+        if (!*path)
+                return 0;
+        d->token = BUF_INIT(HTTP_TOKEN_MAX);
+        if ((r = fs_read(path, &d->token, err)) < 0)
+                return err_wrap(err, "token file"), r;
+        while (d->token.len && strchr(" \t\r\n", d->token.data[d->token.len - 1]))
+                d->token.data[--d->token.len] = '\0';
+        if (!d->token.len || strpbrk(d->token.data, " \t\r\n") ||
+            strlen(d->token.data) != d->token.len)
+                return err_set(err, EINVAL, "token file %s: must hold one word", path);
+        if (stat(path, &st) == 0 && st.st_mode & 077)
+                log_warn("token file %s can be read by others; chmod 600 %s", path, path);
+        return 0;
+}
+
+static int listen_where_it_is_safe(struct serve *d, struct err *err)
+{
+        int r = http_listen(d->settings.listen, &d->listener, err);
+
+        if (r < 0 || d->listener.local || d->token.len || d->settings.allow_public)
+                return r;
+        return err_set(err, EPERM,
+                       "listening on %s lets everybody who reaches it run programs here; give "
+                       "--token-file FILE (or --allow-public if something else keeps them out)",
+                       d->settings.listen);
+}
+
+/* Each connection and each VM takes descriptors; the soft limit is often 1024. */
+static void raise_descriptor_limit(void)
+{
+        struct rlimit limit;
+
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max)
+                return;
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static int register_process_metrics(struct err *err)
+{
+        const struct prom_label labels[] = {{"version", VULCAN_VERSION}, {NULL, NULL}};
+        struct prom_error error;
+        int r = prom_register_process_collector(prom_default_registry(), &error);
+
+        if (r == 0)
+                r = prom_register_build_info(prom_default_registry(), "vulcan_build_info", labels,
+                                             &error);
+        return r < 0 ? err_set(err, -r, "metrics: %s", error.msg) : 0;
+}
+
+static int open_store(struct serve *d, struct err *err)
+{
+        struct store_opened opened;
+        char path[PATH_MAX];
+        int r;
+
+        if ((r = fs_join(path, sizeof(path), d->settings.state_dir, "vulcan.db", err)) < 0 ||
+            (r = store_open(path, &d->store, &opened, err)) < 0)
+                return r;
+        if (opened.moved_to[0])
+                log_error("%s was damaged; it has been moved to %s, and a new one begun", path,
+                          opened.moved_to);
+        if (opened.failed)
+                log_warn(
+                        "%zu workloads had not ended when the last daemon did; they are failed now",
+                        opened.failed);
+        return 0;
+}
+
+/* ---- the daemon ---- */
+
+static int start(struct serve *d, struct err *err)
+{
+        struct http_server_config http = {
+                .listener = &d->listener,
+                .max_connections = d->settings.max_connections,
+                .workers = WORKERS,
+                .registry = prom_default_registry(),
+        };
+        const struct settings *s = &d->settings;
+        struct wiring wiring = {
+                .max_vms = s->max_vms,
+                .max_queue = s->max_queue,
+                .output_record_max = s->output_record_max,
+        };
+        struct api_config api = {.output_max = s->output_max};
+        int r;
+
+        raise_descriptor_limit();
+        if ((r = lock_state(d, err)) < 0 || (r = read_token(d, err)) < 0 ||
+            (r = listen_where_it_is_safe(d, err)) < 0 || (r = wiring_prepare_process(err)) < 0 ||
+            (r = register_process_metrics(err)) < 0 || (r = open_store(d, err)) < 0)
+                return r;
+        wiring.store = api.store = d->store;
+        if ((r = wiring_new_engine(s, &wiring, &d->engine, err)) < 0)
+                return r;
+        api.engine = d->engine;
+        if ((r = api_new(&api, &d->api, err)) < 0)
+                return r;
+        http.routes = api_routes(&http.n_routes);
+        http.ctx = d->api;
+        http.token = d->token.len ? d->token.data : NULL;
+        return http_server_new(&http, &d->server, err);
+}
+
+/* Takes apart what is there. Those who wait for a workload get their answer when it is killed. */
+static void stop(struct serve *d)
+{
+        if (d->server)
+                http_server_quiesce(d->server);
+        if (d->engine)
+                engine_stop(d->engine);
+        http_server_free(d->server);
+        api_free(d->api);
+        engine_free(d->engine);
+        store_close(d->store);
+        http_listener_release(&d->listener);
+        buf_release(&d->token);
+        close_fd(&d->lock_fd);
+}
+
+static void block_signals(struct serve *d)
+{
+        struct sigaction was;
+
+        sigemptyset(&d->signals);
+        sigaddset(&d->signals, SIGTERM);
+        sigaddset(&d->signals, SIGINT);
+        /* One that was ignored from the start (nohup) stays so. */
+        if (sigaction(SIGHUP, NULL, &was) == 0 && was.sa_handler != SIG_IGN)
+                sigaddset(&d->signals, SIGHUP);
+        pthread_sigmask(SIG_BLOCK, &d->signals, NULL);
+}
+
+static void wait_for_signal(struct serve *d)
+{
+        siginfo_t info = {0};
+
+        while (sigwaitinfo(&d->signals, &info) < 0 && errno == EINTR)
+                ;
+        log_info("%s: ending; a second signal ends at once", strsignal(info.si_signo));
+        pthread_sigmask(SIG_UNBLOCK, &d->signals, NULL);
+}
+
+int cmd_serve(int argc, char **argv)
+{
+        struct serve d = {.listener = HTTP_LISTENER_INIT, .lock_fd = -1};
+        struct err err = ERR_INIT;
+        int r = parse(&d.settings, argc, argv, &err);
+
+        if (r > 0)
+                return print_help();
+        if (r < 0)
+                return cli_fail(EXIT_USAGE, &err);
+        log_set_level(d.settings.log_level);
+        block_signals(&d);
+        if ((r = start(&d, &err)) < 0) {
+                stop(&d);
+                return cli_fail(1, &err);
+        }
+        fprintf(stderr, "listening on %s\n", d.listener.url);
+        wait_for_signal(&d);
+        stop(&d);
+        return 0;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The command line of `vulcan run` as a struct, and the order for the engine made from it.
+ *
+ *     run_args_parse(&args, argc, argv, &err);    // touches no file but the settings file
+ *     run_args_load(&args, &err);                 // reads the code
+ *     engine_submit(engine, &args.spec, ...);
+ *     run_args_release(&args);
+ *
+ * Options end at the first word that is none: what stands behind FILE belongs to the program.
+ * Ownership: strings of the command line are borrowed from argv. Thread rule: main thread
+ * (getopt).
+ */
+#pragma once
+
+#include "base/err.h"
+#include "config/settings.h"
+#include "workload/workload.h"
+
+#include <stdbool.h>
+
+enum run_source {
+        RUN_FROM_FILE,    /* FILE */
+        RUN_FROM_STDIN,   /* - */
+        RUN_FROM_WORD,    /* -e CODE */
+        RUN_FROM_ARCHIVE, /* --archive TAR.GZ */
+};
+
+struct run_args {
+        struct settings settings;
+        enum run_source source;
+        const char *path;          /* FILE or TAR.GZ */
+        struct workload_spec spec; /* all but code and stdin after parse */
+        bool help, metrics, quiet, no_stdin;
+};
+
+/* -EINVAL with one line. With `help` set nothing else has been checked. */
+int run_args_parse(struct run_args *ret, int argc, char **argv, struct err *err);
+
+/*
+ * Fills in the code, and standard input where the program is to get ours. -EISDIR, -EFBIG, -ENOENT
+ * and what else reading a file can give.
+ */
+int run_args_load(struct run_args *args, struct err *err);
+
+/* Prints `vulcan run --help`. 0, or -errno. */
+int run_args_help(void);
+
+void run_args_release(struct run_args *args);

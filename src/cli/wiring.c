@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/wiring.h"
+
+#include "backend/firecracker/fc.h"
+#include "base/proc.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+int wiring_prepare_process(struct err *err)
+{
+        signal(SIGPIPE, SIG_IGN);
+        return proc_become_subreaper(err);
+}
+
+int wiring_new_engine(const struct settings *s, const struct wiring *w, struct engine **ret,
+                      struct err *err)
+{
+        struct fc_config fc = {
+                .state_dir = s->state_dir,
+                .image_dir = s->images[0] ? s->images : NULL,
+                .vmm = s->vmm,
+                .max_vms = w->max_vms,
+                .boot_timeout_ms = s->boot_timeout_s * 1000,
+                .output_max = s->output_max,
+                .net_bridge = s->net_bridge,
+                .net_pool = s->net_pool,
+        };
+        struct engine_config config = {
+                .n_backends = 1,
+                .store = w->store,
+                .max_vms = w->max_vms,
+                .max_queue = w->max_queue,
+                .output_record_max = w->output_record_max,
+        };
+        int r;
+
+        snprintf(config.node_id, sizeof(config.node_id), "%.63s", s->node_id);
+        r = fc_backend_new(&fc, &config.backends[0], err);
+        return r < 0 ? r : engine_new(&config, ret, err);
+}

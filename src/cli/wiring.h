@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From settings to an engine over the Firecracker backend, for `run` and `serve` alike.
+ * Thread rule: main thread, before other threads start.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "config/settings.h"
+#include "engine/engine.h"
+#include "store/store.h"
+
+struct wiring {
+        unsigned max_vms, max_queue;
+        size_t output_record_max;
+        struct store *store; /* borrowed; NULL: records are not kept */
+};
+
+/* Makes the process ready to own VMMs: orphans become its children, SIGPIPE is ignored. */
+int wiring_prepare_process(struct err *err);
+
+/* The engine with its backend, whose metrics go to the default registry. engine_free() ends both.
+ */
+int wiring_new_engine(const struct settings *s, const struct wiring *w, struct engine **ret,
+                      struct err *err);

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The command line of `vulcan run`. */
+#include "base/fs.h"
+#include "cli/run_args.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+enum { WORDS_MAX = 32 };
+
+/* Parses the words behind "run", ended by NULL. */
+static int parse(struct run_args *a, struct err *err, ...)
+{
+        char *argv[WORDS_MAX] = {(char *)"run"};
+        int argc = 1;
+        va_list ap;
+
+        *err = ERR_INIT;
+        va_start(ap, err);
+        while (argc < WORDS_MAX - 1 && (argv[argc] = va_arg(ap, char *)) != NULL)
+                argc++;
+        va_end(ap);
+        return run_args_parse(a, argc, argv, err);
+}
+
+static void test_file_and_arguments(void **state)
+{
+        struct run_args a;
+        struct err err;
+
+        assert_int_equal(parse(&a, &err, "--runtime", "python", "--timeout", "5", "x.txt", "--cpus",
+                               "9", "-q", NULL),
+                         0);
+        assert_int_equal(a.source, RUN_FROM_FILE);
+        assert_string_equal(a.path, "x.txt");
+        assert_string_equal(a.spec.runtime, "python");
+        assert_int_equal(a.spec.limits.timeout_s, 5);
+        assert_int_equal(a.spec.limits.cpus, 0); /* behind FILE: the program's */
+        assert_int_equal(a.spec.n_args, 3);
+        assert_string_equal(a.spec.args[0], "--cpus");
+        assert_string_equal(a.spec.args[2], "-q");
+        assert_false(a.quiet);
+        run_args_release(&a);
+}
+
+static void test_code_as_a_word(void **state)
+{
+        struct run_args a;
+        struct err err;
+
+        assert_int_equal(parse(&a, &err, "-e", "print(1)", "-r", "python", "--metrics", "-n", "-q",
+                               "--mem", "256", "--cpus", "2", "--network", "nat", "one", "--two",
+                               NULL),
+                         0);
+        assert_int_equal(a.source, RUN_FROM_WORD);
+        assert_true(a.metrics && a.no_stdin && a.quiet);
+        assert_int_equal(a.spec.limits.mem_mb, 256);
+        assert_int_equal(a.spec.limits.cpus, 2);
+        assert_int_equal(a.spec.network, WORKLOAD_NETWORK_NAT);
+        assert_int_equal(a.spec.n_args, 2);
+        assert_string_equal(a.spec.args[1], "--two");
+        assert_int_equal(run_args_load(&a, &err), 0);
+        assert_int_equal(a.spec.code_size, 8);
+        assert_memory_equal(a.spec.code, "print(1)", 8);
+        assert_int_equal(a.spec.stdin_fd, -1); /* -n */
+        run_args_release(&a);
+}
+
+static void test_runtime_from_the_suffix(void **state)
+{
+        static const char *const cases[][2] = {{"a.py", "python"}, {"dir.d/b.js", "node"},
+                                               {"c.mjs", "node"},  {"d.go", "go"},
+                                               {"e.sh", "sh"},     {"x.tar.go", "go"}};
+        struct run_args a;
+        struct err err;
+
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                assert_int_equal(parse(&a, &err, cases[i][0], NULL), 0);
+                assert_string_equal(a.spec.runtime, cases[i][1]);
+                run_args_release(&a);
+        }
+        assert_int_equal(parse(&a, &err, "script", NULL), -EINVAL);
+        assert_non_null(strstr(err.msg, "give --runtime"));
+        assert_int_equal(parse(&a, &err, "-", NULL), -EINVAL);
+        assert_non_null(strstr(err.msg, "--runtime"));
+        assert_int_equal(parse(&a, &err, "-r", "ruby", "a.py", NULL), 0);
+        assert_string_equal(a.spec.runtime, "ruby"); /* what was said counts */
+        run_args_release(&a);
+}
+
+static void test_environment(void **state)
+{
+        struct run_args a;
+        struct err err;
+
+        setenv("CLI_TEST_GIVEN", "from us", 1);
+        unsetenv("CLI_TEST_ABSENT");
+        assert_int_equal(parse(&a, &err, "--env", "A=1", "--env", "CLI_TEST_GIVEN", "--env",
+                               "CLI_TEST_ABSENT", "--env", "B=x=y", "--env", "C=", "a.py", NULL),
+                         0);
+        assert_int_equal(a.spec.n_env, 4);
+        assert_string_equal(a.spec.env[0], "A=1");
+        assert_string_equal(a.spec.env[1], "CLI_TEST_GIVEN=from us");
+        assert_string_equal(a.spec.env[2], "B=x=y");
+        assert_string_equal(a.spec.env[3], "C=");
+        run_args_release(&a);
+        assert_int_equal(parse(&a, &err, "--env", "=1", "a.py", NULL), -EINVAL);
+        assert_int_equal(parse(&a, &err, "--env", "", "a.py", NULL), -EINVAL);
+}
+
+static void test_settings_are_options_too(void **state)
+{
+        struct run_args a;
+        struct err err;
+
+        assert_int_equal(parse(&a, &err, "--state-dir", "/somewhere", "--vmm=qemu", "a.py", NULL),
+                         0);
+        assert_string_equal(a.settings.state_dir, "/somewhere");
+        assert_string_equal(a.settings.vmm, "qemu");
+        assert_int_equal(a.spec.limits.output_max, a.settings.output_max);
+        assert_true(a.spec.limits.output_max > 0);
+        run_args_release(&a);
+        assert_int_equal(parse(&a, &err, "--vmm", "emacs", "a.py", NULL), -EINVAL);
+        assert_non_null(strstr(err.msg, "--vmm"));
+}
+
+static void test_wrong_use(void **state)
+{
+        static const struct {
+                const char *words[6];
+                const char *says;
+        } cases[] = {
+                {{NULL}, "no program given"},
+                {{"-r", "sh", NULL}, "no program given"},
+                {{"--runtime", NULL}, "--runtime needs a value"},
+                {{"-e", NULL}, "-e needs a value"},
+                {{"--colour", "a.py", NULL}, "unknown option --colour"},
+                {{"-nz", "a.py", NULL}, "unknown option -z"},
+                {{"-e", "1", "--archive", "x", NULL}, "only one of -e and --archive"},
+                {{"-e", "1", NULL}, "--runtime is missing"},
+                {{"--timeout", "0", "a.py", NULL}, "--timeout"},
+                {{"--timeout", "5x", "a.py", NULL}, "--timeout"},
+                {{"--timeout", "-5", "a.py", NULL}, "--timeout"},
+                {{"--mem", "99999999999999999999", "a.py", NULL}, "--mem"},
+                {{"--network", "bridge", "a.py", NULL}, "--network"},
+                {{"--entrypoint", "m.py", "a.py", NULL}, "--entrypoint belongs to --archive"},
+                {{"--runtime", "", "a.py", NULL}, "--runtime"},
+        };
+        struct run_args a;
+        struct err err;
+
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                const char *const *w = cases[i].words;
+
+                assert_int_equal(parse(&a, &err, w[0], w[1], w[2], w[3], w[4], NULL), -EINVAL);
+                assert_non_null(strstr(err.msg, cases[i].says));
+                assert_null(strchr(err.msg, '\n'));
+        }
+}
+
+static void test_help_needs_nothing_else(void **state)
+{
+        struct run_args a;
+        struct err err;
+
+        assert_int_equal(parse(&a, &err, "--help", NULL), 0);
+        assert_true(a.help);
+        run_args_release(&a);
+        assert_int_equal(parse(&a, &err, "-r", "x", "-h", NULL), 0);
+        assert_true(a.help);
+        run_args_release(&a);
+}
+
+static void test_code_from_files(void **state)
+{
+        char dir[] = "/tmp/vulcan-cli-XXXXXX", path[64], empty[64];
+        struct run_args a;
+        struct err err;
+
+        assert_non_null(mkdtemp(dir));
+        snprintf(path, sizeof(path), "%s/a.py", dir);
+        snprintf(empty, sizeof(empty), "%s/b.py", dir);
+        assert_int_equal(fs_write(path, "pass\0\n", 6, 0600, NULL), 0);
+        assert_int_equal(fs_write(empty, "", 0, 0600, NULL), 0);
+
+        assert_int_equal(parse(&a, &err, "-n", path, NULL), 0);
+        assert_int_equal(run_args_load(&a, &err), 0);
+        assert_int_equal(a.spec.code_size, 6);
+        assert_memory_equal(a.spec.code, "pass\0\n", 6);
+        assert_false(a.spec.archive);
+        run_args_release(&a);
+
+        assert_int_equal(
+                parse(&a, &err, "-n", "-r", "sh", "--entrypoint", "m", "--archive", path, NULL), 0);
+        assert_int_equal(run_args_load(&a, &err), 0);
+        assert_true(a.spec.archive);
+        assert_string_equal(a.spec.entrypoint, "m");
+        run_args_release(&a);
+
+        assert_int_equal(parse(&a, &err, empty, NULL), 0);
+        assert_int_equal(run_args_load(&a, &err), -EINVAL);
+        assert_non_null(strstr(err.msg, "there is no code"));
+        run_args_release(&a);
+
+        assert_int_equal(parse(&a, &err, "-r", "sh", dir, NULL), 0);
+        assert_int_equal(run_args_load(&a, &err), -EISDIR);
+        assert_non_null(strstr(err.msg, "--archive"));
+        run_args_release(&a);
+
+        assert_int_equal(fs_remove_tree(dir, NULL), 0);
+        assert_int_equal(parse(&a, &err, path, NULL), 0);
+        assert_int_equal(run_args_load(&a, &err), -ENOENT);
+        run_args_release(&a);
+}
+
+/* Puts text on standard input for a while; returns what to give back. */
+static int take_stdin(const char *text)
+{
+        int was = dup(STDIN_FILENO);
+        int fds[2];
+
+        assert_int_equal(pipe(fds), 0);
+        assert_int_equal(write(fds[1], text, strlen(text)), (ssize_t)strlen(text));
+        close(fds[1]);
+        dup2(fds[0], STDIN_FILENO);
+        close(fds[0]);
+        return was;
+}
+
+static void give_stdin_back(int was)
+{
+        dup2(was, STDIN_FILENO);
+        close(was);
+}
+
+static void test_code_and_input_from_stdin(void **state)
+{
+        struct run_args a;
+        struct err err;
+        char c = 0;
+        int was;
+
+        was = take_stdin("echo");
+        assert_int_equal(parse(&a, &err, "-r", "sh", "-", "arg", NULL), 0);
+        assert_int_equal(run_args_load(&a, &err), 0);
+        give_stdin_back(was);
+        assert_memory_equal(a.spec.code, "echo", 4);
+        assert_int_equal(a.spec.stdin_fd, -1); /* it was the code */
+        assert_int_equal(a.spec.n_args, 1);
+        run_args_release(&a);
+
+        was = take_stdin("input");
+        assert_int_equal(parse(&a, &err, "-r", "sh", "-e", "cat", NULL), 0);
+        assert_int_equal(run_args_load(&a, &err), 0);
+        give_stdin_back(was);
+        assert_true(a.spec.stdin_fd > STDERR_FILENO);
+        assert_int_equal(read(a.spec.stdin_fd, &c, 1), 1);
+        assert_int_equal(c, 'i');
+        run_args_release(&a);
+
+        was = dup(STDIN_FILENO);
+        close(STDIN_FILENO);
+        assert_int_equal(parse(&a, &err, "-r", "sh", "-e", "cat", NULL), 0);
+        assert_int_equal(run_args_load(&a, &err), 0);
+        give_stdin_back(was);
+        assert_int_equal(a.spec.stdin_fd, -1); /* closed */
+        run_args_release(&a);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_file_and_arguments),
+                cmocka_unit_test(test_code_as_a_word),
+                cmocka_unit_test(test_runtime_from_the_suffix),
+                cmocka_unit_test(test_environment),
+                cmocka_unit_test(test_settings_are_options_too),
+                cmocka_unit_test(test_wrong_use),
+                cmocka_unit_test(test_help_needs_nothing_else),
+                cmocka_unit_test(test_code_from_files),
+                cmocka_unit_test(test_code_and_input_from_stdin),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What `vulcan run` returns and says; what of the metrics it prints; which verb was meant. */
+#include "cli/cli.h"
+#include "cli/run_exit.h"
+#include "cli/vulcan_metrics.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+static void test_exit_codes(void **state)
+{
+        static const struct {
+                struct run_end end;
+                int code;
+                const char *says; /* NULL: nothing */
+        } cases[] = {
+                {{.status = WORKLOAD_COMPLETED, .outcome.exit_code = 0}, 0, NULL},
+                {{.status = WORKLOAD_COMPLETED, .outcome.exit_code = 125}, 125, NULL},
+                {{.status = WORKLOAD_COMPLETED, .outcome = {.exit_code = -1, .signal = SIGSEGV}},
+                 139,
+                 NULL},
+                {{.status = WORKLOAD_COMPLETED, .outcome = {.exit_code = 3, .dropped_bytes = 17}},
+                 3,
+                 "17 bytes"},
+                {{.status = WORKLOAD_FAILED,
+                  .timeout_s = 3,
+                  .outcome = {.exit_code = -1, .signal = SIGKILL, .timed_out = true}},
+                 124,
+                 "workload timed out after 3 s"},
+                {{.status = WORKLOAD_FAILED, .outcome = {.oom = true, .error = "out of memory"}},
+                 137,
+                 "out of memory"},
+                {{.status = WORKLOAD_FAILED, .outcome = {.error = "no kernel"}}, 125, "no kernel"},
+                {{.status = WORKLOAD_FAILED}, 125, "failed"},
+                {{.status = WORKLOAD_KILLED, .caught = SIGINT}, 130, NULL},
+                {{.status = WORKLOAD_KILLED, .caught = SIGTERM}, 143, NULL},
+                {{.status = WORKLOAD_KILLED, .caught = SIGHUP}, 129, NULL},
+                {{.status = WORKLOAD_KILLED, .write_error = EPIPE}, 141, NULL},
+                {{.status = WORKLOAD_KILLED, .write_error = ENOSPC}, 125, "No space left"},
+                {{.status = WORKLOAD_KILLED}, 137, "killed"},
+                /* It ended by itself before the signal could end it. */
+                {{.status = WORKLOAD_COMPLETED, .caught = SIGINT, .outcome.exit_code = 4}, 4, NULL},
+        };
+
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                struct err say = {.msg = "left over"};
+
+                assert_int_equal(run_exit_code(&cases[i].end, &say), cases[i].code);
+                if (cases[i].says)
+                        assert_non_null(strstr(say.msg, cases[i].says));
+                else
+                        assert_string_equal(say.msg, "");
+        }
+}
+
+static void test_only_our_metrics(void **state)
+{
+        static const char text[] = "# HELP process_threads Threads.\n"
+                                   "# TYPE process_threads gauge\n"
+                                   "process_threads 3\n"
+                                   "# HELP vulcan_x_total About vulcan.\n"
+                                   "# TYPE vulcan_x_total counter\n"
+                                   "vulcan_x_total{a=\"\\n\"} 1\n"
+                                   "# HELP other vulcan_\n"
+                                   "other 1\n"
+                                   "vulcan_y 2";
+        struct buf ours = BUF_INIT(1024);
+
+        assert_int_equal(vulcan_metrics_only(text, sizeof(text) - 1, &ours), 0);
+        assert_string_equal(ours.data, "# HELP vulcan_x_total About vulcan.\n"
+                                       "# TYPE vulcan_x_total counter\n"
+                                       "vulcan_x_total{a=\"\\n\"} 1\n"
+                                       "vulcan_y 2");
+        buf_release(&ours);
+        ours = BUF_INIT(8);
+        assert_int_equal(vulcan_metrics_only(text, sizeof(text) - 1, &ours), -ENOBUFS);
+        buf_release(&ours);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_exit_codes),
+                cmocka_unit_test(test_only_our_metrics),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
