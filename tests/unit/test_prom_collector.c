@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Metrics computed at scrape time, and those of the process. */
+#include "prom/prom.h"
+
+#include <errno.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#define NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static char *rendered(struct prom_registry *r)
+{
+        static struct prom_buf buf;
+        assert_int_equal(prom_render_text(r, &buf), 0);
+        char *text = strdup(buf.data);
+        prom_buf_release(&buf);
+        return text;
+}
+
+static void expect(struct prom_registry *r, const char *part, bool there)
+{
+        char *text = rendered(r);
+        if ((strstr(text, part) != NULL) != there)
+                fail_msg("%s: %s in:\n%s", there ? "missing" : "unwanted", part, text);
+        free(text);
+}
+
+struct pool {
+        int calls;
+        int size;
+        struct prom_registry *registry;
+};
+
+enum { POOL_SIZE, POOL_DONE };
+
+static void collect_pool(struct prom_emitter *emitter, void *data)
+{
+        struct pool *pool = data;
+        pool->calls++;
+        /* Of two families in turn: the text keeps each together. */
+        prom_emit(emitter, POOL_SIZE, pool->size, "a\n");
+        prom_emit(emitter, POOL_DONE, pool->calls);
+        prom_emit(emitter, POOL_SIZE, 2.5, "b");
+}
+
+static struct prom_desc *pool_descs(void)
+{
+        static struct prom_desc descs[2];
+        static const char *const labels[] = {"pool", NULL};
+        descs[POOL_SIZE] = (struct prom_desc){
+                .kind = PROM_GAUGE, .name = "pool_size", .help = "Size.", .labels = labels};
+        descs[POOL_DONE] =
+                (struct prom_desc){.kind = PROM_COUNTER, .name = "pool_done_total", .help = "D."};
+        return descs;
+}
+
+static void test_collects(void **state)
+{
+        struct prom_registry *r = prom_registry_new();
+        struct pool pool = {.size = 7};
+        struct prom_collector *collector;
+        assert_int_equal(
+                prom_register_collector(r, pool_descs(), 2, collect_pool, &pool, &collector, NULL),
+                0);
+        assert_int_equal(pool.calls, 0);
+        char *text = rendered(r);
+        assert_string_equal(text, "# HELP pool_done_total D.\n"
+                                  "# TYPE pool_done_total counter\n"
+                                  "pool_done_total 1\n"
+                                  "# HELP pool_size Size.\n"
+                                  "# TYPE pool_size gauge\n"
+                                  "pool_size{pool=\"a\\n\"} 7\n"
+                                  "pool_size{pool=\"b\"} 2.5\n");
+        free(text);
+        pool.size = 8;
+        expect(r, "pool_size{pool=\"a\\n\"} 8\n", true);
+        expect(r, "pool_done_total 3\n", true);
+
+        /* Its families have no handles, and their names are taken. */
+        assert_null(prom_gauge_with(prom_registry_find(r, "pool_size"), "a"));
+        struct prom_error error;
+        assert_int_equal(prom_register(r, &pool_descs()[POOL_SIZE], NULL, &error), -EEXIST);
+        assert_non_null(strstr(error.msg, "pool_size"));
+        assert_int_equal(prom_obtain_all(r, pool_descs(), 2, NULL, &error), -EEXIST);
+        assert_int_equal(
+                prom_register_collector(r, pool_descs(), 2, collect_pool, &pool, NULL, &error),
+                -EEXIST);
+
+        prom_collector_remove(collector);
+        prom_collector_remove(NULL);
+        int calls = pool.calls;
+        expect(r, "pool", false);
+        assert_int_equal(pool.calls, calls);
+        assert_int_equal(prom_register_collector(r, pool_descs(), 2, collect_pool, &pool,
+                                                 &collector, &error),
+                         0);
+        expect(r, "pool_size{pool=\"b\"} 2.5\n", true);
+        prom_registry_free(r);
+}
+
+static void emit_badly(struct prom_emitter *emitter, void *data)
+{
+        prom_emit(emitter, POOL_SIZE, 1, "twice");
+        prom_emit(emitter, POOL_SIZE, 2, "twice");
+        prom_emit(emitter, POOL_SIZE, 3);
+        prom_emit(emitter, POOL_SIZE, 4, "too", "many");
+        prom_emit(emitter, POOL_DONE, -1);
+        prom_emit(emitter, POOL_DONE, NAN);
+        prom_emit(emitter, 99, 1);
+        prom_emit(emitter, POOL_SIZE, NAN, "\xff");
+        prom_emit(emitter, POOL_SIZE, 5, "\xfe"); /* the same once it is UTF-8 */
+}
+
+static void test_bad_samples(void **state)
+{
+        struct prom_registry *r = prom_registry_new();
+        assert_int_equal(prom_register_collector(r, pool_descs(), 2, emit_badly, NULL, NULL, NULL),
+                         0);
+        expect(r,
+               "# TYPE pool_size gauge\npool_size{pool=\"twice\"} 1\n"
+               "pool_size{pool=\"\xef\xbf\xbd\"} NaN\n# HELP prom",
+               true);
+        expect(r, "pool_done_total", true); /* as the label of prom_ignored_updates_total */
+        expect(r, "TYPE pool_done_total", false);
+        assert_int_equal(prom_family_ignored(prom_registry_find(r, "pool_size")), 5 * 3);
+        assert_int_equal(prom_family_ignored(prom_registry_find(r, "pool_done_total")), 2 * 3);
+        prom_registry_free(r);
+}
+
+static void emit_many(struct prom_emitter *emitter, void *data)
+{
+        char value[16];
+        for (int i = 0; i < 500; i++) {
+                snprintf(value, sizeof(value), "%d", i);
+                prom_emit(emitter, 0, i, value);
+                prom_emit(emitter, 0, i, value);
+        }
+}
+
+static void test_many_samples_and_cap(void **state)
+{
+        struct prom_registry *r = prom_registry_new();
+        struct prom_desc desc = {.kind = PROM_GAUGE,
+                                 .name = "many",
+                                 .help = "h",
+                                 .labels = NAMES("i"),
+                                 .max_series = 400};
+        assert_int_equal(prom_register_collector(r, &desc, 1, emit_many, NULL, NULL, NULL), 0);
+        char *text = rendered(r);
+        size_t lines = 0;
+        for (char *p = text; (p = strstr(p, "\nmany{")); p++)
+                lines++;
+        assert_int_equal(lines, 400);
+        assert_non_null(strstr(text, "\nmany{i=\"399\"} 399\n"));
+        free(text);
+        /* From the 400th on everything is beyond the cap, the repeated 399 too. */
+        assert_int_equal(prom_family_ignored(prom_registry_find(r, "many")), 399);
+        assert_int_equal(prom_family_overflows(prom_registry_find(r, "many")), 201);
+        prom_registry_free(r);
+}
+
+static void register_within(struct prom_emitter *emitter, void *data)
+{
+        struct pool *pool = data;
+        struct prom_desc desc = {.kind = PROM_COUNTER, .name = "within_total", .help = "h"};
+        struct prom_family *family;
+        assert_int_equal(prom_obtain_all(pool->registry, &desc, 1, &family, NULL), 0);
+        prom_counter_inc(prom_counter_with(family));
+        if (pool->calls++ == 0)
+                assert_int_equal(prom_register_collector(pool->registry, pool_descs(), 2,
+                                                         collect_pool, pool, NULL, NULL),
+                                 0);
+}
+
+static void test_a_collector_may_register(void **state)
+{
+        struct prom_registry *r = prom_registry_new();
+        struct pool pool = {.registry = r};
+        struct prom_desc desc = {.kind = PROM_GAUGE, .name = "nothing", .help = "h"};
+        assert_int_equal(prom_register_collector(r, &desc, 1, register_within, &pool, NULL, NULL),
+                         0);
+        free(rendered(r));
+        expect(r, "within_total 2\n", true);
+        expect(r, "pool_size{pool=\"b\"} 2.5\n", true);
+        prom_registry_free(r);
+}
+
+static void test_histograms_are_refused(void **state)
+{
+        struct prom_registry *r = prom_registry_new();
+        struct prom_desc desc = {.kind = PROM_HISTOGRAM, .name = "h_seconds", .help = "h"};
+        struct prom_error error;
+        assert_int_equal(prom_register_collector(r, &desc, 1, collect_pool, NULL, NULL, &error),
+                         -EINVAL);
+        assert_non_null(strstr(error.msg, "h_seconds"));
+        prom_registry_free(r);
+}
+
+static double value_of(const char *text, const char *name)
+{
+        char start[64];
+        snprintf(start, sizeof(start), "\n%s ", name);
+        const char *p = strstr(text, start);
+        if (!p)
+                fail_msg("no %s in:\n%s", name, text);
+        return strtod(p + strlen(start), NULL);
+}
+
+static void test_process(void **state)
+{
+        struct prom_registry *r = prom_registry_new();
+        assert_int_equal(prom_register_process_collector(r, NULL), 0);
+        char *text = rendered(r);
+        double fds = value_of(text, "process_open_fds");
+        double start = value_of(text, "process_start_time_seconds");
+        assert_true(value_of(text, "process_cpu_seconds_total") > 0);
+        assert_true(value_of(text, "process_max_fds") >= fds);
+        assert_true(value_of(text, "process_resident_memory_bytes") > 100000);
+        assert_true(value_of(text, "process_virtual_memory_bytes") >
+                    value_of(text, "process_resident_memory_bytes"));
+        assert_true(value_of(text, "process_threads") >= 1);
+        assert_true(start > 1.6e9 && start < (double)time(NULL) + 60);
+        free(text);
+        int fd = dup(0);
+        text = rendered(r);
+        assert_true(value_of(text, "process_open_fds") == fds + 1);
+        assert_true(value_of(text, "process_start_time_seconds") == start);
+        close(fd);
+        free(text);
+
+        struct prom_error error;
+        assert_int_equal(prom_register_process_collector(r, &error), -EEXIST);
+        const struct prom_label labels[] = {{"version", "1.2"}, {"commit", "abc"}, {NULL, NULL}};
+        assert_int_equal(prom_register_build_info(r, "app_build_info", labels, &error), 0);
+        expect(r, "app_build_info{commit=\"abc\",version=\"1.2\"} 1\n", true);
+        prom_registry_free(r);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_collects),
+                cmocka_unit_test(test_bad_samples),
+                cmocka_unit_test(test_many_samples_and_cap),
+                cmocka_unit_test(test_a_collector_may_register),
+                cmocka_unit_test(test_histograms_are_refused),
+                cmocka_unit_test(test_process),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Numbers: known forms, and every random double reads back the same and is as short as can be. */
+#include "prom/prom.h"
+
+#include <float.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+enum { RANDOM_NUMBERS = 200000 };
+
+static const char *text_of(double v)
+{
+        static char text[PROM_NUMBER_MAX + 1];
+        size_t n = prom_format_number(v, text);
+        assert_true(n > 0 && n <= PROM_NUMBER_MAX);
+        text[n] = '\0';
+        return text;
+}
+
+static void test_known(void **state)
+{
+        static const struct {
+                double v;
+                const char *text;
+        } known[] = {
+                {0, "0"},
+                {-0.0, "-0"},
+                {1, "1"},
+                {-1, "-1"},
+                {10, "10"},
+                {99, "99"},
+                {100, "100"},
+                {0.1, "0.1"},
+                {0.3, "0.3"},
+                {0.1 + 0.2, "0.30000000000000004"},
+                {0.005, "0.005"},
+                {0.0001, "0.0001"},
+                {0.00001, "1e-05"},
+                {0.00012345, "0.00012345"},
+                {1.5e-7, "1.5e-07"},
+                {123456.789, "123456.789"},
+                {-2.5, "-2.5"},
+                {9007199254740991, "9007199254740991"},
+                {9007199254740992, "9007199254740992"},
+                {1e15, "1000000000000000"},
+                {1e20, "100000000000000000000"},
+                {1e21, "1e+21"},
+                {1e22, "1e+22"},
+                {1e23, "1e+23"},
+                {DBL_MAX, "1.7976931348623157e+308"},
+                {DBL_MIN, "2.2250738585072014e-308"},
+                {4.9406564584124654e-324, "5e-324"},
+                {9.5367431640625e-07, "9.5367431640625e-07"},
+                {2.98023223876953125e-8, "2.9802322387695312e-08"},
+                {INFINITY, "+Inf"},
+                {-INFINITY, "-Inf"},
+                {NAN, "NaN"},
+                {-NAN, "NaN"},
+        };
+        for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+                assert_string_equal(text_of(known[i].v), known[i].text);
+}
+
+/* Significant digits without the zeros at both ends. */
+static int digits_in(const char *text)
+{
+        int n = 0, zeros = 0;
+        for (; *text && *text != 'e'; text++) {
+                if (*text < '0' || *text > '9' || (n == 0 && *text == '0'))
+                        continue;
+                zeros = *text == '0' ? zeros + 1 : 0;
+                n++;
+        }
+        return n - zeros;
+}
+
+static void check_shortest(double v)
+{
+        char other[64];
+        const char *text = text_of(v);
+        if (strtod(text, NULL) != v)
+                fail_msg("%a is written as %s", v, text);
+        int n = digits_in(text);
+        if (n > 1) { /* the best with one digit less is another number */
+                snprintf(other, sizeof(other), "%.*e", n - 2, v);
+                if (strtod(other, NULL) == v)
+                        fail_msg("%a is written as %s, but %s would do", v, text, other);
+        }
+        /* Of those as short, the closest. */
+        snprintf(other, sizeof(other), "%.*e", n > 0 ? n - 1 : 0, v);
+        if (strtod(other, NULL) == v && strtold(other, NULL) != strtold(text, NULL)) {
+                long double a = fabsl(strtold(other, NULL) - (long double)v);
+                long double b = fabsl(strtold(text, NULL) - (long double)v);
+                if (a < b)
+                        fail_msg("%a is written as %s, but %s is closer", v, text, other);
+        }
+}
+
+static uint64_t next_random(uint64_t *x)
+{
+        *x ^= *x << 13;
+        *x ^= *x >> 7;
+        *x ^= *x << 17;
+        return *x;
+}
+
+static void test_random(void **state)
+{
+        uint64_t x = 0x9e3779b97f4a7c15;
+        for (int i = 0; i < RANDOM_NUMBERS; i++) {
+                uint64_t bits = next_random(&x);
+                double v;
+                memcpy(&v, &bits, sizeof(v));
+                if (isfinite(v))
+                        check_shortest(v);
+                check_shortest((double)(bits >> 20) / 1e6);
+                check_shortest((double)(bits >> 44) / 1000);
+        }
+}
+
+static void test_every_power_of_two_and_its_neighbours(void **state)
+{
+        for (int e = -1074; e <= 1023; e++) {
+                double v = ldexp(1, e);
+                check_shortest(v);
+                check_shortest(nextafter(v, INFINITY));
+                check_shortest(nextafter(v, 0));
+        }
+        for (int e = -323; e <= 308; e++) {
+                char text[16];
+                snprintf(text, sizeof(text), "1e%d", e);
+                check_shortest(strtod(text, NULL));
+                assert_int_equal(digits_in(text_of(strtod(text, NULL))), 1);
+        }
+}
+
+static void test_integers(void **state)
+{
+        uint64_t x = 88172645463325252;
+        char expected[32];
+        for (int i = 0; i < 20000; i++) {
+                double v = (double)(next_random(&x) >> (11 + i % 53));
+                snprintf(expected, sizeof(expected), "%.0f", v);
+                assert_string_equal(text_of(v), expected);
+        }
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_known),
+                cmocka_unit_test(test_random),
+                cmocka_unit_test(test_every_power_of_two_and_its_neighbours),
+                cmocka_unit_test(test_integers),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

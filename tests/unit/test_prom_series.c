@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Handles: look-up, the cap on series, label values of every kind, and misuse. */
+#include "prom/prom.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static struct prom_family *add(struct prom_registry *r, struct prom_desc desc)
+{
+        struct prom_family *family;
+        assert_int_equal(prom_register(r, &desc, &family, NULL), 0);
+        return family;
+}
+
+static bool says(struct prom_registry *r, const char *text)
+{
+        struct prom_buf buf = PROM_BUF_INIT;
+        assert_int_equal(prom_render_text(r, &buf), 0);
+        bool found = strstr(buf.data, text) != NULL;
+        prom_buf_release(&buf);
+        return found;
+}
+
+static void test_handles(void **state)
+{
+        struct prom_registry *r = prom_registry_new();
+        struct prom_family *two = add(r, (struct prom_desc){.kind = PROM_COUNTER,
+                                                            .name = "two_total",
+                                                            .help = "h",
+                                                            .labels = NAMES("a", "b")});
+        struct prom_counter *c = prom_counter_with(two, "x", "yz");
+        assert_non_null(c);
+        char x[] = "x", yz[] = "yz"; /* it is the content that counts */
+        assert_ptr_equal(prom_counter_with(two, x, yz), c);
+        assert_ptr_not_equal(prom_counter_with(two, "xy", "z"), c);
+        assert_ptr_not_equal(prom_counter_with(two, "yz", "x"), c);
+        assert_ptr_not_equal(prom_counter_with(two, "x", ""), c);
+        assert_ptr_not_equal(prom_counter_with(two, "x", "yzz"), c);
+        assert_ptr_equal(prom_counter_with(two, "x", "yz"), c);
+        yz[0] = 'Z'; /* a buffer used again names another series */
+        assert_ptr_not_equal(prom_counter_with(two, x, yz), c);
+        assert_ptr_equal(prom_counter_with(two, NULL, "q"), prom_counter_with(two, "", "q"));
+        struct prom_family *none =
+                add(r, (struct prom_desc){.kind = PROM_GAUGE, .name = "none", .help = "h"});
+        assert_ptr_equal(prom_gauge_with(none), prom_gauge_with(none));
+        prom_registry_free(r);
+}
+
+static void test_many_series(void **state)
+{
+        enum { MANY = 20000 };
+        struct prom_registry *r = prom_registry_new();
+        struct prom_family *family = add(r, (struct prom_desc){.kind = PROM_COUNTER,
+                                                               .name = "many_total",
+                                                               .help = "h",
+                                                               .labels = NAMES("a", "i"),
+                                                               .max_series = MANY});
+        struct prom_counter **handles = calloc(MANY, sizeof(*handles));
+        char value[32];
+        for (int i = 0; i < MANY; i++) {
+                snprintf(value, sizeof(value), "%d-%d", i, i * 7);
+                handles[i] = prom_counter_with(family, "label value", value);
+                prom_counter_add_int(handles[i], (uint64_t)i + 1);
+        }
+        for (int i = 0; i < MANY; i++) {
+                snprintf(value, sizeof(value), "%d-%d", i, i * 7);
+                assert_ptr_equal(prom_counter_with(family, "label value", value), handles[i]);
+        }
+        assert_true(prom_counter_value(handles[0]) == 1);
+        assert_true(prom_counter_value(handles[MANY - 1]) == MANY);
+        assert_int_equal(prom_family_overflows(family), 0);
+        free(handles);
+        prom_registry_free(r);
+}
+
+static void test_cap(void **state)
+{
+        struct prom_registry *r = prom_registry_new();
+        struct prom_family *family = add(r, (struct prom_desc){.kind = PROM_COUNTER,
+                                                               .name = "capped_total",
+                                                               .help = "h",
+                                                               .labels = NAMES("user", "verb"),
+                                                               .max_series = 3});
+        char user[16];
+        for (int i = 0; i < 100; i++) {
+                snprintf(user, sizeof(user), "user%d", i);
+                prom_counter_inc(prom_counter_with(family, user, "GET"));
+        }
+        assert_int_equal(prom_family_overflows(family), 97);
+        assert_true(prom_counter_value(prom_counter_with(family, "user2", "GET")) == 1);
+        assert_true(says(r, "capped_total{user=\"user2\",verb=\"GET\"} 1\n"
+                            "capped_total{user=\"overflow\",verb=\"overflow\"} 97\n"));
+        assert_false(says(r, "user3"));
+        assert_true(says(r, "prom_series_overflow_total{family=\"capped_total\"} 97\n"));
+        /* Who is called so shares the series. */
+        assert_ptr_equal(prom_counter_with(family, "overflow", "overflow"),
+                         prom_counter_with(family, "anybody", "POST"));
+        prom_registry_free(r);
+}
+
+static void test_default_cap(void **state)
+{
+        struct prom_registry *r = prom_registry_new();
+        struct prom_family *family =
+                add(r, (struct prom_desc){
+                               .kind = PROM_GAUGE, .name = "g", .help = "h", .labels = NAMES("i")});
+        char value[16];
+        for (int i = 0; i <= PROM_SERIES_DEFAULT; i++) {
+                snprintf(value, sizeof(value), "%d", i);
+                assert_non_null(prom_gauge_with(family, value));
+        }
+        assert_int_equal(prom_family_overflows(family), 1);
+        prom_registry_free(r);
+}
+
+static void test_values_are_cleaned(void **state)
+{
+        static const struct {
+                const char *value, *text;
+        } cases[] = {
+                {"\xff", "\xef\xbf\xbd"},
+                {"a\xc3", "a\xef\xbf\xbd"},
+                {"\xc0\xaf", "\xef\xbf\xbd\xef\xbf\xbd"},
+                {"\xed\xa0\x80x", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbdx"},
+                {"\xf4\x90\x80\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
+                {"\xf0\x9f\x8c", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
+                {"\xf4\x8f\xbf\xbf\xe2\x82\xac", "\xf4\x8f\xbf\xbf\xe2\x82\xac"},
+        };
+        struct prom_registry *r = prom_registry_new();
+        struct prom_family *family =
+                add(r, (struct prom_desc){
+                               .kind = PROM_GAUGE, .name = "g", .help = "h", .labels = NAMES("l")});
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                char line[128];
+                prom_gauge_set(prom_gauge_with(family, cases[i].value), (double)i + 100);
+                snprintf(line, sizeof(line), "g{l=\"%s\"} %zu\n", cases[i].text, i + 100);
+                assert_true(says(r, line));
+                assert_ptr_equal(prom_gauge_with(family, cases[i].value),
+                                 prom_gauge_with(family, cases[i].text));
+        }
+        char longer[PROM_LABEL_VALUE_MAX + 100], cut[PROM_LABEL_VALUE_MAX + 1];
+        memset(longer, 'x', sizeof(longer) - 1);
+        longer[sizeof(longer) - 1] = '\0';
+        memcpy(longer + PROM_LABEL_VALUE_MAX - 1, "\xc3\xbc", 2); /* would be cut in the middle */
+        memset(cut, 'x', sizeof(cut));
+        cut[PROM_LABEL_VALUE_MAX - 1] = '\0';
+        assert_ptr_equal(prom_gauge_with(family, longer), prom_gauge_with(family, cut));
+        prom_registry_free(r);
+}
+
+static void test_misuse(void **state)
+{
+        struct prom_registry *r = prom_registry_new();
+        struct prom_family *family =
+                add(r, (struct prom_desc){.kind = PROM_COUNTER, .name = "c_total", .help = "h"});
+        struct prom_counter *c = prom_counter_with(family);
+        prom_counter_add(c, 2);
+        prom_counter_add(c, -1);
+        prom_counter_add(c, NAN);
+        prom_counter_add(c, INFINITY);
+        assert_int_equal(prom_family_ignored(family), 3);
+        assert_null(prom_gauge_with(family));
+        assert_null(prom_histogram_with(family));
+        assert_null(prom_counter_with(family, "one too many"));
+        assert_int_equal(prom_family_ignored(family), 6);
+        assert_true(prom_counter_value(c) == 2);
+        assert_true(says(r, "prom_ignored_updates_total{family=\"c_total\"} 6\n"));
+
+        assert_null(prom_counter_with(NULL));
+        prom_counter_inc(NULL);
+        prom_counter_add(NULL, 1);
+        prom_counter_add_int(NULL, 1);
+        prom_gauge_set(NULL, 1);
+        prom_gauge_dec(NULL);
+        assert_true(prom_counter_value(NULL) == 0 && prom_gauge_value(NULL) == 0);
+        prom_registry_free(r);
+}
+
+static void test_counter_parts(void **state)
+{
+        struct prom_registry *r = prom_registry_new();
+        struct prom_counter *c = prom_counter_with(
+                add(r, (struct prom_desc){.kind = PROM_COUNTER, .name = "c_total", .help = "h"}));
+        prom_counter_add(c, 0);
+        prom_counter_add(c, 0x1p53); /* a double alone would lose the ones that follow */
+        prom_counter_inc(c);
+        prom_counter_inc(c);
+        assert_true(says(r, "\nc_total 9007199254740994\n"));
+        prom_counter_add(c, 1e300);
+        assert_true(prom_counter_value(c) == 1e300);
+        prom_registry_free(r);
+}
+
+static void test_gauge(void **state)
+{
+        struct prom_registry *r = prom_registry_new();
+        struct prom_gauge *g = prom_gauge_with(
+                add(r, (struct prom_desc){.kind = PROM_GAUGE, .name = "g", .help = "h"}));
+        prom_gauge_inc(g);
+        prom_gauge_inc(g);
+        prom_gauge_dec(g);
+        prom_gauge_add(g, 1.5);
+        prom_gauge_sub(g, 4);
+        assert_true(prom_gauge_value(g) == -1.5);
+        prom_gauge_set(g, NAN);
+        assert_true(says(r, "\ng NaN\n"));
+        prom_registry_free(r);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_handles),       cmocka_unit_test(test_many_series),
+                cmocka_unit_test(test_cap),           cmocka_unit_test(test_default_cap),
+                cmocka_unit_test(test_misuse),        cmocka_unit_test(test_values_are_cleaned),
+                cmocka_unit_test(test_counter_parts), cmocka_unit_test(test_gauge),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
