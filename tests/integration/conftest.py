@@ -38,6 +38,12 @@ def pytest_configure(config):
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
 
 
+def pytest_sessionstart(session):
+    for path in (vulcan.VULCAN, vulcan.FAKE):
+        if not os.path.exists(path):
+            pytest.exit(f"{path} is missing: build first (make)", returncode=3)
+
+
 def pytest_collection_modifyitems(config, items):
     name = os.environ.get("VULCAN_TEST_NAME", "")
     config.hook.pytest_deselected(items=[i for i in items if name not in short(i.nodeid)])
@@ -132,11 +138,16 @@ def fake_images(tmp_path_factory):
     return vulcan.make_fake_images(str(tmp_path_factory.mktemp("i") / "images"))
 
 
-@pytest.fixture(params=["fake", "vulcan-vmm", "firecracker"])
+def pytest_generate_tests(metafunc):
+    """Each VMM there is; `vms_only` where a process cannot stand in for a VM."""
+    if "vmm" in metafunc.fixturenames:
+        names = ["fake", "vulcan-vmm", "firecracker"]
+        vms_only = any(mark.name == "vms_only" for mark in metafunc.definition.iter_markers())
+        metafunc.parametrize("vmm", names[1:] if vms_only else names, indirect=True)
+
+
+@pytest.fixture
 def vmm(request, fake_images):
-    """Each VMM there is. Mark a test with `vms_only` where a process cannot stand in for a VM."""
-    if request.param == "fake" and request.node.get_closest_marker("vms_only"):
-        pytest.skip("needs a guest kernel of its own, which the fake VMM has not")
     made = make_vmm(request.param, fake_images)
     if made.skip:
         pytest.skip(made.skip)

@@ -13,11 +13,16 @@ import vulcan
 READY = "echo ready; sleep 1000"
 
 
-@pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143),
-                                          (signal.SIGHUP, 129)])
-def test_a_signal_ends_the_program(box, number, code):
-    if number != signal.SIGINT and box.vmm.is_vm:
-        pytest.skip("one signal is enough with a VM")
+def test_ctrl_c_ends_the_program(box):
+    end_by(box, signal.SIGINT, 130)
+
+
+@pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_other_signals_end_the_program(fake_box_agent, number, code):
+    end_by(fake_box_agent, number, code)
+
+
+def end_by(box, number, code):
     command = box.start("run", "--runtime", "sh", "-e", READY)
     command.wait_for("ready")
     sent = time.monotonic()
