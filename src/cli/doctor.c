@@ -110,7 +110,7 @@ static void version_of(const char *program, char *ret, size_t size)
 
 /* ---- the machine ---- */
 
-static void look_at_cpu(struct doctor_report *report)
+static bool look_at_cpu(struct doctor_report *report)
 {
         _cleanup_fclose_ FILE *f = fopen("/proc/cpuinfo", "re");
         _cleanup_free_ char *line = NULL;
@@ -127,14 +127,19 @@ static void look_at_cpu(struct doctor_report *report)
                 advise(add(report, DOCTOR_WARN, "cpu", "no virtualisation in hardware"),
                        "VMs are emulated: correct, but several times slower; use a machine with "
                        "vmx or svm for speed");
+        return has && *has;
 }
 
-static void look_at_kvm(struct doctor_report *report)
+/* An openable /dev/kvm proves nothing where the CPU cannot virtualise: it may only emulate. */
+static void look_at_kvm(struct doctor_report *report, bool cpu_can)
 {
         _cleanup_close_ int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 
-        if (fd >= 0)
+        if (fd >= 0 && cpu_can)
                 add(report, DOCTOR_OK, "kvm", "/dev/kvm can be opened");
+        else if (fd >= 0)
+                add(report, DOCTOR_OK, "kvm",
+                    "/dev/kvm can be opened, but is of no use on this CPU");
         else if (errno == ENOENT)
                 advise(add(report, DOCTOR_WARN, "kvm", "no /dev/kvm"),
                        "load the module kvm_intel or kvm_amd where the CPU allows it");
@@ -337,8 +342,7 @@ static void look_at_state(struct doctor_report *report, const struct settings *s
 void doctor_examine(const struct settings *s, struct doctor_report *ret)
 {
         ret->n = 0;
-        look_at_cpu(ret);
-        look_at_kvm(ret);
+        look_at_kvm(ret, look_at_cpu(ret));
         look_at_memory(ret);
         look_at_vmm(ret, s);
         look_at_images(ret, s);
