@@ -99,7 +99,8 @@ static int make_listener(struct fc_vm *vm, struct err *err)
         return 0;
 }
 
-static int write_config(struct fc_vm *vm, struct err *err)
+/* Writes the files that the VMM opens. */
+static int write_files(struct fc_vm *vm, struct err *err)
 {
         _cleanup_buf_ struct buf text = BUF_INIT(CONFIG_MAX);
         char path[PATH_MAX];
@@ -108,7 +109,12 @@ static int write_config(struct fc_vm *vm, struct err *err)
         if ((r = fc_config_text(vm, &text, err)) < 0 ||
             (r = fs_join(path, sizeof(path), vm->dir, "config.json", err)) < 0)
                 return r;
-        return fs_write(path, text.data, text.len, 0600, err);
+        if ((r = fs_write(path, text.data, text.len, 0600, err)) < 0)
+                return r;
+        /* Older Firecrackers want the metrics file to be there. */
+        if ((r = fs_join(path, sizeof(path), vm->dir, "metrics", err)) < 0)
+                return r;
+        return fs_write(path, "", 0, 0600, err);
 }
 
 int fc_vm_prepare(struct fc_vm *vm, enum fc_stage *ret_stage, struct err *err)
@@ -132,7 +138,7 @@ int fc_vm_prepare(struct fc_vm *vm, enum fc_stage *ret_stage, struct err *err)
                                        ns_to_s(network_ns));
         }
         *ret_stage = FC_STAGE_PREPARE;
-        if ((r = write_config(vm, err)) < 0)
+        if ((r = write_files(vm, err)) < 0)
                 return r;
         prom_histogram_observe(vm->spec->metrics->stage[FC_STAGE_PREPARE],
                                ns_to_s(clock_ns() - start - network_ns));
