@@ -7,10 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 enum {
-        QUICK_TRIES = 8,      /* reads of a histogram before its thread is held off */
-        PATIENT_TRIES = 2000, /* ... and after, giving way to the thread in between */
+        QUICK_TRIES = 8,       /* reads of a histogram before its thread is held off, */
+        YIELDING_TRIES = 100,  /* and after, giving way to the thread in between, */
+        SLEEPING_TRIES = 2000, /* and, should it have been preempted, sleeping in between */
+        SLEEP_NS = 100000,
 };
 
 struct chunk {
@@ -260,8 +263,14 @@ static void read_slab(struct slab *slab, uint32_t number, const uint64_t *block,
                 if (read_block(block, n, buckets, sum) || slab->orphaned)
                         return;
         STORE(&slab->dir->visible[number], NULL);
-        for (int i = 0; i < PATIENT_TRIES && !read_block(block, n, buckets, sum); i++)
-                sched_yield();
+        for (int i = 0; !read_block(block, n, buckets, sum); i++) {
+                if (i == YIELDING_TRIES + SLEEPING_TRIES)
+                        break;
+                if (i < YIELDING_TRIES)
+                        sched_yield();
+                else
+                        nanosleep(&(struct timespec){.tv_nsec = SLEEP_NS}, NULL);
+        }
         STORE(&slab->dir->visible[number], slab->dir->real[number]);
 }
 

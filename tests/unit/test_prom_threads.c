@@ -181,14 +181,17 @@ static void *observe(void *data)
 
 static void test_busy_observer(void **state)
 {
-        enum { SCRAPES = 300 };
+        enum { SCRAPES_DURING_OBSERVATION = 500 };
         pthread_t observer;
         struct prom_buf buf = PROM_BUF_INIT;
         struct seen seen = {0};
         shared.running = 1;
         assert_int_equal(pthread_create(&observer, NULL, observe, NULL), 0);
-        for (int i = 0; i < SCRAPES; i++)
+        for (int met = 0; met < SCRAPES_DURING_OBSERVATION;) {
+                double before = seen.count[1];
                 scrape_and_check(&buf, &seen);
+                met += seen.count[1] > before;
+        }
         __atomic_store_n(&shared.running, 0, __ATOMIC_RELAXED);
         pthread_join(observer, NULL);
         prom_buf_release(&buf);
