@@ -214,7 +214,7 @@ static void print_metrics(struct run *run)
         if (run->midline)
                 buf_add(&ours, "\n", 1);
         if (prom_render_text(prom_default_registry(), &text) == 0 &&
-            vulcan_metrics_only(text.data, text.len, &ours) == 0 && ours.len)
+            vulcan_metrics_pick(text.data, text.len, run->args.all_metrics, &ours) == 0 && ours.len)
                 writer_write(&run->writer, STDOUT_FILENO, ours.data, ours.len);
         prom_buf_release(&text);
 }

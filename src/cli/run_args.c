@@ -36,7 +36,7 @@ static const struct option own_options[] = {
         {"cpus", required_argument, NULL, OPT_CPUS},
         {"mem", required_argument, NULL, OPT_MEM},
         {"network", required_argument, NULL, OPT_NETWORK},
-        {"metrics", no_argument, NULL, OPT_METRICS},
+        {"metrics", optional_argument, NULL, OPT_METRICS},
         {"quiet", no_argument, NULL, 'q'},
         {"no-stdin", no_argument, NULL, 'n'},
         {"help", no_argument, NULL, 'h'},
@@ -62,7 +62,7 @@ static const char usage[] =
         "      --cpus N               virtual CPUs [1]\n"
         "      --mem MIB              memory of the VM [the runtime's default]\n"
         "      --network none|nat     network of the VM [none]\n"
-        "      --metrics              print Vulcan's metrics behind the program's output\n"
+        "      --metrics[=all]        print the five metrics (all of Vulcan's) behind the output\n"
         "  -n, --no-stdin             give the program no standard input\n"
         "  -q, --quiet                no progress line, no warnings\n"
         "  -h, --help                 this text\n"
@@ -181,6 +181,10 @@ static int take_option(struct run_args *a, int c, bool *seen_source, struct err 
                                optarg);
         case OPT_METRICS:
                 a->metrics = true;
+                a->all_metrics = optarg != NULL;
+                if (optarg && strcmp(optarg, "all") != 0)
+                        return err_set(err, EINVAL, "run: --metrics: \"%.40s\" is not \"all\"",
+                                       optarg);
                 return 0;
         case 'q':
                 a->quiet = true;

@@ -31,7 +31,7 @@ struct run_args {
         enum run_source source;
         const char *path;          /* FILE or TAR.GZ */
         struct workload_spec spec; /* all but code and stdin after parse */
-        bool help, metrics, quiet, no_stdin;
+        bool help, metrics, all_metrics, quiet, no_stdin;
 };
 
 /* -EINVAL with one line. With `help` set nothing else has been checked. */

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Picks the families vulcan_* out of a text exposition, for `vulcan run --metrics`. Pure. */
+/* Picks families out of a text exposition, for `vulcan run --metrics`. Pure. */
 #pragma once
 
 #include "base/buf.h"
 
-/* Adds the lines that belong to them. 0, -ENOBUFS, -ENOMEM. */
-int vulcan_metrics_only(const char *text, size_t n, struct buf *ret);
+#include <stdbool.h>
+
+/*
+ * Adds the lines of the five metrics of a VM's life (boot, active, vsock latency, cleanup,
+ * workloads), or with `all` of every family vulcan_*. 0, -ENOBUFS, -ENOMEM.
+ */
+int vulcan_metrics_pick(const char *text, size_t n, bool all, struct buf *ret);

@@ -60,35 +60,56 @@ static void test_exit_codes(void **state)
         }
 }
 
-static void test_only_our_metrics(void **state)
+static void test_picks_metrics(void **state)
 {
         static const char text[] = "# HELP process_threads Threads.\n"
-                                   "# TYPE process_threads gauge\n"
                                    "process_threads 3\n"
-                                   "# HELP vulcan_x_total About vulcan.\n"
-                                   "# TYPE vulcan_x_total counter\n"
-                                   "vulcan_x_total{a=\"\\n\"} 1\n"
-                                   "# HELP other vulcan_\n"
-                                   "other 1\n"
-                                   "vulcan_y 2";
-        struct buf ours = BUF_INIT(1024);
+                                   "# HELP vulcan_firecracker_vm_boot_seconds Boot.\n"
+                                   "# TYPE vulcan_firecracker_vm_boot_seconds histogram\n"
+                                   "vulcan_firecracker_vm_boot_seconds_bucket{le=\"+Inf\"} 1\n"
+                                   "vulcan_firecracker_vm_boot_seconds_sum 0.5\n"
+                                   "vulcan_firecracker_vm_boot_seconds_stage 7\n"
+                                   "# HELP other vulcan_firecracker_active_vms\n"
+                                   "other{x=\"vulcan_\"} 1\n"
+                                   "vulcan_firecracker_active_vms 0";
+        struct buf picked = BUF_INIT(1024);
 
-        assert_int_equal(vulcan_metrics_only(text, sizeof(text) - 1, &ours), 0);
-        assert_string_equal(ours.data, "# HELP vulcan_x_total About vulcan.\n"
-                                       "# TYPE vulcan_x_total counter\n"
-                                       "vulcan_x_total{a=\"\\n\"} 1\n"
-                                       "vulcan_y 2");
-        buf_release(&ours);
-        ours = BUF_INIT(8);
-        assert_int_equal(vulcan_metrics_only(text, sizeof(text) - 1, &ours), -ENOBUFS);
-        buf_release(&ours);
+        assert_int_equal(vulcan_metrics_pick(text, sizeof(text) - 1, false, &picked), 0);
+        assert_string_equal(picked.data,
+                            "# HELP vulcan_firecracker_vm_boot_seconds Boot.\n"
+                            "# TYPE vulcan_firecracker_vm_boot_seconds histogram\n"
+                            "vulcan_firecracker_vm_boot_seconds_bucket{le=\"+Inf\"} 1\n"
+                            "vulcan_firecracker_vm_boot_seconds_sum 0.5\n"
+                            "vulcan_firecracker_active_vms 0");
+        buf_release(&picked);
+        picked = BUF_INIT(1024);
+        assert_int_equal(vulcan_metrics_pick(text, sizeof(text) - 1, true, &picked), 0);
+        assert_non_null(strstr(picked.data, "vulcan_firecracker_vm_boot_seconds_stage 7\n"));
+        assert_null(strstr(picked.data, "other"));
+        assert_null(strstr(picked.data, "process"));
+        buf_release(&picked);
+        picked = BUF_INIT(8);
+        assert_int_equal(vulcan_metrics_pick(text, sizeof(text) - 1, false, &picked), -ENOBUFS);
+        buf_release(&picked);
+}
+
+static void test_mistyped_verbs(void **state)
+{
+        assert_ptr_equal(command_suggest("rum"), command_find("run"));
+        assert_ptr_equal(command_suggest("doctr"), command_find("doctor"));
+        assert_ptr_equal(command_suggest("sevre"), command_find("serve"));
+        assert_null(command_suggest("x"));
+        assert_null(command_suggest(""));
+        assert_null(command_suggest("entirely-different-and-much-longer-than-any"));
+        assert_null(command_find("ru"));
 }
 
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_exit_codes),
-                cmocka_unit_test(test_only_our_metrics),
+                cmocka_unit_test(test_picks_metrics),
+                cmocka_unit_test(test_mistyped_verbs),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
