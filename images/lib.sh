@@ -87,8 +87,19 @@ publish() {
         mv -f "$from" "$to"
 }
 
-# Marks results as used just now and removes all but the latest of the same kind.
-# $1: pattern before the key, $2: pattern after it.
+# Ends a build whose tool failed: the lines of its log ($work/log) that match PATTERN, then what it
+# was. A full disk is named first, since no tool says so clearly.
+fail() {
+        local what=$1 pattern=$2 free
+        free=$(df -Pm "$work" | awk 'NR == 2 { print $4 }')
+        [ "$free" -ge 50 ] || die "$what: no space left in $cache ($free MB)"
+        grep -E "$pattern" "$work/log" | head -5 >&2 || true
+        cp "$work/log" "$cache/failed.log" 2>/dev/null || true
+        die "$what (details: $cache/failed.log)"
+}
+
+# Removes all but the latest results of a kind; using one makes it the latest (images/build).
+# $1: what stands before the key, $2: what stands after it (a pattern).
 prune() {
         local old
         find "$cache" -maxdepth 1 -type f -regextype posix-extended -regex ".*/$1-[0-9a-f]{16}$2" \
