@@ -64,7 +64,6 @@ struct settings {
         char state_dir[SETTINGS_TEXT_MAX]; /* absolute */
         char images[SETTINGS_TEXT_MAX];    /* "": image_dir() chooses */
         char vmm[SETTINGS_TEXT_MAX];       /* "auto", "firecracker", "qemu" or an absolute path */
-        char kernel[SETTINGS_TEXT_MAX];    /* "": the one of the images */
         char server[SETTINGS_TEXT_MAX];    /* URL of a daemon; "": none */
         char net_bridge[SETTINGS_TEXT_MAX];
         char net_pool[SETTINGS_TEXT_MAX];
