@@ -20,6 +20,7 @@ enum {
         BOOT_ATTEMPTS = 2,
         RESULT_GRACE_MS = 5000, /* past the time limit, until the agent counts as lost */
         TAIL_MAX = 240,         /* bytes of console in an error message */
+        EXIT_WAIT_MS = 100,     /* for the end of a VMM whose connection has ended */
 };
 
 struct fc_run {
@@ -83,8 +84,11 @@ static bool was_stopped(const struct fc_run *run)
 /* Says that the VMM ended, with what the guest's console said last. */
 static int err_vmm_ended(struct fc_run *run, const char *what, struct err *err)
 {
+        struct pollfd exited = {.fd = run->vm.proc.pidfd, .events = POLLIN};
         char how[128], tail[TAIL_MAX];
 
+        /* A process that dies closes its connections a moment before its end can be seen. */
+        poll(&exited, 1, EXIT_WAIT_MS);
         fc_vm_console_tail(&run->vm, tail, sizeof(tail));
         if (!fc_vm_exit_text(&run->vm, how, sizeof(how)))
                 snprintf(how, sizeof(how), "still runs");

@@ -123,6 +123,7 @@ int fc_vm_prepare(struct fc_vm *vm, enum fc_stage *ret_stage, struct err *err)
         int r;
 
         *ret_stage = FC_STAGE_PREPARE;
+        vm->console_len = 0; /* what an earlier attempt said was said then */
         if ((r = make_dir(vm, err)) < 0 || (r = make_listener(vm, err)) < 0)
                 return r;
         if (vm->spec->net) {
