@@ -38,16 +38,13 @@ def pytest_configure(config):
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
 
 
-def pytest_sessionstart(session):
-    for path in (vulcan.VULCAN, vulcan.FAKE):
-        if not os.path.exists(path):
-            pytest.exit(f"{path} is missing: build first (make)", returncode=3)
-
-
 def pytest_collection_modifyitems(config, items):
     name = os.environ.get("VULCAN_TEST_NAME", "")
     config.hook.pytest_deselected(items=[i for i in items if name not in short(i.nodeid)])
     items[:] = [i for i in items if name in short(i.nodeid)]
+    missing = [p for p in (vulcan.VULCAN, vulcan.FAKE) if not os.path.exists(p)]
+    if items and missing:
+        pytest.exit(f"{missing[0]} is missing: build first (make)", returncode=3)
 
 
 def pytest_runtest_logstart(nodeid, location):

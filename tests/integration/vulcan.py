@@ -48,6 +48,9 @@ class Metrics(dict):
                 assert (m[1], labels) not in self, f"series twice: {line}"
                 self[m[1], labels] = float(m[3])
 
+    def __repr__(self):
+        return f"<{len(self)} series>"
+
     def value(self, name, **labels):
         return self[name, frozenset(labels.items())]
 
