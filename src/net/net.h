@@ -18,8 +18,9 @@
  *   - 169.254.0.0/16 (cloud metadata), loopback, multicast, broadcast;
  *   - IPv6, which is off;
  *   - another MAC or source address than its own.
- * Refused TCP is answered with a reset, the rest with "prohibited", so that programs fail at once;
- * forged frames are dropped. Nothing outside can open a connection to a guest.
+ * What a program may try in good faith (host, metadata) is answered with a TCP reset or
+ * "prohibited", so that it fails at once; the rest is dropped. Nothing outside can open a
+ * connection to a guest.
  *
  * Limits. Another table's `drop` is final in nftables: where a firewall's forward policy is drop
  * (Docker sets one) guests have no network until the administrator accepts the bridge there:
@@ -82,10 +83,10 @@ void net_free(struct net *net);
 int net_attach(struct net *net, struct net_lease *ret, struct err *err);
 
 /*
- * Removes the TAP, forgets the connections of its address and gives that back. End the VMM first:
- * its descriptor goes dead. Idempotent for one lease, a no-op for a zeroed one. The lease is
- * released even when an error is returned; what could not be removed is removed by a later attach
- * or sweep.
+ * Removes the TAP, forgets the connections of its address and gives that back. The VMM
+ * need not have ended: its descriptor goes dead, and its address is given to nobody before that.
+ * Idempotent for one lease, a no-op for a zeroed one. The lease is released even when an error is
+ * returned; what could not be removed is removed by a later attach or sweep.
  */
 int net_detach(struct net *net, struct net_lease *lease, struct err *err);
 

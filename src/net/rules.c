@@ -40,7 +40,6 @@ static const char tables[] =
         "    type filter hook forward priority filter; policy accept;\n"
         "%3$s"
         "    oifname \"%1$s\" ct state established,related accept\n"
-        "    oifname \"%1$s\" iifname \"%1$s\" goto refuse\n"
         "    oifname \"%1$s\" drop\n"
         "    iifname != \"%1$s\" accept\n"
         "    ct state established,related accept\n"

@@ -256,7 +256,6 @@ static const char tables_text[] =
         "    type filter hook forward priority filter; policy accept;\n"
         "    iifname != \"vulcan*\" oifname != \"vulcan*\" drop\n"
         "    oifname \"vulcan0\" ct state established,related accept\n"
-        "    oifname \"vulcan0\" iifname \"vulcan0\" goto refuse\n"
         "    oifname \"vulcan0\" drop\n"
         "    iifname != \"vulcan0\" accept\n"
         "    ct state established,related accept\n"

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What guests can reach, with real frames, and what they and others cannot. Needs root. */
+#include "net_fixture.h"
+
+static bool possible;
+
+struct scene {
+        struct world world;
+        struct net *net;
+        struct net_lease lease[2];
+        struct guest a, b;
+};
+
+static int setup(void **state)
+{
+        static struct scene scene;
+
+        if (!possible)
+                return 0;
+        world_make(&scene.world);
+        scene.net = manager(&scene.world, NULL, NULL);
+        attach(scene.net, &scene.lease[0]);
+        attach(scene.net, &scene.lease[1]);
+        guest_boot(&scene.a, &scene.lease[0]);
+        guest_boot(&scene.b, &scene.lease[1]);
+        *state = &scene;
+        return 0;
+}
+
+static int teardown(void **state)
+{
+        struct scene *s = *state;
+
+        if (!s)
+                return 0;
+        close(s->a.fd);
+        close(s->b.fd);
+        net_free(s->net);
+        assert_nothing_left();
+        world_release(&s->world);
+        return 0;
+}
+
+static struct scene *enter(void **state)
+{
+        if (!*state) {
+                possible = world_is_possible();
+                skip();
+        }
+        return *state;
+}
+
+static void reaches_the_world_and_is_answered(void **state)
+{
+        struct scene *s = enter(state);
+
+        assert_reaches_world(&s->a, &s->world);
+        assert_reaches_world(&s->b, &s->world);
+        assert_reaches_world(&s->a, &s->world);
+}
+
+static void the_host_is_refused(void **state)
+{
+        struct scene *s = enter(state);
+        static const uint8_t protocols[] = {IPPROTO_UDP, IPPROTO_TCP};
+        char gateway[16];
+        const char *const addresses[] = {gateway, HOST};
+
+        strcpy(gateway, s->lease[0].gateway);
+        for (size_t i = 0; i < 4; i++) {
+                struct datagram d = datagram(&s->a, protocols[i / 2], addresses[i % 2]);
+
+                assert_refused(&s->a, &d);
+        }
+        assert_silent(s->world.host_udp);
+        assert_int_equal(accept(s->world.host_tcp, NULL, NULL), -1);
+        assert_int_equal(errno, EAGAIN);
+}
+
+static void published_ports_of_the_host_are_refused(void **state)
+{
+        struct scene *s = enter(state);
+        struct datagram d = datagram(&s->a, IPPROTO_UDP, HOST);
+
+        free(nft("table ip publish {\n"
+                 "  chain prerouting {\n"
+                 "    type nat hook prerouting priority dstnat\n"
+                 "    ip daddr " HOST " udp dport 8080 dnat to " WORLD ":7\n"
+                 "  }\n"
+                 "}\n"));
+        d.dst_port = htons(8080);
+        assert_refused(&s->a, &d);
+        assert_silent(s->world.world_udp);
+        free(nft("delete table ip publish\n"));
+}
+
+static void cloud_metadata_is_refused(void **state)
+{
+        struct scene *s = enter(state);
+        struct datagram udp = datagram(&s->a, IPPROTO_UDP, "169.254.169.254");
+        struct datagram tcp = datagram(&s->a, IPPROTO_TCP, "169.254.169.254");
+
+        assert_refused(&s->a, &udp);
+        assert_refused(&s->a, &tcp);
+}
+
+static void other_guests_are_out_of_reach(void **state)
+{
+        struct scene *s = enter(state);
+        char address[20];
+        struct datagram d;
+        uint8_t frame[FRAME_MAX];
+
+        strcpy(address, s->lease[1].address);
+        *strchr(address, '/') = '\0';
+        d = datagram(&s->a, IPPROTO_UDP, address);
+        guest_send(&s->a, &d); /* by way of the gateway */
+        memcpy(d.dst_mac, s->b.mac, 6);
+        guest_send(&s->a, &d); /* over the bridge */
+        memset(d.dst_mac, 0xff, 6);
+        guest_send(&s->a, &d); /* to everybody */
+        assert_reaches_world(&s->a, &s->world);
+        assert_int_equal(guest_read(&s->b, frame), 0);
+}
+
+static void forged_senders_are_dropped(void **state)
+{
+        struct scene *s = enter(state);
+        struct datagram address = datagram(&s->a, IPPROTO_UDP, WORLD);
+        struct datagram foreign = address;
+        struct datagram mac = address;
+        struct datagram both = address;
+
+        address.src = s->b.address;
+        foreign.src = inet_addr("198.51.100.9");
+        memcpy(mac.src_mac, s->b.mac, 6);
+        both.src = s->b.address;
+        memcpy(both.src_mac, s->b.mac, 6);
+        guest_send(&s->a, &address);
+        guest_send(&s->a, &foreign);
+        guest_send(&s->a, &mac);
+        guest_send(&s->a, &both);
+        assert_reaches_world(&s->a, &s->world);
+        assert_silent(s->world.world_udp);
+        assert_reaches_world(&s->b, &s->world); /* the bridge still knows where it is */
+}
+
+static void forged_arp_is_dropped(void **state)
+{
+        struct scene *s = enter(state);
+        uint8_t frame[FRAME_MAX];
+
+        guest_arp(&s->a, s->a.mac, s->b.address);
+        guest_arp(&s->a, s->a.mac, s->a.gateway);
+        guest_arp(&s->a, s->b.mac, s->a.address);
+        assert_reaches_world(&s->a, &s->world);
+        assert_reaches_world(&s->b, &s->world);
+        assert_int_equal(guest_read(&s->a, frame), 0); /* none of them was answered */
+        assert_int_equal(guest_read(&s->b, frame), 0);
+}
+
+static void the_world_cannot_connect_to_guests(void **state)
+{
+        struct scene *s = enter(state);
+        struct sockaddr_in to = {
+                .sin_family = AF_INET, .sin_port = htons(7), .sin_addr.s_addr = s->a.address};
+        uint8_t frame[FRAME_MAX];
+
+        assert_int_equal(
+                sendto(s->world.world_udp, "hey", 3, 0, (struct sockaddr *)&to, sizeof(to)), 3);
+        assert_reaches_world(&s->a, &s->world);
+        assert_int_equal(guest_read(&s->a, frame), 0);
+}
+
+static void ends_with_its_connections(void **state)
+{
+        struct scene *s = enter(state);
+        static const char count[] = "/proc/sys/net/netfilter/nf_conntrack_count";
+        long before;
+
+        if (access(count, R_OK) < 0) {
+                print_message("skip: no %s\n", count);
+                skip();
+        }
+        before = sysctl_number(count);
+        assert_reaches_world(&s->a, &s->world);
+        assert_true(sysctl_number(count) > before);
+        detach(s->net, &s->lease[0]);
+        assert_int_equal(sysctl_number(count), before);
+        assert_reaches_world(&s->b, &s->world);
+}
+
+#define NET_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                NET_TEST(reaches_the_world_and_is_answered),
+                NET_TEST(the_host_is_refused),
+                NET_TEST(published_ports_of_the_host_are_refused),
+                NET_TEST(cloud_metadata_is_refused),
+                NET_TEST(other_guests_are_out_of_reach),
+                NET_TEST(forged_senders_are_dropped),
+                NET_TEST(forged_arp_is_dropped),
+                NET_TEST(the_world_cannot_connect_to_guests),
+                NET_TEST(ends_with_its_connections),
+        };
+
+        possible = world_is_possible();
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

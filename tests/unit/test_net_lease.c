@@ -1,0 +1,506 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Leases come and go, in several processes and after crashes, and leave nothing. Needs root. */
+#include "net_fixture.h"
+
+#include <pthread.h>
+#include <sys/wait.h>
+
+static bool possible;
+
+static int setup(void **state)
+{
+        static struct world world;
+
+        if (!possible)
+                return 0;
+        world_make(&world);
+        *state = &world;
+        return 0;
+}
+
+static int teardown(void **state)
+{
+        if (*state)
+                world_release(*state);
+        return 0;
+}
+
+static struct world *enter(void **state)
+{
+        if (!*state) {
+                possible = world_is_possible(); /* says why not, for each test */
+                skip();
+        }
+        return *state;
+}
+
+static bool exists(const char *interface)
+{
+        return if_nametoindex(interface) != 0;
+}
+
+static void leaves_nothing_behind(void **state)
+{
+        struct world *w = enter(state);
+        struct net *net = manager(w, NULL, NULL);
+        struct net_lease lease;
+
+        for (int i = 0; i < 3; i++) {
+                attach(net, &lease);
+                assert_true(exists("vulcan0"));
+                assert_true(exists(lease.tap));
+                assert_true(is_forwarding());
+                detach(net, &lease);
+                assert_nothing_left();
+                assert_int_equal(net_detach(net, &lease, NULL), 0);
+        }
+        net_free(net);
+}
+
+static void fills_the_lease(void **state)
+{
+        struct world *w = enter(state);
+        struct net *net = manager(w, NULL, "10.9.8.0/24");
+        struct net_lease lease;
+
+        attach(net, &lease);
+        assert_string_equal(lease.tap, "vulcan0-2");
+        assert_string_equal(lease.mac, "06:00:0a:09:08:02");
+        assert_string_equal(lease.address, "10.9.8.2/24");
+        assert_string_equal(lease.gateway, "10.9.8.1");
+        assert_in_range(lease.n_dns, 1, NET_DNS_MAX);
+        net_free(net);
+        assert_nothing_left();
+}
+
+static void speaks_no_ipv6(void **state)
+{
+        struct world *w = enter(state);
+        struct net *net = manager(w, NULL, NULL);
+        struct net_lease lease;
+        char path[128];
+
+        attach(net, &lease);
+        if (access("/proc/sys/net/ipv6", F_OK) == 0) {
+                assert_int_equal(sysctl_number("/proc/sys/net/ipv6/conf/vulcan0/disable_ipv6"), 1);
+                snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/disable_ipv6", lease.tap);
+                assert_int_equal(sysctl_number(path), 1);
+        }
+        net_free(net);
+}
+
+static void ends_a_lease_whose_vmm_lives(void **state)
+{
+        struct world *w = enter(state);
+        struct net *net = manager(w, NULL, NULL);
+        struct net_lease lease;
+        struct guest guest;
+        uint8_t frame[FRAME_MAX];
+
+        attach(net, &lease);
+        guest_boot(&guest, &lease);
+        detach(net, &lease);
+        assert_nothing_left();
+        assert_int_equal(read(guest.fd, frame, sizeof(frame)), -1);
+        assert_int_equal(errno, EBADFD);
+        close(guest.fd);
+        net_free(net);
+}
+
+static void keeps_forwarding_that_was_on(void **state)
+{
+        struct world *w = enter(state);
+        struct net *net = manager(w, NULL, NULL);
+        struct net_lease lease;
+        _cleanup_free_ char *rules = NULL;
+        _cleanup_close_ int fd = open("/proc/sys/net/ipv4/ip_forward", O_RDWR | O_CLOEXEC);
+
+        assert_int_equal(write(fd, "1", 1), 1);
+        attach(net, &lease);
+        rules = nft("list ruleset\n");
+        assert_null(strstr(rules, "vulcan*"));
+        detach(net, &lease);
+        assert_true(is_forwarding());
+        net_free(net);
+}
+
+static void refuses_to_forward_for_others(void **state)
+{
+        struct world *w = enter(state);
+        struct net *net = manager(w, NULL, NULL);
+        struct net_lease lease;
+        _cleanup_free_ char *rules = NULL;
+
+        attach(net, &lease);
+        rules = nft("list ruleset\n");
+        assert_non_null(strstr(rules, "iifname != \"vulcan*\" oifname != \"vulcan*\" drop"));
+        net_free(net);
+}
+
+static void managers_share_a_bridge(void **state)
+{
+        struct world *w = enter(state);
+        struct net *a = manager(w, NULL, NULL);
+        struct net *b = manager(w, NULL, NULL);
+        struct net_lease one, two;
+
+        attach(a, &one);
+        attach(b, &two);
+        assert_string_not_equal(one.address, two.address);
+        assert_string_not_equal(one.tap, two.tap);
+        assert_int_equal(net_sweep(b, NULL), 0);
+        assert_true(exists(one.tap));
+        detach(a, &one);
+        assert_true(exists("vulcan0") && exists(two.tap) && is_forwarding());
+        attach(a, &one);
+        detach(b, &two);
+        assert_true(exists("vulcan0") && exists(one.tap) && is_forwarding());
+        detach(a, &one);
+        assert_nothing_left();
+        net_free(a);
+        net_free(b);
+}
+
+static void bridges_share_forwarding(void **state)
+{
+        struct world *w = enter(state);
+        struct net *a = manager(w, "vulcan0", "172.30.0.0/24");
+        struct net *b = manager(w, "vulcan1", "172.30.1.0/24");
+        struct net_lease one, two;
+
+        attach(a, &one);
+        attach(b, &two);
+        detach(a, &one);
+        assert_false(exists("vulcan0"));
+        assert_true(exists("vulcan1") && exists(two.tap) && is_forwarding());
+        detach(b, &two);
+        assert_nothing_left();
+        net_free(a);
+        net_free(b);
+}
+
+static void free_gives_leases_back(void **state)
+{
+        struct world *w = enter(state);
+        struct net *net = manager(w, NULL, NULL);
+        struct net_lease lease[3];
+
+        for (int i = 0; i < 3; i++)
+                attach(net, &lease[i]);
+        net_free(net);
+        assert_nothing_left();
+}
+
+static void says_when_the_pool_is_used_up(void **state)
+{
+        struct world *w = enter(state);
+        struct net *a = manager(w, NULL, "172.30.0.0/29");
+        struct net *b = manager(w, NULL, "172.30.0.0/29");
+        struct net_lease lease[5], more = {.slot = 77};
+        struct err err = ERR_INIT;
+
+        for (int i = 0; i < 5; i++)
+                attach(i % 2 ? a : b, &lease[i]);
+        assert_int_equal(net_attach(a, &more, &err), -EBUSY);
+        assert_string_equal(err.msg, "all 5 addresses of the pool are in use");
+        assert_int_equal(more.slot, 77);
+        detach(a, &lease[3]);
+        attach(b, &more);
+        net_free(a);
+        net_free(b);
+        assert_nothing_left();
+}
+
+/* A process that holds a lease is killed. */
+static void crash(const struct world *w, const char *pool)
+{
+        int ready[2];
+        char byte;
+        pid_t pid;
+
+        assert_return_code(pipe(ready), errno);
+        pid = fork();
+        if (pid == 0) {
+                struct net_config config = {.run_dir = w->run_dir, .pool = pool};
+                struct net_lease lease;
+                struct net *net;
+
+                if (net_new(&config, &net, NULL) < 0 || net_attach(net, &lease, NULL) < 0 ||
+                    write(ready[1], "", 1) != 1)
+                        _exit(1);
+                for (;;)
+                        pause();
+        }
+        close(ready[1]);
+        assert_int_equal(read(ready[0], &byte, 1), 1);
+        close(ready[0]);
+        kill(pid, SIGKILL);
+        assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+static void sweeps_what_a_crash_left(void **state)
+{
+        struct world *w = enter(state);
+        struct net *net = manager(w, NULL, NULL);
+
+        crash(w, NULL);
+        assert_true(exists("vulcan0") && is_forwarding());
+        assert_int_equal(net_sweep(net, NULL), 1);
+        assert_nothing_left();
+        assert_int_equal(net_sweep(net, NULL), 0);
+        net_free(net);
+}
+
+static void sweeps_beside_living_leases(void **state)
+{
+        struct world *w = enter(state);
+        struct net *net = manager(w, NULL, NULL);
+        struct net_lease lease;
+        struct guest guest;
+
+        attach(net, &lease);
+        crash(w, NULL);
+        crash(w, NULL);
+        assert_int_equal(net_sweep(net, NULL), 2);
+        assert_true(exists(lease.tap));
+        guest_boot(&guest, &lease);
+        assert_reaches_world(&guest, w);
+        close(guest.fd);
+        detach(net, &lease);
+        assert_nothing_left();
+        net_free(net);
+}
+
+static void reclaims_the_lease_of_a_crash(void **state)
+{
+        struct world *w = enter(state);
+        struct net *net = manager(w, NULL, "172.30.0.0/30"); /* one address only */
+        struct net_lease lease;
+        struct guest guest;
+
+        crash(w, "172.30.0.0/30");
+        attach(net, &lease);
+        assert_string_equal(lease.address, "172.30.0.2/30");
+        guest_boot(&guest, &lease);
+        assert_reaches_world(&guest, w);
+        close(guest.fd);
+        detach(net, &lease);
+        assert_nothing_left();
+        net_free(net);
+}
+
+static void reclaims_a_tap_beside_living_leases(void **state)
+{
+        struct world *w = enter(state);
+        struct net *net = manager(w, NULL, "172.30.0.0/29");
+        struct net_lease lease[5];
+        struct guest guest;
+
+        attach(net, &lease[0]);
+        crash(w, "172.30.0.0/29");
+        for (int i = 1; i < 5; i++)
+                attach(net, &lease[i]);
+        for (int i = 0; i < 5; i++) {
+                guest_boot(&guest, &lease[i]);
+                assert_reaches_world(&guest, w);
+                close(guest.fd);
+        }
+        net_free(net);
+        assert_nothing_left();
+}
+
+static void the_last_lease_takes_crashed_ones_along(void **state)
+{
+        struct world *w = enter(state);
+        struct net *net = manager(w, NULL, NULL);
+        struct net_lease lease;
+
+        attach(net, &lease);
+        crash(w, NULL);
+        detach(net, &lease);
+        assert_nothing_left();
+        net_free(net);
+}
+
+static void one_bridge_has_one_pool(void **state)
+{
+        struct world *w = enter(state);
+        struct net *a = manager(w, NULL, NULL);
+        struct net *b = manager(w, NULL, "10.9.0.0/16");
+        struct net_lease one, two;
+        struct err err = ERR_INIT;
+
+        attach(a, &one);
+        assert_int_equal(net_attach(b, &two, &err), -EBUSY);
+        assert_string_equal(err.msg, "bridge vulcan0 serves another pool than this one");
+        assert_true(exists(one.tap));
+        detach(a, &one);
+        assert_nothing_left();
+        crash(w, NULL);
+        attach(b, &two); /* nobody uses the other pool any more */
+        assert_string_equal(two.gateway, "10.9.0.1");
+        net_free(b);
+        net_free(a);
+        assert_nothing_left();
+}
+
+static void leaves_the_bridges_of_others_alone(void **state)
+{
+        struct world *w = enter(state);
+        struct net *net = manager(w, NULL, NULL);
+        struct nl_sock *sock = nl_socket_alloc();
+        struct net_lease lease;
+        struct err err = ERR_INIT;
+
+        assert_int_equal(nl_connect(sock, NETLINK_ROUTE), 0);
+        assert_int_equal(rtnl_link_bridge_add(sock, "vulcan0"), 0);
+        assert_int_equal(net_attach(net, &lease, &err), -EEXIST);
+        assert_non_null(strstr(err.msg, "that Vulcan did not make"));
+        assert_int_equal(net_sweep(net, NULL), 0);
+        assert_true(exists("vulcan0"));
+        assert_false(is_forwarding());
+        nl_socket_free(sock);
+        net_free(net);
+}
+
+static void refuses_a_pool_that_is_somebodys_network(void **state)
+{
+        struct world *w = enter(state);
+        struct net *net = manager(w, NULL, "203.0.113.0/28");
+        struct net_lease lease;
+        struct err err = ERR_INIT;
+
+        assert_int_equal(net_attach(net, &lease, &err), -EADDRINUSE);
+        assert_non_null(strstr(err.msg, "wan0"));
+        assert_nothing_left();
+        net_free(net);
+}
+
+static void puts_flushed_rules_back(void **state)
+{
+        struct world *w = enter(state);
+        struct net *net = manager(w, NULL, NULL);
+        struct net *other = manager(w, NULL, NULL);
+        struct net_lease one, two, three;
+        _cleanup_free_ char *rules = NULL;
+        struct guest guest;
+
+        attach(net, &one);
+        attach(other, &two);
+        free(nft("flush ruleset\n"));
+        attach(net, &three);
+        rules = nft("list ruleset\n");
+        assert_non_null(strstr(rules, one.mac));
+        assert_non_null(strstr(rules, two.mac));
+        assert_non_null(strstr(rules, three.mac));
+        guest_boot(&guest, &two);
+        assert_reaches_world(&guest, w);
+        close(guest.fd);
+        free(nft("flush ruleset\n"));
+        detach(net, &one); /* nothing of it is left either */
+        detach(other, &two);
+        detach(net, &three);
+        assert_nothing_left();
+        net_free(net);
+        net_free(other);
+}
+
+static void makes_a_deleted_bridge_again(void **state)
+{
+        struct world *w = enter(state);
+        struct net *net = manager(w, NULL, NULL);
+        struct nl_sock *sock = nl_socket_alloc();
+        struct rtnl_link *bridge = rtnl_link_alloc();
+        struct net_lease one, two;
+        struct guest guest;
+
+        attach(net, &one);
+        rtnl_link_set_name(bridge, "vulcan0");
+        assert_int_equal(nl_connect(sock, NETLINK_ROUTE), 0);
+        assert_int_equal(rtnl_link_delete(sock, bridge), 0);
+        rtnl_link_put(bridge);
+        nl_socket_free(sock);
+        attach(net, &two);
+        guest_boot(&guest, &two);
+        assert_reaches_world(&guest, w);
+        close(guest.fd);
+        net_free(net);
+        assert_nothing_left();
+}
+
+enum { THREADS = 4, ROUNDS = 5 };
+
+static void *come_and_go(void *arg)
+{
+        struct net *net = arg;
+
+        for (int i = 0; i < ROUNDS; i++) {
+                struct net_lease lease;
+
+                if (net_attach(net, &lease, NULL) < 0 || !exists(lease.tap) ||
+                    net_detach(net, &lease, NULL) < 0)
+                        return "failed";
+        }
+        return NULL;
+}
+
+static void serves_many_threads(void **state)
+{
+        struct world *w = enter(state);
+        struct net *net[2] = {manager(w, NULL, NULL), manager(w, NULL, NULL)};
+        pthread_t thread[THREADS];
+        void *failed;
+
+        for (int i = 0; i < THREADS; i++)
+                assert_int_equal(pthread_create(&thread[i], NULL, come_and_go, net[i % 2]), 0);
+        for (int i = 0; i < THREADS; i++) {
+                pthread_join(thread[i], &failed);
+                assert_null(failed);
+        }
+        assert_nothing_left();
+        net_free(net[0]);
+        net_free(net[1]);
+}
+
+static void check_finds_nothing_missing(void **state)
+{
+        struct err err = ERR_INIT;
+
+        enter(state);
+        if (net_check(&err) != 0)
+                fail_msg("%s", err.msg);
+        assert_nothing_left();
+}
+
+#define NET_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                NET_TEST(leaves_nothing_behind),
+                NET_TEST(fills_the_lease),
+                NET_TEST(speaks_no_ipv6),
+                NET_TEST(ends_a_lease_whose_vmm_lives),
+                NET_TEST(keeps_forwarding_that_was_on),
+                NET_TEST(refuses_to_forward_for_others),
+                NET_TEST(managers_share_a_bridge),
+                NET_TEST(bridges_share_forwarding),
+                NET_TEST(free_gives_leases_back),
+                NET_TEST(says_when_the_pool_is_used_up),
+                NET_TEST(sweeps_what_a_crash_left),
+                NET_TEST(sweeps_beside_living_leases),
+                NET_TEST(reclaims_the_lease_of_a_crash),
+                NET_TEST(reclaims_a_tap_beside_living_leases),
+                NET_TEST(the_last_lease_takes_crashed_ones_along),
+                NET_TEST(one_bridge_has_one_pool),
+                NET_TEST(leaves_the_bridges_of_others_alone),
+                NET_TEST(refuses_a_pool_that_is_somebodys_network),
+                NET_TEST(puts_flushed_rules_back),
+                NET_TEST(makes_a_deleted_bridge_again),
+                NET_TEST(serves_many_threads),
+                NET_TEST(check_finds_nothing_missing),
+        };
+
+        possible = world_is_possible();
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
