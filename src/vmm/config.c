@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/config.h"
+
+#include "base/cleanup.h"
+#include "base/fs.h"
+#include "vmm/config_fields.h"
+#include "vmm/logger.h"
+#include "vmm/vsock.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define AT(type, member) offsetof(struct type, member)
+
+static const char *const none[] = {"None", NULL};
+static const char *const only_false[] = {"false", NULL};
+static const char *const cache_names[] = {"Unsafe", "Writeback", NULL};
+static const char *const engine_names[] = {"Sync", "Async", NULL};
+
+static const struct field machine_fields[] = {
+        {"vcpu_count", FIELD_INT, true, AT(vm_machine, vcpu_count), 1, VM_VCPUS_MAX, NULL},
+        {"mem_size_mib", FIELD_INT, true, AT(vm_machine, mem_size_mib), 1, VM_MEM_MIB_MAX, NULL},
+        {.name = "smt", .type = FIELD_ONLY, .names = only_false},
+        {.name = "track_dirty_pages", .type = FIELD_ONLY, .names = only_false},
+        {.name = "huge_pages", .type = FIELD_ONLY, .names = none},
+        {.name = "cpu_template", .type = FIELD_ONLY, .names = none},
+        {0},
+};
+
+static const struct field boot_fields[] = {
+        {"kernel_image_path", FIELD_STRING, true, AT(vm_boot, kernel_image_path), 1, 4095, NULL},
+        {"boot_args", FIELD_STRING, false, AT(vm_boot, boot_args), 0, VM_CMDLINE_MAX, NULL},
+        {"initrd_path", FIELD_STRING, false, AT(vm_boot, initrd_path), 1, 4095, NULL},
+        {0},
+};
+
+static const struct field drive_fields[] = {
+        {"drive_id", FIELD_STRING, true, AT(vm_drive, drive_id), 1, 64, NULL},
+        {"path_on_host", FIELD_STRING, true, AT(vm_drive, path_on_host), 1, 4095, NULL},
+        {"is_root_device", FIELD_BOOL, true, AT(vm_drive, is_root_device), 0, 0, NULL},
+        {"is_read_only", FIELD_BOOL, false, AT(vm_drive, is_read_only), 0, 0, NULL},
+        {"cache_type", FIELD_ENUM, false, AT(vm_drive, cache_type), 0, 0, cache_names},
+        {"io_engine", FIELD_ENUM, false, AT(vm_drive, io_engine), 0, 0, engine_names},
+        {.name = "partuuid", .type = FIELD_ABSENT},
+        {.name = "rate_limiter", .type = FIELD_ABSENT},
+        {.name = "socket", .type = FIELD_ABSENT},
+        {0},
+};
+
+static const struct field net_fields[] = {
+        {"iface_id", FIELD_STRING, true, AT(vm_net, iface_id), 1, 64, NULL},
+        {"host_dev_name", FIELD_STRING, true, AT(vm_net, host_dev_name), 1, IFNAMSIZ - 1, NULL},
+        {"guest_mac", FIELD_STRING, false, AT(vm_net, guest_mac), 17, 17, NULL},
+        {.name = "rx_rate_limiter", .type = FIELD_ABSENT},
+        {.name = "tx_rate_limiter", .type = FIELD_ABSENT},
+        {0},
+};
+
+static const struct field vsock_fields[] = {
+        {"guest_cid", FIELD_INT, true, AT(vm_vsock, guest_cid), VSOCK_CID_MIN, UINT32_MAX - 1,
+         NULL},
+        {"uds_path", FIELD_STRING, true, AT(vm_vsock, uds_path), 1, VSOCK_UDS_PATH_MAX, NULL},
+        {"vsock_id", FIELD_STRING, false, AT(vm_vsock, vsock_id), 0, 64, NULL},
+        {0},
+};
+
+static const struct field logger_fields[] = {
+        {"log_path", FIELD_STRING, false, AT(vm_logger, log_path), 1, 4095, NULL},
+        {"level", FIELD_STRING, false, AT(vm_logger, level), 1, 16, NULL},
+        {"show_level", FIELD_BOOL, false, AT(vm_logger, show_level), 0, 0, NULL},
+        {"show_log_origin", FIELD_BOOL, false, AT(vm_logger, show_log_origin), 0, 0, NULL},
+        {.name = "module", .type = FIELD_ABSENT},
+        {0},
+};
+
+static const struct field metrics_fields[] = {
+        {"metrics_path", FIELD_STRING, true, AT(vm_metrics_section, metrics_path), 1, 4095, NULL},
+        {0},
+};
+
+static const struct field entropy_fields[] = {{.name = "rate_limiter", .type = FIELD_ABSENT}, {0}};
+
+struct vm_section {
+        const char *name;
+        const struct field *fields; /* the first one of a list is its id */
+        size_t size, offset;        /* of the struct, or of the list's first entry */
+        size_t flag;                /* has_… of a single section */
+        size_t count;               /* n_… of a list */
+        int max;                    /* entries; 0: not a list */
+        int (*check)(const struct vm_config *cfg, const void *entry, struct err *err);
+        const char *refusal;
+};
+
+static int check_readable(const char *field, const char *path, int mode, struct err *err)
+{
+        return access(path, mode) == 0 ? 0 : err_errno(err, "%s: cannot open %s", field, path);
+}
+
+static int check_boot(const struct vm_config *cfg, const void *entry, struct err *err)
+{
+        const struct vm_boot *b = entry;
+        int r = check_readable("kernel_image_path", b->kernel_image_path, R_OK, err);
+
+        (void)cfg;
+        return r == 0 && b->initrd_path ? check_readable("initrd_path", b->initrd_path, R_OK, err)
+                                        : r;
+}
+
+static int check_id(const char *field, const char *id, struct err *err)
+{
+        for (const char *p = id; *p; p++) {
+                if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_", *p))
+                        return err_set(err, EINVAL,
+                                       "%s: \"%s\" holds more than letters, digits "
+                                       "and _",
+                                       field, id);
+        }
+        return 0;
+}
+
+static int check_drive(const struct vm_config *cfg, const void *entry, struct err *err)
+{
+        const struct vm_drive *d = entry;
+        const struct vm_drive *root = vm_config_root(cfg);
+
+        if (check_id("drive_id", d->drive_id, err) < 0)
+                return -EINVAL;
+        if (d->is_root_device && root && strcmp(root->drive_id, d->drive_id) != 0)
+                return err_set(err, EINVAL, "is_root_device: \"%s\" is the root device already",
+                               root->drive_id);
+        return check_readable("path_on_host", d->path_on_host, d->is_read_only ? R_OK : R_OK | W_OK,
+                              err);
+}
+
+static bool mac_is_valid(const char *mac)
+{
+        for (int i = 0; i < 17; i++) {
+                if (i % 3 == 2 ? mac[i] != ':'
+                               : !mac[i] || !strchr("0123456789abcdefABCDEF", mac[i]))
+                        return false;
+        }
+        return mac[17] == '\0';
+}
+
+static int check_net(const struct vm_config *cfg, const void *entry, struct err *err)
+{
+        const struct vm_net *n = entry;
+
+        if (check_id("iface_id", n->iface_id, err) < 0)
+                return -EINVAL;
+        if (strpbrk(n->host_dev_name, "/, \t\n"))
+                return err_set(err, EINVAL, "host_dev_name: \"%s\" is no interface name",
+                               n->host_dev_name);
+        if (n->guest_mac && !mac_is_valid(n->guest_mac))
+                return err_set(err, EINVAL, "guest_mac: \"%s\" is not like 06:00:ac:10:00:02",
+                               n->guest_mac);
+        for (int i = 0; i < cfg->n_nets; i++) {
+                const struct vm_net *other = &cfg->nets[i];
+
+                if (strcmp(other->iface_id, n->iface_id) != 0 &&
+                    strcmp(other->host_dev_name, n->host_dev_name) == 0)
+                        return err_set(err, EINVAL, "host_dev_name: \"%s\" is used by \"%s\" too",
+                                       n->host_dev_name, other->iface_id);
+        }
+        return 0;
+}
+
+static int check_logger(const struct vm_config *cfg, const void *entry, struct err *err)
+{
+        const struct vm_logger *l = entry;
+        enum logger_level level;
+
+        (void)cfg;
+        if (l->level && logger_level_parse(l->level, &level) < 0)
+                return err_set(err, EINVAL,
+                               "level: \"%s\" is none of Off, Error, Warning, Info, "
+                               "Debug, Trace",
+                               l->level);
+        return 0;
+}
+
+#define SINGLE(key, rows, type, member, flag_, check_)                                             \
+        {                                                                                          \
+                key, rows, sizeof(struct type), AT(vm_config, member), AT(vm_config, flag_), 0, 0, \
+                        check_, NULL                                                               \
+        }
+#define LIST(key, rows, type, member, count_, max_, check_)                                        \
+        {                                                                                          \
+                key, rows, sizeof(struct type), AT(vm_config, member), 0, AT(vm_config, count_),   \
+                        max_, check_, NULL                                                         \
+        }
+#define REFUSED(key)                                                                               \
+        {                                                                                          \
+                key, NULL, 0, 0, 0, 0, 0, NULL, key " is not supported by vulcan-vmm"              \
+        }
+
+/* In the order of GET /vm/config. */
+static const struct vm_section sections[] = {
+        SINGLE("boot-source", boot_fields, vm_boot, boot, has_boot, check_boot),
+        LIST("drives", drive_fields, vm_drive, drives, n_drives, VM_DRIVES_MAX, check_drive),
+        SINGLE("machine-config", machine_fields, vm_machine, machine, has_machine, NULL),
+        LIST("network-interfaces", net_fields, vm_net, nets, n_nets, VM_NETS_MAX, check_net),
+        SINGLE("vsock", vsock_fields, vm_vsock, vsock, has_vsock, NULL),
+        SINGLE("logger", logger_fields, vm_logger, logger, has_logger, check_logger),
+        SINGLE("metrics", metrics_fields, vm_metrics_section, metrics, has_metrics, NULL),
+        /* No field is stored: the section's presence is all there is. */
+        {"entropy", entropy_fields, 0, 0, AT(vm_config, has_entropy), 0, 0, NULL, NULL},
+        REFUSED("balloon"),
+        REFUSED("cpu-config"),
+        REFUSED("mmds-config"),
+        REFUSED("mmds"),
+        REFUSED("snapshot"),
+        REFUSED("pmem"),
+        REFUSED("serial"),
+        REFUSED("hotplug"),
+        REFUSED("memory-hotplug"),
+};
+
+enum { N_SECTIONS = sizeof(sections) / sizeof(sections[0]) };
+
+void vm_config_init(struct vm_config *cfg)
+{
+        *cfg = (struct vm_config){.machine = {.vcpu_count = 1, .mem_size_mib = 128}};
+}
+
+static int *count_of(const struct vm_config *cfg, const struct vm_section *s)
+{
+        return (int *)((char *)cfg + s->count);
+}
+
+static bool *flag_of(const struct vm_config *cfg, const struct vm_section *s)
+{
+        return (bool *)((char *)cfg + s->flag);
+}
+
+static void *entry_of(const struct vm_config *cfg, const struct vm_section *s, int i)
+{
+        return (char *)cfg + s->offset + (size_t)i * s->size;
+}
+
+void vm_config_release(struct vm_config *cfg)
+{
+        for (const struct vm_section *s = sections; s < sections + N_SECTIONS; s++) {
+                int n = s->max ? *count_of(cfg, s) : 1;
+
+                for (int i = 0; i < n && s->fields; i++)
+                        fields_release(s->fields, entry_of(cfg, s, i));
+        }
+        vm_config_init(cfg);
+}
+
+const struct vm_section *vm_section_find(const char *name, size_t n)
+{
+        for (const struct vm_section *s = sections; s < sections + N_SECTIONS; s++) {
+                if (strlen(s->name) == n && memcmp(s->name, name, n) == 0)
+                        return s;
+        }
+        return NULL;
+}
+
+const char *vm_section_name(const struct vm_section *s)
+{
+        return s->name;
+}
+
+bool vm_section_is_list(const struct vm_section *s)
+{
+        return s->max > 0;
+}
+
+const char *vm_section_refusal(const struct vm_section *s)
+{
+        return s->refusal;
+}
+
+/* Where a list's entry with this id stands, or would be added; -ENOSPC: the list is full. */
+static int find_entry(const struct vm_config *cfg, const struct vm_section *s, const char *id,
+                      struct err *err)
+{
+        int n = *count_of(cfg, s);
+
+        for (int i = 0; i < n; i++) {
+                char *const *have =
+                        (char *const *)((char *)entry_of(cfg, s, i) + s->fields->offset);
+
+                if (strcmp(*have, id) == 0)
+                        return i;
+        }
+        return n < s->max ? n : err_set(err, ENOSPC, "%s: more than %d", s->name, s->max);
+}
+
+/* The largest struct that a section can be read into. */
+union any_entry {
+        struct vm_machine machine;
+        struct vm_boot boot;
+        struct vm_drive drive;
+        struct vm_net net;
+        struct vm_vsock vsock;
+        struct vm_logger logger;
+        struct vm_metrics_section metrics;
+};
+
+static int put_entry(struct vm_config *cfg, const struct vm_section *s, const union any_entry *e,
+                     const char *path_id, struct err *err)
+{
+        int at = 0;
+
+        if (s->max) {
+                const char *id = *(char *const *)((const char *)e + s->fields->offset);
+
+                if (path_id && strcmp(path_id, id) != 0)
+                        return err_set(err, EINVAL, "%s: \"%s\" in the body, \"%.64s\" in the path",
+                                       s->fields->name, id, path_id);
+                at = find_entry(cfg, s, id, err);
+                if (at < 0)
+                        return at;
+        }
+        if (s->check && s->check(cfg, e, err) < 0)
+                return -err->code;
+        if (!s->max)
+                *flag_of(cfg, s) = true;
+        else if (at == *count_of(cfg, s))
+                *count_of(cfg, s) += 1;
+        fields_release(s->fields, entry_of(cfg, s, at));
+        memcpy(entry_of(cfg, s, at), e, s->size);
+        return 0;
+}
+
+int vm_config_put(struct vm_config *cfg, const struct vm_section *s, const json_t *body,
+                  const char *id, bool partial, struct err *err)
+{
+        union any_entry e = {0};
+        struct err local = ERR_INIT;
+        int r = 0;
+
+        err = err ? err : &local;
+        if (s->refusal)
+                return err_set(err, ENOTSUP, "%s", s->refusal);
+        if (partial && fields_copy(s->fields, &e, entry_of(cfg, s, 0), s->size) < 0)
+                return err_set(err, ENOMEM, "out of memory");
+        r = fields_parse(s->fields, body, &e, partial, err);
+        if (r == 0)
+                r = put_entry(cfg, s, &e, id, err);
+        if (r < 0)
+                fields_release(s->fields, &e);
+        return r;
+}
+
+json_t *vm_config_dump_section(const struct vm_config *cfg, const struct vm_section *s)
+{
+        json_t *list;
+
+        if (!s->max)
+                return fields_dump(s->fields, entry_of(cfg, s, 0));
+        list = json_array();
+        for (int i = 0; list && i < *count_of(cfg, s); i++) {
+                if (json_array_append_new(list, fields_dump(s->fields, entry_of(cfg, s, i))) < 0) {
+                        json_decref(list);
+                        list = NULL;
+                }
+        }
+        return list;
+}
+
+json_t *vm_config_dump(const struct vm_config *cfg)
+{
+        json_t *all = json_object();
+
+        for (const struct vm_section *s = sections; all && s < sections + N_SECTIONS; s++) {
+                bool there =
+                        s->max || (s->fields && (*flag_of(cfg, s) || s->fields == machine_fields));
+
+                if (s->refusal)
+                        continue;
+                if (json_object_set_new(all, s->name,
+                                        there ? vm_config_dump_section(cfg, s) : json_null()) < 0) {
+                        json_decref(all);
+                        all = NULL;
+                }
+        }
+        return all;
+}
+
+static int load_section(struct vm_config *cfg, const char *name, const json_t *v, struct err *err)
+{
+        const struct vm_section *s = vm_section_find(name, strlen(name));
+        size_t i;
+        const json_t *entry;
+
+        if (!s)
+                return err_set(err, EINVAL, "unknown field \"%.64s\"", name);
+        /* GET /vm/config writes null for what there is not: such a file can be read back. */
+        if (json_is_null(v))
+                return 0;
+        if (!s->max)
+                return vm_config_put(cfg, s, v, NULL, false, err) < 0
+                               ? s->refusal ? -err->code : err_wrap(err, "%s", name)
+                               : 0;
+        if (!json_is_array(v))
+                return err_set(err, EINVAL, "%s: must be a list", name);
+        json_array_foreach((json_t *)v, i, entry)
+        {
+                if (vm_config_put(cfg, s, entry, NULL, false, err) < 0)
+                        return err_wrap(err, "%s[%zu]", name, i);
+        }
+        return 0;
+}
+
+int vm_config_parse(struct vm_config *cfg, const char *text, size_t n, struct err *err)
+{
+        json_error_t e;
+        json_t *all = json_loadb(text, n, JSON_REJECT_DUPLICATES, &e);
+        const char *name;
+        const json_t *v;
+        int r = 0;
+
+        if (!all)
+                return err_set(err, EINVAL, "not valid JSON: line %d, column %d: %s", e.line,
+                               e.column, e.text);
+        if (!json_is_object(all))
+                r = err_set(err, EINVAL, "must be a JSON object");
+        json_object_foreach(all, name, v)
+        {
+                if (r == 0)
+                        r = load_section(cfg, name, v, err);
+        }
+        if (r == 0 && !json_object_get(all, "boot-source"))
+                r = err_set(err, EINVAL, "boot-source: missing");
+        if (r == 0 && !json_object_get(all, "drives"))
+                r = err_set(err, EINVAL, "drives: missing");
+        json_decref(all);
+        return r;
+}
+
+int vm_config_load(struct vm_config *cfg, const char *path, struct err *err)
+{
+        _cleanup_buf_ struct buf text = BUF_INIT(VM_CONFIG_FILE_MAX);
+        struct err local = ERR_INIT;
+
+        err = err ? err : &local;
+        if (fs_read(path, &text, err) < 0)
+                return -err->code;
+        return vm_config_parse(cfg, text.data, text.len, err) < 0 ? err_wrap(err, "%s", path) : 0;
+}
+
+const struct vm_drive *vm_config_root(const struct vm_config *cfg)
+{
+        for (int i = 0; i < cfg->n_drives; i++) {
+                if (cfg->drives[i].is_root_device)
+                        return &cfg->drives[i];
+        }
+        return NULL;
+}
+
+int vm_config_check(const struct vm_config *cfg, struct err *err)
+{
+        int devices = cfg->n_drives + cfg->n_nets + cfg->has_vsock + cfg->has_entropy;
+
+        if (!cfg->has_boot)
+                return err_set(err, EINVAL, "boot-source: missing: no kernel to start");
+        if (devices > VM_DEVICES_MAX)
+                return err_set(err, EINVAL,
+                               "%d devices: drives, network-interfaces, vsock and "
+                               "entropy may be %d together",
+                               devices, VM_DEVICES_MAX);
+        return 0;
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a microVM is made of, and the one table of sections and fields that the configuration file,
+ * the API's bodies and GET /vm/config come from.
+ *
+ * A section is a key of the configuration file and a path of the API ("boot-source" is
+ * PUT /boot-source); its fields are rows of the table in config.c. Unknown fields, wrong types,
+ * missing and out-of-range values are refused with a message that names the field. What Firecracker
+ * has and this program has not is in the table too, so that the refusal can say that.
+ *
+ * Ownership: a struct vm_config owns its strings; vm_config_release() frees them.
+ * Thread rule: one thread.
+ */
+#pragma once
+
+#include "base/err.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+        VM_VCPUS_MAX = 32,
+        VM_MEM_MIB_MAX = 1 << 20,
+        VM_DRIVES_MAX = 8,
+        VM_NETS_MAX = 8,
+        VM_DEVICES_MAX = 8,           /* all virtio devices: what `microvm` has slots for */
+        VM_CONFIG_FILE_MAX = 1 << 20, /* bytes */
+        VM_CMDLINE_MAX = 2048,        /* bytes of kernel command line that a guest takes */
+};
+
+struct vm_machine {
+        int64_t vcpu_count;
+        int64_t mem_size_mib;
+};
+
+struct vm_boot {
+        char *kernel_image_path;
+        char *boot_args;
+        char *initrd_path;
+};
+
+enum vm_cache { VM_CACHE_UNSAFE, VM_CACHE_WRITEBACK };
+
+struct vm_drive {
+        char *drive_id;
+        char *path_on_host;
+        bool is_root_device;
+        bool is_read_only;
+        int cache_type; /* enum vm_cache */
+        int io_engine;  /* 0 Sync, 1 Async */
+};
+
+struct vm_net {
+        char *iface_id;
+        char *host_dev_name;
+        char *guest_mac;
+};
+
+struct vm_vsock {
+        int64_t guest_cid;
+        char *uds_path;
+        char *vsock_id;
+};
+
+struct vm_logger {
+        char *log_path;
+        char *level;
+        bool show_level;
+        bool show_log_origin;
+};
+
+struct vm_metrics_section {
+        char *metrics_path;
+};
+
+struct vm_config {
+        bool has_boot, has_vsock, has_entropy, has_logger, has_metrics, has_machine;
+        struct vm_machine machine;
+        struct vm_boot boot;
+        struct vm_drive drives[VM_DRIVES_MAX];
+        int n_drives;
+        struct vm_net nets[VM_NETS_MAX];
+        int n_nets;
+        struct vm_vsock vsock;
+        struct vm_logger logger;
+        struct vm_metrics_section metrics;
+};
+
+/* A row of the table of sections; opaque but for what the API needs. */
+struct vm_section;
+
+/* Defaults: one vCPU, 128 MiB. */
+void vm_config_init(struct vm_config *cfg);
+void vm_config_release(struct vm_config *cfg);
+
+/* The section by its name in the file and in the API's path (n characters); NULL: none. */
+const struct vm_section *vm_section_find(const char *name, size_t n);
+const char *vm_section_name(const struct vm_section *s);
+
+/* True for sections that hold many entries, each with an id in the path. */
+bool vm_section_is_list(const struct vm_section *s);
+
+/* Why this program does not have it; NULL when it does. */
+const char *vm_section_refusal(const struct vm_section *s);
+
+/*
+ * Puts one object into the configuration: the whole section, or one entry of a list (`id` from the
+ * path must be the one in the body; NULL: not known from elsewhere). An entry with that id is
+ * replaced. With `partial`, fields that are absent stay as they are. Nothing changes on failure.
+ */
+int vm_config_put(struct vm_config *cfg, const struct vm_section *s, const json_t *body,
+                  const char *id, bool partial, struct err *err);
+
+/* A section, or everything, as JSON. New references; NULL when out of memory. */
+json_t *vm_config_dump_section(const struct vm_config *cfg, const struct vm_section *s);
+json_t *vm_config_dump(const struct vm_config *cfg);
+
+/* Reads a whole configuration from a file, or from its text. */
+int vm_config_load(struct vm_config *cfg, const char *path, struct err *err);
+int vm_config_parse(struct vm_config *cfg, const char *text, size_t n, struct err *err);
+
+/* What only the whole can break: no kernel, too many devices. Before a start. */
+int vm_config_check(const struct vm_config *cfg, struct err *err);
+
+/* The drive that holds the root file system; NULL: none. */
+const struct vm_drive *vm_config_root(const struct vm_config *cfg);

@@ -1,0 +1,534 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/machine.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "vmm/logger.h"
+#include "vmm/qemu.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int write_metrics(struct machine *m, struct err *err)
+{
+        m->metrics.missed_log_count = logger_missed();
+        return metrics_file_write(&m->metrics_file, &m->metrics, err);
+}
+
+static void write_metrics_or_log(struct machine *m)
+{
+        struct err err = ERR_INIT;
+
+        if (write_metrics(m, &err) < 0)
+                logger_warn("%s", err.msg);
+}
+
+static void metrics_due(struct loop_timer *timer)
+{
+        struct machine *m = timer->owner;
+
+        write_metrics_or_log(m);
+        loop_set_timer(&m->loop, timer, clock_ns() + VMM_METRICS_PERIOD_NS);
+}
+
+/* Takes what QEMU said on standard error: logs whole lines, keeps the last one. */
+static void read_errors(struct machine *m)
+{
+        int fd = m->qemu_errors.fd;
+        char *end;
+        ssize_t n = -1;
+
+        while (fd >= 0 && buf_reserve(&m->errors, 512) == 0 &&
+               (n = read(fd, m->errors.data + m->errors.len, 512)) > 0) {
+                buf_commit(&m->errors, (size_t)n);
+                while ((end = memchr(m->errors.data, '\n', m->errors.len)) != NULL) {
+                        *end = '\0';
+                        if (m->errors.data[0])
+                                snprintf(m->last_error, sizeof(m->last_error), "%s",
+                                         m->errors.data);
+                        logger_warn("QEMU: %s", m->errors.data);
+                        buf_consume(&m->errors, (size_t)(end - m->errors.data) + 1);
+                }
+        }
+        if (m->errors.len + 512 > MACHINE_ERRORS_MAX)
+                buf_consume(&m->errors, m->errors.len); /* a line without end */
+        if (n == 0) {
+                loop_del(&m->loop, &m->qemu_errors);
+                close(fd);
+        }
+}
+
+static void errors_ready(struct loop_source *src, uint32_t events)
+{
+        (void)events;
+        read_errors(src->owner);
+}
+
+static void vhost_user_ready(struct loop_source *src, uint32_t events)
+{
+        struct machine *m = src->owner;
+        struct err err = ERR_INIT;
+        int fd = src->fd;
+        int r;
+
+        (void)events;
+        while ((r = vu_receive(&m->vu, fd, &err)) > 0)
+                ;
+        if (r == 0)
+                return;
+        if (r != -ECONNRESET)
+                logger_error("vsock: device disabled: %s", err.msg);
+        loop_del(&m->loop, src);
+        close(fd);
+}
+
+/* Closes everything that connects us with a QEMU that is gone. */
+static void forget_qemu(struct machine *m)
+{
+        int fd = m->vhost_user_src.fd;
+
+        qmp_release(&m->qmp);
+        loop_del(&m->loop, &m->vhost_user_src);
+        if (fd >= 0)
+                close(fd);
+        fd = m->qemu_errors.fd;
+        loop_del(&m->loop, &m->qemu_errors);
+        if (fd >= 0)
+                close(fd);
+        loop_del(&m->loop, &m->qemu_exit);
+        if (m->has_vsock) {
+                vsock_release(&m->vsock);
+                vu_release(&m->vu);
+        }
+        m->has_vsock = false;
+        buf_release(&m->errors);
+        m->loop.idle = NULL;
+}
+
+/* Why the microVM could not be started, in one line. */
+static void say_start_failed(struct machine *m, int status, struct err *err)
+{
+        char how[64];
+
+        if (m->last_error[0])
+                err_set(err, EIO, "QEMU failed to start: %s", m->last_error);
+        else
+                err_set(err, EIO, "QEMU failed to start: it %s",
+                        proc_status_text(status, how, sizeof(how)));
+}
+
+static void qemu_ended(struct loop_source *src, uint32_t events)
+{
+        struct machine *m = src->owner;
+        bool started = m->api.state != VM_NOT_STARTED;
+        struct err err = ERR_INIT;
+        char how[64];
+        int status = 0;
+
+        (void)events;
+        read_errors(m);
+        loop_del(&m->loop, &m->qemu_exit);
+        proc_reap(&m->qemu, &status, &err);
+        proc_status_text(status, how, sizeof(how));
+        if (!started) {
+                say_start_failed(m, status, &err);
+                forget_qemu(m);
+                logger_error("%s", err.msg);
+                if (m->api.busy) {
+                        api_complete(&m->api, err.msg);
+                        return; /* the API's client may correct it and try again */
+                }
+                snprintf(m->last_error, sizeof(m->last_error), "%.255s", err.msg);
+                m->exit_code = VMM_EXIT_GENERIC;
+        } else if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+                logger_info("The guest has ended the microVM.");
+                m->last_error[0] = '\0';
+        } else {
+                if (!m->last_error[0])
+                        snprintf(m->last_error, sizeof(m->last_error), "QEMU %s", how);
+                logger_error("QEMU %s: %s", how, m->last_error);
+                m->exit_code = VMM_EXIT_GENERIC;
+        }
+        loop_stop(&m->loop);
+}
+
+static void qemu_is_up(void *arg, const char *error)
+{
+        struct machine *m = arg;
+
+        if (error)
+                return; /* its end is reported by qemu_ended() */
+        m->api.state = VM_RUNNING;
+        logger_info("Successfully started the microVM.");
+        write_metrics_or_log(m);
+        if (m->metrics_file.fd >= 0)
+                loop_set_timer(&m->loop, &m->metrics_timer, clock_ns() + VMM_METRICS_PERIOD_NS);
+        api_complete(&m->api, NULL);
+}
+
+/* Both ends of what connects us with QEMU; ours are -1 once somebody owns them. */
+struct links {
+        int qmp[2], vhost_user[2], errors[2];
+};
+
+#define LINKS_INIT ((struct links){{-1, -1}, {-1, -1}, {-1, -1}})
+
+static void links_release(struct links *l)
+{
+        for (int i = 0; i < 2; i++) {
+                close_fd(&l->qmp[i]);
+                close_fd(&l->vhost_user[i]);
+                close_fd(&l->errors[i]);
+        }
+}
+
+static int make_links(struct links *l, bool vsock, struct err *err)
+{
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, l->qmp) < 0 ||
+            (vsock && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, l->vhost_user) < 0) ||
+            pipe2(l->errors, O_CLOEXEC) < 0)
+                return err_errno(err, "cannot connect to QEMU");
+        fcntl(l->errors[0], F_SETFL, O_NONBLOCK);
+        return 0;
+}
+
+/* Starts QEMU with everything in place that it needs from us. */
+static int spawn_qemu(struct machine *m, const struct links *l, struct err *err)
+{
+        struct qemu_fds fds = {l->qmp[1], l->vhost_user[1], l->errors[1]};
+        const char *program = qemu_find();
+        char cmdline[VM_CMDLINE_MAX];
+        struct kernel_info kernel;
+        struct qemu_args argv = {0};
+        enum qemu_accel accel;
+        int r;
+
+        if (!program)
+                return err_set(err, ENOENT,
+                               "qemu-system-x86_64 not found: apt-get install "
+                               "qemu-system-x86");
+        r = qemu_choose_accel(&accel, err);
+        if (r == 0)
+                r = kernel_inspect(m->cfg.boot.kernel_image_path, &kernel, err);
+        if (r == 0)
+                r = kernel_cmdline(cmdline, sizeof(cmdline), &m->cfg, &kernel,
+                                   accel == QEMU_TCG ? kernel_tsc_khz(&m->tsc) : 0, err);
+        if (r < 0)
+                return r;
+        m->has_acpi = !kernel.cmdline_devices;
+        r = qemu_build_args(&argv, program, &m->cfg, &kernel, cmdline, accel, !m->args->no_seccomp,
+                            &fds, err);
+        if (r == 0)
+                r = qemu_spawn(&argv, &fds, &m->qemu, err);
+        qemu_args_release(&argv);
+        return r;
+}
+
+static void process_vsock(void *arg)
+{
+        vsock_process(arg);
+}
+
+/* Takes our ends of the links into the loop. */
+static int adopt_links(struct machine *m, struct links *l, struct err *err)
+{
+        int r = loop_add(&m->loop, &m->qemu_exit, m->qemu.pidfd, EPOLLIN, err);
+
+        if (r == 0)
+                r = loop_add(&m->loop, &m->qemu_errors, l->errors[0], EPOLLIN, err);
+        if (r == 0)
+                l->errors[0] = -1;
+        if (r == 0 && m->has_vsock) {
+                r = loop_add(&m->loop, &m->vhost_user_src, l->vhost_user[0], EPOLLIN, err);
+                if (r == 0)
+                        l->vhost_user[0] = -1;
+                m->loop.idle = process_vsock;
+                m->loop.idle_arg = &m->vsock;
+        }
+        if (r == 0)
+                r = qmp_init(&m->qmp, &m->loop, steal_fd(&l->qmp[0]), qemu_is_up, m, err);
+        return r;
+}
+
+static int start_vsock(struct machine *m, struct err *err)
+{
+        if (!m->cfg.has_vsock)
+                return 0;
+        vu_init(&m->vu, (uint64_t)m->cfg.vsock.guest_cid);
+        if (vsock_init(&m->vsock, &m->loop, &m->vu, &m->metrics, (uint64_t)m->cfg.vsock.guest_cid,
+                       m->cfg.vsock.uds_path, err) < 0)
+                return err_wrap(err, "vsock");
+        m->has_vsock = true;
+        return 0;
+}
+
+static void kill_qemu(struct machine *m)
+{
+        if (m->qemu.pid <= 0)
+                return;
+        proc_kill(&m->qemu);
+        loop_del(&m->loop, &m->qemu_exit);
+        proc_reap(&m->qemu, NULL, NULL);
+}
+
+/* 1: QEMU is starting; qemu_is_up() or qemu_ended() comes next. */
+static int start(void *arg, struct err *err)
+{
+        _cleanup_(links_release) struct links links = LINKS_INIT;
+        struct machine *m = arg;
+        int r = vm_config_check(&m->cfg, err);
+
+        m->last_error[0] = '\0';
+        m->errors = BUF_INIT(MACHINE_ERRORS_MAX);
+        if (r == 0)
+                r = start_vsock(m, err);
+        if (r == 0)
+                r = make_links(&links, m->has_vsock, err);
+        if (r == 0)
+                r = spawn_qemu(m, &links, err);
+        if (r == 0)
+                r = adopt_links(m, &links, err);
+        if (r == 0)
+                return 1;
+        kill_qemu(m);
+        forget_qemu(m);
+        return r;
+}
+
+static void paused(void *arg, const char *error)
+{
+        struct machine *m = arg;
+
+        if (!error) {
+                m->api.state = VM_PAUSED;
+                m->metrics.pause_vm_us = (clock_ns() - m->asked_ns) / NS_PER_US;
+        }
+        api_complete(&m->api, error);
+}
+
+static void resumed(void *arg, const char *error)
+{
+        struct machine *m = arg;
+
+        if (!error) {
+                m->api.state = VM_RUNNING;
+                m->metrics.resume_vm_us = (clock_ns() - m->asked_ns) / NS_PER_US;
+        }
+        api_complete(&m->api, error);
+}
+
+static int op_pause(void *arg, struct err *err)
+{
+        struct machine *m = arg;
+        int r = qmp_execute(&m->qmp, "stop", paused, m, err);
+
+        m->asked_ns = clock_ns();
+        return r < 0 ? r : 1;
+}
+
+static int op_resume(void *arg, struct err *err)
+{
+        struct machine *m = arg;
+        int r = qmp_execute(&m->qmp, "cont", resumed, m, err);
+
+        m->asked_ns = clock_ns();
+        return r < 0 ? r : 1;
+}
+
+static int op_flush(void *arg, struct err *err)
+{
+        struct machine *m = arg;
+
+        if (m->metrics_file.fd < 0)
+                return err_set(err, ENOENT, "No metrics file was configured.");
+        return write_metrics(m, err);
+}
+
+static void powered_down(void *arg, const char *error)
+{
+        struct machine *m = arg;
+
+        api_complete(&m->api, error);
+}
+
+/* There is no keyboard; what a guest can hear, where it has ACPI, is the power button. */
+static int op_ctrl_alt_del(void *arg, struct err *err)
+{
+        struct machine *m = arg;
+        int r;
+
+        if (!m->has_acpi)
+                return err_set(err, ENOTSUP,
+                               "SendCtrlAltDel is not supported by vulcan-vmm with "
+                               "this kernel: the machine has neither a keyboard nor ACPI");
+        r = qmp_execute(&m->qmp, "system_powerdown", powered_down, m, err);
+        return r < 0 ? r : 1;
+}
+
+static int op_logger(void *arg, const struct vm_logger *l, struct err *err)
+{
+        enum logger_level level;
+
+        (void)arg;
+        if (l->log_path && logger_open(l->log_path, err) < 0)
+                return -err->code;
+        if (l->level && logger_level_parse(l->level, &level) == 0)
+                logger_set_level(level);
+        logger_set_show(l->show_level, l->show_log_origin);
+        return 0;
+}
+
+static int op_metrics(void *arg, const char *path, struct err *err)
+{
+        struct machine *m = arg;
+
+        return metrics_file_open(&m->metrics_file, path, err);
+}
+
+static const struct api_ops ops = {
+        .start = start,
+        .pause = op_pause,
+        .resume = op_resume,
+        .flush_metrics = op_flush,
+        .ctrl_alt_del = op_ctrl_alt_del,
+        .apply_logger = op_logger,
+        .apply_metrics = op_metrics,
+};
+
+/* How long the start took, by the clocks that the parent read before it. */
+static void take_startup_time(struct machine *m)
+{
+        const struct vmm_args *a = m->args;
+        struct timespec cpu;
+        uint64_t now_us = clock_ns() / NS_PER_US;
+        uint64_t cpu_us;
+
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
+        cpu_us = (uint64_t)cpu.tv_sec * 1000000 + (uint64_t)cpu.tv_nsec / 1000;
+        if (a->start_time_us && now_us > a->start_time_us)
+                m->metrics.process_startup_time_us = now_us - a->start_time_us;
+        if (a->start_time_us && cpu_us >= a->start_time_cpu_us)
+                m->metrics.process_startup_time_cpu_us =
+                        cpu_us - a->start_time_cpu_us + a->parent_cpu_time_us;
+}
+
+/* Room for the connections that the vsock device allows. */
+static void raise_descriptor_limit(void)
+{
+        struct rlimit l;
+
+        if (getrlimit(RLIMIT_NOFILE, &l) < 0 || l.rlim_cur >= VSOCK_CONN_MAX * 2)
+                return;
+        l.rlim_cur = l.rlim_max < VSOCK_CONN_MAX * 2 ? l.rlim_max : VSOCK_CONN_MAX * 2;
+        setrlimit(RLIMIT_NOFILE, &l);
+}
+
+static int apply_args(struct machine *m, struct err *err)
+{
+        const struct vmm_args *a = m->args;
+        enum logger_level level;
+
+        logger_set_id(a->id);
+        logger_set_show(a->show_level, a->show_log_origin);
+        if (a->level && logger_level_parse(a->level, &level) < 0)
+                return err_set(err, EINVAL,
+                               "--level: \"%s\" is none of Off, Error, Warning, Info, "
+                               "Debug, Trace",
+                               a->level);
+        if (a->level)
+                logger_set_level(level);
+        if (a->log_path && logger_open(a->log_path, err) < 0)
+                return -err->code;
+        if (a->metrics_path) {
+                if (metrics_file_open(&m->metrics_file, a->metrics_path, err) < 0)
+                        return -err->code;
+                m->cfg.has_metrics = true;
+        }
+        return 0;
+}
+
+/* What the configuration file says of logger and metrics takes effect as the API's does. */
+static int apply_config(struct machine *m, struct err *err)
+{
+        bool had_metrics = m->metrics_file.fd >= 0;
+
+        if (vm_config_load(&m->cfg, m->args->config_file, err) < 0)
+                return -err->code;
+        if (m->cfg.has_logger && op_logger(m, &m->cfg.logger, err) < 0)
+                return err_wrap(err, "%s: logger", m->args->config_file);
+        if (m->cfg.metrics.metrics_path && had_metrics)
+                return err_set(err, EINVAL, "%s: metrics: --metrics-path is given already",
+                               m->args->config_file);
+        if (m->cfg.metrics.metrics_path && op_metrics(m, m->cfg.metrics.metrics_path, err) < 0)
+                return err_wrap(err, "%s: metrics", m->args->config_file);
+        return vm_config_check(&m->cfg, err);
+}
+
+static void init_fields(struct machine *m, const struct vmm_args *args)
+{
+        *m = (struct machine){.args = args,
+                              .metrics_file = METRICS_FILE_INIT,
+                              .qemu = PROC_INIT,
+                              .http = {.listen_fd = -1, .src = {.fd = -1}}};
+        m->metrics_timer = (struct loop_timer){.expired = metrics_due, .owner = m};
+        m->qemu_exit = (struct loop_source){.fd = -1, .ready = qemu_ended, .owner = m};
+        m->qemu_errors = (struct loop_source){.fd = -1, .ready = errors_ready, .owner = m};
+        m->vhost_user_src = (struct loop_source){.fd = -1, .ready = vhost_user_ready, .owner = m};
+        m->qmp.src.fd = -1;
+        m->api = (struct api){
+                .cfg = &m->cfg, .metrics = &m->metrics, .id = args->id, .ops = &ops, .arg = m};
+        vm_config_init(&m->cfg);
+}
+
+int machine_init(struct machine *m, const struct vmm_args *args, struct err *err)
+{
+        int r;
+
+        init_fields(m, args);
+        kernel_tsc_mark(&m->tsc);
+        raise_descriptor_limit();
+        r = loop_init(&m->loop, err);
+        if (r == 0)
+                r = apply_args(m, err);
+        if (r == 0 && args->config_file)
+                r = apply_config(m, err);
+        take_startup_time(m);
+        return r;
+}
+
+int machine_run(struct machine *m, struct err *err)
+{
+        const struct vmm_args *a = m->args;
+
+        /* The address first, so that one in use ends it before a guest runs; the rest of the API
+         * can wait until QEMU is on its way. */
+        if (!a->no_api && http_listen(&m->http, a->api_sock, err) < 0)
+                return VMM_EXIT_GENERIC;
+        if (a->config_file && start(m, err) < 0)
+                return VMM_EXIT_GENERIC;
+        if (!a->no_api && http_start(&m->http, &m->loop, &m->api,
+                                     a->max_payload ? a->max_payload : API_BODY_MAX, err) < 0)
+                return VMM_EXIT_GENERIC;
+        if (loop_run(&m->loop, err) < 0)
+                return VMM_EXIT_GENERIC;
+        write_metrics_or_log(m);
+        if (m->exit_code)
+                err_set(err, EIO, "%s", m->last_error);
+        return m->exit_code;
+}
+
+void machine_release(struct machine *m)
+{
+        kill_qemu(m);
+        forget_qemu(m);
+        http_release(&m->http);
+        metrics_file_close(&m->metrics_file);
+        vm_config_release(&m->cfg);
+        loop_release(&m->loop);
+}

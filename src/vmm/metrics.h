@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Counters in the shape of Firecracker's metrics file: one JSON object a line, written right after
+ * the start of the machine, every VMM_METRICS_PERIOD_NS, on FlushMetrics and at a clean end.
+ *
+ * As there, most values are the growth since the line before; the ones marked absolute in the table
+ * (metrics.c) are written as they are. Only keys whose values this program truly knows are written.
+ * A line is one write(2); a reader that is too slow on a FIFO loses whole lines, which are counted.
+ *
+ * To add one: a field here, a row in the table. Thread rule: one thread.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "base/err.h"
+
+#include <stdint.h>
+
+#define VMM_METRICS_PERIOD_NS UINT64_C(60000000000)
+
+struct vmm_metrics {
+        /* api_server */
+        uint64_t process_startup_time_us, process_startup_time_cpu_us;
+        /* get_api_requests, put_api_requests, patch_api_requests */
+        uint64_t get_instance_info_count, get_machine_cfg_count, get_vmm_version_count;
+        uint64_t put_actions_count, put_actions_fails;
+        uint64_t put_boot_source_count, put_boot_source_fails;
+        uint64_t put_drive_count, put_drive_fails;
+        uint64_t put_logger_count, put_logger_fails;
+        uint64_t put_machine_cfg_count, put_machine_cfg_fails;
+        uint64_t put_metrics_count, put_metrics_fails;
+        uint64_t put_network_count, put_network_fails;
+        uint64_t put_vsock_count, put_vsock_fails;
+        uint64_t patch_machine_cfg_count, patch_machine_cfg_fails;
+        /* latencies_us */
+        uint64_t pause_vm_us, resume_vm_us;
+        /* logger */
+        uint64_t missed_metrics_count, missed_log_count;
+        /* vmm */
+        uint64_t panic_count;
+        /* vsock: tx is from the guest, rx to it */
+        uint64_t vsock_rx_queue_event_fails, vsock_tx_queue_event_fails;
+        uint64_t vsock_rx_queue_event_count, vsock_tx_queue_event_count;
+        uint64_t vsock_rx_bytes_count, vsock_tx_bytes_count;
+        uint64_t vsock_rx_packets_count, vsock_tx_packets_count;
+        uint64_t vsock_conns_added, vsock_conns_killed, vsock_conns_removed;
+        uint64_t vsock_tx_flush_fails, vsock_tx_write_fails, vsock_rx_read_fails;
+};
+
+struct metrics_file {
+        int fd;                  /* -1: none */
+        struct vmm_metrics last; /* what the lines so far have told */
+};
+
+#define METRICS_FILE_INIT ((struct metrics_file){.fd = -1})
+
+/* Opens the file (created where missing; FIFOs allowed), never blocking. */
+int metrics_file_open(struct metrics_file *mf, const char *path, struct err *err);
+void metrics_file_close(struct metrics_file *mf);
+
+/* Adds one line, newline included: what changed between `last` and `now`. 0 or -ENOBUFS. */
+int metrics_render(struct buf *b, const struct vmm_metrics *now, const struct vmm_metrics *last,
+                   int64_t wall_ms);
+
+/* Writes a line, if there is a file. -errno when it did not get through (counted in `now`). */
+int metrics_file_write(struct metrics_file *mf, struct vmm_metrics *now, struct err *err);
