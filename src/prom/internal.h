@@ -123,11 +123,11 @@ struct prom_series {
         struct prom_family *family;
 };
 
-/* A series as the table knows it: the values, each with its NUL, one after the other. */
+/* A series as the table knows it. */
 struct key {
         struct prom_series *series;
-        size_t len;
-        char values[];
+        const char *values; /* each with its NUL, one after the other */
+        uint16_t sizes[];   /* of the values, the NUL included */
 };
 
 struct table_entry {

@@ -81,7 +81,7 @@ enum {
         PROM_HELP_MAX = 1000,       /* bytes of a help text */
         PROM_LABELS_MAX = 16,       /* labels of a family, const ones included */
         PROM_LABEL_VALUE_MAX = 512, /* bytes of a label value; a longer one is cut */
-        PROM_BUCKETS_MAX = 256,     /* buckets of a histogram, +Inf not counted */
+        PROM_BUCKETS_MAX = 250,     /* buckets of a histogram, +Inf not counted */
         PROM_SERIES_DEFAULT = 1000, /* series of a family that does not say */
         PROM_SERIES_MAX = 1 << 20,  /* series of a family, at most */
         PROM_FAMILIES_MAX = 10000,  /* families of a registry */

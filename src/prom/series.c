@@ -7,11 +7,12 @@
 
 enum {
         TABLE_FIRST = 16,
-        MEMO_ENTRIES = 16, /* of each thread, one for each family whose id falls there */
+        MEMO_ENTRIES = 64, /* of each thread */
 };
 
-/* The last series this thread looked up in a family. An id is never used again, so an entry of a
- * family that is gone is merely never found. */
+/* What this thread looked up last, found by the addresses of the values (a call with literals thus
+ * keeps finding its own entry) but compared by their content. An id is never used again, so an
+ * entry of a family that is gone is merely never found. */
 static __thread struct memo {
         uint64_t family_id;
         struct key *key;
@@ -26,41 +27,59 @@ static inline uint64_t mix(uint64_t a, uint64_t b)
         return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
+static inline uint64_t load(const char *s, size_t n)
+{
+        uint64_t word = 0;
+        memcpy(&word, s, n);
+        return word;
+}
+
+/* The last len < 8 bytes of a value. */
+static inline uint64_t load_rest(const char *s, size_t len)
+{
+        if (len >= 4)
+                return load(s, 4) << 32 | load(s + len - 4, 4);
+        if (len >= 2)
+                return load(s, 2) << 16 | load(s + len - 2, 2);
+        return len ? load(s, 1) : 0;
+}
+
 /* Of the family's id too, so that equal values in two families part. Chosen values can make a chain
  * as long as the family's cap at worst. */
 uint64_t prom_hash_values_(uint64_t seed, const char *const *values, size_t n)
 {
-        uint64_t hash = mix(seed, n);
+        uint64_t hash = seed;
         for (size_t i = 0; i < n; i++) {
                 const char *s = values[i] ? values[i] : "";
                 size_t len = strlen(s);
-                uint64_t word = 0;
-                hash = mix(hash, len);
-                for (; len >= 8; s += 8, len -= 8) {
-                        memcpy(&word, s, 8);
-                        hash = mix(hash, word);
-                }
-                word = 0;
-                for (size_t j = 0; j < len; j++)
-                        word = word << 8 | (unsigned char)s[j];
-                hash = mix(hash, word);
+                hash += len << 32;
+                for (; len >= 8; s += 8, len -= 8)
+                        hash = mix(hash, load(s, 8));
+                hash = mix(hash, load_rest(s, len));
         }
         return hash;
 }
 
-static bool key_equals(const struct key *key, const char *const *values, size_t n)
+static inline bool key_equals(const struct key *key, const char *const *values, size_t n)
 {
         const char *p = key->values;
         for (size_t i = 0; i < n; i++) {
-                const char *s = values[i] ? values[i] : "";
-                while (*s && *s == *p)
-                        s++, p++;
-                if (*s != *p)
+                if (strcmp(values[i] ? values[i] : "", p) != 0)
                         return false;
-                p++;
+                p += key->sizes[i];
         }
         return true;
 }
+
+static inline struct memo *memo_of(uint64_t family_id, const char *const *values, size_t n)
+{
+        uint64_t hash = family_id;
+        for (size_t i = 0; i < n; i++)
+                hash = hash * 31 + (uintptr_t)values[i];
+        return &memos[hash * UINT64_C(0x9e3779b97f4a7c15) >> 58];
+}
+
+_Static_assert(MEMO_ENTRIES == 1 << (64 - 58), "the shift above takes the number of entries");
 
 /* ---- the table ---------------------------------------------------------------------------- */
 
@@ -167,13 +186,17 @@ static struct key *key_new(struct prom_family *family, const char *const *values
         size_t len = 0;
         for (unsigned i = 0; i < family->n_labels; i++)
                 len += strlen(values[i]) + 1;
-        struct key *key = prom_arena_get_(&family->arena, sizeof(*key) + len);
+        size_t head = sizeof(struct key) + family->n_labels * sizeof(uint16_t);
+        struct key *key = prom_arena_get_(&family->arena, head + len);
         if (!key)
                 return NULL;
-        key->len = len;
-        char *p = key->values;
-        for (unsigned i = 0; i < family->n_labels; i++)
-                p = stpcpy(p, values[i]) + 1;
+        char *p = (char *)key + head;
+        key->values = p;
+        for (unsigned i = 0; i < family->n_labels; i++) {
+                key->sizes[i] = (uint16_t)(strlen(values[i]) + 1);
+                memcpy(p, values[i], key->sizes[i]);
+                p += key->sizes[i];
+        }
         return key;
 }
 
@@ -257,7 +280,7 @@ static struct prom_series *with(struct prom_family *family, enum prom_kind kind,
         }
         if (n == 0)
                 return family->only;
-        struct memo *memo = &memos[family->id % MEMO_ENTRIES];
+        struct memo *memo = memo_of(family->id, values, n);
         if (memo->family_id == family->id && key_equals(memo->key, values, n))
                 return memo->key->series;
         uint64_t hash = prom_hash_values_(family->id, values, n);

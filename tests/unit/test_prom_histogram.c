@@ -22,6 +22,16 @@ static struct prom_histogram *make(struct prom_registry *r, const double *bounds
         return prom_histogram_with(family);
 }
 
+/* The next larger double of a positive one. */
+static double next_after(double v)
+{
+        uint64_t bits;
+        memcpy(&bits, &v, sizeof(bits));
+        bits++;
+        memcpy(&v, &bits, sizeof(v));
+        return v;
+}
+
 static void test_a_bound_belongs_to_its_bucket(void **state)
 {
         struct prom_registry *r = prom_registry_new();
@@ -29,7 +39,7 @@ static void test_a_bound_belongs_to_its_bucket(void **state)
         struct prom_snapshot s;
         for (size_t i = 0; i < PROM_DEFAULT_BUCKETS; i++) {
                 prom_histogram_observe(h, prom_default_buckets[i]);
-                prom_histogram_observe(h, nextafter(prom_default_buckets[i], INFINITY));
+                prom_histogram_observe(h, next_after(prom_default_buckets[i]));
         }
         prom_histogram_observe(h, -1);
         prom_histogram_observe(h, -0.0);

@@ -250,7 +250,7 @@ static void test_cells_run_out(void **state)
                                  .help = "h",
                                  .labels = NAMES("i"),
                                  .buckets = bounds,
-                                 .n_buckets = 6,
+                                 .n_buckets = PROM_BUCKETS_MAX,
                                  .max_series = PROM_SERIES_MAX};
         struct prom_family *family;
         for (int round = 0; round < 2; round++) {
@@ -262,7 +262,8 @@ static void test_cells_run_out(void **state)
                         snprintf(value, sizeof(value), "%u", made);
                         prom_histogram_with(family, value);
                 }
-                assert_true(made > PROM_CELLS_MAX / 10 && made <= PROM_CELLS_MAX / 9);
+                assert_true(made > PROM_CELLS_MAX / 260 &&
+                            made < PROM_CELLS_MAX / PROM_BUCKETS_MAX);
                 struct prom_desc one_more = {.kind = PROM_COUNTER, .name = "no_total", .help = "h"};
                 struct prom_error error;
                 char name[32];
