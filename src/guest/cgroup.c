@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "guest/cgroup.h"
+
+#include "base/cleanup.h"
+#include "base/fs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static int write_file(int dir, const char *name, const char *text)
+{
+        _cleanup_close_ int fd = openat(dir, name, O_WRONLY | O_CLOEXEC);
+
+        if (fd < 0 || write(fd, text, strlen(text)) < 0)
+                return -errno;
+        return 0;
+}
+
+static int write_number(int dir, const char *name, uint64_t n)
+{
+        char text[32];
+
+        snprintf(text, sizeof(text), "%" PRIu64, n);
+        return write_file(dir, name, text);
+}
+
+/* The whole file as text; empty if it cannot be read. */
+static void read_file(int dir, const char *name, char *ret, size_t size)
+{
+        _cleanup_close_ int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+        ssize_t n = fd < 0 ? 0 : read(fd, ret, size - 1);
+
+        ret[n > 0 ? n : 0] = '\0';
+}
+
+/* The number behind "key " at the start of a line; 0 if there is none. */
+static uint64_t number_of(const char *text, const char *key)
+{
+        size_t n = strlen(key);
+
+        for (const char *line = text; line; line = strchr(line, '\n')) {
+                line += *line == '\n';
+                if (strncmp(line, key, n) == 0 && line[n] == ' ')
+                        return strtoull(line + n + 1, NULL, 10);
+        }
+        return 0;
+}
+
+int cgroup_create(const char *root, const char *name, struct err *err)
+{
+        _cleanup_close_ int dir = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        static const char *const needed[] = {"+memory", "+pids"};
+        int fd, r;
+
+        if (dir < 0)
+                return err_errno(err, "cgroup %s", root);
+        for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
+                r = write_file(dir, "cgroup.subtree_control", needed[i]);
+                if (r < 0)
+                        return err_set(err, -r, "cgroup controller %s: %s", needed[i] + 1,
+                                       strerror(-r));
+        }
+        /* Shares the processor between the agent and the program as a whole, where there is it. */
+        write_file(dir, "cgroup.subtree_control", "+cpu");
+        if (mkdirat(dir, name, 0755) < 0 && errno != EEXIST)
+                return err_errno(err, "cgroup %s/%s", root, name);
+        fd = openat(dir, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        return fd < 0 ? err_errno(err, "cgroup %s/%s", root, name) : fd;
+}
+
+int cgroup_limit(int cgroup, uint32_t processes, uint64_t memory, struct err *err)
+{
+        int r = write_number(cgroup, "pids.max", processes);
+
+        if (r == 0)
+                r = write_number(cgroup, "memory.max", memory);
+        if (r == 0)
+                r = write_number(cgroup, "memory.oom.group", 1);
+        write_number(cgroup, "memory.swap.max", 0); /* absent where the kernel has no swap */
+        return r < 0 ? err_set(err, -r, "limits of the program: %s", strerror(-r)) : 0;
+}
+
+int cgroup_enter(int cgroup)
+{
+        return write_file(cgroup, "cgroup.procs", "0");
+}
+
+int cgroup_kill(int cgroup)
+{
+        return write_file(cgroup, "cgroup.kill", "1");
+}
+
+void cgroup_read_usage(int cgroup, struct cgroup_usage *ret)
+{
+        char text[4096];
+
+        read_file(cgroup, "cpu.stat", text, sizeof(text));
+        ret->user_us = number_of(text, "user_usec");
+        ret->system_us = number_of(text, "system_usec");
+        read_file(cgroup, "memory.peak", text, sizeof(text));
+        ret->memory_peak = strtoull(text, NULL, 10);
+        read_file(cgroup, "memory.events", text, sizeof(text));
+        ret->oom = number_of(text, "oom_kill") > 0;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The control group (version 2) of the program and all it starts: bounds it, counts it, kills it.
+ * A group is known by a descriptor of its directory. Functions that read give zeros where the
+ * kernel lacks a file.
+ */
+#pragma once
+
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct cgroup_usage {
+        uint64_t user_us, system_us;
+        uint64_t memory_peak; /* bytes */
+        bool oom;             /* a process of it was killed for want of memory */
+};
+
+/* Creates `name` below the hierarchy mounted at `root`; returns its directory. */
+int cgroup_create(const char *root, const char *name, struct err *err);
+
+/*
+ * Bounds processes and memory (bytes, swap included). Running out of memory ends the whole group:
+ * a program that lost one of its processes is of no use to anybody.
+ */
+int cgroup_limit(int cgroup, uint32_t processes, uint64_t memory, struct err *err);
+
+/* Puts the calling process into the group. -errno. */
+int cgroup_enter(int cgroup);
+
+/* Sends SIGKILL to all in the group, atomically with respect to fork. -errno. */
+int cgroup_kill(int cgroup);
+
+void cgroup_read_usage(int cgroup, struct cgroup_usage *ret);

@@ -1,0 +1,481 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "guest/job.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/fs.h"
+#include "guest/beneath.h"
+#include "guest/cgroup.h"
+#include "guest/network.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+
+enum {
+        DROP_CHUNK = 64 * 1024,
+        MEMINFO_MAX = 16 * 1024,
+};
+
+static const enum wire_type stream_type[2] = {WIRE_STDOUT, WIRE_STDERR};
+
+int job_init(struct job *j, struct guest *g, struct err *err)
+{
+        *j = (struct job){
+                .guest = g,
+                .result = {.exit_code = -1},
+                .workdir = -1,
+                .code = -1,
+                .archive = FEED_INIT,
+                .input = FEED_INIT,
+                .program = PROGRAM_INIT,
+                .timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK),
+        };
+        return j->timer < 0 ? err_errno(err, "timer") : 0;
+}
+
+void job_release(struct job *j)
+{
+        program_release(&j->program);
+        feed_release(&j->archive);
+        feed_release(&j->input);
+        close_fd(&j->code);
+        close_fd(&j->workdir);
+        close_fd(&j->timer);
+        wire_request_release(&j->request);
+}
+
+static void arm(struct job *j, uint64_t ms)
+{
+        struct itimerspec when = {
+                .it_value = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000},
+        };
+
+        timerfd_settime(j->timer, 0, &when, NULL);
+}
+
+void job_kill(struct job *j)
+{
+        program_kill_all(j->guest, j->program.pid);
+}
+
+/* From here on only the end of what was started is awaited. */
+static void drain(struct job *j)
+{
+        job_kill(j);
+        j->program.pid = 0;
+        j->state = JOB_DRAIN;
+        feed_release(&j->archive);
+        feed_release(&j->input);
+        close_fd(&j->code);
+        arm(j, JOB_DRAIN_MS);
+}
+
+/* The program cannot be run, or not be run to its end, for a reason that j->error holds. */
+static void fail(struct job *j)
+{
+        j->result.exit_code = -1;
+        j->result.signal = 0;
+        j->result.error = j->error.msg;
+        drain(j);
+        program_release(&j->program);
+}
+
+/* ---- the request ---- */
+
+static uint64_t meminfo_kb(const char *text, const char *key)
+{
+        const char *line = strstr(text, key);
+
+        return line ? strtoull(line + strlen(key), NULL, 10) : 0;
+}
+
+/*
+ * Bounds the program by what is free now, less a reserve: the kernel and the agent must live on
+ * when it takes all it can get. Files it writes count, since they lie in memory.
+ */
+static int limit_program(struct job *j, struct err *err)
+{
+        const struct wire_request *q = &j->request;
+        _cleanup_buf_ struct buf text = BUF_INIT(MEMINFO_MAX);
+        uint64_t total, available, reserve;
+        int r = fs_read("/proc/meminfo", &text, err);
+
+        if (r < 0)
+                return r;
+        total = meminfo_kb(text.data, "MemTotal:") * 1024;
+        available = meminfo_kb(text.data, "MemAvailable:") * 1024;
+        reserve = total / 16;
+        if (reserve < (uint64_t)JOB_RESERVE_MIN_MB << 20)
+                reserve = (uint64_t)JOB_RESERVE_MIN_MB << 20;
+        if (reserve > (uint64_t)JOB_RESERVE_MAX_MB << 20)
+                reserve = (uint64_t)JOB_RESERVE_MAX_MB << 20;
+        if (!q->archive)
+                reserve += q->code_size;
+        if (available <= 2 * reserve)
+                return err_set(err, ENOMEM, "the machine has too little memory: %llu MiB are free",
+                               (unsigned long long)(available >> 20));
+        return cgroup_limit(j->guest->cgroup,
+                            q->processes_max ? q->processes_max : JOB_PROCESSES_MAX,
+                            available - reserve, err);
+}
+
+/* Makes the machine what the request asks for. */
+static int prepare_machine(struct job *j, struct err *err)
+{
+        const struct wire_request *q = &j->request;
+        struct timespec now = {.tv_sec = q->wall_clock_ms / 1000,
+                               .tv_nsec = q->wall_clock_ms % 1000 * 1000000};
+        int r;
+
+        if (q->wall_clock_ms > 0 && clock_settime(CLOCK_REALTIME, &now) < 0)
+                return err_errno(err, "setting the clock");
+        r = network_name_host(q->id, err);
+        if (r == 0)
+                r = network_loopback(err);
+        if (r == 0 && q->network.enabled) {
+                r = modules_load_net(&j->guest->modules, err);
+                if (r == 0)
+                        r = network_configure(&q->network, err);
+                if (r < 0)
+                        err_wrap(err, "network");
+        }
+        return r;
+}
+
+static int prepare(struct job *j, struct err *err)
+{
+        const struct wire_request *q = &j->request;
+        const struct guest *g = j->guest;
+        char path[BENEATH_PATH_MAX];
+        int r = 0;
+
+        if (g->machine)
+                r = prepare_machine(j, err);
+        if (r == 0 && g->cgroup >= 0)
+                r = limit_program(j, err);
+        if (r < 0)
+                return r;
+        j->workdir = open(g->workdir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (j->workdir < 0)
+                return err_errno(err, "working directory %s", g->workdir);
+        if (q->archive) {
+                r = program_start_unpacker(g, &j->program, err);
+                if (r == 0)
+                        feed_attach(&j->archive, steal_fd(&j->program.in));
+                return r;
+        }
+        if (!q->file)
+                return 0;
+        if (beneath_clean(q->file, path) < 0 || !*path)
+                return err_set(err, EPERM, "code file \"%s\" leaves the working directory",
+                               q->file);
+        r = beneath_create(j->workdir, path, 0755, g->uid, err);
+        if (r < 0) {
+                err_wrap(err, "code file");
+                return r;
+        }
+        j->code = r;
+        return 0;
+}
+
+static void start(struct job *j)
+{
+        const struct wire_request *q = &j->request;
+        struct cgroup_usage before = {0};
+
+        close_fd(&j->code);
+        if (j->guest->cgroup >= 0)
+                cgroup_read_usage(j->guest->cgroup, &before);
+        j->cpu_user_us = before.user_us;
+        j->cpu_system_us = before.system_us;
+        j->reaped_user_us = j->reaped_system_us = j->reaped_peak = 0;
+        arm(j, q->timeout_ms);
+        j->started_ns = clock_ns();
+        j->childless = false;
+        if (program_start(j->guest, q, &j->program, &j->error) < 0) {
+                fail(j);
+                return;
+        }
+        j->state = JOB_RUN;
+        if (!q->has_stdin)
+                feed_release(&j->input);
+        else
+                feed_attach(&j->input, steal_fd(&j->program.in));
+        feed_flush(&j->input);
+}
+
+static void code_complete(struct job *j)
+{
+        if (!j->request.archive || j->program.pid == 0) {
+                start(j);
+                return;
+        }
+        j->state = JOB_UNPACK;
+        feed_end(&j->archive);
+        feed_flush(&j->archive);
+}
+
+int job_request(struct job *j, const void *payload, size_t n, struct err *err)
+{
+        int r;
+
+        if (j->state != JOB_NONE)
+                return err_set(err, EPROTO, "second REQUEST on one connection");
+        r = wire_request_decode(payload, n, &j->request, err);
+        if (r < 0)
+                return r;
+        j->state = JOB_CODE;
+        j->code_left = j->request.code_size;
+        j->output_left = j->request.output_max;
+        arm(j, j->request.timeout_ms);
+        if (prepare(j, &j->error) < 0)
+                fail(j);
+        else if (j->code_left == 0)
+                code_complete(j);
+        return 0;
+}
+
+static int write_code(int fd, const char *bytes, size_t n)
+{
+        while (n > 0) {
+                ssize_t w = write(fd, bytes, n);
+
+                if (w < 0 && errno == EINTR)
+                        continue;
+                if (w < 0)
+                        return -1;
+                bytes += w;
+                n -= (size_t)w;
+        }
+        return 0;
+}
+
+int job_code(struct job *j, const void *bytes, size_t n, struct err *err)
+{
+        if (j->state == JOB_NONE)
+                return err_set(err, EPROTO, "CODE before REQUEST");
+        if (n > j->code_left)
+                return err_set(err, EPROTO, "more CODE than code_size");
+        j->code_left -= n;
+        if (j->state != JOB_CODE)
+                return 0;
+        if (j->request.archive) {
+                feed_add(&j->archive, bytes, n);
+                feed_flush(&j->archive);
+        } else if (write_code(j->code, bytes, n) < 0) {
+                err_errno(&j->error, "code file \"%s\"", j->request.file);
+                fail(j);
+                return 0;
+        }
+        if (j->code_left == 0)
+                code_complete(j);
+        return 0;
+}
+
+int job_stdin(struct job *j, const void *bytes, size_t n, struct err *err)
+{
+        if (j->state == JOB_NONE || j->code_left > 0)
+                return err_set(err, EPROTO, "STDIN before the end of CODE");
+        if (n == 0)
+                feed_end(&j->input);
+        else
+                feed_add(&j->input, bytes, n);
+        feed_flush(&j->input);
+        return 0;
+}
+
+bool job_has_room(const struct job *j, size_t n)
+{
+        return feed_has_room(&j->archive, n) && feed_has_room(&j->input, n);
+}
+
+/* ---- output ---- */
+
+/* Takes the outcome of a read from a stream. False if there is no more to read now. */
+static bool after_read(struct job *j, int stream, ssize_t n)
+{
+        if (n > 0)
+                return true;
+        if (n < 0 && (errno == EAGAIN || errno == EINTR) && !j->overdue)
+                return false;
+        close_fd(&j->program.out[stream]);
+        return false;
+}
+
+static bool drop_output(struct job *j, int stream)
+{
+        static char dropped[DROP_CHUNK];
+        ssize_t n = read(j->program.out[stream], dropped, sizeof(dropped));
+
+        if (!after_read(j, stream, n))
+                return false;
+        j->result.dropped_bytes += (uint64_t)n;
+        /* Who still writes now has escaped the kill: that has no end to wait for. */
+        if (j->overdue)
+                close_fd(&j->program.out[stream]);
+        return true;
+}
+
+bool job_pump(struct job *j, int stream, struct outbox *o)
+{
+        int fd = j->program.out[stream];
+        uint8_t *place;
+        size_t room;
+        ssize_t n;
+
+        if (fd < 0 || (j->state != JOB_RUN && j->state != JOB_DRAIN))
+                return false;
+        if (j->output_left == 0)
+                return drop_output(j, stream);
+        place = outbox_place(o, &room);
+        if (!place)
+                return false;
+        n = read(fd, place, room < j->output_left ? room : j->output_left);
+        if (!after_read(j, stream, n))
+                return false;
+        outbox_commit(o, stream_type[stream], (size_t)n);
+        j->output_left -= (uint64_t)n;
+        return true;
+}
+
+/* ---- ends ---- */
+
+static void unpacked(struct job *j, int status)
+{
+        ssize_t n = read(j->program.out[1], j->error.msg, sizeof(j->error.msg) - 1);
+
+        program_release(&j->program);
+        feed_release(&j->archive);
+        if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+                /* An archive can end before its bytes do; the rest is padding, yet to come. */
+                if (j->state == JOB_UNPACK)
+                        start(j);
+                return;
+        }
+        if (n > 0 && WIFEXITED(status))
+                j->error.msg[n] = '\0';
+        else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+                err_set(&j->error, ENOMEM, "unpacking the archive took too much memory");
+        else
+                err_set(&j->error, EIO, "unpacking the archive failed");
+        fail(j);
+}
+
+static void program_ended(struct job *j, int status)
+{
+        j->result.wall_us = (clock_ns() - j->started_ns) / NS_PER_US;
+        if (WIFEXITED(status))
+                j->result.exit_code = WEXITSTATUS(status);
+        else
+                j->result.signal = WTERMSIG(status);
+        drain(j);
+}
+
+static void count(struct job *j, const struct rusage *u)
+{
+        uint64_t peak = (uint64_t)u->ru_maxrss * 1024;
+
+        j->reaped_user_us += (uint64_t)u->ru_utime.tv_sec * 1000000 + (uint64_t)u->ru_utime.tv_usec;
+        j->reaped_system_us +=
+                (uint64_t)u->ru_stime.tv_sec * 1000000 + (uint64_t)u->ru_stime.tv_usec;
+        if (peak > j->reaped_peak)
+                j->reaped_peak = peak;
+}
+
+/*
+ * The group of a program that has ended is killed before the program is reaped: until then its
+ * number cannot have become somebody else's.
+ */
+static bool reap_one(struct job *j)
+{
+        siginfo_t info = {0};
+        struct rusage usage;
+        pid_t pid;
+        int status;
+
+        if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0) {
+                j->childless = errno == ECHILD;
+                return false;
+        }
+        pid = info.si_pid;
+        if (pid == 0)
+                return false;
+        if (pid == j->program.pid)
+                job_kill(j);
+        if (wait4(pid, &status, WNOHANG, &usage) != pid)
+                return false;
+        count(j, &usage);
+        if (pid != j->program.pid)
+                return true;
+        j->program.pid = 0;
+        if (j->state == JOB_RUN)
+                program_ended(j, status);
+        else if (j->state == JOB_CODE || j->state == JOB_UNPACK)
+                unpacked(j, status);
+        return true;
+}
+
+void job_reap(struct job *j)
+{
+        while (reap_one(j))
+                ;
+        if (j->state == JOB_DRAIN && !j->childless)
+                job_kill(j);
+}
+
+void job_time(struct job *j)
+{
+        uint64_t expirations;
+
+        if (read(j->timer, &expirations, sizeof(expirations)) < 0)
+                return;
+        if (j->state == JOB_RUN) {
+                j->result.timed_out = true;
+                job_kill(j);
+        } else if (j->state == JOB_CODE || j->state == JOB_UNPACK) {
+                err_set(&j->error, ETIMEDOUT, "the code did not arrive and unpack within %llu ms",
+                        (unsigned long long)j->request.timeout_ms);
+                fail(j);
+        } else if (j->state == JOB_DRAIN) {
+                j->overdue = true;
+        }
+}
+
+static void take_usage(struct job *j)
+{
+        struct wire_result *r = &j->result;
+        struct cgroup_usage u = {0};
+
+        if (j->guest->cgroup >= 0)
+                cgroup_read_usage(j->guest->cgroup, &u);
+        r->oom = u.oom;
+        r->user_us = u.user_us > j->cpu_user_us ? u.user_us - j->cpu_user_us : 0;
+        r->system_us = u.system_us > j->cpu_system_us ? u.system_us - j->cpu_system_us : 0;
+        r->memory_peak = u.memory_peak ? u.memory_peak : j->reaped_peak;
+        if (j->guest->cgroup < 0) {
+                r->user_us = j->reaped_user_us;
+                r->system_us = j->reaped_system_us;
+        }
+}
+
+void job_settle(struct job *j, struct outbox *o)
+{
+        if (j->state != JOB_DRAIN)
+                return;
+        /* Time is up: what the pipes hold is still sent, then they are closed without their end. */
+        for (int stream = 0; stream < 2 && j->overdue; stream++)
+                while (job_pump(j, stream, o))
+                        ;
+        if (j->program.out[0] >= 0 || j->program.out[1] >= 0)
+                return;
+        job_reap(j);
+        if (!j->childless && !j->overdue)
+                return;
+        take_usage(j);
+        arm(j, 0);
+        j->state = JOB_ENDED;
+}

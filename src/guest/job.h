@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One workload in the guest, from its request to its result. The agent (agent.c) owns the
+ * connection and the poll loop and tells the job what happened; the job never blocks.
+ *
+ *     NONE --request--> CODE --all of it--> UNPACK --unpacked--> RUN --ended--> DRAIN --> ENDED
+ *                         `------ no archive ------------------->'                |
+ *                         `----- anything failed, time limit: kill, then ---------'
+ *
+ * Whatever goes wrong after the request is the job's result, with `error` set, not an error of the
+ * functions: those fail only for what breaks the protocol (-EPROTO).
+ */
+#pragma once
+
+#include "base/err.h"
+#include "guest/feed.h"
+#include "guest/guest.h"
+#include "guest/outbox.h"
+#include "guest/program.h"
+#include "wire/message.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+        JOB_PROCESSES_MAX = 512, /* where the request has none */
+        JOB_DRAIN_MS = 2000,     /* from the kill of what was left to the end of waiting for it */
+        JOB_RESERVE_MIN_MB = 8,  /* memory kept for kernel and agent: 1/16 of all, within these */
+        JOB_RESERVE_MAX_MB = 32,
+};
+
+enum job_state { JOB_NONE, JOB_CODE, JOB_UNPACK, JOB_RUN, JOB_DRAIN, JOB_ENDED };
+
+struct job {
+        struct guest *guest;
+        enum job_state state;
+        struct wire_request request;
+        struct wire_result result;
+        struct err error;   /* what result.error points to */
+        uint64_t code_left; /* bytes of CODE still to come */
+        int workdir;
+        int code;                   /* file that takes the code; -1: none */
+        struct feed archive, input; /* to the unpacker, to the program's standard input */
+        struct program program;     /* or the unpacker, while it runs */
+        int timer;                  /* timerfd: time limit, then the end of draining */
+        bool overdue;               /* JOB_DRAIN_MS have passed */
+        bool childless;             /* no process is left */
+        uint64_t started_ns;
+        uint64_t output_left;                /* bytes of output that may still go to the host */
+        uint64_t cpu_user_us, cpu_system_us; /* used before the program started */
+        uint64_t reaped_user_us, reaped_system_us, reaped_peak; /* of reaped children, bytes */
+};
+
+int job_init(struct job *j, struct guest *g, struct err *err);
+void job_release(struct job *j);
+
+/* The frames of the host. -EPROTO: not at this time, or malformed. */
+int job_request(struct job *j, const void *payload, size_t n, struct err *err);
+int job_code(struct job *j, const void *bytes, size_t n, struct err *err);
+int job_stdin(struct job *j, const void *bytes, size_t n, struct err *err);
+
+/* True if a CODE or STDIN frame of n bytes can be taken now; else ask again after a feed moved. */
+bool job_has_room(const struct job *j, size_t n);
+
+/*
+ * Stream 0 or 1 (program.out[]) is readable: moves a part of it to the outbox, or drops it. False
+ * if nothing was moved: no bytes, no room, or the end of the stream.
+ */
+bool job_pump(struct job *j, int stream, struct outbox *o);
+
+/* Children have ended. */
+void job_reap(struct job *j);
+
+/* The timer is readable. */
+void job_time(struct job *j);
+
+/* Ends the draining if there is nothing left to wait for. Call after all of the above. */
+void job_settle(struct job *j, struct outbox *o);
+
+/* Kills all that runs. */
+void job_kill(struct job *j);

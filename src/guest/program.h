@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Starting and ending processes for a workload: the program itself and the unpacker of its archive.
+ * Both run as the program's user, in a session, process group and (where there is one) cgroup of
+ * their own, without new privileges, and hold no descriptor of the agent.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "guest/guest.h"
+#include "wire/message.h"
+
+#include <sys/types.h>
+
+enum {
+        PROGRAM_PIPE_SIZE = 1024 * 1024, /* what an unprivileged user may have at most */
+        PROGRAM_NOFILE_SOFT = 1024,      /* select() breaks above; programs raise it themselves */
+        PROGRAM_NOFILE_HARD = 524288,
+};
+
+/* Descriptors are the agent's ends of pipes, close-on-exec, the outputs non-blocking; -1: none. */
+struct program {
+        pid_t pid;
+        int in;
+        int out[2]; /* standard output, standard error; of the unpacker: out[1] only, its error */
+};
+
+#define PROGRAM_INIT ((struct program){.in = -1, .out = {-1, -1}})
+
+/*
+ * Starts the program of a request in the working directory. An exec that fails is an error here:
+ * `cannot run "python3": No such file or directory`. The caller owns the result and reaps the pid.
+ */
+int program_start(const struct guest *g, const struct wire_request *request, struct program *ret,
+                  struct err *err);
+
+/*
+ * Starts a process that unpacks what is written to `in` into the working directory. It exits with
+ * 0, or with 1 and a message in out[1].
+ */
+int program_start_unpacker(const struct guest *g, struct program *ret, struct err *err);
+
+/* Closes the descriptors; the process is not touched. */
+void program_release(struct program *p);
+
+/*
+ * Sends SIGKILL to all that a workload started: the cgroup, or else the process group (0: skip it)
+ * and every child this process has by now, orphans included. Where there is no cgroup call it again
+ * whenever a child was reaped, until there is none.
+ */
+void program_kill_all(const struct guest *g, pid_t group);

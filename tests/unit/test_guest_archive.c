@@ -1,0 +1,486 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Archives: what is unpacked, and what is refused before it does harm. */
+#include "guest_session.h"
+
+#include "guest/unpack.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+enum { ARCHIVE_MAX = 8 << 20 };
+
+struct maker {
+        struct archive *a;
+        char *bytes;
+        size_t used;
+};
+
+static struct maker *maker_new(bool gzip)
+{
+        struct maker *m = calloc(1, sizeof(*m));
+
+        assert_non_null(m);
+        m->a = archive_write_new();
+        m->bytes = malloc(ARCHIVE_MAX);
+        assert_non_null(m->bytes);
+        archive_write_set_format_pax_restricted(m->a);
+        if (gzip)
+                archive_write_add_filter_gzip(m->a);
+        archive_write_set_bytes_in_last_block(m->a, 1);
+        assert_int_equal(archive_write_open_memory(m->a, m->bytes, ARCHIVE_MAX, &m->used),
+                         ARCHIVE_OK);
+        return m;
+}
+
+static void maker_free(struct maker *m)
+{
+        free(m->bytes);
+        free(m);
+}
+
+static void add(struct maker *m, const char *name, mode_t mode, const char *content)
+{
+        struct archive_entry *e = archive_entry_new();
+        size_t n = content && S_ISREG(mode) ? strlen(content) : 0;
+
+        archive_entry_set_pathname(e, name);
+        archive_entry_set_mode(e, mode);
+        archive_entry_set_size(e, (int64_t)n);
+        archive_entry_set_mtime(e, 1000000000, 0);
+        if (S_ISLNK(mode))
+                archive_entry_set_symlink(e, content);
+        if (S_ISCHR(mode))
+                archive_entry_set_rdev(e, makedev(1, 3));
+        assert_int_equal(archive_write_header(m->a, e), ARCHIVE_OK);
+        if (n > 0)
+                assert_int_equal(archive_write_data(m->a, content, n), n);
+        archive_entry_free(e);
+}
+
+static void add_hardlink(struct maker *m, const char *name, const char *target)
+{
+        struct archive_entry *e = archive_entry_new();
+
+        archive_entry_set_pathname(e, name);
+        archive_entry_set_mode(e, S_IFREG | 0644);
+        archive_entry_set_hardlink(e, target);
+        assert_int_equal(archive_write_header(m->a, e), ARCHIVE_OK);
+        archive_entry_free(e);
+}
+
+static void maker_end(struct maker *m)
+{
+        assert_int_equal(archive_write_close(m->a), ARCHIVE_OK);
+        archive_write_free(m->a);
+        m->a = NULL;
+}
+
+struct place {
+        char dir[64];
+        int fd;
+};
+
+static struct place place_new(void)
+{
+        struct place p = {.dir = "/tmp/vulcan-test-XXXXXX"};
+
+        assert_non_null(mkdtemp(p.dir));
+        p.fd = open(p.dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        assert_true(p.fd >= 0);
+        return p;
+}
+
+static void place_release(struct place *p)
+{
+        close(p->fd);
+        assert_int_equal(fs_remove_tree(p->dir, NULL), 0);
+}
+
+static int unpack_bytes(const struct place *p, const void *bytes, size_t n,
+                        const struct unpack_limits *limits, struct err *err)
+{
+        int fd = memfd_create("archive", MFD_CLOEXEC);
+        int r;
+
+        assert_int_equal(write(fd, bytes, n), n);
+        lseek(fd, 0, SEEK_SET);
+        r = unpack(fd, p->fd, limits, err);
+        close(fd);
+        return r;
+}
+
+static int unpack_maker(const struct place *p, struct maker *m, struct err *err)
+{
+        struct unpack_limits limits = UNPACK_LIMITS;
+        int r;
+
+        maker_end(m);
+        r = unpack_bytes(p, m->bytes, m->used, &limits, err);
+        maker_free(m);
+        return r;
+}
+
+static void expect_file(const struct place *p, const char *name, const char *content, mode_t mode)
+{
+        char text[256] = "";
+        struct stat st;
+        int fd = openat(p->fd, name, O_RDONLY | O_CLOEXEC);
+
+        assert_true(fd >= 0);
+        assert_int_equal(read(fd, text, sizeof(text) - 1), strlen(content));
+        assert_string_equal(text, content);
+        assert_int_equal(fstat(fd, &st), 0);
+        assert_int_equal(st.st_mode & 07777, mode);
+        close(fd);
+}
+
+static void test_ordinary_archive(void **state)
+{
+        struct place p = place_new();
+        struct maker *m = maker_new(true);
+        struct err err = ERR_INIT;
+        struct stat st;
+        char target[64];
+
+        add(m, "./", S_IFDIR | 0755, NULL);
+        add(m, "./src/", S_IFDIR | 0500, NULL);
+        add(m, "./src/main.py", S_IFREG | 0644, "print(1)\n");
+        add(m, "bin/deep/run", S_IFREG | 06755, "#!/bin/sh\n");
+        add(m, "bin/link", S_IFLNK | 0777, "../src/main.py");
+        add(m, "bin/self", S_IFLNK | 0777, "deep/./run");
+        add_hardlink(m, "copy", "src/main.py");
+        add(m, "empty", S_IFREG | 0600, NULL);
+        assert_int_equal(unpack_maker(&p, m, &err), 0);
+        expect_file(&p, "src/main.py", "print(1)\n", 0644);
+        expect_file(&p, "bin/deep/run", "#!/bin/sh\n", 0755);
+        expect_file(&p, "bin/link", "print(1)\n", 0644);
+        expect_file(&p, "copy", "print(1)\n", 0644);
+        expect_file(&p, "empty", "", 0600);
+        assert_int_equal(fstatat(p.fd, "src", &st, 0), 0);
+        assert_int_equal(st.st_mode & 0777, 0700);
+        assert_int_equal(fstatat(p.fd, "src/main.py", &st, 0), 0);
+        assert_int_equal(st.st_mtime, 1000000000);
+        assert_int_equal(readlinkat(p.fd, "bin/link", target, sizeof(target)), 14);
+        place_release(&p);
+}
+
+static void test_plain_tar_and_later_entries_replace_earlier(void **state)
+{
+        struct place p = place_new();
+        struct maker *m = maker_new(false);
+        struct err err = ERR_INIT;
+
+        add(m, "a", S_IFREG | 0644, "first");
+        add(m, "b", S_IFLNK | 0777, "a");
+        add(m, "b", S_IFREG | 0644, "second");
+        add(m, "d", S_IFDIR | 0755, NULL);
+        add(m, "d", S_IFDIR | 0700, NULL);
+        assert_int_equal(unpack_maker(&p, m, &err), 0);
+        expect_file(&p, "a", "first", 0644);
+        expect_file(&p, "b", "second", 0644);
+        place_release(&p);
+}
+
+/* Adds entries before and after the bad one; the one after must not be there. */
+static void expect_refused(const char *name, mode_t mode, const char *content, const char *message)
+{
+        struct place p = place_new();
+        struct maker *m = maker_new(true);
+        struct err err = ERR_INIT;
+
+        add(m, "before", S_IFREG | 0644, "x");
+        add(m, "dir/out", S_IFLNK | 0777, "..");
+        add(m, name, mode, content);
+        add(m, "after", S_IFREG | 0644, "x");
+        assert_true(unpack_maker(&p, m, &err) < 0);
+        assert_string_equal(err.msg, message);
+        assert_int_equal(faccessat(p.fd, "before", F_OK, 0), 0);
+        assert_int_equal(faccessat(p.fd, "after", F_OK, 0), -1);
+        place_release(&p);
+}
+
+static void test_names_that_leave(void **state)
+{
+        expect_refused("../x", S_IFREG | 0644, "x",
+                       "archive entry \"../x\" leaves the working directory");
+        expect_refused("a/../../x", S_IFREG | 0644, "x",
+                       "archive entry \"a/../../x\" leaves the working directory");
+        expect_refused("a/..", S_IFDIR | 0755, NULL,
+                       "archive entry \"a/../\" leaves the working directory");
+        expect_refused("/tmp/x", S_IFREG | 0644, "x",
+                       "archive entry \"/tmp/x\" leaves the working directory");
+        expect_refused("..", S_IFLNK | 0777, "a",
+                       "archive entry \"..\" leaves the working directory");
+}
+
+static void test_links_that_leave(void **state)
+{
+        expect_refused("l", S_IFLNK | 0777, "/etc",
+                       "archive entry \"l\" is a link that leaves the working directory");
+        expect_refused("l", S_IFLNK | 0777, "..",
+                       "archive entry \"l\" is a link that leaves the working directory");
+        expect_refused("a/l", S_IFLNK | 0777, "../../x",
+                       "archive entry \"a/l\" is a link that leaves the working directory");
+        /* `dir/out` is the directory itself, so this would be the one above it. */
+        expect_refused("l", S_IFLNK | 0777, "dir/out/..",
+                       "archive entry \"l\" is a link that leaves the working directory");
+}
+
+static void test_entries_behind_a_link(void **state)
+{
+        expect_refused(
+                "dir/out/x", S_IFREG | 0644, "x",
+                "archive entry \"dir/out/x\" lies behind a link or file, not in a directory");
+        expect_refused(
+                "dir/out/d/x", S_IFREG | 0644, "x",
+                "archive entry \"dir/out/d/x\" lies behind a link or file, not in a directory");
+        expect_refused("before/x", S_IFREG | 0644, "x",
+                       "archive entry \"before/x\" lies behind a link or file, not in a directory");
+        expect_refused("dir/out", S_IFDIR | 0755, NULL, "archive entry \"dir/out\": File exists");
+}
+
+static void test_special_files(void **state)
+{
+        expect_refused("null", S_IFCHR | 0666, NULL, "archive entry \"null\" is a device node");
+        expect_refused("sda", S_IFBLK | 0666, NULL, "archive entry \"sda\" is a device node");
+        expect_refused("pipe", S_IFIFO | 0666, NULL, "archive entry \"pipe\" is a FIFO");
+}
+
+static void expect_hardlink_refused(const char *target, const char *message)
+{
+        struct place p = place_new();
+        struct maker *m = maker_new(true);
+        struct err err = ERR_INIT;
+
+        add(m, "d/up", S_IFLNK | 0777, "..");
+        add_hardlink(m, "hard", target);
+        assert_true(unpack_maker(&p, m, &err) < 0);
+        assert_string_equal(err.msg, message);
+        assert_int_equal(faccessat(p.fd, "hard", F_OK, AT_SYMLINK_NOFOLLOW), -1);
+        place_release(&p);
+}
+
+static void test_hard_links(void **state)
+{
+        expect_hardlink_refused("../x", "archive entry \"../x\" leaves the working directory");
+        expect_hardlink_refused("/etc/passwd",
+                                "archive entry \"/etc/passwd\" leaves the working directory");
+        expect_hardlink_refused("missing", "archive entry \"hard\": No such file or directory");
+        expect_hardlink_refused("d/up", "archive entry \"hard\" is a hard link to no regular file");
+        expect_hardlink_refused("d", "archive entry \"hard\" is a hard link to no regular file");
+        expect_hardlink_refused(
+                "d/up/d/x",
+                "archive entry \"d/up/d/x\" lies behind a link or file, not in a directory");
+}
+
+static void test_bounds(void **state)
+{
+        struct unpack_limits three = {.entries = 3, .bytes = 1000};
+        struct unpack_limits ten_bytes = {.entries = 10, .bytes = 10};
+        struct place p = place_new();
+        struct maker *m = maker_new(true);
+        struct err err = ERR_INIT;
+
+        add(m, "a", S_IFREG | 0644, "12345");
+        add(m, "b", S_IFREG | 0644, "12345");
+        add(m, "c", S_IFREG | 0644, "1");
+        add(m, "d", S_IFREG | 0644, "");
+        maker_end(m);
+        assert_int_equal(unpack_bytes(&p, m->bytes, m->used, &three, &err), -E2BIG);
+        assert_string_equal(err.msg, "archive entry \"d\": the archive has too many entries");
+        assert_int_equal(unpack_bytes(&p, m->bytes, m->used, &ten_bytes, &err), -EFBIG);
+        assert_string_equal(err.msg, "archive entry \"c\": the archive unpacks to too many bytes");
+        maker_free(m);
+        place_release(&p);
+}
+
+/* Sixty-four megabytes of zeros in sixty kilobytes of gzip. */
+static void test_bomb(void **state)
+{
+        static const char zeros[1 << 20];
+        struct unpack_limits limits = {.entries = 10, .bytes = 4 << 20};
+        struct place p = place_new();
+        struct maker *m = maker_new(true);
+        struct archive_entry *e = archive_entry_new();
+        struct err err = ERR_INIT;
+        struct stat st;
+
+        archive_entry_set_pathname(e, "bomb");
+        archive_entry_set_mode(e, S_IFREG | 0644);
+        archive_entry_set_size(e, 64 << 20);
+        assert_int_equal(archive_write_header(m->a, e), ARCHIVE_OK);
+        for (int i = 0; i < 64; i++)
+                assert_int_equal(archive_write_data(m->a, zeros, sizeof(zeros)), sizeof(zeros));
+        archive_entry_free(e);
+        maker_end(m);
+        assert_int_equal(unpack_bytes(&p, m->bytes, m->used, &limits, &err), -EFBIG);
+        assert_string_equal(err.msg,
+                            "archive entry \"bomb\": the archive unpacks to too many bytes");
+        if (fstatat(p.fd, "bomb", &st, 0) == 0)
+                assert_true(st.st_size <= 4 << 20);
+        maker_free(m);
+        place_release(&p);
+}
+
+static void test_damaged_archives(void **state)
+{
+        struct unpack_limits limits = UNPACK_LIMITS;
+        struct place p = place_new();
+        struct maker *m = maker_new(true);
+        struct err err = ERR_INIT;
+
+        add(m, "a", S_IFREG | 0644, "content");
+        maker_end(m);
+        assert_true(unpack_bytes(&p, m->bytes, m->used / 2, &limits, &err) < 0);
+        assert_int_equal(unpack_bytes(&p, "no archive at all, but long enough to be seen as text",
+                                      53, &limits, &err),
+                         -EPROTO);
+        assert_non_null(strstr(err.msg, "the archive is not a tar.gz: "));
+        maker_free(m);
+        place_release(&p);
+}
+
+/* ---- through the agent ---- */
+
+static struct maker *program_archive(const char *extra)
+{
+        struct maker *m = maker_new(true);
+
+        add(m, "lib/words", S_IFREG | 0644, "from the archive\n");
+        add(m, "main.sh", S_IFREG | 0755, "cat lib/words; cat\n");
+        if (extra)
+                add(m, extra, S_IFREG | 0644, "x");
+        maker_end(m);
+        return m;
+}
+
+static struct wire_request archive_request(const struct maker *m)
+{
+        static const char *const argv[] = {"sh", "main.sh"};
+        struct wire_request q = session_request(argv, 2);
+
+        q.archive = true;
+        q.code_size = m->used;
+        return q;
+}
+
+static void test_program_from_an_archive(void **state)
+{
+        struct maker *m = program_archive(NULL);
+        struct wire_request q = archive_request(m);
+        struct session s;
+
+        q.has_stdin = true;
+        session_start(&s);
+        session_send_request(&s, &q);
+        session_send_all(&s, WIRE_CODE, m->bytes, m->used);
+        session_send(&s, WIRE_STDIN, "and input", 9);
+        session_send(&s, WIRE_STDIN, NULL, 0);
+        session_await_result(&s);
+        assert_null(s.result.error);
+        assert_string_equal(s.texts[0].data, "from the archive\nand input");
+        maker_free(m);
+        session_finish(&s);
+}
+
+static void test_archive_followed_by_padding(void **state)
+{
+        struct maker *m = program_archive(NULL);
+        struct wire_request q = archive_request(m);
+        static char padding[3 << 20];
+        struct session s;
+
+        q.code_size = m->used + sizeof(padding);
+        session_start(&s);
+        session_send_request(&s, &q);
+        session_send_all(&s, WIRE_CODE, m->bytes, m->used);
+        session_send_all(&s, WIRE_CODE, padding, sizeof(padding));
+        session_await_result(&s);
+        assert_null(s.result.error);
+        assert_string_equal(s.texts[0].data, "from the archive\n");
+        maker_free(m);
+        session_finish(&s);
+}
+
+static void test_refused_archive_runs_nothing(void **state)
+{
+        struct maker *m = program_archive("../escaped");
+        struct wire_request q = archive_request(m);
+        struct session s;
+
+        session_start(&s);
+        session_send_request(&s, &q);
+        session_send_all(&s, WIRE_CODE, m->bytes, m->used);
+        session_await_result(&s);
+        assert_string_equal(s.result.error,
+                            "archive entry \"../escaped\" leaves the working directory");
+        assert_int_equal(s.result.exit_code, -1);
+        assert_int_equal(s.texts[0].len, 0);
+        maker_free(m);
+        session_finish(&s);
+}
+
+/* The unpacker gives up long before all bytes have come; the rest is taken and dropped. */
+static void test_garbage_instead_of_an_archive(void **state)
+{
+        static char garbage[4 << 20];
+        static const char *const argv[] = {"sh"};
+        struct wire_request q = session_request(argv, 1);
+        struct session s;
+
+        memset(garbage, 'g', sizeof(garbage));
+        q.archive = true;
+        q.code_size = sizeof(garbage);
+        session_start(&s);
+        session_send_request(&s, &q);
+        session_send_all(&s, WIRE_CODE, garbage, sizeof(garbage));
+        session_send(&s, WIRE_PING, "p", 1);
+        session_await_result(&s);
+        assert_non_null(strstr(s.result.error, "not a tar.gz"));
+        while (s.pong.len == 0)
+                session_step(&s);
+        session_finish(&s);
+}
+
+static void test_archive_that_does_not_come_in_time(void **state)
+{
+        struct maker *m = program_archive(NULL);
+        struct wire_request q = archive_request(m);
+        struct session s;
+
+        q.timeout_ms = 50;
+        session_start(&s);
+        session_send_request(&s, &q);
+        session_send_all(&s, WIRE_CODE, m->bytes, m->used - 1);
+        session_await_result(&s);
+        assert_string_equal(s.result.error, "the code did not arrive and unpack within 50 ms");
+        maker_free(m);
+        session_finish(&s);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_ordinary_archive),
+                cmocka_unit_test(test_plain_tar_and_later_entries_replace_earlier),
+                cmocka_unit_test(test_names_that_leave),
+                cmocka_unit_test(test_links_that_leave),
+                cmocka_unit_test(test_entries_behind_a_link),
+                cmocka_unit_test(test_special_files),
+                cmocka_unit_test(test_hard_links),
+                cmocka_unit_test(test_bounds),
+                cmocka_unit_test(test_bomb),
+                cmocka_unit_test(test_damaged_archives),
+                cmocka_unit_test(test_program_from_an_archive),
+                cmocka_unit_test(test_archive_followed_by_padding),
+                cmocka_unit_test(test_refused_archive_runs_nothing),
+                cmocka_unit_test(test_garbage_instead_of_an_archive),
+                cmocka_unit_test(test_archive_that_does_not_come_in_time),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
