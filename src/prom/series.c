@@ -245,7 +245,8 @@ static struct prom_series *overflow(struct prom_family *family)
 /* ---- look-up ------------------------------------------------------------------------------ */
 
 /* The values are in no table, perhaps only because they have to be cleaned first. */
-static struct prom_series *with_new_values(struct prom_family *family, const char *const *values)
+static __attribute__((noinline)) struct prom_series *with_new_values(struct prom_family *family,
+                                                                     const char *const *values)
 {
         char clean[PROM_LABELS_MAX][PROM_LABEL_VALUE_MAX + 1];
         const char *cleaned[PROM_LABELS_MAX];
@@ -269,8 +270,21 @@ static struct prom_series *with_new_values(struct prom_family *family, const cha
         return key ? key->series : overflow(family);
 }
 
-static struct prom_series *with(struct prom_family *family, enum prom_kind kind,
-                                const char *const *values, size_t n)
+/* Out of line, to keep the registers of the memo's path few. */
+static __attribute__((noinline)) struct prom_series *
+with_table(struct prom_family *family, const char *const *values, struct memo *memo)
+{
+        uint64_t hash = prom_hash_values_(family->id, values, family->n_labels);
+        struct key *key = table_find(LOAD_ACQUIRE(&family->table), hash, values, family->n_labels);
+        if (unlikely(!key))
+                return with_new_values(family, values);
+        memo->family_id = family->id;
+        memo->key = key;
+        return key->series;
+}
+
+static inline struct prom_series *with(struct prom_family *family, enum prom_kind kind,
+                                       const char *const *values, size_t n)
 {
         if (unlikely(!family))
                 return NULL;
@@ -283,13 +297,7 @@ static struct prom_series *with(struct prom_family *family, enum prom_kind kind,
         struct memo *memo = memo_of(family->id, values, n);
         if (memo->family_id == family->id && key_equals(memo->key, values, n))
                 return memo->key->series;
-        uint64_t hash = prom_hash_values_(family->id, values, n);
-        struct key *key = table_find(LOAD_ACQUIRE(&family->table), hash, values, n);
-        if (unlikely(!key))
-                return with_new_values(family, values);
-        memo->family_id = family->id;
-        memo->key = key;
-        return key->series;
+        return with_table(family, values, memo);
 }
 
 struct prom_counter *prom_counter_with_values(struct prom_family *family, const char *const *values,
