@@ -400,6 +400,7 @@ int engine_submit(struct engine *e, struct workload_spec *spec, const char *isol
                 unreserve(e);
                 return r;
         }
+        assert(job);
         r = record_insert(e->config.store, &job->record, err);
         if (r < 0) {
                 job->spec = WORKLOAD_SPEC_INIT; /* still the caller's */
@@ -548,10 +549,15 @@ int engine_backend(struct engine *e, size_t i, struct backend_capabilities *ret)
         return 0;
 }
 
+static void free_backends(const struct engine_config *c)
+{
+        for (size_t i = 0; i < c->n_backends; i++)
+                backend_free(c->backends[i]);
+}
+
 static void release_engine(struct engine *e)
 {
-        for (size_t i = 0; i < e->config.n_backends; i++)
-                backend_free(e->config.backends[i]);
+        free_backends(&e->config);
         free(e->table);
         free(e->workers);
         pthread_cond_destroy(&e->work);
@@ -569,12 +575,6 @@ static int check_config(const struct engine_config *c, struct err *err)
                 return err_set(err, EINVAL, "max_queue: %u is more than %d", c->max_queue,
                                ENGINE_QUEUE_MAX);
         return 0;
-}
-
-static void free_backends(const struct engine_config *c)
-{
-        for (size_t i = 0; i < c->n_backends; i++)
-                backend_free(c->backends[i]);
 }
 
 int engine_new(const struct engine_config *config, struct engine **ret, struct err *err)
