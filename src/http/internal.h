@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What server.c (threads, connections), request.c (one request) and deadline.c share. Private. */
+#pragma once
+
+#include "http/server.h"
+
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+/* A connection. Made and freed by the server's thread. */
+struct http_connection {
+        TAILQ_ENTRY(http_connection) at; /* in deadlines.list while `listed`; under its lock */
+        uint64_t deadline_ns;
+        int fd;
+        bool listed;
+};
+
+TAILQ_HEAD(http_connection_list, http_connection);
+
+/*
+ * Connections that must get on: whoever has not sent a whole request, or taken a whole answer, by
+ * its deadline is shut down. All have the same time, so the list is in the order of deadlines.
+ */
+struct http_deadlines {
+        pthread_mutex_t lock; /* guards all below */
+        pthread_cond_t changed;
+        struct http_connection_list list;
+        uint64_t time_ns;
+        bool quit;
+        pthread_t thread;
+};
+
+int http_deadlines_start(struct http_deadlines *d, unsigned seconds, struct err *err);
+void http_deadlines_stop(struct http_deadlines *d);
+void http_deadline_set(struct http_deadlines *d, struct http_connection *c);
+void http_deadline_clear(struct http_deadlines *d, struct http_connection *c);
+
+/*
+ * Who may touch a request: the server's thread in RECEIVING and ANSWERED, the handler in HANDLING
+ * and SUSPENDED. HANDLING is a handler on the server's thread that has not answered yet.
+ */
+enum http_request_state { RECEIVING, HANDLING, SUSPENDED, ANSWERED };
+
+struct http_request {
+        struct http_server *server;
+        struct MHD_Connection *mhd;
+        struct http_connection *connection;
+        const char *method;             /* as a label */
+        const char *path_label;         /* pattern or "unmatched" */
+        const struct http_route *route; /* NULL: refused */
+        struct http_params params;
+        struct buf body;
+        size_t counted; /* bytes of body that are in server->body_bytes */
+        size_t dropped; /* bytes of body read and dropped */
+        size_t n_headers;
+        struct {
+                char *name, *value;
+        } headers[HTTP_ANSWER_HEADERS_MAX];
+        uint64_t start_ns;
+        _Atomic enum http_request_state state;
+        unsigned status; /* 0: no answer yet */
+        struct MHD_Response *response;
+        bool queued;                  /* the response was handed to libmicrohttpd */
+        TAILQ_ENTRY(http_request) at; /* in server->jobs */
+};
+
+TAILQ_HEAD(http_request_list, http_request);
+
+struct http_server {
+        struct MHD_Daemon *daemon;
+        const struct http_route *routes;
+        size_t n_routes;
+        void *ctx;
+        bool has_token;
+        uint8_t token_hash[32];
+        struct http_deadlines deadlines;
+        atomic_size_t body_bytes; /* of all requests */
+
+        pthread_mutex_t lock; /* guards n_active, jobs, quit */
+        pthread_cond_t idle;  /* n_active fell */
+        pthread_cond_t work;  /* jobs or quit */
+        size_t n_active;      /* requests from their headers to their end */
+        size_t n_handled;     /* of those, the ones that a handler has to answer */
+        struct http_request_list jobs;
+        bool quit;
+        pthread_t *workers;
+        unsigned n_workers;
+
+        struct prom_family *requests, *duration; /* NULL without a registry */
+};
+
+/* libmicrohttpd's callbacks for a request. */
+enum MHD_Result http_request_on_call(void *server, struct MHD_Connection *mhd, const char *url,
+                                     const char *method, const char *version, const char *data,
+                                     size_t *size, void **request);
+void http_request_on_completed(void *server, struct MHD_Connection *mhd, void **request,
+                               enum MHD_RequestTerminationCode why);
+
+/* Puts a request before the workers. */
+void http_server_enqueue(struct http_server *server, struct http_request *request);

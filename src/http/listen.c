@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http/listen.h"
+
+#include "base/cleanup.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+enum { BACKLOG = 512 };
+
+union address {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+};
+
+static int refuse(const char *text, struct err *err)
+{
+        return err_set(err, EINVAL,
+                       "listen: \"%.100s\" is not ADDRESS:PORT, [ADDRESS]:PORT or unix:PATH", text);
+}
+
+static int parse_port(const char *text, in_port_t *ret)
+{
+        char *end;
+        unsigned long n;
+
+        if (*text < '0' || *text > '9')
+                return -EINVAL;
+        n = strtoul(text, &end, 10);
+        if (*end || n > 65535)
+                return -EINVAL;
+        *ret = htons((in_port_t)n);
+        return 0;
+}
+
+static int parse_inet(const char *text, union address *ret, struct err *err)
+{
+        const char *colon = strrchr(text, ':');
+        size_t n = colon ? (size_t)(colon - text) : 0;
+        char host[INET6_ADDRSTRLEN + 2];
+        in_port_t port;
+
+        memset(ret, 0, sizeof(*ret));
+        if (!n || n >= sizeof(host) || parse_port(colon + 1, &port) < 0)
+                return refuse(text, err);
+        memcpy(host, text, n);
+        host[n] = '\0';
+        if (host[0] == '[' && host[n - 1] == ']') {
+                host[n - 1] = '\0';
+                ret->v6.sin6_family = AF_INET6;
+                ret->v6.sin6_port = port;
+                return inet_pton(AF_INET6, host + 1, &ret->v6.sin6_addr) == 1 ? 0
+                                                                              : refuse(text, err);
+        }
+        ret->v4.sin_family = AF_INET;
+        ret->v4.sin_port = port;
+        if (strcmp(host, "localhost") == 0)
+                ret->v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        else if (inet_pton(AF_INET, host, &ret->v4.sin_addr) != 1)
+                return refuse(text, err);
+        return 0;
+}
+
+static bool is_loopback(const union address *a)
+{
+        if (a->any.sa_family == AF_INET6)
+                return IN6_IS_ADDR_LOOPBACK(&a->v6.sin6_addr);
+        return ntohl(a->v4.sin_addr.s_addr) >> 24 == 127;
+}
+
+static void url_text(const union address *a, char ret[HTTP_URL_MAX])
+{
+        char host[INET6_ADDRSTRLEN];
+
+        if (a->any.sa_family == AF_INET6) {
+                inet_ntop(AF_INET6, &a->v6.sin6_addr, host, sizeof(host));
+                snprintf(ret, HTTP_URL_MAX, "http://[%s]:%u", host, ntohs(a->v6.sin6_port));
+        } else {
+                inet_ntop(AF_INET, &a->v4.sin_addr, host, sizeof(host));
+                snprintf(ret, HTTP_URL_MAX, "http://%s:%u", host, ntohs(a->v4.sin_port));
+        }
+}
+
+static int listen_inet(const char *text, struct http_listener *ret, struct err *err)
+{
+        union address a;
+        socklen_t size;
+        _cleanup_close_ int fd = -1;
+        int one = 1, r = parse_inet(text, &a, err);
+
+        if (r < 0)
+                return r;
+        size = a.any.sa_family == AF_INET6 ? sizeof(a.v6) : sizeof(a.v4);
+        fd = socket(a.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (fd < 0)
+                return err_errno(err, "listen on %s", text);
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+        if (a.any.sa_family == AF_INET6)
+                setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
+        if (bind(fd, &a.any, size) < 0 || listen(fd, BACKLOG) < 0)
+                return err_errno(err, "listen on %s", text);
+        size = sizeof(a);
+        if (getsockname(fd, &a.any, &size) < 0)
+                return err_errno(err, "listen on %s", text);
+        *ret = HTTP_LISTENER_INIT;
+        ret->local = is_loopback(&a);
+        url_text(&a, ret->url);
+        ret->fd = steal_fd(&fd);
+        return 0;
+}
+
+/* Removes a socket that nobody listens on; anything else at that path stays. */
+static void remove_stale(const struct sockaddr_un *a)
+{
+        _cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        struct stat st;
+
+        if (fd < 0 || lstat(a->sun_path, &st) < 0 || !S_ISSOCK(st.st_mode))
+                return;
+        if (connect(fd, (const struct sockaddr *)a, sizeof(*a)) < 0 && errno == ECONNREFUSED)
+                unlink(a->sun_path);
+}
+
+static int listen_unix(const char *path, struct http_listener *ret, struct err *err)
+{
+        struct sockaddr_un a = {.sun_family = AF_UNIX};
+        _cleanup_close_ int fd = -1;
+
+        if (*path != '/' || strlen(path) >= sizeof(a.sun_path))
+                return err_set(err, EINVAL,
+                               "listen: unix:%.100s: the path must be absolute and shorter than "
+                               "%zu bytes",
+                               path, sizeof(a.sun_path));
+        strcpy(a.sun_path, path);
+        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (fd < 0)
+                return err_errno(err, "listen on unix:%s", path);
+        remove_stale(&a);
+        /* The mode of a socket that is bound is that of its descriptor: no moment of 0777. */
+        if (fchmod(fd, 0600) < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
+                return err_errno(err, "listen on unix:%s", path);
+        if (listen(fd, BACKLOG) < 0)
+                return err_errno(err, "listen on unix:%s", path);
+        *ret = HTTP_LISTENER_INIT;
+        ret->local = true;
+        snprintf(ret->path, sizeof(ret->path), "%s", path);
+        snprintf(ret->url, sizeof(ret->url), "unix:%s", path);
+        ret->fd = steal_fd(&fd);
+        return 0;
+}
+
+int http_listen(const char *address, struct http_listener *ret, struct err *err)
+{
+        if (strncmp(address, "unix:", 5) == 0)
+                return listen_unix(address + 5, ret, err);
+        return listen_inet(address, ret, err);
+}
+
+void http_listener_release(struct http_listener *listener)
+{
+        close_fd(&listener->fd);
+        if (listener->path[0])
+                unlink(listener->path);
+        *listener = HTTP_LISTENER_INIT;
+}

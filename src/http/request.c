@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http/internal.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "http/text.h"
+#include "prom/prom.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <nettle/memops.h>
+#include <nettle/sha2.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum { STATUS_CLIENT_GONE = 499 };
+
+/* ---- what a handler asks ---- */
+
+const char *http_request_param(const struct http_request *request, const char *name)
+{
+        size_t n = strlen(name);
+
+        for (size_t i = 0; i < request->params.n; i++)
+                if (request->params.items[i].name_len == n &&
+                    memcmp(request->params.items[i].name, name, n) == 0)
+                        return request->params.items[i].value;
+        assert(!"the pattern has this name");
+        return "";
+}
+
+const char *http_request_query(const struct http_request *request, const char *name)
+{
+        const char *value = NULL;
+        size_t size = 0;
+
+        if (MHD_lookup_connection_value_n(request->mhd, MHD_GET_ARGUMENT_KIND, name, strlen(name),
+                                          &value, &size) != MHD_YES)
+                return NULL;
+        return value ? value : "";
+}
+
+const char *http_request_header(const struct http_request *request, const char *name)
+{
+        return MHD_lookup_connection_value(request->mhd, MHD_HEADER_KIND, name);
+}
+
+const struct buf *http_request_body(const struct http_request *request)
+{
+        return &request->body;
+}
+
+/* ---- answering ---- */
+
+void http_answer_header(struct http_request *request, const char *name, const char *value)
+{
+        size_t i = request->n_headers;
+
+        assert(i < HTTP_ANSWER_HEADERS_MAX);
+        request->headers[i].name = strdup(name);
+        request->headers[i].value = strdup(value);
+        request->n_headers++;
+}
+
+static struct MHD_Response *make_response(struct http_request *request, const char *content_type,
+                                          struct buf *body)
+{
+        size_t n = body ? body->len : 0;
+        char *data = n ? buf_detach(body) : NULL;
+        struct MHD_Response *response = MHD_create_response_from_buffer(
+                n, data, n ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
+
+        if (body)
+                buf_release(body);
+        if (!response) {
+                free(data);
+                return NULL;
+        }
+        if (content_type)
+                MHD_add_response_header(response, "Content-Type", content_type);
+        MHD_add_response_header(response, "Cache-Control", "no-store");
+        MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+        for (size_t i = 0; i < request->n_headers; i++)
+                if (request->headers[i].name && request->headers[i].value)
+                        MHD_add_response_header(response, request->headers[i].name,
+                                                request->headers[i].value);
+        return response;
+}
+
+static void count_handled(struct http_server *server, int by)
+{
+        pthread_mutex_lock(&server->lock);
+        server->n_handled += (size_t)by;
+        if (server->n_handled == 0)
+                pthread_cond_broadcast(&server->idle);
+        pthread_mutex_unlock(&server->lock);
+}
+
+void http_answer(struct http_request *request, unsigned status, const char *content_type,
+                 struct buf *body)
+{
+        struct http_server *server = request->server;
+        enum http_request_state state = HANDLING;
+
+        assert(!request->status);
+        request->status = status;
+        request->response = make_response(request, content_type, body);
+        if (!atomic_compare_exchange_strong(&request->state, &state, ANSWERED)) {
+                assert(state == SUSPENDED);
+                atomic_store(&request->state, ANSWERED);
+                MHD_resume_connection(request->mhd);
+        }
+        count_handled(server, -1); /* the request may be gone by now */
+}
+
+/* The body of an error; empty where there is no memory for it. */
+static void error_body(const char *message, struct buf *ret)
+{
+        json_t *object = json_pack("{s:o*}", "error", http_json_text(message));
+        char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
+
+        *ret = BUF_INIT(8 * ERR_MESSAGE_MAX);
+        if (text && buf_add(ret, text, strlen(text)) == 0)
+                buf_add(ret, "\n", 1);
+        free(text);
+        json_decref(object);
+}
+
+void http_answer_error(struct http_request *request, unsigned status, const char *fmt, ...)
+{
+        char message[ERR_MESSAGE_MAX];
+        struct buf body;
+        va_list ap;
+
+        va_start(ap, fmt);
+        vsnprintf(message, sizeof(message), fmt, ap);
+        va_end(ap);
+        error_body(message, &body);
+        http_answer(request, status, "application/json", &body);
+}
+
+/* ---- one request on the server's thread ---- */
+
+/* Decides on an answer that no handler gives; it is sent when the body has come. The first counts.
+ */
+static void refuse(struct http_request *request, unsigned status, const char *message)
+{
+        struct buf body;
+
+        if (request->status)
+                return;
+        error_body(message, &body);
+        request->route = NULL;
+        request->status = status;
+        request->response = make_response(request, "application/json", &body);
+}
+
+static bool token_is_right(struct http_request *request)
+{
+        const char *value = http_request_header(request, "Authorization");
+        uint8_t hash[SHA256_DIGEST_SIZE];
+        struct sha256_ctx sha;
+
+        if (!value || strncasecmp(value, "Bearer ", 7) != 0)
+                return false;
+        value += 7 + strspn(value + 7, " ");
+        sha256_init(&sha);
+        sha256_update(&sha, strlen(value), (const uint8_t *)value);
+        sha256_digest(&sha, sizeof(hash), hash);
+        /* Hashes have one length, and the comparison takes the same time wherever they differ. */
+        return memeql_sec(hash, request->server->token_hash, sizeof(hash));
+}
+
+/* The size the headers announce; SIZE_MAX where it is not known beforehand. */
+static size_t announced_size(struct http_request *request)
+{
+        const char *length = http_request_header(request, "Content-Length");
+
+        if (http_request_header(request, "Transfer-Encoding"))
+                return SIZE_MAX;
+        return length ? strtoull(length, NULL, 10) : 0;
+}
+
+static void route_request(struct http_request *request, const char *method, const char *url)
+{
+        struct http_server *server = request->server;
+        const struct http_route *same_path;
+        char allow[HTTP_ALLOW_MAX], message[64];
+        size_t size = announced_size(request);
+
+        request->route = http_route_find(server->routes, server->n_routes, method, url,
+                                         &request->params, &same_path, allow);
+        if (request->route || same_path)
+                request->path_label = (request->route ? request->route : same_path)->pattern;
+        if (server->has_token && !(request->route && request->route->flags & HTTP_ROUTE_OPEN) &&
+            !token_is_right(request)) {
+                http_answer_header(request, "WWW-Authenticate", "Bearer");
+                refuse(request, 401, "a bearer token is needed (Authorization: Bearer TOKEN)");
+        } else if (!request->route && same_path) {
+                http_answer_header(request, "Allow", allow);
+                refuse(request, 405, "method not allowed");
+        } else if (!request->route) {
+                refuse(request, 404, "no such path");
+        } else if (size != SIZE_MAX && request->route->body_max &&
+                   size > request->route->body_max) {
+                snprintf(message, sizeof(message), "the body is larger than %zu bytes",
+                         request->route->body_max);
+                refuse(request, 413, message);
+        } else {
+                request->body = BUF_INIT(request->route->body_max);
+        }
+}
+
+static struct http_request *begin(struct http_server *server, struct MHD_Connection *mhd,
+                                  const char *url, const char *method)
+{
+        const union MHD_ConnectionInfo *info =
+                MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+        struct http_request *request = calloc(1, sizeof(*request));
+
+        if (!request || !info || !info->socket_context) {
+                free(request);
+                return NULL;
+        }
+        request->server = server;
+        request->mhd = mhd;
+        request->connection = info->socket_context;
+        request->method = http_method_label(method);
+        request->path_label = "unmatched";
+        request->start_ns = clock_ns();
+        atomic_init(&request->state, RECEIVING);
+        pthread_mutex_lock(&server->lock);
+        server->n_active++;
+        pthread_mutex_unlock(&server->lock);
+        route_request(request, method, url);
+        return request;
+}
+
+static enum MHD_Result send_response(struct http_request *request)
+{
+        enum MHD_Result r;
+
+        if (!request->response) /* there was no memory for one */
+                return MHD_NO;
+        http_deadline_set(&request->server->deadlines, request->connection);
+        r = MHD_queue_response(request->mhd, request->status, request->response);
+        request->queued = r == MHD_YES;
+        return r;
+}
+
+/* True if a refusal should not wait for the body: the client asked first, or it is too much. */
+static bool refuses_at_once(struct http_request *request)
+{
+        const char *expect = http_request_header(request, "Expect");
+        size_t size = announced_size(request);
+
+        if (!request->status || size == 0)
+                return false;
+        return expect || (size != SIZE_MAX && size > HTTP_DRAIN_MAX);
+}
+
+/* Drops bytes of a body nobody wants. False: it was enough of them. */
+static bool drop(struct http_request *request, size_t n)
+{
+        request->dropped += n;
+        return request->dropped <= HTTP_DRAIN_MAX;
+}
+
+static bool take_body(struct http_request *request, const char *data, size_t n)
+{
+        struct http_server *server = request->server;
+        char message[64];
+
+        if (request->status || !request->route->body_max)
+                return drop(request, n);
+        if (atomic_fetch_add(&server->body_bytes, n) + n > HTTP_BODIES_MAX) {
+                atomic_fetch_sub(&server->body_bytes, n);
+                http_answer_header(request, "Retry-After", "5");
+                refuse(request, 503, "too many large requests at once; try again later");
+                return drop(request, n);
+        }
+        request->counted += n;
+        switch (buf_add(&request->body, data, n)) {
+        case 0:
+                return true;
+        case -ENOBUFS:
+                snprintf(message, sizeof(message), "the body is larger than %zu bytes",
+                         request->body.max);
+                refuse(request, 413, message);
+                buf_release(&request->body);
+                return drop(request, n);
+        default:
+                return false;
+        }
+}
+
+static enum MHD_Result handle(struct http_request *request)
+{
+        struct http_server *server = request->server;
+        enum http_request_state state = HANDLING;
+
+        http_deadline_clear(&server->deadlines, request->connection);
+        count_handled(server, 1);
+        if (request->route->flags & HTTP_ROUTE_BLOCKS) {
+                MHD_suspend_connection(request->mhd);
+                atomic_store(&request->state, SUSPENDED);
+                http_server_enqueue(server, request);
+                return MHD_YES;
+        }
+        atomic_store(&request->state, HANDLING);
+        request->route->handler(request, server->ctx);
+        if (atomic_load(&request->state) == ANSWERED)
+                return send_response(request);
+        /* Suspend first, say so second: whoever answers in between leaves the resuming to us. */
+        MHD_suspend_connection(request->mhd);
+        if (!atomic_compare_exchange_strong(&request->state, &state, SUSPENDED))
+                MHD_resume_connection(request->mhd);
+        return MHD_YES;
+}
+
+enum MHD_Result http_request_on_call(void *ctx, struct MHD_Connection *mhd, const char *url,
+                                     const char *method, const char *version, const char *data,
+                                     size_t *size, void **ret)
+{
+        struct http_request *request = *ret;
+        bool ok;
+
+        if (!request) {
+                *ret = request = begin(ctx, mhd, url, method);
+                if (!request)
+                        return MHD_NO;
+                return refuses_at_once(request) ? send_response(request) : MHD_YES;
+        }
+        if (*size) {
+                ok = take_body(request, data, *size);
+                *size = 0;
+                return ok ? MHD_YES : MHD_NO;
+        }
+        if (request->status)
+                return send_response(request);
+        return handle(request);
+}
+
+static void count_request(struct http_request *request)
+{
+        struct http_server *server = request->server;
+        char status[16];
+
+        snprintf(status, sizeof(status), "%u",
+                 request->queued ? request->status : STATUS_CLIENT_GONE);
+        prom_counter_inc(
+                prom_counter_with(server->requests, request->method, request->path_label, status));
+        prom_histogram_observe_since_ns(
+                prom_histogram_with(server->duration, request->method, request->path_label),
+                request->start_ns);
+}
+
+void http_request_on_completed(void *ctx, struct MHD_Connection *mhd, void **ret,
+                               enum MHD_RequestTerminationCode why)
+{
+        struct http_server *server = ctx;
+        struct http_request *request = *ret;
+
+        if (!request)
+                return;
+        *ret = NULL;
+        http_deadline_set(&server->deadlines, request->connection); /* for the next request */
+        count_request(request);
+        if (request->response)
+                MHD_destroy_response(request->response);
+        for (size_t i = 0; i < request->n_headers; i++) {
+                free(request->headers[i].name);
+                free(request->headers[i].value);
+        }
+        atomic_fetch_sub(&server->body_bytes, request->counted);
+        buf_release(&request->body);
+        free(request);
+        pthread_mutex_lock(&server->lock);
+        if (--server->n_active == 0)
+                pthread_cond_broadcast(&server->idle);
+        pthread_mutex_unlock(&server->lock);
+}

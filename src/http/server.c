@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http/internal.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "prom/prom.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <nettle/sha2.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+        CONNECTIONS_DEFAULT = 1024,
+        WORKERS_DEFAULT = 4,
+        IDLE_TIMEOUT_DEFAULT_S = 30,
+        TRANSFER_TIMEOUT_DEFAULT_S = 120,
+};
+
+static const double duration_buckets[] = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
+                                          0.1,    0.25,  0.5,    1,     2.5,  5,     10};
+
+enum { REQUESTS, DURATION, METRICS };
+
+static const struct prom_desc metrics[METRICS] = {
+        [REQUESTS] = {PROM_COUNTER, "vulcan_http_requests_total",
+                      "HTTP requests answered, by method, pattern of the path, and status.",
+                      .labels = (const char *const[]){"method", "path", "status", NULL}},
+        [DURATION] = {PROM_HISTOGRAM, "vulcan_http_request_duration_seconds",
+                      "Time from the headers of a request to the end of its answer.",
+                      .labels = (const char *const[]){"method", "path", NULL},
+                      .buckets = duration_buckets,
+                      .n_buckets = sizeof(duration_buckets) / sizeof(duration_buckets[0])},
+};
+
+/* ---- workers ---- */
+
+void http_server_enqueue(struct http_server *server, struct http_request *request)
+{
+        pthread_mutex_lock(&server->lock);
+        TAILQ_INSERT_TAIL(&server->jobs, request, at);
+        pthread_cond_signal(&server->work);
+        pthread_mutex_unlock(&server->lock);
+}
+
+static void *work(void *arg)
+{
+        struct http_server *server = arg;
+        struct http_request *request;
+
+        pthread_mutex_lock(&server->lock);
+        for (;;) {
+                while (TAILQ_EMPTY(&server->jobs) && !server->quit)
+                        pthread_cond_wait(&server->work, &server->lock);
+                request = TAILQ_FIRST(&server->jobs);
+                if (!request)
+                        break;
+                TAILQ_REMOVE(&server->jobs, request, at);
+                pthread_mutex_unlock(&server->lock);
+                request->route->handler(request, server->ctx);
+                pthread_mutex_lock(&server->lock);
+        }
+        pthread_mutex_unlock(&server->lock);
+        return NULL;
+}
+
+static int start_workers(struct http_server *server, unsigned n, struct err *err)
+{
+        int r;
+
+        server->workers = calloc(n, sizeof(*server->workers));
+        if (!server->workers)
+                return err_set(err, ENOMEM, "out of memory");
+        for (; server->n_workers < n; server->n_workers++) {
+                r = pthread_create(&server->workers[server->n_workers], NULL, work, server);
+                if (r)
+                        return err_set(err, r, "start a thread: %s", strerror(r));
+        }
+        return 0;
+}
+
+static void stop_workers(struct http_server *server)
+{
+        pthread_mutex_lock(&server->lock);
+        server->quit = true;
+        pthread_cond_broadcast(&server->work);
+        pthread_mutex_unlock(&server->lock);
+        for (unsigned i = 0; i < server->n_workers; i++)
+                pthread_join(server->workers[i], NULL);
+        free(server->workers);
+}
+
+/* ---- connections ---- */
+
+static void on_connection(void *ctx, struct MHD_Connection *mhd, void **socket_context,
+                          enum MHD_ConnectionNotificationCode what)
+{
+        struct http_server *server = ctx;
+        struct http_connection *c = *socket_context;
+
+        if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+                *socket_context = c = calloc(1, sizeof(*c));
+                if (!c)
+                        return; /* the first request finds no context and ends the connection */
+                c->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+                http_deadline_set(&server->deadlines, c);
+        } else if (c) {
+                http_deadline_clear(&server->deadlines, c);
+                free(c);
+                *socket_context = NULL;
+        }
+}
+
+/* libmicrohttpd talks of clients that misbehave; that is their business, and counted. */
+static void on_log(void *ctx, const char *fmt, va_list ap)
+{
+}
+
+static unsigned or_default(unsigned value, unsigned standard)
+{
+        return value ? value : standard;
+}
+
+static int start_daemon(struct http_server *server, const struct http_server_config *config,
+                        struct err *err)
+{
+        sigset_t all, was;
+
+        /* Signals are for the program's own threads. */
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &was);
+        server->daemon = MHD_start_daemon(
+                MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
+                NULL, NULL, http_request_on_call, server, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
+                MHD_OPTION_LISTEN_SOCKET, config->listener->fd, MHD_OPTION_CONNECTION_LIMIT,
+                or_default(config->max_connections, CONNECTIONS_DEFAULT),
+                MHD_OPTION_CONNECTION_TIMEOUT,
+                or_default(config->idle_timeout_s, IDLE_TIMEOUT_DEFAULT_S),
+                MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_HEADERS_MAX,
+                MHD_OPTION_NOTIFY_COMPLETED, http_request_on_completed, server,
+                MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_END);
+        pthread_sigmask(SIG_SETMASK, &was, NULL);
+        if (!server->daemon)
+                return err_set(err, errno ? errno : EIO, "serve %s: %s", config->listener->url,
+                               strerror(errno ? errno : EIO));
+        config->listener->fd = -1;
+        return 0;
+}
+
+static int take_token(struct http_server *server, const char *token, struct err *err)
+{
+        struct sha256_ctx sha;
+
+        if (!token)
+                return 0;
+        if (!*token || strlen(token) > HTTP_TOKEN_MAX)
+                return err_set(err, EINVAL, "token: must have 1 to %d bytes", HTTP_TOKEN_MAX);
+        sha256_init(&sha);
+        sha256_update(&sha, strlen(token), (const uint8_t *)token);
+        sha256_digest(&sha, sizeof(server->token_hash), server->token_hash);
+        server->has_token = true;
+        return 0;
+}
+
+static int register_metrics(struct http_server *server, struct prom_registry *registry,
+                            struct err *err)
+{
+        struct prom_family *families[METRICS];
+        struct prom_error error;
+        int r;
+
+        if (!registry)
+                return 0;
+        r = prom_obtain_all(registry, metrics, METRICS, families, &error);
+        if (r < 0)
+                return err_set(err, -r, "%s", error.msg);
+        server->requests = families[REQUESTS];
+        server->duration = families[DURATION];
+        return 0;
+}
+
+int http_server_new(const struct http_server_config *config, struct http_server **ret,
+                    struct err *err)
+{
+        struct http_server *server = calloc(1, sizeof(*server));
+        pthread_condattr_t attr;
+        int r;
+
+        if (!server)
+                return err_set(err, ENOMEM, "out of memory");
+        server->routes = config->routes;
+        server->n_routes = config->n_routes;
+        server->ctx = config->ctx;
+        TAILQ_INIT(&server->jobs);
+        pthread_mutex_init(&server->lock, NULL);
+        pthread_condattr_init(&attr);
+        pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+        pthread_cond_init(&server->idle, &attr);
+        pthread_condattr_destroy(&attr);
+        pthread_cond_init(&server->work, NULL);
+        r = http_deadlines_start(&server->deadlines,
+                                 or_default(config->transfer_timeout_s, TRANSFER_TIMEOUT_DEFAULT_S),
+                                 err);
+        if (r < 0) {
+                free(server);
+                return r;
+        }
+        if ((r = take_token(server, config->token, err)) < 0 ||
+            (r = register_metrics(server, config->registry, err)) < 0 ||
+            (r = start_workers(server, or_default(config->workers, WORKERS_DEFAULT), err)) < 0 ||
+            (r = start_daemon(server, config, err)) < 0) {
+                http_server_free(server);
+                return r;
+        }
+        *ret = server;
+        return 0;
+}
+
+void http_server_quiesce(struct http_server *server)
+{
+        int fd = MHD_quiesce_daemon(server->daemon);
+
+        if (fd != MHD_INVALID_SOCKET)
+                close(fd);
+}
+
+static void wait_for_answers(struct http_server *server)
+{
+        uint64_t until = clock_ns() + HTTP_GRACE_MS * NS_PER_MS;
+        struct timespec ts = {.tv_sec = (time_t)(until / NS_PER_S),
+                              .tv_nsec = (long)(until % NS_PER_S)};
+
+        pthread_mutex_lock(&server->lock);
+        while (server->n_handled > 0)
+                pthread_cond_wait(&server->idle, &server->lock);
+        while (server->n_active > 0)
+                if (pthread_cond_timedwait(&server->idle, &server->lock, &ts) == ETIMEDOUT)
+                        break;
+        pthread_mutex_unlock(&server->lock);
+}
+
+void http_server_free(struct http_server *server)
+{
+        if (!server)
+                return;
+        if (server->daemon) {
+                wait_for_answers(server);
+                MHD_stop_daemon(server->daemon);
+        }
+        stop_workers(server);
+        http_deadlines_stop(&server->deadlines);
+        pthread_cond_destroy(&server->work);
+        pthread_cond_destroy(&server->idle);
+        pthread_mutex_destroy(&server->lock);
+        free(server);
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An HTTP/1.1 server over libmicrohttpd: a table of routes, handlers that answer now or later.
+ *
+ *     static void hello(struct http_request *request, void *ctx)
+ *     {
+ *             http_answer_error(request, 404, "no %s here", http_request_param(request, "id"));
+ *     }
+ *     static const struct http_route routes[] = {{"GET", "/v1/things/{id}", hello}};
+ *
+ *     http_listen("127.0.0.1:0", &listener, &err);
+ *     http_server_new(&(struct http_server_config){.listener = &listener, .routes = routes,
+ *                     .n_routes = 1}, &server, &err);
+ *     ...
+ *     http_server_quiesce(server);    // nobody new; then end what handlers wait for
+ *     http_server_free(server);
+ *
+ * A handler must answer each request exactly once, within its call or later from any thread; the
+ * request is gone with the answer. It runs on the server's own thread, which serves everybody, or
+ * with HTTP_ROUTE_BLOCKS on a worker. A client that hangs up while its answer is being worked on is
+ * not noticed before the answer; nothing is cancelled.
+ *
+ * Errors that the server answers itself, all as {"error": "…"}: 401 token missing or wrong, 404 no
+ * such path, 405 with Allow, 413 body too large, 503 too many bytes of bodies at once. What is not
+ * HTTP is refused by libmicrohttpd (400, 431, 505) with a page of its own. An error that is known
+ * from the headers is answered when the body has been read and dropped, so that the client sees it;
+ * a body beyond HTTP_DRAIN_MAX, or one that waits for "100 Continue", is not waited for.
+ *
+ * Bounds: connections, bytes of a body (per route) and of all bodies together, bytes of the headers
+ * (HTTP_HEADERS_MAX), seconds without progress (idle_timeout_s) and seconds to send a request or to
+ * take an answer in whole (transfer_timeout_s), so that neither a silent nor a slow client keeps a
+ * connection for long.
+ *
+ * Metrics: vulcan_http_requests_total{method,path,status} and
+ * vulcan_http_request_duration_seconds{method,path}, from the headers being read to the answer
+ * being sent; `path` is the pattern of the route or "unmatched", `method` is "other" when HTTP
+ * knows none such, status 499 is a client that hung up before there was an answer.
+ *
+ * Thread rule: http_server_*: one thread. http_request_*: the handler's thread until it answers.
+ * http_answer*: any thread, once.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "http/listen.h"
+#include "http/route.h"
+
+#include <stdbool.h>
+
+struct http_server;
+struct prom_registry;
+
+enum {
+        HTTP_HEADERS_MAX = 32 * 1024,        /* bytes of request line and headers */
+        HTTP_DRAIN_MAX = 32 * 1024 * 1024,   /* bytes of a refused body that are read and dropped */
+        HTTP_BODIES_MAX = 256 * 1024 * 1024, /* bytes of all bodies together */
+        HTTP_ANSWER_HEADERS_MAX = 4,         /* headers of http_answer_header() */
+        HTTP_TOKEN_MAX = 4096,               /* bytes of a bearer token */
+        HTTP_GRACE_MS = 2000,                /* for answers on their way when the server ends */
+};
+
+struct http_server_config {
+        struct http_listener *listener;  /* its fd is taken over; borrowed otherwise */
+        const struct http_route *routes; /* borrowed */
+        size_t n_routes;
+        void *ctx;                      /* for the handlers */
+        const char *token;              /* copied; NULL: requests need none */
+        unsigned max_connections;       /* 0: 1024 */
+        unsigned workers;               /* for HTTP_ROUTE_BLOCKS; 0: 4 */
+        unsigned idle_timeout_s;        /* 0: 30 */
+        unsigned transfer_timeout_s;    /* 0: 120 */
+        struct prom_registry *registry; /* NULL: no metrics */
+};
+
+int http_server_new(const struct http_server_config *config, struct http_server **ret,
+                    struct err *err);
+
+/* Accepts no more connections; those that are there are served on. */
+void http_server_quiesce(struct http_server *server);
+
+/*
+ * Waits until every handler has answered, then up to HTTP_GRACE_MS for answers to be taken, closes
+ * all connections and frees. Takes NULL.
+ */
+void http_server_free(struct http_server *server);
+
+/* ---- in a handler ---- */
+
+/* The part of the path that "{name}" stood for. Never NULL for a name of the pattern. */
+const char *http_request_param(const struct http_request *request, const char *name);
+
+/* An argument behind the "?", decoded; "" for one without a value, NULL if it is not there. */
+const char *http_request_query(const struct http_request *request, const char *name);
+
+const char *http_request_header(const struct http_request *request, const char *name);
+
+/* The body; empty if there was none. */
+const struct buf *http_request_body(const struct http_request *request);
+
+/* Adds a header to the answer to come (at most HTTP_ANSWER_HEADERS_MAX, asserted). Text: copied. */
+void http_answer_header(struct http_request *request, const char *name, const char *value);
+
+/* Answers. The memory of `body` is taken over (it is empty afterwards); NULL for no body. */
+void http_answer(struct http_request *request, unsigned status, const char *content_type,
+                 struct buf *body);
+
+/* Answers {"error": message}. */
+void http_answer_error(struct http_request *request, unsigned status, const char *fmt, ...)
+        __attribute__((format(printf, 3, 4)));
