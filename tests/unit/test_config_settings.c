@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/settings.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+static struct settings s;
+static struct err err;
+
+/* No variable of the shell that runs the tests plays a part. */
+static int setup(void **state)
+{
+        for (size_t i = 0; i < settings_count(); i++)
+                unsetenv(settings_variable(i));
+        settings_init(&s);
+        err = ERR_INIT;
+        return 0;
+}
+
+static size_t row(const char *flag)
+{
+        for (size_t i = 0; i < settings_count(); i++)
+                if (strcmp(settings_flag(i), flag) == 0)
+                        return i;
+        fail_msg("no setting %s", flag);
+        return 0;
+}
+
+static int flag(const char *name, const char *value)
+{
+        return settings_take_flag(&s, SETTINGS_OPTION + (int)row(name), value, &err);
+}
+
+static int file(const char *text)
+{
+        return settings_take_file(&s, text, strlen(text), "the.conf", &err);
+}
+
+static const char *source(const char *name)
+{
+        static char text[SETTINGS_TEXT_MAX + 100];
+        struct buf b = BUF_INIT(sizeof(text) - 1);
+
+        assert_int_equal(settings_source_text(&s, row(name), &b), 0);
+        snprintf(text, sizeof(text), "%s", b.data);
+        buf_release(&b);
+        return text;
+}
+
+static void defaults_are_those_of_the_table(void **state)
+{
+        assert_int_equal(settings_load(&s, &err), 0);
+        assert_string_equal(s.listen, "127.0.0.1:8080");
+        assert_string_equal(s.vmm, "auto");
+        assert_string_equal(s.token_file, "");
+        assert_false(s.allow_public);
+        assert_int_equal(s.max_queue, 64);
+        assert_int_equal(s.boot_timeout_s, 30);
+        assert_int_equal(s.output_record_max, 16 << 20);
+        assert_int_equal(s.log_level, LOG_LEVEL_INFO);
+        assert_true(s.max_vms >= 1 && s.max_vms <= 1024);
+        assert_int_equal(s.state_dir[0], '/');
+        assert_true(strlen(s.node_id) > 0);
+        for (size_t i = 0; i < settings_count(); i++)
+                assert_int_equal(settings_source(&s, i), SETTINGS_FROM_DEFAULT);
+        assert_string_equal(source("listen"), "default");
+}
+
+static void flag_beats_environment_beats_file(void **state)
+{
+        setenv("VULCAN_MAX_VMS", "5", 1);
+        setenv("VULCAN_MAX_QUEUE", "6", 1);
+        assert_int_equal(flag("max-vms", "3"), 0);
+        assert_int_equal(file("VULCAN_MAX_VMS=7\nVULCAN_MAX_QUEUE=8\nVULCAN_NODE_ID=here\n"), 0);
+        assert_int_equal(settings_load(&s, &err), 0);
+        assert_int_equal(s.max_vms, 3);
+        assert_int_equal(s.max_queue, 6);
+        assert_string_equal(s.node_id, "here");
+        assert_string_equal(source("max-vms"), "flag --max-vms");
+        assert_string_equal(source("max-queue"), "environment VULCAN_MAX_QUEUE");
+        assert_int_equal(settings_source(&s, row("node-id")), SETTINGS_FROM_FILE);
+}
+
+static void the_file_is_named_by_flag_or_variable(void **state)
+{
+        char path[] = "/tmp/test_config_XXXXXX";
+        static const char text[] = "# comment\n\nVULCAN_LISTEN='127.0.0.1:0'\n";
+        int fd = mkstemp(path);
+
+        assert_true(fd >= 0);
+        assert_int_equal(write(fd, text, sizeof(text) - 1), sizeof(text) - 1);
+        close(fd);
+        setenv("VULCAN_CONFIG", path, 1);
+        assert_int_equal(settings_load(&s, &err), 0);
+        assert_string_equal(s.listen, "127.0.0.1:0");
+        assert_non_null(strstr(source("listen"), path));
+        assert_non_null(strstr(source("listen"), "line 3"));
+        unlink(path);
+
+        settings_init(&s);
+        assert_int_equal(settings_load(&s, &err), -ENOENT);
+        assert_non_null(strstr(err.msg, path));
+}
+
+static void what_is_wrong_is_named_with_its_place_and_what_is_allowed(void **state)
+{
+        static const struct {
+                const char *name, *value;
+        } wrong[] = {
+                {"max-vms", "0"},
+                {"max-vms", "1025"},
+                {"max-vms", "many"},
+                {"max-vms", "-1"},
+                {"max-vms", " 4"},
+                {"max-vms", "4x"},
+                {"max-vms", ""},
+                {"boot-timeout", "0"},
+                {"boot-timeout", "2d"},
+                {"boot-timeout", "99999999999999999999"},
+                {"output-max", "1"},
+                {"output-max", "16E"},
+                {"output-max", "99999999999999999G"},
+                {"log-level", "loud"},
+                {"vmm", "xen"},
+                {"vmm", "bin/vmm"},
+                {"allow-public", "maybe"},
+                {"net-bridge", "a-name-that-is-too-long"},
+        };
+
+        for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+                err = ERR_INIT;
+                assert_int_equal(flag(wrong[i].name, wrong[i].value), -EINVAL);
+                assert_non_null(strstr(err.msg, wrong[i].name));
+                assert_non_null(strstr(err.msg, wrong[i].value));
+                assert_non_null(strstr(err.msg, "it takes"));
+        }
+        assert_int_equal(flag("max-vms", "0"), -EINVAL);
+        assert_string_equal(err.msg,
+                            "--max-vms: \"0\" is not allowed; it takes a number from 1 to 1024");
+        setenv("VULCAN_MAX_VMS", "nine", 1);
+        assert_int_equal(settings_load(&s, &err), -EINVAL);
+        assert_non_null(strstr(err.msg, "VULCAN_MAX_VMS (environment): \"nine\""));
+}
+
+static void a_wrong_file_stops_with_its_line(void **state)
+{
+        assert_int_equal(file("\nVULCAN_LISTENS=1\n"), -EINVAL);
+        assert_string_equal(err.msg,
+                            "the.conf: line 2: VULCAN_LISTENS is not a setting for this file");
+        assert_int_equal(file("PATH=/bin\n"), -EINVAL);
+        assert_int_equal(file("VULCAN_CONFIG=/other\n"), -EINVAL);
+        assert_int_equal(file("VULCAN_MAX_VMS=\\\n4\nVULCAN_MAX_QUEUE=x\n"), -EINVAL);
+        assert_non_null(strstr(err.msg, "the.conf: line 3: VULCAN_MAX_QUEUE: \"x\""));
+        /* A value that a flag hides is wrong all the same. */
+        assert_int_equal(flag("max-vms", "3"), 0);
+        assert_int_equal(file("VULCAN_MAX_VMS=none\n"), -EINVAL);
+        assert_int_equal(s.max_vms, 3);
+}
+
+static void units_are_understood(void **state)
+{
+        assert_int_equal(flag("boot-timeout", "2m"), 0);
+        assert_int_equal(s.boot_timeout_s, 120);
+        assert_int_equal(flag("boot-timeout", "45s"), 0);
+        assert_int_equal(s.boot_timeout_s, 45);
+        assert_int_equal(flag("boot-timeout", "1h"), 0);
+        assert_int_equal(s.boot_timeout_s, 3600);
+        assert_int_equal(flag("output-max", "64K"), 0);
+        assert_int_equal(s.output_max, 65536);
+        assert_int_equal(flag("output-max", "3g"), 0);
+        assert_int_equal(s.output_max, UINT64_C(3) << 30);
+        assert_int_equal(flag("allow-public", NULL), 0);
+        assert_true(s.allow_public);
+        assert_int_equal(flag("allow-public", "off"), 0);
+        assert_false(s.allow_public);
+        assert_int_equal(flag("vmm", "/opt/vmm"), 0);
+        assert_string_equal(s.vmm, "/opt/vmm");
+        assert_int_equal(flag("log-level", "debug"), 0);
+        assert_int_equal(s.log_level, LOG_LEVEL_DEBUG);
+}
+
+static void paths_become_absolute(void **state)
+{
+        char want[SETTINGS_TEXT_MAX];
+
+        assert_non_null(getcwd(want, sizeof(want) - 10));
+        strcat(want, "/state");
+        assert_int_equal(flag("state-dir", "state"), 0);
+        assert_string_equal(s.state_dir, want);
+        assert_int_equal(flag("state-dir", "/abs"), 0);
+        assert_string_equal(s.state_dir, "/abs");
+}
+
+static void a_variable_set_to_nothing_is_not_set(void **state)
+{
+        setenv("VULCAN_MAX_VMS", "", 1);
+        assert_int_equal(file("VULCAN_MAX_QUEUE=\n"), 0);
+        assert_int_equal(settings_load(&s, &err), 0);
+        assert_int_equal(settings_source(&s, row("max-vms")), SETTINGS_FROM_DEFAULT);
+        assert_int_equal(s.max_queue, 64);
+}
+
+static void getopt_takes_the_table(void **state)
+{
+        char *argv[] = {"serve", "--max-vms", "9", "--allow-public", "--listen=127.0.0.1:1",
+                        "x",     NULL};
+        struct option options[64];
+        size_t n = settings_options(SETTINGS_SERVE, options, 64);
+        int c, count = 0;
+
+        assert_null(options[n].name);
+        optind = 0;
+        while ((c = getopt_long(6, argv, "+", options, NULL)) != -1) {
+                assert_true(settings_is_option(c));
+                assert_int_equal(settings_take_flag(&s, c, optarg, &err), 0);
+                count++;
+        }
+        assert_int_equal(count, 3);
+        assert_int_equal(optind, 5);
+        assert_int_equal(s.max_vms, 9);
+        assert_true(s.allow_public);
+        assert_string_equal(s.listen, "127.0.0.1:1");
+        assert_false(settings_is_option('x'));
+        assert_false(settings_is_option('?'));
+}
+
+static void help_and_values_come_from_the_table(void **state)
+{
+        struct buf help = BUF_INIT(1 << 16), value = BUF_INIT(100);
+
+        assert_int_equal(settings_help(SETTINGS_SERVE, &help), 0);
+        assert_non_null(strstr(help.data, "--listen ADDRESS:PORT"));
+        assert_non_null(strstr(help.data, "[127.0.0.1:8080]"));
+        assert_null(strstr(help.data, "--server"));
+        buf_release(&help);
+        assert_int_equal(settings_help(SETTINGS_CLIENT, &help), 0);
+        assert_non_null(strstr(help.data, "--server URL"));
+        assert_null(strstr(help.data, "--listen"));
+        buf_release(&help);
+
+        assert_int_equal(flag("output-max", "1048576"), 0);
+        assert_int_equal(settings_value_text(&s, row("output-max"), &value), 0);
+        assert_string_equal(value.data, "1M");
+        buf_release(&value);
+}
+
+/* What `vulcan config` would print can be read back. */
+static void values_survive_the_way_through_text(void **state)
+{
+        struct buf text = BUF_INIT(1 << 16);
+        struct settings was;
+
+        assert_int_equal(settings_load(&s, &err), 0);
+        was = s;
+        for (size_t i = 1; i < settings_count(); i++) {
+                assert_int_equal(buf_printf(&text, "%s=\"", settings_variable(i)), 0);
+                assert_int_equal(settings_value_text(&s, i, &text), 0);
+                assert_int_equal(buf_add(&text, "\"\n", 2), 0);
+        }
+        settings_init(&s);
+        assert_int_equal(file(text.data), 0);
+        assert_int_equal(settings_load(&s, &err), 0);
+        assert_memory_equal(&s, &was, offsetof(struct settings, source));
+        buf_release(&text);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup(defaults_are_those_of_the_table, setup),
+                cmocka_unit_test_setup(flag_beats_environment_beats_file, setup),
+                cmocka_unit_test_setup(the_file_is_named_by_flag_or_variable, setup),
+                cmocka_unit_test_setup(what_is_wrong_is_named_with_its_place_and_what_is_allowed,
+                                       setup),
+                cmocka_unit_test_setup(a_wrong_file_stops_with_its_line, setup),
+                cmocka_unit_test_setup(units_are_understood, setup),
+                cmocka_unit_test_setup(paths_become_absolute, setup),
+                cmocka_unit_test_setup(a_variable_set_to_nothing_is_not_set, setup),
+                cmocka_unit_test_setup(getopt_takes_the_table, setup),
+                cmocka_unit_test_setup(help_and_values_come_from_the_table, setup),
+                cmocka_unit_test_setup(values_survive_the_way_through_text, setup),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
