@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/api.h"
+
+#include "api/order.h"
+#include "api/render.h"
+#include "base/cleanup.h"
+#include "base/ulid.h"
+#include "engine/engine.h"
+#include "http/server.h"
+#include "prom/prom.h"
+#include "store/store.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ANSWER_MAX = 1024 * 1024 * 1024 }; /* above the base 64 of the largest output kept */
+
+struct api {
+        struct api_config config;
+        pthread_mutex_t lock; /* guards scrape, whose memory the next scrape reuses */
+        struct prom_buf scrape;
+};
+
+/* ---- answers ---- */
+
+static void answer_json(struct http_request *request, unsigned status, json_t *json)
+{
+        struct buf body = BUF_INIT(ANSWER_MAX);
+
+        if (api_dump(json, &body) < 0) {
+                buf_release(&body);
+                http_answer_error(request, 500, "out of memory");
+                return;
+        }
+        http_answer(request, status, "application/json", &body);
+}
+
+static unsigned status_of(int code)
+{
+        switch (-code) {
+        case EINVAL:
+        case ENOENT: /* of a submit: there is no such runtime */
+        case EOPNOTSUPP:
+        case EPERM: /* no rights for the network asked for */
+                return 400;
+        case EILSEQ: /* the image of this runtime is damaged */
+                return 422;
+        case EAGAIN:
+                return 429;
+        case ESHUTDOWN:
+        case ENOSPC:
+        case EBUSY:
+                return 503;
+        default:
+                return 500;
+        }
+}
+
+static void answer_failure(struct http_request *request, unsigned status, const struct err *err)
+{
+        char seconds[16];
+
+        if (status == 429 || status == 503) {
+                snprintf(seconds, sizeof(seconds), "%d", API_RETRY_AFTER_S);
+                http_answer_header(request, "Retry-After", seconds);
+        }
+        http_answer_error(request, status, "%s", err->msg);
+}
+
+static void add_location(struct http_request *request, const char *id)
+{
+        char path[64];
+
+        snprintf(path, sizeof(path), "/v1/workloads/%s", id);
+        http_answer_header(request, "Location", path);
+}
+
+/* ---- orders ---- */
+
+/* Parses and submits. On success with a sink, the request may be answered already. */
+static int submit(struct api *api, struct http_request *request, const struct engine_sink *sink,
+                  char id[ULID_LEN + 1])
+{
+        const struct buf *body = http_request_body(request);
+        struct err err = ERR_INIT;
+        struct api_order order;
+        int r = api_order_parse(body->data ? body->data : "", body->len, &order, &err);
+
+        if (r == 0) {
+                order.spec.limits.output_max = api->config.output_max;
+                r = engine_submit(api->config.engine, &order.spec, order.isolation, sink, id, &err);
+                api_order_release(&order);
+        }
+        if (r < 0)
+                answer_failure(request, status_of(r), &err);
+        return r;
+}
+
+static void on_ended(void *ctx, const struct workload *w)
+{
+        struct http_request *request = ctx;
+
+        add_location(request, w->id);
+        answer_json(request, 201, api_render_workload(w, true));
+}
+
+static void post_async(struct http_request *request, void *ctx)
+{
+        static const struct engine_sink silent = {0};
+        struct api *api = ctx;
+        struct workload w = {0};
+        char id[ULID_LEN + 1];
+
+        if (submit(api, request, &silent, id) < 0)
+                return;
+        add_location(request, id);
+        /* What was accepted was pending, however far it has come in the meantime. */
+        if (engine_get(api->config.engine, id, &w, NULL) < 0)
+                memcpy(w.id, id, sizeof(w.id));
+        w.status = WORKLOAD_PENDING;
+        w.started_ms = w.finished_ms = 0;
+        buf_release(&w.output);
+        answer_json(request, 202, api_render_workload(&w, true));
+        workload_release(&w);
+}
+
+static void post_workload(struct http_request *request, void *ctx)
+{
+        const char *wait = http_request_query(request, "wait");
+        struct engine_sink sink = {.ended = on_ended, .ctx = request};
+        char id[ULID_LEN + 1];
+
+        if (wait && (strcmp(wait, "false") == 0 || strcmp(wait, "0") == 0))
+                post_async(request, ctx);
+        else if (wait && strcmp(wait, "true") != 0 && strcmp(wait, "1") != 0)
+                http_answer_error(request, 400, "wait: \"%.40s\" is neither true nor false", wait);
+        else
+                submit(ctx, request, &sink, id);
+}
+
+/* ---- records ---- */
+
+static void answer_unknown(struct http_request *request, const char *id)
+{
+        http_answer_error(request, 404, "no workload \"%.40s\"", id);
+}
+
+static void answer_record(struct api *api, struct http_request *request, const char *id)
+{
+        struct err err = ERR_INIT;
+        struct workload w;
+        int r = ulid_is_valid(id) ? engine_get(api->config.engine, id, &w, &err) : -ENOENT;
+
+        if (r == -ENOENT) {
+                answer_unknown(request, id);
+                return;
+        }
+        if (r < 0) {
+                answer_failure(request, status_of(r), &err);
+                return;
+        }
+        answer_json(request, 200, api_render_workload(&w, true));
+        workload_release(&w);
+}
+
+static void get_workload(struct http_request *request, void *ctx)
+{
+        answer_record(ctx, request, http_request_param(request, "id"));
+}
+
+static void delete_workload(struct http_request *request, void *ctx)
+{
+        const char *id = http_request_param(request, "id");
+        struct api *api = ctx;
+        struct err err = ERR_INIT;
+        int r = ulid_is_valid(id) ? engine_kill(api->config.engine, id, &err) : -ENOENT;
+
+        if (r == 0)
+                answer_record(api, request, id);
+        else if (r == -ENOENT)
+                answer_unknown(request, id);
+        else if (r == -EALREADY)
+                http_answer_error(request, 409, "workload %s has already ended", id);
+        else
+                answer_failure(request, status_of(r), &err);
+}
+
+/* A number behind the "?"; `standard` if it is not there. */
+static int number_query(struct http_request *request, const char *name, uint64_t min, uint64_t max,
+                        uint64_t standard, uint64_t *ret, struct err *err)
+{
+        const char *text = http_request_query(request, name);
+        char *end;
+
+        *ret = standard;
+        if (!text)
+                return 0;
+        errno = 0;
+        *ret = strtoull(text, &end, 10);
+        if (*text < '0' || *text > '9' || *end || errno || *ret < min || *ret > max)
+                return err_set(err, EINVAL,
+                               "%s: \"%.40s\" is not a number from %" PRIu64 " to %" PRIu64, name,
+                               text, min, max);
+        return 0;
+}
+
+static int status_query(struct http_request *request, int *ret, struct err *err)
+{
+        const char *text = http_request_query(request, "status");
+        enum workload_status status;
+
+        *ret = -1;
+        if (!text)
+                return 0;
+        if (workload_status_parse(text, &status) < 0)
+                return err_set(err, EINVAL,
+                               "status: \"%.40s\" is none of pending, running, completed, failed, "
+                               "killed",
+                               text);
+        *ret = (int)status;
+        return 0;
+}
+
+static json_t *render_list(const struct store_list *list, uint64_t limit, uint64_t offset)
+{
+        json_t *items = json_array();
+
+        for (size_t i = 0; i < list->n; i++)
+                if (json_array_append_new(items, api_render_workload(&list->items[i], false)) < 0) {
+                        json_decref(items);
+                        return NULL;
+                }
+        return json_pack("{s:o, s:I, s:I, s:I}", "workloads", items, "total",
+                         (json_int_t)list->total, "limit", (json_int_t)limit, "offset",
+                         (json_int_t)offset);
+}
+
+static void list_workloads(struct http_request *request, void *ctx)
+{
+        struct api *api = ctx;
+        struct err err = ERR_INIT;
+        struct store_list list;
+        uint64_t limit, offset;
+        int status, r;
+
+        if ((r = number_query(request, "limit", 1, API_LIST_MAX, API_LIST_DEFAULT, &limit, &err)) <
+                    0 ||
+            (r = number_query(request, "offset", 0, INT64_MAX, 0, &offset, &err)) < 0 ||
+            (r = status_query(request, &status, &err)) < 0 ||
+            (r = store_list(api->config.store, status, (unsigned)limit, offset, &list, &err)) < 0) {
+                answer_failure(request, status_of(r), &err);
+                return;
+        }
+        answer_json(request, 200, render_list(&list, limit, offset));
+        store_list_release(&list);
+}
+
+/* ---- the daemon itself ---- */
+
+static json_t *render_backend(const struct backend_capabilities *c)
+{
+        json_t *runtimes = json_array();
+
+        for (size_t i = 0; i < c->n_runtimes; i++)
+                json_array_append_new(runtimes, json_string(c->runtimes[i]));
+        return json_pack("{s:s, s:{s:s, s:o, s:[s], s:i}}", "name", c->name, "capabilities", "name",
+                         c->name, "supported_runtimes", runtimes, "supported_isolations",
+                         c->isolation, "max_concurrency", (int)c->max_concurrency);
+}
+
+static void list_backends(struct http_request *request, void *ctx)
+{
+        struct api *api = ctx;
+        struct backend_capabilities capabilities;
+        json_t *all = json_array();
+
+        for (size_t i = 0; engine_backend(api->config.engine, i, &capabilities) == 0; i++)
+                json_array_append_new(all, render_backend(&capabilities));
+        answer_json(request, 200, all);
+}
+
+static void get_stats(struct http_request *request, void *ctx)
+{
+        struct api *api = ctx;
+        struct err err = ERR_INIT;
+        struct store_stats stats;
+        json_t *by_status, *by_isolation;
+        int r = store_stats(api->config.store, &stats, &err);
+
+        if (r < 0) {
+                answer_failure(request, status_of(r), &err);
+                return;
+        }
+        by_status = json_object();
+        by_isolation = json_object();
+        for (int i = 0; i < WORKLOAD_STATUS_COUNT; i++)
+                json_object_set_new(by_status, workload_status_name((enum workload_status)i),
+                                    json_integer((json_int_t)stats.by_status[i]));
+        for (size_t i = 0; i < stats.n_isolations; i++)
+                json_object_set_new(by_isolation, stats.by_isolation[i].name,
+                                    json_integer((json_int_t)stats.by_isolation[i].n));
+        answer_json(request, 200,
+                    json_pack("{s:I, s:o, s:o, s:f}", "total", (json_int_t)stats.total, "by_status",
+                              by_status, "by_isolation", by_isolation, "avg_duration_ms",
+                              stats.avg_duration_ms));
+}
+
+static void get_health(struct http_request *request, void *ctx)
+{
+        answer_json(request, 200, json_pack("{s:s}", "status", "ok"));
+}
+
+static void get_metrics(struct http_request *request, void *ctx)
+{
+        struct api *api = ctx;
+        struct buf body = BUF_INIT(ANSWER_MAX);
+        int r;
+
+        pthread_mutex_lock(&api->lock);
+        r = prom_render_text(api->config.registry, &api->scrape);
+        if (r == 0)
+                r = buf_add(&body, api->scrape.data, api->scrape.len);
+        pthread_mutex_unlock(&api->lock);
+        if (r < 0) {
+                buf_release(&body);
+                http_answer_error(request, 500, "out of memory");
+                return;
+        }
+        http_answer(request, 200, PROM_TEXT_CONTENT_TYPE, &body);
+}
+
+/* What reads the store or much memory does not do so on the thread that serves everybody. */
+static const struct http_route routes[] = {
+        {"GET", "/healthz", get_health, 0, HTTP_ROUTE_OPEN},
+        {"GET", "/metrics", get_metrics, 0, HTTP_ROUTE_BLOCKS},
+        {"POST", "/v1/workloads", post_workload, API_BODY_MAX, HTTP_ROUTE_BLOCKS},
+        {"GET", "/v1/workloads", list_workloads, 0, HTTP_ROUTE_BLOCKS},
+        {"POST", "/v1/workloads/async", post_async, API_BODY_MAX, HTTP_ROUTE_BLOCKS},
+        {"GET", "/v1/workloads/{id}", get_workload, 0, HTTP_ROUTE_BLOCKS},
+        {"DELETE", "/v1/workloads/{id}", delete_workload, 0, HTTP_ROUTE_BLOCKS},
+        {"GET", "/v1/backends", list_backends, 0, 0},
+        {"GET", "/v1/stats", get_stats, 0, HTTP_ROUTE_BLOCKS},
+};
+
+const struct http_route *api_routes(size_t *ret_n)
+{
+        *ret_n = sizeof(routes) / sizeof(routes[0]);
+        return routes;
+}
+
+int api_new(const struct api_config *config, struct api **ret, struct err *err)
+{
+        struct api *api = calloc(1, sizeof(*api));
+
+        assert(config->engine && config->store);
+        if (!api)
+                return err_set(err, ENOMEM, "out of memory");
+        api->config = *config;
+        if (!api->config.registry)
+                api->config.registry = prom_default_registry();
+        pthread_mutex_init(&api->lock, NULL);
+        *ret = api;
+        return 0;
+}
+
+void api_free(struct api *api)
+{
+        if (!api)
+                return;
+        prom_buf_release(&api->scrape);
+        pthread_mutex_destroy(&api->lock);
+        free(api);
+}

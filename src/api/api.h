@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The HTTP API over engine and store: routes for http/server.h.
+ *
+ *     api_new(&(struct api_config){.engine = engine, .store = store}, &api, &err);
+ *     api_routes(&n);                   // with ctx = api
+ *     ...
+ *     http_server_quiesce(server);      // nobody new
+ *     engine_stop(engine);              // answers everybody who waits for a workload
+ *     http_server_free(server);
+ *     api_free(api);
+ *
+ * POST /v1/workloads answers when the workload has ended. A client that hangs up in the meantime
+ * ends nothing: the workload goes on and its record can be fetched; DELETE is what kills.
+ * GET /healthz needs no token, everything else does where there is one.
+ *
+ * Answers: 400 for an order that cannot be meant (the message names the field), 422 when the image
+ * of its runtime is damaged, 404, 409 to kill what has ended, 429 with Retry-After when the queue is
+ * full, 503 with Retry-After when the daemon is stopping or its store is full or busy, 500 for what
+ * should not happen.
+ *
+ * Thread rule: api_new() and api_free() on one thread; the handlers run on the server's.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "http/route.h"
+
+#include <stdint.h>
+
+struct api;
+struct engine;
+struct prom_registry;
+struct store;
+
+enum {
+        /* A JSON body whose code_archive has 15 MiB before base 64, and a MiB for all else. */
+        API_BODY_MAX = 15 * 1024 * 1024 / 3 * 4 + 1024 * 1024,
+        API_LIST_DEFAULT = 20,
+        API_LIST_MAX = 100,
+        API_RETRY_AFTER_S = 2,
+};
+
+struct api_config {
+        struct engine *engine;          /* borrowed */
+        struct store *store;            /* borrowed; where lists and sums come from */
+        struct prom_registry *registry; /* borrowed; NULL: the default one */
+        uint64_t output_max;            /* bytes a workload may write; 0: the backend's default */
+};
+
+int api_new(const struct api_config *config, struct api **ret, struct err *err);
+
+/* When the server that calls its handlers is gone. Takes NULL. */
+void api_free(struct api *api);
+
+/* The routes; their ctx is the struct api. */
+const struct http_route *api_routes(size_t *ret_n);

@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/order.h"
+
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <nettle/base64.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* A field that may stand in an object, and what takes its value (never null). */
+struct field {
+        const char *name;
+        int (*take)(struct api_order *order, json_t *value, struct err *err);
+};
+
+/* The text of a string; NULL and a message if it is none or has a NUL byte within. */
+static const char *text_of(json_t *value, const char *field, struct err *err)
+{
+        const char *text = json_string_value(value);
+
+        if (!text)
+                err_set(err, EINVAL, "%s: must be a string", field);
+        else if (strlen(text) != json_string_length(value))
+                err_set(err, EINVAL, "%s: must not contain a NUL character", field);
+        else
+                return text;
+        return NULL;
+}
+
+static int take_runtime(struct api_order *order, json_t *value, struct err *err)
+{
+        const char *text = text_of(value, "runtime", err);
+
+        if (!text)
+                return -EINVAL;
+        if (!*text || strlen(text) >= sizeof(order->spec.runtime))
+                return err_set(err, EINVAL, "runtime: must have 1 to %zu bytes",
+                               sizeof(order->spec.runtime) - 1);
+        strcpy(order->spec.runtime, text);
+        return 0;
+}
+
+static int take_isolation(struct api_order *order, json_t *value, struct err *err)
+{
+        const char *text = text_of(value, "isolation", err);
+
+        if (!text)
+                return -EINVAL;
+        if (!*text || strlen(text) >= sizeof(order->isolation))
+                return err_set(err, EINVAL, "isolation: must have 1 to %zu bytes",
+                               sizeof(order->isolation) - 1);
+        strcpy(order->isolation, text);
+        return 0;
+}
+
+static int take_code(struct api_order *order, json_t *value, struct err *err)
+{
+        size_t n = json_string_length(value);
+
+        if (!json_is_string(value))
+                return err_set(err, EINVAL, "code: must be a string");
+        order->spec.code = malloc(n + 1);
+        if (!order->spec.code)
+                return err_set(err, ENOMEM, "out of memory");
+        memcpy(order->spec.code, json_string_value(value), n + 1);
+        order->spec.code_size = n;
+        return 0;
+}
+
+/* Base 64 as RFC 4648 section 4 has it: nothing but the alphabet, padded. */
+static int take_archive(struct api_order *order, json_t *value, struct err *err)
+{
+        static const char alphabet[] =
+                "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
+        struct base64_decode_ctx ctx;
+        const char *text = json_string_value(value);
+        size_t n = json_string_length(value), size;
+        _cleanup_free_ uint8_t *code = NULL;
+
+        if (!text)
+                return err_set(err, EINVAL, "code_archive: must be a string");
+        if (strspn(text, alphabet) != n)
+                return err_set(err, EINVAL,
+                               "code_archive: not base64; line breaks do not belong in it either "
+                               "(base64 -w0)");
+        size = BASE64_DECODE_LENGTH(n);
+        code = malloc(size + 1);
+        if (!code)
+                return err_set(err, ENOMEM, "out of memory");
+        base64_decode_init(&ctx);
+        if (!base64_decode_update(&ctx, &size, code, n, text) || !base64_decode_final(&ctx))
+                return err_set(err, EINVAL, "code_archive: not base64, or cut short");
+        order->spec.code = steal_ptr(&code);
+        order->spec.code_size = size;
+        order->spec.archive = true;
+        return 0;
+}
+
+static int take_entrypoint(struct api_order *order, json_t *value, struct err *err)
+{
+        const char *text = text_of(value, "entrypoint", err);
+
+        if (!text)
+                return -EINVAL;
+        order->spec.entrypoint = strdup(text);
+        return order->spec.entrypoint ? 0 : err_set(err, ENOMEM, "out of memory");
+}
+
+static int take_args(struct api_order *order, json_t *value, struct err *err)
+{
+        json_t *item;
+        size_t i;
+        int r;
+
+        if (!json_is_array(value))
+                return err_set(err, EINVAL, "args: must be an array of strings");
+        json_array_foreach(value, i, item)
+        {
+                char field[32];
+                const char *text;
+
+                snprintf(field, sizeof(field), "args[%zu]", i);
+                if (!(text = text_of(item, field, err)))
+                        return -EINVAL;
+                if ((r = workload_spec_add_arg(&order->spec, text, err)) < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int take_env(struct api_order *order, json_t *value, struct err *err)
+{
+        const char *name;
+        json_t *item;
+        int r;
+
+        if (!json_is_object(value))
+                return err_set(err, EINVAL, "env: must be an object of NAME: \"value\"");
+        json_object_foreach(value, name, item)
+        {
+                _cleanup_free_ char *pair = NULL;
+                char field[96];
+                const char *text;
+
+                snprintf(field, sizeof(field), "env.%.80s", name);
+                if (!*name || strchr(name, '='))
+                        return err_set(err, EINVAL, "%s: not a name for a variable", field);
+                if (!(text = text_of(item, field, err)))
+                        return -EINVAL;
+                if (asprintf(&pair, "%s=%s", name, text) < 0) {
+                        pair = NULL;
+                        return err_set(err, ENOMEM, "out of memory");
+                }
+                if ((r = workload_spec_add_env(&order->spec, pair, err)) < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int take_input(struct api_order *order, json_t *value, struct err *err)
+{
+        const char *text = json_string_value(value);
+        size_t left = json_string_length(value);
+        _cleanup_close_ int fd = -1;
+
+        if (!text)
+                return err_set(err, EINVAL, "input: must be a string");
+        if (left > API_INPUT_MAX)
+                return err_set(err, EINVAL, "input: larger than %d MiB", API_INPUT_MAX >> 20);
+        fd = memfd_create("vulcan-input", MFD_CLOEXEC);
+        if (fd < 0)
+                return err_errno(err, "input");
+        while (left) {
+                ssize_t n = write(fd, text, left);
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0)
+                        return err_errno(err, "input");
+                text += n;
+                left -= (size_t)n;
+        }
+        if (lseek(fd, 0, SEEK_SET) < 0)
+                return err_errno(err, "input");
+        order->spec.stdin_fd = steal_fd(&fd);
+        return 0;
+}
+
+static int take_network(struct api_order *order, json_t *value, struct err *err)
+{
+        const char *text = text_of(value, "network", err);
+
+        if (!text)
+                return -EINVAL;
+        if (workload_network_parse(text, &order->spec.network) < 0)
+                return err_set(err, EINVAL, "network: \"%.40s\" is neither none nor nat", text);
+        return 0;
+}
+
+/* Zero means "default" further down; said by a client it is a mistake. */
+static int take_limit(json_t *value, const char *field, unsigned min, unsigned max, unsigned *ret,
+                      struct err *err)
+{
+        json_int_t n = json_integer_value(value);
+
+        if (!json_is_integer(value))
+                return err_set(err, EINVAL, "resources.%s: must be a whole number", field);
+        if (n < (json_int_t)min || n > (json_int_t)max)
+                return err_set(err, EINVAL,
+                               "resources.%s: %" JSON_INTEGER_FORMAT " is not between %u and %u",
+                               field, n, min, max);
+        *ret = (unsigned)n;
+        return 0;
+}
+
+static int take_cpus(struct api_order *order, json_t *value, struct err *err)
+{
+        return take_limit(value, "cpus", 1, WORKLOAD_CPUS_MAX, &order->spec.limits.cpus, err);
+}
+
+static int take_mem_mb(struct api_order *order, json_t *value, struct err *err)
+{
+        return take_limit(value, "mem_mb", WORKLOAD_MEM_MIN_MB, WORKLOAD_MEM_MAX_MB,
+                          &order->spec.limits.mem_mb, err);
+}
+
+static int take_timeout_s(struct api_order *order, json_t *value, struct err *err)
+{
+        return take_limit(value, "timeout_s", 1, WORKLOAD_TIMEOUT_MAX_S,
+                          &order->spec.limits.timeout_s, err);
+}
+
+static int take_fields(const struct field *fields, const char *prefix, struct api_order *order,
+                       json_t *object, struct err *err)
+{
+        const char *name;
+        json_t *value;
+        int r;
+
+        json_object_foreach(object, name, value)
+        {
+                const struct field *f = fields;
+
+                while (f->name && strcmp(f->name, name) != 0)
+                        f++;
+                if (!f->name)
+                        return err_set(err, EINVAL, "%s%.80s: unknown field", prefix, name);
+                if (!json_is_null(value) && (r = f->take(order, value, err)) < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int take_resources(struct api_order *order, json_t *value, struct err *err)
+{
+        static const struct field fields[] = {
+                {"cpus", take_cpus},
+                {"mem_mb", take_mem_mb},
+                {"timeout_s", take_timeout_s},
+                {0},
+        };
+
+        if (!json_is_object(value))
+                return err_set(err, EINVAL, "resources: must be an object");
+        return take_fields(fields, "resources.", order, value, err);
+}
+
+static int take_body(struct api_order *order, json_t *body, struct err *err)
+{
+        static const struct field fields[] = {
+                {"runtime", take_runtime},
+                {"isolation", take_isolation},
+                {"code", take_code},
+                {"code_archive", take_archive},
+                {"entrypoint", take_entrypoint},
+                {"args", take_args},
+                {"env", take_env},
+                {"input", take_input},
+                {"network", take_network},
+                {"resources", take_resources},
+                {0},
+        };
+        json_t *code = json_object_get(body, "code");
+        json_t *archive = json_object_get(body, "code_archive");
+        int r;
+
+        if (!json_is_object(body))
+                return err_set(err, EINVAL, "body: must be a JSON object");
+        if (code && archive && !json_is_null(code) && !json_is_null(archive))
+                return err_set(err, EINVAL, "code and code_archive are mutually exclusive");
+        if ((r = take_fields(fields, "", order, body, err)) < 0)
+                return r;
+        if (!order->spec.runtime[0])
+                return err_set(err, EINVAL, "runtime: missing");
+        if (!order->spec.code)
+                return err_set(err, EINVAL, "code: missing (or code_archive)");
+        return workload_spec_check(&order->spec, err);
+}
+
+int api_order_parse(const char *body, size_t size, struct api_order *ret, struct err *err)
+{
+        struct api_order order = {.spec = WORKLOAD_SPEC_INIT, .isolation = "auto"};
+        json_error_t where;
+        json_t *json;
+        int r;
+
+        if (!size)
+                return err_set(err, EINVAL, "body: empty; it must be a JSON object");
+        json = json_loadb(body, size, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &where);
+        if (!json)
+                return err_set(err, EINVAL, "body: not JSON (line %d, column %d): %.160s",
+                               where.line, where.column, where.text);
+        r = take_body(&order, json, err);
+        json_decref(json);
+        if (r < 0)
+                api_order_release(&order);
+        else
+                *ret = order;
+        return r;
+}
+
+void api_order_release(struct api_order *order)
+{
+        workload_spec_release(&order->spec);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The body of POST /v1/workloads as an order for the engine.
+ *
+ *     {"runtime": "python", "isolation": "auto", "code": "…" | "code_archive": "base64 of tar.gz",
+ *      "entrypoint": "main.py", "args": ["…"], "env": {"NAME": "value"}, "input": "…",
+ *      "network": "none" | "nat", "resources": {"cpus": 1, "mem_mb": 256, "timeout_s": 60}}
+ *
+ * Strict: a field that is not in this list, one of the wrong type, one that stands twice and a
+ * value out of range are -EINVAL with a message that names the field. null counts as left out.
+ * What needs knowledge of this machine (does the runtime exist?) is the engine's to say.
+ * Thread rule: none of its own.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "workload/workload.h"
+
+enum {
+        API_INPUT_MAX = 15 * 1024 * 1024, /* bytes of `input` */
+        API_ISOLATION_MAX = 16,
+};
+
+struct api_order {
+        struct workload_spec spec; /* `input` as a memory file at its start in stdin_fd */
+        char isolation[API_ISOLATION_MAX];
+};
+
+/* On failure *ret is untouched. On success release it, unless the engine has taken the spec. */
+int api_order_parse(const char *body, size_t size, struct api_order *ret, struct err *err);
+
+void api_order_release(struct api_order *order);
