@@ -580,18 +580,15 @@ static int check_config(const struct engine_config *c, struct err *err)
 int engine_new(const struct engine_config *config, struct engine **ret, struct err *err)
 {
         struct backend_capabilities caps;
-        struct engine *e = NULL;
+        struct engine *e;
         int r;
 
         assert(config->n_backends >= 1 && config->n_backends <= ENGINE_BACKENDS_MAX);
         r = check_config(config, err);
-        if (r == 0) {
-                e = calloc(1, sizeof(*e));
-                r = e ? 0 : err_set(err, ENOMEM, "out of memory");
-        }
-        if (r < 0) {
+        e = r == 0 ? calloc(1, sizeof(*e)) : NULL;
+        if (!e) {
                 free_backends(config);
-                return r;
+                return r < 0 ? r : err_set(err, ENOMEM, "out of memory");
         }
         e->config = *config;
         pthread_mutex_init(&e->lock, NULL);
