@@ -152,17 +152,33 @@ static void write_metrics(void)
 
 /* ---- the guest that is the real agent ---- */
 
+/*
+ * A file system of the guest's own, which goes with its namespace, and a /proc that shows its
+ * processes alone. Where that is refused it gets a directory beside the socket, in the VM's own.
+ */
+static void make_root(char *ret, size_t size)
+{
+        char *slash;
+
+        if (unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+            mount("proc", "/proc", "proc", 0, NULL) == 0 &&
+            mount("fake-guest", "/mnt", "tmpfs", 0, "mode=755") == 0) {
+                snprintf(ret, size, "/mnt");
+                return;
+        }
+        snprintf(ret, size, "%.4000s", fake.uds);
+        slash = strrchr(ret, '/');
+        strcpy(slash ? slash + 1 : ret, "fake-guest");
+        mkdir(ret, 0755);
+}
+
 /* PID 1 of a namespace, so that whatever the program starts ends with it, as in a VM. */
 static void start_agent(const char *program)
 {
-        char socket_path[PATH_MAX], root[PATH_MAX], *slash;
+        char socket_path[PATH_MAX], root[PATH_MAX];
         const char *value;
 
         snprintf(socket_path, sizeof(socket_path), "%.4000s_%d", fake.uds, WIRE_PORT);
-        snprintf(root, sizeof(root), "%.4000s", fake.uds);
-        slash = strrchr(root, '/');
-        snprintf(slash ? slash + 1 : root, 32, "fake-guest"); /* in the VM's own directory */
-        mkdir(root, 0755);
         if (told("slow-boot", &value))
                 sleep_told(value);
         if (unshare(CLONE_NEWPID) < 0)
@@ -173,8 +189,7 @@ static void start_agent(const char *program)
         if (fake.guest > 0)
                 return;
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        if (unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0)
-                mount("proc", "/proc", "proc", 0, NULL);
+        make_root(root, sizeof(root));
         execl(program, program, "--connect", socket_path, "--root", root, NULL);
         quit(127, "%s: %s", program, strerror(errno));
 }

@@ -27,10 +27,6 @@ def tell(**report):
         os.write(REPORT_FD, json.dumps(report).encode() + b"\n")
 
 
-def short(nodeid):
-    return nodeid.split("/")[-1]
-
-
 def pytest_configure(config):
     if REPORT_FD >= 0:
         os.set_inheritable(REPORT_FD, False)
@@ -40,15 +36,15 @@ def pytest_configure(config):
 
 def pytest_collection_modifyitems(config, items):
     name = os.environ.get("VULCAN_TEST_NAME", "")
-    config.hook.pytest_deselected(items=[i for i in items if name not in short(i.nodeid)])
-    items[:] = [i for i in items if name in short(i.nodeid)]
+    config.hook.pytest_deselected(items=[i for i in items if name not in i.nodeid])
+    items[:] = [i for i in items if name in i.nodeid]
     missing = [p for p in (vulcan.VULCAN, vulcan.FAKE) if not os.path.exists(p)]
     if items and missing:
         pytest.exit(f"{missing[0]} is missing: build first (make)", returncode=3)
 
 
 def pytest_runtest_logstart(nodeid, location):
-    tell(id=short(nodeid))
+    tell(id=nodeid)
 
 
 def pytest_runtest_logreport(report):
@@ -61,12 +57,12 @@ def pytest_runtest_logreport(report):
     if report.failed:
         for title, content in report.sections:
             text += f"\n---- {title}\n{content}"
-    tell(id=short(report.nodeid), outcome=report.outcome, text=text, seconds=report.duration)
+    tell(id=report.nodeid, outcome=report.outcome, text=text, seconds=report.duration)
 
 
 def pytest_collectreport(report):
     if report.failed:
-        tell(id=short(report.nodeid), outcome="failed", text=report.longreprtext, seconds=0)
+        tell(id=report.nodeid, outcome="failed", text=report.longreprtext, seconds=0)
 
 
 @pytest.hookimpl(hookwrapper=True)

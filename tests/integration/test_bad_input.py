@@ -47,7 +47,7 @@ def test_unknown_runtime(fake_box):
 def test_missing_image(fake_box):
     folder = copy_images(fake_box)
     os.unlink(os.path.join(folder, "python.squashfs"))
-    refused(fake_box.run("python", "print(1)"), "python", "make images")
+    refused(fake_box.run("python", "print(1)"), "python", "make image-python")
 
 
 def test_no_images_at_all(fake_box):
@@ -181,6 +181,15 @@ def test_archive_that_is_none(fake_box_agent, content):
     refused(fake_box_agent.vulcan("run", "--runtime", "sh", "--archive", path))
 
 
+def fill(path):
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT)
+    try:
+        while os.write(fd, bytes(1024)):
+            pass
+    except OSError:
+        os.close(fd)
+
+
 def test_state_directory_on_a_full_disk(fake_box):
     os.makedirs(fake_box.state)
     mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=755", "vulcan-test",
@@ -188,13 +197,7 @@ def test_state_directory_on_a_full_disk(fake_box):
     if mount.returncode != 0:
         pytest.skip(f"cannot mount a tmpfs: {mount.stderr.strip()}")
     try:
-        with open(os.path.join(fake_box.state, "ballast.lock"), "wb") as f:
-            try:
-                while True:
-                    f.write(bytes(1024))
-                    f.flush()
-            except OSError:
-                pass
+        fill(os.path.join(fake_box.state, "ballast.lock"))
         refused(fake_box.run("sh", "exit 0"), "No space left")
     finally:
         subprocess.run(["umount", fake_box.state], check=True)
@@ -265,7 +268,7 @@ def test_wrong_bodies_are_a_400_that_names_the_field(fake_box):
             error = daemon.json("POST", route, body, want=400)["error"]
             assert says in error and "\n" not in error, (name, error)
     status, raw, _ = daemon.request("POST", "/v1/workloads",
-                                    {"runtime": "sh", "code": "x" * (15 << 20)})
+                                    {"runtime": "sh", "code": "x" * (22 << 20)})
     assert status == 413, (status, raw)
     metrics = daemon.metrics()
     assert metrics.total(vulcan.WORKLOADS) == 0
