@@ -164,13 +164,21 @@ static int switch_root(struct err *err)
         return 0;
 }
 
+/* Leaves alone what the image has right already: a change would copy it to the overlay. */
 static int own_directory(const char *path, mode_t mode, uid_t uid, struct err *err)
 {
+        struct stat st;
         int r = fs_mkdir_p(path, 0755, err);
 
-        if (r == 0 && (chown(path, uid, uid) < 0 || chmod(path, mode) < 0))
-                r = err_errno(err, "directory %s", path);
-        return r;
+        if (r < 0)
+                return r;
+        if (stat(path, &st) < 0)
+                return err_errno(err, "directory %s", path);
+        if ((st.st_uid != uid || st.st_gid != uid) && chown(path, uid, uid) < 0)
+                return err_errno(err, "directory %s", path);
+        if ((st.st_mode & 07777) != mode && chmod(path, mode) < 0)
+                return err_errno(err, "directory %s", path);
+        return 0;
 }
 
 static int make_directories(struct err *err)

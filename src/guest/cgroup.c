@@ -7,8 +7,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 static int write_file(int dir, const char *name, const char *text)
 {
@@ -52,19 +55,16 @@ static uint64_t number_of(const char *text, const char *key)
 int cgroup_create(const char *root, const char *name, struct err *err)
 {
         _cleanup_close_ int dir = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        static const char *const needed[] = {"+memory", "+pids"};
         int fd, r;
 
         if (dir < 0)
                 return err_errno(err, "cgroup %s", root);
-        for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
-                r = write_file(dir, "cgroup.subtree_control", needed[i]);
-                if (r < 0)
-                        return err_set(err, -r, "cgroup controller %s: %s", needed[i] + 1,
-                                       strerror(-r));
-        }
-        /* Shares the processor between the agent and the program as a whole, where there is it. */
-        write_file(dir, "cgroup.subtree_control", "+cpu");
+        /* The one for the processor shares it between agent and program, where the kernel has it. */
+        r = write_file(dir, "cgroup.subtree_control", "+memory +pids +cpu");
+        if (r < 0)
+                r = write_file(dir, "cgroup.subtree_control", "+memory +pids");
+        if (r < 0)
+                return err_set(err, -r, "cgroup controllers memory and pids: %s", strerror(-r));
         if (mkdirat(dir, name, 0755) < 0 && errno != EEXIST)
                 return err_errno(err, "cgroup %s/%s", root, name);
         fd = openat(dir, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -83,9 +83,15 @@ int cgroup_limit(int cgroup, uint32_t processes, uint64_t memory, struct err *er
         return r < 0 ? err_set(err, -r, "limits of the program: %s", strerror(-r)) : 0;
 }
 
-int cgroup_enter(int cgroup)
+pid_t cgroup_fork(int cgroup)
 {
-        return write_file(cgroup, "cgroup.procs", "0");
+        struct clone_args args = {
+                .flags = CLONE_INTO_CGROUP,
+                .exit_signal = SIGCHLD,
+                .cgroup = (uint64_t)cgroup,
+        };
+
+        return cgroup < 0 ? fork() : (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 }
 
 int cgroup_kill(int cgroup)

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct cgroup_usage {
         uint64_t user_us, system_us;
@@ -26,8 +27,11 @@ int cgroup_create(const char *root, const char *name, struct err *err);
  */
 int cgroup_limit(int cgroup, uint32_t processes, uint64_t memory, struct err *err);
 
-/* Puts the calling process into the group. -errno. */
-int cgroup_enter(int cgroup);
+/*
+ * fork() whose child is in the group from its first instruction; -1: an ordinary fork(). Moving a
+ * running process would wait for an RCU grace period, tens of milliseconds. Sets errno.
+ */
+pid_t cgroup_fork(int cgroup);
 
 /* Sends SIGKILL to all in the group, atomically with respect to fork. -errno. */
 int cgroup_kill(int cgroup);

@@ -74,18 +74,11 @@ static void allow_oom_kill(void)
 /* Everything both kinds of child need. Returns the step that failed, NULL if none. */
 static const char *settle(const struct guest *g)
 {
-        int r;
-
         if (setsid() < 0)
                 return "session";
         if (g->machine) {
                 allow_oom_kill();
                 setpriority(PRIO_PROCESS, 0, 0);
-        }
-        r = g->cgroup < 0 ? 0 : cgroup_enter(g->cgroup);
-        if (r < 0) {
-                errno = -r;
-                return "cgroup";
         }
         umask(022);
         if (set_limits() < 0)
@@ -295,7 +288,7 @@ int program_start(const struct guest *g, const struct wire_request *request, str
                 if (in < 0)
                         return err_errno(err, "/dev/null");
         }
-        pid = fork();
+        pid = cgroup_fork(g->cgroup);
         if (pid < 0)
                 return err_errno(err, "cannot run \"%s\": fork", request->argv[0]);
         if (pid == 0)
@@ -321,7 +314,7 @@ int program_start_unpacker(const struct guest *g, struct program *ret, struct er
                 r = make_output_pipe(&p.out[1], &message, err);
         if (r < 0)
                 return r;
-        pid = fork();
+        pid = cgroup_fork(g->cgroup);
         if (pid < 0)
                 return err_errno(err, "unpacking the archive: fork");
         if (pid == 0)
