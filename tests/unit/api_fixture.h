@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the tests of the API share: the whole daemon but for its VMs, on a free port. */
+#pragma once
+
+#include "api/api.h"
+#include "engine/engine.h"
+#include "fake_backend.h"
+#include "http_fixture.h"
+#include "store/store.h"
+
+#include <jansson.h>
+
+struct daemon {
+        struct served served;
+        struct fake_backend *backend;
+        struct engine *engine;
+        struct store *store;
+        struct api *api;
+        char dir[64];
+};
+
+static inline struct daemon *daemon_new(unsigned max_vms, unsigned max_queue, const char *token)
+{
+        struct daemon *d = calloc(1, sizeof(*d));
+        struct prom_registry *registry = prom_registry_new();
+        struct engine_config engine = {
+                .n_backends = 1,
+                .max_vms = max_vms,
+                .max_queue = max_queue,
+                .output_record_max = 1 << 20,
+                .node_id = "here",
+        };
+        struct http_server_config http = {.registry = registry, .token = token};
+        struct err err = ERR_INIT;
+        char path[96];
+
+        strcpy(d->dir, "/tmp/test_api_XXXXXX");
+        assert_non_null(mkdtemp(d->dir));
+        snprintf(path, sizeof(path), "%s/db", d->dir);
+        d->backend = fake_new();
+        engine.backends[0] = &d->backend->base;
+        if (store_open(path, &d->store, NULL, &err) < 0)
+                fail_msg("%s", err.msg);
+        engine.store = d->store;
+        if (engine_new(&engine, &d->engine, &err) < 0)
+                fail_msg("%s", err.msg);
+        assert_int_equal(api_new(&(struct api_config){.engine = d->engine,
+                                                      .store = d->store,
+                                                      .registry = registry},
+                                 &d->api, &err),
+                         0);
+        http.routes = api_routes(&http.n_routes);
+        http.ctx = d->api;
+        served_start(&d->served, http);
+        return d;
+}
+
+/* In the order of the real daemon. The metrics are complete afterwards. */
+static inline void daemon_stop(struct daemon *d)
+{
+        http_server_quiesce(d->served.server);
+        engine_stop(d->engine);
+        served_stop(&d->served);
+}
+
+static inline void daemon_free(struct daemon *d)
+{
+        char command[128];
+
+        api_free(d->api);
+        engine_free(d->engine);
+        store_close(d->store);
+        served_release(&d->served);
+        snprintf(command, sizeof(command), "rm -r %s", d->dir);
+        assert_int_equal(system(command), 0);
+        free(d);
+}
+
+/* Asks and reads the answer as JSON; NULL if it is none. */
+static inline json_t *ask_json(struct daemon *d, const char *method, const char *path,
+                               const char *body, unsigned want)
+{
+        struct answer a = ask(&d->served, method, path, body);
+        json_t *json = a.body ? json_loadb(a.body, a.body_size, 0, NULL) : NULL;
+
+        if (a.status != want)
+                fail_msg("%s %s: %u instead of %u: %s", method, path, a.status, want,
+                         a.body ? a.body : "nothing");
+        assert_contains(a.headers, "Content-Type: application/json");
+        assert_non_null(json);
+        answer_release(&a);
+        return json;
+}
+
+static inline const char *text_in(json_t *json, const char *key)
+{
+        const char *text = json_string_value(json_object_get(json, key));
+
+        if (!text)
+                fail_msg("no text %s", key);
+        return text;
+}
+
+/* Asks for what must be refused with this status and a message that has this part. */
+static inline void assert_refused(struct daemon *d, const char *method, const char *path,
+                                  const char *body, unsigned status, const char *part)
+{
+        json_t *json = ask_json(d, method, path, body, status);
+
+        assert_contains(text_in(json, "error"), part);
+        assert_int_equal(json_object_size(json), 1);
+        json_decref(json);
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/order.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+/* printf x | tar … | gzip is not needed: the host looks at no more than the first two bytes. */
+#define GZIP "H4sIAAAAAAAAAwMAAAAAAAAAAAA="
+
+static void a_whole_order_is_read(void **state)
+{
+        static const char body[] =
+                "{\"runtime\": \"python\", \"isolation\": \"microvm\", \"code\": "
+                "\"print(1)\\u0000\","
+                "\"entrypoint\": \"a/main.py\", \"args\": [\"one\", \"\", \"\\u00fc\"],"
+                "\"env\": {\"A\": \"b=c\", \"B\": \"\"}, \"input\": \"some \\u0000 input\","
+                "\"network\": \"nat\","
+                "\"resources\": {\"cpus\": 2, \"mem_mb\": 512, \"timeout_s\": 3}}";
+        struct api_order order;
+        struct err err = ERR_INIT;
+        char input[32];
+
+        if (api_order_parse(body, strlen(body), &order, &err) < 0)
+                fail_msg("%s", err.msg);
+        assert_string_equal(order.spec.runtime, "python");
+        assert_string_equal(order.isolation, "microvm");
+        assert_int_equal(order.spec.code_size, 9);
+        assert_memory_equal(order.spec.code, "print(1)\0", 9);
+        assert_false(order.spec.archive);
+        assert_string_equal(order.spec.entrypoint, "a/main.py");
+        assert_int_equal(order.spec.n_args, 3);
+        assert_string_equal(order.spec.args[1], "");
+        assert_string_equal(order.spec.args[2], "\xc3\xbc");
+        assert_int_equal(order.spec.n_env, 2);
+        assert_string_equal(order.spec.env[0], "A=b=c");
+        assert_int_equal(read(order.spec.stdin_fd, input, sizeof(input)), 12);
+        assert_memory_equal(input, "some \0 input", 12);
+        assert_int_equal(order.spec.network, WORKLOAD_NETWORK_NAT);
+        assert_int_equal(order.spec.limits.cpus, 2);
+        assert_int_equal(order.spec.limits.mem_mb, 512);
+        assert_int_equal(order.spec.limits.timeout_s, 3);
+        api_order_release(&order);
+}
+
+static void what_is_left_out_has_defaults(void **state)
+{
+        static const char body[] = "{\"runtime\": \"sh\", \"code\": \"x\", \"env\": null,"
+                                   "\"code_archive\": null, \"resources\": {\"cpus\": null}}";
+        struct api_order order;
+
+        assert_int_equal(api_order_parse(body, strlen(body), &order, NULL), 0);
+        assert_string_equal(order.isolation, "auto");
+        assert_int_equal(order.spec.stdin_fd, -1);
+        assert_int_equal(order.spec.network, WORKLOAD_NETWORK_NONE);
+        assert_int_equal(order.spec.limits.cpus, 0);
+        assert_null(order.spec.entrypoint);
+        api_order_release(&order);
+}
+
+static void archives_are_decoded(void **state)
+{
+        static const char body[] = "{\"runtime\": \"sh\", \"code_archive\": \"" GZIP "\"}";
+        struct api_order order;
+        struct err err = ERR_INIT;
+
+        if (api_order_parse(body, strlen(body), &order, &err) < 0)
+                fail_msg("%s", err.msg);
+        assert_true(order.spec.archive);
+        assert_int_equal(order.spec.code_size, 20);
+        assert_memory_equal(order.spec.code, "\x1f\x8b\x08\0", 4);
+        api_order_release(&order);
+}
+
+static void what_is_wrong_is_named(void **state)
+{
+        static const struct {
+                const char *body, *message;
+        } cases[] = {
+                {"", "body: empty; it must be a JSON object"},
+                {"{", "body: not JSON (line 1, column 1)"},
+                {"{} x", "body: not JSON"},
+                {"\xff", "body: not JSON"},
+                {"[]", "body: must be a JSON object"},
+                {"{\"runtime\":\"sh\",\"runtime\":\"sh\",\"code\":\"x\"}", "body: not JSON"},
+                {"{}", "runtime: missing"},
+                {"{\"code\":\"x\"}", "runtime: missing"},
+                {"{\"runtime\":\"sh\"}", "code: missing (or code_archive)"},
+                {"{\"runtime\":7,\"code\":\"x\"}", "runtime: must be a string"},
+                {"{\"runtime\":\"\",\"code\":\"x\"}", "runtime: must have 1 to 31 bytes"},
+                {"{\"runtime\":\"a\\u0000b\",\"code\":\"x\"}",
+                 "runtime: must not contain a NUL character"},
+                {"{\"runtime\":\"12345678901234567890123456789012\",\"code\":\"x\"}",
+                 "runtime: must have 1 to 31 bytes"},
+                {"{\"runtime\":\"sh\",\"code\":[]}", "code: must be a string"},
+                {"{\"runtime\":\"sh\",\"code\":\"\"}", "code: empty"},
+                {"{\"runtime\":\"sh\",\"code\":\"x\",\"code_archive\":\"" GZIP "\"}",
+                 "code and code_archive are mutually exclusive"},
+                {"{\"runtime\":\"sh\",\"code_archive\":3}", "code_archive: must be a string"},
+                {"{\"runtime\":\"sh\",\"code_archive\":\"***\"}", "code_archive: not base64"},
+                {"{\"runtime\":\"sh\",\"code_archive\":\"H4sI\\nAAAA\"}",
+                 "code_archive: not base64"},
+                {"{\"runtime\":\"sh\",\"code_archive\":\"H4sIA\"}",
+                 "code_archive: not base64, or cut short"},
+                {"{\"runtime\":\"sh\",\"code_archive\":\"H4==sI\"}",
+                 "code_archive: not base64, or cut short"},
+                {"{\"runtime\":\"sh\",\"code_archive\":\"aGVsbG8gd29ybGQhISEhISEhISEhIQ==\"}",
+                 "code_archive: not a gzip file"},
+                {"{\"runtime\":\"sh\",\"code\":\"x\",\"args\":\"a b\"}",
+                 "args: must be an array of strings"},
+                {"{\"runtime\":\"sh\",\"code\":\"x\",\"args\":[\"a\",1]}",
+                 "args[1]: must be a string"},
+                {"{\"runtime\":\"sh\",\"code\":\"x\",\"args\":[\"a\\u0000\"]}",
+                 "args[0]: must not contain a NUL character"},
+                {"{\"runtime\":\"sh\",\"code\":\"x\",\"env\":[\"A=b\"]}",
+                 "env: must be an object of NAME"},
+                {"{\"runtime\":\"sh\",\"code\":\"x\",\"env\":{\"A\":1}}",
+                 "env.A: must be a string"},
+                {"{\"runtime\":\"sh\",\"code\":\"x\",\"env\":{\"A=B\":\"c\"}}",
+                 "env.A=B: not a name for a variable"},
+                {"{\"runtime\":\"sh\",\"code\":\"x\",\"env\":{\"\":\"c\"}}",
+                 "env.: not a name for a variable"},
+                {"{\"runtime\":\"sh\",\"code\":\"x\",\"input\":{}}", "input: must be a string"},
+                {"{\"runtime\":\"sh\",\"code\":\"x\",\"network\":\"bridge\"}",
+                 "network: \"bridge\" is neither none nor nat"},
+                {"{\"runtime\":\"sh\",\"code\":\"x\",\"entrypoint\":\"../x\"}",
+                 "entrypoint: \"../x\" is not a path within the archive"},
+                {"{\"runtime\":\"sh\",\"code\":\"x\",\"isolation\":true}",
+                 "isolation: must be a string"},
+                {"{\"runtime\":\"sh\",\"code\":\"x\",\"isolation\":\"more-than-15-bytes\"}",
+                 "isolation: must have 1 to 15 bytes"},
+                {"{\"runtime\":\"sh\",\"code\":\"x\",\"resources\":[]}",
+                 "resources: must be an object"},
+                {"{\"runtime\":\"sh\",\"code\":\"x\",\"resources\":{\"cpus\":0}}",
+                 "resources.cpus: 0 is not between 1 and 32"},
+                {"{\"runtime\":\"sh\",\"code\":\"x\",\"resources\":{\"cpus\":1.5}}",
+                 "resources.cpus: must be a whole number"},
+                {"{\"runtime\":\"sh\",\"code\":\"x\",\"resources\":{\"mem_mb\":-4}}",
+                 "resources.mem_mb: -4 is not between 64 and 65536"},
+                {"{\"runtime\":\"sh\",\"code\":\"x\",\"resources\":{\"mem_mb\":4294967424}}",
+                 "resources.mem_mb: 4294967424 is not between 64 and 65536"},
+                {"{\"runtime\":\"sh\",\"code\":\"x\",\"resources\":{\"timeout_s\":\"5\"}}",
+                 "resources.timeout_s: must be a whole number"},
+                {"{\"runtime\":\"sh\",\"code\":\"x\",\"resources\":{\"disk\":1}}",
+                 "resources.disk: unknown field"},
+                {"{\"runtime\":\"sh\",\"code\":\"x\",\"cmd\":\"y\"}", "cmd: unknown field"},
+        };
+
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                struct api_order order;
+                struct err err = ERR_INIT;
+                int r = api_order_parse(cases[i].body, strlen(cases[i].body), &order, &err);
+
+                if (r != -EINVAL || strncmp(err.msg, cases[i].message, strlen(cases[i].message)))
+                        fail_msg("%s: %d, \"%s\"", cases[i].body, r, err.msg);
+        }
+}
+
+/* Nested deeper than anything needs is an error, not a stack that runs out. */
+static void depth_is_bounded(void **state)
+{
+        struct api_order order;
+        struct err err = ERR_INIT;
+        size_t n = 1 << 20;
+        char *body = malloc(n);
+
+        memset(body, '[', n);
+        assert_int_equal(api_order_parse(body, n, &order, &err), -EINVAL);
+        assert_non_null(strstr(err.msg, "body: not JSON"));
+        free(body);
+}
+
+static void too_many_words_are_refused(void **state)
+{
+        struct api_order order;
+        struct err err = ERR_INIT;
+        size_t n = 0;
+        char *body = malloc(10000);
+
+        n = (size_t)sprintf(body, "{\"runtime\":\"sh\",\"code\":\"x\",\"args\":[\"\"");
+        for (int i = 0; i < WORKLOAD_ARGS_MAX; i++)
+                n += (size_t)sprintf(body + n, ",\"\"");
+        n += (size_t)sprintf(body + n, "]}");
+        assert_int_equal(api_order_parse(body, n, &order, &err), -EINVAL);
+        assert_string_equal(err.msg, "args: more than 1024");
+        free(body);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(a_whole_order_is_read),
+                cmocka_unit_test(what_is_left_out_has_defaults),
+                cmocka_unit_test(archives_are_decoded),
+                cmocka_unit_test(what_is_wrong_is_named),
+                cmocka_unit_test(depth_is_bounded),
+                cmocka_unit_test(too_many_words_are_refused),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

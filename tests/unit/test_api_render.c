@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/render.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+static void times_are_rfc_3339(void **state)
+{
+        char text[API_TIME_MAX];
+
+        api_time_text(1771490103123, text);
+        assert_string_equal(text, "2026-02-19T08:35:03.123Z");
+        api_time_text(1, text);
+        assert_string_equal(text, "1970-01-01T00:00:00.001Z");
+        api_time_text(951782400000, text);
+        assert_string_equal(text, "2000-02-29T00:00:00.000Z");
+}
+
+static void check(const struct workload *w, const char *want)
+{
+        struct buf text = BUF_INIT(10000);
+
+        assert_int_equal(api_dump(api_render_workload(w, true), &text), 0);
+        assert_string_equal(text.data, want);
+        buf_release(&text);
+}
+
+static void what_has_not_come_is_null(void **state)
+{
+        struct workload w = {
+                .id = "01ARZ3NDEKTSV4RRFFQ69G5FAV",
+                .status = WORKLOAD_RUNNING,
+                .runtime = "sh",
+                .isolation = "microvm",
+                .node_id = "here",
+                .limits = {.cpus = 1, .mem_mb = 128, .timeout_s = 60},
+                .created_ms = 1771490103123,
+                /* Not valid yet, and not to be shown. */
+                .outcome = {.exit_code = 3, .error = "garbage", .boot_ns = 5},
+        };
+
+        check(&w, "{\"id\":\"01ARZ3NDEKTSV4RRFFQ69G5FAV\",\"status\":\"running\","
+                  "\"isolation\":\"microvm\",\"runtime\":\"sh\",\"node_id\":\"here\","
+                  "\"network\":\"none\",\"cpu_limit\":1,\"mem_limit\":128,\"timeout_s\":60,"
+                  "\"created_at\":\"2026-02-19T08:35:03.123Z\",\"started_at\":null,"
+                  "\"finished_at\":null,\"exit_code\":null,\"signal\":null,\"error\":null,"
+                  "\"duration_ms\":null,\"boot_ms\":null,\"vsock_ms\":null,\"cleanup_ms\":null,"
+                  "\"program_ms\":null,\"user_ms\":null,\"system_ms\":null,"
+                  "\"memory_peak_bytes\":null,\"timed_out\":false,\"oom\":false,"
+                  "\"output_bytes\":0,\"dropped_bytes\":0,\"output\":\"\"}\n");
+}
+
+static void an_ended_one_says_all(void **state)
+{
+        struct workload w = {
+                .id = "01ARZ3NDEKTSV4RRFFQ69G5FAV",
+                .status = WORKLOAD_FAILED,
+                .runtime = "sh",
+                .isolation = "microvm",
+                .node_id = "here",
+                .network = WORKLOAD_NETWORK_NAT,
+                .limits = {.cpus = 2, .mem_mb = 256, .timeout_s = 5},
+                .output = BUF_INIT(100),
+                .outcome = {.exit_code = -1,
+                            .signal = 9,
+                            .timed_out = true,
+                            .oom = true,
+                            .error = "cut \xe2\x82",
+                            .boot_ns = 1690123456,
+                            .vsock_ns = 250000,
+                            .cleanup_ns = 7000000,
+                            .wall_us = 5000100,
+                            .user_us = 1,
+                            .system_us = 2000,
+                            .memory_peak = 4096,
+                            .output_bytes = 10,
+                            .dropped_bytes = 3},
+                .created_ms = 1000,
+                .started_ms = 2000,
+                .finished_ms = 9500,
+        };
+
+        assert_int_equal(buf_add(&w.output, "\0\xff\x10", 3), 0);
+        check(&w, "{\"id\":\"01ARZ3NDEKTSV4RRFFQ69G5FAV\",\"status\":\"failed\","
+                  "\"isolation\":\"microvm\",\"runtime\":\"sh\",\"node_id\":\"here\","
+                  "\"network\":\"nat\",\"cpu_limit\":2,\"mem_limit\":256,\"timeout_s\":5,"
+                  "\"created_at\":\"1970-01-01T00:00:01.000Z\","
+                  "\"started_at\":\"1970-01-01T00:00:02.000Z\","
+                  "\"finished_at\":\"1970-01-01T00:00:09.500Z\",\"exit_code\":null,\"signal\":9,"
+                  "\"error\":\"cut \xef\xbf\xbd\xef\xbf\xbd\",\"duration_ms\":7500,"
+                  "\"boot_ms\":1690.123,\"vsock_ms\":0.25,\"cleanup_ms\":7.0,"
+                  "\"program_ms\":5000.1,\"user_ms\":0.001,\"system_ms\":2.0,"
+                  "\"memory_peak_bytes\":4096,\"timed_out\":true,\"oom\":true,"
+                  "\"output_bytes\":10,\"dropped_bytes\":3,\"output\":\"AP8Q\"}\n");
+        workload_release(&w);
+}
+
+static void lists_leave_the_output_out(void **state)
+{
+        struct workload w = {.id = "x", .status = WORKLOAD_PENDING};
+        json_t *json = api_render_workload(&w, false);
+
+        assert_null(json_object_get(json, "output"));
+        json_decref(json);
+}
+
+static void no_memory_is_no_answer(void **state)
+{
+        struct buf small = BUF_INIT(10);
+
+        assert_int_equal(api_dump(NULL, &small), -ENOMEM);
+        assert_int_equal(api_dump(json_string("longer than ten bytes"), &small), -ENOMEM);
+        buf_release(&small);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(times_are_rfc_3339),
+                cmocka_unit_test(what_has_not_come_is_null),
+                cmocka_unit_test(an_ended_one_says_all),
+                cmocka_unit_test(lists_leave_the_output_out),
+                cmocka_unit_test(no_memory_is_no_answer),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
