@@ -47,19 +47,11 @@ void prom_arena_release_(struct arena *arena)
         *arena = (struct arena){0};
 }
 
-bool prom_grow_(void *array, size_t *cap, size_t need, size_t size)
+void *prom_grow_(void *array, size_t *cap, size_t need, size_t size)
 {
-        if (need <= *cap)
-                return true;
         size_t more = *cap ? *cap * 2 : 16;
-        if (more < need)
-                more = need;
-        void *old, *p;
-        memcpy(&old, array, sizeof(old));
-        p = reallocarray(old, more, size);
-        if (!p)
-                return false;
-        memcpy(array, &p, sizeof(p));
-        *cap = more;
-        return true;
+        void *p = reallocarray(array, more < need ? need : more, size);
+        if (p)
+                *cap = more < need ? need : more;
+        return p;
 }

@@ -23,12 +23,12 @@ int prom_linear_buckets(double start, double width, size_t n, double *ret_bucket
 
 int prom_exponential_buckets(double start, double factor, size_t n, double *ret_buckets)
 {
-        if (n == 0 || n > PROM_BUCKETS_MAX || !(start > 0) || !(factor > 1))
+        if (n == 0 || n > PROM_BUCKETS_MAX || !(start > 0) || !(factor > 1) || isinf(start))
                 return -EINVAL;
-        double bounds[PROM_BUCKETS_MAX];
-        for (size_t i = 0; i < n; i++) {
-                bounds[i] = i ? bounds[i - 1] * factor : start;
-                if (!isfinite(bounds[i]) || (i && !(bounds[i] > bounds[i - 1])))
+        double bounds[PROM_BUCKETS_MAX] = {start};
+        for (size_t i = 1; i < n; i++) {
+                bounds[i] = bounds[i - 1] * factor;
+                if (!isfinite(bounds[i]) || !(bounds[i] > bounds[i - 1]))
                         return -EINVAL;
         }
         for (size_t i = 0; i < n; i++)

@@ -220,7 +220,7 @@ void prom_cells_free_(uint32_t cell, unsigned n, unsigned float_cell)
         }
         pthread_mutex_unlock(&prom_slab_lock_);
         float_cells[at / 64] &= ~(UINT64_C(1) << (at % 64));
-        if (prom_grow_(&list->cells, &list->cap, list->n + 1, sizeof(*list->cells)))
+        if (GROW(&list->cells, &list->cap, list->n + 1))
                 list->cells[list->n++] = cell;
 }
 

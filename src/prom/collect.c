@@ -120,10 +120,8 @@ static bool add_sample(struct prom_scratch *scratch, const struct prom_family *f
         uint32_t labels_len;
         size_t len = prom_render_lines_(family, values, NULL, &labels_len);
         if (!reserve_seen(scratch) ||
-            !prom_grow_(&scratch->text, &scratch->text_cap, scratch->text_len + len + LINE_EXTRA,
-                        1) ||
-            !prom_grow_(&scratch->samples, &scratch->cap_samples, scratch->n_samples + 1,
-                        sizeof(scratch->samples[0])))
+            !GROW(&scratch->text, &scratch->text_cap, scratch->text_len + len + LINE_EXTRA) ||
+            !GROW(&scratch->samples, &scratch->cap_samples, scratch->n_samples + 1))
                 return false;
         char *start = scratch->text + scratch->text_len, *p = start;
         p += prom_render_lines_(family, values, p, &labels_len);
@@ -185,8 +183,8 @@ void prom_emit_values(struct prom_emitter *emitter, size_t index, double v,
 
 static int run_collector(struct prom_collector *collector, struct prom_scratch *scratch)
 {
-        if (!prom_grow_(&scratch->per_family, &scratch->cap_per_family,
-                        scratch->n_per_family + collector->n, sizeof(scratch->per_family[0])))
+        if (!GROW(&scratch->per_family, &scratch->cap_per_family,
+                  scratch->n_per_family + collector->n))
                 return -ENOMEM;
         struct prom_emitter emitter = {scratch, collector, scratch->n_per_family, 0};
         for (size_t i = 0; i < collector->n; i++)

@@ -294,8 +294,18 @@ int prom_register_self_(struct prom_registry *registry);
 /* Copies the registry's families into scratch. 0 or -ENOMEM. */
 int prom_list_families_(struct prom_registry *registry, struct prom_scratch *scratch);
 
-/* Room for n more elements of an array. */
-bool prom_grow_(void *array, size_t *cap, size_t need, size_t size);
+/* Makes room for `need` elements in the array at *p (at least 1); false without memory. */
+#define GROW(p, cap, need)                                                                         \
+        ({                                                                                         \
+                const size_t need_ = (need);                                                       \
+                void *grown_ = *(p);                                                               \
+                if (need_ > *(cap))                                                                \
+                        grown_ = prom_grow_(*(p), (cap), need_, sizeof(**(p)));                    \
+                if (grown_)                                                                        \
+                        *(p) = grown_;                                                             \
+                grown_ != NULL;                                                                    \
+        })
+void *prom_grow_(void *array, size_t *cap, size_t need, size_t size);
 
 /* Digits of n. Returns the length, at most 20. */
 size_t prom_format_u64_(uint64_t n, char *out);

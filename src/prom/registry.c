@@ -245,8 +245,7 @@ static int register_batch(struct batch *batch, const struct prom_desc *descs, si
         if (n > PROM_FAMILIES_MAX || registry->n_families + n > PROM_FAMILIES_MAX)
                 return prom_fail_(error, ENOSPC, "metric %s: a registry holds at most %d metrics",
                                   descs[0].name ? descs[0].name : "", PROM_FAMILIES_MAX);
-        if (!prom_grow_(&registry->families, &registry->cap_families, registry->n_families + n,
-                        sizeof(registry->families[0])))
+        if (!GROW(&registry->families, &registry->cap_families, registry->n_families + n))
                 return prom_fail_(error, ENOMEM, "out of memory");
         for (size_t i = 0; i < n; i++) {
                 int r = make_family(batch, &descs[i], collector, reuse, error);
@@ -319,8 +318,7 @@ int prom_list_families_(struct prom_registry *registry, struct prom_scratch *scr
 {
         int r = -ENOMEM;
         pthread_mutex_lock(&prom_table_lock_);
-        if (prom_grow_(&scratch->families, &scratch->cap_families, registry->n_families,
-                       sizeof(scratch->families[0]))) {
+        if (GROW(&scratch->families, &scratch->cap_families, registry->n_families + 1)) {
                 scratch->n_families = registry->n_families;
                 if (scratch->n_families)
                         memcpy(scratch->families, registry->families,

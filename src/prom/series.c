@@ -228,7 +228,7 @@ static struct prom_series *overflow(struct prom_family *family)
         struct prom_series *series = LOAD_ACQUIRE(&family->overflow);
         if (series)
                 return series;
-        const char *values[PROM_LABELS_MAX];
+        const char *values[PROM_LABELS_MAX] = {NULL};
         for (unsigned i = 0; i < family->n_labels; i++)
                 values[i] = "overflow";
         pthread_mutex_lock(&prom_table_lock_);
@@ -249,7 +249,7 @@ static __attribute__((noinline)) struct prom_series *with_new_values(struct prom
                                                                      const char *const *values)
 {
         char clean[PROM_LABELS_MAX][PROM_LABEL_VALUE_MAX + 1];
-        const char *cleaned[PROM_LABELS_MAX];
+        const char *cleaned[PROM_LABELS_MAX] = {NULL};
         for (unsigned i = 0; i < family->n_labels; i++) {
                 prom_clean_value_(values[i], clean[i]);
                 cleaned[i] = clean[i];

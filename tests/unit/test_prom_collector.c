@@ -209,8 +209,10 @@ static double value_of(const char *text, const char *name)
         char start[64];
         snprintf(start, sizeof(start), "\n%s ", name);
         const char *p = strstr(text, start);
-        if (!p)
+        if (!p) {
                 fail_msg("no %s in:\n%s", name, text);
+                return 0;
+        }
         return strtod(p + strlen(start), NULL);
 }
 

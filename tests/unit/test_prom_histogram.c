@@ -63,7 +63,8 @@ static void test_search(void **state)
                 struct prom_registry *r = prom_registry_new();
                 struct prom_histogram *h = make(r, bounds, n);
                 uint64_t expected[PROM_BUCKETS_MAX + 1] = {0}, count = 0;
-                for (double v = -5; v < (double)n; v += 0.5) {
+                for (int half = -10; half < 2 * (int)n; half++) {
+                        const double v = half / 2.0;
                         size_t i = 0;
                         while (i < n && !(v <= bounds[i]))
                                 i++;
