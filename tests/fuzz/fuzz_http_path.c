@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Two lines, a pattern and a path, match or do not; and any text becomes a JSON string. */
+#include "http/route.h"
+#include "http/text.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+        char *text = malloc(size + 1), *path;
+        struct http_params params;
+        json_t *json;
+
+        if (!text)
+                return 0;
+        memcpy(text, data, size);
+        text[size] = '\0';
+        json = http_json_text(text);
+        if (!json)
+                abort();
+        json_decref(json);
+        path = strchr(text, '\n');
+        if (path) {
+                *path++ = '\0';
+                if (http_route_matches(text, path, &params) && params.n > HTTP_PARAMS_MAX)
+                        abort();
+        }
+        free(text);
+        return 0;
+}
