@@ -228,9 +228,7 @@ static struct prom_series *overflow(struct prom_family *family)
         struct prom_series *series = LOAD_ACQUIRE(&family->overflow);
         if (series)
                 return series;
-        const char *values[PROM_LABELS_MAX] = {NULL};
-        for (unsigned i = 0; i < family->n_labels; i++)
-                values[i] = "overflow";
+        static const char *const values[] = {[0 ... PROM_LABELS_MAX - 1] = "overflow"};
         pthread_mutex_lock(&prom_table_lock_);
         if (!family->overflow) {
                 struct key *key = find_or_insert(family, values);
@@ -249,7 +247,7 @@ static __attribute__((noinline)) struct prom_series *with_new_values(struct prom
                                                                      const char *const *values)
 {
         char clean[PROM_LABELS_MAX][PROM_LABEL_VALUE_MAX + 1];
-        const char *cleaned[PROM_LABELS_MAX] = {NULL};
+        const char *cleaned[] = {[0 ... PROM_LABELS_MAX - 1] = ""};
         for (unsigned i = 0; i < family->n_labels; i++) {
                 prom_clean_value_(values[i], clean[i]);
                 cleaned[i] = clean[i];
