@@ -21,7 +21,7 @@ AGENT  := $(BUILD)/bin/vulcan-guest
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: build run images image-% kernel refresh test lint bench clean help deps-% setup images-dir
+.PHONY: build run images image-% kernel refresh test lint bench fuzz clean help deps-% setup images-dir
 
 build: deps-build setup ## build the programs into build/bin (B=release|debug|asan|tsan)
 	@echo "build: compiling into $(BUILD)"
@@ -69,8 +69,18 @@ bench: deps-build+images+vmm+bench setup images-dir ## run the benchmarks, or th
 		echo "== $${b##*/}"; "$$b" || exit 1; \
 	done
 
+SECONDS ?= 60
+fuzz: deps-build+lint ## fuzz one parser with libFuzzer (T=wire_frame, SECONDS=60)
+	@[ -n "$(T)" ] || { echo "fuzz: name one with T=: $$(cd tests/fuzz && echo fuzz_*.c)"; exit 1; }
+	@[ -d build-fuzz ] || CC=clang meson setup build-fuzz -Dfuzz=true \
+		-Db_sanitize=address,undefined -Db_lundef=false >/dev/null
+	@ninja --quiet -C build-fuzz tests/fuzz_$(T)
+	@mkdir -p build-fuzz/corpus/$(T)
+	build-fuzz/tests/fuzz_$(T) -max_total_time=$(SECONDS) -artifact_prefix=build-fuzz/ \
+		build-fuzz/corpus/$(T) tests/fuzz/corpus/fuzz_$(T)
+
 clean: ## remove the build folders (images stay in the cache, $${VULCAN_CACHE:-/var/cache/vulcan})
-	rm -rf build build-debug build-asan build-tsan
+	rm -rf build build-debug build-asan build-tsan build-fuzz
 
 help: ## list the targets
 	@sed -nE 's/^([a-z%-]+):.*## (.*)/  make \1\t\2/p' Makefile | sed 's/\$$\$$/$$/; s/image-%/image-NAME/' | expand -t 22
