@@ -196,13 +196,15 @@ int kernel_cmdline(char *ret, size_t size, const struct vm_config *cfg,
 {
         const char *args = cfg->boot.boot_args ? cfg->boot.boot_args : "panic=1 nomodule";
         const struct vm_drive *root = vm_config_root(cfg);
-        char clocks[96] = "";
+        char clocks[128] = "";
 
         if (tsc_khz) {
                 /* The emulated timers that the kernel would calibrate against tick late on a busy
-                 * host, and it waits for them. */
-                snprintf(clocks, sizeof(clocks), " tsc_early_khz=%" PRIu64 " no_timer_check%s",
-                         tsc_khz,
+                 * host, and it waits for them. They would also make it distrust the TSC, which is
+                 * the host's and the same on every vCPU, and count late ticks instead: its clock
+                 * and its time limits then run slow. */
+                snprintf(clocks, sizeof(clocks),
+                         " tsc_early_khz=%" PRIu64 " tsc=reliable no_timer_check%s", tsc_khz,
                          info->cmdline_devices && cfg->machine.vcpu_count == 1 ? " nolapic_timer"
                                                                                : "");
         }

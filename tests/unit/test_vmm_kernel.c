@@ -158,11 +158,11 @@ static void command_line_fits_the_kernel(void **state)
         cfg.drives[0].is_root_device = true;
         cfg.n_drives = 1;
         assert_int_equal(kernel_cmdline(line, sizeof(line), &cfg, &stock, 2600000, NULL), 0);
-        assert_string_equal(line, "quiet reboot=k root=/dev/vda rw tsc_early_khz=2600000 "
+        assert_string_equal(line, "quiet reboot=k root=/dev/vda rw tsc_early_khz=2600000 tsc=reliable "
                                   "no_timer_check reboot=t");
         cfg.drives[0].is_read_only = true;
         assert_int_equal(kernel_cmdline(line, sizeof(line), &cfg, &tuned, 2600000, NULL), 0);
-        assert_string_equal(line, "quiet reboot=k root=/dev/vda ro tsc_early_khz=2600000 "
+        assert_string_equal(line, "quiet reboot=k root=/dev/vda ro tsc_early_khz=2600000 tsc=reliable "
                                   "no_timer_check nolapic_timer reboot=t");
         cfg.machine.vcpu_count = 2;
         assert_int_equal(kernel_cmdline(line, sizeof(line), &cfg, &tuned, 2600000, NULL), 0);
