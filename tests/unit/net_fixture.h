@@ -65,9 +65,17 @@ struct guest {
         uint8_t gateway_mac[6];
         uint32_t address; /* network byte order */
         uint32_t gateway;
+        unsigned n_stray; /* frames that came while something else was awaited */
 };
 
 /* ---- the host and the internet ---- */
+
+static inline void set_forwarding(const char *value)
+{
+        _cleanup_close_ int fd = open("/proc/sys/net/ipv4/ip_forward", O_RDWR | O_CLOEXEC);
+
+        assert_int_equal(write(fd, value, 1), 1);
+}
 
 static inline void interface_set(const char *name, const char *address, const char *mask)
 {
@@ -83,7 +91,7 @@ static inline void interface_set(const char *name, const char *address, const ch
                 inet_pton(AF_INET, mask, &in->sin_addr);
                 assert_return_code(ioctl(fd, SIOCSIFNETMASK, &ifr), errno);
         }
-        ifr.ifr_flags = IFF_UP;
+        ifr.ifr_flags = IFF_UP | IFF_NOARP;
         assert_return_code(ioctl(fd, SIOCSIFFLAGS, &ifr), errno);
 }
 
@@ -125,16 +133,21 @@ static inline int namespace_new(void)
         return fd;
 }
 
+/* Both ends have one MAC and ask for none: no time is lost on an ARP request sent too early. */
 static inline void veth_add(int peer_ns)
 {
         struct nl_sock *sock = nl_socket_alloc();
         struct rtnl_link *link = rtnl_link_veth_alloc();
         struct rtnl_link *peer = rtnl_link_veth_get_peer(link);
+        struct nl_addr *mac = nl_addr_build(AF_LLC, "\x02\x00\x00\x00\x00\x01", 6);
 
         assert_int_equal(nl_connect(sock, NETLINK_ROUTE), 0);
         rtnl_link_set_name(link, "wan0");
         rtnl_link_set_name(peer, "wan1");
         rtnl_link_set_ns_fd(peer, peer_ns);
+        rtnl_link_set_addr(link, mac);
+        rtnl_link_set_addr(peer, mac);
+        nl_addr_put(mac);
         assert_int_equal(rtnl_link_add(sock, link, NLM_F_CREATE | NLM_F_EXCL), 0);
         rtnl_link_put(peer);
         rtnl_link_put(link);
@@ -158,6 +171,32 @@ static inline bool world_is_possible(void)
         return true;
 }
 
+/* Sends both ways until it arrives: a veth loses frames until the kernel has noticed its carrier. */
+static inline void world_settle(const struct world *w)
+{
+        struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(7)};
+        struct pollfd there = {.fd = w->world_udp, .events = POLLIN};
+        struct pollfd back = {.fd = w->host_udp, .events = POLLIN};
+        uint64_t deadline = clock_ns() + WAIT_S * NS_PER_S;
+        socklen_t size = sizeof(to);
+        char byte;
+
+        do {
+                assert_true(clock_ns() < deadline);
+                inet_pton(AF_INET, WORLD, &to.sin_addr);
+                sendto(w->host_udp, "", 1, 0, (struct sockaddr *)&to, size);
+                if (poll(&there, 1, 20) != 1)
+                        continue;
+                while (recvfrom(there.fd, &byte, 1, 0, (struct sockaddr *)&to, &size) == 1)
+                        ;
+                sendto(there.fd, "", 1, 0, (struct sockaddr *)&to, size);
+        } while (poll(&back, 1, 20) != 1);
+        while (recv(back.fd, &byte, 1, 0) == 1)
+                ;
+        while (recv(there.fd, &byte, 1, 0) == 1)
+                ;
+}
+
 static inline void world_make(struct world *w)
 {
         strcpy(w->run_dir, "/tmp/test_net.XXXXXX");
@@ -174,6 +213,8 @@ static inline void world_make(struct world *w)
         w->world_udp = bound_socket(SOCK_DGRAM, WORLD);
         assert_return_code(setns(w->host_ns, CLONE_NEWNET), errno);
         route_add("0.0.0.0", "0.0.0.0", WORLD);
+        set_forwarding("0"); /* a new namespace starts with what the machine has */
+        world_settle(w);
 }
 
 static inline void world_release(struct world *w)
@@ -324,7 +365,7 @@ static inline size_t guest_read(const struct guest *g, uint8_t frame[FRAME_MAX])
 typedef bool (*frame_test)(const uint8_t *frame, const struct datagram *sent);
 
 /* Waits for a frame that passes the test, reading over others. */
-static inline bool guest_await(const struct guest *g, frame_test test, const struct datagram *sent,
+static inline bool guest_await(struct guest *g, frame_test test, const struct datagram *sent,
                                uint8_t frame[FRAME_MAX], uint64_t deadline_ns)
 {
         struct pollfd p = {.fd = g->fd, .events = POLLIN};
@@ -333,12 +374,15 @@ static inline bool guest_await(const struct guest *g, frame_test test, const str
                 while (guest_read(g, frame)) {
                         if (test(frame, sent))
                                 return true;
+                        g->n_stray++;
                 }
         }
         return false;
 }
 
-static inline void guest_arp(const struct guest *g, const uint8_t mac[6], uint32_t address)
+/* Asks everybody for the gateway's MAC, as somebody with this MAC and this address. */
+static inline struct arp_frame arp_request(const struct guest *g, const uint8_t mac[6],
+                                           uint32_t address)
 {
         struct arp_frame f = {0};
 
@@ -353,6 +397,13 @@ static inline void guest_arp(const struct guest *g, const uint8_t mac[6], uint32
         memcpy(f.arp.arp_sha, mac, 6);
         memcpy(f.arp.arp_spa, &address, 4);
         memcpy(f.arp.arp_tpa, &g->gateway, 4);
+        return f;
+}
+
+static inline void guest_arp(const struct guest *g, const uint8_t mac[6], uint32_t address)
+{
+        struct arp_frame f = arp_request(g, mac, address);
+
         guest_write(g, &f, sizeof(f));
 }
 
@@ -391,6 +442,7 @@ static inline void guest_boot(struct guest *g, const struct net_lease *lease)
         memcpy(g->gateway_mac, frame + 6, 6);
         while (guest_read(g, frame))
                 ;
+        g->n_stray = 0;
 }
 
 static inline struct datagram datagram(const struct guest *g, uint8_t protocol, const char *to)
@@ -470,7 +522,7 @@ static inline bool is_udp_reply(const uint8_t *frame, const struct datagram *sen
 }
 
 /* Sends and demands to be refused. */
-static inline void assert_refused(const struct guest *g, const struct datagram *d)
+static inline void assert_refused(struct guest *g, const struct datagram *d)
 {
         uint8_t frame[FRAME_MAX];
 
@@ -480,7 +532,7 @@ static inline void assert_refused(const struct guest *g, const struct datagram *
 
 /* Sends a datagram to the internet, which must come from the host's address, and its answer back.
  */
-static inline void assert_reaches_world(const struct guest *g, const struct world *w)
+static inline void assert_reaches_world(struct guest *g, const struct world *w)
 {
         struct datagram d = datagram(g, IPPROTO_UDP, WORLD);
         struct sockaddr_in from;
@@ -496,6 +548,15 @@ static inline void assert_reaches_world(const struct guest *g, const struct worl
         assert_int_equal(from.sin_addr.s_addr, inet_addr(HOST));
         assert_int_equal(sendto(w->world_udp, "pong", 4, 0, (struct sockaddr *)&from, size), 4);
         assert_true(guest_await(g, is_udp_reply, &d, frame, clock_ns() + WAIT_S * NS_PER_S));
+}
+
+/* Nothing came but what was awaited, neither before nor after it. */
+static inline void assert_no_stray(const struct guest *g)
+{
+        uint8_t frame[FRAME_MAX];
+
+        assert_int_equal(g->n_stray, 0);
+        assert_int_equal(guest_read(g, frame), 0);
 }
 
 static inline void assert_silent(int fd)

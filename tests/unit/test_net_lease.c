@@ -113,9 +113,8 @@ static void keeps_forwarding_that_was_on(void **state)
         struct net *net = manager(w, NULL, NULL);
         struct net_lease lease;
         _cleanup_free_ char *rules = NULL;
-        _cleanup_close_ int fd = open("/proc/sys/net/ipv4/ip_forward", O_RDWR | O_CLOEXEC);
 
-        assert_int_equal(write(fd, "1", 1), 1);
+        set_forwarding("1");
         attach(net, &lease);
         rules = nft("list ruleset\n");
         assert_null(strstr(rules, "vulcan*"));
