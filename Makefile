@@ -18,6 +18,12 @@ BUILD  := build$(if $(filter-out release,$(B)),-$(B))
 IMAGES := build/images
 AGENT  := $(BUILD)/bin/vulcan-guest
 
+SHELL       := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+
+# Says what is wrong and nothing else.
+compile = ninja --quiet -C $(BUILD) $(1) | { grep -v '^ninja: no work to do' || true; }
+
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
@@ -25,27 +31,27 @@ AGENT  := $(BUILD)/bin/vulcan-guest
 
 build: deps-build setup ## build the programs into build/bin (B=release|debug|asan|tsan)
 	@echo "build: compiling into $(BUILD)"
-	@ninja --quiet -C $(BUILD)
+	@$(call compile,)
 
 run: deps-build+images+vmm setup images-dir ## build what is needed and run a Python program in a microVM
 	@echo "build: compiling into $(BUILD)"
-	@ninja --quiet -C $(BUILD) bin/vulcan bin/vulcan-guest bin/vulcan-vmm
+	@$(call compile,bin/vulcan bin/vulcan-guest bin/vulcan-vmm)
 	@images/build $(IMAGES) $(AGENT) kernel python
 	@echo "run: vulcan run --runtime python --metrics examples/hello.py"
 	@$(BUILD)/bin/vulcan run --runtime python --metrics examples/hello.py
 
 images: deps-build+images setup images-dir ## make the kernel, the initramfs and the image of every runtime
-	@ninja --quiet -C $(BUILD) bin/vulcan-guest
+	@$(call compile,bin/vulcan-guest)
 	@images/build $(IMAGES) $(AGENT) all
 	@echo "images: $$(cd $(IMAGES) && echo *.squashfs) in $(IMAGES)"
 
 image-%: deps-build+images setup images-dir ## make the kernel, the initramfs and one image (image-python)
-	@ninja --quiet -C $(BUILD) bin/vulcan-guest
+	@$(call compile,bin/vulcan-guest)
 	@images/build $(IMAGES) $(AGENT) kernel $*
 
 kernel: deps-build+images+kernel setup images-dir ## build the tuned guest kernel from Debian's source (6 to 8 minutes, once)
 	@images/kernel-tuned build
-	@ninja --quiet -C $(BUILD) bin/vulcan-guest
+	@$(call compile,bin/vulcan-guest)
 	@images/build $(IMAGES) $(AGENT) kernel
 
 refresh: deps-images ## fetch Debian's package lists anew; what has updates is made again next time
@@ -53,16 +59,16 @@ refresh: deps-images ## fetch Debian's package lists anew; what has updates is m
 
 test: deps-build+images+vmm+test setup images-dir ## run all tests, or those that T=NAME names
 	@echo "build: compiling into $(BUILD)"
-	@ninja --quiet -C $(BUILD)
+	@$(call compile,)
 	@images/build $(IMAGES) $(AGENT) all
 	@tools/test $(BUILD) $(T)
 
 lint: deps-build+lint setup ## check layers, layout, scripts and code
-	@ninja --quiet -C $(BUILD)
+	@$(call compile,)
 	@tools/lint $(BUILD)
 
 bench: deps-build+images+vmm+bench setup images-dir ## run the benchmarks, or those that T=NAME names
-	@ninja --quiet -C $(BUILD)
+	@$(call compile,)
 	@images/build $(IMAGES) $(AGENT) all
 	@for b in $(BUILD)/bench/bench_*$(T)*; do \
 		[ -x "$$b" ] && [ -f "$$b" ] || continue; \

@@ -69,11 +69,14 @@ clean_work() {
 }
 
 # Runs a command that mounts or starts what must not outlive us: in mount and process namespaces of
-# its own, which the kernel takes down with it whatever kills it or us.
+# its own, which the kernel takes down with it whatever kills it or us. Where there are none to be
+# had (a plain chroot, a container without rights) it runs as it is and cleans up by itself.
 isolated() {
-        setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child --mount-proc "$@" &
-        child=$!
         local rc=0
+        local -a apart=(unshare --mount --pid --fork --kill-child --mount-proc)
+        "${apart[@]}" true 2>/dev/null || apart=()
+        setpriv --pdeathsig KILL "${apart[@]}" "$@" &
+        child=$!
         wait "$child" || rc=$?
         child=
         return $rc
