@@ -423,7 +423,8 @@ void job_reap(struct job *j)
 {
         while (reap_one(j))
                 ;
-        if (j->state == JOB_DRAIN && !j->childless)
+        /* A cgroup is killed with all that is being forked; children one by one have had time. */
+        if (j->state == JOB_DRAIN && !j->childless && j->guest->cgroup < 0)
                 job_kill(j);
 }
 
@@ -472,8 +473,9 @@ void job_settle(struct job *j, struct outbox *o)
                         ;
         if (j->program.out[0] >= 0 || j->program.out[1] >= 0)
                 return;
+        /* What a cgroup held is killed and cannot come back, though it may take a while to go. */
         job_reap(j);
-        if (!j->childless && !j->overdue)
+        if (!j->childless && !j->overdue && j->guest->cgroup < 0)
                 return;
         take_usage(j);
         arm(j, 0);

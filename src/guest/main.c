@@ -49,7 +49,8 @@ static _Noreturn void run_machine(void)
         if (connection < 0)
                 restart(&err);
         boot.connect_us = guest_uptime_us();
-        agent_run(&guest, connection, &boot, &err);
+        if (agent_run(&guest, connection, &boot, &err) == 0)
+                err = ERR_INIT;
         restart(&err);
 }
 
