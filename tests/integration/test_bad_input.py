@@ -3,6 +3,7 @@
 import base64
 import gzip
 import io
+import json
 import os
 import shutil
 import subprocess
@@ -190,17 +191,46 @@ def fill(path):
         os.close(fd)
 
 
-def test_state_directory_on_a_full_disk(fake_box):
+@pytest.fixture
+def small_disk(fake_box):
+    """The state directory on a disk of half a megabyte; returns a file that can fill it."""
     os.makedirs(fake_box.state)
-    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=755", "vulcan-test",
+    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k,mode=755", "vulcan-test",
                             fake_box.state], capture_output=True, text=True, check=False)
     if mount.returncode != 0:
         pytest.skip(f"cannot mount a tmpfs: {mount.stderr.strip()}")
-    try:
-        fill(os.path.join(fake_box.state, "ballast.lock"))
-        refused(fake_box.run("sh", "exit 0"), "No space left")
-    finally:
-        subprocess.run(["umount", fake_box.state], check=True)
+    yield os.path.join(fake_box.state, "ballast.lock")
+    fake_box.close()
+    subprocess.run(["umount", fake_box.state], check=True)
+
+
+def test_run_on_a_full_disk(fake_box, small_disk):
+    fill(small_disk)
+    refused(fake_box.run("sh", "exit 0"), "No space left")
+
+
+def test_serve_on_a_full_disk(fake_box, small_disk):
+    fill(small_disk)
+    result = fake_box.vulcan("serve", "--listen", "127.0.0.1:0")
+    assert result.code not in (0, 124, 125), result
+    assert "space" in result.text or "full" in result.text, result
+    assert len(result.text.strip().splitlines()) == 1, result
+
+
+def test_a_disk_that_becomes_full_under_a_daemon(fake_box, small_disk):
+    daemon = fake_box.serve()
+    assert daemon.submit("sh", "print x")["status"] == "completed"
+    fill(small_disk)
+    status, raw, _ = daemon.request("POST", "/v1/workloads", {"runtime": "sh", "code": "print x"})
+    answer = json.loads(raw)
+    if status == 201:  # accepted, and failed when its directory was to be made
+        assert answer["status"] == "failed" and "space" in answer["error"], answer
+    else:
+        assert status in (503, 507) and ("space" in answer["error"] or "full" in answer["error"])
+    assert daemon.json("GET", "/healthz") == {"status": "ok"}
+    assert daemon.metrics().value(vulcan.ACTIVE) == 0
+    os.unlink(small_disk)
+    assert daemon.submit("sh", "print x")["status"] == "completed"
 
 
 def test_state_directory_that_cannot_be_made(fake_box):
