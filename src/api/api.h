@@ -14,10 +14,10 @@
  * ends nothing: the workload goes on and its record can be fetched; DELETE is what kills.
  * GET /healthz needs no token, everything else does where there is one.
  *
- * Answers: 400 for an order that cannot be meant (the message names the field), 422 when the image
- * of its runtime is damaged, 404, 409 to kill what has ended, 429 with Retry-After when the queue is
- * full, 503 with Retry-After when the daemon is stopping or its store is full or busy, 500 for what
- * should not happen.
+ * Answers, besides those of http/server.h: 400 for an order that cannot be meant (the message names
+ * the field), 422 when the image of its runtime is damaged, 404, 409 to kill what has ended, 429 with
+ * Retry-After when the queue is full, 503 with Retry-After when the daemon is stopping or its store
+ * is full or busy, 500 for what should not happen.
  *
  * Thread rule: api_new() and api_free() on one thread; the handlers run on the server's.
  */

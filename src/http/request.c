@@ -199,6 +199,8 @@ static void route_request(struct http_request *request, const char *method, cons
             !token_is_right(request)) {
                 http_answer_header(request, "WWW-Authenticate", "Bearer");
                 refuse(request, 401, "a bearer token is needed (Authorization: Bearer TOKEN)");
+        } else if (!server->has_token && http_request_header(request, "Origin")) {
+                refuse(request, 403, "requests from web pages need a token to be set");
         } else if (!request->route && same_path) {
                 http_answer_header(request, "Allow", allow);
                 refuse(request, 405, "method not allowed");
