@@ -101,7 +101,7 @@ int cgroup_kill(int cgroup)
 
 void cgroup_read_usage(int cgroup, struct cgroup_usage *ret)
 {
-        char text[4096];
+        char text[4096] = "";
 
         read_file(cgroup, "cpu.stat", text, sizeof(text));
         ret->user_us = number_of(text, "user_usec");

@@ -80,5 +80,5 @@ ssize_t wire_decode(const uint8_t *bytes, size_t n, struct wire_frame *ret, stru
                 .len = len,
                 .payload = bytes + WIRE_HEADER_SIZE,
         };
-        return (ssize_t)(WIRE_HEADER_SIZE + len);
+        return (ssize_t)WIRE_HEADER_SIZE + (ssize_t)len;
 }

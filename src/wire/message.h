@@ -22,72 +22,72 @@
 #include <stdint.h>
 
 enum {
-        WIRE_ARGS_MAX = 4096,       /* words in argv, and entries in env */
+        WIRE_ARGS_MAX = 4096, /* words in argv, and entries in env */
         WIRE_DNS_MAX = 3,
-        WIRE_CODE_MAX = 16 << 20,   /* bytes of code or archive */
+        WIRE_CODE_MAX = 16 << 20, /* bytes of code or archive */
         WIRE_TIMEOUT_MAX_MS = 24 * 3600 * 1000,
         WIRE_PROCESSES_MAX = 1 << 22, /* the kernel's own limit */
         WIRE_ID_MAX = 63,             /* a host name's length; letters, digits and '-' */
         WIRE_PATH_MAX = 4095,
         WIRE_ADDRESS_MAX = 63,
-        WIRE_TEXT_MAX = 1024,         /* texts for a person: agent, kernel, error */
+        WIRE_TEXT_MAX = 1024, /* texts for a person: agent, kernel, error */
 };
 
 /* The agent is ready, or says in `error` why it will never be. Times: microseconds since the kernel
  * started (CLOCK_BOOTTIME) at which the agent ended each stage, 0 if the stage does not exist. */
 struct wire_hello {
         int protocol;
-        const char *agent;        /* version */
-        const char *kernel;       /* release, as uname -r */
-        uint64_t init_us;         /* the agent's first instruction */
-        uint64_t modules_us;      /* kernel modules loaded */
-        uint64_t root_us;         /* root file system mounted */
-        uint64_t connect_us;      /* connected to the host */
-        const char *error;        /* NULL when ready */
-        json_t *json;             /* decoded messages: owns the strings */
+        const char *agent;   /* version */
+        const char *kernel;  /* release, as uname -r */
+        uint64_t init_us;    /* the agent's first instruction */
+        uint64_t modules_us; /* kernel modules loaded */
+        uint64_t root_us;    /* root file system mounted */
+        uint64_t connect_us; /* connected to the host */
+        const char *error;   /* NULL when ready */
+        json_t *json;        /* decoded messages: owns the strings */
 };
 
 struct wire_network {
         bool enabled;
-        const char *address;      /* "172.30.0.2/30": address and prefix length */
-        const char *gateway;      /* "172.30.0.1" */
+        const char *address; /* "172.30.0.2/30": address and prefix length */
+        const char *gateway; /* "172.30.0.1" */
         const char *dns[WIRE_DNS_MAX];
         size_t n_dns;
 };
 
 struct wire_request {
         int protocol;
-        const char *id;           /* workload id; also the guest's host name in lower case */
-        const char *const *argv;  /* the command; argv[0] is looked up in PATH of `env`. Decoded
+        const char *id;          /* workload id; also the guest's host name in lower case */
+        const char *const *argv; /* the command; argv[0] is looked up in PATH of `env`. Decoded
                                    * lists end with NULL */
         size_t argc;
-        const char *const *env;   /* "KEY=VALUE" */
+        const char *const *env; /* "KEY=VALUE" */
         size_t n_env;
-        const char *file;         /* name below the working directory the code is written to; NULL
+        const char *file;       /* name below the working directory the code is written to; NULL
                                    * if there is none or it is an archive */
-        bool archive;             /* the code is a tar.gz to unpack into the working directory */
-        uint64_t code_size;       /* bytes that follow in CODE frames */
-        bool has_stdin;           /* STDIN frames will follow; false: end of file at once */
-        uint64_t timeout_ms;      /* wall time of the program, 1..WIRE_TIMEOUT_MAX_MS */
-        uint32_t processes_max;   /* processes and threads; 0: the agent's default */
-        uint64_t output_max;      /* bytes of both streams; the rest is dropped and counted */
-        int64_t wall_clock_ms;    /* host's wall clock, which the guest takes over; 0: leave it */
+        bool archive;           /* the code is a tar.gz to unpack into the working directory */
+        uint64_t code_size;     /* bytes that follow in CODE frames */
+        bool has_stdin;         /* STDIN frames will follow; false: end of file at once */
+        uint64_t timeout_ms;    /* wall time of the program, 1..WIRE_TIMEOUT_MAX_MS */
+        uint32_t processes_max; /* processes and threads; 0: the agent's default */
+        uint64_t output_max;    /* bytes of both streams; the rest is dropped and counted */
+        int64_t wall_clock_ms;  /* host's wall clock, which the guest takes over; 0: leave it */
         struct wire_network network;
         json_t *json;
-        const char **owned;       /* decoded messages: memory of argv and env */
+        const char **owned; /* decoded messages: memory of argv and env */
 };
 
 /* How the program ended. Exactly one of exit_code >= 0, signal > 0, error holds unless timed_out. */
 struct wire_result {
-        int exit_code;            /* -1: did not exit by itself */
-        int signal;               /* 0: not ended by a signal */
-        bool timed_out;           /* ended by the time limit */
-        bool oom;                 /* the guest ran out of memory and ended the program */
-        const char *error;        /* could not be run: why, for a person; NULL otherwise */
-        uint64_t wall_us;         /* program start to end */
+        int exit_code;     /* -1: did not exit by itself */
+        int signal;        /* 0: not ended by a signal */
+        bool timed_out;    /* ended by the time limit */
+        bool oom;          /* the guest ran out of memory and ended the program */
+        const char *error; /* could not be run: why, for a person; NULL otherwise */
+        uint64_t wall_us;  /* program start to end */
         uint64_t user_us, system_us;
-        uint64_t memory_peak;     /* bytes, of the program and all it started; 0: unknown */
-        uint64_t dropped_bytes;   /* output past output_max */
+        uint64_t memory_peak;   /* bytes, of the program and all it started; 0: unknown */
+        uint64_t dropped_bytes; /* output past output_max */
         json_t *json;
 };
 
