@@ -419,7 +419,7 @@ static int check_request(const struct wire_request *m, int code, struct err *err
         for (const char *p = m->id; *p; p++)
                 if (!isalnum((unsigned char)*p) && *p != '-')
                         return err_set(err, code, "id has a character that is no letter or digit");
-        if (!m->argv || m->argc == 0 || m->argv[0][0] == '\0')
+        if (!m->argv || m->argc == 0 || !m->argv[0] || m->argv[0][0] == '\0')
                 return err_set(err, code, "argv is empty");
         for (size_t i = 0; i < m->n_env; i++) {
                 const char *equals = strchr(m->env[i], '=');
