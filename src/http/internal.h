@@ -72,6 +72,7 @@ TAILQ_HEAD(http_request_list, http_request);
 
 struct http_server {
         struct MHD_Daemon *daemon;
+        int quiesced_fd; /* the listening socket when nobody is accepted any more; -1: none */
         const struct http_route *routes;
         size_t n_routes;
         void *ctx;

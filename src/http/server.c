@@ -11,7 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/socket.h>
 
 enum {
         CONNECTIONS_DEFAULT = 1024,
@@ -191,6 +191,7 @@ int http_server_new(const struct http_server_config *config, struct http_server 
 
         if (!server)
                 return err_set(err, ENOMEM, "out of memory");
+        server->quiesced_fd = -1;
         server->routes = config->routes;
         server->n_routes = config->n_routes;
         server->ctx = config->ctx;
@@ -223,8 +224,11 @@ void http_server_quiesce(struct http_server *server)
 {
         int fd = MHD_quiesce_daemon(server->daemon);
 
-        if (fd != MHD_INVALID_SOCKET)
-                close(fd);
+        if (fd == MHD_INVALID_SOCKET)
+                return;
+        /* The server's thread may still name this descriptor to epoll: it is closed at the end. */
+        shutdown(fd, SHUT_RDWR);
+        server->quiesced_fd = fd;
 }
 
 static void wait_for_answers(struct http_server *server)
@@ -249,6 +253,7 @@ void http_server_free(struct http_server *server)
         if (server->daemon) {
                 wait_for_answers(server);
                 MHD_stop_daemon(server->daemon);
+                close_fd(&server->quiesced_fd);
         }
         stop_workers(server);
         http_deadlines_stop(&server->deadlines);

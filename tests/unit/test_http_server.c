@@ -496,6 +496,36 @@ static void curl_agrees(void **state)
         served_release(&s);
 }
 
+/* Who comes too late is turned away at once, while the rest is served on. */
+static void a_quiesced_server_accepts_nobody(void **state)
+{
+        static const char get[] = "GET /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        struct sockaddr_in to = {.sin_family = AF_INET};
+        struct answer a = {.all = BUF_INIT(1 << 20)}, served;
+        struct served s;
+        int early, late = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        served_start(&s, config());
+        early = client_connect(&s);
+        client_send(early, get, 10);
+        served = ask(&s, "GET", "/hello", NULL); /* so the first connection is accepted too */
+        answer_release(&served);
+        http_server_quiesce(s.server);
+        to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        to.sin_port = htons((in_port_t)atoi(strrchr(s.listener.url, ':') + 1));
+        assert_int_equal(connect(late, (struct sockaddr *)&to, sizeof(to)), -1);
+        assert_int_equal(errno, ECONNREFUSED);
+        client_send(early, get + 10, sizeof(get) - 11);
+        client_read(early, &a.all);
+        answer_parse(&a);
+        assert_int_equal(a.status, 200);
+        answer_release(&a);
+        close(early);
+        close(late);
+        served_stop(&s);
+        served_release(&s);
+}
+
 static void *ask_often(void *arg)
 {
         for (int i = 0; i < 50; i++) {
@@ -560,6 +590,7 @@ int main(void)
                 cmocka_unit_test(a_client_that_leaves_while_its_answer_is_made_harms_nobody),
                 cmocka_unit_test(the_end_waits_for_answers),
                 cmocka_unit_test(curl_agrees),
+                cmocka_unit_test(a_quiesced_server_accepts_nobody),
                 cmocka_unit_test(many_at_once),
                 cmocka_unit_test(wrong_tokens_to_serve_with_are_refused),
         };
