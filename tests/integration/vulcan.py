@@ -30,7 +30,7 @@ WORKLOADS = "vulcan_firecracker_workloads_total"
 def wrap(argv):
     """gcc's thread sanitizer knows the usual memory maps only."""
     thread = "thread" in os.environ.get("VULCAN_TEST_SANITIZE", "")
-    return ["setarch", "-R", *argv] if thread else list(argv)
+    return [shutil.which("setarch"), "-R", *argv] if thread else list(argv)
 
 
 class Metrics(dict):
