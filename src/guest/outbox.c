@@ -92,6 +92,9 @@ int outbox_flush(struct outbox *o, int fd, struct err *err)
                         continue;
                 if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
                         return 0;
+                /* Whether EPIPE or ECONNRESET comes depends on the moment; callers know one. */
+                if (n < 0 && errno == EPIPE)
+                        return err_set(err, ECONNRESET, "the host closed the connection");
                 if (n < 0)
                         return err_errno(err, "sending to the host");
                 o->start += (size_t)n;
