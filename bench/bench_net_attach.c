@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ROUNDS_MAX = 10000 };
+enum { ROUNDS_MAX = 10000, LEASES = 1000 };
 
 static uint64_t attach_ns[ROUNDS_MAX];
 static uint64_t detach_ns[ROUNDS_MAX];
@@ -53,7 +53,7 @@ static int measure(struct net *net, int rounds, struct err *err)
 
 static int run(struct net *net, int rounds, struct err *err)
 {
-        struct net_lease other[100];
+        struct net_lease other[LEASES];
         int r = measure(net, rounds, err);
 
         if (r < 0)
@@ -61,17 +61,17 @@ static int run(struct net *net, int rounds, struct err *err)
         printf("%-28s %8s %8s %8s\n", "milliseconds", "median", "p95", "max");
         print("attach, first on the machine", attach_ns, rounds);
         print("detach, last on the machine", detach_ns, rounds);
-        for (int i = 0; i < 100; i++) {
+        for (int i = 0; i < LEASES; i++) {
                 r = net_attach(net, &other[i], err);
                 if (r < 0)
                         return r;
-                if (i != 0 && i != 99)
+                if (i != 0 && i != LEASES - 1)
                         continue;
                 r = measure(net, rounds, err);
                 if (r < 0)
                         return r;
-                print(i ? "attach beside 100 leases" : "attach beside 1 lease", attach_ns, rounds);
-                print(i ? "detach beside 100 leases" : "detach beside 1 lease", detach_ns, rounds);
+                print(i ? "attach beside 1000 leases" : "attach beside 1 lease", attach_ns, rounds);
+                print(i ? "detach beside 1000 leases" : "detach beside 1 lease", detach_ns, rounds);
         }
         return 0;
 }

@@ -309,8 +309,7 @@ static int shared_join(struct net *net, uint32_t slot, struct err *err)
         return r < 0 ? r : bridge;
 }
 
-/* Takes a free slot, looking behind the one given out last: an address rests before it is reused.
- */
+/* Takes a free slot, first behind the one given out last: an address rests before it is reused. */
 static int slot_take(struct net *net, uint32_t *ret, struct err *err)
 {
         const struct pool *pool = &net->pool;
@@ -335,8 +334,7 @@ static int slot_take(struct net *net, uint32_t *ret, struct err *err)
         return err_set(err, EBUSY, "all %u addresses of the pool are in use", n);
 }
 
-/* Gives a slot back, and with the last one all that is shared, with the TAP if it is still there.
- */
+/* Gives a slot back, and with the last one all that is shared; its TAP too, if it is still there. */
 static int slot_give(struct net *net, uint32_t slot, struct err *err)
 {
         int r = 0;
@@ -438,18 +436,39 @@ int net_sweep(struct net *net, struct err *err)
         return r;
 }
 
+/* Gives all leases back: at once where they are the only ones. */
+static void give_all(struct net *net)
+{
+        bool lonely;
+
+        if (net->n_held == 0 || net_lock(net, NULL) < 0)
+                return;
+        lonely = is_lonely(net);
+        if (lonely)
+                shared_remove(net, NULL);
+        for (uint32_t slot = POOL_SLOT_FIRST; slot <= net->pool.last; slot++) {
+                if (!is_held(net, slot))
+                        continue;
+                if (!lonely) {
+                        slot_silence(net, slot, NULL);
+                        link_tap_remove(net->link, &net->pool, slot, NULL);
+                }
+                set_held(net, slot, false);
+                lock_drop(net->lock_fd, slot);
+        }
+        if (!lonely)
+                forward_drop(&net->forward, net->forward_path, NULL);
+        net_unlock(net);
+}
+
 void net_free(struct net *net)
 {
         if (!net)
                 return;
-        for (uint32_t slot = POOL_SLOT_FIRST; net->n_held > 0 && slot <= net->pool.last; slot++) {
-                struct net_lease lease = {.slot = slot};
-
-                if (is_held(net, slot))
-                        net_detach(net, &lease, NULL);
-        }
+        give_all(net);
         rules_free(net->rules);
         link_free(net->link);
+        close_fd(&net->forward.fd);
         close_fd(&net->lock_fd);
         pthread_mutex_destroy(&net->mutex);
         free(net);

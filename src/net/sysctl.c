@@ -35,7 +35,7 @@ int sysctl_no_ipv6(const char *interface, struct err *err)
 
         snprintf(name, sizeof(name), "net/ipv6/conf/%s/disable_ipv6", interface);
         r = sysctl_write(name, "1", err);
-        return r == -ENOENT ? 0 : r;
+        return r == -ENOENT || r == -EROFS ? 0 : r;
 }
 
 static int is_forwarding(bool *ret, struct err *err)

@@ -14,7 +14,8 @@
 /* Writes a setting below /proc/sys, as "net/ipv4/ip_forward". -ENOENT where there is none. */
 int sysctl_write(const char *name, const char *value, struct err *err);
 
-/* Turns IPv6 off on an interface, where the kernel has it. */
+/* Turns IPv6 off on an interface where the kernel has it and, in a container, lets us: it saves the
+ * host from speaking it; what guests send of it is dropped by the rules. */
 int sysctl_no_ipv6(const char *interface, struct err *err);
 
 /*

@@ -2,7 +2,9 @@
 /* Leases come and go, in several processes and after crashes, and leave nothing. Needs root. */
 #include "net_fixture.h"
 
+#include <linux/capability.h>
 #include <pthread.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 static bool possible;
@@ -461,6 +463,33 @@ static void serves_many_threads(void **state)
         net_free(net[1]);
 }
 
+static void says_what_rights_are_missing(void **state)
+{
+        struct world *w = enter(state);
+        int status;
+        pid_t pid = fork();
+
+        if (pid == 0) {
+                struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+                struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {0};
+                struct net_config config = {.run_dir = w->run_dir};
+                struct err err = ERR_INIT;
+                struct net_lease lease;
+                struct net *net;
+
+                if (syscall(SYS_capset, &header, none) < 0 || net_new(&config, &net, NULL) < 0)
+                        _exit(1);
+                if (net_attach(net, &lease, &err) != -EPERM || net_check(NULL) != -EPERM ||
+                    net_sweep(net, NULL) != -EPERM || !strstr(err.msg, "CAP_NET_ADMIN"))
+                        _exit(2);
+                net_free(net);
+                _exit(0);
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+        assert_nothing_left();
+}
+
 static void check_finds_nothing_missing(void **state)
 {
         struct err err = ERR_INIT;
@@ -497,6 +526,7 @@ int main(void)
                 NET_TEST(puts_flushed_rules_back),
                 NET_TEST(makes_a_deleted_bridge_again),
                 NET_TEST(serves_many_threads),
+                NET_TEST(says_what_rights_are_missing),
                 NET_TEST(check_finds_nothing_missing),
         };
 
