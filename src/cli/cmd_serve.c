@@ -183,9 +183,8 @@ static int open_store(struct serve *d, struct err *err)
                 log_error("%s was damaged; it has been moved to %s, and a new one begun", path,
                           opened.moved_to);
         if (opened.failed)
-                log_warn(
-                        "%zu workloads had not ended when the last daemon did; they are failed now",
-                        opened.failed);
+                log_warn("unfinished when the last daemon ended, failed now: %zu workload%s",
+                         opened.failed, opened.failed == 1 ? "" : "s");
         return 0;
 }
 
