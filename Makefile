@@ -72,7 +72,7 @@ bench: deps-build+images+vmm+bench setup images-dir ## run the benchmarks, or th
 	@images/build $(IMAGES) $(AGENT) all
 	@for b in $(BUILD)/bench/bench_*$(T)*; do \
 		[ -x "$$b" ] && [ -f "$$b" ] || continue; \
-		echo "== $${b##*/}"; "$$b" || exit 1; \
+		echo "== $${b##*/}"; PATH="$(CURDIR)/$(BUILD)/bin:$$PATH" "$$b" || exit 1; \
 	done
 
 SECONDS ?= 60
