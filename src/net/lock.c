@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/lock.h"
 
+#include "base/cleanup.h"
+
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 
 int lock_open(const char *path, struct err *err)
 {
@@ -16,15 +19,34 @@ static struct flock range(short type, uint32_t first, uint32_t last)
         return (struct flock){.l_type = type, .l_start = first, .l_len = (off_t)last - first + 1};
 }
 
-int lock_wait(int fd, uint32_t byte, struct err *err)
+int lock_guard(int fd, struct err *err)
 {
-        struct flock lock = range(F_WRLCK, byte, byte);
+        struct flock lock = range(F_WRLCK, LOCK_GUARD, LOCK_GUARD);
 
         while (fcntl(fd, F_OFD_SETLKW, &lock) < 0) {
                 if (errno != EINTR)
                         return err_errno(err, "lock");
         }
         return 0;
+}
+
+int lock_enter(int *fd, const char *path, struct err *err)
+{
+        for (;;) {
+                struct stat st;
+                int r;
+
+                if (*fd < 0)
+                        *fd = lock_open(path, err);
+                if (*fd < 0)
+                        return *fd;
+                r = lock_guard(*fd, err);
+                if (r < 0)
+                        return r;
+                if (fstat(*fd, &st) < 0 || st.st_nlink > 0)
+                        return 0;
+                close_fd(fd); /* somebody left it while we waited */
+        }
 }
 
 int lock_try(int fd, uint32_t byte)

@@ -6,6 +6,7 @@
  * descriptors exclude each other even in one process.
  *
  * Byte LOCK_GUARD is the one everybody takes, briefly, around changes to what the file stands for.
+ * Whoever holds it and finds no other byte held may unlink the file: lock_enter() notices.
  * Thread rule: threads that share a descriptor do not exclude each other; their owner does that.
  */
 #pragma once
@@ -20,8 +21,14 @@ enum { LOCK_GUARD = 0 };
 /* Opens or creates a lock file of mode 0600. Returns the descriptor. */
 int lock_open(const char *path, struct err *err);
 
-/* Takes a byte alone, waiting for its holder. */
-int lock_wait(int fd, uint32_t byte, struct err *err);
+/* Takes the guard, waiting for its holder; for those who hold another byte already. */
+int lock_guard(int fd, struct err *err);
+
+/*
+ * Takes the guard of the file at `path`, opening it where *fd is -1 or where it was unlinked since.
+ * For those who hold no byte of it. On failure *fd holds nothing, but may be open.
+ */
+int lock_enter(int *fd, const char *path, struct err *err);
 
 /* Takes a byte alone, or together with others who do the same; -EAGAIN if it is held otherwise. */
 int lock_try(int fd, uint32_t byte);

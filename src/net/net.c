@@ -39,8 +39,9 @@ struct net {
         char dir[PATH_MAX - 64];
         struct link *link; /* NULL until the first use */
         struct rules *rules;
-        int lock_fd; /* byte N is the lease of slot N; the content is the next slot to try */
+        char lock_path[PATH_MAX];
         char forward_path[PATH_MAX];
+        int lock_fd; /* byte N is the lease of slot N; the content is the next slot to try */
         struct forward forward;
         unsigned n_held;
         uint8_t held[(UINT16_MAX + 1) / 8]; /* slots of this process */
@@ -109,11 +110,10 @@ static int may_administer(struct err *err)
 /* Files are named by network namespace, since interfaces and rules belong to one. */
 static int net_open(struct net *net, struct err *err)
 {
-        char path[PATH_MAX];
         struct stat ns;
         int r;
 
-        if (net->lock_fd >= 0)
+        if (net->lock_path[0])
                 return 0;
         r = may_administer(err);
         if (r < 0)
@@ -131,10 +131,9 @@ static int net_open(struct net *net, struct err *err)
                 return r;
         snprintf(net->forward_path, sizeof(net->forward_path), "%s/%lu-forward", net->dir,
                  (unsigned long)ns.st_ino);
-        snprintf(path, sizeof(path), "%s/%lu-%s", net->dir, (unsigned long)ns.st_ino,
-                 net->pool.bridge);
-        net->lock_fd = lock_open(path, err);
-        return net->lock_fd < 0 ? net->lock_fd : 0;
+        snprintf(net->lock_path, sizeof(net->lock_path), "%s/%lu-%s", net->dir,
+                 (unsigned long)ns.st_ino, net->pool.bridge);
+        return 0;
 }
 
 /* Takes mutex and guard, opening what is needed on first use. */
@@ -144,8 +143,10 @@ static int net_lock(struct net *net, struct err *err)
 
         pthread_mutex_lock(&net->mutex);
         r = net_open(net, err);
-        if (r == 0)
-                r = lock_wait(net->lock_fd, LOCK_GUARD, err);
+        if (r == 0 && net->n_held > 0)
+                r = lock_guard(net->lock_fd, err);
+        else if (r == 0)
+                r = lock_enter(&net->lock_fd, net->lock_path, err);
         if (r < 0)
                 pthread_mutex_unlock(&net->mutex);
         return r;
@@ -246,7 +247,7 @@ static int links_remove(struct net *net, struct err *err)
         return r < 0 ? r : (int)taps->n;
 }
 
-/* Removes all there is. Returns how many TAPs. */
+/* Removes all there is, the lock file too. Returns how many TAPs. */
 static int shared_remove(struct net *net, struct err *err)
 {
         _cleanup_buf_ struct buf text = BUF_INIT(RULES_TEXT_MAX);
@@ -261,6 +262,7 @@ static int shared_remove(struct net *net, struct err *err)
         r2 = forward_drop(&net->forward, net->forward_path, r < 0 ? NULL : err);
         if (r == 0)
                 r = r2;
+        unlink(net->lock_path);
         return r < 0 ? r : n;
 }
 
@@ -398,7 +400,7 @@ static int tap_remove_unlocked(struct net *net, uint32_t slot, struct err *err)
                 r = link_tap_remove(link, &net->pool, slot, err);
         link_free(link);
         pthread_mutex_lock(&net->mutex);
-        (void)lock_wait(net->lock_fd, LOCK_GUARD, NULL); /* it worked a moment ago */
+        (void)lock_guard(net->lock_fd, NULL); /* it worked a moment ago */
         return r;
 }
 

@@ -6,8 +6,8 @@
  * Several processes of Vulcan on one machine share bridge, tables and pool: a lease is a lock that
  * the kernel gives back with the process (net/lock.h), so a lease of a process that died is free
  * again and its TAP is removed by whoever comes next. The last lease that goes takes bridge, tables
- * and the forwarding setting, if it was changed, with it: at rest nothing is left but the empty
- * lock files. These lie in `run_dir`, not in the state directory of one daemon, because what they
+ * and the forwarding setting, if it was changed, with it: at rest nothing is left. The
+ * lock files lie in `run_dir`, not in the state directory of one daemon, because what they
  * guard belongs to the machine: whoever shares a bridge must share them.
  *
  * What a guest may reach: the world, by masquerade, over IPv4. That includes the networks this host

@@ -90,10 +90,7 @@ int forward_take(struct forward *f, const char *path, struct err *err)
 
         if (f->fd >= 0)
                 return 0;
-        f->fd = lock_open(path, err);
-        if (f->fd < 0)
-                return f->fd;
-        r = lock_wait(f->fd, LOCK_GUARD, err);
+        r = lock_enter(&f->fd, path, err);
         if (r == 0) {
                 r = lock_share(f->fd, FORWARD_USERS);
                 r = r < 0 ? err_set(err, -r, "lock %s", path) : forward_on(f, err);
@@ -108,15 +105,12 @@ int forward_drop(struct forward *f, const char *path, struct err *err)
 {
         int r;
 
-        if (f->fd < 0)
-                f->fd = lock_open(path, err);
-        if (f->fd < 0)
-                return f->fd;
-        r = lock_wait(f->fd, LOCK_GUARD, err);
-        if (r == 0 && !lock_others(f->fd, FORWARD_USERS, FORWARD_USERS) && record_read(f->fd)) {
-                r = sysctl_write(IP_FORWARD, "0", err);
+        r = f->fd < 0 ? lock_enter(&f->fd, path, err) : lock_guard(f->fd, err);
+        if (r == 0 && !lock_others(f->fd, FORWARD_USERS, FORWARD_USERS)) {
+                if (record_read(f->fd))
+                        r = sysctl_write(IP_FORWARD, "0", err);
                 if (r == 0)
-                        r = record_write(f->fd, false, err);
+                        unlink(path);
         }
         close_fd(&f->fd);
         f->ours = false;

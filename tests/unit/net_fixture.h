@@ -217,8 +217,14 @@ static inline void world_make(struct world *w)
         world_settle(w);
 }
 
+/* At rest not even a lock file is left, only their folder. */
 static inline void world_release(struct world *w)
 {
+        char dir[48];
+
+        snprintf(dir, sizeof(dir), "%s/net", w->run_dir);
+        if (rmdir(dir) < 0 && errno != ENOENT)
+                fail_msg("%s: %s", dir, strerror(errno));
         close_fd(&w->host_tcp);
         close_fd(&w->host_udp);
         close_fd(&w->world_udp);

@@ -338,6 +338,30 @@ static void locks_exclude_other_descriptors(void **state)
         unlink(path);
 }
 
+static void locks_survive_that_the_file_is_removed(void **state)
+{
+        char path[] = "/tmp/test_net_lock.XXXXXX";
+        _cleanup_close_ int made = mkstemp(path);
+        int a = -1, b = -1;
+
+        assert_true(made >= 0);
+        assert_int_equal(lock_enter(&a, path, NULL), 0);
+        lock_drop(a, LOCK_GUARD);
+        assert_int_equal(lock_enter(&b, path, NULL), 0);
+        assert_int_equal(unlink(path), 0); /* b leaves */
+        lock_drop(b, LOCK_GUARD);
+        assert_int_equal(lock_enter(&a, path, NULL), 0);
+        assert_int_equal(access(path, F_OK), 0);
+        assert_int_equal(lock_try(b, LOCK_GUARD), 0); /* of the file that is gone */
+        close_fd(&b);
+        b = lock_open(path, NULL);
+        assert_int_equal(lock_try(b, LOCK_GUARD), -EAGAIN);
+        close_fd(&a);
+        assert_int_equal(lock_enter(&b, path, NULL), 0);
+        close_fd(&b);
+        unlink(path);
+}
+
 static void says_what_is_wrong_with_settings(void **state)
 {
         struct net_config bad_pool = {.pool = "172.30.0.0"};
@@ -384,6 +408,7 @@ int main(void)
                 cmocka_unit_test(writes_leases),
                 cmocka_unit_test(a_full_pool_fits_the_text),
                 cmocka_unit_test(locks_exclude_other_descriptors),
+                cmocka_unit_test(locks_survive_that_the_file_is_removed),
                 cmocka_unit_test(says_what_is_wrong_with_settings),
                 cmocka_unit_test(nothing_to_detach_is_fine),
         };
