@@ -105,6 +105,8 @@ static int say_result(struct agent *a, struct err *err)
 
 static int handle(struct agent *a, const struct wire_frame *f, struct err *err)
 {
+        int r;
+
         switch (f->type) {
         case WIRE_REQUEST:
                 if (a->over)
@@ -115,7 +117,10 @@ static int handle(struct agent *a, const struct wire_frame *f, struct err *err)
         case WIRE_STDIN:
                 return job_stdin(&a->job, f->payload, f->len, err);
         case WIRE_PING:
-                return outbox_add(&a->out, WIRE_PONG, f->payload, f->len);
+                /* Out before the next frame is looked at: a REQUEST right behind starts a program,
+                 * and the host measures the bare round trip. */
+                r = outbox_add(&a->out, WIRE_PONG, f->payload, f->len);
+                return r < 0 ? r : outbox_flush(&a->out, a->host, err);
         default:
                 return err_set(err, EPROTO, "%s frame from the host", wire_type_name(f->type));
         }
