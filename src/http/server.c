@@ -3,7 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "prom/prom.h"
+#include "http/metrics.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -23,13 +23,11 @@ enum {
 static const double duration_buckets[] = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
                                           0.1,    0.25,  0.5,    1,     2.5,  5,     10};
 
-enum { REQUESTS, DURATION, METRICS };
-
-static const struct prom_desc metrics[METRICS] = {
-        [REQUESTS] = {PROM_COUNTER, "vulcan_http_requests_total",
+const struct prom_desc http_metric_descs[HTTP_METRIC_COUNT] = {
+        [HTTP_REQUESTS_TOTAL] = {PROM_COUNTER, "vulcan_http_requests_total",
                       "HTTP requests answered, by method, pattern of the path, and status.",
                       .labels = (const char *const[]){"method", "path", "status", NULL}},
-        [DURATION] = {PROM_HISTOGRAM, "vulcan_http_request_duration_seconds",
+        [HTTP_REQUEST_DURATION_SECONDS] = {PROM_HISTOGRAM, "vulcan_http_request_duration_seconds",
                       "Time from the headers of a request to the end of its answer.",
                       .labels = (const char *const[]){"method", "path", NULL},
                       .buckets = duration_buckets,
@@ -168,17 +166,17 @@ static int take_token(struct http_server *server, const char *token, struct err 
 static int register_metrics(struct http_server *server, struct prom_registry *registry,
                             struct err *err)
 {
-        struct prom_family *families[METRICS];
+        struct prom_family *families[HTTP_METRIC_COUNT];
         struct prom_error error;
         int r;
 
         if (!registry)
                 return 0;
-        r = prom_obtain_all(registry, metrics, METRICS, families, &error);
+        r = prom_obtain_all(registry, http_metric_descs, HTTP_METRIC_COUNT, families, &error);
         if (r < 0)
                 return err_set(err, -r, "%s", error.msg);
-        server->requests = families[REQUESTS];
-        server->duration = families[DURATION];
+        server->requests = families[HTTP_REQUESTS_TOTAL];
+        server->duration = families[HTTP_REQUEST_DURATION_SECONDS];
         return 0;
 }
 

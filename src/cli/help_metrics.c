@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/help_metrics.h"
+
+#include "backend/firecracker/metrics.h"
+#include "http/metrics.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* What to do when it is high, or what to watch. */
+static const struct advice {
+        const char *name, *text;
+} advices[] = {
+        {"vulcan_firecracker_vm_boot_seconds",
+         "Above about 0.2 s with KVM, or 1 s without: look at "
+         "`vulcan_firecracker_vm_start_stage_seconds` for the stage that grew. All stages grow "
+         "together when the machine has too few CPUs for the VMs that boot at once."},
+        {"vulcan_firecracker_active_vms",
+         "Compare with the setting `max_vms`. It is 0 at rest; if it stays above the workloads "
+         "that "
+         "run, a cleanup is stuck: see `vulcan_firecracker_vm_cleanup_stage_seconds`."},
+        {"vulcan_firecracker_vsock_latency_seconds",
+         "It holds the start of the program (an interpreter takes most of it) up to its first "
+         "output. If `vulcan_firecracker_vsock_rtt_seconds` did not grow too, the program is slow, "
+         "not the path to it."},
+        {"vulcan_firecracker_vm_cleanup_seconds",
+         "Some ms. High values mean that the kernel takes long to free the memory of a VM, or to "
+         "remove a TAP: `vulcan_firecracker_vm_cleanup_stage_seconds` tells which."},
+        {"vulcan_firecracker_workloads_total",
+         "`failed` is a boot, an agent, memory or the time limit, never a program's exit code; the "
+         "workload's `error` says which. Alert on the rate of `failed` over the rate of all."},
+        {"vulcan_firecracker_vsock_rtt_seconds",
+         "Well below 1 ms on a quiet machine. High values: host or guest do not get a CPU."},
+        {"vulcan_firecracker_vm_start_stage_seconds",
+         "`prepare` and `network` come before the boot time begins. `vmm` is process, firmware and "
+         "loading the kernel, `kernel` until the agent's first instruction; `modules`, `root` and "
+         "`agent` are the agent's own. A high `root`: image on a slow disk. A high `vmm` or "
+         "`kernel`: no CPU, or no KVM."},
+        {"vulcan_firecracker_vm_cleanup_stage_seconds",
+         "`flush` asks the VMM for its counters (bounded), `stop` is SIGKILL to reaped, `network` "
+         "TAP and address, `files` the VM's directory."},
+        {"vulcan_firecracker_boot_failures_total",
+         "`reason=\"vmm_exit\"`: the VMM refused or crashed; `timeout`: the guest hung; `guest`: a "
+         "bad image; `protocol`: images of another version (`make images`); `error`: something on "
+         "this host. The workload's `error` has the details. A second attempt that succeeds leaves "
+         "its first failure here and nothing in `workloads_total{status=\"failed\"}`."},
+        {"vulcan_firecracker_vmm_exits_total",
+         "`killed` is the normal end. `exit_0` is a guest that restarted by itself (a panic), "
+         "`exit_148` a system call refused by the VMM's filter: report both."},
+        {"vulcan_firecracker_output_bytes_total", "Volume of output; nothing to do by itself."},
+        {"vulcan_firecracker_output_dropped_bytes_total",
+         "Somebody writes more than the limit of output: raise it, or tell them."},
+        {"vulcan_firecracker_leaks_reclaimed_total",
+         "Grows only after a crash or a SIGKILL of Vulcan. If it grows otherwise, report it."},
+        {"vulcan_firecracker_vmm_metrics_lost_total",
+         "The totals below are too low by what these lines held. A VM that dies while it writes "
+         "costs one."},
+        {"vulcan_firecracker_vmm_vsock_bytes_total", "Code, input and output of all workloads."},
+        {"vulcan_firecracker_vmm_vsock_connections_total",
+         "One is added per VM. Many more: programs dial the host themselves, in vain."},
+        {"vulcan_firecracker_vmm_block_bytes_total",
+         "Reads of root images; images are read-only, so writes stay 0. vulcan-vmm does not know "
+         "them."},
+        {"vulcan_firecracker_vmm_net_bytes_total",
+         "Traffic of the VMs with a network. vulcan-vmm does not know it."},
+        {"vulcan_firecracker_vmm_net_failures_total",
+         "`spoofed_mac`: a guest sent frames under another hardware address."},
+        {"vulcan_firecracker_vmm_vcpu_exits_total", "Work of the VMM for its guests."},
+        {"vulcan_firecracker_vmm_vcpu_failures_total", "Not 0: look at the VMM's log."},
+        {"vulcan_firecracker_vmm_seccomp_faults_total",
+         "Not 0: a VMM tried what its filter forbids, which may be an attack from a guest."},
+        {"vulcan_http_requests_total", "`path` is a route's pattern, `unmatched` where there is "
+                                       "none. `status` 429 is the queue's "
+                                       "bound, 499 a client that hung up before its answer."},
+        {"vulcan_http_request_duration_seconds",
+         "`POST /v1/workloads` waits for the workload by design; the other routes answer within "
+         "milliseconds."},
+};
+
+static const char *find_advice(const char *name)
+{
+        for (size_t i = 0; i < sizeof(advices) / sizeof(advices[0]); i++) {
+                if (strcmp(advices[i].name, name) == 0)
+                        return advices[i].text;
+        }
+        return NULL;
+}
+
+static const char *kind_name(enum prom_kind kind)
+{
+        return kind == PROM_COUNTER ? "counter" : kind == PROM_GAUGE ? "gauge" : "histogram";
+}
+
+static void add_buckets(struct buf *ret, const struct prom_desc *desc)
+{
+        char number[PROM_NUMBER_MAX];
+
+        buf_printf(ret, "Buckets:");
+        for (size_t i = 0; i < desc->n_buckets; i++) {
+                size_t n = prom_format_number(desc->buckets[i], number);
+
+                buf_printf(ret, " %.*s", (int)n, number);
+        }
+        buf_printf(ret, "\n\n");
+}
+
+static int add_metric(struct buf *ret, const struct prom_desc *desc, struct err *err)
+{
+        const char *advice = find_advice(desc->name);
+
+        if (!advice)
+                return err_set(err, ENOENT, "no advice for %s", desc->name);
+        buf_printf(ret, "### %s\n\n%s", desc->name, kind_name(desc->kind));
+        for (size_t i = 0; desc->labels && desc->labels[i]; i++)
+                buf_printf(ret, "%s `%s`", i ? "," : ", labels", desc->labels[i]);
+        buf_printf(ret, "\n\n%s\n\n%s\n\n", desc->help, advice);
+        if (desc->n_buckets)
+                add_buckets(ret, desc);
+        return 0;
+}
+
+static int add_table(struct buf *ret, const char *title, const struct prom_desc *descs, size_t n,
+                     struct err *err)
+{
+        int r = 0;
+
+        buf_printf(ret, "## %s\n\n", title);
+        for (size_t i = 0; i < n && r == 0; i++)
+                r = add_metric(ret, &descs[i], err);
+        return r;
+}
+
+int help_metrics_page(struct buf *ret, struct err *err)
+{
+        int r;
+
+        buf_printf(ret,
+                   "# Metrics\n\n"
+                   "Made by `vulcan help metrics` from the tables that declare them. Durations "
+                   "are in seconds. No label holds a workload's id: the number of series is "
+                   "bounded.\n\n");
+        r = add_table(ret, "MicroVMs", fc_metric_descs, FC_METRIC_COUNT, err);
+        if (r == 0)
+                r = add_table(ret, "HTTP", http_metric_descs, HTTP_METRIC_COUNT, err);
+        if (r < 0)
+                return r;
+        buf_printf(ret,
+                   "## The process\n\n"
+                   "`process_cpu_seconds_total`, `process_resident_memory_bytes`, "
+                   "`process_virtual_memory_bytes`, `process_open_fds`, `process_max_fds`, "
+                   "`process_threads` and `process_start_time_seconds` as every Prometheus client "
+                   "has them; `vulcan_build_info` is 1 and carries the version.\n\n"
+                   "`prom_series_overflow_total` and `prom_ignored_updates_total` appear only when "
+                   "a family ran into its bound of series, or an update made no sense: report "
+                   "both.\n");
+        return 0;
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The metrics of the HTTP server, declared in one table (server.c). Labels are bounded: `path` is a
+ * route's pattern or "unmatched", `method` a known one or "other". */
+#pragma once
+
+#include "prom/prom.h"
+
+enum { HTTP_REQUESTS_TOTAL, HTTP_REQUEST_DURATION_SECONDS, HTTP_METRIC_COUNT };
+
+extern const struct prom_desc http_metric_descs[HTTP_METRIC_COUNT];
