@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* Copies between a flat buffer and the pieces of a chain; returns how much there was room for. */
@@ -109,7 +110,7 @@ static void guest_responded(struct vsock_conn *c)
         char line[32];
         int n = snprintf(line, sizeof(line), "OK %u\n", c->host_port);
 
-        if (c->state != CONN_REQUESTED || write(c->src.fd, line, (size_t)n) != n) {
+        if (c->state != CONN_REQUESTED || send(c->src.fd, line, (size_t)n, MSG_NOSIGNAL) != n) {
                 conn_kill(c);
                 return;
         }
