@@ -323,6 +323,51 @@ static void the_last_lease_takes_crashed_ones_along(void **state)
         net_free(net);
 }
 
+/* Attaches and detaches for ever, with a byte before and after each. */
+static void come_and_go_aloud(const struct world *w, int fd)
+{
+        struct net_config config = {.run_dir = w->run_dir};
+        struct net_lease lease;
+        struct net *net;
+
+        if (net_new(&config, &net, NULL) < 0)
+                _exit(1);
+        while (write(fd, "", 1) == 1 && net_attach(net, &lease, NULL) == 0 &&
+               write(fd, "", 1) == 1 && net_detach(net, &lease, NULL) == 0)
+                ;
+        _exit(2);
+}
+
+static void survives_kills_at_any_moment(void **state)
+{
+        struct world *w = enter(state);
+        struct net *net = manager(w, NULL, NULL);
+
+        for (int round = 0; round < 30; round++) {
+                int said[2];
+                int status;
+                char byte;
+                pid_t pid;
+
+                assert_return_code(pipe(said), errno);
+                pid = fork();
+                if (pid == 0)
+                        come_and_go_aloud(w, said[1]);
+                close(said[1]);
+                for (int i = 0; i <= round % 5; i++)
+                        assert_int_equal(read(said[0], &byte, 1), 1);
+                kill(pid, SIGKILL);
+                assert_int_equal(waitpid(pid, &status, 0), pid);
+                assert_true(WIFSIGNALED(status));
+                close(said[0]);
+                if (round % 2) {
+                        assert_true(net_sweep(net, NULL) >= 0);
+                        assert_nothing_left();
+                }
+        }
+        net_free(net);
+}
+
 static void one_bridge_has_one_pool(void **state)
 {
         struct world *w = enter(state);
@@ -520,6 +565,7 @@ int main(void)
                 NET_TEST(reclaims_the_lease_of_a_crash),
                 NET_TEST(reclaims_a_tap_beside_living_leases),
                 NET_TEST(the_last_lease_takes_crashed_ones_along),
+                NET_TEST(survives_kills_at_any_moment),
                 NET_TEST(one_bridge_has_one_pool),
                 NET_TEST(leaves_the_bridges_of_others_alone),
                 NET_TEST(refuses_a_pool_that_is_somebodys_network),
