@@ -34,7 +34,7 @@ enum {
         VSOCK_RST_MAX = 256,          /* answers to strangers that wait for a buffer */
         VSOCK_TX_BATCH = 256,         /* packets from the guest before others have their turn */
         VSOCK_CONNECT_LINE_MAX = 32,  /* "CONNECT 4294967295\n" with room to spare */
-        VSOCK_UDS_PATH_MAX = 96,      /* so that "_4294967295" still fits sun_path */
+        VSOCK_UDS_PATH_MAX = 107,     /* what sun_path holds */
         VSOCK_BUCKETS = 256,
         VSOCK_ACCEPT_BATCH = 32,
 };

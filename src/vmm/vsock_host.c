@@ -138,8 +138,11 @@ int vsock_dial_uds(struct vsock_device *dev, uint32_t port)
         if (fd < 0)
                 return -errno;
         if (snprintf(sa.sun_path, sizeof(sa.sun_path), "%s_%u", dev->uds_path, port) >=
-            (int)sizeof(sa.sun_path))
+            (int)sizeof(sa.sun_path)) {
+                logger_error("vsock: %s_%u is longer than a socket's path may be", dev->uds_path,
+                             port);
                 return -ENAMETOOLONG;
+        }
         /* A Unix socket connects at once or not at all; EAGAIN is a full backlog. */
         if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
                 return -errno;

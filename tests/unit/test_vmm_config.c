@@ -153,9 +153,11 @@ static void wrong_fields_are_named(void **state)
                 {WITH("\"vsock\":{\"guest_cid\":3}"), "vsock: uds_path: missing"},
                 {WITH("\"vsock\":{\"guest_cid\":3,\"uds_path\":\"\"}"), "uds_path: must not"},
                 {WITH("\"vsock\":{\"guest_cid\":3,\"uds_path\":"
-                      "\"/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+                      "\"/"
+                      "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+                      "aaaaaaaaaaa"
                       "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}"),
-                 "uds_path: longer than 96"},
+                 "uds_path: longer than 107"},
                 {WITH("\"network-interfaces\":[{\"iface_id\":\"e\"}]"), "host_dev_name: missing"},
                 {WITH("\"network-interfaces\":[{\"iface_id\":\"e\",\"host_dev_name\":\"a,b\"}]"),
                  "host_dev_name: \"a,b\""},

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+"""vulcan-vmm by itself: its command line, exit codes, API and files, and what dies with it."""
+import http.client
+import json
+import os
+import select
+import shutil
+import socket
+import subprocess
+import time
+
+import pytest
+
+import conftest
+import vulcan
+import wire
+
+VMM = os.path.join(vulcan.BUILD, "bin", "vulcan-vmm")
+LIMIT_S = 30 * vulcan.SLOW
+
+
+def run(*args, **env):
+    return subprocess.run(vulcan.wrap([VMM, *args]), env={**os.environ, **env}, text=True,
+                          stdin=subprocess.DEVNULL, capture_output=True, timeout=LIMIT_S)
+
+
+def write_config(folder, kernel=VMM, **sections):
+    config = {"boot-source": {"kernel_image_path": kernel}, "drives": [], **sections}
+    path = os.path.join(folder, "config.json")
+    with open(path, "w", encoding="utf-8") as f:
+        json.dump(config, f)
+    return path
+
+
+def fake_qemu(folder, script):
+    path = os.path.join(folder, "qemu")
+    with open(path, "w", encoding="utf-8") as f:
+        f.write("#!/bin/sh\n" + script)
+    os.chmod(path, 0o755)
+    return path
+
+
+class Api(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("localhost", timeout=LIMIT_S)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(LIMIT_S)
+        self.sock.connect(self.path)
+
+    def ask(self, method, path, body=None):
+        self.request(method, path, None if body is None else json.dumps(body))
+        answer = self.getresponse()
+        text = answer.read()
+        return answer.status, json.loads(text) if text else None
+
+
+def test_version_and_help():
+    version = run("--version")
+    assert (version.returncode, version.stderr) == (0, "")
+    assert version.stdout.startswith("vulcan-vmm v") and "Firecracker API 1." in version.stdout
+    assert "--config-file" in run("--help").stdout
+
+
+@pytest.mark.parametrize("args, says", [
+    (["--nonsense"], 'unknown argument "--nonsense"'),
+    (["--id", "a_b"], "--id"),
+    (["--no-api"], "--no-api needs --config-file"),
+])
+def test_bad_arguments(args, says):
+    result = run(*args)
+    assert result.returncode == 153
+    assert says in result.stderr and result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("sections, says", [
+    ({"balloon": {"amount_mib": 1}}, "balloon is not supported by vulcan-vmm"),
+    ({"machine-config": {"vcpu_count": 99, "mem_size_mib": 128}}, "vcpu_count: 99"),
+    ({"extra": 1}, 'unknown field "extra"'),
+])
+def test_bad_configuration(folder, sections, says):
+    result = run("--no-api", "--config-file", write_config(folder, **sections))
+    assert result.returncode == 152
+    assert says in result.stderr and result.stderr.count("\n") == 1
+
+
+def test_no_qemu(folder):
+    result = run("--no-api", "--config-file", write_config(folder), PATH=folder)
+    assert result.returncode == 1
+    assert "qemu-system-x86_64 not found: apt-get install qemu-system-x86" in result.stderr
+
+
+def test_qemu_that_fails_is_quoted(folder):
+    qemu = fake_qemu(folder, "echo first >&2; echo 'out of luck' >&2; exit 1\n")
+    uds = os.path.join(folder, "v")
+    config = write_config(folder, vsock={"guest_cid": 3, "uds_path": uds})
+    result = run("--no-api", "--config-file", config, VULCAN_VMM_QEMU=qemu)
+    assert result.returncode == 1
+    assert result.stderr == "vulcan-vmm: QEMU failed to start: out of luck\n"
+    assert not os.path.exists(uds)
+
+
+@pytest.mark.parametrize("name", ["api", "v"])
+def test_sockets_in_use_are_not_taken_over(folder, name):
+    path = os.path.join(folder, name)
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(path)
+        config = write_config(folder, vsock={"guest_cid": 3, "uds_path": os.path.join(folder, "v")})
+        result = run("--api-sock", os.path.join(folder, "api"), "--config-file", config)
+    assert result.returncode == 1 and path in result.stderr
+    assert os.path.exists(path)
+
+
+@pytest.fixture
+def idle(folder):
+    """A vulcan-vmm that waits for its API; QEMU, once started, says what it is told to."""
+    qemu = fake_qemu(folder, "echo no machine today >&2; exit 2\n")
+    path = os.path.join(folder, "api")
+    process = subprocess.Popen(
+        vulcan.wrap([VMM, "--api-sock", path, "--id", "one", "--metrics-path", folder + "/m"]),
+        env={**os.environ, "VULCAN_VMM_QEMU": qemu}, stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL)
+    deadline = LIMIT_S * 100
+    while not connects(path):
+        assert process.poll() is None and (deadline := deadline - 1) > 0
+        time.sleep(0.01)
+    yield Api(path)
+    process.kill()
+    process.wait()
+
+
+def connects(path):
+    with socket.socket(socket.AF_UNIX) as s:
+        return s.connect_ex(path) == 0
+
+
+def test_api_over_its_socket(idle):
+    status, body = idle.ask("GET", "/")
+    assert status == 200 and body["id"] == "one" and body["state"] == "Not started"
+    assert idle.ask("PUT", "/machine-config", {"vcpu_count": 2, "mem_size_mib": 64}) == (204, None)
+    assert idle.ask("GET", "/machine-config")[1]["vcpu_count"] == 2
+    status, body = idle.ask("PUT", "/snapshot/create", {"snapshot_path": "s"})
+    assert status == 400 and "not supported" in body["fault_message"]
+    status, body = idle.ask("PUT", "/boot-source", {"kernel_image_path": "k" * 60000})
+    assert status == 413
+    assert idle.ask("PUT", "/actions", {"action_type": "FlushMetrics"}) == (204, None)
+    with open(os.path.join(os.path.dirname(idle.path), "m"), encoding="ascii") as f:
+        line = json.loads(f.read())
+    assert line["put_api_requests"]["machine_cfg_count"] == 1
+
+
+def test_start_that_fails_can_be_tried_again(idle):
+    assert idle.ask("PUT", "/boot-source", {"kernel_image_path": VMM}) == (204, None)
+    for _ in range(2):
+        status, body = idle.ask("PUT", "/actions", {"action_type": "InstanceStart"})
+        assert status == 400 and "no machine today" in body["fault_message"]
+    assert idle.ask("GET", "/")[1]["state"] == "Not started"
+
+
+@pytest.fixture
+def guest(folder):
+    """A real guest, started by a configuration file, whose agent has said hello."""
+    vmm = conftest.make_vmm("vulcan-vmm", None)
+    if vmm.skip:
+        pytest.skip(vmm.skip)
+    root = shutil.which("true")  # any file: the agent mounts nothing before it is asked to
+    uds = os.path.join(folder, "v")
+    config = write_config(
+        folder, os.path.join(vmm.images, "vmlinux"), vsock={"guest_cid": 3, "uds_path": uds},
+        drives=[{"drive_id": "r", "path_on_host": root, "is_root_device": True,
+                 "is_read_only": True}], entropy={}, metrics={"metrics_path": folder + "/m"})
+    with open(config, encoding="utf-8") as f:
+        text = json.load(f)
+    text["boot-source"].update(
+        initrd_path=os.path.join(vmm.images, "initramfs.cpio"),
+        boot_args="console=ttyS0 quiet panic=-1 reboot=k rdinit=/init 8250.nr_uarts=1")
+    text["machine-config"] = {"vcpu_count": 1, "mem_size_mib": 256}
+    with open(config, "w", encoding="utf-8") as f:
+        json.dump(text, f)
+    host = wire.Host(uds)
+    host.listener.settimeout(LIMIT_S)
+    process = subprocess.Popen(
+        vulcan.wrap([VMM, "--config-file", config, "--api-sock", folder + "/api"]),
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
+    try:
+        host.accept()
+        yield process, Api(folder + "/api"), uds
+    finally:
+        process.kill()
+        process.wait()
+        host.close()
+
+
+def children(process):
+    out = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True)
+    return [int(pid) for pid in out.stdout.split()]
+
+
+def test_real_guest(guest, folder):
+    process, api, uds = guest
+    assert api.ask("GET", "/")[1]["state"] == "Running"
+    assert api.ask("PATCH", "/vm", {"state": "Paused"}) == (204, None)
+    assert api.ask("GET", "/")[1]["state"] == "Paused"
+    assert api.ask("PATCH", "/vm", {"state": "Resumed"}) == (204, None)
+    status, body = api.ask("PUT", "/drives/x", {})
+    assert status == 400 and "after starting" in body["fault_message"]
+    with socket.socket(socket.AF_UNIX) as nobody:
+        nobody.settimeout(LIMIT_S)
+        nobody.connect(uds)
+        nobody.sendall(b"CONNECT 4242\n")
+        assert nobody.recv(1) == b""  # nobody listens there: the guest said RST
+    assert api.ask("PUT", "/actions", {"action_type": "FlushMetrics"}) == (204, None)
+    with open(folder + "/m", encoding="ascii") as f:
+        lines = [json.loads(line) for line in f]
+    assert len(lines) == 2
+    assert sum(line["vsock"]["conns_added"] for line in lines) == 1
+    assert lines[1]["latencies_us"]["pause_vm"] > 0
+
+
+def test_qemu_shares_the_group_and_dies_with_it(guest):
+    process = guest[0]
+    qemu, = children(process)
+    assert os.getpgid(qemu) == process.pid
+    handle = os.pidfd_open(qemu)
+    process.kill()
+    ended, _, _ = select.select([handle], [], [], LIMIT_S)
+    os.close(handle)
+    assert ended, "QEMU outlived vulcan-vmm"
