@@ -55,13 +55,24 @@ static int place_fd(int fd, int at)
         return fd == at ? fcntl(fd, F_SETFD, 0) : dup2(fd, at);
 }
 
+int proc_reset_signals(void)
+{
+        /* The kernel's struct sigaction; all zeros is SIG_DFL without flags on every architecture. */
+        const unsigned long dfl[8] = {0};
+        sigset_t none;
+
+        for (int s = 1; s <= 64; s++)
+                syscall(SYS_rt_sigaction, s, dfl, NULL, 8);
+        sigemptyset(&none);
+        return sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
 /* In the child, between fork and exec: async-signal-safe calls only. Writes errno to `report`. */
 static void run_child(const struct proc_spec *spec, pid_t parent, int report)
 {
         int fds[3] = {spec->stdin_fd, spec->stdout_fd, spec->stderr_fd};
         int keep[PROC_KEEP_MAX + 1];
         int n = 0;
-        sigset_t none;
         int e;
 
         if (!spec->keep_group)
@@ -69,10 +80,7 @@ static void run_child(const struct proc_spec *spec, pid_t parent, int report)
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (getppid() != parent)
                 _exit(127);
-        for (int i = 1; i < NSIG; i++)
-                signal(i, SIG_DFL);
-        sigemptyset(&none);
-        sigprocmask(SIG_SETMASK, &none, NULL);
+        proc_reset_signals();
 
         /* Sources below 3 would be overwritten while the three are put in place: move them up. */
         for (int i = 0; i < 3; i++) {

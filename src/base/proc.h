@@ -58,6 +58,13 @@ int proc_reap(struct proc *p, int *ret_status, struct err *err);
 /* Makes orphans of our children ours, so that proc_reap() can wait for them. Once, at start. */
 int proc_become_subreaper(struct err *err);
 
+/*
+ * All signals to their default, none blocked, as a fresh program expects. Async-signal-safe, for use
+ * between fork and exec. 32 and 33 too, which libc keeps to itself: some parents (GNU make) leave
+ * them ignored.
+ */
+int proc_reset_signals(void);
+
 /* Start time of a process as in struct proc; -ESRCH when there is none. */
 int proc_start_time(pid_t pid, uint64_t *ret);
 

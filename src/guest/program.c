@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/fs.h"
+#include "base/proc.h"
 #include "guest/cgroup.h"
 #include "guest/unpack.h"
 
@@ -30,17 +31,6 @@ struct failure {
 };
 
 /* ---- in the child ---- */
-
-static int reset_signals(void)
-{
-        struct sigaction dfl = {.sa_handler = SIG_DFL};
-        sigset_t none;
-
-        for (int s = 1; s < NSIG; s++)
-                sigaction(s, &dfl, NULL);
-        sigemptyset(&none);
-        return sigprocmask(SIG_SETMASK, &none, NULL);
-}
 
 static int set_limits(void)
 {
@@ -92,7 +82,7 @@ static const char *settle(const struct guest *g)
                 return "parent";
         if (access(g->workdir, X_OK) < 0)
                 return "working directory";
-        return reset_signals() < 0 ? "signals" : NULL;
+        return proc_reset_signals() < 0 ? "signals" : NULL;
 }
 
 static const char *path_of(const char *const *env)
