@@ -13,43 +13,59 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <x86intrin.h>
 
-enum { KERNEL_PARAM_SIZE = 40 }; /* struct kernel_param: the name's address comes first */
+enum {
+        KERNEL_PARAM_SIZE = 40, /* struct kernel_param: the name's address comes first */
+        KERNEL_PARAMS_MAX = 4096,
+        KERNEL_SEGMENTS_MAX = 32,
+        KERNEL_NAME_MAX = 32,
+};
 
 static const char device_param[] = "virtio_mmio.device";
 
+/* A kernel in memory, or in a file: mapping one costs more than reading the little that is wanted. */
 struct image {
-        const uint8_t *at;
+        const uint8_t *at; /* NULL: read from fd */
+        int fd;
         size_t n;
         Elf64_Ehdr eh;
+        Elf64_Phdr ph[KERNEL_SEGMENTS_MAX];
 };
 
-/* `len` bytes of the file from `off`, or NULL when they are not all there. */
-static const uint8_t *piece(const struct image *im, uint64_t off, uint64_t len)
+/* Copies `len` bytes from `off`; false when they are not all there. */
+static bool get(const struct image *im, uint64_t off, void *to, size_t len)
 {
-        return off <= im->n && len <= im->n - off ? im->at + off : NULL;
+        if (off > im->n || len > im->n - off)
+                return false;
+        if (!im->at)
+                return pread(im->fd, to, len, (off_t)off) == (ssize_t)len;
+        memcpy(to, im->at + off, len);
+        return true;
+}
+
+/* Whether the text at an offset is `want`, its end included. */
+static bool is_text(const struct image *im, uint64_t off, const char *want)
+{
+        char text[KERNEL_NAME_MAX];
+        size_t n = strlen(want) + 1;
+
+        return n <= sizeof(text) && get(im, off, text, n) && memcmp(text, want, n) == 0;
 }
 
 /* Finds a section by name. */
 static bool find_section(const struct image *im, const char *name, Elf64_Shdr *ret)
 {
         Elf64_Shdr names, sh;
-        const uint8_t *p;
 
-        if (im->eh.e_shentsize != sizeof(sh) || im->eh.e_shstrndx >= im->eh.e_shnum)
+        if (im->eh.e_shentsize != sizeof(sh) || im->eh.e_shstrndx >= im->eh.e_shnum ||
+            !get(im, im->eh.e_shoff + im->eh.e_shstrndx * sizeof(sh), &names, sizeof(names)))
                 return false;
-        p = piece(im, im->eh.e_shoff + im->eh.e_shstrndx * sizeof(sh), sizeof(sh));
-        if (!p)
-                return false;
-        memcpy(&names, p, sizeof(names));
         for (unsigned i = 0; i < im->eh.e_shnum; i++) {
-                p = piece(im, im->eh.e_shoff + i * sizeof(sh), sizeof(sh));
-                if (!p)
+                if (!get(im, im->eh.e_shoff + i * sizeof(sh), &sh, sizeof(sh)))
                         return false;
-                memcpy(&sh, p, sizeof(sh));
-                p = piece(im, names.sh_offset + sh.sh_name, strlen(name) + 1);
-                if (p && memcmp(p, name, strlen(name) + 1) == 0) {
+                if (is_text(im, names.sh_offset + sh.sh_name, name)) {
                         *ret = sh;
                         return true;
                 }
@@ -57,80 +73,87 @@ static bool find_section(const struct image *im, const char *name, Elf64_Shdr *r
         return false;
 }
 
-/* The bytes that the kernel has at a virtual address, by its program headers. */
-static const uint8_t *at_address(const struct image *im, uint64_t vaddr, uint64_t len)
+/* Where in the file the byte at a virtual address stands, by the program headers. */
+static bool find_address(const struct image *im, uint64_t vaddr, uint64_t *ret_off)
 {
         for (unsigned i = 0; i < im->eh.e_phnum; i++) {
-                const uint8_t *p =
-                        piece(im, im->eh.e_phoff + i * sizeof(Elf64_Phdr), sizeof(Elf64_Phdr));
-                Elf64_Phdr ph;
+                const Elf64_Phdr *ph = &im->ph[i];
 
-                if (!p)
-                        return NULL;
-                memcpy(&ph, p, sizeof(ph));
-                if (ph.p_type == PT_LOAD && vaddr >= ph.p_vaddr &&
-                    vaddr - ph.p_vaddr < ph.p_filesz && len <= ph.p_filesz - (vaddr - ph.p_vaddr))
-                        return piece(im, ph.p_offset + (vaddr - ph.p_vaddr), len);
+                if (ph->p_type == PT_LOAD && vaddr >= ph->p_vaddr &&
+                    vaddr - ph->p_vaddr < ph->p_filesz) {
+                        *ret_off = ph->p_offset + (vaddr - ph->p_vaddr);
+                        return true;
+                }
         }
-        return NULL;
+        return false;
 }
 
 /* Whether the table of built-in parameters lists the device parameter of virtio_mmio. */
 static bool lists_device_param(const struct image *im, const Elf64_Shdr *params)
 {
-        const uint8_t *table = piece(im, params->sh_offset, params->sh_size);
+        uint64_t n = params->sh_size / KERNEL_PARAM_SIZE;
 
-        for (uint64_t i = 0; table && i + KERNEL_PARAM_SIZE <= params->sh_size;
-             i += KERNEL_PARAM_SIZE) {
-                const uint8_t *name;
-                uint64_t vaddr;
+        for (uint64_t i = 0; i < n && i < KERNEL_PARAMS_MAX; i++) {
+                uint64_t vaddr, off;
 
-                memcpy(&vaddr, table + i, sizeof(vaddr));
-                name = at_address(im, vaddr, sizeof(device_param));
-                if (name && memcmp(name, device_param, sizeof(device_param)) == 0)
+                if (!get(im, params->sh_offset + i * KERNEL_PARAM_SIZE, &vaddr, sizeof(vaddr)))
+                        return false;
+                if (find_address(im, vaddr, &off) && is_text(im, off, device_param))
                         return true;
         }
         return false;
 }
 
-int kernel_inspect_image(const void *bytes, size_t n, struct kernel_info *ret, struct err *err)
+/* The whole of a kernel that has no section headers. */
+static bool search_all(const struct image *im)
 {
-        struct image im = {.at = bytes, .n = n};
+        const void *at = im->at ? im->at : mmap(NULL, im->n, PROT_READ, MAP_PRIVATE, im->fd, 0);
+        bool found;
+
+        if (at == MAP_FAILED)
+                return false;
+        found = memmem(at, im->n, device_param, sizeof(device_param)) != NULL;
+        if (!im->at)
+                munmap((void *)at, im->n);
+        return found;
+}
+
+static int inspect(struct image *im, struct kernel_info *ret, struct err *err)
+{
         Elf64_Shdr params;
 
-        if (n < sizeof(im.eh))
-                return err_set(err, ENOEXEC, "not an ELF file");
-        memcpy(&im.eh, bytes, sizeof(im.eh));
-        if (memcmp(im.eh.e_ident, ELFMAG, SELFMAG) != 0)
+        if (!get(im, 0, &im->eh, sizeof(im->eh)) || memcmp(im->eh.e_ident, ELFMAG, SELFMAG) != 0)
                 return err_set(err, ENOEXEC, "not an ELF file (an uncompressed vmlinux is needed)");
-        if (im.eh.e_ident[EI_CLASS] != ELFCLASS64 || im.eh.e_machine != EM_X86_64 ||
-            im.eh.e_phentsize != sizeof(Elf64_Phdr) || im.eh.e_phnum == 0)
+        if (im->eh.e_ident[EI_CLASS] != ELFCLASS64 || im->eh.e_machine != EM_X86_64 ||
+            im->eh.e_phentsize != sizeof(im->ph[0]) || im->eh.e_phnum == 0 ||
+            im->eh.e_phnum > KERNEL_SEGMENTS_MAX ||
+            !get(im, im->eh.e_phoff, im->ph, im->eh.e_phnum * sizeof(im->ph[0])))
                 return err_set(err, ENOEXEC, "not a 64-bit x86 kernel");
-        *ret = (struct kernel_info){0};
-        if (find_section(&im, "__param", &params))
-                ret->cmdline_devices = lists_device_param(&im, &params);
-        else
-                ret->cmdline_devices = memmem(bytes, n, device_param, sizeof(device_param)) != NULL;
+        *ret = (struct kernel_info){.cmdline_devices = find_section(im, "__param", &params)
+                                                               ? lists_device_param(im, &params)
+                                                               : search_all(im)};
         return 0;
+}
+
+int kernel_inspect_image(const void *bytes, size_t n, struct kernel_info *ret, struct err *err)
+{
+        struct image im = {.at = bytes, .fd = -1, .n = n};
+
+        return inspect(&im, ret, err);
 }
 
 int kernel_inspect(const char *path, struct kernel_info *ret, struct err *err)
 {
         _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+        struct image im = {.fd = fd};
         struct stat st;
-        void *map;
-        int r;
 
         if (fd < 0 || fstat(fd, &st) < 0)
                 return err_errno(err, "kernel_image_path: cannot open %s", path);
         if (!S_ISREG(st.st_mode) || st.st_size == 0)
                 return err_set(err, ENOEXEC, "kernel_image_path: %s is empty or no file", path);
-        map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (map == MAP_FAILED)
-                return err_errno(err, "kernel_image_path: cannot map %s", path);
-        r = kernel_inspect_image(map, (size_t)st.st_size, ret, err);
-        munmap(map, (size_t)st.st_size);
-        return r < 0 ? err_wrap(err, "kernel_image_path: %s", path) : 0;
+        im.n = (size_t)st.st_size;
+        return inspect(&im, ret, err) < 0 ? err_wrap(err, "kernel_image_path: %s", path) : 0;
 }
 
 /* From the CPU or the hypervisor below us; 0: they do not say. */

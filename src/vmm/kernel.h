@@ -6,8 +6,8 @@
  * VIRTIO_MMIO_CMDLINE_DEVICES, which has the parameter "virtio_mmio.device") or from ACPI tables.
  * The first kind boots faster without ACPI and, without PCI, finds nothing with it; so which of the
  * two the machine offers is decided here, from the image: the kernel's table of parameters, section
- * __param, lists every one that is built in. It is read in place: 10 to 20 KB of the file. A
- * kernel without section headers is searched as a whole.
+ * __param, lists every one that is built in; that takes a few hundred short reads. A kernel without
+ * section headers is searched as a whole.
  *
  * Thread rule: any thread.
  */
@@ -31,7 +31,7 @@ int kernel_inspect_image(const void *image, size_t n, struct kernel_info *ret, s
  * between two readings. kernel_tsc_mark() takes the first; kernel_tsc_khz() the second, at least
  * KERNEL_TSC_SPAN_NS later: it sleeps for what is missing of that, so mark early.
  */
-#define KERNEL_TSC_SPAN_NS UINT64_C(1000000)
+#define KERNEL_TSC_SPAN_NS UINT64_C(500000)
 struct kernel_tsc {
         uint64_t tsc, ns;
 };

@@ -204,9 +204,9 @@ static int spawn_qemu(struct machine *m, const struct links *l, struct err *err)
         struct qemu_fds fds = {l->qmp[1], l->vhost_user[1], l->errors[1]};
         const char *program = qemu_find();
         char cmdline[VM_CMDLINE_MAX];
-        struct kernel_info kernel;
+        struct kernel_info kernel = {0};
         struct qemu_args argv = {0};
-        enum qemu_accel accel;
+        enum qemu_accel accel = QEMU_TCG;
         int r;
 
         if (!program)

@@ -122,21 +122,20 @@ static int bad_size(const struct vhost_user *vu, struct err *err)
                        vu->header.size);
 }
 
-/* The payload as a T, or an error when its size is another. */
-#define PAYLOAD(vu, T, ret)                                                                        \
-        ({                                                                                         \
-                bool _fits = (vu)->header.size == sizeof(T);                                       \
-                                                                                                   \
-                if (_fits)                                                                         \
-                        memcpy((ret), (vu)->payload, sizeof(T));                                   \
-                _fits;                                                                             \
-        })
+/* Copies the payload; false when its size is another. */
+static bool take_payload(const struct vhost_user *vu, void *to, size_t size)
+{
+        if (vu->header.size != size)
+                return false;
+        memcpy(to, vu->payload, size);
+        return true;
+}
 
 static int set_features(struct vhost_user *vu, struct err *err)
 {
-        uint64_t features;
+        uint64_t features = 0;
 
-        if (!PAYLOAD(vu, uint64_t, &features))
+        if (!take_payload(vu, &features, sizeof(features)))
                 return bad_size(vu, err);
         if (features & ~VU_FEATURES)
                 return err_set(err, EPROTO, "vhost-user: features 0x%llx were not offered",
@@ -152,9 +151,9 @@ static int set_features(struct vhost_user *vu, struct err *err)
 
 static int set_protocol_features(struct vhost_user *vu, struct err *err)
 {
-        uint64_t features;
+        uint64_t features = 0;
 
-        if (!PAYLOAD(vu, uint64_t, &features))
+        if (!take_payload(vu, &features, sizeof(features)))
                 return bad_size(vu, err);
         if (features & ~VU_PROTOCOL_FEATURES)
                 return err_set(err, EPROTO, "vhost-user: protocol features were not offered");
@@ -190,7 +189,7 @@ static int set_mem_table(struct vhost_user *vu, struct err *err)
 
 static int get_state(const struct vhost_user *vu, struct vu_vring_state *ret, struct err *err)
 {
-        if (!PAYLOAD(vu, struct vu_vring_state, ret))
+        if (!take_payload(vu, ret, sizeof(*ret)))
                 return bad_size(vu, err);
         if (ret->index >= VU_QUEUES)
                 return err_set(err, EPROTO, "vhost-user: queue %u", ret->index);
@@ -199,7 +198,7 @@ static int get_state(const struct vhost_user *vu, struct vu_vring_state *ret, st
 
 static int set_vring_state(struct vhost_user *vu, struct err *err)
 {
-        struct vu_vring_state s;
+        struct vu_vring_state s = {0};
         int r = get_state(vu, &s, err);
 
         if (r < 0)
@@ -226,10 +225,10 @@ static int set_vring_state(struct vhost_user *vu, struct err *err)
 
 static int set_vring_addr(struct vhost_user *vu, struct err *err)
 {
-        struct vu_vring_addr a;
+        struct vu_vring_addr a = {0};
         int r;
 
-        if (!PAYLOAD(vu, struct vu_vring_addr, &a))
+        if (!take_payload(vu, &a, sizeof(a)))
                 return bad_size(vu, err);
         if (a.index >= VU_QUEUES)
                 return err_set(err, EPROTO, "vhost-user: queue %u", a.index);
@@ -244,11 +243,11 @@ static int set_vring_addr(struct vhost_user *vu, struct err *err)
 static int set_vring_fd(struct vhost_user *vu, struct err *err)
 {
         uint32_t request = vu->header.request;
-        uint64_t value;
+        uint64_t value = 0;
         struct virtq *q;
         int fd, r = 0;
 
-        if (!PAYLOAD(vu, uint64_t, &value))
+        if (!take_payload(vu, &value, sizeof(value)))
                 return bad_size(vu, err);
         if ((value & VU_VRING_INDEX_MASK) >= VU_QUEUES ||
             vu->n_fds != (value & VU_VRING_NO_FD ? 0 : 1))
@@ -299,7 +298,7 @@ static int answer_u64(struct vhost_user *vu, int fd, uint64_t value, struct err 
 /* Asking for a ring's base stops it. */
 static int get_vring_base(struct vhost_user *vu, int fd, struct err *err)
 {
-        struct vu_vring_state s;
+        struct vu_vring_state s = {0};
         struct virtq *q;
         int r = get_state(vu, &s, err);
 
