@@ -17,7 +17,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum { PROC_KEEP_MAX = 8 };
+enum {
+        PROC_KEEP_MAX = 8,
+        PROC_REAP_MAX_MS =
+                10 * 1000, /* a killed process that lives longer is stuck in the kernel */
+};
 
 struct proc_spec {
         const char *const *argv; /* argv[0] is the path of the program; NULL-terminated */
@@ -34,6 +38,7 @@ struct proc {
         int pidfd;           /* readable when the process has ended; -1: none */
         uint64_t start_time; /* clock ticks since boot, field 22 of /proc/PID/stat */
         bool keep_group;     /* it leads no group: proc_kill() and proc_reap() mean it alone */
+        int status;          /* wait status, while others of its group are waited for */
 };
 
 #define PROC_INIT ((struct proc){.pidfd = -1})
@@ -51,11 +56,16 @@ void proc_kill(const struct proc *p);
 /*
  * Waits for the process and, where this program is a child subreaper (proc_become_subreaper()), for
  * all that remains of its group. Returns the wait status of the process itself in *ret_status (as
- * from waitpid). Call after proc_kill() or when the pidfd is readable. Releases p.
+ * from waitpid). Call after proc_kill() or when the pidfd is readable. Releases p. -ETIMEDOUT after
+ * PROC_REAP_MAX_MS: p is as before, and may be tried again or given up by closing its pidfd.
  */
 int proc_reap(struct proc *p, int *ret_status, struct err *err);
+int proc_reap_within(struct proc *p, unsigned timeout_ms, int *ret_status, struct err *err);
 
-/* Makes orphans of our children ours, so that proc_reap() can wait for them. Once, at start. */
+/*
+ * Makes orphans of our children ours, so that proc_reap() can wait for them, and gives SIGCHLD its
+ * default action: where a parent left it ignored, ends could not be waited for. Once, at start.
+ */
 int proc_become_subreaper(struct err *err);
 
 /*
