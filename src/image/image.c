@@ -123,6 +123,22 @@ static int parse_line(struct image_runtime *r, char *line, const char *file, int
         return 0;
 }
 
+/* Checks that nothing is missing and fills in what has a default. */
+static int complete(struct image_runtime *r, const char *file, struct err *err)
+{
+        if (!r->name[0])
+                return err_set(err, EINVAL, "%s: NAME is missing", file);
+        if (!r->file || !*r->file)
+                return err_set(err, EINVAL, "%s: FILE is missing", file);
+        if (!r->exec == !r->shell)
+                return err_set(err, EINVAL, "%s: give one of EXEC and SHELL", file);
+        if (!r->entrypoint)
+                r->entrypoint = strdup(r->file);
+        if (!r->env)
+                r->env = strdup("");
+        return r->entrypoint && r->env ? 0 : err_set(err, ENOMEM, "out of memory");
+}
+
 int image_parse_runtime(const char *text, const char *file, struct image_runtime *ret,
                         struct err *err)
 {
@@ -138,16 +154,8 @@ int image_parse_runtime(const char *text, const char *file, struct image_runtime
 
                 result = parse_line(&r, line, file, ++number, err);
         }
-        if (result == 0 && !r.name[0])
-                result = err_set(err, EINVAL, "%s: NAME is missing", file);
-        if (result == 0 && (!r.file || !*r.file))
-                result = err_set(err, EINVAL, "%s: FILE is missing", file);
-        if (result == 0 && !r.exec == !r.shell)
-                result = err_set(err, EINVAL, "%s: give one of EXEC and SHELL", file);
-        if (result == 0 && !r.entrypoint && !(r.entrypoint = strdup(r.file)))
-                result = err_set(err, ENOMEM, "out of memory");
-        if (result == 0 && !r.env && !(r.env = strdup("")))
-                result = err_set(err, ENOMEM, "out of memory");
+        if (result == 0)
+                result = complete(&r, file, err);
         if (result < 0) {
                 image_runtime_release(&r);
                 return result;
