@@ -24,14 +24,16 @@ static const double duration_buckets[] = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.
                                           0.1,    0.25,  0.5,    1,     2.5,  5,     10};
 
 const struct prom_desc http_metric_descs[HTTP_METRIC_COUNT] = {
-        [HTTP_REQUESTS_TOTAL] = {PROM_COUNTER, "vulcan_http_requests_total",
-                      "HTTP requests answered, by method, pattern of the path, and status.",
-                      .labels = (const char *const[]){"method", "path", "status", NULL}},
-        [HTTP_REQUEST_DURATION_SECONDS] = {PROM_HISTOGRAM, "vulcan_http_request_duration_seconds",
-                      "Time from the headers of a request to the end of its answer.",
-                      .labels = (const char *const[]){"method", "path", NULL},
-                      .buckets = duration_buckets,
-                      .n_buckets = sizeof(duration_buckets) / sizeof(duration_buckets[0])},
+        [HTTP_REQUESTS_TOTAL] =
+                {PROM_COUNTER, "vulcan_http_requests_total",
+                 "HTTP requests answered, by method, pattern of the path, and status.",
+                 .labels = (const char *const[]){"method", "path", "status", NULL}},
+        [HTTP_REQUEST_DURATION_SECONDS] =
+                {PROM_HISTOGRAM, "vulcan_http_request_duration_seconds",
+                 "Time from the headers of a request to the end of its answer.",
+                 .labels = (const char *const[]){"method", "path", NULL},
+                 .buckets = duration_buckets,
+                 .n_buckets = sizeof(duration_buckets) / sizeof(duration_buckets[0])},
 };
 
 /* ---- workers ---- */
