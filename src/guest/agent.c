@@ -24,7 +24,7 @@ enum {
         ABORT_MS = 2000, /* for what was killed to be gone when the connection is lost */
 };
 
-enum { ON_HOST, ON_SIGNAL, ON_TIMER, ON_OUT, ON_ERR, ON_ARCHIVE, ON_INPUT, N_POLL };
+enum { ON_HOST, ON_SIGNAL, ON_TIMER, ON_OUT, ON_ERR, ON_ARCHIVE, ON_INPUT, ON_PRESSURE, N_POLL };
 
 struct agent {
         struct job job;
@@ -196,6 +196,7 @@ static void fill_poll(const struct agent *a, struct pollfd p[N_POLL])
                 p[ON_OUT].fd = p[ON_ERR].fd = -1;
         p[ON_ARCHIVE] = (struct pollfd){.fd = feed_poll_fd(&j->archive), .events = POLLOUT};
         p[ON_INPUT] = (struct pollfd){.fd = feed_poll_fd(&j->input), .events = POLLOUT};
+        p[ON_PRESSURE] = (struct pollfd){.fd = j->pressure, .events = POLLPRI};
 }
 
 static int take_signals(struct agent *a, struct err *err)
@@ -228,6 +229,8 @@ static int step(struct agent *a, struct err *err)
                 return r;
         if (p[ON_TIMER].revents)
                 job_time(&a->job);
+        if (p[ON_PRESSURE].revents)
+                job_press(&a->job);
         for (int stream = 0; stream < 2; stream++)
                 if (p[ON_OUT + stream].revents)
                         job_pump(&a->job, stream, &a->out);

@@ -13,6 +13,14 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+enum {
+        STAT_MAX = 4096,
+        HIGH_PART = 32, /* 1/32 of the bound below it the group begins to press */
+        FILES_PART = 8, /* 1/8 of the bound, within these, is kept for pages of files */
+        FILES_MIN_MB = 8,
+        FILES_MAX_MB = 64,
+};
+
 static int write_file(int dir, const char *name, const char *text)
 {
         _cleanup_close_ int fd = openat(dir, name, O_WRONLY | O_CLOEXEC);
@@ -78,6 +86,8 @@ int cgroup_limit(int cgroup, uint32_t processes, uint64_t memory, struct err *er
         if (r == 0)
                 r = write_number(cgroup, "memory.max", memory);
         if (r == 0)
+                r = write_number(cgroup, "memory.high", memory - memory / HIGH_PART);
+        if (r == 0)
                 r = write_number(cgroup, "memory.oom.group", 1);
         write_number(cgroup, "memory.swap.max", 0); /* absent where the kernel has no swap */
         return r < 0 ? err_set(err, -r, "limits of the program: %s", strerror(-r)) : 0;
@@ -99,9 +109,36 @@ int cgroup_kill(int cgroup)
         return write_file(cgroup, "cgroup.kill", "1");
 }
 
+int cgroup_open_pressure(int cgroup)
+{
+        return openat(cgroup, "memory.events", O_RDONLY | O_CLOEXEC);
+}
+
+bool cgroup_is_full(int cgroup, int pressure)
+{
+        static const char *const kept[] = {"anon", "shmem", "kernel_stack", "pagetables",
+                                           "slab_unreclaimable"};
+        char text[STAT_MAX];
+        uint64_t max, files, used = 0;
+
+        if (pread(pressure, text, sizeof(text), 0) < 0) /* makes it quiet until the next event */
+                return false;
+        read_file(cgroup, "memory.max", text, sizeof(text));
+        max = strtoull(text, NULL, 10);
+        files = max / FILES_PART;
+        if (files < (uint64_t)FILES_MIN_MB << 20)
+                files = (uint64_t)FILES_MIN_MB << 20;
+        if (files > (uint64_t)FILES_MAX_MB << 20)
+                files = (uint64_t)FILES_MAX_MB << 20;
+        read_file(cgroup, "memory.stat", text, sizeof(text));
+        for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+                used += number_of(text, kept[i]);
+        return max > 0 && used + files > max;
+}
+
 void cgroup_read_usage(int cgroup, struct cgroup_usage *ret)
 {
-        char text[4096] = "";
+        char text[STAT_MAX] = "";
 
         read_file(cgroup, "cpu.stat", text, sizeof(text));
         ret->user_us = number_of(text, "user_usec");

@@ -36,4 +36,15 @@ pid_t cgroup_fork(int cgroup);
 /* Sends SIGKILL to all in the group, atomically with respect to fork. -errno. */
 int cgroup_kill(int cgroup);
 
+/*
+ * A descriptor that reports POLLPRI while the group presses against its bound; -1 where there is
+ * none. Each report has to be answered by cgroup_is_full().
+ *
+ * A program that fills its memory with data never quite runs out of it: the kernel takes away the
+ * pages of its own text and reads them again, for ever. So it counts as out of memory when what the
+ * kernel cannot take back leaves too little for files.
+ */
+int cgroup_open_pressure(int cgroup);
+bool cgroup_is_full(int cgroup, int pressure);
+
 void cgroup_read_usage(int cgroup, struct cgroup_usage *ret);

@@ -32,6 +32,7 @@ int job_init(struct job *j, struct guest *g, struct err *err)
                 .archive = FEED_INIT,
                 .input = FEED_INIT,
                 .program = PROGRAM_INIT,
+                .pressure = g->cgroup < 0 ? -1 : cgroup_open_pressure(g->cgroup),
                 .timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK),
         };
         return j->timer < 0 ? err_errno(err, "timer") : 0;
@@ -45,6 +46,7 @@ void job_release(struct job *j)
         close_fd(&j->code);
         close_fd(&j->workdir);
         close_fd(&j->timer);
+        close_fd(&j->pressure);
         wire_request_release(&j->request);
 }
 
@@ -446,6 +448,14 @@ void job_time(struct job *j)
         }
 }
 
+void job_press(struct job *j)
+{
+        if (!cgroup_is_full(j->guest->cgroup, j->pressure) || j->state == JOB_DRAIN)
+                return;
+        j->full = true;
+        job_kill(j);
+}
+
 static void take_usage(struct job *j)
 {
         struct wire_result *r = &j->result;
@@ -453,7 +463,7 @@ static void take_usage(struct job *j)
 
         if (j->guest->cgroup >= 0)
                 cgroup_read_usage(j->guest->cgroup, &u);
-        r->oom = u.oom;
+        r->oom = u.oom || j->full;
         r->user_us = u.user_us > j->cpu_user_us ? u.user_us - j->cpu_user_us : 0;
         r->system_us = u.system_us > j->cpu_system_us ? u.system_us - j->cpu_system_us : 0;
         r->memory_peak = u.memory_peak ? u.memory_peak : j->reaped_peak;

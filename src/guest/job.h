@@ -43,6 +43,8 @@ struct job {
         struct feed archive, input; /* to the unpacker, to the program's standard input */
         struct program program;     /* or the unpacker, while it runs */
         int timer;                  /* timerfd: time limit, then the end of draining */
+        int pressure;               /* reports that memory runs out; -1: nothing does */
+        bool full;                  /* memory has run out */
         bool overdue;               /* JOB_DRAIN_MS have passed */
         bool childless;             /* no process is left */
         uint64_t started_ns;
@@ -73,6 +75,9 @@ void job_reap(struct job *j);
 
 /* The timer is readable. */
 void job_time(struct job *j);
+
+/* The descriptor `pressure` reported: kills what runs if there is no memory left for it. */
+void job_press(struct job *j);
 
 /* Ends the draining if there is nothing left to wait for. Call after all of the above. */
 void job_settle(struct job *j, struct outbox *o);
