@@ -62,14 +62,31 @@ def test_fork_bomb(box):
 
 
 @pytest.mark.vms_only
-def test_one_that_eats_all_memory(box):
+@pytest.mark.parametrize("eaters", [1, 8])
+def test_one_that_eats_all_memory(box, eaters):
+    """It ends for want of memory, and soon: not by the time limit, after the kernel has spent the
+    time on reading again and again the pages it had to give up."""
     daemon = box.serve()
-    record = daemon.submit("python", "data = []\nwhile True:\n    data.append(bytearray(1 << 20))")
-    assert record["status"] == "failed", record
+    code = (f"import os\n"
+            f"for i in range({eaters} - 1):\n"
+            f"    if os.fork() == 0:\n"
+            f"        break\n"
+            f"data = []\n"
+            f"while True:\n"
+            f"    data.append(bytearray(1 << 20))\n")
+    record = daemon.submit("python", code, resources={"timeout_s": 45})
+    assert record["status"] == "failed" and record["oom"], record
     assert "memory" in record["error"], record
     metrics = daemon.metrics()
     assert metrics.value(vulcan.WORKLOADS, runtime="python", status="failed") == 1
     assert metrics.value(vulcan.ACTIVE) == 0
+
+
+@pytest.mark.vms_only
+def test_files_read_are_not_memory_eaten(box):
+    """More files than there is memory: the kernel takes their pages back and all goes well."""
+    result = box.run("sh", "find /usr /lib /bin -type f -exec cat {} + | wc -c", "--mem", "96")
+    assert result.code == 0 and int(result.out) > 60_000_000, result
 
 
 def test_output_past_its_bound_is_dropped_and_said(box):
