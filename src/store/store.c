@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "store/db.h"
 #include "store/row.h"
 #include "store/schema.h"
 
@@ -12,136 +13,25 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-
-enum statement { INSERT, BEGIN, END, GET, LIST, LIST_ALL, COUNT, COUNT_ALL, STATS, STATEMENTS };
 
 enum { SQL_MAX = 2048 };
 
-struct store {
-        pthread_mutex_t lock; /* guards all below; held for one statement */
-        sqlite3 *db;
-        sqlite3_stmt *statements[STATEMENTS];
+static const struct db_schema schema = {
+        .name = "store",
+        .pragmas = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; "
+                   "PRAGMA trusted_schema=OFF",
+        .steps = store_schema,
+        .n_steps = STORE_SCHEMA_VERSION,
 };
 
-/* ---- errors ---- */
-
-static int store_errno(int code)
+int store_failed(struct connection *c, const char *what, struct err *err)
 {
-        switch (code & 0xff) {
-        case SQLITE_BUSY:
-        case SQLITE_LOCKED:
-                return EBUSY;
-        case SQLITE_FULL:
-                return ENOSPC;
-        case SQLITE_CORRUPT:
-        case SQLITE_NOTADB:
-                return EUCLEAN;
-        case SQLITE_NOMEM:
-                return ENOMEM;
-        case SQLITE_READONLY:
-                return EROFS;
-        case SQLITE_CANTOPEN:
-        case SQLITE_PERM:
-                return EACCES;
-        case SQLITE_CONSTRAINT:
-                return code == SQLITE_CONSTRAINT_UNIQUE ? EEXIST : EINVAL;
-        default:
-                return EIO;
-        }
-}
-
-static int failed(struct store *s, const char *what, struct err *err)
-{
-        int code = s->db ? sqlite3_extended_errcode(s->db) : SQLITE_NOMEM;
-
-        return err_set(err, store_errno(code), "store: %s: %s", what,
-                       s->db ? sqlite3_errmsg(s->db) : "out of memory");
+        return db_failed(c->db, schema.name, what, err);
 }
 
 /* ---- opening ---- */
 
-static int exec(struct store *s, const char *sql, struct err *err)
-{
-        if (sqlite3_exec(s->db, sql, NULL, NULL, NULL) != SQLITE_OK)
-                return failed(s, "prepare the file", err);
-        return 0;
-}
-
-/* The first column of the first row as a number. */
-static int query_int(struct store *s, const char *sql, int64_t *ret, struct err *err)
-{
-        sqlite3_stmt *st = NULL;
-        int r = 0;
-
-        if (sqlite3_prepare_v2(s->db, sql, -1, &st, NULL) != SQLITE_OK ||
-            sqlite3_step(st) != SQLITE_ROW)
-                r = failed(s, "read the file", err);
-        else
-                *ret = sqlite3_column_int64(st, 0);
-        sqlite3_finalize(st);
-        return r;
-}
-
-static int check(struct store *s, const char *path, struct err *err)
-{
-        sqlite3_stmt *st = NULL;
-        const char *verdict;
-        struct stat info;
-        int r = 0;
-
-        if (stat(path, &info) < 0 || info.st_size > STORE_CHECK_MAX)
-                return 0;
-        if (sqlite3_prepare_v2(s->db, "PRAGMA quick_check(1)", -1, &st, NULL) != SQLITE_OK ||
-            sqlite3_step(st) != SQLITE_ROW) {
-                r = failed(s, "check the file", err);
-        } else {
-                verdict = (const char *)sqlite3_column_text(st, 0);
-                if (!verdict || strcmp(verdict, "ok") != 0)
-                        r = err_set(err, EUCLEAN, "store: check the file: %.200s",
-                                    verdict ? verdict : "no verdict");
-        }
-        sqlite3_finalize(st);
-        return r;
-}
-
-/* Schema n stands in store_schema[n - 1]: each step takes a file from n - 1 to n. */
-static int migrate(struct store *s, struct err *err)
-{
-        int64_t version = 0;
-        char pragma[64];
-        int r = query_int(s, "PRAGMA user_version", &version, err);
-
-        if (r < 0)
-                return r;
-        if (version < 0 || version > STORE_SCHEMA_VERSION)
-                return err_set(err, EPROTO,
-                               "store: the file has schema %lld, this program knows %d; use the "
-                               "version of vulcan that wrote it, or another state directory",
-                               (long long)version, STORE_SCHEMA_VERSION);
-        for (; version < STORE_SCHEMA_VERSION; version++) {
-                snprintf(pragma, sizeof(pragma), "PRAGMA user_version = %lld; COMMIT",
-                         (long long)version + 1);
-                if ((r = exec(s, "BEGIN IMMEDIATE", err)) < 0)
-                        return r;
-                if ((r = exec(s, store_schema[version], err)) < 0 ||
-                    (r = exec(s, pragma, err)) < 0) {
-                        sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
-                        return r;
-                }
-        }
-        return 0;
-}
-
-static int prepare(struct store *s, enum statement which, const char *sql, struct err *err)
-{
-        if (sqlite3_prepare_v3(s->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &s->statements[which],
-                               NULL) != SQLITE_OK)
-                return failed(s, "prepare a statement", err);
-        return 0;
-}
-
-static int prepare_all(struct store *s, struct err *err)
+static int prepare_all(struct connection *c, struct err *err)
 {
         _cleanup_buf_ struct buf names = BUF_INIT(SQL_MAX);
         _cleanup_buf_ struct buf marks = BUF_INIT(SQL_MAX);
@@ -174,88 +64,48 @@ static int prepare_all(struct store *s, struct err *err)
                  " total(started_ms>0 AND finished_ms>0)"
                  " FROM workloads GROUP BY status, isolation");
         for (int i = 0; i < STATEMENTS && r == 0; i++)
-                r = prepare(s, (enum statement)i, sql[i], err);
+                r = db_prepare(c->db, schema.name, sql[i], &c->statements[i], err);
         return r;
 }
 
-static int fail_unfinished(struct store *s, size_t *ret, struct err *err)
+static int fail_unfinished(struct connection *c, size_t *ret, struct err *err)
 {
         sqlite3_stmt *st = NULL;
         int r = 0;
 
-        if (sqlite3_prepare_v2(s->db,
+        if (sqlite3_prepare_v2(c->db,
                                "UPDATE workloads SET status='failed', finished_ms=?1, error=?2,"
                                " exit_code=-1 WHERE status IN('pending','running')",
                                -1, &st, NULL) != SQLITE_OK ||
             sqlite3_bind_int64(st, 1, clock_wall_ms()) != SQLITE_OK ||
             sqlite3_bind_text(st, 2, STORE_REASON_RESTARTED, -1, SQLITE_STATIC) != SQLITE_OK ||
             sqlite3_step(st) != SQLITE_DONE)
-                r = failed(s, "end what was unfinished", err);
+                r = store_failed(c, "end what was unfinished", err);
         else
-                *ret = (size_t)sqlite3_changes(s->db);
+                *ret = (size_t)sqlite3_changes(c->db);
         sqlite3_finalize(st);
         return r;
 }
 
-static int open_file(struct store *s, const char *path, size_t *ret_failed, struct err *err)
+static int open_file(struct connection *c, const char *path, size_t *ret_failed, struct err *err)
 {
-        int r;
+        int r = db_open(path, &schema, &c->db, err);
 
-        if (sqlite3_open_v2(path, &s->db,
-                            SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
-                                    SQLITE_OPEN_NOFOLLOW,
-                            NULL) != SQLITE_OK) {
-                r = failed(s, "open", err);
-                return err_wrap(err, "%s", path), r;
-        }
-        sqlite3_busy_timeout(s->db, STORE_BUSY_MS);
-        if ((r = exec(s,
-                      "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; "
-                      "PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF",
-                      err)) < 0 ||
-            (r = check(s, path, err)) < 0 || (r = migrate(s, err)) < 0 ||
-            (r = prepare_all(s, err)) < 0 || (r = fail_unfinished(s, ret_failed, err)) < 0) {
-                err_wrap(err, "%s", path);
+        if (r < 0)
                 return r;
-        }
-        return 0;
+        if ((r = prepare_all(c, err)) < 0 || (r = fail_unfinished(c, ret_failed, err)) < 0)
+                err_wrap(err, "%s", path);
+        return r;
 }
 
-static void close_file(struct store *s)
+static void close_connection(struct connection *c)
 {
         for (int i = 0; i < STATEMENTS; i++) {
-                sqlite3_finalize(s->statements[i]);
-                s->statements[i] = NULL;
+                sqlite3_finalize(c->statements[i]);
+                c->statements[i] = NULL;
         }
-        sqlite3_close(s->db);
-        s->db = NULL;
-}
-
-/* Moves the file and its log out of the way, together: one without the other is worth little. */
-static int move_aside(const char *path, char ret[PATH_MAX], struct err *err)
-{
-        static const char *const parts[] = {"-wal", "-shm", ""};
-        char from[PATH_MAX + 8], to[PATH_MAX + 64], stamp[32];
-        time_t now = time(NULL);
-        struct tm tm;
-
-        gmtime_r(&now, &tm);
-        strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &tm);
-        for (int n = 0; n < 1000; n++) {
-                snprintf(to, sizeof(to), "%s.damaged-%s-%d", path, stamp, n);
-                if (access(to, F_OK) < 0)
-                        break;
-        }
-        if (strlen(to) >= PATH_MAX)
-                return err_set(err, ENAMETOOLONG, "%s: path too long", path);
-        snprintf(ret, PATH_MAX, "%s", to);
-        for (int i = 0; i < 3; i++) {
-                snprintf(from, sizeof(from), "%s%s", path, parts[i]);
-                snprintf(to, sizeof(to), "%s%s", ret, parts[i]);
-                if (rename(from, to) < 0 && errno != ENOENT)
-                        return err_errno(err, "move the damaged %s aside", from);
-        }
-        return 0;
+        sqlite3_close(c->db);
+        c->db = NULL;
 }
 
 int store_open(const char *path, struct store **ret, struct store_opened *ret_opened,
@@ -270,12 +120,12 @@ int store_open(const char *path, struct store **ret, struct store_opened *ret_op
         if (!s)
                 return err_set(err, ENOMEM, "out of memory");
         pthread_mutex_init(&s->lock, NULL);
-        r = open_file(s, path, &opened->failed, err);
+        r = open_file(c, path, &opened->failed, err);
         if (r == -EUCLEAN) {
                 close_file(s);
-                r = move_aside(path, opened->moved_to, err);
+                r = db_move_aside(path, opened->moved_to, err);
                 if (r == 0)
-                        r = open_file(s, path, &opened->failed, err);
+                        r = open_file(c, path, &opened->failed, err);
         }
         if (r < 0) {
                 store_close(s);
@@ -300,7 +150,7 @@ void store_close(struct store *s)
 static sqlite3_stmt *take(struct store *s, enum statement which)
 {
         pthread_mutex_lock(&s->lock);
-        return s->statements[which];
+        return s->read.statements[which];
 }
 
 static void done(struct store *s, sqlite3_stmt *st)
@@ -310,54 +160,6 @@ static void done(struct store *s, sqlite3_stmt *st)
         pthread_mutex_unlock(&s->lock);
 }
 
-int store_insert(struct store *s, const struct workload *w, struct err *err)
-{
-        sqlite3_stmt *st = take(s, INSERT);
-        int r = 0;
-
-        if (row_bind(st, w) != SQLITE_OK || sqlite3_step(st) != SQLITE_DONE)
-                r = failed(s, "write a record", err);
-        done(s, st);
-        return r;
-}
-
-/* Runs a prepared UPDATE of one record. */
-static int update(struct store *s, sqlite3_stmt *st, const char *id, struct err *err)
-{
-        if (sqlite3_step(st) != SQLITE_DONE)
-                return failed(s, "update a record", err);
-        if (sqlite3_changes(s->db) == 0)
-                return err_set(err, ESTALE, "store: %s is not there or has ended", id);
-        return 0;
-}
-
-int store_begin(struct store *s, const char *id, int64_t started_ms, struct err *err)
-{
-        sqlite3_stmt *st = take(s, BEGIN);
-        int r;
-
-        if (sqlite3_bind_text(st, 1, id, -1, SQLITE_STATIC) != SQLITE_OK ||
-            sqlite3_bind_int64(st, 2, started_ms) != SQLITE_OK)
-                r = failed(s, "update a record", err);
-        else
-                r = update(s, st, id, err);
-        done(s, st);
-        return r;
-}
-
-int store_end(struct store *s, const struct workload *w, struct err *err)
-{
-        sqlite3_stmt *st = take(s, END);
-        int r;
-
-        if (row_bind(st, w) != SQLITE_OK)
-                r = failed(s, "update a record", err);
-        else
-                r = update(s, st, w->id, err);
-        done(s, st);
-        return r;
-}
-
 int store_get(struct store *s, const char *id, struct workload *ret, struct err *err)
 {
         struct workload w = {0};
@@ -365,11 +167,11 @@ int store_get(struct store *s, const char *id, struct workload *ret, struct err 
         int step, r = 0;
 
         if (sqlite3_bind_text(st, 1, id, -1, SQLITE_STATIC) != SQLITE_OK) {
-                r = failed(s, "read a record", err);
+                r = store_failed(&s->read, "read a record", err);
         } else if ((step = sqlite3_step(st)) == SQLITE_DONE) {
                 r = err_set(err, ENOENT, "no workload %s", id);
         } else if (step != SQLITE_ROW) {
-                r = failed(s, "read a record", err);
+                r = store_failed(&s->read, "read a record", err);
         } else if ((r = row_read(st, &w)) < 0 || (r = row_read_output(st, &w)) < 0) {
                 err_set(err, -r, "store: record %s: %s", id, strerror(-r));
         }
@@ -391,7 +193,7 @@ static int count(struct store *s, int status, uint64_t *ret, struct err *err)
                 sqlite3_bind_text(st, 1, workload_status_name((enum workload_status)status), -1,
                                   SQLITE_STATIC);
         if (sqlite3_step(st) != SQLITE_ROW)
-                r = failed(s, "count records", err);
+                r = store_failed(&s->read, "count records", err);
         else
                 *ret = (uint64_t)sqlite3_column_int64(st, 0);
         done(s, st);
@@ -407,7 +209,7 @@ static int read_list(struct store *s, sqlite3_stmt *st, unsigned limit, struct s
                 if ((r = row_read(st, &list->items[list->n++])) < 0)
                         return err_set(err, -r, "store: a record cannot be read");
         if (step != SQLITE_DONE && step != SQLITE_ROW)
-                return failed(s, "list records", err);
+                return store_failed(&s->read, "list records", err);
         return 0;
 }
 
@@ -490,7 +292,7 @@ int store_stats(struct store *s, struct store_stats *ret, struct err *err)
                 timed += sqlite3_column_double(st, 4);
         }
         if (step != SQLITE_DONE)
-                r = failed(s, "sum records up", err);
+                r = store_failed(&s->read, "sum records up", err);
         done(s, st);
         if (r < 0)
                 return r;
