@@ -2,17 +2,28 @@
 /*
  * What the verbs of the command line share: their table, the way they fail, their exit codes.
  *
- * A verb is one file cmd_VERB.c with `int cmd_VERB(int argc, char **argv)`, argv[0] being the verb,
- * and one row in commands.c. It returns the exit code of the program and prints at most one line
- * "vulcan: ..." when it fails.
+ * A verb is one file cmd_VERB.c with `const struct command command_VERB`, listed in commands.c. The
+ * struct holds all that is known of the verb: `--help`, the man pages and the completion of shells
+ * are made from it, the command line is read by it. run() gets argv[0] = the verb, returns the exit
+ * code of the program and prints at most one line "vulcan: ..." when it fails.
+ *
+ *     n = cli_parse(&command_kill, argc, argv, &settings, take, &args, &err);
+ *     if (n < 0)
+ *             return cli_fail(EXIT_USAGE, &err);
+ *     if (n == 0)
+ *             return cli_help(&command_kill);
+ *     for (char **word = argv + n; *word; word++)
+ *             ...
  *
  * Thread rule: main thread.
  */
 #pragma once
 
+#include "base/buf.h"
 #include "base/err.h"
+#include "config/settings.h"
 
-#include <getopt.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 enum {
@@ -22,34 +33,74 @@ enum {
         EXIT_SIGNAL = 128,    /* run: plus the signal that ended the program, or Vulcan */
 };
 
+enum {
+        CLI_OPTIONS_MAX = 64,   /* options of a verb, those of settings included */
+        CLI_TEXT_MAX = 1 << 20, /* bytes of a page of help, a man page, a completion */
+        OPT_JSON = 0x4000,      /* the id of --json with every verb that has it */
+};
+
+/* An option of one verb. Options that are settings stand in the table of settings. */
+struct cli_option {
+        const char *name;  /* "runtime"; NULL ends a table */
+        int id;            /* its letter, or a number above 255: what take() gets */
+        const char *value; /* what help calls the value; NULL: it takes none */
+        const char *help;  /* one line; the default in [] */
+        const char *words; /* what a value can be, "none|nat"; "FILE": a file; NULL: anything */
+        bool may_omit;     /* the value may be left out: --metrics[=all] */
+};
+
+#define CLI_OPTION_JSON                                                                            \
+        {                                                                                          \
+                "json", OPT_JSON, NULL, "for machines", NULL, false                                \
+        }
+
 struct command {
         const char *name;
         int (*run)(int argc, char **argv);
         const char *summary;
+        const char *usage;                /* what stands behind "vulcan NAME", one line each */
+        const char *about;                /* paragraphs, an empty line between them */
+        const struct cli_option *options; /* NULL: none; --help is always there */
+        unsigned settings;                /* enum settings_verb: whose settings are options too */
+        const char *exit_codes;           /* a paragraph; NULL: 0, 1 when it failed, 2 wrong use */
+        const char *words; /* what its words can be: "a|b", "FILE", "ID", "VERB"; NULL: none */
+        bool program;      /* options end at the first word: what follows is another program's */
 };
 
-extern const struct command commands[];
+extern const struct command *const commands[];
 extern const size_t n_commands;
 
-int cmd_doctor(int argc, char **argv);
-int cmd_help(int argc, char **argv);
-int cmd_run(int argc, char **argv);
-int cmd_serve(int argc, char **argv);
-int cmd_version(int argc, char **argv);
+extern const struct command command_doctor, command_help, command_run, command_serve,
+        command_version;
 
 const struct command *command_find(const char *name);
 
 /* The command whose name is most like a mistyped one; NULL if none is. */
 const struct command *command_suggest(const char *name);
 
-/* Prints "vulcan: MESSAGE" on standard error and returns exit_code. */
+/* Prints "vulcan: MESSAGE" on standard error, control characters as blanks. Returns exit_code. */
 int cli_fail(int exit_code, const struct err *err);
 
+/* Takes one option of the verb's own; `value` is NULL where none was given. 0, or -errno. */
+typedef int cli_take_fn(void *ctx, int id, const char *value, struct err *err);
+
 /*
- * Says what getopt_long() disliked ('?' or ':', with opterr = 0 and ':' in front of the short
- * options). Returns -EINVAL.
+ * Reads the options; those of settings go to *settings, which is initialised first and must be
+ * completed by settings_load(). Returns the index of the first word that is none, 0 when help was
+ * asked for, -EINVAL. The words may have been moved to the end of argv.
  */
-int cli_bad_option(int c, char **argv, const char *verb, struct err *err);
+int cli_parse(const struct command *command, int argc, char **argv, struct settings *settings,
+              cli_take_fn *take, void *ctx, struct err *err);
+
+/* Adds the text of `vulcan VERB --help`; 0 or -errno. cli_help() prints it, returns the exit code. */
+int cli_help_text(const struct command *command, struct buf *ret);
+int cli_help(const struct command *command);
+
+/* Prints a text on standard output; returns the exit code. */
+int cli_print(const struct buf *text);
+
+/* The option of a verb by its row: 0 to n, the settings among them. False past the last. */
+bool cli_option_at(const struct command *command, size_t i, struct cli_option *ret);
 
 /* True if standard error is a terminal that understands a carriage return. */
 int cli_is_terminal(int fd);

@@ -9,58 +9,26 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { OPT_JSON = 256, OPTIONS_MAX = 64 };
+static int cmd_doctor(int argc, char **argv);
 
-struct doctor_args {
-        struct settings settings;
-        bool help, json;
+static const struct cli_option own_options[] = {CLI_OPTION_JSON, {0}};
+
+const struct command command_doctor = {
+        .name = "doctor",
+        .run = cmd_doctor,
+        .summary = "say what works on this machine, and what to do about the rest",
+        .usage = "[OPTIONS]",
+        .about = "Says what of this machine Vulcan can use and what to do about the rest.\n"
+                 "Looks only: nothing is created, no VM is started.",
+        .options = own_options,
+        .settings = SETTINGS_DOCTOR,
+        .exit_codes = "0 if a workload with --network none can run, 1 if not, 2 for wrong use.",
 };
 
-static int parse(struct doctor_args *a, int argc, char **argv, struct err *err)
+static int take(void *ctx, int id, const char *value, struct err *err)
 {
-        static const struct option own[] = {{"json", no_argument, NULL, OPT_JSON},
-                                            {"help", no_argument, NULL, 'h'}};
-        struct option options[OPTIONS_MAX];
-        int c, r;
-
-        memcpy(options, own, sizeof(own));
-        settings_options(SETTINGS_DOCTOR, options + 2, OPTIONS_MAX - 2);
-        settings_init(&a->settings);
-        opterr = 0;
-        optind = 0;
-        while ((c = getopt_long(argc, argv, "+:h", options, NULL)) != -1) {
-                if (c == '?' || c == ':')
-                        return cli_bad_option(c, argv, "doctor", err);
-                if (c == 'h') {
-                        a->help = true;
-                        return 0;
-                }
-                if (c == OPT_JSON)
-                        a->json = true;
-                else if ((r = settings_take_flag(&a->settings, c, optarg, err)) < 0)
-                        return r;
-        }
-        if (argv[optind])
-                return err_set(err, EINVAL, "doctor: takes no argument \"%.60s\"", argv[optind]);
-        return settings_load(&a->settings, err);
-}
-
-static int print_help(void)
-{
-        _cleanup_buf_ struct buf text = BUF_INIT(64 * 1024);
-
-        if (buf_printf(&text,
-                       "usage: vulcan doctor [OPTIONS]\n\n"
-                       "Says what of this machine Vulcan can use and what to do about the rest.\n"
-                       "Looks only: nothing is created, no VM is started.\n\n"
-                       "      --json                 for machines\n"
-                       "  -h, --help                 this text\n\n"
-                       "Settings:\n") < 0 ||
-            settings_help(SETTINGS_DOCTOR, &text) < 0 ||
-            buf_printf(&text, "\nExit code: 0 if a workload with --network none can run, 1 if "
-                              "not, 2 for wrong use.\n") < 0)
-                return EXIT_FAILURE;
-        return fputs(text.data, stdout) < 0 || fflush(stdout) != 0 ? EXIT_FAILURE : 0;
+        *(bool *)ctx = true; /* --json is all there is */
+        return 0;
 }
 
 static void print_table(const struct doctor_report *report)
@@ -105,18 +73,20 @@ static int print_json(const struct doctor_report *report)
         return r;
 }
 
-int cmd_doctor(int argc, char **argv)
+static int cmd_doctor(int argc, char **argv)
 {
-        struct doctor_args args = {0};
+        struct settings settings;
         struct doctor_report report;
         struct err err = ERR_INIT;
+        bool json = false;
+        int n = cli_parse(&command_doctor, argc, argv, &settings, take, &json, &err);
 
-        if (parse(&args, argc, argv, &err) < 0)
+        if (n == 0)
+                return cli_help(&command_doctor);
+        if (n < 0 || settings_load(&settings, &err) < 0)
                 return cli_fail(EXIT_USAGE, &err);
-        if (args.help)
-                return print_help();
-        doctor_examine(&args.settings, &report);
-        if (args.json)
+        doctor_examine(&settings, &report);
+        if (json)
                 print_json(&report);
         else
                 print_table(&report);

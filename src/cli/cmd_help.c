@@ -1,58 +1,94 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vulcan help [VERB|metrics], vulcan version */
+/* vulcan help [VERB|metrics], vulcan help --man [VERB], vulcan version */
+#include "base/cleanup.h"
 #include "cli/cli.h"
-
 #include "cli/help_metrics.h"
+#include "cli/man.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-int cmd_version(int argc, char **argv)
+static int cmd_help(int argc, char **argv);
+static int cmd_version(int argc, char **argv);
+
+enum { OPT_MAN = 256 };
+
+static const struct cli_option help_options[] = {
+        {"man", OPT_MAN, NULL, "the manual page of VERB, or of all, for man(1)", NULL, false},
+        {0},
+};
+
+const struct command command_help = {
+        .name = "help",
+        .run = cmd_help,
+        .summary = "explain Vulcan or one of its verbs",
+        .usage = "[VERB]\nmetrics\n--man [VERB]",
+        .about = "Explains Vulcan, a verb, or the metrics (as Markdown).",
+        .options = help_options,
+        .words = "VERB",
+};
+
+const struct command command_version = {
+        .name = "version",
+        .run = cmd_version,
+        .summary = "print the version",
+        .usage = "",
+        .about = "Prints the version.",
+};
+
+static int cmd_version(int argc, char **argv)
 {
+        struct err err = ERR_INIT;
+        int n = cli_parse(&command_version, argc, argv, NULL, NULL, NULL, &err);
+
+        if (n <= 0)
+                return n < 0 ? cli_fail(EXIT_USAGE, &err) : cli_help(&command_version);
         printf("vulcan %s\n", VULCAN_VERSION);
         return fflush(stdout) == 0 ? 0 : 1;
 }
 
-static int help_about(const char *name)
+static int help_overview(void)
 {
-        char flag[] = "--help";
-        char *argv[] = {(char *)name, flag, NULL};
-        const struct command *command = command_find(name);
-        struct err err = ERR_INIT;
-
-        if (command && command->run != cmd_help && command->run != cmd_version)
-                return command->run(2, argv);
-        if (command) {
-                printf("vulcan %s: %s\n", command->name, command->summary);
-                return fflush(stdout) == 0 ? 0 : 1;
-        }
-        err_set(&err, EINVAL, "help: no verb \"%.60s\"; see vulcan help", name);
-        return cli_fail(EXIT_USAGE, &err);
-}
-
-static int help_metrics(void)
-{
-        _cleanup_buf_ struct buf page = BUF_INIT(256 * 1024);
-        struct err err = ERR_INIT;
-
-        if (help_metrics_page(&page, &err) < 0)
-                return cli_fail(1, &err);
-        return fwrite(page.data, 1, page.len, stdout) == page.len && fflush(stdout) == 0 ? 0 : 1;
-}
-
-int cmd_help(int argc, char **argv)
-{
-        if (argc > 1 && strcmp(argv[1], "metrics") == 0)
-                return help_metrics();
-        if (argc > 1 && argv[1][0] != '-')
-                return help_about(argv[1]);
         printf("vulcan runs programs, each in a microVM of its own.\n\n"
                "usage: vulcan VERB [OPTIONS] ...\n\n");
         for (size_t i = 0; i < n_commands; i++)
-                printf("  %-10s %s\n", commands[i].name, commands[i].summary);
+                printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
         printf("\nvulcan VERB --help explains a verb, vulcan help metrics the metrics.\n\n"
                "  vulcan run --runtime python -e 'print(6*7)'\n"
                "  vulcan run hello.js\n");
         return fflush(stdout) == 0 ? 0 : 1;
+}
+
+static int take(void *ctx, int id, const char *value, struct err *err)
+{
+        *(bool *)ctx = true; /* --man is all there is */
+        return 0;
+}
+
+static int cmd_help(int argc, char **argv)
+{
+        _cleanup_buf_ struct buf page = BUF_INIT(CLI_TEXT_MAX);
+        const struct command *command = NULL;
+        struct err err = ERR_INIT;
+        bool man = false;
+        int n = cli_parse(&command_help, argc, argv, NULL, take, &man, &err);
+        const char *word = n > 0 ? argv[n] : NULL;
+        int r;
+
+        if (n < 0)
+                return cli_fail(EXIT_USAGE, &err);
+        if (n == 0)
+                return cli_help(&command_help);
+        if (word && !man && strcmp(word, "metrics") == 0) {
+                r = help_metrics_page(&page, &err);
+                return r < 0 ? cli_fail(1, &err) : cli_print(&page);
+        }
+        if (word && !(command = command_find(word))) {
+                err_set(&err, EINVAL, "help: no verb \"%.60s\"; see vulcan help", word);
+                return cli_fail(EXIT_USAGE, &err);
+        }
+        if (man)
+                return man_page(command, &page) < 0 ? 1 : cli_print(&page);
+        return command ? cli_help(command) : help_overview();
 }

@@ -172,13 +172,11 @@ static int wait_until_ended(struct run *run, struct err *err)
 static int prepare(struct run *run, struct err *err)
 {
         bool terminal = !run->args.quiet && cli_is_terminal(STDERR_FILENO);
-        size_t level = 0;
+        size_t level = settings_find("log-level");
         int r;
 
         progress_init(&run->progress, terminal ? STDERR_FILENO : -1);
         /* What `serve` logs as it goes would stand in the program's output here. */
-        while (strcmp(settings_flag(level), "log-level") != 0)
-                level++;
         if (run->args.quiet)
                 log_set_level(LOG_LEVEL_ERROR);
         else if (settings_source(&run->args.settings, level) == SETTINGS_FROM_DEFAULT)
@@ -239,7 +237,7 @@ int cmd_run(int argc, char **argv)
         if (run_args_parse(&run.args, argc, argv, &err) < 0)
                 return cli_fail(EXIT_VULCAN, &err);
         if (run.args.help)
-                return run_args_help() < 0 ? EXIT_VULCAN : 0;
+                return cli_help(&command_run) ? EXIT_VULCAN : 0;
         if (run_args_load(&run.args, &err) < 0) {
                 run_args_release(&run.args);
                 return cli_fail(EXIT_VULCAN, &err);

@@ -27,7 +27,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { OPTIONS_MAX = 64, HELP_MAX = 64 * 1024, WORKERS = 8 };
+enum { WORKERS = 8 };
 
 struct serve {
         struct settings settings;
@@ -43,45 +43,18 @@ struct serve {
 
 /* ---- settings ---- */
 
-static int print_help(void)
-{
-        _cleanup_buf_ struct buf text = BUF_INIT(HELP_MAX);
+static int cmd_serve(int argc, char **argv);
 
-        if (buf_printf(&text, "usage: vulcan serve [OPTIONS]\n\n"
-                              "Serves the HTTP API and the metrics. SIGTERM or Ctrl-C ends it and "
-                              "kills what runs.\n\n"
-                              "Settings (also as VULCAN_NAME in the environment, or in the file of "
-                              "--config):\n") < 0 ||
-            settings_help(SETTINGS_SERVE, &text) < 0 || fputs(text.data, stdout) < 0 ||
-            fflush(stdout) < 0)
-                return 1;
-        return 0;
-}
-
-/* 0, -EINVAL, or 1 when help was asked for. */
-static int parse(struct settings *s, int argc, char **argv, struct err *err)
-{
-        struct option options[OPTIONS_MAX] = {{"help", no_argument, NULL, 'h'}};
-        int c, r;
-
-        settings_init(s);
-        settings_options(SETTINGS_SERVE, options + 1, OPTIONS_MAX - 1);
-        opterr = 0;
-        optind = 0;
-        while ((c = getopt_long(argc, argv, "+:h", options, NULL)) != -1) {
-                if (c == 'h')
-                        return 1;
-                r = settings_is_option(c) ? settings_take_flag(s, c, optarg, err)
-                                          : cli_bad_option(c, argv, "serve", err);
-                if (r < 0)
-                        return r;
-        }
-        if (optind < argc)
-                return err_set(err, EINVAL,
-                               "serve: \"%.80s\" is not an option; see vulcan serve --help",
-                               argv[optind]);
-        return settings_load(s, err);
-}
+const struct command command_serve = {
+        .name = "serve",
+        .run = cmd_serve,
+        .summary = "serve the HTTP API and the metrics",
+        .usage = "[OPTIONS]",
+        .about = "Serves the HTTP API and the metrics. SIGTERM or Ctrl-C ends it and kills what "
+                 "runs.",
+        .settings = SETTINGS_SERVE,
+        .exit_codes = "0 after a signal ended it, 1 if it could not start, 2 for wrong use.",
+};
 
 /* ---- what the daemon stands on ---- */
 
@@ -263,15 +236,15 @@ static void wait_for_signal(struct serve *d)
         pthread_sigmask(SIG_UNBLOCK, &d->signals, NULL);
 }
 
-int cmd_serve(int argc, char **argv)
+static int cmd_serve(int argc, char **argv)
 {
         struct serve d = {.listener = HTTP_LISTENER_INIT, .lock_fd = -1};
         struct err err = ERR_INIT;
-        int r = parse(&d.settings, argc, argv, &err);
+        int r = cli_parse(&command_serve, argc, argv, &d.settings, NULL, NULL, &err);
 
-        if (r > 0)
-                return print_help();
-        if (r < 0)
+        if (r == 0)
+                return cli_help(&command_serve);
+        if (r < 0 || settings_load(&d.settings, &err) < 0)
                 return cli_fail(EXIT_USAGE, &err);
         log_set_level(d.settings.log_level);
         block_signals(&d);

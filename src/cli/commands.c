@@ -7,20 +7,16 @@
 #include <string.h>
 #include <unistd.h>
 
-const struct command commands[] = {
-        {"run", cmd_run, "run a program in a microVM and show its output"},
-        {"serve", cmd_serve, "serve the HTTP API and the metrics"},
-        {"doctor", cmd_doctor, "say what works on this machine, and what to do about the rest"},
-        {"help", cmd_help, "explain Vulcan or one of its verbs"},
-        {"version", cmd_version, "print the version"},
+const struct command *const commands[] = {
+        &command_run, &command_serve, &command_doctor, &command_help, &command_version,
 };
 const size_t n_commands = sizeof(commands) / sizeof(commands[0]);
 
 const struct command *command_find(const char *name)
 {
         for (size_t i = 0; i < n_commands; i++) {
-                if (strcmp(commands[i].name, name) == 0)
-                        return &commands[i];
+                if (strcmp(commands[i]->name, name) == 0)
+                        return commands[i];
         }
         return NULL;
 }
@@ -64,11 +60,11 @@ const struct command *command_suggest(const char *name)
         if (strlen(name) > NAME_MAX_LEN)
                 return NULL;
         for (size_t i = 0; i < n_commands; i++) {
-                unsigned d = distance(name, commands[i].name);
+                unsigned d = distance(name, commands[i]->name);
 
-                if (d < least && d < strlen(commands[i].name)) {
+                if (d < least && d < strlen(commands[i]->name)) {
                         least = d;
-                        best = &commands[i];
+                        best = commands[i];
                 }
         }
         return best;
@@ -80,28 +76,13 @@ int cli_fail(int exit_code, const struct err *err)
         int n = snprintf(line, sizeof(line), "vulcan: %s", err->msg[0] ? err->msg : "failed");
 
         for (int i = 0; i < n; i++) {
-                if (line[i] == '\n' || line[i] == '\r')
+                if ((unsigned char)line[i] < ' ' || line[i] == '\x7f')
                         line[i] = ' ';
         }
         line[n++] = '\n';
         if (write(STDERR_FILENO, line, (size_t)n) < 0)
                 return exit_code; /* nobody listens */
         return exit_code;
-}
-
-int cli_bad_option(int c, char **argv, const char *verb, struct err *err)
-{
-        const char *word = argv[optind - 1];
-        char letter[3] = {'-', (char)optopt, '\0'};
-
-        /* A long option stands whole in its word; a short one may be in the middle of one. */
-        if (optopt && optopt < 128 && strncmp(word, "--", 2) != 0)
-                word = letter;
-        if (c == ':')
-                return err_set(err, EINVAL, "%s: %s needs a value; see vulcan %s --help", verb,
-                               word, verb);
-        return err_set(err, EINVAL, "%s: unknown option %.80s; see vulcan %s --help", verb, word,
-                       verb);
 }
 
 int cli_is_terminal(int fd)

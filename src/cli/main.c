@@ -15,9 +15,9 @@ int main(int argc, char **argv)
                 return cli_fail(EXIT_USAGE, &err);
         }
         if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)
-                return cmd_version(1, argv + 1);
+                return command_version.run(1, argv + 1);
         if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
-                return cmd_help(1, argv + 1);
+                return command_help.run(1, argv + 1);
         command = command_find(argv[1]);
         if (command)
                 return command->run(argc - 1, argv + 1);

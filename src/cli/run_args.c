@@ -13,8 +13,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { OPTIONS_MAX = 64 };
-
 enum {
         OPT_ENV = 256,
         OPT_TIMEOUT,
@@ -26,69 +24,49 @@ enum {
         OPT_METRICS,
 };
 
-static const struct option own_options[] = {
-        {"runtime", required_argument, NULL, 'r'},
-        {"code", required_argument, NULL, 'e'},
-        {"archive", required_argument, NULL, OPT_ARCHIVE},
-        {"entrypoint", required_argument, NULL, OPT_ENTRYPOINT},
-        {"env", required_argument, NULL, OPT_ENV},
-        {"timeout", required_argument, NULL, OPT_TIMEOUT},
-        {"cpus", required_argument, NULL, OPT_CPUS},
-        {"mem", required_argument, NULL, OPT_MEM},
-        {"network", required_argument, NULL, OPT_NETWORK},
-        {"metrics", optional_argument, NULL, OPT_METRICS},
-        {"quiet", no_argument, NULL, 'q'},
-        {"no-stdin", no_argument, NULL, 'n'},
-        {"help", no_argument, NULL, 'h'},
+static const struct cli_option own_options[] = {
+        {"runtime", 'r', "NAME",
+         "what runs it [told from FILE's suffix: .py python, .js .mjs .cjs node, .go go, .sh sh]",
+         "python|node|go|sh", false},
+        {"code", 'e', "CODE", "the program itself", NULL, false},
+        {"archive", OPT_ARCHIVE, "TAR.GZ", "a program of several files, unpacked in the VM", "FILE",
+         false},
+        {"entrypoint", OPT_ENTRYPOINT, "PATH",
+         "the file of the archive to start [the runtime's default]", NULL, false},
+        {"env", OPT_ENV, "NAME=VALUE",
+         "a variable for the program; --env NAME passes ours on; may be repeated", NULL, false},
+        {"timeout", OPT_TIMEOUT, "SECONDS", "time for the program [60]", NULL, false},
+        {"cpus", OPT_CPUS, "N", "virtual CPUs [1]", NULL, false},
+        {"mem", OPT_MEM, "MIB", "memory of the VM [the runtime's default]", NULL, false},
+        {"network", OPT_NETWORK, "none|nat", "network of the VM [none]", "none|nat", false},
+        {"metrics", OPT_METRICS, "all",
+         "print the five metrics (all of Vulcan's) behind the output", "all", true},
+        {"no-stdin", 'n', NULL, "give the program no standard input", NULL, false},
+        {"quiet", 'q', NULL, "no progress line, no warnings", NULL, false},
+        {0},
 };
 
-enum { N_OWN = sizeof(own_options) / sizeof(own_options[0]) };
-
-static const char usage[] =
-        "usage: vulcan run [OPTIONS] FILE [ARGS...]\n"
-        "       vulcan run --runtime R [OPTIONS] -e CODE [ARGS...]\n"
-        "       vulcan run --runtime R [OPTIONS] - [ARGS...]            code from standard input\n"
-        "       vulcan run --runtime R [OPTIONS] --archive TAR.GZ [ARGS...]\n"
-        "\n"
-        "Runs a program in a microVM of its own, with its output as it appears.\n"
-        "\n"
-        "  -r, --runtime NAME         what runs it; told from FILE's suffix if left out\n"
-        "                             (.py python, .js .mjs .cjs node, .go go, .sh sh)\n"
-        "  -e, --code CODE            the program itself\n"
-        "      --archive TAR.GZ       a program of several files, unpacked in the VM\n"
-        "      --entrypoint PATH      the file of the archive to start [the runtime's default]\n"
-        "      --env NAME=VALUE       a variable for the program; --env NAME passes ours on\n"
-        "      --timeout SECONDS      time for the program [60]\n"
-        "      --cpus N               virtual CPUs [1]\n"
-        "      --mem MIB              memory of the VM [the runtime's default]\n"
-        "      --network none|nat     network of the VM [none]\n"
-        "      --metrics[=all]        print the five metrics (all of Vulcan's) behind the output\n"
-        "  -n, --no-stdin             give the program no standard input\n"
-        "  -q, --quiet                no progress line, no warnings\n"
-        "  -h, --help                 this text\n"
-        "\n"
-        "Settings (also as VULCAN_NAME in the environment, or in the file of --config):\n";
-
-static const char exit_codes[] =
-        "\n"
-        "Exit code: the program's own; 128+N if signal N ended it (137 if the VM ran out of\n"
-        "memory); 124 if its time was up; 125 if Vulcan failed; 129, 130, 143 after a hang-up, a\n"
-        "Ctrl-C or a termination, which end the program (a second one ends vulcan at once); 141\n"
-        "when nobody reads its output any more.\n";
-
-int run_args_help(void)
-{
-        _cleanup_buf_ struct buf text = BUF_INIT(64 * 1024);
-        int r = buf_printf(&text, "%s", usage);
-
-        if (r == 0)
-                r = settings_help(SETTINGS_RUN, &text);
-        if (r == 0)
-                r = buf_printf(&text, "%s", exit_codes);
-        if (r < 0)
-                return r;
-        return fputs(text.data, stdout) < 0 || fflush(stdout) != 0 ? -EIO : 0;
-}
+const struct command command_run = {
+        .name = "run",
+        .run = cmd_run,
+        .summary = "run a program in a microVM and show its output",
+        .usage = "[OPTIONS] FILE [ARGS...]\n"
+                 "--runtime R [OPTIONS] -e CODE [ARGS...]\n"
+                 "--runtime R [OPTIONS] - [ARGS...]            code from standard input\n"
+                 "--runtime R [OPTIONS] --archive TAR.GZ [ARGS...]",
+        .about = "Runs a program in a microVM of its own, with its output as it appears.",
+        .options = own_options,
+        .settings = SETTINGS_RUN,
+        .exit_codes =
+                "the program's own; 128+N if signal N ended it (137 if the VM ran out of\n"
+                "memory); 124 if its time was up; 125 if Vulcan failed; 129, 130, 143 after a "
+                "hang-up, a\n"
+                "Ctrl-C or a termination, which end the program (a second one ends vulcan at "
+                "once); 141\n"
+                "when nobody reads its output any more.",
+        .words = "FILE",
+        .program = true,
+};
 
 static int parse_count(const char *flag, const char *text, unsigned *ret, struct err *err)
 {
@@ -153,47 +131,52 @@ static int take_source(struct run_args *a, enum run_source source, const char *t
         return 0;
 }
 
-static int take_option(struct run_args *a, int c, bool *seen_source, struct err *err)
+struct taking {
+        struct run_args *args;
+        bool seen_source; /* an option has named the code */
+};
+
+static int take_option(void *ctx, int id, const char *value, struct err *err)
 {
+        struct taking *t = ctx;
+        struct run_args *a = t->args;
         struct workload_spec *spec = &a->spec;
 
-        switch (c) {
+        switch (id) {
         case 'r':
-                return take_runtime(spec, optarg, err);
+                return take_runtime(spec, value, err);
         case 'e':
-                return take_source(a, RUN_FROM_WORD, optarg, seen_source, err);
+                return take_source(a, RUN_FROM_WORD, value, &t->seen_source, err);
         case OPT_ARCHIVE:
-                return take_source(a, RUN_FROM_ARCHIVE, optarg, seen_source, err);
+                return take_source(a, RUN_FROM_ARCHIVE, value, &t->seen_source, err);
         case OPT_ENTRYPOINT:
-                return take_entrypoint(spec, optarg, err);
+                return take_entrypoint(spec, value, err);
         case OPT_ENV:
-                return add_env(spec, optarg, err);
+                return add_env(spec, value, err);
         case OPT_TIMEOUT:
-                return parse_count("--timeout", optarg, &spec->limits.timeout_s, err);
+                return parse_count("--timeout", value, &spec->limits.timeout_s, err);
         case OPT_CPUS:
-                return parse_count("--cpus", optarg, &spec->limits.cpus, err);
+                return parse_count("--cpus", value, &spec->limits.cpus, err);
         case OPT_MEM:
-                return parse_count("--mem", optarg, &spec->limits.mem_mb, err);
+                return parse_count("--mem", value, &spec->limits.mem_mb, err);
         case OPT_NETWORK:
-                if (workload_network_parse(optarg, &spec->network) == 0)
+                if (workload_network_parse(value, &spec->network) == 0)
                         return 0;
                 return err_set(err, EINVAL, "run: --network: \"%.40s\" is neither none nor nat",
-                               optarg);
+                               value);
         case OPT_METRICS:
                 a->metrics = true;
-                a->all_metrics = optarg != NULL;
-                if (optarg && strcmp(optarg, "all") != 0)
+                a->all_metrics = value != NULL;
+                if (value && strcmp(value, "all") != 0)
                         return err_set(err, EINVAL, "run: --metrics: \"%.40s\" is not \"all\"",
-                                       optarg);
+                                       value);
                 return 0;
         case 'q':
                 a->quiet = true;
                 return 0;
-        case 'n':
+        default: /* 'n' */
                 a->no_stdin = true;
                 return 0;
-        default:
-                return settings_take_flag(&a->settings, c, optarg, err);
         }
 }
 
@@ -253,29 +236,20 @@ static int check(const struct run_args *a, struct err *err)
 
 static int parse_all(struct run_args *a, int argc, char **argv, struct err *err)
 {
-        struct option options[OPTIONS_MAX];
-        bool seen_source = false;
-        int c, r;
+        struct taking taking = {.args = a};
+        int n = cli_parse(&command_run, argc, argv, &a->settings, take_option, &taking, err);
+        int r;
 
-        memcpy(options, own_options, sizeof(own_options));
-        settings_options(SETTINGS_RUN, options + N_OWN, OPTIONS_MAX - N_OWN);
-        opterr = 0;
-        optind = 0; /* as in a new program: the tests parse more than one command line */
-        while ((c = getopt_long(argc, argv, "+:r:e:nqh", options, NULL)) != -1) {
-                if (c == '?' || c == ':')
-                        return cli_bad_option(c, argv, "run", err);
-                if (c == 'h') {
-                        a->help = true;
-                        return 0;
-                }
-                r = take_option(a, c, &seen_source, err);
-                if (r < 0)
-                        return r;
+        if (n <= 0) {
+                a->help = n == 0;
+                return n;
         }
-        r = take_words(a, argv + optind, seen_source, err);
+        r = take_words(a, argv + n, taking.seen_source, err);
         if (r == 0)
                 r = check(a, err);
-        return r == 0 ? settings_load(&a->settings, err) : r;
+        if (r == 0)
+                r = settings_load(&a->settings, err);
+        return r;
 }
 
 int run_args_parse(struct run_args *ret, int argc, char **argv, struct err *err)
@@ -283,7 +257,6 @@ int run_args_parse(struct run_args *ret, int argc, char **argv, struct err *err)
         struct run_args a = {.spec = WORKLOAD_SPEC_INIT};
         int r;
 
-        settings_init(&a.settings);
         r = parse_all(&a, argc, argv, err);
         if (r < 0) {
                 workload_spec_release(&a.spec);

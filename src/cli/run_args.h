@@ -19,6 +19,8 @@
 
 #include <stdbool.h>
 
+int cmd_run(int argc, char **argv); /* cmd_run.c */
+
 enum run_source {
         RUN_FROM_FILE,    /* FILE */
         RUN_FROM_STDIN,   /* - */
@@ -42,8 +44,5 @@ int run_args_parse(struct run_args *ret, int argc, char **argv, struct err *err)
  * and what else reading a file can give.
  */
 int run_args_load(struct run_args *args, struct err *err);
-
-/* Prints `vulcan run --help`. 0, or -errno. */
-int run_args_help(void);
 
 void run_args_release(struct run_args *args);

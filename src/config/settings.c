@@ -107,7 +107,8 @@ static const struct setting table[] = {
          .help = "what runs the VMs: auto, firecracker, qemu or the path of a program"},
         {"server", "VULCAN_SERVER", "URL", TYPE_STRING, AT(server), .standard = "",
          .verbs = SETTINGS_CLIENT,
-         .help = "daemon to talk to (http://HOST:PORT or unix:PATH); empty: none"},
+         .help = "daemon to talk to (http://HOST:PORT or unix:PATH); empty: run needs none, the "
+                 "others take http://127.0.0.1:8080"},
         {"net-bridge", "VULCAN_NET_BRIDGE", "NAME", TYPE_STRING, AT(net_bridge),
          .standard = "vulcan0", .min = 1, .max = 15, .verbs = HOST,
          .help = "bridge that VMs with network nat are put on"},
@@ -454,6 +455,32 @@ const char *settings_variable(size_t i)
         return table[i].variable;
 }
 
+struct settings_row settings_row(size_t i)
+{
+        const struct setting *t = &table[i];
+
+        assert(i < ROWS);
+        return (struct settings_row){
+                .flag = t->flag,
+                .variable = t->variable,
+                .value = t->value,
+                .help = t->help,
+                .standard = t->standard,
+                .choices = t->choices,
+                .is_path = t->type == TYPE_PATH,
+                .verbs = t->verbs,
+        };
+}
+
+size_t settings_find(const char *flag)
+{
+        size_t i = 0;
+
+        while (i < ROWS && strcmp(table[i].flag, flag) != 0)
+                i++;
+        return i;
+}
+
 int settings_help(unsigned verbs, struct buf *ret)
 {
         char left[64], standard[SETTINGS_TEXT_MAX];
@@ -519,4 +546,9 @@ int settings_source_text(const struct settings *s, size_t i, struct buf *ret)
         default:
                 return buf_printf(ret, "default");
         }
+}
+
+unsigned settings_source_line(const struct settings *s, size_t i)
+{
+        return settings_source(s, i) == SETTINGS_FROM_FILE ? s->line[i] : 0;
 }

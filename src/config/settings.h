@@ -111,7 +111,23 @@ size_t settings_count(void);
 const char *settings_flag(size_t i);     /* "listen" */
 const char *settings_variable(size_t i); /* "VULCAN_LISTEN" */
 
+/* All that is known of row i, for those who make pages of the table (help, man, completion). */
+struct settings_row {
+        const char *flag, *variable;
+        const char *value;    /* what to call the value; NULL: yes or no, may be left out */
+        const char *help;     /* one line */
+        const char *standard; /* the default as one would write it; NULL: depends on the machine */
+        const char *choices;  /* "a|b|c"; NULL: none */
+        bool is_path;
+        unsigned verbs; /* enum settings_verb */
+};
+struct settings_row settings_row(size_t i);
+
+/* Row of a flag ("listen"); settings_count() if there is none. */
+size_t settings_find(const char *flag);
+
 /* The value of row i as one would write it, and where it came from ("flag --listen", "default"). */
 int settings_value_text(const struct settings *s, size_t i, struct buf *ret);
 enum settings_source settings_source(const struct settings *s, size_t i);
 int settings_source_text(const struct settings *s, size_t i, struct buf *ret);
+unsigned settings_source_line(const struct settings *s, size_t i); /* of the file; 0: not from it */

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Manual pages, made from the same tables as `--help`: vulcan(1) and vulcan-VERB(1) in man(7) markup.
+ * The build writes them to man/ of its folder by `vulcan help --man [VERB]`. Pure.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "cli/cli.h"
+
+/* Adds the page of a verb; NULL: that of vulcan itself. 0, -ENOBUFS, -ENOMEM. */
+int man_page(const struct command *command, struct buf *ret);
