@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "store/db.h"
+#include "store/internal.h"
 #include "store/row.h"
 #include "store/schema.h"
 
@@ -19,7 +20,7 @@ enum { SQL_MAX = 2048 };
 static const struct db_schema schema = {
         .name = "store",
         .pragmas = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; "
-                   "PRAGMA trusted_schema=OFF",
+                   "PRAGMA trusted_schema=OFF; PRAGMA cache_size=-1024",
         .steps = store_schema,
         .n_steps = STORE_SCHEMA_VERSION,
 };
@@ -31,7 +32,9 @@ int store_failed(struct connection *c, const char *what, struct err *err)
 
 /* ---- opening ---- */
 
-static int prepare_all(struct connection *c, struct err *err)
+/* The statements from `first` to `last`. */
+static int prepare_all(struct connection *c, enum statement first, enum statement last,
+                       struct err *err)
 {
         _cleanup_buf_ struct buf names = BUF_INIT(SQL_MAX);
         _cleanup_buf_ struct buf marks = BUF_INIT(SQL_MAX);
@@ -63,7 +66,7 @@ static int prepare_all(struct connection *c, struct err *err)
                  "            THEN finished_ms-started_ms END),"
                  " total(started_ms>0 AND finished_ms>0)"
                  " FROM workloads GROUP BY status, isolation");
-        for (int i = 0; i < STATEMENTS && r == 0; i++)
+        for (int i = first; i <= (int)last && r == 0; i++)
                 r = db_prepare(c->db, schema.name, sql[i], &c->statements[i], err);
         return r;
 }
@@ -87,17 +90,6 @@ static int fail_unfinished(struct connection *c, size_t *ret, struct err *err)
         return r;
 }
 
-static int open_file(struct connection *c, const char *path, size_t *ret_failed, struct err *err)
-{
-        int r = db_open(path, &schema, &c->db, err);
-
-        if (r < 0)
-                return r;
-        if ((r = prepare_all(c, err)) < 0 || (r = fail_unfinished(c, ret_failed, err)) < 0)
-                err_wrap(err, "%s", path);
-        return r;
-}
-
 static void close_connection(struct connection *c)
 {
         for (int i = 0; i < STATEMENTS; i++) {
@@ -106,6 +98,28 @@ static void close_connection(struct connection *c)
         }
         sqlite3_close(c->db);
         c->db = NULL;
+}
+
+/* Both connections: that of the writer prepares the file. */
+static int open_file(struct store *s, const char *path, size_t *ret_failed, struct err *err)
+{
+        struct connection *writing = &s->writer.c;
+        int r = db_open(path, &schema, &writing->db, err);
+
+        if (r < 0)
+                return r;
+        if ((r = prepare_all(writing, INSERT, END, err)) < 0 ||
+            (r = fail_unfinished(writing, ret_failed, err)) < 0 ||
+            (r = db_open_reader(path, &schema, &s->read.db, err)) < 0 ||
+            (r = prepare_all(&s->read, GET, STATS, err)) < 0)
+                err_wrap(err, "%s", path);
+        return r;
+}
+
+static void close_file(struct store *s)
+{
+        close_connection(&s->read);
+        close_connection(&s->writer.c); /* the last one copies the log into the file */
 }
 
 int store_open(const char *path, struct store **ret, struct store_opened *ret_opened,
@@ -120,13 +134,16 @@ int store_open(const char *path, struct store **ret, struct store_opened *ret_op
         if (!s)
                 return err_set(err, ENOMEM, "out of memory");
         pthread_mutex_init(&s->lock, NULL);
-        r = open_file(c, path, &opened->failed, err);
+        store_writer_init(&s->writer);
+        r = open_file(s, path, &opened->failed, err);
         if (r == -EUCLEAN) {
                 close_file(s);
                 r = db_move_aside(path, opened->moved_to, err);
                 if (r == 0)
-                        r = open_file(c, path, &opened->failed, err);
+                        r = open_file(s, path, &opened->failed, err);
         }
+        if (r == 0)
+                r = store_writer_start(s, err);
         if (r < 0) {
                 store_close(s);
                 return r;
@@ -139,6 +156,7 @@ void store_close(struct store *s)
 {
         if (!s)
                 return;
+        store_writer_stop(s);
         close_file(s);
         pthread_mutex_destroy(&s->lock);
         free(s);
@@ -163,9 +181,11 @@ static void done(struct store *s, sqlite3_stmt *st)
 int store_get(struct store *s, const char *id, struct workload *ret, struct err *err)
 {
         struct workload w = {0};
-        sqlite3_stmt *st = take(s, GET);
+        sqlite3_stmt *st;
         int step, r = 0;
 
+        store_writer_await(s, id);
+        st = take(s, GET);
         if (sqlite3_bind_text(st, 1, id, -1, SQLITE_STATIC) != SQLITE_OK) {
                 r = store_failed(&s->read, "read a record", err);
         } else if ((step = sqlite3_step(st)) == SQLITE_DONE) {
@@ -224,6 +244,7 @@ int store_list(struct store *s, int status, unsigned limit, uint64_t offset, str
                 limit = STORE_LIST_MAX;
         if (offset > INT64_MAX)
                 offset = INT64_MAX;
+        store_writer_await(s, NULL);
         if ((r = count(s, status, &list.total, err)) < 0)
                 return r;
         list.items = calloc(limit ? limit : 1, sizeof(*list.items));
@@ -273,11 +294,13 @@ static void add_isolation(struct store_stats *stats, const char *name, uint64_t 
 int store_stats(struct store *s, struct store_stats *ret, struct err *err)
 {
         struct store_stats stats = {0};
-        sqlite3_stmt *st = take(s, STATS);
+        sqlite3_stmt *st;
         double duration = 0, timed = 0;
         enum workload_status status;
         int step, r = 0;
 
+        store_writer_await(s, NULL);
+        st = take(s, STATS);
         while ((step = sqlite3_step(st)) == SQLITE_ROW) {
                 const char *name = (const char *)sqlite3_column_text(st, 0);
                 const char *isolation = (const char *)sqlite3_column_text(st, 1);

@@ -8,8 +8,15 @@
  *     store_end(store, &w, &err);                 // ended: status, outcome, output
  *
  * Write-ahead log with synchronous=FULL: what a function has written when it returns 0 survives
- * the loss of power, so nothing that was answered with 202 is forgotten. Each move of a workload is
- * one statement, which also checks that the record was where the move starts from.
+ * the loss of power, so nothing that was answered with 202 is forgotten. (NORMAL would wait for the
+ * disk only when the log is copied into the file, and lose the last seconds with the power; OFF may
+ * lose the file.) Each move of a workload is one statement, which also checks that the record was
+ * where the move starts from.
+ *
+ * One thread writes (writer.c). What comes in while it waits for the disk is one transaction the
+ * next time round, so many callers share one wait; moves are written in the order in which they
+ * were handed in. store_begin_soon() waits for nothing, since after a crash it is all one whether
+ * an unfinished workload was pending or running; reading waits for what concerns it.
  *
  * A file that is damaged is moved aside under a name that says so, never deleted, and a new one is
  * begun. A file of a newer schema is refused. One process at a time uses a file: whoever opens it
@@ -20,7 +27,8 @@
  * -EUCLEAN the file is damaged, -EIO, -ENOMEM.
  *
  * Ownership: the caller frees what it gets by workload_release() and store_list_release().
- * Thread rule: any thread; one connection behind one mutex, held for one statement.
+ * Thread rule: any thread. Reading has a connection of its own behind a mutex, held for one
+ * statement; it never waits for the disk on behalf of a writer, and no lock is held while writing.
  */
 #pragma once
 
@@ -29,7 +37,9 @@
 
 #include <limits.h>
 #include <stddef.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 enum {
         STORE_BUSY_MS = 5000,
@@ -58,11 +68,34 @@ void store_close(struct store *s);
 /* Writes a new record, whatever its status. */
 int store_insert(struct store *s, const struct workload *w, struct err *err);
 
+/* pending → running, without waiting for it; what goes wrong then is logged. -ENOMEM. */
+int store_begin_soon(struct store *s, const char *id, int64_t started_ms, struct err *err);
+
 /* pending → running. */
 int store_begin(struct store *s, const char *id, int64_t started_ms, struct err *err);
 
 /* pending or running → w->status with everything that is known at the end. */
 int store_end(struct store *s, const struct workload *w, struct err *err);
+
+struct connection; /* private */
+
+/* A write under way; the members are private. In the caller's memory from store_end_start() until
+ * store_wait() returns. */
+struct store_op {
+        int (*apply)(struct connection *c, struct store_op *op, struct err *err);
+        const struct workload *w;
+        const char *id;
+        char own_id[ULID_LEN + 1];
+        int64_t started_ms;
+        bool lazy, done;
+        int result;
+        struct err err;
+        TAILQ_ENTRY(store_op) at;
+};
+
+/* As store_end(), in two halves, so that many ends can share one wait. `w` is borrowed. */
+void store_end_start(struct store *s, const struct workload *w, struct store_op *op);
+int store_wait(struct store *s, struct store_op *op, struct err *err);
 
 /* The record with its output, up to the bytes it has. */
 int store_get(struct store *s, const char *id, struct workload *ret, struct err *err);

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What store.c (the file, reading) and writer.c (writing) share. Private to the store. */
+#pragma once
+
+#include "store/store.h"
+
+#include <pthread.h>
+#include <sqlite3.h>
+#include <sys/queue.h>
+
+enum statement { INSERT, BEGIN, END, GET, LIST, LIST_ALL, COUNT, COUNT_ALL, STATS, STATEMENTS };
+
+/* A connection with its statements; those of the other kind of connection are NULL. */
+struct connection {
+        sqlite3 *db;
+        sqlite3_stmt *statements[STATEMENTS];
+};
+
+TAILQ_HEAD(store_op_list, store_op);
+
+struct writer {
+        struct connection c;  /* the writing thread's own */
+        pthread_mutex_t lock; /* guards all below; never held across I/O */
+        pthread_cond_t work, done;
+        struct store_op_list queue; /* in order */
+        struct store_op_list batch; /* being written */
+        size_t n_urgent;            /* of the queue: somebody waits for them */
+        uint64_t oldest_ns;         /* when the queue got its first operation */
+        uint64_t n_queued, n_done;  /* ever */
+        uint64_t hurry;             /* nothing up to this one is to be put off */
+        bool quit, started;
+        pthread_t thread;
+        int wal_frames; /* the thread's own: as of the last commit */
+};
+
+struct store {
+        pthread_mutex_t lock; /* guards `read`; held for one statement */
+        struct connection read;
+        struct writer writer;
+};
+
+/* The message and code of what SQLite last said. */
+int store_failed(struct connection *c, const char *what, struct err *err);
+
+void store_writer_init(struct writer *w);
+
+/* Starts the thread on w->c, which is open. */
+int store_writer_start(struct store *s, struct err *err);
+
+/* Writes what is queued, ends the thread and releases all but the connection. */
+void store_writer_stop(struct store *s);
+
+/* Waits until operations that name this id are written; NULL: all that are queued now. */
+void store_writer_await(struct store *s, const char *id);

@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Group commit: one thread writes. What comes in while it waits for the disk is one transaction,
+ * and one wait for the disk, the next time round: the cost of being durable is shared by all who
+ * wait for it.
+ */
+#include "store/internal.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "store/row.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+        BATCH_MAX = 256,           /* operations of one transaction */
+        LAZY_MS = 20,              /* how long one is put off that nobody waits for */
+        CHECKPOINT_FRAMES = 1000,  /* pages of the log from which it is copied when idle */
+        CHECKPOINT_URGENT = 16000, /* and from which it is copied in any case */
+};
+
+/* ---- what is written ---- */
+
+static int changed_one(struct connection *c, sqlite3_stmt *st, const char *id, struct err *err)
+{
+        if (sqlite3_step(st) != SQLITE_DONE)
+                return store_failed(c, "update a record", err);
+        if (sqlite3_changes(c->db) == 0)
+                return err_set(err, ESTALE, "store: %s is not there or has ended", id);
+        return 0;
+}
+
+static void unbind(sqlite3_stmt *st)
+{
+        sqlite3_reset(st);
+        sqlite3_clear_bindings(st);
+}
+
+static int apply_insert(struct connection *c, struct store_op *op, struct err *err)
+{
+        sqlite3_stmt *st = c->statements[INSERT];
+        int r = 0;
+
+        if (row_bind(st, op->w) != SQLITE_OK || sqlite3_step(st) != SQLITE_DONE)
+                r = store_failed(c, "write a record", err);
+        unbind(st);
+        return r;
+}
+
+static int apply_begin(struct connection *c, struct store_op *op, struct err *err)
+{
+        sqlite3_stmt *st = c->statements[BEGIN];
+        int r;
+
+        if (sqlite3_bind_text(st, 1, op->id, -1, SQLITE_STATIC) != SQLITE_OK ||
+            sqlite3_bind_int64(st, 2, op->started_ms) != SQLITE_OK)
+                r = store_failed(c, "update a record", err);
+        else
+                r = changed_one(c, st, op->id, err);
+        unbind(st);
+        return r;
+}
+
+static int apply_end(struct connection *c, struct store_op *op, struct err *err)
+{
+        sqlite3_stmt *st = c->statements[END];
+        int r = row_bind(st, op->w) == SQLITE_OK ? changed_one(c, st, op->id, err)
+                                                 : store_failed(c, "update a record", err);
+
+        unbind(st);
+        return r;
+}
+
+/* ---- the writing thread ---- */
+
+static int run_sql(struct connection *c, const char *sql, struct err *err)
+{
+        if (sqlite3_exec(c->db, sql, NULL, NULL, NULL) != SQLITE_OK)
+                return store_failed(c, sql, err);
+        return 0;
+}
+
+static void roll_back(struct connection *c)
+{
+        if (!sqlite3_get_autocommit(c->db))
+                sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
+}
+
+/*
+ * One transaction. An operation that fails by itself has its result and the others go on; a
+ * negative errno when none of them was written: SQLite may give a whole transaction up (full disk).
+ */
+static int transact(struct connection *c, struct store_op *first, size_t n, struct err *err)
+{
+        struct store_op *op = first;
+        int r = run_sql(c, "BEGIN IMMEDIATE", err);
+
+        for (size_t i = 0; i < n && r == 0; i++, op = TAILQ_NEXT(op, at)) {
+                op->err = ERR_INIT;
+                op->result = op->apply(c, op, &op->err);
+                if (op->result < 0 && sqlite3_get_autocommit(c->db)) {
+                        *err = op->err;
+                        return op->result;
+                }
+        }
+        if (r == 0)
+                r = run_sql(c, "COMMIT", err);
+        if (r < 0)
+                roll_back(c);
+        return r;
+}
+
+static void fail_all(struct store_op *first, size_t n, const struct err *err)
+{
+        for (struct store_op *op = first; n; n--, op = TAILQ_NEXT(op, at)) {
+                op->result = -err->code;
+                op->err = *err;
+        }
+}
+
+/* Together, and where that fails one by one, so that what has room is written. */
+static void write_batch(struct connection *c, struct store_op *first, size_t n)
+{
+        struct err err = ERR_INIT;
+        int r = transact(c, first, n, &err);
+
+        if (r == 0)
+                return;
+        fail_all(first, n, &err);
+        if (n == 1 || r == -EBUSY)
+                return;
+        for (struct store_op *op = first; n; n--, op = TAILQ_NEXT(op, at))
+                if (transact(c, op, 1, &err) < 0)
+                        fail_all(op, 1, &err);
+}
+
+static int on_commit(void *ctx, sqlite3 *db, const char *name, int frames)
+{
+        struct writer *w = ctx;
+
+        w->wal_frames = frames;
+        return SQLITE_OK;
+}
+
+/* With the lock: waits until there is something to write; false: nothing will come any more. */
+static bool wait_for_work(struct writer *w)
+{
+        for (;;) {
+                uint64_t until = w->oldest_ns + LAZY_MS * NS_PER_MS;
+                struct timespec ts = {.tv_sec = (time_t)(until / NS_PER_S),
+                                      .tv_nsec = (long)(until % NS_PER_S)};
+
+                if (TAILQ_EMPTY(&w->queue)) {
+                        if (w->quit)
+                                return false;
+                        pthread_cond_wait(&w->work, &w->lock);
+                } else if (w->n_urgent || w->quit || w->hurry > w->n_done || clock_ns() >= until) {
+                        return true;
+                } else {
+                        pthread_cond_timedwait(&w->work, &w->lock, &ts);
+                }
+        }
+}
+
+static size_t take_batch(struct writer *w)
+{
+        struct store_op *op;
+        size_t n = 0;
+
+        while (n < BATCH_MAX && (op = TAILQ_FIRST(&w->queue)) != NULL) {
+                TAILQ_REMOVE(&w->queue, op, at);
+                TAILQ_INSERT_TAIL(&w->batch, op, at);
+                if (!op->lazy)
+                        w->n_urgent--;
+                n++;
+        }
+        return n;
+}
+
+static void finish_batch(struct writer *w, size_t n)
+{
+        struct store_op *op;
+
+        w->n_done += n;
+        while ((op = TAILQ_FIRST(&w->batch)) != NULL) {
+                TAILQ_REMOVE(&w->batch, op, at);
+                op->done = true;
+                if (!op->lazy)
+                        continue;
+                if (op->result < 0) /* nobody is there to be told */
+                        log_error("workload %s: %s", op->id, op->err.msg);
+                free(op);
+        }
+        pthread_cond_broadcast(&w->done);
+}
+
+/* The log is copied into the file when nobody waits; it must not grow for ever either. */
+static void checkpoint(struct writer *w, bool idle)
+{
+        if (w->wal_frames < (idle ? CHECKPOINT_FRAMES : CHECKPOINT_URGENT))
+                return;
+        sqlite3_wal_checkpoint_v2(w->c.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+        w->wal_frames = 0; /* whatever is left is told by the next commit */
+}
+
+static void *write_on(void *arg)
+{
+        struct writer *w = arg;
+
+        pthread_mutex_lock(&w->lock);
+        while (wait_for_work(w)) {
+                size_t n = take_batch(w);
+                bool idle;
+
+                pthread_mutex_unlock(&w->lock);
+                write_batch(&w->c, TAILQ_FIRST(&w->batch), n);
+                pthread_mutex_lock(&w->lock);
+                finish_batch(w, n);
+                idle = TAILQ_EMPTY(&w->queue);
+                pthread_mutex_unlock(&w->lock);
+                checkpoint(w, idle);
+                pthread_mutex_lock(&w->lock);
+        }
+        pthread_mutex_unlock(&w->lock);
+        return NULL;
+}
+
+/* ---- for the callers ---- */
+
+static void enqueue(struct store *s, struct store_op *op)
+{
+        struct writer *w = &s->writer;
+
+        pthread_mutex_lock(&w->lock);
+        if (TAILQ_EMPTY(&w->queue))
+                w->oldest_ns = clock_ns();
+        TAILQ_INSERT_TAIL(&w->queue, op, at);
+        w->n_queued++;
+        if (!op->lazy)
+                w->n_urgent++;
+        pthread_cond_signal(&w->work);
+        pthread_mutex_unlock(&w->lock);
+}
+
+int store_wait(struct store *s, struct store_op *op, struct err *err)
+{
+        struct writer *w = &s->writer;
+
+        pthread_mutex_lock(&w->lock);
+        while (!op->done)
+                pthread_cond_wait(&w->done, &w->lock);
+        pthread_mutex_unlock(&w->lock);
+        if (op->result < 0 && err)
+                *err = op->err;
+        return op->result;
+}
+
+int store_insert(struct store *s, const struct workload *w, struct err *err)
+{
+        struct store_op op = {.apply = apply_insert, .w = w, .id = w->id};
+
+        enqueue(s, &op);
+        return store_wait(s, &op, err);
+}
+
+int store_begin(struct store *s, const char *id, int64_t started_ms, struct err *err)
+{
+        struct store_op op = {.apply = apply_begin, .id = id, .started_ms = started_ms};
+
+        enqueue(s, &op);
+        return store_wait(s, &op, err);
+}
+
+int store_begin_soon(struct store *s, const char *id, int64_t started_ms, struct err *err)
+{
+        struct store_op *op = calloc(1, sizeof(*op));
+
+        if (!op)
+                return err_set(err, ENOMEM, "out of memory");
+        snprintf(op->own_id, sizeof(op->own_id), "%s", id);
+        op->apply = apply_begin;
+        op->id = op->own_id;
+        op->started_ms = started_ms;
+        op->lazy = true;
+        enqueue(s, op);
+        return 0;
+}
+
+void store_end_start(struct store *s, const struct workload *w, struct store_op *op)
+{
+        *op = (struct store_op){.apply = apply_end, .w = w, .id = w->id};
+        enqueue(s, op);
+}
+
+int store_end(struct store *s, const struct workload *w, struct err *err)
+{
+        struct store_op op;
+
+        store_end_start(s, w, &op);
+        return store_wait(s, &op, err);
+}
+
+static bool names(const struct store_op_list *list, const char *id)
+{
+        const struct store_op *op;
+
+        TAILQ_FOREACH(op, list, at)
+        {
+                if (strcmp(op->id, id) == 0)
+                        return true;
+        }
+        return false;
+}
+
+void store_writer_await(struct store *s, const char *id)
+{
+        struct writer *w = &s->writer;
+        uint64_t until;
+
+        pthread_mutex_lock(&w->lock);
+        until = w->n_queued;
+        if (!id || names(&w->queue, id) || names(&w->batch, id)) {
+                if (w->hurry < until)
+                        w->hurry = until;
+                pthread_cond_signal(&w->work);
+                while (w->n_done < until)
+                        pthread_cond_wait(&w->done, &w->lock);
+        }
+        pthread_mutex_unlock(&w->lock);
+}
+
+void store_writer_init(struct writer *w)
+{
+        pthread_condattr_t attr;
+
+        pthread_mutex_init(&w->lock, NULL);
+        pthread_condattr_init(&attr);
+        pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+        pthread_cond_init(&w->work, &attr);
+        pthread_condattr_destroy(&attr);
+        pthread_cond_init(&w->done, NULL);
+        TAILQ_INIT(&w->queue);
+        TAILQ_INIT(&w->batch);
+}
+
+int store_writer_start(struct store *s, struct err *err)
+{
+        struct writer *w = &s->writer;
+        sigset_t all, was;
+        int r;
+
+        /* The thread copies the log itself, after those who wait have been told. */
+        sqlite3_wal_hook(w->c.db, on_commit, w);
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &was);
+        r = pthread_create(&w->thread, NULL, write_on, w);
+        pthread_sigmask(SIG_SETMASK, &was, NULL);
+        w->started = r == 0;
+        return r ? err_set(err, r, "start a thread: %s", strerror(r)) : 0;
+}
+
+void store_writer_stop(struct store *s)
+{
+        struct writer *w = &s->writer;
+
+        pthread_mutex_lock(&w->lock);
+        w->quit = true;
+        pthread_cond_signal(&w->work);
+        pthread_mutex_unlock(&w->lock);
+        if (w->started)
+                pthread_join(w->thread, NULL);
+        pthread_cond_destroy(&w->work);
+        pthread_cond_destroy(&w->done);
+        pthread_mutex_destroy(&w->lock);
+}
