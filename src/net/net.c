@@ -108,32 +108,35 @@ static int may_administer(struct err *err)
 }
 
 /* Files are named by network namespace, since interfaces and rules belong to one. */
-static int net_open(struct net *net, struct err *err)
+static int net_paths(struct net *net, struct err *err)
 {
         struct stat ns;
-        int r;
 
-        if (net->lock_path[0])
-                return 0;
-        r = may_administer(err);
-        if (r < 0)
-                return r;
         if (stat("/proc/thread-self/ns/net", &ns) < 0)
                 return err_errno(err, "find the network namespace");
-        r = fs_mkdir_p(net->dir, 0700, err);
-        if (r < 0)
-                return r;
-        if (!net->link)
-                r = link_open(&net->link, err);
-        if (r == 0 && !net->rules)
-                r = rules_open(&net->rules, err);
-        if (r < 0)
-                return r;
         snprintf(net->forward_path, sizeof(net->forward_path), "%s/%lu-forward", net->dir,
                  (unsigned long)ns.st_ino);
         snprintf(net->lock_path, sizeof(net->lock_path), "%s/%lu-%s", net->dir,
                  (unsigned long)ns.st_ino, net->pool.bridge);
         return 0;
+}
+
+static int net_open(struct net *net, struct err *err)
+{
+        int r;
+
+        if (net->rules)
+                return 0;
+        r = may_administer(err);
+        if (r == 0)
+                r = net_paths(net, err);
+        if (r == 0)
+                r = fs_mkdir_p(net->dir, 0700, err);
+        if (r < 0)
+                return r;
+        if (!net->link)
+                r = link_open(&net->link, err);
+        return r == 0 ? rules_open(&net->rules, err) : r;
 }
 
 /* Takes mutex and guard, opening what is needed on first use. */
@@ -425,6 +428,16 @@ int net_detach(struct net *net, struct net_lease *lease, struct err *err)
         r2 = slot_give(net, slot, r < 0 ? NULL : err);
         net_unlock(net);
         return r < 0 ? r : r2;
+}
+
+bool net_may_have_remains(struct net *net)
+{
+        bool found;
+
+        pthread_mutex_lock(&net->mutex);
+        found = net_paths(net, NULL) < 0 || access(net->lock_path, F_OK) == 0;
+        pthread_mutex_unlock(&net->mutex);
+        return found;
 }
 
 int net_sweep(struct net *net, struct err *err)

@@ -46,6 +46,7 @@
 #include "base/err.h"
 
 #include <net/if.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { NET_DNS_MAX = 3 };
@@ -89,6 +90,10 @@ int net_attach(struct net *net, struct net_lease *ret, struct err *err);
  * returned; what could not be removed is removed by a later attach or sweep.
  */
 int net_detach(struct net *net, struct net_lease *lease, struct err *err);
+
+/* False if nobody has a lease and nobody has died with one: then there is nothing to sweep. Cheap,
+ * and needs no rights. */
+bool net_may_have_remains(struct net *net);
 
 /*
  * Removes TAPs, bridge and tables that no living process holds. Returns the number of TAPs removed.

@@ -116,11 +116,9 @@ static int open_state(struct fc_backend *b, const struct fc_config *config, stru
         if ((r = fs_mkdir_p(b->vms_dir, 0700, err)) < 0)
                 return r;
         r = fc_reclaim(b->vms_dir, &b->metrics, &minor);
-        /* Whoever left a directory may have left a TAP. */
-        if (r > 0)
-                r = net_sweep(b->net, &minor);
         if (r < 0)
                 log_warn("%s", minor.msg);
+        fc_reclaim_network(b->net, &b->metrics);
         return 0;
 }
 

@@ -86,3 +86,17 @@ int fc_reclaim(const char *vms_dir, struct fc_metrics *metrics, struct err *err)
         }
         return n;
 }
+
+void fc_reclaim_network(struct net *net, struct fc_metrics *metrics)
+{
+        struct err err = ERR_INIT;
+        int n;
+
+        if (!net_may_have_remains(net))
+                return;
+        n = net_sweep(net, &err);
+        if (n < 0 && n != -EPERM) /* without the right there is nothing of ours */
+                log_warn("%s", err.msg);
+        for (; n > 0; n--)
+                count_leak(metrics, "tap");
+}

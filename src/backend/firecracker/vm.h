@@ -124,6 +124,10 @@ int fc_config_text(const struct fc_vm *vm, struct buf *ret, struct err *err);
  */
 int fc_reclaim(const char *vms_dir, struct fc_metrics *metrics, struct err *err);
 
+/* Removes TAPs, bridge and rules of owners that have died, whether or not their directories are
+ * still there: a start that was killed itself may have removed those. Counts the TAPs. */
+void fc_reclaim_network(struct net *net, struct fc_metrics *metrics);
+
 /* Asks the VMM over its API socket to write down its counters (counters.c). Bounded in time; what
  * fails costs the counters since the VMM's last line and nothing else. */
 void fc_counters_flush(const struct fc_vm *vm);
