@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The daemon is killed at any moment, and the next start makes good: nothing is left, nothing that
+was accepted is lost, nothing is recorded twice. VULCAN_TEST_KILLS sets how often."""
+import http.client
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import sqlite3
+import threading
+import time
+import urllib.parse
+
+import pytest
+
+import leaks
+import vulcan
+
+PLAIN = vulcan.SLOW == 1
+KILLS = int(os.environ.get("VULCAN_TEST_KILLS", "200" if PLAIN else "40"))
+KILLS_NET, KILLS_VMM = max(2, KILLS // 16), max(2, KILLS // 60)
+CLIENTS = 3
+RECLAIMED = "vulcan_firecracker_leaks_reclaimed_total"
+ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
+CODES = ("print x", "sleep 3\nprint x", "sleep 15\nexit 3", "hang", "bytes 300000\nsleep 2", "oom")
+RESTARTED = "daemon was restarted"
+
+
+class Client(threading.Thread):
+    """Sends orders until the daemon dies; `accepted` holds what was answered with 202. Each order
+    has a time limit of its own, which tells it again in the records."""
+
+    def __init__(self, daemon, marks, rng, codes, **more):
+        super().__init__(daemon=True)
+        where = urllib.parse.urlsplit(daemon.url)
+        self.connection = http.client.HTTPConnection(where.hostname, where.port, timeout=30)
+        self.marks, self.rng, self.codes, self.more = marks, rng, codes, more
+        self.accepted, self.odd = {}, []
+        self.start()
+
+    def run(self):
+        try:
+            for mark in self.marks:
+                self.order(mark)
+                if self.rng.random() < 0.3 and self.accepted:
+                    self.kill(self.rng.choice(list(self.accepted)))
+        except (OSError, http.client.HTTPException):
+            pass  # the daemon is dead, as it should be
+        finally:
+            self.connection.close()
+
+    def ask(self, method, path, body=None):
+        self.connection.request(method, path, body and json.dumps(body))
+        answer = self.connection.getresponse()
+        return answer.status, answer.read()
+
+    def order(self, mark):
+        status, raw = self.ask("POST", "/v1/workloads/async", {
+            "runtime": "sh", "code": self.rng.choice(self.codes), **self.more,
+            "resources": {"timeout_s": mark}})
+        if status == 202:
+            self.accepted[json.loads(raw)["id"]] = mark
+        elif status not in (429, 503):
+            self.odd.append((status, raw))
+
+    def kill(self, workload_id):
+        status, raw = self.ask("DELETE", f"/v1/workloads/{workload_id}")
+        if status not in (200, 409):
+            self.odd.append((status, raw))
+
+
+class Victim:
+    """A daemon that is killed again and again over one state directory."""
+
+    def __init__(self, box, *words, codes=CODES, **order):
+        self.box, self.words, self.codes, self.order = box, words, codes, order
+        seed = int(os.environ.get("VULCAN_TEST_SEED", str(random.randrange(1 << 30))))
+        print(f"VULCAN_TEST_SEED={seed}")  # shown when the test fails
+        self.rng = random.Random(seed)
+        self.accepted = {}  # id: mark, of all lives
+        self.next_mark = 1000
+        self.before = leaks.Snapshot()
+        self.reclaimed = {}
+
+    def start(self):
+        """Starts the daemon and compares with what its predecessor left."""
+        left = directories(self.box.state)
+        daemon = self.box.serve("--max-vms", "6", "--max-queue", "50", *self.words)
+        metrics = daemon.metrics()
+        assert metrics.total(vulcan.WORKLOADS) == 0  # what died with the last is not counted again
+        assert metrics.value(vulcan.ACTIVE) == 0
+        assert metrics.total(RECLAIMED, kind="directory") == len(left), left
+        assert directories(self.box.state) == [], daemon.log()
+        self.check_records(daemon)
+        self.check_processes(daemon)
+        for (name, labels), value in metrics.items():
+            if name == RECLAIMED:
+                kind = dict(labels)["kind"]
+                self.reclaimed[kind] = self.reclaimed.get(kind, 0) + value
+        return daemon
+
+    def check_records(self, daemon):
+        """Nothing is unfinished, nothing that was accepted is missing, no order is there twice."""
+        with records(self.box.state) as db:
+            assert db.execute("SELECT count(*) FROM workloads WHERE status IN "
+                              "('pending','running')").fetchone() == (0,)
+            rows = db.execute("SELECT id, timeout_s, status, error FROM workloads").fetchall()
+        marks = [mark for _, mark, _, _ in rows]
+        assert len(set(marks)) == len(marks), "an order is recorded twice"
+        found = {row[0]: row for row in rows}
+        lost = {i: m for i, m in self.accepted.items() if i not in found}
+        assert not lost, f"accepted, and not in the store: {lost}\n{daemon.log()}"
+        for workload_id, mark, status, error in rows:
+            assert self.accepted.get(workload_id, mark) == mark
+            assert status != "failed" or error, (workload_id, status)
+
+    def check_processes(self, daemon):
+        deadline = time.monotonic() + leaks.SETTLE_S
+        while True:
+            new = {k: v for k, v in leaks.processes().items() if k not in self.before.processes}
+            others = {k: v for k, v in new.items() if k[0] != daemon.process.pid}
+            if not others:
+                return
+            assert time.monotonic() < deadline, f"outlives its daemon: {others}"
+            leaks.wait_for_end(next(iter(others))[0], 0.2)
+
+    def live(self, daemon, longest_s):
+        """Orders from some clients, and SIGKILL at some moment."""
+        clients = []
+        for _ in range(CLIENTS):
+            marks = range(self.next_mark, self.next_mark + 12)
+            self.next_mark += 12
+            clients.append(Client(daemon, marks, random.Random(self.rng.random()), self.codes,
+                                  **self.order))
+        time.sleep(self.rng.uniform(0, longest_s))
+        daemon.process.kill()
+        daemon.wait()
+        for client in clients:
+            client.join(30)
+            assert not client.odd, client.odd
+            self.accepted.update(client.accepted)
+
+    def die_young(self, longest_s):
+        """SIGKILL while it starts, and so while it reclaims what the last one left."""
+        command = self.box.start("serve", "--listen", "127.0.0.1:0", *self.words)
+        time.sleep(self.rng.uniform(0, longest_s))
+        command.process.kill()
+        command.wait()
+
+    def end(self):
+        """A last start, then nothing at all may be left but the records."""
+        daemon = self.start()
+        record = daemon.submit("sh", "print done", **self.order)
+        assert record["status"] == "completed", record
+        daemon.stop()
+        left = self.before.left(self.box)
+        assert not left, left
+        print(f"accepted {len(self.accepted)}, reclaimed {self.reclaimed}")
+
+
+def directories(state):
+    try:
+        return [name for name in os.listdir(os.path.join(state, "vms")) if ULID.fullmatch(name)]
+    except FileNotFoundError:
+        return []
+
+
+class records:
+    """The store's file, read beside the daemon."""
+
+    def __init__(self, state):
+        self.path = os.path.join(state, "vulcan.db")
+
+    def __enter__(self):
+        self.db = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, timeout=10)
+        return self.db
+
+    def __exit__(self, *_):
+        self.db.close()
+
+
+def test_killed_at_any_moment(fake_box):
+    fake_box.env["FAKE_FC_FAIL"] = "slow-boot:0-10"
+    victim = Victim(fake_box)
+    for i in range(KILLS):
+        if i % 8 == 7:
+            victim.die_young(0.05)
+        victim.live(victim.start(), 0.05 * vulcan.SLOW)
+    victim.end()
+    assert len(victim.accepted) > KILLS and victim.reclaimed["directory"] > KILLS // 4
+
+
+needs_network = [
+    pytest.mark.skipif(not leaks.ISOLATED, reason="needs namespaces: run it by tools/test as root"),
+    pytest.mark.skipif(not os.path.exists("/dev/net/tun"), reason="no /dev/net/tun"),
+]
+
+
+def marked(marks):
+    def mark(test):
+        for one in marks:
+            test = one(test)
+        return test
+    return mark
+
+
+@marked(needs_network)
+def test_killed_with_networks(fake_box):
+    victim = Victim(fake_box, network="nat")
+    for i in range(KILLS_NET):
+        if i % 4 == 3:
+            victim.die_young(0.1)
+        victim.live(victim.start(), 0.15 * vulcan.SLOW)
+        # the next start takes away interfaces and rules, and this is where it would be seen
+    daemon = victim.start()
+    left = [line for line in victim.before.left() if not line.startswith("process")]
+    assert not left, left
+    daemon.stop()
+    victim.end()
+    assert victim.reclaimed["directory"] > 0 and victim.reclaimed["tap"] > 0, victim.reclaimed
+
+
+@marked(needs_network)
+def test_a_network_whose_directory_has_gone(fake_box):
+    """As a start leaves it that was killed while it reclaimed."""
+    before = leaks.Snapshot()
+    daemon = fake_box.serve()
+    for _ in range(2):
+        daemon.start("sh", "hang", network="nat")
+    until_active(daemon, 2)
+    daemon.process.kill()
+    daemon.wait()
+    assert any(line.startswith("network interface") for line in before.left())
+    for name in directories(fake_box.state):
+        shutil.rmtree(os.path.join(fake_box.state, "vms", name))
+    daemon = fake_box.serve()
+    assert daemon.metrics().value(RECLAIMED, kind="tap") == 2
+    assert not [line for line in before.left() if not line.startswith("process")]
+
+
+def until_active(daemon, n):
+    deadline = time.monotonic() + vulcan.LIMIT_S
+    while daemon.metrics().value(vulcan.ACTIVE) != n:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.vms_only
+def test_killed_with_real_guests(box):
+    victim = Victim(box, codes=["echo x", "sleep 1000", "while :; do :; done"])
+    for _ in range(KILLS_VMM):
+        victim.live(victim.start(), 1.5)
+    victim.start().stop()
+    left = victim.before.left(box)
+    assert not left, left
