@@ -109,7 +109,7 @@ int fs_remove_tree(const char *path, struct err *err)
         fts = fts_open(roots, FTS_PHYSICAL | FTS_XDEV | FTS_NOCHDIR, NULL);
         if (!fts)
                 return err_errno(err, "cannot remove %s", path);
-        while ((e = fts_read(fts)) != NULL) {
+        while (errno = 0, (e = fts_read(fts)) != NULL) {
                 int failed = 0;
 
                 if (e->fts_info == FTS_D)
@@ -121,6 +121,8 @@ int fs_remove_tree(const char *path, struct err *err)
                 if (failed < 0 && errno != ENOENT && r == 0)
                         r = err_errno(err, "cannot remove %s", e->fts_path);
         }
+        if (errno && r == 0)
+                r = err_errno(err, "cannot remove %s", path);
         fts_close(fts);
         return r;
 }
