@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 enum { DEATH_WAIT_MS = 2000 };
@@ -53,12 +54,15 @@ static bool reclaim_dir(const char *vms_dir, const char *name, struct fc_metrics
         _cleanup_close_ int fd = -1;
         struct err err = ERR_INIT;
         char dir[PATH_MAX];
+        struct stat st;
 
         if (fs_join(dir, sizeof(dir), vms_dir, name, &err) < 0)
                 return false;
         fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
                 return false; /* its owner lives */
+        if (fstat(fd, &st) < 0 || st.st_nlink == 0)
+                return false; /* its owner has just removed it: no leak */
         kill_vmm(dir, m);
         if (fs_remove_tree(dir, &err) < 0) {
                 log_error("%s", err.msg);
