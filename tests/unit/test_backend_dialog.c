@@ -242,6 +242,22 @@ static void a_lost_agent_is_told(void **state)
         assert_int_equal(f->out[WORKLOAD_STDOUT][0], 0);
 }
 
+/* A guest that answers a PING twice would bend the round trip's histogram as it likes. */
+static void a_second_pong_is_refused(void **state)
+{
+        struct fixture *f = *state;
+        struct err err = ERR_INIT;
+
+        begin(f);
+        say(f, WIRE_PONG, "12345678", 8);
+        assert_int_equal(dialog_read(&f->dialog, f->host, &err), 0);
+        say(f, WIRE_PONG, "12345678", 8);
+        assert_int_equal(dialog_read(&f->dialog, f->host, &err), -EPROTO);
+        assert_non_null(strstr(err.msg, "PONG out of turn"));
+        assert_int_equal(f->pongs, 1);
+        assert_int_equal(f->responses, 0);
+}
+
 static void a_sink_can_refuse(void **state)
 {
         struct fixture *f = *state;
@@ -325,6 +341,7 @@ int main(void)
                 T(request_carries_the_spec),
                 T(output_and_result_arrive),
                 T(a_lost_agent_is_told),
+                T(a_second_pong_is_refused),
                 T(a_sink_can_refuse),
                 T(stdin_is_passed_on),
                 T(large_code_is_sent_in_pieces),

@@ -282,12 +282,15 @@ static int handle(struct dialog *d, const struct wire_frame *f, struct err *err)
                 d->has_result = true;
                 return 0;
         case WIRE_PONG:
+                if (d->ponged)
+                        break; /* one PING was sent */
+                d->ponged = true;
                 d->events->pong(d->ctx, clock_ns() - d->request_ns);
                 return 0;
         default:
-                return err_set(err, EPROTO, "the guest agent sent %s out of turn",
-                               wire_type_name(f->type));
+                break;
         }
+        return err_set(err, EPROTO, "the guest agent sent %s out of turn", wire_type_name(f->type));
 }
 
 int dialog_read(struct dialog *d, int fd, struct err *err)

@@ -23,6 +23,7 @@ struct dialog_events {
         int (*output)(void *ctx, enum workload_stream stream, const void *bytes, size_t n);
         /* First output or result, once; nanoseconds since the request was sent. */
         void (*first_response)(void *ctx, uint64_t since_request_ns);
+        /* Once; a second PONG is an error. */
         void (*pong)(void *ctx, uint64_t since_ping_ns);
 };
 
@@ -35,6 +36,7 @@ struct dialog {
         int stdin_fd;        /* borrowed from the spec; -1: none, or at its end */
         uint64_t request_ns; /* when the request was sent */
         bool answered;       /* first response seen */
+        bool ponged;         /* the one PONG has come */
         bool has_result;
         struct wire_result result; /* valid if has_result */
         const struct dialog_events *events;
