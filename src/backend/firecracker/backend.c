@@ -5,7 +5,6 @@
 #include "base/fs.h"
 #include "base/log.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +15,7 @@ enum {
         DEFAULT_TIMEOUT_S = 60,
         DEFAULT_PROCESSES = 512,
         DEFAULT_BOOT_TIMEOUT_MS = 30 * 1000,
+        RESULT_GRACE_MS = 5 * 1000,
 };
 
 static const uint64_t default_output_max = UINT64_C(64) << 20;
@@ -86,7 +86,6 @@ static void fc_free(struct backend *base)
         pthread_cond_destroy(&b->runs_changed);
         pthread_mutex_destroy(&b->runs_lock);
         free(b);
-        curl_global_cleanup();
 }
 
 static const struct backend_ops fc_ops = {
@@ -154,10 +153,10 @@ int fc_backend_new(const struct fc_config *config, struct backend **ret, struct 
         b->max_vms = config->max_vms;
         b->boot_timeout_ms =
                 config->boot_timeout_ms ? config->boot_timeout_ms : DEFAULT_BOOT_TIMEOUT_MS;
+        b->result_grace_ms = RESULT_GRACE_MS;
         b->output_max = config->output_max ? config->output_max : default_output_max;
         pthread_mutex_init(&b->runs_lock, NULL);
         pthread_cond_init(&b->runs_changed, NULL);
-        curl_global_init(CURL_GLOBAL_DEFAULT);
         if ((r = fc_open(b, config, err)) < 0) {
                 fc_free(&b->base);
                 return r;

@@ -18,9 +18,8 @@
 
 enum {
         BOOT_ATTEMPTS = 2,
-        RESULT_GRACE_MS = 5000, /* past the time limit, until the agent counts as lost */
-        TAIL_MAX = 240,         /* bytes of console in an error message */
-        EXIT_WAIT_MS = 100,     /* for the end of a VMM whose connection has ended */
+        TAIL_MAX = 240,     /* bytes of console in an error message */
+        EXIT_WAIT_MS = 100, /* for the end of a VMM whose connection has ended */
 };
 
 struct fc_run {
@@ -32,9 +31,10 @@ struct fc_run {
         struct fc_vm_spec vm_spec;
         struct fc_vm vm;
         struct dialog dialog;
-        bool ready;     /* the agent has said HELLO */
-        bool sink_gone; /* nobody takes output any more */
-        bool overdue;   /* the agent did not report within the time limit and its grace */
+        bool ready;       /* the agent has said HELLO */
+        bool sink_gone;   /* nobody takes output any more */
+        bool overdue;     /* the agent did not report within the time limit and its grace */
+        uint64_t held_ns; /* spent in the sink since the deadline was last moved by it */
         struct fc_run *next;
 };
 
@@ -105,26 +105,59 @@ static int err_boot_timeout(struct fc_run *run, struct err *err)
                        run->backend->boot_timeout_ms, *tail ? "; console: " : "", tail);
 }
 
-/* Records where the time of a boot went. The guest's times count from the start of its kernel. */
+/* Records where the time of a boot went. The guest's times count from the start of its kernel; if
+ * one of them cannot be, none is used: a guest can say what it likes. 0: there is no such stage. */
 static void observe_boot(struct fc_run *run, uint64_t boot_ns, const struct wire_hello *hello)
 {
         struct fc_metrics *m = &run->backend->metrics;
-        const uint64_t at_us[] = {hello->init_us, hello->modules_us, hello->root_us,
-                                  hello->connect_us};
-        uint64_t guest_ns = hello->connect_us * NS_PER_US;
-        uint64_t before = 0;
+        uint64_t at_us[] = {hello->init_us, hello->modules_us, hello->root_us, hello->connect_us};
+        uint64_t took_us[4], before = 0;
 
         prom_histogram_observe(m->boot, ns_to_s(boot_ns));
-        if (!guest_ns || guest_ns > boot_ns)
-                return; /* no clock to compare with */
-        prom_histogram_observe(m->stage[FC_STAGE_VMM], ns_to_s(boot_ns - guest_ns));
+        if (!hello->connect_us || hello->connect_us > boot_ns / NS_PER_US)
+                return;
         for (int i = 0; i < 4; i++) {
+                if (!at_us[i])
+                        at_us[i] = before;
                 if (at_us[i] < before)
                         return;
-                prom_histogram_observe(m->stage[FC_STAGE_KERNEL + i],
-                                       (double)(at_us[i] - before) / 1e6);
+                took_us[i] = at_us[i] - before;
                 before = at_us[i];
         }
+        prom_histogram_observe(m->stage[FC_STAGE_VMM],
+                               ns_to_s(boot_ns - hello->connect_us * NS_PER_US));
+        for (int i = 0; i < 4; i++) {
+                if (took_us[i])
+                        prom_histogram_observe(m->stage[FC_STAGE_KERNEL + i],
+                                               (double)took_us[i] / 1e6);
+        }
+}
+
+/* Takes in what the agent sends before its HELLO is whole. 0 when it is ready, -EAGAIN when more has
+ * to come. */
+static int take_hello(struct fc_run *run, enum fc_reason *reason, struct err *err)
+{
+        struct wire_hello hello;
+        int r = dialog_read_hello(&run->dialog, run->vm.conn_fd, &hello, err);
+
+        if (r == -EAGAIN)
+                return r;
+        *reason = r == -ECONNRESET ? FC_REASON_VMM_EXIT : FC_REASON_PROTOCOL;
+        if (r == -ECONNRESET)
+                return err_vmm_ended(run, "the guest agent hung up at boot", err);
+        if (r < 0)
+                return r;
+        if (hello.error) {
+                *reason = FC_REASON_GUEST;
+                r = err_set(err, EIO, "the guest cannot run: %s (image %s)", hello.error,
+                            run->runtime.rootfs);
+        } else {
+                run->out->boot_ns = clock_ns() - run->vm.start_ns;
+                run->ready = true;
+                observe_boot(run, run->out->boot_ns, &hello);
+        }
+        wire_hello_release(&hello);
+        return r;
 }
 
 /* Waits for the agent: the accept and its HELLO are "ready". */
@@ -148,37 +181,15 @@ static int await_agent(struct fc_run *run, enum fc_stage *stage, enum fc_reason 
                                 return r;
                         continue;
                 }
-                if (e.conn) {
-                        struct wire_hello hello;
-
-                        r = dialog_read_hello(&run->dialog, run->vm.conn_fd, &hello, err);
-                        if (r == -EAGAIN)
-                                continue;
-                        *reason = r == -ECONNRESET ? FC_REASON_VMM_EXIT : FC_REASON_PROTOCOL;
-                        if (r == -ECONNRESET)
-                                return err_vmm_ended(run, "the guest agent hung up at boot", err);
-                        if (r < 0)
-                                return r;
-                        if (hello.error) {
-                                *reason = FC_REASON_GUEST;
-                                err_set(err, EIO, "the guest cannot run: %s (image %s)",
-                                        hello.error, run->runtime.rootfs);
-                                wire_hello_release(&hello);
-                                return -EIO;
-                        }
-                        run->out->boot_ns = clock_ns() - run->vm.start_ns;
-                        run->ready = true;
-                        observe_boot(run, run->out->boot_ns, &hello);
-                        wire_hello_release(&hello);
-                        return 0;
-                }
-                if (e.exited) {
-                        *reason = FC_REASON_VMM_EXIT;
-                        return err_vmm_ended(run, "microVM did not boot", err);
-                }
+                if (e.conn && (r = take_hello(run, reason, err)) != -EAGAIN)
+                        return r;
                 if (e.timed_out) {
                         *reason = FC_REASON_TIMEOUT;
                         return err_boot_timeout(run, err);
+                }
+                if (e.exited && !e.conn) {
+                        *reason = FC_REASON_VMM_EXIT;
+                        return err_vmm_ended(run, "microVM did not boot", err);
                 }
         }
 }
@@ -189,6 +200,8 @@ static int boot_once(struct fc_run *run, enum fc_stage *stage, enum fc_reason *r
         int r;
 
         *reason = FC_REASON_ERROR;
+        if (was_stopped(run))
+                return err_set(err, ECANCELED, "killed");
         if ((r = fc_vm_prepare(&run->vm, stage, err)) < 0)
                 return r;
         *stage = FC_STAGE_SPAWN;
@@ -243,8 +256,12 @@ static int on_output(void *ctx, enum workload_stream stream, const void *bytes, 
                 run->out->dropped_bytes += n - room;
                 n = room;
         }
-        if (n && sink->output)
+        if (n && sink->output) {
+                uint64_t from = clock_ns();
+
                 r = sink->output(sink->ctx, stream, bytes, n);
+                run->held_ns += clock_ns() - from;
+        }
         if (r < 0)
                 run->sink_gone = true;
         return r;
@@ -265,28 +282,32 @@ static void on_pong(void *ctx, uint64_t since_ping_ns)
         prom_histogram_observe(run->backend->metrics.vsock_rtt, ns_to_s(since_ping_ns));
 }
 
-/* Request to result. 0 when the result is there. */
-static int converse(struct fc_run *run, struct err *err)
+/* When the agent counts as lost. It bounds the program, and before that the unpacking of an archive,
+ * by the time limit (docs/protocol.md). */
+static uint64_t result_deadline(const struct fc_run *run)
 {
-        static const struct dialog_events events = {
-                .output = on_output,
-                .first_response = on_first_response,
-                .pong = on_pong,
-        };
         const struct workload_spec *spec = run->task->spec;
-        struct dialog *d = &run->dialog;
-        uint64_t deadline;
-        int r;
+        uint64_t limits = spec->archive ? 2 : 1;
 
-        r = dialog_begin(d, run->task->id, spec, &run->runtime,
-                         run->vm.has_lease ? &run->vm.lease : NULL, &events, run, err);
-        if (r < 0)
-                return r;
-        deadline = d->request_ns +
-                   (spec->limits.timeout_s * UINT64_C(1000) + RESULT_GRACE_MS) * NS_PER_MS;
+        return run->dialog.request_ns + limits * spec->limits.timeout_s * NS_PER_S +
+               run->backend->result_grace_ms * NS_PER_MS;
+}
+
+/*
+ * Reads and writes until the result is there. The deadline is the agent's: the time that our reader
+ * takes for the output is not counted; and when it has passed while words of the agent wait for us,
+ * because this process had been stopped, there is one more grace to read them in.
+ */
+static int stream(struct fc_run *run, struct err *err)
+{
+        struct dialog *d = &run->dialog;
+        uint64_t deadline = result_deadline(run);
+        bool graced = false;
+
         while (!d->has_result) {
                 struct fc_event e;
                 short want;
+                int r;
 
                 r = dialog_write(d, run->vm.conn_fd, err);
                 if (r < 0 && r != -ECONNRESET)
@@ -309,11 +330,33 @@ static int converse(struct fc_run *run, struct err *err)
                         return err_vmm_ended(run, "the guest ended before its program", err);
                 }
                 if (e.timed_out && !d->has_result) {
-                        run->overdue = true;
-                        return err_set(err, ETIMEDOUT, "the guest agent did not report in time");
+                        if (graced || !(e.conn & POLLIN)) {
+                                run->overdue = true;
+                                return err_set(err, ETIMEDOUT,
+                                               "the guest agent did not report in time");
+                        }
+                        graced = true;
+                        deadline = clock_ns() + run->backend->result_grace_ms * NS_PER_MS;
+                } else {
+                        deadline += run->held_ns;
                 }
+                run->held_ns = 0;
         }
         return 0;
+}
+
+/* Request to result. 0 when the result is there. */
+static int converse(struct fc_run *run, struct err *err)
+{
+        static const struct dialog_events events = {
+                .output = on_output,
+                .first_response = on_first_response,
+                .pong = on_pong,
+        };
+        int r = dialog_begin(&run->dialog, run->task->id, run->task->spec, &run->runtime,
+                             run->vm.has_lease ? &run->vm.lease : NULL, &events, run, err);
+
+        return r < 0 ? r : stream(run, err);
 }
 
 static int find_images(struct fc_run *run, struct err *err)

@@ -18,6 +18,7 @@ struct fc_backend {
         char vmm[PATH_MAX];
         unsigned max_vms;
         unsigned boot_timeout_ms;
+        unsigned result_grace_ms; /* past the time limit, until the agent counts as lost */
         uint64_t output_max;
         struct fc_metrics metrics;
         struct net *net;
