@@ -14,7 +14,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { FC_COUNTERS_MAX = 24, FC_COUNTERS_LINE_MAX = 64 * 1024 };
+enum {
+        FC_COUNTERS_MAX = 24,
+        FC_COUNTERS_LINE_MAX = 64 * 1024,        /* a line has 5 KB */
+        FC_COUNTERS_FILE_MAX = 32 * 1024 * 1024, /* a line a minute: three days */
+};
 
 /* Totals of one VM, by row of the table in counters.c. */
 struct fc_counters {
