@@ -34,8 +34,7 @@ struct prom_registry;
 struct store;
 
 enum {
-        /* A JSON body whose code_archive has 15 MiB before base 64, and a MiB for all else. */
-        API_BODY_MAX = 15 * 1024 * 1024 / 3 * 4 + 1024 * 1024,
+        API_BODY_MAX = 15 * 1024 * 1024, /* bytes of JSON; 11 MiB of archive are 15 in base 64 */
         API_LIST_DEFAULT = 20,
         API_LIST_MAX = 100,
         API_RETRY_AFTER_S = 2,
