@@ -47,7 +47,9 @@ static const struct advice {
          "its first failure here and nothing in `workloads_total{status=\"failed\"}`."},
         {"vulcan_firecracker_vmm_exits_total",
          "`killed` is the normal end. `exit_0` is a guest that restarted by itself (a panic), "
-         "`exit_148` a system call refused by the VMM's filter: report both."},
+         "`exit_148` a system call refused by the VMM's filter: report both. `stuck`: the kernel "
+         "does not let a killed VMM go (see the log, and /proc/PID/stack); its memory is lost "
+         "until it does."},
         {"vulcan_firecracker_output_bytes_total", "Volume of output; nothing to do by itself."},
         {"vulcan_firecracker_output_dropped_bytes_total",
          "Somebody writes more than the limit of output: raise it, or tell them."},

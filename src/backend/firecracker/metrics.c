@@ -70,7 +70,7 @@ const struct prom_desc fc_metric_descs[FC_METRIC_COUNT] = {
                  .labels = LABELS("stage", "reason")},
         [FC_VMM_EXITS_TOTAL] = {PROM_COUNTER, "vulcan_firecracker_vmm_exits_total",
                                 "Ends of VMM processes by class: killed by us as planned, or the "
-                                "exit code or signal they ended with.",
+                                "exit code or signal they ended with; stuck if killed in vain.",
                                 .labels = LABELS("class")},
         [FC_OUTPUT_BYTES_TOTAL] = {PROM_COUNTER, "vulcan_firecracker_output_bytes_total",
                                    "Bytes that programs wrote to their standard streams.",
@@ -216,4 +216,9 @@ void fc_metrics_count_exit(struct fc_metrics *m, int wait_status, bool killed_by
 
         prom_counter_inc(prom_counter_with(m->family[FC_VMM_EXITS_TOTAL],
                                            exit_class(wait_status, killed_by_us, text)));
+}
+
+void fc_metrics_count_stuck(struct fc_metrics *m)
+{
+        prom_counter_inc(prom_counter_with(m->family[FC_VMM_EXITS_TOTAL], "stuck"));
 }

@@ -101,3 +101,5 @@ void fc_metrics_count_boot_failure(struct fc_metrics *m, enum fc_stage stage,
 
 /* Counts how a VMM ended: "killed" (by us), "exit_0", "exit_1", "exit_148" …, "signal", "other". */
 void fc_metrics_count_exit(struct fc_metrics *m, int wait_status, bool killed_by_us);
+/* Counts one that was killed and did not end, as "stuck". */
+void fc_metrics_count_stuck(struct fc_metrics *m);

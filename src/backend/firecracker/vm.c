@@ -22,7 +22,8 @@
 
 enum {
         CONFIG_MAX = 64 * 1024,
-        CONSOLE_DRAIN_MS = 1000, /* wait for the console's end after the VMM's death, at most */
+        CONSOLE_AT_ONCE = 64 * 1024, /* bytes taken in before looking at anything else again */
+        CONSOLE_DRAIN_MS = 1000,     /* wait for the console's end after the VMM's death, at most */
 };
 
 int fc_vm_init(struct fc_vm *vm, const struct fc_vm_spec *spec, struct err *err)
@@ -201,12 +202,15 @@ int fc_vm_start(struct fc_vm *vm, struct err *err)
         return 0;
 }
 
-/* Takes in what the console has. False at its end, which is the death of all who could write. */
+/*
+ * Takes in what the console has, but no more at once than a pipe holds: a guest that floods it does
+ * not keep us here. False at its end, which is the death of all who could write.
+ */
 static bool read_console(struct fc_vm *vm)
 {
         char chunk[4096];
 
-        for (;;) {
+        for (size_t taken = 0; taken < CONSOLE_AT_ONCE; taken += sizeof(chunk)) {
                 ssize_t n = read(vm->console_fd, chunk, sizeof(chunk));
 
                 if (n < 0 && errno == EINTR)
@@ -220,6 +224,7 @@ static bool read_console(struct fc_vm *vm)
                 if (n < (ssize_t)sizeof(chunk))
                         return true;
         }
+        return true;
 }
 
 enum { AT_STOP, AT_CONN, AT_LISTEN, AT_CONSOLE, AT_PIDFD, AT_EXTRA, AT_COUNT };
@@ -319,12 +324,12 @@ int fc_vm_exit_code(struct fc_vm *vm)
 
 void fc_vm_console_tail(struct fc_vm *vm, char *ret, size_t size)
 {
-        size_t have = vm->console_len < FC_CONSOLE_TAIL ? vm->console_len : FC_CONSOLE_TAIL;
-        size_t used = 0;
+        size_t used = 0, have;
         bool gap = false;
 
         if (vm->console_fd >= 0)
                 read_console(vm);
+        have = vm->console_len < FC_CONSOLE_TAIL ? vm->console_len : FC_CONSOLE_TAIL;
         if (have > size / 2)
                 have = size / 2;
         for (size_t i = vm->console_len - have; i < vm->console_len; i++) {
@@ -345,8 +350,33 @@ void fc_vm_console_tail(struct fc_vm *vm, char *ret, size_t size)
         ret[used] = '\0';
 }
 
-/* Kills the VMM and all it started, waits for their end, counts how it ended. */
-static void stop_vmm(struct fc_vm *vm)
+/*
+ * Waits for the end of the VMM and of all that hold its console: what it started, and where orphans
+ * are not ours to reap, too. Event by event, however long they take to die; then there is little left
+ * for proc_reap_within() to wait for.
+ */
+static void await_end(struct fc_vm *vm, const struct proc *proc)
+{
+        struct pollfd p[] = {{.fd = proc->pidfd, .events = POLLIN},
+                             {.fd = vm->console_fd, .events = POLLIN}};
+        uint64_t end = clock_ns() + PROC_REAP_MAX_MS * NS_PER_MS;
+
+        while ((p[0].fd >= 0 || p[1].fd >= 0) && clock_ns() < end) {
+                if (poll(p, 2, clock_poll_ms(end)) < 0 && errno != EINTR)
+                        break;
+                if (p[1].revents && !read_console(vm))
+                        p[1].fd = -1;
+                if (p[0].fd >= 0 && p[0].revents) {
+                        p[0].fd = -1;
+                        end = clock_ns() + CONSOLE_DRAIN_MS * NS_PER_MS;
+                }
+        }
+        close_fd(&vm->console_fd);
+}
+
+/* Kills the VMM and all it started, waits for their end, counts how it ended. False if it cannot be
+ * ended: then it is left to the next start's reclaiming. */
+static bool stop_vmm(struct fc_vm *vm)
 {
         struct fc_metrics *m = vm->spec->metrics;
         struct err err = ERR_INIT;
@@ -361,17 +391,17 @@ static void stop_vmm(struct fc_vm *vm)
         proc = vm->proc;
         vm->proc = PROC_INIT;
         pthread_mutex_unlock(&vm->proc_lock);
-        if (proc_reap(&proc, &status, &err) < 0)
-                log_error("workload %s: %s", vm->spec->id, err.msg);
-        fc_metrics_count_exit(m, status, !ended_before || atomic_load(&vm->stopped));
-
-        /* Where orphans are not ours to reap, the console's end tells that none is left. */
-        for (uint64_t end = clock_ns() + CONSOLE_DRAIN_MS * NS_PER_MS; vm->console_fd >= 0;) {
-                struct pollfd p = {.fd = vm->console_fd, .events = POLLIN};
-
-                if (poll(&p, 1, clock_poll_ms(end)) == 0 || !read_console(vm))
-                        close_fd(&vm->console_fd);
+        await_end(vm, &proc);
+        if (proc_reap_within(&proc, CONSOLE_DRAIN_MS, &status, &err) < 0) {
+                log_error("workload %s: the VMM was killed but does not end: %s; see "
+                          "/proc/%d/stack for what holds it",
+                          vm->spec->id, err.msg, (int)proc.pid);
+                close_fd(&proc.pidfd);
+                fc_metrics_count_stuck(m);
+                return false;
         }
+        fc_metrics_count_exit(m, status, !ended_before || atomic_load(&vm->stopped));
+        return true;
 }
 
 static void observe_stage(struct fc_vm *vm, enum fc_cleanup_stage stage, uint64_t *since)
@@ -390,6 +420,7 @@ uint64_t fc_vm_cleanup(struct fc_vm *vm, bool was_ready)
         uint64_t begin = stop_ns > vm->start_ns ? stop_ns : clock_ns();
         uint64_t at = begin, took = 0;
         struct err err = ERR_INIT;
+        bool gone = true;
 
         if (started && was_ready && !atomic_load(&vm->stopped)) {
                 fc_counters_flush(vm);
@@ -398,7 +429,7 @@ uint64_t fc_vm_cleanup(struct fc_vm *vm, bool was_ready)
         close_fd(&vm->conn_fd);
         close_fd(&vm->listen_fd);
         if (started) {
-                stop_vmm(vm);
+                gone = stop_vmm(vm);
                 observe_stage(vm, FC_CLEANUP_STOP, &at);
         }
         close_fd(&vm->console_fd);
@@ -413,8 +444,9 @@ uint64_t fc_vm_cleanup(struct fc_vm *vm, bool was_ready)
                 prom_histogram_observe(m->cleanup, ns_to_s(took));
         }
         if (vm->dir_fd >= 0) {
-                fc_counters_collect(vm);
-                if (fs_remove_tree(vm->dir, &err) < 0)
+                if (started)
+                        fc_counters_collect(vm);
+                if (gone && fs_remove_tree(vm->dir, &err) < 0)
                         log_error("workload %s: %s", vm->spec->id, err.msg);
                 close_fd(&vm->dir_fd);
                 if (started)
