@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Execute and Cleanup over the fake VMM: for each way to fail the right status, message and
+ * metrics, and nothing left: no descriptor, thread, process or directory.
+ */
+#include "backend_fixture.h"
+
+#include "base/log.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <time.h>
+
+/* Series of the five metrics and of what stands beside them. */
+#define BOOT "vulcan_firecracker_vm_boot_seconds_count"
+#define VSOCK "vulcan_firecracker_vsock_latency_seconds_count"
+#define RTT "vulcan_firecracker_vsock_rtt_seconds_count"
+#define CLEANUP "vulcan_firecracker_vm_cleanup_seconds_count"
+#define ENDED(status) "vulcan_firecracker_workloads_total{runtime=\"fake\",status=\"" status "\"}"
+#define FAILURE(stage, reason)                                                                     \
+        "vulcan_firecracker_boot_failures_total{reason=\"" reason "\",stage=\"" stage "\"}"
+
+static double workloads(struct box *box)
+{
+        return box_value(box, ENDED("completed")) + box_value(box, ENDED("failed")) +
+               box_value(box, ENDED("killed"));
+}
+
+static void a_program_runs(void **state)
+{
+        struct workload_outcome out;
+        struct box box;
+
+        box_open(&box, NULL, 0);
+        assert_true(box_value(&box, ENDED("completed")) == 0);
+        out = box_run(&box, "print hello\nerror oops\nexit 3\n");
+        assert_int_equal(out.status, WORKLOAD_COMPLETED);
+        assert_int_equal(out.exit_code, 3);
+        assert_string_equal(box.out, "hello\n");
+        assert_true(out.boot_ns > 0 && out.vsock_ns > 0 && out.cleanup_ns > 0);
+        assert_true(box_value(&box, BOOT) == 1);
+        assert_true(box_value(&box, VSOCK) == 1);
+        assert_true(box_value(&box, RTT) == 1);
+        assert_true(box_value(&box, CLEANUP) == 1);
+        assert_true(box_value(&box, ENDED("completed")) == 1);
+        assert_true(workloads(&box) == 1);
+        assert_true(box_value(&box, "vulcan_firecracker_vmm_exits_total{class=\"killed\"}") == 1);
+        /* The VMM was asked for its counters, and they were taken in. */
+        assert_true(box_value(&box, "vulcan_firecracker_vmm_vsock_bytes_total{direction=\"rx\"}") ==
+                    7);
+        assert_true(box_value(&box, "vulcan_firecracker_vmm_metrics_lost_total") == 0);
+        box_check_clean(&box);
+        box_close(&box);
+}
+
+static const struct failing {
+        const char *way;
+        enum workload_status status;
+        const char *message; /* part of the workload's error */
+        int boots, vsock, vms;
+        const char *failure; /* series that counts each VM that did not boot; NULL: all did */
+} failing[] = {
+        {"refuse", WORKLOAD_FAILED, "code 153; console: Arguments parsing error", 0, 0, 1,
+         FAILURE("vmm", "vmm_exit")},
+        {"exit:1", WORKLOAD_FAILED, "code 1; console: ", 0, 0, 1, FAILURE("vmm", "vmm_exit")},
+        {"exit:7", WORKLOAD_FAILED, "told to exit with 7", 0, 0, 2, FAILURE("vmm", "vmm_exit")},
+        {"crash-before-hello", WORKLOAD_FAILED, "Kernel panic", 0, 0, 2,
+         FAILURE("vmm", "vmm_exit")},
+        {"garbage", WORKLOAD_FAILED, "garbage", 0, 0, 1, FAILURE("agent", "protocol")},
+        {"hello-error", WORKLOAD_FAILED, "no root image", 0, 0, 1, FAILURE("agent", "guest")},
+        {"crash-after-hello", WORKLOAD_FAILED, "killed by signal 11", 1, 0, 1, NULL},
+        {"crash-midrun", WORKLOAD_FAILED, "killed by signal 11", 1, 1, 1, NULL},
+        {"torn", WORKLOAD_FAILED, "the VMM still runs", 1, 0, 1, NULL},
+        {"torn-metrics", WORKLOAD_COMPLETED, "", 1, 1, 1, NULL},
+};
+
+static void each_failure_is_told_and_leaves_nothing(void **state)
+{
+        for (size_t i = 0; i < sizeof(failing) / sizeof(failing[0]); i++) {
+                const struct failing *f = &failing[i];
+                struct workload_outcome out;
+                struct box box;
+
+                box_open(&box, NULL, 0);
+                setenv("FAKE_FC_FAIL", f->way, 1);
+                out = box_run(&box, "print hello\n");
+                if (out.status != f->status || !strstr(out.error, f->message) ||
+                    strchr(out.error, '\n'))
+                        fail_msg("%s: %s: \"%s\"", f->way, workload_status_name(out.status),
+                                 out.error);
+                if (box_value(&box, BOOT) != f->boots || box_value(&box, VSOCK) != f->vsock ||
+                    box_value(&box, CLEANUP) != f->vms ||
+                    (f->failure && box_value(&box, f->failure) != f->vms))
+                        fail_msg("%s: boots %g, vsock %g, cleanups %g", f->way,
+                                 box_value(&box, BOOT), box_value(&box, VSOCK),
+                                 box_value(&box, CLEANUP));
+                assert_true((out.boot_ns > 0) == (f->boots > 0));
+                assert_true(workloads(&box) == 1);
+                box_check_clean(&box);
+                box_close(&box);
+        }
+}
+
+static void a_second_attempt_may_succeed(void **state)
+{
+        struct workload_outcome out;
+        char once[128];
+        struct box box;
+
+        box_open(&box, NULL, 0);
+        snprintf(once, sizeof(once), "%s/once", box.dir);
+        setenv("FAKE_FC_FAIL", "crash-before-hello", 1);
+        setenv("FAKE_FC_ONCE", once, 1);
+        out = box_run(&box, "print hello\n");
+        assert_int_equal(out.status, WORKLOAD_COMPLETED);
+        assert_string_equal(box.out, "hello\n");
+        assert_true(box_value(&box, BOOT) == 1);
+        assert_true(box_value(&box, CLEANUP) == 2); /* of each VM */
+        assert_true(box_value(&box, FAILURE("vmm", "vmm_exit")) == 1);
+        assert_true(box_value(&box, ENDED("completed")) == 1);
+        assert_true(workloads(&box) == 1);
+        box_check_clean(&box);
+        box_close(&box);
+}
+
+static void a_guest_that_hangs_is_ended(void **state)
+{
+        struct workload_outcome out;
+        struct box box;
+
+        box_open(&box, NULL, 20);
+        setenv("FAKE_FC_FAIL", "hang", 1);
+        out = box_run(&box, "");
+        assert_int_equal(out.status, WORKLOAD_FAILED);
+        assert_non_null(strstr(out.error, "not ready within 20 ms"));
+        assert_true(box_value(&box, BOOT) == 0);
+        assert_true(box_value(&box, CLEANUP) == 2);
+        assert_true(box_value(&box, FAILURE("vmm", "timeout")) == 2);
+        box_check_clean(&box);
+        box_close(&box);
+}
+
+static void an_agent_that_never_reports_is_given_up(void **state)
+{
+        struct workload_outcome out;
+        struct workload_spec spec;
+        struct backend_task task;
+        struct box box;
+
+        box_open(&box, NULL, 0);
+        ((struct fc_backend *)box.backend)->result_grace_ms = 1;
+        setenv("FAKE_FC_FAIL", "late", 1);
+        spec = box_spec(&box, "print hello\n");
+        spec.limits.timeout_s = 1;
+        task = box_task(&box, &spec);
+        box.backend->ops->execute(box.backend, &task, &out);
+        assert_int_equal(out.status, WORKLOAD_FAILED);
+        assert_true(out.timed_out);
+        assert_string_equal(out.error, "workload timed out after 1 s");
+        assert_string_equal(box.out, "hello\n");
+        workload_spec_release(&spec);
+        box_check_clean(&box);
+        box_close(&box);
+}
+
+/* Takes longer for the first bytes than the program may run. */
+static int slow_output(void *ctx, enum workload_stream stream, const void *bytes, size_t n)
+{
+        struct box *box = ctx;
+        struct timespec ts = {.tv_sec = 1, .tv_nsec = 100 * 1000 * 1000};
+
+        if (!*box->out)
+                nanosleep(&ts, NULL);
+        return box_output(ctx, stream, bytes, n);
+}
+
+static void a_slow_reader_does_not_use_up_the_time_limit(void **state)
+{
+        struct workload_outcome out;
+        struct workload_spec spec;
+        struct backend_task task;
+        struct box box;
+
+        box_open(&box, NULL, 0);
+        ((struct fc_backend *)box.backend)->result_grace_ms = 1;
+        spec = box_spec(&box, "print one\nbytes 200000\nexit 4\n");
+        spec.limits.timeout_s = 1;
+        task = box_task(&box, &spec);
+        task.sink.output = slow_output;
+        box.backend->ops->execute(box.backend, &task, &out);
+        assert_int_equal(out.status, WORKLOAD_COMPLETED);
+        assert_int_equal(out.exit_code, 4);
+        assert_int_equal(out.output_bytes, 4 + 200000);
+        workload_spec_release(&spec);
+        box_check_clean(&box);
+        box_close(&box);
+}
+
+static int no_output(void *ctx, enum workload_stream stream, const void *bytes, size_t n)
+{
+        return -EPIPE;
+}
+
+static void ends_from_outside_are_kills(void **state)
+{
+        atomic_bool killed = true;
+        struct workload_outcome out;
+        struct workload_spec spec;
+        struct backend_task task;
+        struct box box;
+
+        box_open(&box, NULL, 0);
+        spec = box_spec(&box, "print hello\nhang\n");
+
+        /* Before it began: nothing is made, and it counts. */
+        task = box_task(&box, &spec);
+        task.killed = &killed;
+        box.backend->ops->execute(box.backend, &task, &out);
+        assert_int_equal(out.status, WORKLOAD_KILLED);
+        assert_true(box_value(&box, CLEANUP) == 0);
+        assert_true(box_value(&box, ENDED("killed")) == 1);
+
+        /* Nobody takes its output. */
+        task = box_task(&box, &spec);
+        task.sink.output = no_output;
+        box.backend->ops->execute(box.backend, &task, &out);
+        assert_int_equal(out.status, WORKLOAD_KILLED);
+        assert_non_null(strstr(out.error, "nobody reads"));
+        assert_true(box_value(&box, BOOT) == 1);
+        assert_true(box_value(&box, ENDED("killed")) == 2);
+        assert_true(workloads(&box) == 2);
+
+        assert_int_equal(box.backend->ops->cleanup(box.backend, task.id), -ENOENT);
+        workload_spec_release(&spec);
+        box_check_clean(&box);
+        box_close(&box);
+}
+
+struct execution {
+        struct box *box;
+        struct backend_task task;
+        struct workload_outcome out;
+        atomic_bool killed;
+};
+
+static void *execute(void *arg)
+{
+        struct execution *x = arg;
+
+        x->box->backend->ops->execute(x->box->backend, &x->task, &x->out);
+        return NULL;
+}
+
+/* At moments spread over the whole life of a workload: its VM made, booting, booted, running. */
+static void a_kill_at_any_moment_ends_it_once(void **state)
+{
+        enum { KILLS = 60, STEP_US = 200 };
+        struct workload_spec spec;
+        struct box box;
+
+        box_open(&box, NULL, 0);
+        spec = box_spec(&box, "print hello\nhang\n");
+        for (int i = 0; i < KILLS; i++) {
+                struct timespec ts = {.tv_nsec = (long)i * STEP_US * 1000};
+                struct execution x = {.box = &box};
+                pthread_t thread;
+                int r;
+
+                if (i % 3 == 0)
+                        setenv("FAKE_FC_FAIL", "crash-before-hello", 1);
+                else
+                        unsetenv("FAKE_FC_FAIL");
+                x.task = box_task(&box, &spec);
+                x.task.killed = &x.killed;
+                assert_int_equal(pthread_create(&thread, NULL, execute, &x), 0);
+                nanosleep(&ts, NULL);
+                atomic_store(&x.killed, true);
+                r = box.backend->ops->cleanup(box.backend, x.task.id);
+                assert_true(r == 0 || r == -ENOENT);
+                if (r == 0) { /* all of it is gone when cleanup() returns */
+                        assert_int_equal(count_entries(box.vms), 0);
+                        assert_int_equal(box.backend->ops->cleanup(box.backend, x.task.id),
+                                         -ENOENT);
+                }
+                pthread_join(thread, NULL);
+                if (i % 3) /* it does not end by itself */
+                        assert_int_equal(x.out.status, WORKLOAD_KILLED);
+                assert_true(workloads(&box) == i + 1);
+                box_check_clean(&box);
+        }
+        assert_true(box_value(&box, ENDED("completed")) == 0);
+        assert_true(box_value(&box, BOOT) <= KILLS);
+        workload_spec_release(&spec);
+        box_close(&box);
+}
+
+static void many_at_once_leave_nothing(void **state)
+{
+        enum { AT_ONCE = 8, ROUNDS = 3 };
+        struct workload_spec spec;
+        struct box box;
+
+        box_open(&box, NULL, 0);
+        spec = box_spec(&box, "bytes 100000\nexit 0\n");
+        for (int round = 0; round < ROUNDS; round++) {
+                struct execution x[AT_ONCE];
+                pthread_t threads[AT_ONCE];
+
+                for (int i = 0; i < AT_ONCE; i++) {
+                        x[i] = (struct execution){.box = &box};
+                        x[i].task = box_task(&box, &spec);
+                        x[i].task.sink.output = NULL;
+                        assert_int_equal(pthread_create(&threads[i], NULL, execute, &x[i]), 0);
+                }
+                for (int i = 0; i < AT_ONCE; i++) {
+                        pthread_join(threads[i], NULL);
+                        if (x[i].out.status != WORKLOAD_COMPLETED)
+                                fail_msg("%s", x[i].out.error);
+                        assert_int_equal(x[i].out.output_bytes, 100000);
+                }
+        }
+        assert_true(box_value(&box, ENDED("completed")) == AT_ONCE * ROUNDS);
+        assert_true(box_value(&box, CLEANUP) == AT_ONCE * ROUNDS);
+        assert_true(box_value(&box, RTT) == AT_ONCE * ROUNDS);
+        box_check_clean(&box);
+        workload_spec_release(&spec);
+        box_close(&box);
+}
+
+/* Each descriptor that Execute opens is once the one that cannot be had. */
+static void running_out_of_descriptors_fails_cleanly(void **state)
+{
+        enum { MORE_THAN_NEEDED = 40 };
+        struct rlimit was, limit;
+        int completed = 0, failed = 0;
+        struct workload_spec spec;
+        struct box box;
+
+        box_open(&box, NULL, 0);
+        spec = box_spec(&box, "print hello\n");
+        assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+        for (int more = 0; more < MORE_THAN_NEEDED; more++) {
+                struct backend_task task = box_task(&box, &spec);
+                struct workload_outcome out;
+
+                limit = (struct rlimit){(rlim_t)(box.fds - 1 + more), was.rlim_max};
+                assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+                box.backend->ops->execute(box.backend, &task, &out);
+                assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+                assert_true(out.status == WORKLOAD_FAILED || out.status == WORKLOAD_COMPLETED);
+                assert_true(out.status == WORKLOAD_COMPLETED || out.error[0]);
+                out.status == WORKLOAD_COMPLETED ? completed++ : failed++;
+                box_check_clean(&box);
+        }
+        assert_true(completed > 0 && failed > 5);
+        assert_true(box_value(&box, ENDED("failed")) == failed);
+        assert_true(box_value(&box, ENDED("completed")) == completed);
+        workload_spec_release(&spec);
+        box_close(&box);
+}
+
+static void what_vanishes_is_named(void **state)
+{
+        struct workload_outcome out;
+        struct workload_spec spec;
+        struct backend_task task;
+        char vmm[128], image[128];
+        struct box box;
+
+        box_open(&box, "/bin/true", 0);
+        spec = box_spec(&box, "");
+        snprintf(vmm, sizeof(vmm), "%s/firecracker", box.dir);
+        strcpy(((struct fc_backend *)box.backend)->vmm, vmm);
+        task = box_task(&box, &spec);
+        box.backend->ops->execute(box.backend, &task, &out);
+        assert_int_equal(out.status, WORKLOAD_FAILED);
+        assert_non_null(strstr(out.error, vmm));
+        assert_true(box_value(&box, FAILURE("spawn", "error")) == 1);
+        assert_true(box_value(&box, CLEANUP) == 0); /* no VM was started */
+
+        snprintf(image, sizeof(image), "%s/fake.squashfs", box.images);
+        assert_int_equal(unlink(image), 0);
+        task = box_task(&box, &spec);
+        box.backend->ops->execute(box.backend, &task, &out);
+        assert_int_equal(out.status, WORKLOAD_FAILED);
+        assert_non_null(strstr(out.error, "fake.squashfs"));
+        assert_true(box_value(&box, FAILURE("prepare", "error")) == 1);
+        assert_true(box_value(&box, ENDED("failed")) == 2);
+        workload_spec_release(&spec);
+        box_check_clean(&box);
+        box_close(&box);
+}
+
+/* ---- VMMs that misbehave: this program itself, told so by TEST_VMM ---- */
+
+static void flood(void)
+{
+        static char block[65536];
+
+        memset(block, 'x', sizeof(block));
+        while (write(STDOUT_FILENO, block, sizeof(block)) > 0 || errno == EAGAIN)
+                ;
+}
+
+/* Leaves a child behind that has gone to a session of its own and floods the console. */
+static void escape(void)
+{
+        if (fork() == 0) {
+                setsid();
+                flood();
+                _exit(0);
+        }
+        for (;;)
+                pause();
+}
+
+static void a_flooded_console_holds_nobody_up(void **state)
+{
+        struct workload_outcome out;
+        char self[PATH_MAX] = "";
+        struct box box;
+
+        assert_true(readlink("/proc/self/exe", self, sizeof(self) - 1) > 0);
+        box_open(&box, self, 50);
+        setenv("TEST_VMM", "flood", 1);
+        out = box_run(&box, "");
+        unsetenv("TEST_VMM");
+        assert_int_equal(out.status, WORKLOAD_FAILED);
+        assert_non_null(strstr(out.error, "not ready within 50 ms; console: xxxx"));
+        box_check_clean(&box);
+        box_close(&box);
+}
+
+static void an_escaped_process_does_not_hold_the_cleanup_up(void **state)
+{
+        char self[PATH_MAX] = "";
+        struct workload_outcome out;
+        struct box box;
+
+        assert_true(readlink("/proc/self/exe", self, sizeof(self) - 1) > 0);
+        box_open(&box, self, 100);
+        setenv("TEST_VMM", "escape", 1);
+        out = box_run(&box, "");
+        unsetenv("TEST_VMM");
+        assert_int_equal(out.status, WORKLOAD_FAILED);
+        while (waitpid(-1, NULL, 0) > 0) /* they end: nobody reads their console any more */
+                ;
+        box_check_clean(&box);
+        box_close(&box);
+}
+
+int main(void)
+{
+        const char *vmm = getenv("TEST_VMM");
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(a_program_runs),
+                cmocka_unit_test(each_failure_is_told_and_leaves_nothing),
+                cmocka_unit_test(a_second_attempt_may_succeed),
+                cmocka_unit_test(a_guest_that_hangs_is_ended),
+                cmocka_unit_test(an_agent_that_never_reports_is_given_up),
+                cmocka_unit_test(a_slow_reader_does_not_use_up_the_time_limit),
+                cmocka_unit_test(ends_from_outside_are_kills),
+                cmocka_unit_test(a_kill_at_any_moment_ends_it_once),
+                cmocka_unit_test(many_at_once_leave_nothing),
+                cmocka_unit_test(running_out_of_descriptors_fails_cleanly),
+                cmocka_unit_test(what_vanishes_is_named),
+                cmocka_unit_test(a_flooded_console_holds_nobody_up),
+                cmocka_unit_test(an_escaped_process_does_not_hold_the_cleanup_up),
+        };
+
+        if (vmm)
+                strcmp(vmm, "flood") == 0 ? flood() : escape();
+        log_set_level(LOG_LEVEL_ERROR);
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
