@@ -8,7 +8,7 @@
  * from outside.
  *
  * Thread rule: execute() is called on a worker thread that lives at least until it returns (VMMs
- * die with the thread that started them) and runs any number of times in parallel; cleanup() and
+ * die with the thread that started them) and runs any number of times in parallel; stop(), cleanup() and
  * capabilities() may be called from any thread at any time; free() when no execute() runs.
  */
 #pragma once
@@ -72,6 +72,9 @@ struct backend_ops {
         int (*resolve)(struct backend *b, struct workload_spec *spec, struct err *err);
         void (*execute)(struct backend *b, const struct backend_task *task,
                         struct workload_outcome *ret);
+        /* As cleanup(), but returns at once: what makes many end at the same time. A workload that
+         * execute() does not run (any more) is none of its business. */
+        void (*stop)(struct backend *b, const char *id);
         /* Ends the workload: kills its VM at once, at whatever stage, and returns when everything
          * of it is gone. 0, or -ENOENT when execute() does not run (any more) for this id. Any
          * number of calls; the work is done once. */

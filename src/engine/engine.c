@@ -1,59 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "engine/engine.h"
+#include "engine/internal.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "engine/record.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <string.h>
-#include <sys/queue.h>
+#include <sys/eventfd.h>
 
-/*
- * One accepted workload. Guarded by the engine's lock, but for: `record`, which only the thread
- * that runs the job changes, under `lock`; `killed`; and what does not change: id, backend, sink.
- */
-struct job {
-        char id[ULID_LEN + 1];
-        struct backend *backend;
-        struct workload_spec spec;
-        struct engine_sink sink;
-        pthread_mutex_t lock; /* guards changes of record; taken after the engine's lock if both */
-        struct workload record;
-        atomic_bool killed;
-        bool queued;         /* waits in engine.waiting; otherwise some thread runs it */
-        bool over;           /* its status is an end */
-        unsigned refs;       /* the table's, and one for each caller that looks at it */
-        struct job *next;    /* in its bucket of engine.table */
-        TAILQ_ENTRY(job) at; /* in engine.waiting or engine.running */
-};
-
-TAILQ_HEAD(job_list, job);
-
-struct engine {
-        struct engine_config config;
-        const char *isolations[ENGINE_BACKENDS_MAX];
-
-        pthread_mutex_t lock; /* guards all below; never held across I/O, backend or store */
-        pthread_cond_t work;  /* something waits, or workers shall end */
-        pthread_cond_t moved; /* a job is over or gone */
-        struct job_list waiting, running;
-        struct job **table; /* by id, from submit until ended() has returned */
-        size_t n_buckets;   /* power of two */
-        size_t n_live;      /* accepted or being accepted, and not over: what admission bounds */
-        size_t n_jobs;      /* the same, until ended() has returned */
-        bool stopping, quit;
-        pthread_t *workers;
-        unsigned n_workers;
+enum {
+        STOP_BATCH = 64,    /* workloads that end with one wait for the store */
+        WORKERS_SPARE = 16, /* threads beyond the VMs: for ends that are being written down */
 };
 
 /* ---- table and references ---- */
 
-static struct job **bucket_of(struct engine *e, const char *id)
+struct job **engine_bucket_of(struct engine *e, const char *id)
 {
         uint32_t h = 2166136261u; /* FNV-1a */
 
@@ -62,10 +25,9 @@ static struct job **bucket_of(struct engine *e, const char *id)
         return &e->table[h & (e->n_buckets - 1)];
 }
 
-/* With the lock. */
-static struct job *find_job(struct engine *e, const char *id)
+struct job *engine_find_job(struct engine *e, const char *id)
 {
-        struct job *job = *bucket_of(e, id);
+        struct job *job = *engine_bucket_of(e, id);
 
         while (job && strcmp(job->id, id) != 0)
                 job = job->next;
@@ -77,7 +39,7 @@ static struct job *ref_job(struct engine *e, const char *id)
         struct job *job;
 
         pthread_mutex_lock(&e->lock);
-        job = find_job(e, id);
+        job = engine_find_job(e, id);
         if (job)
                 job->refs++;
         pthread_mutex_unlock(&e->lock);
@@ -92,7 +54,7 @@ static void free_job(struct job *job)
         free(job);
 }
 
-static void unref_job(struct engine *e, struct job *job)
+void engine_unref_job(struct engine *e, struct job *job)
 {
         bool last;
 
@@ -101,163 +63,6 @@ static void unref_job(struct engine *e, struct job *job)
         pthread_mutex_unlock(&e->lock);
         if (last)
                 free_job(job);
-}
-
-/* ---- the life of one job, on the thread that runs it ---- */
-
-/*
- * The one place that moves a workload from a status to another. The store knows first: what a
- * client was told survives a crash. An `outcome` belongs to a move to an end.
- */
-static void engine_move(struct engine *e, struct job *job, enum workload_status to,
-                        const struct workload_outcome *outcome)
-{
-        struct workload next = job->record;
-
-        assert(workload_may_move(next.status, to));
-        next.status = to;
-        if (to == WORKLOAD_RUNNING)
-                next.started_ms = clock_wall_ms();
-        if (workload_status_is_end(to))
-                next.finished_ms = clock_wall_ms();
-        if (outcome)
-                next.outcome = *outcome;
-        record_update(e->config.store, &next);
-
-        pthread_mutex_lock(&job->lock);
-        job->record = next;
-        pthread_mutex_unlock(&job->lock);
-}
-
-static void on_booting(void *ctx)
-{
-        struct job *job = ctx;
-
-        if (job->sink.booting)
-                job->sink.booting(job->sink.ctx);
-}
-
-static void on_ready(void *ctx)
-{
-        struct job *job = ctx;
-
-        if (job->sink.ready)
-                job->sink.ready(job->sink.ctx);
-}
-
-static int on_output(void *ctx, enum workload_stream stream, const void *bytes, size_t n)
-{
-        struct job *job = ctx;
-        struct buf *output = &job->record.output;
-        size_t room;
-
-        pthread_mutex_lock(&job->lock);
-        room = output->max - output->len;
-        if (room)
-                buf_add(output, bytes, n < room ? n : room);
-        pthread_mutex_unlock(&job->lock);
-        return job->sink.output ? job->sink.output(job->sink.ctx, stream, bytes, n) : 0;
-}
-
-static void execute_job(struct engine *e, struct job *job, struct workload_outcome *ret)
-{
-        struct backend_task task = {
-                .spec = &job->spec,
-                .sink = {on_booting, on_ready, on_output, job},
-                .killed = &job->killed,
-        };
-        bool began = !atomic_load(&job->killed);
-
-        *ret = (struct workload_outcome){.exit_code = -1};
-        memcpy(task.id, job->id, sizeof(task.id));
-        if (began)
-                engine_move(e, job, WORKLOAD_RUNNING, NULL);
-        job->backend->ops->execute(job->backend, &task, ret);
-
-        if (!began) {
-                ret->status = WORKLOAD_KILLED;
-                snprintf(ret->error, sizeof(ret->error), "killed before it began");
-        } else if (!workload_status_is_end(ret->status)) {
-                ret->status = WORKLOAD_FAILED;
-                snprintf(ret->error, sizeof(ret->error), "the backend did not say how it ended");
-        }
-}
-
-/* Runs a job that was taken from the queue (or never was in it) to its end. */
-static void run_job(struct engine *e, struct job *job)
-{
-        struct workload_outcome outcome;
-        struct job **link;
-
-        execute_job(e, job, &outcome);
-        workload_spec_release(&job->spec); /* code and standard input are of no use any more */
-        engine_move(e, job, outcome.status, &outcome);
-
-        pthread_mutex_lock(&e->lock);
-        job->over = true;
-        e->n_live--;
-        TAILQ_REMOVE(&e->running, job, at);
-        pthread_cond_broadcast(&e->moved);
-        pthread_mutex_unlock(&e->lock);
-
-        if (job->sink.ended)
-                job->sink.ended(job->sink.ctx, &job->record);
-
-        pthread_mutex_lock(&e->lock);
-        for (link = bucket_of(e, job->id); *link != job; link = &(*link)->next)
-                ;
-        *link = job->next;
-        e->n_jobs--;
-        pthread_cond_broadcast(&e->moved);
-        pthread_mutex_unlock(&e->lock);
-        unref_job(e, job);
-}
-
-static void *work(void *arg)
-{
-        struct engine *e = arg;
-
-        pthread_mutex_lock(&e->lock);
-        for (;;) {
-                struct job *job = TAILQ_FIRST(&e->waiting);
-
-                if (job) {
-                        TAILQ_REMOVE(&e->waiting, job, at);
-                        TAILQ_INSERT_TAIL(&e->running, job, at);
-                        job->queued = false;
-                        pthread_mutex_unlock(&e->lock);
-                        run_job(e, job);
-                        pthread_mutex_lock(&e->lock);
-                } else if (e->quit) {
-                        break;
-                } else {
-                        pthread_cond_wait(&e->work, &e->lock);
-                }
-        }
-        pthread_mutex_unlock(&e->lock);
-        return NULL;
-}
-
-/*
- * With the lock: one worker for each job, up to the bound; they stay. Signals are for the program's
- * own threads. Fails only where there is no worker at all.
- */
-static int ensure_worker(struct engine *e, struct err *err)
-{
-        sigset_t all, was;
-        int r;
-
-        if (e->n_workers >= e->config.max_vms || e->n_workers >= e->n_jobs)
-                return 0;
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &was);
-        r = pthread_create(&e->workers[e->n_workers], NULL, work, e);
-        pthread_sigmask(SIG_SETMASK, &was, NULL);
-        if (r == 0)
-                e->n_workers++;
-        else if (e->n_workers == 0)
-                return err_set(err, r, "cannot start a worker thread: %s", strerror(r));
-        return 0;
 }
 
 /* ---- submit ---- */
@@ -311,6 +116,7 @@ static int new_job(struct engine *e, const struct workload_spec *spec, size_t ba
         if (sink)
                 job->sink = *sink;
         job->refs = 1;
+        job->admission.mem_mb = spec->limits.mem_mb;
         w->status = WORKLOAD_PENDING;
         memcpy(w->runtime, spec->runtime, sizeof(w->runtime));
         snprintf(w->isolation, sizeof(w->isolation), "%s", e->isolations[backend]);
@@ -323,35 +129,37 @@ static int new_job(struct engine *e, const struct workload_spec *spec, size_t ba
         return 0;
 }
 
-/* Reserves a place, so that the store can be written without the lock and without overbooking. */
-static int reserve(struct engine *e, struct err *err)
+/* A place for it: a VM and its memory, or one in the queue. So the store can be written without the
+ * lock and without overbooking. */
+static int reserve(struct engine *e, struct job *job, struct err *err)
 {
-        size_t max = (size_t)e->config.max_vms + e->config.max_queue;
         int r = 0;
 
         pthread_mutex_lock(&e->lock);
-        if (e->stopping) {
+        if (e->draining) {
                 r = err_set(err, ESHUTDOWN, "stopping: no new workloads are taken");
-        } else if (e->n_live >= max) {
-                r = err_set(err, EAGAIN, "full: %u workloads run and %u wait; try again later",
-                            e->config.max_vms, e->config.max_queue);
+        } else if (!admission_reserve(&e->admission, &job->admission)) {
+                r = err_set(err, EAGAIN, "full: %u workloads run and %zu wait; try again later",
+                            e->admission.n_vms, e->admission.n_waiting);
         } else {
                 e->n_jobs++;
-                r = ensure_worker(e, err);
-                if (r < 0)
+                r = engine_ensure_worker(e, err);
+                if (r < 0) {
+                        admission_cancel(&e->admission, &job->admission);
                         e->n_jobs--;
-                else
-                        e->n_live++;
+                }
         }
         pthread_mutex_unlock(&e->lock);
         return r;
 }
 
-static void unreserve(struct engine *e)
+static void unreserve(struct engine *e, struct job *job)
 {
         pthread_mutex_lock(&e->lock);
-        e->n_live--;
+        admission_cancel(&e->admission, &job->admission);
+        engine_dispatch(e);
         e->n_jobs--;
+        engine_note_idle(e);
         pthread_cond_broadcast(&e->moved);
         pthread_mutex_unlock(&e->lock);
 }
@@ -361,51 +169,99 @@ static void unreserve(struct engine *e)
 static void enqueue(struct engine *e, struct job *job)
 {
         struct job **bucket;
-        bool queued;
+        bool stopping;
 
         pthread_mutex_lock(&e->lock);
-        bucket = bucket_of(e, job->id);
+        bucket = engine_bucket_of(e, job->id);
         job->next = *bucket;
         *bucket = job;
-        queued = job->queued = !e->stopping;
-        if (queued) {
-                TAILQ_INSERT_TAIL(&e->waiting, job, at);
-                pthread_cond_signal(&e->work);
-        } else {
+        e->accepted++;
+        e->by_status[WORKLOAD_PENDING]++;
+        job->accepted_ns = clock_ns();
+        stopping = e->stopping;
+        if (stopping) {
+                admission_cancel(&e->admission, &job->admission);
                 TAILQ_INSERT_TAIL(&e->running, job, at);
                 atomic_store(&job->killed, true);
+        } else {
+                job->queued = true;
+                if (job->admission.charged)
+                        engine_make_ready(e, job);
+                else
+                        admission_arrive(&e->admission, &job->admission);
+                engine_dispatch(e);
         }
         pthread_mutex_unlock(&e->lock);
-        if (!queued)
-                run_job(e, job);
+        if (stopping)
+                engine_run_job(e, job);
+}
+
+/* An order that cannot be meant, or cannot be met by this engine at any time. */
+static int check_order(struct engine *e, struct workload_spec *spec, const char *isolation,
+                       size_t *ret_backend, enum engine_reject *why, struct err *err)
+{
+        int r = workload_spec_check(spec, err);
+
+        *why = ENGINE_REJECT_INVALID;
+        if (r == 0)
+                r = choose_backend(e, isolation, spec, ret_backend, err);
+        if (r == 0 && !admission_could_fit(&e->admission, spec->limits.mem_mb)) {
+                *why = ENGINE_REJECT_TOO_LARGE;
+                r = err_set(err, EINVAL,
+                            "resources.mem_mb: %u MiB is more than all workloads may have "
+                            "together here (max_memory_mb = %llu)",
+                            spec->limits.mem_mb, (unsigned long long)e->admission.max_memory_mb);
+        }
+        return r;
+}
+
+static enum engine_reject reject_of(int r)
+{
+        return r == -ESHUTDOWN ? ENGINE_REJECT_STOPPING
+               : r == -EAGAIN  ? ENGINE_REJECT_QUEUE_FULL
+                               : ENGINE_REJECT_INTERNAL;
+}
+
+/* From a sound order to a job that is written down; else the spec is still the caller's. */
+static int accept_order(struct engine *e, const struct workload_spec *spec, size_t backend,
+                        const struct engine_sink *sink, struct job **ret, enum engine_reject *why,
+                        struct err *err)
+{
+        struct job *job = NULL;
+        int r = new_job(e, spec, backend, sink, &job, err);
+
+        *why = ENGINE_REJECT_INTERNAL;
+        if (r < 0)
+                return r;
+        assert(job);
+        r = reserve(e, job, err);
+        *why = reject_of(r);
+        if (r == 0 && (r = record_insert(e->config.store, &job->record, err)) < 0) {
+                *why = ENGINE_REJECT_STORE;
+                unreserve(e, job);
+        }
+        if (r < 0) {
+                job->spec = WORKLOAD_SPEC_INIT;
+                free_job(job);
+                return r;
+        }
+        *ret = job;
+        return 0;
 }
 
 int engine_submit(struct engine *e, struct workload_spec *spec, const char *isolation,
                   const struct engine_sink *sink, char ret_id[ULID_LEN + 1], struct err *err)
 {
         struct workload_spec resolved = *spec; /* only its limits and words are changed */
+        enum engine_reject why;
         struct job *job = NULL;
         size_t backend = 0;
-        int r;
+        int r = check_order(e, &resolved, isolation, &backend, &why, err);
 
-        r = workload_spec_check(spec, err);
         if (r == 0)
-                r = choose_backend(e, isolation, &resolved, &backend, err);
-        if (r == 0)
-                r = reserve(e, err);
-        if (r < 0)
-                return r;
-        r = new_job(e, &resolved, backend, sink, &job, err);
+                r = accept_order(e, &resolved, backend, sink, &job, &why, err);
         if (r < 0) {
-                unreserve(e);
-                return r;
-        }
-        assert(job);
-        r = record_insert(e->config.store, &job->record, err);
-        if (r < 0) {
-                job->spec = WORKLOAD_SPEC_INIT; /* still the caller's */
-                free_job(job);
-                unreserve(e);
+                prom_counter_inc(e->metrics.rejected[why]);
                 return r;
         }
         *spec = WORKLOAD_SPEC_INIT;
@@ -441,7 +297,7 @@ int engine_get(struct engine *e, const char *id, struct workload *ret, struct er
         if (!job)
                 return record_get(e->config.store, id, ret, err);
         r = copy_record(job, ret, err);
-        unref_job(e, job);
+        engine_unref_job(e, job);
         return r;
 }
 
@@ -457,16 +313,15 @@ static void kill_job(struct engine *e, struct job *job)
         was_queued = job->queued;
         was_killed = atomic_exchange(&job->killed, true);
         if (was_queued) {
-                job->queued = false;
-                TAILQ_REMOVE(&e->waiting, job, at);
-                TAILQ_INSERT_TAIL(&e->running, job, at);
+                engine_unqueue(e, job);
+                engine_dispatch(e);
         }
         if (!was_killed && !job->over && job->sink.interrupt)
                 job->sink.interrupt(job->sink.ctx);
         pthread_mutex_unlock(&e->lock);
 
         if (was_queued)
-                run_job(e, job);
+                engine_run_job(e, job);
         else
                 job->backend->ops->cleanup(job->backend, job->id);
 }
@@ -498,42 +353,114 @@ int engine_kill(struct engine *e, const char *id, struct err *err)
                 pthread_cond_wait(&e->moved, &e->lock);
         pthread_mutex_unlock(&e->lock);
         status = job->record.status; /* does not change any more */
-        unref_job(e, job);
+        engine_unref_job(e, job);
         if (!was_over && status == WORKLOAD_KILLED)
                 return 0;
         return err_set(err, EALREADY, "workload %s has ended already: %s", id,
                        workload_status_name(status));
 }
 
-/* With the lock: a referenced job that nobody has killed yet, or NULL. */
-static struct job *pick_victim(struct engine *e)
+void engine_drain(struct engine *e)
 {
-        struct job *job = TAILQ_FIRST(&e->waiting);
-
-        if (!job) {
-                TAILQ_FOREACH(job, &e->running, at)
-                {
-                        if (!atomic_load(&job->killed))
-                                break;
-                }
-        }
-        if (job)
-                job->refs++;
-        return job;
+        pthread_mutex_lock(&e->lock);
+        e->draining = true;
+        engine_note_idle(e);
+        pthread_mutex_unlock(&e->lock);
 }
 
-void engine_stop(struct engine *e)
+int engine_idle_fd(struct engine *e)
+{
+        return e->idle_fd;
+}
+
+bool engine_is_draining(struct engine *e)
+{
+        bool draining;
+
+        pthread_mutex_lock(&e->lock);
+        draining = e->draining;
+        pthread_mutex_unlock(&e->lock);
+        return draining;
+}
+
+/* With the lock: the next that runs and nobody has killed yet, referenced and marked; NULL: none.
+ */
+static struct job *pick_victim(struct engine *e)
+{
+        struct job *job;
+
+        TAILQ_FOREACH(job, &e->running, at)
+        {
+                if (atomic_exchange(&job->killed, true))
+                        continue;
+                if (job->sink.interrupt)
+                        job->sink.interrupt(job->sink.ctx);
+                job->refs++;
+                return job;
+        }
+        return NULL;
+}
+
+/* Tells all VMs to end before it waits for any of them. */
+static void stop_running(struct engine *e)
 {
         struct job *job;
 
         pthread_mutex_lock(&e->lock);
-        e->stopping = true;
         while ((job = pick_victim(e)) != NULL) {
                 pthread_mutex_unlock(&e->lock);
-                kill_job(e, job);
-                unref_job(e, job);
+                job->backend->ops->stop(job->backend, job->id);
+                engine_unref_job(e, job);
                 pthread_mutex_lock(&e->lock);
         }
+        pthread_mutex_unlock(&e->lock);
+}
+
+/* With the lock: one that waits, made one that this thread runs; NULL: none does. */
+static struct job *take_queued(struct engine *e)
+{
+        struct admission_item *item = TAILQ_FIRST(&e->admission.waiting);
+        struct job *job = item ? JOB_OF(item) : TAILQ_FIRST(&e->ready);
+
+        if (!job)
+                return NULL;
+        engine_unqueue(e, job);
+        job->refs++;
+        if (!atomic_exchange(&job->killed, true) && job->sink.interrupt)
+                job->sink.interrupt(job->sink.ctx);
+        return job;
+}
+
+/* Ends those that wait for a VM, with few waits for the store. */
+static void stop_queued(struct engine *e)
+{
+        struct job *batch[STOP_BATCH];
+        size_t n;
+
+        do {
+                n = 0;
+                pthread_mutex_lock(&e->lock);
+                while (n < STOP_BATCH && (batch[n] = take_queued(e)) != NULL)
+                        n++;
+                pthread_mutex_unlock(&e->lock);
+                for (size_t i = 0; i < n; i++)
+                        engine_run_start(e, batch[i]);
+                for (size_t i = 0; i < n; i++) {
+                        engine_run_finish(e, batch[i]);
+                        engine_unref_job(e, batch[i]);
+                }
+        } while (n > 0);
+}
+
+void engine_stop(struct engine *e)
+{
+        pthread_mutex_lock(&e->lock);
+        e->draining = e->stopping = true;
+        engine_note_idle(e);
+        pthread_mutex_unlock(&e->lock);
+        stop_running(e);
+        stop_queued(e);
+        pthread_mutex_lock(&e->lock);
         while (e->n_jobs > 0)
                 pthread_cond_wait(&e->moved, &e->lock);
         pthread_mutex_unlock(&e->lock);
@@ -549,6 +476,36 @@ int engine_backend(struct engine *e, size_t i, struct backend_capabilities *ret)
         return 0;
 }
 
+void engine_counts(struct engine *e, struct engine_counts *ret)
+{
+        pthread_mutex_lock(&e->lock);
+        *ret = (struct engine_counts){
+                .accepted = e->accepted,
+                .queue = e->admission.n_waiting,
+                .queue_limit = e->admission.max_queue,
+                .vms = e->admission.n_vms,
+                .vms_limit = e->admission.max_vms,
+                .memory_mb = e->admission.memory_mb,
+                .memory_limit_mb = e->admission.max_memory_mb,
+        };
+        memcpy(ret->by_status, e->by_status, sizeof(ret->by_status));
+        pthread_mutex_unlock(&e->lock);
+}
+
+/* A place comes free when the next workload ends: as long as one takes on average, shared by those
+ * that run. */
+unsigned engine_retry_after_s(struct engine *e)
+{
+        uint64_t ns;
+
+        pthread_mutex_lock(&e->lock);
+        ns = e->mean_run_ns / (e->admission.n_vms ? e->admission.n_vms : 1);
+        pthread_mutex_unlock(&e->lock);
+        if (ns >= ENGINE_RETRY_MAX_S * NS_PER_S)
+                return ENGINE_RETRY_MAX_S;
+        return ns < NS_PER_S ? 1 : (unsigned)((ns + NS_PER_S - 1) / NS_PER_S);
+}
+
 static void free_backends(const struct engine_config *c)
 {
         for (size_t i = 0; i < c->n_backends; i++)
@@ -557,6 +514,8 @@ static void free_backends(const struct engine_config *c)
 
 static void release_engine(struct engine *e)
 {
+        engine_metrics_release(&e->metrics);
+        close_fd(&e->idle_fd);
         free_backends(&e->config);
         free(e->table);
         free(e->workers);
@@ -577,9 +536,37 @@ static int check_config(const struct engine_config *c, struct err *err)
         return 0;
 }
 
-int engine_new(const struct engine_config *config, struct engine **ret, struct err *err)
+static int init_engine(struct engine *e, const struct engine_config *config, struct err *err)
 {
         struct backend_capabilities caps;
+
+        e->config = *config;
+        pthread_mutex_init(&e->lock, NULL);
+        pthread_cond_init(&e->work, NULL);
+        pthread_cond_init(&e->moved, NULL);
+        TAILQ_INIT(&e->ready);
+        TAILQ_INIT(&e->running);
+        admission_init(&e->admission, config->max_vms, config->max_memory_mb, config->max_queue);
+        e->idle_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (e->idle_fd < 0)
+                return err_errno(err, "eventfd");
+        for (size_t i = 0; i < config->n_backends; i++) {
+                config->backends[i]->ops->capabilities(config->backends[i], &caps);
+                e->isolations[i] = caps.isolation;
+        }
+        e->n_buckets = 16;
+        while (e->n_buckets < (size_t)config->max_vms + config->max_queue)
+                e->n_buckets *= 2;
+        e->table = calloc(e->n_buckets, sizeof(*e->table));
+        e->max_workers = config->max_vms + WORKERS_SPARE;
+        e->workers = calloc(e->max_workers, sizeof(*e->workers));
+        if (!e->table || !e->workers)
+                return err_set(err, ENOMEM, "out of memory");
+        return engine_metrics_init(&e->metrics, config->registry, e, engine_counts, err);
+}
+
+int engine_new(const struct engine_config *config, struct engine **ret, struct err *err)
+{
         struct engine *e;
         int r;
 
@@ -590,24 +577,9 @@ int engine_new(const struct engine_config *config, struct engine **ret, struct e
                 free_backends(config);
                 return r < 0 ? r : err_set(err, ENOMEM, "out of memory");
         }
-        e->config = *config;
-        pthread_mutex_init(&e->lock, NULL);
-        pthread_cond_init(&e->work, NULL);
-        pthread_cond_init(&e->moved, NULL);
-        TAILQ_INIT(&e->waiting);
-        TAILQ_INIT(&e->running);
-        for (size_t i = 0; i < config->n_backends; i++) {
-                config->backends[i]->ops->capabilities(config->backends[i], &caps);
-                e->isolations[i] = caps.isolation;
-        }
-        e->n_buckets = 16;
-        while (e->n_buckets < (size_t)config->max_vms + config->max_queue)
-                e->n_buckets *= 2;
-        e->table = calloc(e->n_buckets, sizeof(*e->table));
-        e->workers = calloc(config->max_vms, sizeof(*e->workers));
-        if (!e->table || !e->workers) {
+        if ((r = init_engine(e, config, err)) < 0) {
                 release_engine(e);
-                return err_set(err, ENOMEM, "out of memory");
+                return r;
         }
         *ret = e;
         return 0;

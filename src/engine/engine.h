@@ -8,10 +8,10 @@
  *     engine_kill(engine, id, &err);
  *     engine_free(engine);                                     // ends what still runs
  *
- * Life of a workload: engine_submit() writes it down as pending and queues it, first in first out;
- * one of at most `max_vms` worker threads moves it to running, calls the backend's execute() and
- * moves it to the status that execute() decided. Each move is written to the store before anybody
- * can see it.
+ * Life of a workload: engine_submit() writes it down as pending and queues it; as soon as VMs and
+ * memory allow (admission.h: the order, and why nobody waits for ever) a worker thread moves it to
+ * running, calls the backend's execute() and moves it to the status that execute() decided. That it
+ * is accepted and how it ended are on disk before anybody can see it.
  *
  * Every accepted workload passes through execute() exactly once and gets exactly one ended(). One
  * that is killed while it waits does so with its kill flag set (backend.h): it never was running,
@@ -30,21 +30,26 @@
 #include "workload/workload.h"
 
 struct engine;
+struct engine_counts;
+struct prom_registry;
 struct store;
 
 enum {
         ENGINE_BACKENDS_MAX = 4,
         ENGINE_VMS_MAX = 4096,
         ENGINE_QUEUE_MAX = 1 << 20,
+        ENGINE_RETRY_MAX_S = 60,
 };
 
 struct engine_config {
         struct backend *backends[ENGINE_BACKENDS_MAX]; /* consumed */
         size_t n_backends;
-        struct store *store; /* borrowed; NULL: records live in memory until ended() returned */
-        unsigned max_vms;    /* worker threads, made on demand; 1 to ENGINE_VMS_MAX */
-        unsigned max_queue;  /* workloads that wait while max_vms run; 0: none waits */
-        size_t output_record_max; /* bytes of output kept in the record; 0: none */
+        struct store *store;    /* borrowed; NULL: records live in memory until ended() returned */
+        unsigned max_vms;       /* at once; 1 to ENGINE_VMS_MAX */
+        unsigned max_queue;     /* workloads that wait for a VM or for memory; 0: none waits */
+        uint64_t max_memory_mb; /* of all guests at once; 0: no bound */
+        struct prom_registry *registry; /* for the metrics (metrics.h); NULL: none */
+        size_t output_record_max;       /* bytes of output kept in the record; 0: none */
         char node_id[64];
 };
 
@@ -69,8 +74,17 @@ struct engine_sink {
 /* -EINVAL for bounds out of range. The backends are consumed on success and on failure. */
 int engine_new(const struct engine_config *config, struct engine **ret, struct err *err);
 
+/* Refuses new workloads from now on (-ESHUTDOWN) and lets those that are there go on. */
+void engine_drain(struct engine *e);
+bool engine_is_draining(struct engine *e);
+
+/* Readable once the engine is drained: engine_drain() was called and the last ended() has returned.
+ * The engine's own: poll, do not read. */
+int engine_idle_fd(struct engine *e);
+
 /*
- * Refuses new workloads, kills those that are there and waits until the last ended() has returned.
+ * Refuses new workloads, kills those that are there, all at once, and waits until the last ended()
+ * has returned.
  * Afterwards engine_get() and engine_kill() still answer. Any number of calls.
  */
 void engine_stop(struct engine *e);
@@ -82,7 +96,7 @@ void engine_free(struct engine *e);
  * Accepts a workload: resolves limits, writes it to the store as pending, queues it. On success the
  * content of *spec is the engine's and *spec is empty; on failure it is the caller's as before.
  * `isolation`: "auto" or "microvm". ended() may be called before this returns.
- * -EINVAL bad order (naming the field), -ENOENT unknown runtime, -EOPNOTSUPP no backend for this
+ * -EINVAL bad order (naming the field) or one that needs more than max_memory_mb, -ENOENT unknown runtime, -EOPNOTSUPP no backend for this
  * isolation (listing those there are), -EAGAIN queue full, -ESHUTDOWN engine is stopping.
  */
 int engine_submit(struct engine *e, struct workload_spec *spec, const char *isolation,
@@ -96,6 +110,13 @@ int engine_get(struct engine *e, const char *id, struct workload *ret, struct er
  * -ENOENT unknown; -EALREADY it had ended, or ended otherwise before the kill could reach it.
  */
 int engine_kill(struct engine *e, const char *id, struct err *err);
+
+/* Seconds after which one who was refused with -EAGAIN may hope for a place: 1 to
+ * ENGINE_RETRY_MAX_S. */
+unsigned engine_retry_after_s(struct engine *e);
+
+/* One moment of the engine (metrics.h). */
+void engine_counts(struct engine *e, struct engine_counts *ret);
 
 /* Capabilities of backend i (i < n_backends); -ERANGE past the last. */
 int engine_backend(struct engine *e, size_t i, struct backend_capabilities *ret);

@@ -2,7 +2,6 @@
 #include "engine/record.h"
 
 #include "base/log.h"
-#include "store/store.h"
 
 #include <errno.h>
 
@@ -11,20 +10,32 @@ int record_insert(struct store *store, const struct workload *w, struct err *err
         return store ? store_insert(store, w, err) : 0;
 }
 
-void record_update(struct store *store, const struct workload *w)
+static void complain(const struct workload *w, const struct err *err)
+{
+        log_error("workload %s is %s, but could not be recorded so: %s", w->id,
+                  workload_status_name(w->status), err->msg);
+}
+
+void record_begin(struct store *store, const struct workload *w)
 {
         struct err err = ERR_INIT;
-        int r;
 
-        if (!store)
-                return;
-        if (w->status == WORKLOAD_RUNNING)
-                r = store_begin(store, w->id, w->started_ms, &err);
-        else
-                r = store_end(store, w, &err);
-        if (r < 0)
-                log_error("workload %s is %s, but could not be recorded so: %s", w->id,
-                          workload_status_name(w->status), err.msg);
+        if (store && store_begin_soon(store, w->id, w->started_ms, &err) < 0)
+                complain(w, &err);
+}
+
+void record_end_start(struct store *store, const struct workload *w, struct store_op *op)
+{
+        if (store)
+                store_end_start(store, w, op);
+}
+
+void record_end_wait(struct store *store, const struct workload *w, struct store_op *op)
+{
+        struct err err = ERR_INIT;
+
+        if (store && store_wait(store, op, &err) < 0)
+                complain(w, &err);
 }
 
 int record_get(struct store *store, const char *id, struct workload *ret, struct err *err)

@@ -46,7 +46,7 @@ struct fake_backend {
         pthread_cond_t changed;
         struct fake_entry running[FAKE_RUNNING_MAX];
         unsigned n_running, max_running; /* those whose kill flag was not set */
-        unsigned n_executed, n_cleanups;
+        unsigned n_executed, n_cleanups, n_stops;
         char began[FAKE_ORDER_MAX]; /* last character of the code of each that ran */
         size_t n_began;
         bool open;
@@ -242,6 +242,20 @@ static inline int fake_cleanup(struct backend *b, const char *id)
         return entry ? 0 : -ENOENT;
 }
 
+static inline void fake_stop(struct backend *b, const char *id)
+{
+        struct fake_backend *f = (struct fake_backend *)b;
+        struct fake_entry *entry;
+
+        pthread_mutex_lock(&f->lock);
+        f->n_stops++;
+        entry = fake_find(f, id);
+        if (entry)
+                entry->kill = true;
+        pthread_cond_broadcast(&f->changed);
+        pthread_mutex_unlock(&f->lock);
+}
+
 static inline void fake_free(struct backend *b)
 {
         struct fake_backend *f = (struct fake_backend *)b;
@@ -260,6 +274,7 @@ static inline struct fake_backend *fake_new(void)
                 .resolve = fake_resolve,
                 .execute = fake_execute,
                 .cleanup = fake_cleanup,
+                .stop = fake_stop,
                 .free = fake_free,
         };
         struct fake_backend *f = calloc(1, sizeof(*f));

@@ -59,6 +59,18 @@ static int fc_resolve(struct backend *base, struct workload_spec *spec, struct e
         return 0;
 }
 
+static void fc_stop(struct backend *base, const char *id)
+{
+        struct fc_backend *b = (struct fc_backend *)base;
+        struct fc_run *run;
+
+        pthread_mutex_lock(&b->runs_lock);
+        run = fc_run_find(b, id);
+        if (run)
+                fc_run_stop(run);
+        pthread_mutex_unlock(&b->runs_lock);
+}
+
 /* Stops the VM and waits until execute(), which releases it, is through with it. */
 static int fc_cleanup(struct backend *base, const char *id)
 {
@@ -92,6 +104,7 @@ static const struct backend_ops fc_ops = {
         .capabilities = fc_capabilities,
         .resolve = fc_resolve,
         .execute = fc_execute,
+        .stop = fc_stop,
         .cleanup = fc_cleanup,
         .free = fc_free,
 };

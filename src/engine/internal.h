@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What engine.c (orders, looking, ending) and life.c (workers, the life of one job) share. Private.
+ */
+#pragma once
+
+#include "engine/admission.h"
+#include "engine/engine.h"
+#include "engine/metrics.h"
+#include "engine/record.h"
+#include "store/store.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/queue.h>
+
+/*
+ * One accepted workload. Guarded by the engine's lock, but for: `record`, which only the thread
+ * that runs the job changes, under `lock`; `killed`; and what does not change: id, backend, sink.
+ */
+struct job {
+        char id[ULID_LEN + 1];
+        struct backend *backend;
+        struct workload_spec spec;
+        struct engine_sink sink;
+        pthread_mutex_t lock; /* guards changes of record; taken after the engine's lock if both */
+        struct workload record;
+        atomic_bool killed;
+        bool queued; /* waits for admission or for a worker; otherwise some thread runs it */
+        bool over;   /* its status is an end */
+        struct admission_item admission;
+        uint64_t accepted_ns, began_ns;
+        struct workload ended; /* the record to come; borrows what record owns */
+        struct store_op end;   /* its write, under way */
+        unsigned refs;         /* the table's, and one for each caller that looks at it */
+        struct job *next;      /* in its bucket of engine.table */
+        TAILQ_ENTRY(job) at;   /* in engine.ready, engine.running or a list of those to be killed */
+};
+
+TAILQ_HEAD(job_list, job);
+
+#define JOB_OF(item) ((struct job *)((char *)(item)-offsetof(struct job, admission)))
+
+struct engine {
+        struct engine_config config;
+        const char *isolations[ENGINE_BACKENDS_MAX];
+        struct engine_metrics metrics;
+
+        pthread_mutex_t lock; /* guards all below; never held across I/O, backend or store */
+        pthread_cond_t work;  /* something is ready, or workers shall end */
+        pthread_cond_t moved; /* a job is over or gone */
+        struct admission admission;
+        struct job_list ready;   /* let in, waiting for a worker */
+        struct job_list running; /* with a thread, from its beginning until it is over */
+        struct job **table;      /* by id, from submit until ended() has returned */
+        size_t n_buckets;        /* power of two */
+        size_t n_jobs;           /* accepted or being accepted, until ended() has returned */
+        uint64_t accepted, by_status[WORKLOAD_STATUS_COUNT];
+        uint64_t mean_run_ns; /* moving average of those that ran; 0: none yet */
+        bool draining;        /* no new ones are taken */
+        bool stopping;        /* and those that are there are killed */
+        bool quit;
+        int idle_fd; /* eventfd: readable when draining and no job is left */
+        pthread_t *workers;
+        unsigned n_workers, max_workers, n_idle, n_ready;
+};
+
+/* ---- engine.c ---- */
+
+/* With the lock. */
+struct job *engine_find_job(struct engine *e, const char *id);
+struct job **engine_bucket_of(struct engine *e, const char *id);
+void engine_unref_job(struct engine *e, struct job *job);
+
+/* ---- life.c ---- */
+
+/* With the lock: lets in what fits and finds workers for it. */
+void engine_dispatch(struct engine *e);
+
+/* With the lock: puts a job that was let in before a worker. */
+void engine_make_ready(struct engine *e, struct job *job);
+
+/* With the lock: a worker more where too few are idle. Fails only where there is none at all. */
+int engine_ensure_worker(struct engine *e, struct err *err);
+
+/* With the lock: takes a job that waits out of all lists and makes it one that is run. */
+void engine_unqueue(struct engine *e, struct job *job);
+
+/* With the lock: says so where nothing is left of what is drained. */
+void engine_note_idle(struct engine *e);
+
+/* Runs a job that is in `running` from beginning to end, on this thread. */
+void engine_run_job(struct engine *e, struct job *job);
+
+/* The same in two halves, so that many can share one wait for the store. */
+void engine_run_start(struct engine *e, struct job *job);
+void engine_run_finish(struct engine *e, struct job *job);

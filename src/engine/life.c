@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The life of one job, on the thread that runs it, and the threads that do. */
+#include "engine/internal.h"
+
+#include "base/clock.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { STACK_SIZE = 1 << 20 };
+
+/* ---- moves ---- */
+
+/*
+ * The one place that moves a workload from a status to another: record and counts change in one
+ * moment. An end has been written to the store before; so what a client was told survives a crash.
+ */
+static void engine_move(struct engine *e, struct job *job, const struct workload *next)
+{
+        pthread_mutex_lock(&e->lock);
+        assert(workload_may_move(job->record.status, next->status));
+        e->by_status[job->record.status]--;
+        e->by_status[next->status]++;
+        pthread_mutex_lock(&job->lock);
+        job->record = *next;
+        pthread_mutex_unlock(&job->lock);
+        if (workload_status_is_end(next->status)) {
+                job->over = true;
+                TAILQ_REMOVE(&e->running, job, at);
+                pthread_cond_broadcast(&e->moved);
+        }
+        pthread_mutex_unlock(&e->lock);
+}
+
+static void begin(struct engine *e, struct job *job)
+{
+        struct workload next = job->record;
+
+        job->began_ns = clock_ns();
+        prom_histogram_observe(e->metrics.queue_wait, ns_to_s(job->began_ns - job->accepted_ns));
+        next.status = WORKLOAD_RUNNING;
+        next.started_ms = clock_wall_ms();
+        record_begin(e->config.store, &next);
+        engine_move(e, job, &next);
+}
+
+/* ---- what the backend says ---- */
+
+static void on_booting(void *ctx)
+{
+        struct job *job = ctx;
+
+        if (job->sink.booting)
+                job->sink.booting(job->sink.ctx);
+}
+
+static void on_ready(void *ctx)
+{
+        struct job *job = ctx;
+
+        if (job->sink.ready)
+                job->sink.ready(job->sink.ctx);
+}
+
+static int on_output(void *ctx, enum workload_stream stream, const void *bytes, size_t n)
+{
+        struct job *job = ctx;
+        struct buf *output = &job->record.output;
+        size_t room;
+
+        pthread_mutex_lock(&job->lock);
+        room = output->max - output->len;
+        if (room)
+                buf_add(output, bytes, n < room ? n : room);
+        pthread_mutex_unlock(&job->lock);
+        return job->sink.output ? job->sink.output(job->sink.ctx, stream, bytes, n) : 0;
+}
+
+static void execute(struct engine *e, struct job *job, struct workload_outcome *ret)
+{
+        struct backend_task task = {
+                .spec = &job->spec,
+                .sink = {on_booting, on_ready, on_output, job},
+                .killed = &job->killed,
+        };
+        bool began = !atomic_load(&job->killed);
+
+        *ret = (struct workload_outcome){.exit_code = -1};
+        memcpy(task.id, job->id, sizeof(task.id));
+        if (began)
+                begin(e, job);
+        job->backend->ops->execute(job->backend, &task, ret);
+
+        if (!began) {
+                ret->status = WORKLOAD_KILLED;
+                snprintf(ret->error, sizeof(ret->error), "killed before it began");
+        } else if (!workload_status_is_end(ret->status)) {
+                ret->status = WORKLOAD_FAILED;
+                snprintf(ret->error, sizeof(ret->error), "the backend did not say how it ended");
+        }
+}
+
+/* ---- one job ---- */
+
+/* The VM is gone: the next may come before this end is written down. */
+static void give_back(struct engine *e, struct job *job, enum workload_status status)
+{
+        uint64_t ran = job->began_ns ? clock_ns() - job->began_ns : 0;
+
+        if (ran)
+                engine_metrics_observe_duration(&e->metrics, job->spec.runtime, status, ran);
+        pthread_mutex_lock(&e->lock);
+        if (ran)
+                e->mean_run_ns =
+                        e->mean_run_ns ? e->mean_run_ns - e->mean_run_ns / 8 + ran / 8 : ran;
+        if (job->admission.charged)
+                admission_leave(&e->admission, &job->admission);
+        engine_dispatch(e);
+        pthread_mutex_unlock(&e->lock);
+}
+
+void engine_run_start(struct engine *e, struct job *job)
+{
+        struct workload_outcome outcome;
+
+        execute(e, job, &outcome);
+        give_back(e, job, outcome.status);
+        workload_spec_release(&job->spec); /* code and standard input are of no use any more */
+        job->ended = job->record;
+        job->ended.status = outcome.status;
+        job->ended.outcome = outcome;
+        job->ended.finished_ms = clock_wall_ms();
+        record_end_start(e->config.store, &job->ended, &job->end);
+}
+
+void engine_run_finish(struct engine *e, struct job *job)
+{
+        struct job **link;
+
+        record_end_wait(e->config.store, &job->ended, &job->end);
+        engine_move(e, job, &job->ended);
+        if (job->sink.ended)
+                job->sink.ended(job->sink.ctx, &job->record);
+
+        pthread_mutex_lock(&e->lock);
+        for (link = engine_bucket_of(e, job->id); *link != job; link = &(*link)->next)
+                ;
+        *link = job->next;
+        e->n_jobs--;
+        engine_note_idle(e);
+        pthread_cond_broadcast(&e->moved);
+        pthread_mutex_unlock(&e->lock);
+        engine_unref_job(e, job);
+}
+
+void engine_run_job(struct engine *e, struct job *job)
+{
+        engine_run_start(e, job);
+        engine_run_finish(e, job);
+}
+
+void engine_note_idle(struct engine *e)
+{
+        uint64_t one = 1;
+        ssize_t n;
+
+        if (e->draining && e->n_jobs == 0) {
+                n = write(e->idle_fd, &one, sizeof(one)); /* can only fail when it is readable */
+                (void)n;
+        }
+}
+
+/* ---- workers ---- */
+
+static void *work(void *arg)
+{
+        struct engine *e = arg;
+
+        pthread_mutex_lock(&e->lock);
+        for (;;) {
+                struct job *job = TAILQ_FIRST(&e->ready);
+
+                if (job && !e->stopping) { /* else engine_stop() sees to it */
+                        TAILQ_REMOVE(&e->ready, job, at);
+                        e->n_ready--;
+                        TAILQ_INSERT_TAIL(&e->running, job, at);
+                        job->queued = false;
+                        pthread_mutex_unlock(&e->lock);
+                        engine_run_job(e, job);
+                        pthread_mutex_lock(&e->lock);
+                } else if (e->quit) {
+                        break;
+                } else {
+                        e->n_idle++;
+                        pthread_cond_wait(&e->work, &e->lock);
+                        e->n_idle--;
+                }
+        }
+        pthread_mutex_unlock(&e->lock);
+        return NULL;
+}
+
+int engine_ensure_worker(struct engine *e, struct err *err)
+{
+        pthread_attr_t attr;
+        sigset_t all, was;
+        int r;
+
+        if (e->n_workers >= e->max_workers || (e->n_workers && e->n_ready <= e->n_idle))
+                return 0;
+        pthread_attr_init(&attr);
+        pthread_attr_setstacksize(&attr, STACK_SIZE);
+        sigfillset(&all); /* signals are for the program's own threads */
+        pthread_sigmask(SIG_SETMASK, &all, &was);
+        r = pthread_create(&e->workers[e->n_workers], &attr, work, e);
+        pthread_sigmask(SIG_SETMASK, &was, NULL);
+        pthread_attr_destroy(&attr);
+        if (r == 0)
+                e->n_workers++;
+        else if (e->n_workers == 0)
+                return err_set(err, r, "cannot start a worker thread: %s", strerror(r));
+        return 0;
+}
+
+void engine_make_ready(struct engine *e, struct job *job)
+{
+        TAILQ_INSERT_TAIL(&e->ready, job, at);
+        e->n_ready++;
+        engine_ensure_worker(e, NULL); /* there is one, at least */
+        pthread_cond_signal(&e->work);
+}
+
+void engine_dispatch(struct engine *e)
+{
+        struct admission_item *item;
+
+        while (!e->stopping && (item = admission_next(&e->admission)) != NULL)
+                engine_make_ready(e, JOB_OF(item));
+}
+
+void engine_unqueue(struct engine *e, struct job *job)
+{
+        assert(job->queued);
+        job->queued = false;
+        if (job->admission.charged) {
+                TAILQ_REMOVE(&e->ready, job, at);
+                e->n_ready--;
+        }
+        admission_leave(&e->admission, &job->admission);
+        TAILQ_INSERT_TAIL(&e->running, job, at);
+}
