@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What log.c (lines into chunks), writer.c (chunks into the file) and reader.c share. Private.
+ * Locks: a log's, then the logs'; never held across the file.
+ */
+#pragma once
+
+#include "logs/logs.h"
+#include "logs/metrics.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/queue.h>
+
+/* In front of each line of a chunk, in the byte order of the machine. */
+struct line_head {
+        uint32_t size;
+        uint16_t delta_ms; /* since created_ms of the chunk */
+        uint8_t stream;
+        uint8_t flags;
+};
+
+enum { LINE_PARTIAL = 1 };
+
+/* What waits to be written: a chunk, or the end of a log. Under the logs' lock. */
+struct item {
+        TAILQ_ENTRY(item) at;
+        struct log *log;     /* lives on: its end comes behind all its chunks */
+        struct chunk *chunk; /* NULL: the end */
+};
+
+/*
+ * A run of lines. The bytes below `len` never change, so who has a reference and has seen `len`
+ * under the lock of the log reads them without it. Guarded by the log's lock, refs excepted.
+ */
+struct chunk {
+        TAILQ_ENTRY(chunk) in_log;
+        struct item item;
+        atomic_uint refs; /* the log's list, the queue, readers */
+        uint64_t first_seq, last_seq;
+        int64_t created_ms;
+        size_t len, cap;
+        bool settled; /* in the file, or it will never be */
+        bool lost;    /* it will never be */
+        uint8_t data[];
+};
+
+TAILQ_HEAD(chunk_list, chunk);
+
+TAILQ_HEAD(item_list, item);
+TAILQ_HEAD(reader_list, log_reader);
+TAILQ_HEAD(log_list, log);
+
+struct held {
+        size_t len;
+        uint64_t since_ns;
+        char *bytes; /* LOGS_LINE_MAX, made at first use */
+};
+
+struct log {
+        char id[ULID_LEN + 1];
+        struct logs *logs;
+        struct log *next; /* in its bucket; under the logs' lock, as `refs`, `dirty`, `in_dirty` */
+        unsigned refs;    /* the owner's, the table's, readers' */
+        bool dirty;
+        TAILQ_ENTRY(log) in_dirty;
+
+        pthread_mutex_t lock; /* guards all below */
+        struct chunk_list chunks;
+        struct chunk *open;    /* the last of them while lines can be added */
+        size_t next_cap;       /* of the next chunk */
+        size_t kept;           /* capacity of the settled chunks */
+        uint64_t last_seq;     /* number of the last line */
+        uint64_t recorded_seq; /* of the last one that is or was in a chunk */
+        uint64_t n_recorded, bytes_recorded, lost;
+        struct held held[WORKLOAD_STDERR + 1];
+        bool ended, stored; /* stored: everything is settled, readers go to the file */
+        struct reader_list waiting;
+        struct item end;
+        unsigned n_readers;
+};
+
+struct logs {
+        struct logs_config config;
+        struct log_metrics metrics;
+        pthread_t writer;
+
+        pthread_mutex_t lock;  /* guards all below */
+        pthread_cond_t work;   /* for the writer */
+        pthread_cond_t synced; /* `n_done` grew */
+        struct log **table;    /* by id, from begin until the end is in the file */
+        size_t n_buckets, n_logs;
+        struct log_list dirty; /* with lines or held pieces that no item covers */
+        uint64_t dirty_since_ns;
+        struct item_list queue;
+        size_t queue_bytes;
+        bool flush_now, quit;
+        uint64_t n_flushes, n_flushed; /* asked for by logs_sync(), and fulfilled */
+};
+
+void chunk_unref(struct chunk *c);
+
+/* With the log's lock: gives up what need not be in memory. */
+void log_trim(struct log *log);
+
+/* With the log's lock: hands the open chunk to the writer. */
+void log_seal(struct log *log);
+
+/* With the log's lock: emits pieces that have waited since before `before_ns`. True if some are
+ * still held. */
+bool log_flush_held(struct log *log, uint64_t before_ns);
+
+/* With the log's lock: tells those who wait. */
+void log_wake(struct log *log);
+
+struct log *log_find(struct logs *l, const char *id); /* a reference, or NULL */
+void log_unref(struct log *log);
+
+/* Takes a log out of the table; with the logs' lock. */
+void logs_remove(struct logs *l, struct log *log);
+
+void *logs_write(void *logs); /* the writer's thread */

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "logs/internal.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct log_reader {
+        struct logs *logs;
+        struct log *log; /* with a reference; NULL: only the file knows it */
+        char id[ULID_LEN + 1];
+        void (*wake)(void *ctx); /* NULL: does not follow */
+        void *ctx;
+        uint64_t cursor;   /* number of the last line that was read or given up */
+        uint64_t last_seq; /* lines up to this one are in the file or nowhere */
+        bool live;         /* has read from memory: falls behind from now on */
+
+        /* Lines that were fetched: of a chunk in memory, or of one from the file. */
+        const uint8_t *at, *end;
+        uint64_t seq;         /* number of the line at `at` */
+        uint64_t fetched_seq; /* of the last line that should be there */
+        int64_t created_ms;
+        struct chunk *chunk;
+        struct buf stored;
+
+        /* Under the log's lock. */
+        TAILQ_ENTRY(log_reader) in_waiting;
+        bool waiting, cancelled;
+};
+
+void log_wake(struct log *log)
+{
+        struct log_reader *r;
+
+        while ((r = TAILQ_FIRST(&log->waiting)) != NULL) {
+                TAILQ_REMOVE(&log->waiting, r, in_waiting);
+                r->waiting = false;
+                r->wake(r->ctx);
+        }
+}
+
+/* ---- making one ---- */
+
+static int attach(struct log_reader *r, struct err *err)
+{
+        struct log_summary summary;
+        int found;
+
+        r->log = log_find(r->logs, r->id);
+        if (r->log) {
+                pthread_mutex_lock(&r->log->lock);
+                r->log->n_readers++;
+                pthread_mutex_unlock(&r->log->lock);
+                return 0;
+        }
+        found = log_store_summary(r->logs->config.store, r->id, &summary, err);
+        if (found == -ENOENT)
+                return err_set(err, ENOENT, "no log of %s", r->id);
+        if (found == 0)
+                r->last_seq = summary.last_seq;
+        return found;
+}
+
+int log_reader_new(struct logs *l, const char *id, uint64_t after, void (*wake)(void *ctx),
+                   void *ctx, struct log_reader **ret, struct err *err)
+{
+        struct log_reader *r = calloc(1, sizeof(*r));
+        int found;
+
+        if (!r)
+                return err_set(err, ENOMEM, "out of memory");
+        r->logs = l;
+        strncpy(r->id, id, sizeof(r->id) - 1);
+        r->wake = wake;
+        r->ctx = ctx;
+        r->cursor = after;
+        r->stored = BUF_INIT(LOG_STORE_CHUNK_MAX);
+        found = attach(r, err);
+        if (found < 0) {
+                free(r);
+                return found;
+        }
+        if (wake)
+                prom_gauge_inc(l->metrics.subscribers);
+        *ret = r;
+        return 0;
+}
+
+void log_reader_cancel(struct log_reader *r)
+{
+        if (!r->log)
+                return;
+        pthread_mutex_lock(&r->log->lock);
+        r->cancelled = true;
+        if (r->waiting)
+                TAILQ_REMOVE(&r->log->waiting, r, in_waiting);
+        r->waiting = false;
+        pthread_mutex_unlock(&r->log->lock);
+}
+
+void log_reader_free(struct log_reader *r)
+{
+        if (!r)
+                return;
+        log_reader_cancel(r);
+        if (r->log) {
+                pthread_mutex_lock(&r->log->lock);
+                r->log->n_readers--;
+                log_trim(r->log);
+                pthread_mutex_unlock(&r->log->lock);
+                log_unref(r->log);
+        }
+        if (r->wake)
+                prom_gauge_dec(r->logs->metrics.subscribers);
+        chunk_unref(r->chunk);
+        buf_release(&r->stored);
+        free(r);
+}
+
+/* ---- lines ---- */
+
+/* Takes the line at `at`. False at the end of what was fetched, which a damaged file may bring
+ * early. */
+static bool take_line(struct log_reader *r, struct log_event *ret)
+{
+        struct line_head head;
+
+        if ((size_t)(r->end - r->at) < sizeof(head))
+                return false;
+        memcpy(&head, r->at, sizeof(head));
+        r->at += sizeof(head);
+        if (head.size > (size_t)(r->end - r->at) ||
+            (head.stream != WORKLOAD_STDOUT && head.stream != WORKLOAD_STDERR)) {
+                r->at = r->end;
+                return false;
+        }
+        *ret = (struct log_event){
+                .type = LOG_EVENT_LINE,
+                .seq = r->seq++,
+                .stream = (enum workload_stream)head.stream,
+                .partial = head.flags & LINE_PARTIAL,
+                .created_ms = r->created_ms + head.delta_ms,
+                .bytes = (const char *)r->at,
+                .size = head.size,
+        };
+        r->at += head.size;
+        return true;
+}
+
+/* Gives up the lines up to `last`. */
+static int drop(struct log_reader *r, uint64_t last, const char *reason, struct log_event *ret)
+{
+        *ret = (struct log_event){.type = LOG_EVENT_DROPPED,
+                                  .first_seq = r->cursor + 1,
+                                  .last_seq = last,
+                                  .reason = reason};
+        r->cursor = last;
+        return 0;
+}
+
+static void forget_fetched(struct log_reader *r)
+{
+        chunk_unref(r->chunk);
+        r->chunk = NULL;
+        buf_release(&r->stored);
+        r->at = r->end = NULL;
+        r->fetched_seq = 0;
+}
+
+/* With the log's lock. */
+static void fetch_chunk(struct log_reader *r, struct chunk *c)
+{
+        atomic_fetch_add(&c->refs, 1);
+        r->chunk = c;
+        r->at = c->data;
+        r->end = c->data + c->len;
+        r->seq = c->first_seq;
+        r->fetched_seq = 0;
+        r->created_ms = c->created_ms;
+        r->live = true;
+}
+
+/* With the log's lock: the chunk in memory that has the line behind the cursor, or the first one
+ * behind it; NULL: there is none. Near the end is where most look. */
+static struct chunk *find_chunk(struct log_reader *r)
+{
+        struct chunk *c, *best = NULL;
+
+        TAILQ_FOREACH_REVERSE(c, &r->log->chunks, chunk_list, in_log)
+        {
+                if (c->last_seq <= r->cursor)
+                        break;
+                best = c;
+        }
+        return best;
+}
+
+enum { FETCHED = 1, FROM_FILE = 2 }; /* besides 0, an event */
+
+/* With the log's lock, and nothing of the log behind the cursor. */
+static int at_the_end(struct log_reader *r, struct log_event *ret)
+{
+        struct log *log = r->log;
+
+        if ((log->ended || !r->wake) && r->cursor < log->last_seq)
+                return drop(r, log->last_seq, "limit", ret);
+        if (log->ended || !r->wake) {
+                *ret = (struct log_event){.type = LOG_EVENT_END};
+                return 0;
+        }
+        r->live = true;
+        if (!r->cancelled && !r->waiting) {
+                TAILQ_INSERT_TAIL(&log->waiting, r, in_waiting);
+                r->waiting = true;
+        }
+        *ret = (struct log_event){.type = LOG_EVENT_WAIT};
+        return 0;
+}
+
+/* With the log's lock. */
+static int fetch_from_memory(struct log_reader *r, struct log_event *ret)
+{
+        struct log *log = r->log;
+        struct chunk *c = find_chunk(r);
+
+        if (c && c->first_seq <= r->cursor + 1) {
+                fetch_chunk(r, c);
+                return FETCHED;
+        }
+        if (!c && r->cursor >= log->recorded_seq)
+                return at_the_end(r, ret);
+        /* What is not in memory any more has been written before it went, or is lost. */
+        r->last_seq = c ? c->first_seq - 1 : log->recorded_seq;
+        if (!r->live || log->stored)
+                return FROM_FILE;
+        return drop(r, r->last_seq, "slow", ret);
+}
+
+/* The first lines behind the cursor that the file has. */
+static int fetch_from_file(struct log_reader *r, struct log_event *ret, struct err *err)
+{
+        struct log_chunk c;
+        int found = log_store_read(r->logs->config.store, r->id, r->cursor, &r->stored, &c, err);
+        uint64_t missing;
+
+        if (found < 0 && found != -ENOENT)
+                return found;
+        missing = r->last_seq;
+        if (found == 0 && (!r->log || c.first_seq <= r->last_seq + 1)) {
+                missing = c.first_seq - 1;
+                r->at = c.bytes;
+                r->end = r->at + c.size;
+                r->seq = c.first_seq;
+                r->fetched_seq = c.last_seq;
+                r->created_ms = c.created_ms;
+        }
+        if (r->cursor < missing)
+                return drop(r, missing, "lost", ret);
+        if (found == 0)
+                return FETCHED;
+        *ret = (struct log_event){.type = LOG_EVENT_END};
+        return 0;
+}
+
+static int fetch(struct log_reader *r, struct log_event *ret, struct err *err)
+{
+        int found = FROM_FILE;
+
+        forget_fetched(r);
+        if (r->log) {
+                pthread_mutex_lock(&r->log->lock);
+                found = fetch_from_memory(r, ret);
+                pthread_mutex_unlock(&r->log->lock);
+        }
+        return found == FROM_FILE ? fetch_from_file(r, ret, err) : found;
+}
+
+int log_reader_next(struct log_reader *r, struct log_event *ret, struct err *err)
+{
+        uint64_t n;
+        int found;
+
+        for (;;) {
+                while (take_line(r, ret)) {
+                        if (ret->seq > r->cursor) {
+                                r->cursor = ret->seq;
+                                return 0;
+                        }
+                }
+                if (r->cursor < r->fetched_seq) {
+                        found = drop(r, r->fetched_seq, "lost", ret);
+                        break;
+                }
+                found = fetch(r, ret, err);
+                if (found <= 0)
+                        break;
+        }
+        if (found == 0 && ret->type == LOG_EVENT_DROPPED && strcmp(ret->reason, "slow") == 0) {
+                n = ret->last_seq - ret->first_seq + 1;
+                prom_counter_add_int(r->logs->metrics.dropped[LOG_REASON_SLOW], n);
+        }
+        return found;
+}
+
+int logs_summary(struct logs *l, const char *id, struct log_summary *ret, struct err *err)
+{
+        struct log *log = log_find(l, id);
+
+        if (!log)
+                return log_store_summary(l->config.store, id, ret, err);
+        pthread_mutex_lock(&log->lock);
+        *ret = (struct log_summary){log->last_seq, log->lost, log->ended};
+        pthread_mutex_unlock(&log->lock);
+        log_unref(log);
+        return 0;
+}
