@@ -23,8 +23,8 @@ static void count_leak(struct fc_metrics *m, const char *kind)
 }
 
 /* Kills the VMM that the directory names, if that very process still runs, and waits for its end.
- */
-static void kill_vmm(const char *dir, struct fc_metrics *m)
+ * False if it does not end. */
+static bool kill_vmm(const char *dir, struct fc_metrics *m)
 {
         _cleanup_buf_ struct buf text = BUF_INIT(64);
         _cleanup_close_ int pidfd = -1;
@@ -35,17 +35,22 @@ static void kill_vmm(const char *dir, struct fc_metrics *m)
 
         if (fs_join(path, sizeof(path), dir, "vmm", NULL) < 0 || fs_read(path, &text, NULL) < 0 ||
             sscanf(text.data, "%d %llu", &pid, &start) != 2 || pid <= 1)
-                return;
+                return true;
         pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
         /* The descriptor is held before the start time is compared, so the number cannot change
          * hands in between. */
         if (pidfd < 0 || !proc_is_alive(pid, start))
-                return;
+                return true;
         syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
         kill(-pid, SIGKILL);
         p = (struct pollfd){.fd = pidfd, .events = POLLIN};
-        poll(&p, 1, DEATH_WAIT_MS);
+        if (poll(&p, 1, DEATH_WAIT_MS) != 1) {
+                log_error("the VMM that %s names was killed but does not end: see /proc/%d/stack",
+                          dir, pid);
+                return false;
+        }
         count_leak(m, "process");
+        return true;
 }
 
 /* True if the directory was an orphan and is gone now. */
@@ -63,7 +68,8 @@ static bool reclaim_dir(const char *vms_dir, const char *name, struct fc_metrics
                 return false; /* its owner lives */
         if (fstat(fd, &st) < 0 || st.st_nlink == 0)
                 return false; /* its owner has just removed it: no leak */
-        kill_vmm(dir, m);
+        if (!kill_vmm(dir, m))
+                return false; /* the next start tries again */
         if (fs_remove_tree(dir, &err) < 0) {
                 log_error("%s", err.msg);
                 return false;
