@@ -10,7 +10,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+/* True if this is a file that can be run; otherwise errno says why not. */
+static bool is_program(const char *path)
+{
+        struct stat st;
+
+        if (stat(path, &st) < 0)
+                return false;
+        if (S_ISDIR(st.st_mode)) { /* access() finds that a directory can be run */
+                errno = EISDIR;
+                return false;
+        }
+        return access(path, X_OK) == 0;
+}
 
 /* Looks a program up in PATH. */
 static bool find_in_path(const char *name, char ret[PATH_MAX])
@@ -24,7 +39,7 @@ static bool find_in_path(const char *name, char ret[PATH_MAX])
                 if (end > p &&
                     snprintf(file, sizeof(file), "%.*s/%s", (int)(end - p), p, name) <
                             (int)sizeof(file) &&
-                    access(file, X_OK) == 0) {
+                    is_program(file)) {
                         strcpy(ret, file);
                         return true;
                 }
@@ -47,7 +62,7 @@ static bool find_beside_self(const char *name, char ret[PATH_MAX])
                 return false;
         *slash = '\0';
         snprintf(file, sizeof(file), "%s/%s", self, name);
-        if (strlen(file) >= PATH_MAX || access(file, X_OK) < 0)
+        if (strlen(file) >= PATH_MAX || !is_program(file))
                 return false;
         strcpy(ret, file);
         return true;
@@ -122,7 +137,7 @@ int fc_choose_vmm(const char *setting, struct fc_vmm_choice *ret, struct err *er
         } else if (setting[0] == '/') {
                 if (strlen(setting) >= sizeof(c.path))
                         return err_set(err, ENAMETOOLONG, "vmm: path too long");
-                if (access(setting, X_OK) < 0)
+                if (!is_program(setting))
                         return err_errno(err, "vmm: cannot run %s", setting);
                 strcpy(c.path, setting);
                 c.kind = "path";
