@@ -2,11 +2,21 @@
 /* Firecracker's own counters: differences added up, absolute values taken as they are. */
 #include "backend/firecracker/counters.h"
 
+#include "backend/firecracker/vm.h"
+#include "base/fs.h"
+
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -86,12 +96,152 @@ static void two_backends_share_the_metrics(void **state)
         prom_registry_free(registry);
 }
 
+struct files {
+        char dir[32];
+        struct prom_registry *registry;
+        struct fc_metrics metrics;
+        struct fc_vm_spec spec;
+        struct fc_vm vm;
+};
+
+static int open_files(void **state)
+{
+        struct files *f = calloc(1, sizeof(*f));
+
+        if (!f)
+                return -1;
+        strcpy(f->dir, "/tmp/vulcan-unit-XXXXXX");
+        f->registry = prom_registry_new();
+        f->spec = (struct fc_vm_spec){.id = "id", .metrics = &f->metrics};
+        f->vm = (struct fc_vm){.spec = &f->spec};
+        *state = f;
+        if (!mkdtemp(f->dir))
+                return -1;
+        strcpy(f->vm.dir, f->dir);
+        return fc_metrics_init(&f->metrics, f->registry, NULL, 0, NULL);
+}
+
+static int close_files(void **state)
+{
+        struct files *f = *state;
+
+        fs_remove_tree(f->dir, NULL);
+        prom_registry_free(f->registry);
+        free(f);
+        return 0;
+}
+
+static int lost(struct files *f)
+{
+        return (int)prom_counter_value(f->metrics.lost_lines);
+}
+
+static void torn_and_endless_lines_cost_themselves(void **state)
+{
+        static const char good[] = "{\"vsock\":{\"rx_bytes_count\":5}}\n";
+        struct files *f = *state;
+        size_t n = 3 * FC_COUNTERS_LINE_MAX, used = strlen(good);
+        char *text = malloc(n + 2 * sizeof(good) + 16);
+        char path[64];
+
+        memcpy(text, good, used);
+        memset(text + used, 'x', n);
+        used += n;
+        text[used++] = '\n';
+        memcpy(text + used, good, strlen(good));
+        used += strlen(good);
+        memcpy(text + used, "{\"vsock\":", 9);
+        used += 9;
+        snprintf(path, sizeof(path), "%s/metrics", f->dir);
+        assert_int_equal(fs_write(path, text, used, 0600, NULL), 0);
+        free(text);
+        fc_counters_collect(&f->vm);
+        assert_int_equal(total(&f->metrics, FC_VMM_VSOCK_BYTES_TOTAL, "rx"), 10);
+        assert_int_equal(lost(f), 2);
+}
+
+/* A VMM that was taken over could put anything under this name. */
+static void what_is_no_file_is_not_read(void **state)
+{
+        struct files *f = *state;
+        char path[64];
+
+        snprintf(path, sizeof(path), "%s/metrics", f->dir);
+        fc_counters_collect(&f->vm); /* not there */
+        assert_int_equal(lost(f), 1);
+        assert_int_equal(mkfifo(path, 0600), 0);
+        fc_counters_collect(&f->vm);
+        assert_int_equal(lost(f), 2);
+        assert_int_equal(unlink(path), 0);
+        assert_int_equal(symlink("/dev/zero", path), 0);
+        fc_counters_collect(&f->vm);
+        assert_int_equal(lost(f), 3);
+        assert_int_equal(unlink(path), 0);
+        assert_int_equal(fs_write(path, "", 0, 0600, NULL), 0);
+        assert_int_equal(truncate(path, (off_t)1 << 40), 0); /* a hole */
+        fc_counters_collect(&f->vm);
+        assert_int_equal(lost(f), 4);
+}
+
+struct api {
+        int listener;
+        char request[512];
+};
+
+/* Takes one request and answers in pieces. */
+static void *serve(void *arg)
+{
+        struct api *api = arg;
+        int fd = accept4(api->listener, NULL, NULL, SOCK_CLOEXEC);
+        size_t have = 0;
+        ssize_t n;
+
+        while (have < sizeof(api->request) - 1 && !strstr(api->request, "\r\n\r\n{") &&
+               (n = read(fd, api->request + have, sizeof(api->request) - 1 - have)) > 0)
+                have += (size_t)n;
+        dprintf(fd, "HTT");
+        dprintf(fd, "P/1.1 204 No Content\r\n\r\n");
+        close(fd);
+        return NULL;
+}
+
+static void the_vmm_is_asked_to_flush(void **state)
+{
+        struct files *f = *state;
+        struct sockaddr_un addr = {.sun_family = AF_UNIX};
+        struct api api = {.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+        pthread_t thread;
+        char *body;
+
+        fc_counters_flush(&f->vm); /* nobody there */
+        snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/api.sock", f->dir);
+        assert_int_equal(bind(api.listener, (struct sockaddr *)&addr, sizeof(addr)), 0);
+        assert_int_equal(listen(api.listener, 1), 0);
+        assert_int_equal(pthread_create(&thread, NULL, serve, &api), 0);
+        fc_counters_flush(&f->vm);
+        pthread_join(thread, NULL);
+        assert_ptr_equal(strstr(api.request, "PUT /actions HTTP/1.1\r\nHost: "), api.request);
+        body = strstr(api.request, "\r\n\r\n") + 4;
+        assert_string_equal(body, "{\"action_type\":\"FlushMetrics\"}");
+        assert_int_equal(strtoul(strstr(api.request, "Content-Length: ") + 16, NULL, 10),
+                         strlen(body));
+
+        /* It is there and does not answer: that has a bound. */
+        fc_counters_flush(&f->vm);
+        close(api.listener);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(lines_become_totals),
                 cmocka_unit_test(torn_and_hostile_lines_change_nothing),
                 cmocka_unit_test(two_backends_share_the_metrics),
+                cmocka_unit_test_setup_teardown(torn_and_endless_lines_cost_themselves, open_files,
+                                                close_files),
+                cmocka_unit_test_setup_teardown(what_is_no_file_is_not_read, open_files,
+                                                close_files),
+                cmocka_unit_test_setup_teardown(the_vmm_is_asked_to_flush, open_files, close_files),
         };
 
         return cmocka_run_group_tests_name("backend counters", tests, NULL, NULL);
