@@ -70,8 +70,9 @@ struct command {
 extern const struct command *const commands[];
 extern const size_t n_commands;
 
-extern const struct command command_doctor, command_help, command_run, command_serve,
-        command_version;
+extern const struct command command_backends, command_completion, command_config, command_doctor,
+        command_help, command_inspect, command_kill, command_ls, command_run, command_serve,
+        command_stats, command_version;
 
 const struct command *command_find(const char *name);
 

@@ -9,6 +9,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "cli/cli.h"
+#include "cli/token.h"
 #include "cli/wiring.h"
 #include "config/settings.h"
 #include "engine/engine.h"
@@ -27,7 +28,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { WORKERS = 8 };
+enum { WORKERS = 8, OPT_CHECK_CONFIG = 256 };
 
 struct serve {
         struct settings settings;
@@ -45,6 +46,11 @@ struct serve {
 
 static int cmd_serve(int argc, char **argv);
 
+static const struct cli_option own_options[] = {
+        {"check-config", OPT_CHECK_CONFIG, NULL, "check the settings, serve nothing", NULL, false},
+        {0},
+};
+
 const struct command command_serve = {
         .name = "serve",
         .run = cmd_serve,
@@ -52,9 +58,17 @@ const struct command command_serve = {
         .usage = "[OPTIONS]",
         .about = "Serves the HTTP API and the metrics. SIGTERM or Ctrl-C ends it and kills what "
                  "runs.",
+        .options = own_options,
         .settings = SETTINGS_SERVE,
-        .exit_codes = "0 after a signal ended it, 1 if it could not start, 2 for wrong use.",
+        .exit_codes = "0 after a signal ended it (or the settings are fine), 1 if it could not "
+                      "start, 2\nfor wrong use.",
 };
+
+static int take(void *ctx, int id, const char *value, struct err *err)
+{
+        *(bool *)ctx = true; /* --check-config is all there is */
+        return 0;
+}
 
 /* ---- what the daemon stands on ---- */
 
@@ -89,35 +103,39 @@ static int lock_state(struct serve *d, struct err *err)
 
 static int read_token(struct serve *d, struct err *err)
 {
-        const char *path = d->settings.token_file;
-        struct stat st;
-        int r;
+        return d->settings.token_file[0] ? token_read(d->settings.token_file, &d->token, err) : 0;
+}
 
-        if (!*path)
+static int check_reach(const struct serve *d, bool local, struct err *err)
+{
+        if (local || d->token.len || d->settings.allow_public)
                 return 0;
-        d->token = BUF_INIT(HTTP_TOKEN_MAX);
-        if ((r = fs_read(path, &d->token, err)) < 0)
-                return err_wrap(err, "token file"), r;
-        while (d->token.len && strchr(" \t\r\n", d->token.data[d->token.len - 1]))
-                d->token.data[--d->token.len] = '\0';
-        if (!d->token.len || strpbrk(d->token.data, " \t\r\n") ||
-            strlen(d->token.data) != d->token.len)
-                return err_set(err, EINVAL, "token file %s: must hold one word", path);
-        if (stat(path, &st) == 0 && st.st_mode & 077)
-                log_warn("token file %s can be read by others; chmod 600 %s", path, path);
-        return 0;
+        return err_set(err, EPERM,
+                       "listening on %s lets everybody who reaches it run programs here; give "
+                       "--token-file FILE (or --allow-public if something else keeps them out)",
+                       d->settings.listen);
 }
 
 static int listen_where_it_is_safe(struct serve *d, struct err *err)
 {
         int r = http_listen(d->settings.listen, &d->listener, err);
 
-        if (r < 0 || d->listener.local || d->token.len || d->settings.allow_public)
-                return r;
-        return err_set(err, EPERM,
-                       "listening on %s lets everybody who reaches it run programs here; give "
-                       "--token-file FILE (or --allow-public if something else keeps them out)",
-                       d->settings.listen);
+        return r < 0 ? r : check_reach(d, d->listener.local, err);
+}
+
+/* All that can be known of the settings without making anything. */
+static int check_config(struct serve *d)
+{
+        struct err err = ERR_INIT;
+        bool local = false;
+        int r = http_listen_check(d->settings.listen, &local, &err);
+
+        if (r == 0 && (r = read_token(d, &err)) == 0)
+                r = check_reach(d, local, &err);
+        buf_release(&d->token);
+        if (r < 0)
+                return cli_fail(EXIT_USAGE, &err);
+        return puts("the settings are fine; vulcan config prints them") < 0 || fflush(stdout) != 0;
 }
 
 /* Each connection and each VM takes descriptors; the soft limit is often 1024. */
@@ -240,13 +258,16 @@ static int cmd_serve(int argc, char **argv)
 {
         struct serve d = {.listener = HTTP_LISTENER_INIT, .lock_fd = -1};
         struct err err = ERR_INIT;
-        int r = cli_parse(&command_serve, argc, argv, &d.settings, NULL, NULL, &err);
+        bool check = false;
+        int r = cli_parse(&command_serve, argc, argv, &d.settings, take, &check, &err);
 
         if (r == 0)
                 return cli_help(&command_serve);
         if (r < 0 || settings_load(&d.settings, &err) < 0)
                 return cli_fail(EXIT_USAGE, &err);
         log_set_level(d.settings.log_level);
+        if (check)
+                return check_config(&d);
         block_signals(&d);
         if ((r = start(&d, &err)) < 0) {
                 stop(&d);

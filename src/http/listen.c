@@ -129,17 +129,26 @@ static void remove_stale(const struct sockaddr_un *a)
                 unlink(a->sun_path);
 }
 
-static int listen_unix(const char *path, struct http_listener *ret, struct err *err)
+static int parse_unix(const char *path, struct sockaddr_un *ret, struct err *err)
 {
-        struct sockaddr_un a = {.sun_family = AF_UNIX};
-        _cleanup_close_ int fd = -1;
-
-        if (*path != '/' || strlen(path) >= sizeof(a.sun_path))
+        *ret = (struct sockaddr_un){.sun_family = AF_UNIX};
+        if (*path != '/' || strlen(path) >= sizeof(ret->sun_path))
                 return err_set(err, EINVAL,
                                "listen: unix:%.100s: the path must be absolute and shorter than "
                                "%zu bytes",
-                               path, sizeof(a.sun_path));
-        strcpy(a.sun_path, path);
+                               path, sizeof(ret->sun_path));
+        strcpy(ret->sun_path, path);
+        return 0;
+}
+
+static int listen_unix(const char *path, struct http_listener *ret, struct err *err)
+{
+        struct sockaddr_un a;
+        _cleanup_close_ int fd = -1;
+        int r = parse_unix(path, &a, err);
+
+        if (r < 0)
+                return r;
         fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         if (fd < 0)
                 return err_errno(err, "listen on unix:%s", path);
@@ -162,6 +171,22 @@ int http_listen(const char *address, struct http_listener *ret, struct err *err)
         if (strncmp(address, "unix:", 5) == 0)
                 return listen_unix(address + 5, ret, err);
         return listen_inet(address, ret, err);
+}
+
+int http_listen_check(const char *address, bool *ret_local, struct err *err)
+{
+        struct sockaddr_un path;
+        union address a;
+        int r;
+
+        if (strncmp(address, "unix:", 5) == 0) {
+                if ((r = parse_unix(address + 5, &path, err)) == 0)
+                        *ret_local = true;
+                return r;
+        }
+        if ((r = parse_inet(address, &a, err)) == 0)
+                *ret_local = is_loopback(&a);
+        return r;
 }
 
 void http_listener_release(struct http_listener *listener)

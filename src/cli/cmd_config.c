@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vulcan config: each setting in force, and where it came from. */
+#include "base/cleanup.h"
+#include "cli/cli.h"
+#include "cli/table.h"
+#include "http/text.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+enum {
+        EVERY_SETTING = SETTINGS_SERVE | SETTINGS_RUN | SETTINGS_CLIENT | SETTINGS_DOCTOR,
+        TEXT_MAX = 4 * SETTINGS_TEXT_MAX,
+};
+
+static int cmd_config(int argc, char **argv);
+
+static const struct cli_option options[] = {CLI_OPTION_JSON, {0}};
+
+const struct command command_config = {
+        .name = "config",
+        .run = cmd_config,
+        .summary = "print the settings in force, and where each came from",
+        .usage = "[OPTIONS]",
+        .about = "Prints every setting in force here and where its value came from: a flag, the "
+                 "environment,\n"
+                 "a line of the settings file, or the default. Takes the flags of all verbs.",
+        .options = options,
+        .settings = EVERY_SETTING,
+        .exit_codes = "0, 2 if a setting is not allowed.",
+};
+
+static int take(void *ctx, int id, const char *value, struct err *err)
+{
+        *(bool *)ctx = true; /* --json is all there is */
+        return 0;
+}
+
+static int print(const struct settings *s)
+{
+        struct table t = TABLE_INIT;
+        int r = 0;
+
+        table_heads(&t, "SETTING", "VARIABLE", "VALUE", "FROM", NULL);
+        for (size_t i = 0; i < settings_count() && r == 0; i++) {
+                _cleanup_buf_ struct buf value = BUF_INIT(TEXT_MAX), source = BUF_INIT(TEXT_MAX);
+
+                if ((r = settings_value_text(s, i, &value)) == 0)
+                        r = settings_source_text(s, i, &source);
+                table_cell(&t, "%s", settings_flag(i));
+                table_cell(&t, "%s", settings_variable(i));
+                table_cell(&t, "%s", value.len ? value.data : "-");
+                table_cell(&t, "%s", source.len ? source.data : "");
+        }
+        if (r == 0)
+                r = table_print(&t, stdout);
+        table_release(&t);
+        return r;
+}
+
+static int print_json(const struct settings *s)
+{
+        static const char *const sources[] = {
+                [SETTINGS_FROM_DEFAULT] = "default",
+                [SETTINGS_FROM_FILE] = "file",
+                [SETTINGS_FROM_ENVIRONMENT] = "environment",
+                [SETTINGS_FROM_FLAG] = "flag",
+        };
+        json_t *all = json_array();
+        int r = 0;
+
+        for (size_t i = 0; i < settings_count() && r == 0; i++) {
+                _cleanup_buf_ struct buf value = BUF_INIT(TEXT_MAX);
+                enum settings_source source = settings_source(s, i);
+                bool file = source == SETTINGS_FROM_FILE;
+
+                r = settings_value_text(s, i, &value);
+                json_array_append_new(
+                        all,
+                        json_pack("{s:s, s:s, s:o, s:s, s:o, s:o}", "setting", settings_flag(i),
+                                  "variable", settings_variable(i), "value",
+                                  http_json_text(value.len ? value.data : ""), "from",
+                                  sources[source], "file",
+                                  file ? http_json_text(s->config) : json_null(), "line",
+                                  file ? json_integer(settings_source_line(s, i)) : json_null()));
+        }
+        if (r == 0)
+                r = table_print_json(all, stdout);
+        json_decref(all);
+        return r;
+}
+
+static int cmd_config(int argc, char **argv)
+{
+        struct settings settings;
+        struct err err = ERR_INIT;
+        bool json = false;
+        int n = cli_parse(&command_config, argc, argv, &settings, take, &json, &err);
+
+        if (n == 0)
+                return cli_help(&command_config);
+        if (n < 0 || settings_load(&settings, &err) < 0)
+                return cli_fail(EXIT_USAGE, &err);
+        return (json ? print_json(&settings) : print(&settings)) < 0 ? 1 : 0;
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vulcan inspect: all that a daemon knows of workloads. */
+#include "cli/cli.h"
+#include "cli/remote.h"
+#include "cli/table.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static int cmd_inspect(int argc, char **argv);
+
+static const struct cli_option options[] = {CLI_OPTION_JSON, {0}};
+
+const struct command command_inspect = {
+        .name = "inspect",
+        .run = cmd_inspect,
+        .summary = "show all that is known of a workload",
+        .usage = "[OPTIONS] ID...",
+        .about = "Shows all that is known of workloads; of their output only with --json (in base "
+                 "64).\n"
+                 "The beginning of an ID will do where it is that of one workload alone.",
+        .options = options,
+        .settings = SETTINGS_CLIENT,
+        .words = "ID",
+};
+
+static int take(void *ctx, int id, const char *value, struct err *err)
+{
+        *(bool *)ctx = true; /* --json is all there is */
+        return 0;
+}
+
+static void add_value(struct table *t, const json_t *value)
+{
+        char *text;
+
+        if (json_is_null(value)) {
+                table_cell(t, "-");
+        } else if (json_is_string(value)) {
+                table_cell(t, "%s", json_string_value(value));
+        } else if (json_is_boolean(value)) {
+                table_cell(t, "%s", json_is_true(value) ? "yes" : "no");
+        } else {
+                text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(12));
+                table_cell(t, "%s", text ? text : "");
+                free(text);
+        }
+}
+
+static int print(json_t *record)
+{
+        struct table t = TABLE_INIT;
+        const char *key;
+        json_t *value;
+        int r;
+
+        table_heads(&t, "FIELD", "VALUE", NULL);
+        json_object_foreach(record, key, value)
+        {
+                if (strcmp(key, "output") == 0)
+                        continue;
+                table_cell(&t, "%s", key);
+                add_value(&t, value);
+        }
+        r = table_print(&t, stdout);
+        table_release(&t);
+        return r;
+}
+
+static int inspect(struct remote *remote, const char *word, bool json, struct err *err)
+{
+        char id[ULID_LEN + 1], path[REMOTE_PATH_MAX];
+        json_t *record = NULL;
+        int r = remote_find(remote, word, id, err);
+
+        if (r < 0)
+                return r;
+        snprintf(path, sizeof(path), "/v1/workloads/%s", id);
+        if ((r = remote_get(remote, path, &record, err)) < 0)
+                return r;
+        if ((json ? table_print_json(record, stdout) : print(record)) < 0)
+                r = err_set(err, EIO, "cannot write to standard output");
+        json_decref(record);
+        return r;
+}
+
+static int cmd_inspect(int argc, char **argv)
+{
+        struct remote remote;
+        struct err err = ERR_INIT;
+        bool json = false;
+        int code = 0, r = 0, n;
+
+        n = remote_begin(&command_inspect, argc, argv, take, &json, &remote, &code);
+        if (n == 0)
+                return code;
+        if (!argv[n]) {
+                remote_release(&remote);
+                err_set(&err, EINVAL, "inspect: an ID is missing; see vulcan inspect --help");
+                return cli_fail(EXIT_USAGE, &err);
+        }
+        for (char **word = argv + n; *word && r == 0; word++) {
+                if (word > argv + n && !json)
+                        putchar('\n');
+                r = inspect(&remote, *word, json, &err);
+        }
+        return remote_end(&remote, r, &err);
+}

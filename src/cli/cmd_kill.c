@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vulcan kill: ends workloads of a daemon. */
+#include "cli/cli.h"
+#include "cli/remote.h"
+#include "cli/table.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+static int cmd_kill(int argc, char **argv);
+
+static const struct cli_option options[] = {CLI_OPTION_JSON, {0}};
+
+const struct command command_kill = {
+        .name = "kill",
+        .run = cmd_kill,
+        .summary = "end workloads",
+        .usage = "[OPTIONS] ID...",
+        .about =
+                "Ends workloads that wait or run, and prints the id of each that it ended. One "
+                "that "
+                "had\n"
+                "ended before is a failure; the others are ended all the same. The beginning of an "
+                "ID\n"
+                "will do where it is that of one workload alone.",
+        .options = options,
+        .settings = SETTINGS_CLIENT,
+        .exit_codes = "0 if all were ended, 1 if not, 2 for wrong use.",
+        .words = "ID",
+};
+
+static int take(void *ctx, int id, const char *value, struct err *err)
+{
+        *(bool *)ctx = true; /* --json is all there is */
+        return 0;
+}
+
+static int kill_one(struct remote *remote, const char *word, bool json, struct err *err)
+{
+        char id[ULID_LEN + 1], path[REMOTE_PATH_MAX];
+        json_t *record = NULL;
+        int r = remote_find(remote, word, id, err);
+
+        if (r < 0)
+                return r;
+        snprintf(path, sizeof(path), "/v1/workloads/%s", id);
+        if ((r = remote_call(remote, "DELETE", path, NULL, &record, err)) < 0)
+                return r;
+        if (json)
+                r = table_print_json(record, stdout);
+        else
+                r = puts(id) == EOF || fflush(stdout) != 0 ? -EIO : 0;
+        json_decref(record);
+        return r < 0 ? err_set(err, EIO, "cannot write to standard output") : 0;
+}
+
+static int cmd_kill(int argc, char **argv)
+{
+        struct remote remote;
+        struct err err = ERR_INIT;
+        bool json = false;
+        int code = 0, n;
+
+        n = remote_begin(&command_kill, argc, argv, take, &json, &remote, &code);
+        if (n == 0)
+                return code;
+        if (!argv[n]) {
+                err_set(&err, EINVAL, "kill: an ID is missing; see vulcan kill --help");
+                code = cli_fail(EXIT_USAGE, &err);
+        }
+        for (char **word = argv + n; *word; word++) {
+                err = ERR_INIT;
+                if (kill_one(&remote, *word, json, &err) < 0)
+                        code = cli_fail(1, &err);
+        }
+        remote_release(&remote);
+        return code;
+}

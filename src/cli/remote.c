@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/remote.h"
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "cli/table.h"
+#include "cli/token.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { SHORTEST = 4 /* letters of the beginning of an id */ };
+
+int remote_open(struct remote *ret, const struct settings *s, struct err *err)
+{
+        struct http_client_config config = HTTP_CLIENT_CONFIG_INIT;
+        _cleanup_buf_ struct buf token = BUF_INIT(1);
+        int r;
+
+        if (s->token_file[0] && (r = token_read(s->token_file, &token, err)) < 0)
+                return r;
+        config.server = s->server[0] ? s->server : REMOTE_SERVER;
+        config.token = token.data;
+        return http_client_new(&config, &ret->http, err);
+}
+
+void remote_release(struct remote *r)
+{
+        http_client_free(r->http);
+        r->http = NULL;
+}
+
+int remote_begin(const struct command *command, int argc, char **argv, cli_take_fn *take, void *ctx,
+                 struct remote *ret, int *ret_code)
+{
+        struct settings settings;
+        struct err err = ERR_INIT;
+        int n = cli_parse(command, argc, argv, &settings, take, ctx, &err);
+
+        if (n == 0) {
+                *ret_code = cli_help(command);
+                return 0;
+        }
+        if (n < 0 || settings_load(&settings, &err) < 0 || remote_open(ret, &settings, &err) < 0) {
+                *ret_code = cli_fail(EXIT_USAGE, &err);
+                return 0;
+        }
+        log_set_level(settings.log_level);
+        return n;
+}
+
+int remote_end(struct remote *r, int result, const struct err *err)
+{
+        remote_release(r);
+        if (result >= 0)
+                return 0;
+        return cli_fail(1, err);
+}
+
+/* ---- what an answer means ---- */
+
+static int code_of(unsigned status)
+{
+        switch (status) {
+        case 401:
+        case 403:
+                return EACCES;
+        case 404:
+                return ENOENT;
+        case 409:
+                return EALREADY;
+        case 429:
+        case 503:
+                return EAGAIN;
+        default:
+                return status >= 400 && status < 500 ? EINVAL : EIO;
+        }
+}
+
+/* The daemon's words; where it has none (or is none), what the status means. */
+static void add_words(struct buf *ret, const struct http_client_answer *a)
+{
+        json_t *json = a->body.len ? json_loadb(a->body.data, a->body.len, 0, NULL) : NULL;
+        const char *text = json_string_value(json_object_get(json, "error"));
+
+        if (text)
+                table_clean(ret, text, 0);
+        else
+                buf_printf(ret, "answered with status %u", a->status);
+        json_decref(json);
+}
+
+int remote_check(struct remote *r, const struct http_client_answer *a, struct err *err)
+{
+        _cleanup_buf_ struct buf words = BUF_INIT(ERR_MESSAGE_MAX);
+
+        if (a->status >= 200 && a->status < 300)
+                return 0;
+        add_words(&words, a);
+        if (a->status == 401)
+                return err_set(err, EACCES, "%s: %s; give --token-file FILE (or VULCAN_TOKEN_FILE)",
+                               http_client_server(r->http), words.data ? words.data : "");
+        if (a->retry_after_s)
+                return err_set(err, code_of(a->status), "%s: %s; try again in %u s",
+                               http_client_server(r->http), words.data ? words.data : "",
+                               a->retry_after_s);
+        return err_set(err, code_of(a->status), "%s: %s", http_client_server(r->http),
+                       words.data ? words.data : "");
+}
+
+int remote_call(struct remote *r, const char *method, const char *path, json_t *body, json_t **ret,
+                struct err *err)
+{
+        struct http_client_answer answer = {0};
+        struct http_client_request request = {.method = method, .path = path};
+        _cleanup_free_ char *text = NULL;
+        json_t *json = NULL;
+        int result;
+
+        if (body) {
+                text = json_dumps(body, JSON_COMPACT);
+                json_decref(body);
+                if (!text)
+                        return err_set(err, ENOMEM, "out of memory");
+                request.body = text;
+                request.body_size = strlen(text);
+        }
+        if ((result = http_client_request(r->http, &request, &answer, err)) < 0)
+                return result;
+        result = remote_check(r, &answer, err);
+        if (result == 0) {
+                json = json_loadb(answer.body.len ? answer.body.data : "", answer.body.len, 0,
+                                  NULL);
+                if (!json)
+                        result = err_set(err, EPROTO, "%s: its answer is not that of vulcan serve",
+                                         http_client_server(r->http));
+        }
+        http_client_answer_release(&answer);
+        if (result == 0 && ret)
+                *ret = json;
+        else
+                json_decref(json);
+        return result;
+}
+
+int remote_get(struct remote *r, const char *path, json_t **ret, struct err *err)
+{
+        return remote_call(r, "GET", path, NULL, ret, err);
+}
+
+const char *remote_text(const json_t *object, const char *key)
+{
+        const char *text = json_string_value(json_object_get(object, key));
+
+        return text ? text : "";
+}
+
+json_int_t remote_number(const json_t *object, const char *key)
+{
+        const json_t *value = json_object_get(object, key);
+
+        return json_is_integer(value) ? json_integer_value(value) : -1;
+}
+
+/* ---- ids ---- */
+
+/* Looks through one page; *found counts those that begin so, `ret` is the last of them. */
+static int look_through(struct remote *r, const char *prefix, unsigned offset, unsigned *found,
+                        bool *ret_more, char ret[ULID_LEN + 1], struct err *err)
+{
+        char path[REMOTE_PATH_MAX];
+        json_t *page = NULL, *item;
+        size_t i;
+        int result;
+
+        snprintf(path, sizeof(path), "/v1/workloads?limit=%d&offset=%u", REMOTE_PAGE, offset);
+        if ((result = remote_get(r, path, &page, err)) < 0)
+                return result;
+        json_array_foreach(json_object_get(page, "workloads"), i, item)
+        {
+                const char *id = remote_text(item, "id");
+
+                if (!ulid_is_valid(id) || strncmp(id, prefix, strlen(prefix)) != 0)
+                        continue;
+                ++*found;
+                memcpy(ret, id, ULID_LEN + 1);
+        }
+        *ret_more = json_array_size(json_object_get(page, "workloads")) == REMOTE_PAGE;
+        json_decref(page);
+        return 0;
+}
+
+int remote_find(struct remote *r, const char *word, char ret[ULID_LEN + 1], struct err *err)
+{
+        char prefix[ULID_LEN + 1] = "", id[ULID_LEN + 1];
+        size_t n = strlen(word);
+        unsigned found = 0;
+        bool more = true;
+        int result;
+
+        for (size_t i = 0; i < n && i < ULID_LEN; i++)
+                prefix[i] = (char)toupper((unsigned char)word[i]);
+        if (n == ULID_LEN && ulid_is_valid(prefix)) {
+                memcpy(ret, prefix, sizeof(prefix));
+                return 0;
+        }
+        if (n >= ULID_LEN || n < SHORTEST ||
+            strspn(prefix, "0123456789ABCDEFGHJKMNPQRSTVWXYZ") != n)
+                return err_set(
+                        err, EINVAL,
+                        "\"%.40s\" is no id: %d letters and digits, or at least the first %d "
+                        "of them",
+                        word, ULID_LEN, SHORTEST);
+        for (unsigned at = 0; more && found < 2 && at < REMOTE_LOOKUP_MAX; at += REMOTE_PAGE) {
+                result = look_through(r, prefix, at, &found, &more, id, err);
+                if (result < 0)
+                        return result;
+        }
+        if (found > 1)
+                return err_set(err, EINVAL, "more than one workload begins with %s", prefix);
+        if (!found)
+                return err_set(err, ENOENT, "none of the newest %d workloads begins with %s",
+                               REMOTE_LOOKUP_MAX, prefix);
+        memcpy(ret, id, sizeof(id));
+        return 0;
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/table.h"
+
+#include "base/cleanup.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <locale.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+#include <wchar.h>
+
+enum { GAP = 2, REAL_DIGITS = 12 };
+
+/* ---- text from elsewhere ---- */
+
+/* The character at s and its length in bytes; 0 where there is no well-formed UTF-8. */
+static size_t decode(const unsigned char *s, uint32_t *ret)
+{
+        static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+        size_t n = s[0] < 0x80 ? 1 : s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : s[0] >= 0xc0 ? 2 : 0;
+        uint32_t c = n <= 1 ? s[0] : s[0] & (0xffu >> (n + 1));
+
+        if (!n || s[0] > 0xf4)
+                return 0;
+        for (size_t i = 1; i < n; i++) {
+                if ((s[i] & 0xc0) != 0x80)
+                        return 0;
+                c = c << 6 | (s[i] & 0x3f);
+        }
+        if (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
+                return 0;
+        *ret = c;
+        return n;
+}
+
+/* Controls, and what reorders or hides the text around it (Unicode's bidi and format controls). */
+static bool is_harmful(uint32_t c)
+{
+        return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x61c || (c >= 0x200b && c <= 0x200f) ||
+               (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xfeff ||
+               (c >= 0xfff9 && c <= 0xfffb) || (c >= 0xe0000 && c <= 0xe007f);
+}
+
+/* Columns of a character; -1 for one that is unknown or harmful. Needs a UTF-8 locale to be set. */
+static int width_of(uint32_t c)
+{
+        if (is_harmful(c))
+                return -1;
+        return c < 0x7f ? 1 : wcwidth((wchar_t)c);
+}
+
+static size_t clean(struct buf *ret, const char *text, size_t columns)
+{
+        size_t width = 0, start = ret->len, fits = start, fits_width = 0;
+
+        for (const unsigned char *s = (const unsigned char *)text; *s;) {
+                uint32_t c = 0;
+                size_t n = decode(s, &c);
+                int w = n ? width_of(c) : -1;
+
+                if (columns && width + (size_t)(w < 0 ? 1 : w) > columns) {
+                        ret->len = fits;
+                        return buf_add(ret, "...", 3) < 0 ? fits_width : fits_width + 3;
+                }
+                if (buf_add(ret, w < 0 ? "?" : (const char *)s, w < 0 ? 1 : n) < 0)
+                        return width;
+                width += (size_t)(w < 0 ? 1 : w);
+                if (columns >= 3 && width <= columns - 3) {
+                        fits = ret->len;
+                        fits_width = width;
+                }
+                s += n ? n : 1;
+        }
+        return width;
+}
+
+/* wcwidth() goes by the locale of the thread, and the program's own is "C". */
+size_t table_clean(struct buf *ret, const char *text, size_t columns)
+{
+        locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+        locale_t was = utf8 ? uselocale(utf8) : (locale_t)0;
+        size_t width = clean(ret, text, columns);
+
+        if (utf8) {
+                uselocale(was);
+                freelocale(utf8);
+        }
+        return width;
+}
+
+/* ---- tables ---- */
+
+static void add(struct table *t, const char *text)
+{
+        size_t column = t->n_cells % t->n_columns;
+        size_t width = table_clean(&t->text, text, TABLE_CELL_MAX);
+
+        if (buf_add(&t->text, "", 1) < 0)
+                t->failed = -ENOMEM;
+        if (width > t->width[column])
+                t->width[column] = width;
+        t->n_cells++;
+}
+
+void table_heads(struct table *t, const char *head, ...)
+{
+        const char *heads[TABLE_COLUMNS_MAX];
+        va_list ap;
+
+        assert(!t->n_columns);
+        va_start(ap, head);
+        for (; head; head = va_arg(ap, const char *)) {
+                assert(t->n_columns < TABLE_COLUMNS_MAX);
+                t->right[t->n_columns] = *head == '>';
+                heads[t->n_columns++] = head + (*head == '>');
+        }
+        va_end(ap);
+        for (size_t i = 0; i < t->n_columns; i++)
+                add(t, heads[i]);
+}
+
+void table_cell(struct table *t, const char *fmt, ...)
+{
+        _cleanup_free_ char *text = NULL;
+        va_list ap;
+
+        va_start(ap, fmt);
+        if (vasprintf(&text, fmt, ap) < 0) {
+                text = NULL;
+                t->failed = -ENOMEM;
+        }
+        va_end(ap);
+        add(t, text ? text : "");
+}
+
+static void print_cell(const struct table *t, size_t column, const char *cell, FILE *to)
+{
+        struct buf again = BUF_INIT(TABLE_TEXT_MAX);
+        size_t width = table_clean(&again, cell, 0);
+        int pad = (int)(t->width[column] - width);
+        bool last = column + 1 == t->n_columns;
+
+        if (t->right[column])
+                fprintf(to, "%*s%s", pad, "", cell);
+        else
+                fprintf(to, "%s%*s", cell, last ? 0 : pad, "");
+        if (last)
+                fputc('\n', to);
+        else
+                fprintf(to, "%*s", GAP, "");
+        buf_release(&again);
+}
+
+int table_print(const struct table *t, FILE *to)
+{
+        const char *cell = t->text.data;
+
+        if (t->failed)
+                return t->failed;
+        assert(t->n_columns && t->n_cells % t->n_columns == 0);
+        for (size_t i = 0; i < t->n_cells; i++) {
+                print_cell(t, i % t->n_columns, cell, to);
+                cell += strlen(cell) + 1;
+        }
+        return fflush(to) == 0 && !ferror(to) ? 0 : -EIO;
+}
+
+void table_release(struct table *t)
+{
+        buf_release(&t->text);
+}
+
+int table_print_json(const json_t *json, FILE *to)
+{
+        if (!json || json_dumpf(json, to, JSON_INDENT(2) | JSON_REAL_PRECISION(REAL_DIGITS)) < 0 ||
+            fputc('\n', to) == EOF || fflush(to) != 0)
+                return -EIO;
+        return 0;
+}

@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http/client.h"
+
+#include "base/cleanup.h"
+
+#include <assert.h>
+#include <curl/curl.h>
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+enum { HEADER_MAX = 8192, POLL_MS = 1000 };
+
+struct http_client {
+        char server[HTTP_CLIENT_SERVER_MAX];                         /* as given, for messages */
+        char base[HTTP_CLIENT_SERVER_MAX];                           /* what paths are put behind */
+        char socket[sizeof(((struct sockaddr_un *)NULL)->sun_path)]; /* "": TCP */
+        char *authorization;                                         /* header; NULL: none */
+        int stop_fd;
+        CURLM *multi;
+        CURL *easy;
+};
+
+/* One request on its way. */
+struct exchange {
+        struct http_client *client;
+        const struct http_client_request *request;
+        struct http_client_answer answer;
+        size_t max; /* of the body, once its status is known */
+        int result; /* why the body was refused: -EFBIG, or what piece() returned */
+        struct curl_slist *headers;
+};
+
+static void curl_init(void)
+{
+        curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+/* ---- the server's address ---- */
+
+static int refuse_server(const char *server, struct err *err)
+{
+        return err_set(err, EINVAL, "server \"%.200s\" is neither http://HOST:PORT nor unix:/PATH",
+                       server);
+}
+
+static int take_unix(struct http_client *c, const char *path, struct err *err)
+{
+        if (*path != '/' || strlen(path) >= sizeof(c->socket))
+                return err_set(err, EINVAL,
+                               "server unix:%.120s: the path must be absolute and shorter than %zu "
+                               "bytes",
+                               path, sizeof(c->socket));
+        strcpy(c->socket, path);
+        strcpy(c->base, "http://localhost");
+        return 0;
+}
+
+/* True if the part is there. */
+static bool has_part(CURLU *url, CURLUPart part)
+{
+        char *text = NULL;
+        bool has = curl_url_get(url, part, &text, 0) == CURLUE_OK && *text;
+
+        curl_free(text);
+        return has;
+}
+
+static int take_url(struct http_client *c, const char *server, struct err *err)
+{
+        CURLU *url = curl_url();
+        bool fine =
+                url && (strncmp(server, "http://", 7) == 0 || strncmp(server, "https://", 8) == 0);
+
+        fine = fine && curl_url_set(url, CURLUPART_URL, server, 0) == CURLUE_OK &&
+               has_part(url, CURLUPART_HOST) && !has_part(url, CURLUPART_USER) &&
+               !has_part(url, CURLUPART_PASSWORD) && !has_part(url, CURLUPART_QUERY) &&
+               !has_part(url, CURLUPART_FRAGMENT);
+        curl_url_cleanup(url);
+        if (!fine)
+                return refuse_server(server, err);
+        strcpy(c->base, server);
+        for (size_t n = strlen(c->base); n && c->base[n - 1] == '/';)
+                c->base[--n] = '\0';
+        return 0;
+}
+
+static int take_server(struct http_client *c, const char *server, struct err *err)
+{
+        if (strlen(server) >= sizeof(c->server))
+                return refuse_server(server, err);
+        strcpy(c->server, server);
+        if (strncmp(server, "unix:", 5) == 0)
+                return take_unix(c, server + 5, err);
+        return take_url(c, server, err);
+}
+
+/* ---- making and freeing ---- */
+
+int http_client_new(const struct http_client_config *config, struct http_client **ret,
+                    struct err *err)
+{
+        static pthread_once_t once = PTHREAD_ONCE_INIT;
+        struct http_client *c = calloc(1, sizeof(*c));
+        int r;
+
+        if (!c)
+                return err_set(err, ENOMEM, "out of memory");
+        pthread_once(&once, curl_init);
+        c->stop_fd = config->stop_fd;
+        if ((r = take_server(c, config->server, err)) < 0) {
+                http_client_free(c);
+                return r;
+        }
+        c->multi = curl_multi_init();
+        c->easy = curl_easy_init();
+        if (!c->multi || !c->easy ||
+            (config->token && *config->token &&
+             asprintf(&c->authorization, "Authorization: Bearer %s", config->token) < 0)) {
+                http_client_free(c);
+                return err_set(err, ENOMEM, "out of memory");
+        }
+        *ret = c;
+        return 0;
+}
+
+void http_client_free(struct http_client *c)
+{
+        if (!c)
+                return;
+        curl_easy_cleanup(c->easy);
+        curl_multi_cleanup(c->multi);
+        free(c->authorization);
+        free(c);
+}
+
+const char *http_client_server(const struct http_client *c)
+{
+        return c->server;
+}
+
+void http_client_set_stop(struct http_client *c, int stop_fd)
+{
+        c->stop_fd = stop_fd;
+}
+
+void http_client_answer_release(struct http_client_answer *answer)
+{
+        buf_release(&answer->body);
+}
+
+/* ---- what comes back ---- */
+
+static size_t on_body(char *bytes, size_t size, size_t count, void *ctx)
+{
+        struct exchange *x = ctx;
+        size_t n = size * count;
+        long status = 0;
+        bool fine;
+        int r;
+
+        curl_easy_getinfo(x->client->easy, CURLINFO_RESPONSE_CODE, &status);
+        fine = status >= 200 && status < 300;
+        if (fine && x->request->piece) {
+                r = x->request->piece(x->request->ctx, bytes, n);
+        } else {
+                x->answer.body.max = fine ? x->max : HTTP_CLIENT_ERROR_MAX;
+                r = buf_add(&x->answer.body, bytes, n);
+        }
+        if (r >= 0)
+                return n;
+        x->result = r == -ENOBUFS ? -EFBIG : r;
+        return CURL_WRITEFUNC_ERROR;
+}
+
+static size_t on_header(char *bytes, size_t size, size_t count, void *ctx)
+{
+        static const char name[] = "retry-after:";
+        struct exchange *x = ctx;
+        size_t n = size * count;
+        char value[16];
+
+        if (n > sizeof(name) && strncasecmp(bytes, name, sizeof(name) - 1) == 0) {
+                snprintf(value, sizeof(value), "%.*s", (int)(n - sizeof(name) + 1),
+                         bytes + sizeof(name) - 1);
+                x->answer.retry_after_s = (unsigned)strtoul(value, NULL, 10);
+        }
+        return n;
+}
+
+/* What libcurl says, as errno and one line. */
+static int explain(const struct exchange *x, CURLcode code, const char *details, struct err *err)
+{
+        const char *server = x->client->server;
+        long os = 0;
+
+        switch (code) {
+        case CURLE_WRITE_ERROR:
+                if (x->result == -EFBIG)
+                        return err_set(err, EFBIG, "%s: the answer is larger than %zu bytes",
+                                       server, x->answer.body.max);
+                return err_set(err, x->result ? -x->result : EIO, "%s: the answer was not taken",
+                               server);
+        case CURLE_COULDNT_RESOLVE_HOST:
+                return err_set(err, EHOSTUNREACH, "%s: there is no host of this name", server);
+        case CURLE_COULDNT_CONNECT:
+                curl_easy_getinfo(x->client->easy, CURLINFO_OS_ERRNO, &os);
+                if (os == ECONNREFUSED || os == ENOENT)
+                        return err_set(err, (int)os,
+                                       "%s: nobody listens there; start the daemon (vulcan serve) "
+                                       "or name another (--server)",
+                                       server);
+                return err_set(err, os ? (int)os : ECONNREFUSED, "%s: cannot connect%s%s", server,
+                               os ? ": " : "", os ? strerror((int)os) : "");
+        case CURLE_OPERATION_TIMEDOUT:
+                return err_set(err, ETIMEDOUT, "%s: no answer in time", server);
+        case CURLE_GOT_NOTHING:
+        case CURLE_SEND_ERROR:
+        case CURLE_RECV_ERROR:
+        case CURLE_PARTIAL_FILE:
+                return err_set(err, ECONNRESET,
+                               "%s: the connection ended in the middle of the answer", server);
+        case CURLE_UNSUPPORTED_PROTOCOL:
+        case CURLE_WEIRD_SERVER_REPLY:
+        case CURLE_BAD_CONTENT_ENCODING:
+        case CURLE_HTTP2:
+                return err_set(err, EPROTO, "%s: what answers there does not speak HTTP", server);
+        case CURLE_OUT_OF_MEMORY:
+                return err_set(err, ENOMEM, "out of memory");
+        default:
+                return err_set(err, EIO, "%s: %s", server,
+                               *details ? details : curl_easy_strerror(code));
+        }
+}
+
+/* ---- asking ---- */
+
+static int add_header(struct exchange *x, const char *header)
+{
+        struct curl_slist *more = curl_slist_append(x->headers, header);
+
+        if (!more)
+                return -ENOMEM;
+        x->headers = more;
+        return 0;
+}
+
+static int make_headers(struct exchange *x)
+{
+        const struct http_client_request *q = x->request;
+        char line[HEADER_MAX];
+        int r;
+
+        snprintf(line, sizeof(line), "Accept: %s", q->accept ? q->accept : "application/json");
+        /* Without "Expect": the server may refuse a body when it likes, and nothing is delayed. */
+        if ((r = add_header(x, line)) < 0 || (r = add_header(x, "Expect:")) < 0)
+                return r;
+        if (q->body && (r = add_header(x, "Content-Type: application/json")) < 0)
+                return r;
+        if (q->last_event_id && *q->last_event_id) {
+                snprintf(line, sizeof(line), "Last-Event-ID: %s", q->last_event_id);
+                if ((r = add_header(x, line)) < 0)
+                        return r;
+        }
+        return x->client->authorization ? add_header(x, x->client->authorization) : 0;
+}
+
+static int set_times(CURL *e, const struct http_client_request *q)
+{
+        int r = curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)HTTP_CLIENT_CONNECT_MS);
+
+        if (!q->no_timeout)
+                return r | curl_easy_setopt(
+                                   e, CURLOPT_TIMEOUT_MS,
+                                   (long)(q->timeout_ms ? q->timeout_ms : HTTP_CLIENT_TIMEOUT_MS));
+        r |= curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
+        if (q->silence_s)
+                r |= curl_easy_setopt(e, CURLOPT_LOW_SPEED_LIMIT, 1L) |
+                     curl_easy_setopt(e, CURLOPT_LOW_SPEED_TIME, (long)q->silence_s);
+        return r;
+}
+
+static int prepare(struct exchange *x, const char *url, char *details)
+{
+        const struct http_client_request *q = x->request;
+        CURL *e = x->client->easy;
+        int r;
+
+        curl_easy_reset(e);
+        if (make_headers(x) < 0)
+                return -ENOMEM;
+        r = curl_easy_setopt(e, CURLOPT_URL, url) |
+            curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https") |
+            curl_easy_setopt(e, CURLOPT_NOPROXY, "*") | curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L) |
+            curl_easy_setopt(e, CURLOPT_ERRORBUFFER, details) |
+            curl_easy_setopt(e, CURLOPT_USERAGENT, "vulcan/" VULCAN_VERSION) |
+            curl_easy_setopt(e, CURLOPT_HTTPHEADER, x->headers) |
+            curl_easy_setopt(e, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1) |
+            curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body) |
+            curl_easy_setopt(e, CURLOPT_WRITEDATA, x) |
+            curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header) |
+            curl_easy_setopt(e, CURLOPT_HEADERDATA, x) | set_times(e, q);
+        if (x->client->socket[0])
+                r |= curl_easy_setopt(e, CURLOPT_UNIX_SOCKET_PATH, x->client->socket);
+        if (q->body)
+                r |= curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)q->body_size) |
+                     curl_easy_setopt(e, CURLOPT_POSTFIELDS, q->body);
+        r |= curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, q->method ? q->method : "GET");
+        return r ? -ENOMEM : 0;
+}
+
+/* Until the request is through, or stopped. */
+static int perform(struct exchange *x, CURLcode *ret, struct err *err)
+{
+        struct http_client *c = x->client;
+        struct curl_waitfd stop = {.fd = c->stop_fd, .events = CURL_WAIT_POLLIN};
+        unsigned n_stop = c->stop_fd >= 0;
+        int running = 1, left;
+        CURLMsg *message;
+
+        for (;;) {
+                struct pollfd now = {c->stop_fd, POLLIN, 0};
+                CURLMcode m = curl_multi_perform(c->multi, &running);
+
+                if (m == CURLM_OK && !running)
+                        break;
+                if (m == CURLM_OK)
+                        m = curl_multi_poll(c->multi, &stop, n_stop, POLL_MS, NULL);
+                if (m != CURLM_OK)
+                        return err_set(err, EIO, "%s: %s", c->server, curl_multi_strerror(m));
+                /* Asked anew: what curl_multi_poll() reports of our descriptor is incomplete. */
+                if (n_stop && poll(&now, 1, 0) > 0)
+                        return err_set(err, ECANCELED, "%s: interrupted", c->server);
+        }
+        message = curl_multi_info_read(c->multi, &left);
+        *ret = message ? message->data.result : CURLE_FAILED_INIT;
+        return 0;
+}
+
+static int ask(struct exchange *x, const char *url, struct err *err)
+{
+        struct http_client *c = x->client;
+        char details[CURL_ERROR_SIZE] = "";
+        CURLcode code = CURLE_OK;
+        long status = 0;
+        int r = prepare(x, url, details);
+
+        if (r < 0 || curl_multi_add_handle(c->multi, c->easy) != CURLM_OK)
+                return err_set(err, ENOMEM, "out of memory");
+        r = perform(x, &code, err);
+        if (r == 0 && code != CURLE_OK)
+                r = explain(x, code, details, err);
+        curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
+        curl_multi_remove_handle(c->multi, c->easy);
+        x->answer.status = (unsigned)status;
+        return r;
+}
+
+int http_client_request(struct http_client *c, const struct http_client_request *request,
+                        struct http_client_answer *ret, struct err *err)
+{
+        size_t max = request->answer_max ? request->answer_max : HTTP_CLIENT_ANSWER_MAX;
+        struct exchange x = {
+                .client = c, .request = request, .max = max, .answer.body = BUF_INIT(max)};
+        _cleanup_free_ char *url = NULL;
+        int r;
+
+        assert(request->path[0] == '/');
+        if (asprintf(&url, "%s%s", c->base, request->path) < 0) {
+                url = NULL;
+                return err_set(err, ENOMEM, "out of memory");
+        }
+        r = ask(&x, url, err);
+        curl_slist_free_all(x.headers);
+        if (r < 0) {
+                http_client_answer_release(&x.answer);
+                return r;
+        }
+        *ret = x.answer;
+        return 0;
+}
