@@ -61,14 +61,18 @@ static unsigned status_of(int code)
         }
 }
 
+static void add_retry_after(struct http_request *request, unsigned seconds)
+{
+        char text[16];
+
+        snprintf(text, sizeof(text), "%u", seconds);
+        http_answer_header(request, "Retry-After", text);
+}
+
 static void answer_failure(struct http_request *request, unsigned status, const struct err *err)
 {
-        char seconds[16];
-
-        if (status == 429 || status == 503) {
-                snprintf(seconds, sizeof(seconds), "%d", API_RETRY_AFTER_S);
-                http_answer_header(request, "Retry-After", seconds);
-        }
+        if (status == 503)
+                add_retry_after(request, API_RETRY_AFTER_S);
         http_answer_error(request, status, "%s", err->msg);
 }
 
@@ -96,6 +100,8 @@ static int submit(struct api *api, struct http_request *request, const struct en
                 r = engine_submit(api->config.engine, &order.spec, order.isolation, sink, id, &err);
                 api_order_release(&order);
         }
+        if (r == -EAGAIN)
+                add_retry_after(request, engine_retry_after_s(api->config.engine));
         if (r < 0)
                 answer_failure(request, status_of(r), &err);
         return r;
@@ -312,7 +318,11 @@ static void get_stats(struct http_request *request, void *ctx)
 
 static void get_health(struct http_request *request, void *ctx)
 {
-        answer_json(request, 200, json_pack("{s:s}", "status", "ok"));
+        struct api *api = ctx;
+        bool draining = engine_is_draining(api->config.engine);
+
+        answer_json(request, draining ? 503 : 200,
+                    json_pack("{s:s}", "status", draining ? "draining" : "ok"));
 }
 
 static void get_metrics(struct http_request *request, void *ctx)

@@ -1,18 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * vulcan serve: the daemon. Settings, store, engine, API and HTTP server are put together here and
- * taken apart in the opposite order when a signal comes; the first ends what runs, a second one
- * ends the process at once (and the VMMs with it, which die with the threads that started them).
+ * taken apart in the opposite order when a signal comes. The first signal ends the daemon when all
+ * workloads have ended, or kills them when --drain has passed; a second one kills them at once; a
+ * third one ends the process where it stands (and the VMMs with it, which die with the threads that
+ * started them; the next start tidies up).
  */
 #include "api/api.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "cli/cli.h"
+#include "cli/notify.h"
 #include "cli/token.h"
 #include "cli/wiring.h"
 #include "config/settings.h"
 #include "engine/engine.h"
+#include "engine/metrics.h"
 #include "http/server.h"
 #include "prom/prom.h"
 #include "store/store.h"
@@ -20,15 +25,21 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { WORKERS = 8, OPT_CHECK_CONFIG = 256 };
+enum {
+        WORKERS = 8,
+        STOP_MAX_S = 15, /* for killing and writing down, after the drain */
+        OPT_CHECK_CONFIG = 256,
+};
 
 struct serve {
         struct settings settings;
@@ -40,6 +51,8 @@ struct serve {
         struct api *api;
         struct http_server *server;
         sigset_t signals; /* those that end the daemon */
+        int signal_fd;    /* readable when one of them has come */
+        struct notify notify;
 };
 
 /* ---- settings ---- */
@@ -56,8 +69,8 @@ const struct command command_serve = {
         .run = cmd_serve,
         .summary = "serve the HTTP API and the metrics",
         .usage = "[OPTIONS]",
-        .about = "Serves the HTTP API and the metrics. SIGTERM or Ctrl-C ends it and kills what "
-                 "runs.",
+        .about = "Serves the HTTP API and the metrics. SIGTERM or Ctrl-C ends it when the "
+                 "workloads have ended or --drain has passed, a second one at once.",
         .options = own_options,
         .settings = SETTINGS_SERVE,
         .exit_codes = "0 after a signal ended it (or the settings are fine), 1 if it could not "
@@ -193,6 +206,7 @@ static int start(struct serve *d, struct err *err)
         struct wiring wiring = {
                 .max_vms = s->max_vms,
                 .max_queue = s->max_queue,
+                .max_memory_mb = s->max_memory_mb,
                 .output_record_max = s->output_record_max,
         };
         struct api_config api = {.output_max = s->output_max};
@@ -228,6 +242,8 @@ static void stop(struct serve *d)
         store_close(d->store);
         http_listener_release(&d->listener);
         buf_release(&d->token);
+        close_fd(&d->signal_fd);
+        notify_release(&d->notify);
         close_fd(&d->lock_fd);
 }
 
@@ -244,19 +260,77 @@ static void block_signals(struct serve *d)
         pthread_sigmask(SIG_BLOCK, &d->signals, NULL);
 }
 
-static void wait_for_signal(struct serve *d)
+static int watch_signals(struct serve *d, struct err *err)
 {
-        siginfo_t info = {0};
+        d->signal_fd = signalfd(-1, &d->signals, SFD_CLOEXEC | SFD_NONBLOCK);
+        return d->signal_fd < 0 ? err_errno(err, "signalfd") : 0;
+}
 
-        while (sigwaitinfo(&d->signals, &info) < 0 && errno == EINTR)
-                ;
-        log_info("%s: ending; a second signal ends at once", strsignal(info.si_signo));
-        pthread_sigmask(SIG_UNBLOCK, &d->signals, NULL);
+/* Tells systemd how it is going, and with that also that the engine's lock can be had. */
+static void report(struct serve *d, bool draining)
+{
+        struct engine_counts c;
+
+        engine_counts(d->engine, &c);
+        notify_send(&d->notify, "WATCHDOG=1\nSTATUS=%s%llu running, %llu waiting",
+                    draining ? "draining: " : "", (unsigned long long)c.by_status[WORKLOAD_RUNNING],
+                    (unsigned long long)c.by_status[WORKLOAD_PENDING]);
+}
+
+/* Waits for a signal, whose number it returns, or until nothing is left to drain (0), or until the
+ * deadline (0: none) has passed (-1). Keeps the watchdog content meanwhile. */
+static int await(struct serve *d, bool draining, uint64_t deadline_ns)
+{
+        struct pollfd p[] = {
+                {.fd = d->signal_fd, .events = POLLIN},
+                {.fd = draining ? engine_idle_fd(d->engine) : -1, .events = POLLIN},
+        };
+
+        for (;;) {
+                uint64_t ping = d->notify.watchdog_ns ? clock_ns() + d->notify.watchdog_ns : 0;
+                uint64_t until = ping && (!deadline_ns || ping < deadline_ns) ? ping : deadline_ns;
+                struct signalfd_siginfo info;
+
+                report(d, draining);
+                if (poll(p, 2, clock_poll_ms(until)) < 0)
+                        continue;
+                if (read(d->signal_fd, &info, sizeof(info)) == sizeof(info))
+                        return (int)info.ssi_signo;
+                if (p[1].revents)
+                        return 0;
+                if (deadline_ns && clock_ns() >= deadline_ns)
+                        return -1;
+        }
+}
+
+/* Serves until it is told to end, then on for those that have not ended, as long as they may. */
+static void serve(struct serve *d)
+{
+        unsigned seconds = d->settings.drain_s;
+        struct engine_counts c;
+        int signo;
+
+        notify_send(&d->notify, "READY=1");
+        signo = await(d, false, 0);
+        engine_drain(d->engine);
+        engine_counts(d->engine, &c);
+        log_info("%s: ending; %llu running, %llu waiting may go on for %u s, a second signal kills "
+                 "them",
+                 strsignal(signo), (unsigned long long)c.by_status[WORKLOAD_RUNNING],
+                 (unsigned long long)c.by_status[WORKLOAD_PENDING], seconds);
+        notify_send(&d->notify, "STOPPING=1\nEXTEND_TIMEOUT_USEC=%llu",
+                    (seconds + STOP_MAX_S) * 1000000ull);
+        signo = await(d, true, clock_ns() + seconds * NS_PER_S);
+        if (signo > 0)
+                log_info("%s: killing what runs", strsignal(signo));
+        else if (signo < 0)
+                log_info("killing what has not ended after %u s", seconds);
+        pthread_sigmask(SIG_UNBLOCK, &d->signals, NULL); /* the next one ends the process */
 }
 
 static int cmd_serve(int argc, char **argv)
 {
-        struct serve d = {.listener = HTTP_LISTENER_INIT, .lock_fd = -1};
+        struct serve d = {.listener = HTTP_LISTENER_INIT, .lock_fd = -1, .signal_fd = -1};
         struct err err = ERR_INIT;
         bool check = false;
         int r = cli_parse(&command_serve, argc, argv, &d.settings, take, &check, &err);
@@ -268,13 +342,14 @@ static int cmd_serve(int argc, char **argv)
         log_set_level(d.settings.log_level);
         if (check)
                 return check_config(&d);
+        notify_init(&d.notify);
         block_signals(&d);
-        if ((r = start(&d, &err)) < 0) {
+        if ((r = watch_signals(&d, &err)) < 0 || (r = start(&d, &err)) < 0) {
                 stop(&d);
                 return cli_fail(1, &err);
         }
         fprintf(stderr, "listening on %s\n", d.listener.url);
-        wait_for_signal(&d);
+        serve(&d);
         stop(&d);
         return 0;
 }

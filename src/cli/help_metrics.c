@@ -2,6 +2,7 @@
 #include "cli/help_metrics.h"
 
 #include "backend/firecracker/metrics.h"
+#include "engine/metrics.h"
 #include "http/metrics.h"
 
 #include <errno.h>
@@ -72,6 +73,33 @@ static const struct advice {
         {"vulcan_firecracker_vmm_vcpu_failures_total", "Not 0: look at the VMM's log."},
         {"vulcan_firecracker_vmm_seccomp_faults_total",
          "Not 0: a VMM tried what its filter forbids, which may be an attack from a guest."},
+        {"vulcan_workloads_accepted_total",
+         "The other side of every balance: nothing that was accepted may be missing from it."},
+        {"vulcan_workloads_current",
+         "`running` includes VMs that are being made or taken down. `pending` that does not fall "
+         "while `running` is below `vulcan_admitted_vms_limit` waits for memory."},
+        {"vulcan_workloads_ended_total",
+         "As `vulcan_firecracker_workloads_total` without the runtime, read at the same moment as "
+         "the two above."},
+        {"vulcan_queue_depth",
+         "Above 0 for long: more VMs (`--max-vms`) or memory (`--max-memory-mb`) where CPU and "
+         "memory have room, else another machine."},
+        {"vulcan_queue_limit", "The setting `max_queue`."},
+        {"vulcan_admitted_vms", "At `vulcan_admitted_vms_limit`: VMs are what others wait for."},
+        {"vulcan_admitted_vms_limit", "The setting `max_vms`."},
+        {"vulcan_admitted_memory_bytes",
+         "Near `vulcan_admitted_memory_limit_bytes`: memory is what others wait for."},
+        {"vulcan_admitted_memory_limit_bytes", "The setting `max_memory_mb`."},
+        {"vulcan_queue_wait_seconds",
+         "What a client waits beyond boot and program. Grows with `vulcan_queue_depth`; a high one "
+         "with an empty queue means that the machine has no CPU left."},
+        {"vulcan_workload_duration_seconds",
+         "Boot, program and cleanup. Compare with `vulcan_firecracker_vm_boot_seconds`: the rest "
+         "is the programs' own."},
+        {"vulcan_workloads_rejected_total",
+         "`queue_full` (429): see `vulcan_queue_depth`. `too_large`: orders above `max_memory_mb`. "
+         "`store`: the disk is full or fails. `invalid`: clients that send nonsense. `stopping`: "
+         "the daemon was ending."},
         {"vulcan_http_requests_total", "`path` is a route's pattern, `unmatched` where there is "
                                        "none. `status` 429 is the queue's "
                                        "bound, 499 a client that hung up before its answer."},
@@ -127,7 +155,8 @@ static int add_table(struct buf *ret, const char *title, const struct prom_desc 
 {
         int r = 0;
 
-        buf_printf(ret, "## %s\n\n", title);
+        if (title)
+                buf_printf(ret, "## %s\n\n", title);
         for (size_t i = 0; i < n && r == 0; i++)
                 r = add_metric(ret, &descs[i], err);
         return r;
@@ -142,7 +171,11 @@ int help_metrics_page(struct buf *ret, struct err *err)
                    "Made by `vulcan help metrics` from the tables that declare them. Durations "
                    "are in seconds. No label holds a workload's id: the number of series is "
                    "bounded.\n\n");
-        r = add_table(ret, "MicroVMs", fc_metric_descs, FC_METRIC_COUNT, err);
+        r = add_table(ret, "Workloads", engine_snapshot_descs, ENGINE_SNAPSHOT_COUNT, err);
+        if (r == 0)
+                r = add_table(ret, NULL, engine_metric_descs, ENGINE_METRIC_COUNT, err);
+        if (r == 0)
+                r = add_table(ret, "MicroVMs", fc_metric_descs, FC_METRIC_COUNT, err);
         if (r == 0)
                 r = add_table(ret, "HTTP", http_metric_descs, HTTP_METRIC_COUNT, err);
         if (r < 0)

@@ -32,6 +32,8 @@ int wiring_new_engine(const struct settings *s, const struct wiring *w, struct e
                 .store = w->store,
                 .max_vms = w->max_vms,
                 .max_queue = w->max_queue,
+                .max_memory_mb = w->max_memory_mb,
+                .registry = prom_default_registry(),
                 .output_record_max = w->output_record_max,
         };
         int r;

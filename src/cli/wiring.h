@@ -12,6 +12,7 @@
 
 struct wiring {
         unsigned max_vms, max_queue;
+        unsigned max_memory_mb; /* 0: no bound */
         size_t output_record_max;
         struct store *store; /* borrowed; NULL: records are not kept */
 };

@@ -26,7 +26,7 @@ enum setting_type {
         TYPE_BOOL,
 };
 
-enum { PATH_TOO = 1 };
+enum { PATH_TOO = 1, MEMORY_MAX_MB = 16 * 1024 * 1024 };
 
 struct setting {
         const char *flag;     /* "max-vms" */
@@ -71,6 +71,36 @@ static void default_max_vms(char *ret, size_t size)
         if (n > by_memory)
                 n = by_memory;
         snprintf(ret, size, "%" PRIu64, n < 1 ? 1 : n > 1024 ? 1024 : n);
+}
+
+/* The memory of this machine or, where it is less, what its control group may use. */
+static uint64_t memory_bytes(void)
+{
+        struct sysinfo info = {0};
+        _cleanup_buf_ struct buf limit = BUF_INIT(64), own = BUF_INIT(4096);
+        char path[4096 + 64];
+        const char *group;
+        uint64_t all, n;
+
+        sysinfo(&info);
+        all = (uint64_t)info.totalram * info.mem_unit;
+        if (fs_read("/proc/self/cgroup", &own, NULL) < 0 || !own.data ||
+            !(group = strstr(own.data, "0::/")))
+                return all;
+        snprintf(path, sizeof(path), "/sys/fs/cgroup%.*s/memory.max", (int)strcspn(group + 3, "\n"),
+                 group + 3);
+        if (fs_read(path, &limit, NULL) < 0 || !limit.data || !isdigit((unsigned char)*limit.data))
+                return all;
+        n = strtoull(limit.data, NULL, 10);
+        return n < all ? n : all;
+}
+
+/* Three quarters: the rest is for the VMMs' own needs, this daemon, and everything else here. */
+static void default_max_memory(char *ret, size_t size)
+{
+        uint64_t mb = memory_bytes() / 4 * 3 >> 20;
+
+        snprintf(ret, size, "%" PRIu64, mb < 64 ? 64 : mb > MEMORY_MAX_MB ? MEMORY_MAX_MB : mb);
 }
 
 static void default_node_id(char *ret, size_t size)
@@ -119,12 +149,18 @@ static const struct setting table[] = {
          .min = 1, .max = 63, .verbs = SETTINGS_SERVE, .help = "name of this machine in records"},
         {"max-vms", "VULCAN_MAX_VMS", "N", TYPE_UNSIGNED, AT(max_vms), .compute = default_max_vms,
          .min = 1, .max = 1024, .verbs = SETTINGS_SERVE, .help = "VMs at once"},
+        {"max-memory-mb", "VULCAN_MAX_MEMORY_MB", "MIB", TYPE_UNSIGNED, AT(max_memory_mb),
+         .compute = default_max_memory, .min = 64, .max = MEMORY_MAX_MB, .verbs = SETTINGS_SERVE,
+         .help = "guest memory of all VMs at once, in MiB"},
         {"max-queue", "VULCAN_MAX_QUEUE", "N", TYPE_UNSIGNED, AT(max_queue), .standard = "64",
          .min = 0, .max = 100000, .verbs = SETTINGS_SERVE,
          .help = "workloads that wait for a VM; beyond them requests get 429"},
         {"max-connections", "VULCAN_MAX_CONNECTIONS", "N", TYPE_UNSIGNED, AT(max_connections),
          .standard = "1024", .min = 4, .max = 65536, .verbs = SETTINGS_SERVE,
          .help = "HTTP connections at once"},
+        {"drain", "VULCAN_DRAIN", "TIME", TYPE_SECONDS, AT(drain_s), .standard = "30s", .min = 0,
+         .max = 24 * 3600, .verbs = SETTINGS_SERVE,
+         .help = "how long SIGTERM lets workloads go on; a second one ends them at once"},
         {"boot-timeout", "VULCAN_BOOT_TIMEOUT", "TIME", TYPE_SECONDS, AT(boot_timeout_s),
          .standard = "30s", .min = 1, .max = 3600, .verbs = HOST,
          .help = "a VM that is not ready by then is killed"},

@@ -69,7 +69,9 @@ struct settings {
         char net_pool[SETTINGS_TEXT_MAX];
         char node_id[SETTINGS_TEXT_MAX]; /* the host's name by default */
         unsigned max_vms;
+        unsigned max_memory_mb;
         unsigned max_queue;
+        unsigned drain_s;
         unsigned max_connections;
         unsigned boot_timeout_s;
         uint64_t output_max;        /* bytes a workload may write */

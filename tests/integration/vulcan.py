@@ -223,7 +223,7 @@ class Box:
         self.daemons = []
         self.env = {k: v for k, v in os.environ.items() if not k.startswith(("VULCAN_", "FAKE_"))}
         self.env.update(VULCAN_STATE_DIR=self.state, TMPDIR=self.tmp, VULCAN_VMM=vmm.path,
-                        HOME=folder)
+                        HOME=folder, VULCAN_DRAIN="0")
         if images:
             self.env["VULCAN_IMAGES"] = images
         self.env.update(vmm.env)
