@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/api.h"
 
+#include "api/answer.h"
+#include "api/logs.h"
+#include "api/openapi.h"
 #include "api/order.h"
 #include "api/render.h"
 #include "base/cleanup.h"
@@ -18,63 +21,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ANSWER_MAX = 1024 * 1024 * 1024 }; /* above the base 64 of the largest output kept */
-
 struct api {
         struct api_config config;
         pthread_mutex_t lock; /* guards scrape, whose memory the next scrape reuses */
         struct prom_buf scrape;
+        struct api_logs *logs;
 };
-
-/* ---- answers ---- */
-
-static void answer_json(struct http_request *request, unsigned status, json_t *json)
-{
-        struct buf body = BUF_INIT(ANSWER_MAX);
-
-        if (api_dump(json, &body) < 0) {
-                buf_release(&body);
-                http_answer_error(request, 500, "out of memory");
-                return;
-        }
-        http_answer(request, status, "application/json", &body);
-}
-
-static unsigned status_of(int code)
-{
-        switch (-code) {
-        case EINVAL:
-        case ENOENT: /* of a submit: there is no such runtime */
-        case EOPNOTSUPP:
-        case EPERM: /* no rights for the network asked for */
-                return 400;
-        case EILSEQ: /* the image of this runtime is damaged */
-                return 422;
-        case EAGAIN:
-                return 429;
-        case ESHUTDOWN:
-        case ENOSPC:
-        case EBUSY:
-                return 503;
-        default:
-                return 500;
-        }
-}
-
-static void add_retry_after(struct http_request *request, unsigned seconds)
-{
-        char text[16];
-
-        snprintf(text, sizeof(text), "%u", seconds);
-        http_answer_header(request, "Retry-After", text);
-}
-
-static void answer_failure(struct http_request *request, unsigned status, const struct err *err)
-{
-        if (status == 503)
-                add_retry_after(request, API_RETRY_AFTER_S);
-        http_answer_error(request, status, "%s", err->msg);
-}
 
 static void add_location(struct http_request *request, const char *id)
 {
@@ -101,9 +53,9 @@ static int submit(struct api *api, struct http_request *request, const struct en
                 api_order_release(&order);
         }
         if (r == -EAGAIN)
-                add_retry_after(request, engine_retry_after_s(api->config.engine));
+                api_add_retry_after(request, engine_retry_after_s(api->config.engine));
         if (r < 0)
-                answer_failure(request, status_of(r), &err);
+                api_answer_failure(request, api_status_of(r), &err);
         return r;
 }
 
@@ -112,7 +64,7 @@ static void on_ended(void *ctx, const struct workload *w)
         struct http_request *request = ctx;
 
         add_location(request, w->id);
-        answer_json(request, 201, api_render_workload(w, true));
+        api_answer_json(request, 201, api_render_workload(w, true));
 }
 
 static void post_async(struct http_request *request, void *ctx)
@@ -131,7 +83,7 @@ static void post_async(struct http_request *request, void *ctx)
         w.status = WORKLOAD_PENDING;
         w.started_ms = w.finished_ms = 0;
         buf_release(&w.output);
-        answer_json(request, 202, api_render_workload(&w, true));
+        api_answer_json(request, 202, api_render_workload(&w, true));
         workload_release(&w);
 }
 
@@ -151,11 +103,6 @@ static void post_workload(struct http_request *request, void *ctx)
 
 /* ---- records ---- */
 
-static void answer_unknown(struct http_request *request, const char *id)
-{
-        http_answer_error(request, 404, "no workload \"%.40s\"", id);
-}
-
 static void answer_record(struct api *api, struct http_request *request, const char *id)
 {
         struct err err = ERR_INIT;
@@ -163,14 +110,14 @@ static void answer_record(struct api *api, struct http_request *request, const c
         int r = ulid_is_valid(id) ? engine_get(api->config.engine, id, &w, &err) : -ENOENT;
 
         if (r == -ENOENT) {
-                answer_unknown(request, id);
+                api_answer_unknown(request, id);
                 return;
         }
         if (r < 0) {
-                answer_failure(request, status_of(r), &err);
+                api_answer_failure(request, api_status_of(r), &err);
                 return;
         }
-        answer_json(request, 200, api_render_workload(&w, true));
+        api_answer_json(request, 200, api_render_workload(&w, true));
         workload_release(&w);
 }
 
@@ -189,30 +136,11 @@ static void delete_workload(struct http_request *request, void *ctx)
         if (r == 0)
                 answer_record(api, request, id);
         else if (r == -ENOENT)
-                answer_unknown(request, id);
+                api_answer_unknown(request, id);
         else if (r == -EALREADY)
                 http_answer_error(request, 409, "workload %s has already ended", id);
         else
-                answer_failure(request, status_of(r), &err);
-}
-
-/* A number behind the "?"; `standard` if it is not there. */
-static int number_query(struct http_request *request, const char *name, uint64_t min, uint64_t max,
-                        uint64_t standard, uint64_t *ret, struct err *err)
-{
-        const char *text = http_request_query(request, name);
-        char *end;
-
-        *ret = standard;
-        if (!text)
-                return 0;
-        errno = 0;
-        *ret = strtoull(text, &end, 10);
-        if (*text < '0' || *text > '9' || *end || errno || *ret < min || *ret > max)
-                return err_set(err, EINVAL,
-                               "%s: \"%.40s\" is not a number from %" PRIu64 " to %" PRIu64, name,
-                               text, min, max);
-        return 0;
+                api_answer_failure(request, api_status_of(r), &err);
 }
 
 static int status_query(struct http_request *request, int *ret, struct err *err)
@@ -254,15 +182,15 @@ static void list_workloads(struct http_request *request, void *ctx)
         uint64_t limit, offset;
         int status, r;
 
-        if ((r = number_query(request, "limit", 1, API_LIST_MAX, API_LIST_DEFAULT, &limit, &err)) <
-                    0 ||
-            (r = number_query(request, "offset", 0, INT64_MAX, 0, &offset, &err)) < 0 ||
+        if ((r = api_number_query(request, "limit", 1, API_LIST_MAX, API_LIST_DEFAULT, &limit,
+                                  &err)) < 0 ||
+            (r = api_number_query(request, "offset", 0, INT64_MAX, 0, &offset, &err)) < 0 ||
             (r = status_query(request, &status, &err)) < 0 ||
             (r = store_list(api->config.store, status, (unsigned)limit, offset, &list, &err)) < 0) {
-                answer_failure(request, status_of(r), &err);
+                api_answer_failure(request, api_status_of(r), &err);
                 return;
         }
-        answer_json(request, 200, render_list(&list, limit, offset));
+        api_answer_json(request, 200, render_list(&list, limit, offset));
         store_list_release(&list);
 }
 
@@ -287,7 +215,7 @@ static void list_backends(struct http_request *request, void *ctx)
 
         for (size_t i = 0; engine_backend(api->config.engine, i, &capabilities) == 0; i++)
                 json_array_append_new(all, render_backend(&capabilities));
-        answer_json(request, 200, all);
+        api_answer_json(request, 200, all);
 }
 
 static void get_stats(struct http_request *request, void *ctx)
@@ -299,7 +227,7 @@ static void get_stats(struct http_request *request, void *ctx)
         int r = store_stats(api->config.store, &stats, &err);
 
         if (r < 0) {
-                answer_failure(request, status_of(r), &err);
+                api_answer_failure(request, api_status_of(r), &err);
                 return;
         }
         by_status = json_object();
@@ -310,10 +238,10 @@ static void get_stats(struct http_request *request, void *ctx)
         for (size_t i = 0; i < stats.n_isolations; i++)
                 json_object_set_new(by_isolation, stats.by_isolation[i].name,
                                     json_integer((json_int_t)stats.by_isolation[i].n));
-        answer_json(request, 200,
-                    json_pack("{s:I, s:o, s:o, s:f}", "total", (json_int_t)stats.total, "by_status",
-                              by_status, "by_isolation", by_isolation, "avg_duration_ms",
-                              stats.avg_duration_ms));
+        api_answer_json(request, 200,
+                        json_pack("{s:I, s:o, s:o, s:f}", "total", (json_int_t)stats.total,
+                                  "by_status", by_status, "by_isolation", by_isolation,
+                                  "avg_duration_ms", stats.avg_duration_ms));
 }
 
 static void get_health(struct http_request *request, void *ctx)
@@ -321,14 +249,14 @@ static void get_health(struct http_request *request, void *ctx)
         struct api *api = ctx;
         bool draining = engine_is_draining(api->config.engine);
 
-        answer_json(request, draining ? 503 : 200,
-                    json_pack("{s:s}", "status", draining ? "draining" : "ok"));
+        api_answer_json(request, draining ? 503 : 200,
+                        json_pack("{s:s}", "status", draining ? "draining" : "ok"));
 }
 
 static void get_metrics(struct http_request *request, void *ctx)
 {
         struct api *api = ctx;
-        struct buf body = BUF_INIT(ANSWER_MAX);
+        struct buf body = BUF_INIT(API_ANSWER_MAX);
         int r;
 
         pthread_mutex_lock(&api->lock);
@@ -344,6 +272,30 @@ static void get_metrics(struct http_request *request, void *ctx)
         http_answer(request, 200, PROM_TEXT_CONTENT_TYPE, &body);
 }
 
+static void get_logs(struct http_request *request, void *ctx)
+{
+        struct api *api = ctx;
+
+        api_logs_follow(api->logs, request);
+}
+
+static void get_history(struct http_request *request, void *ctx)
+{
+        struct api *api = ctx;
+
+        api_logs_history(api->logs, request);
+}
+
+static void get_openapi(struct http_request *request, void *ctx)
+{
+        struct buf body = BUF_INIT(API_ANSWER_MAX);
+
+        if (buf_add(&body, api_openapi, api_openapi_size) < 0)
+                http_answer_error(request, 500, "out of memory");
+        else
+                http_answer(request, 200, "application/json", &body);
+}
+
 /* What reads the store or much memory does not do so on the thread that serves everybody. */
 static const struct http_route routes[] = {
         {"GET", "/healthz", get_health, 0, HTTP_ROUTE_OPEN},
@@ -353,6 +305,9 @@ static const struct http_route routes[] = {
         {"POST", "/v1/workloads/async", post_async, API_BODY_MAX, HTTP_ROUTE_BLOCKS},
         {"GET", "/v1/workloads/{id}", get_workload, 0, HTTP_ROUTE_BLOCKS},
         {"DELETE", "/v1/workloads/{id}", delete_workload, 0, HTTP_ROUTE_BLOCKS},
+        {"GET", "/v1/workloads/{id}/logs", get_logs, 0, HTTP_ROUTE_BLOCKS},
+        {"GET", "/v1/workloads/{id}/logs/history", get_history, 0, HTTP_ROUTE_BLOCKS},
+        {"GET", "/v1/openapi.json", get_openapi, 0, 0},
         {"GET", "/v1/backends", list_backends, 0, 0},
         {"GET", "/v1/stats", get_stats, 0, HTTP_ROUTE_BLOCKS},
 };
@@ -366,14 +321,20 @@ const struct http_route *api_routes(size_t *ret_n)
 int api_new(const struct api_config *config, struct api **ret, struct err *err)
 {
         struct api *api = calloc(1, sizeof(*api));
+        int r;
 
-        assert(config->engine && config->store);
+        assert(config->engine && config->store && config->logs);
         if (!api)
                 return err_set(err, ENOMEM, "out of memory");
         api->config = *config;
         if (!api->config.registry)
                 api->config.registry = prom_default_registry();
         pthread_mutex_init(&api->lock, NULL);
+        r = api_logs_new(config->logs, config->engine, config->heartbeat_s, &api->logs, err);
+        if (r < 0) {
+                api_free(api);
+                return r;
+        }
         *ret = api;
         return 0;
 }
@@ -382,6 +343,7 @@ void api_free(struct api *api)
 {
         if (!api)
                 return;
+        api_logs_free(api->logs);
         prom_buf_release(&api->scrape);
         pthread_mutex_destroy(&api->lock);
         free(api);

@@ -2,7 +2,7 @@
 /*
  * The HTTP API over engine and store: routes for http/server.h.
  *
- *     api_new(&(struct api_config){.engine = engine, .store = store}, &api, &err);
+ *     api_new(&(struct api_config){.engine = engine, .logs = logs, .store = store}, &api, &err);
  *     api_routes(&n);                   // with ctx = api
  *     ...
  *     http_server_quiesce(server);      // nobody new
@@ -30,6 +30,7 @@
 
 struct api;
 struct engine;
+struct logs;
 struct prom_registry;
 struct store;
 
@@ -42,9 +43,11 @@ enum {
 
 struct api_config {
         struct engine *engine;          /* borrowed */
+        struct logs *logs;              /* borrowed */
         struct store *store;            /* borrowed; where lists and sums come from */
         struct prom_registry *registry; /* borrowed; NULL: the default one */
         uint64_t output_max;            /* bytes a workload may write; 0: the backend's default */
+        unsigned heartbeat_s;           /* between comments on quiet logs; 0: API_HEARTBEAT_S */
 };
 
 int api_new(const struct api_config *config, struct api **ret, struct err *err);

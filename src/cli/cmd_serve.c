@@ -12,13 +12,14 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "cli/cli.h"
-#include "cli/notify.h"
 #include "cli/token.h"
+#include "cli/notify.h"
 #include "cli/wiring.h"
 #include "config/settings.h"
 #include "engine/engine.h"
 #include "engine/metrics.h"
 #include "http/server.h"
+#include "logs/logs.h"
 #include "prom/prom.h"
 #include "store/store.h"
 
@@ -37,8 +38,8 @@
 
 enum {
         WORKERS = 8,
-        STOP_MAX_S = 15, /* for killing and writing down, after the drain */
         OPT_CHECK_CONFIG = 256,
+        STOP_MAX_S = 15, /* for killing and writing down, after the drain */
 };
 
 struct serve {
@@ -47,6 +48,8 @@ struct serve {
         int lock_fd; /* holds the state directory */
         struct buf token;
         struct store *store;
+        struct log_store *log_store;
+        struct logs *logs;
         struct engine *engine;
         struct api *api;
         struct http_server *server;
@@ -192,6 +195,27 @@ static int open_store(struct serve *d, struct err *err)
         return 0;
 }
 
+static int open_logs(struct serve *d, struct err *err)
+{
+        struct logs_config config = {
+                .registry = prom_default_registry(),
+                .lines_max = d->settings.log_lines_max,
+                .size_max = d->settings.log_size_max,
+                .age_max_s = d->settings.log_age_max_s,
+        };
+        char path[PATH_MAX], moved_to[PATH_MAX];
+        int r;
+
+        if ((r = fs_join(path, sizeof(path), d->settings.state_dir, "logs.db", err)) < 0 ||
+            (r = log_store_open(path, &d->log_store, moved_to, err)) < 0)
+                return r;
+        if (moved_to[0])
+                log_error("%s was damaged; it has been moved to %s, and a new one begun", path,
+                          moved_to);
+        config.store = d->log_store;
+        return logs_new(&config, &d->logs, err);
+}
+
 /* ---- the daemon ---- */
 
 static int start(struct serve *d, struct err *err)
@@ -215,9 +239,11 @@ static int start(struct serve *d, struct err *err)
         raise_descriptor_limit();
         if ((r = lock_state(d, err)) < 0 || (r = read_token(d, err)) < 0 ||
             (r = listen_where_it_is_safe(d, err)) < 0 || (r = wiring_prepare_process(err)) < 0 ||
-            (r = register_process_metrics(err)) < 0 || (r = open_store(d, err)) < 0)
+            (r = register_process_metrics(err)) < 0 || (r = open_store(d, err)) < 0 ||
+            (r = open_logs(d, err)) < 0)
                 return r;
         wiring.store = api.store = d->store;
+        wiring.logs = api.logs = d->logs;
         if ((r = wiring_new_engine(s, &wiring, &d->engine, err)) < 0)
                 return r;
         api.engine = d->engine;
@@ -239,6 +265,8 @@ static void stop(struct serve *d)
         http_server_free(d->server);
         api_free(d->api);
         engine_free(d->engine);
+        logs_free(d->logs);
+        log_store_close(d->log_store);
         store_close(d->store);
         http_listener_release(&d->listener);
         buf_release(&d->token);

@@ -4,6 +4,7 @@
 #include "backend/firecracker/metrics.h"
 #include "engine/metrics.h"
 #include "http/metrics.h"
+#include "logs/metrics.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -39,8 +40,8 @@ static const struct advice {
          "`agent` are the agent's own. A high `root`: image on a slow disk. A high `vmm` or "
          "`kernel`: no CPU, or no KVM."},
         {"vulcan_firecracker_vm_cleanup_stage_seconds",
-         "`flush` asks the VMM for its counters (bounded), `stop` is SIGKILL to reaped, `network` "
-         "TAP and address, `files` the VM's directory."},
+         "`flush` asks the VMM for its counters (bounded). `stop` is SIGKILL to reaped and `network` "
+         "SIGKILL to TAP and address gone: they run side by side. `files` is the VM's directory."},
         {"vulcan_firecracker_boot_failures_total",
          "`reason=\"vmm_exit\"`: the VMM refused or crashed; `timeout`: the guest hung; `guest`: a "
          "bad image; `protocol`: images of another version (`make images`); `error`: something on "
@@ -100,6 +101,27 @@ static const struct advice {
          "`queue_full` (429): see `vulcan_queue_depth`. `too_large`: orders above `max_memory_mb`. "
          "`store`: the disk is full or fails. `invalid`: clients that send nonsense. `stopping`: "
          "the daemon was ending."},
+        {"vulcan_log_bytes_total", "Volume of output; nothing to do by itself."},
+        {"vulcan_log_lines_total", "The same in lines. Many short lines cost more than few long "
+                                   "ones."},
+        {"vulcan_log_dropped_lines_total",
+         "`slow`: a client does not keep up with the output it follows; the lines are in the "
+         "history. `limit`: a workload wrote more than `--log-lines-max`, or a quarter of "
+         "`--log-size-max`. `queue`: the disk does not keep up. `store`: the disk is full or broken "
+         "(the daemon's log says which)."},
+        {"vulcan_log_subscribers", "Each holds one of `--max-connections`."},
+        {"vulcan_log_queue_bytes",
+         "Near 0 at rest. At 32 MiB lines are dropped (`queue`): the disk is too slow for the "
+         "output that is written."},
+        {"vulcan_log_write_seconds",
+         "A batch is up to 8 MiB. Above a second: the disk is too slow, or something else uses it."},
+        {"vulcan_log_written_bytes_total",
+         "Compare with `vulcan_log_bytes_total`: the difference is what waits or was dropped."},
+        {"vulcan_log_expired_lines_total",
+         "Grows with the output once the logs are full. If lines go too early: raise "
+         "`--log-size-max` or `--log-age-max`."},
+        {"vulcan_log_store_bytes", "Stays below `--log-size-max`. The file does not shrink, its "
+                                   "space is used again."},
         {"vulcan_http_requests_total", "`path` is a route's pattern, `unmatched` where there is "
                                        "none. `status` 429 is the queue's "
                                        "bound, 499 a client that hung up before its answer."},
@@ -176,6 +198,8 @@ int help_metrics_page(struct buf *ret, struct err *err)
                 r = add_table(ret, NULL, engine_metric_descs, ENGINE_METRIC_COUNT, err);
         if (r == 0)
                 r = add_table(ret, "MicroVMs", fc_metric_descs, FC_METRIC_COUNT, err);
+        if (r == 0)
+                r = add_table(ret, "Logs", log_metric_descs, LOG_METRIC_COUNT, err);
         if (r == 0)
                 r = add_table(ret, "HTTP", http_metric_descs, HTTP_METRIC_COUNT, err);
         if (r < 0)

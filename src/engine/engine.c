@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "logs/logs.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -245,6 +246,8 @@ static int accept_order(struct engine *e, const struct workload_spec *spec, size
                 free_job(job);
                 return r;
         }
+        if (e->config.logs)
+                job->log = log_begin(e->config.logs, job->id);
         *ret = job;
         return 0;
 }

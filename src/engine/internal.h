@@ -24,6 +24,7 @@ struct job {
         struct engine_sink sink;
         pthread_mutex_t lock; /* guards changes of record; taken after the engine's lock if both */
         struct workload record;
+        struct log *log; /* from acceptance to its end; NULL: none */
         atomic_bool killed;
         bool queued; /* waits for admission or for a worker; otherwise some thread runs it */
         bool over;   /* its status is an end */

@@ -3,6 +3,7 @@
 #include "engine/internal.h"
 
 #include "base/clock.h"
+#include "logs/logs.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -77,6 +78,7 @@ static int on_output(void *ctx, enum workload_stream stream, const void *bytes, 
         if (room)
                 buf_add(output, bytes, n < room ? n : room);
         pthread_mutex_unlock(&job->lock);
+        log_write(job->log, stream, bytes, n);
         return job->sink.output ? job->sink.output(job->sink.ctx, stream, bytes, n) : 0;
 }
 
@@ -143,6 +145,7 @@ void engine_run_finish(struct engine *e, struct job *job)
 
         record_end_wait(e->config.store, &job->ended, &job->end);
         engine_move(e, job, &job->ended);
+        log_end(&job->log); /* who follows it finds the workload ended */
         if (job->sink.ended)
                 job->sink.ended(job->sink.ctx, &job->record);
 

@@ -45,6 +45,22 @@ void http_deadline_clear(struct http_deadlines *d, struct http_connection *c);
  */
 enum http_request_state { RECEIVING, HANDLING, SUSPENDED, ANSWERED };
 
+/*
+ * A body that comes bit by bit (stream.c). Made by the handler; read and freed on the server's
+ * thread. `suspended` and `woken` make sure that no wake is lost between "nothing now" and the
+ * suspension.
+ */
+struct http_stream {
+        struct http_server *server;
+        struct MHD_Connection *mhd;
+        struct http_stream_source source;
+        pthread_mutex_t lock; /* guards suspended and woken; libmicrohttpd's locks come after it */
+        bool suspended, woken;
+        TAILQ_ENTRY(http_stream) at; /* in server->streams; under its lock */
+};
+
+TAILQ_HEAD(http_stream_list, http_stream);
+
 struct http_request {
         struct http_server *server;
         struct MHD_Connection *mhd;
@@ -64,6 +80,7 @@ struct http_request {
         _Atomic enum http_request_state state;
         unsigned status; /* 0: no answer yet */
         struct MHD_Response *response;
+        bool streams;                 /* the response is a stream */
         bool queued;                  /* the response was handed to libmicrohttpd */
         TAILQ_ENTRY(http_request) at; /* in server->jobs */
 };
@@ -81,12 +98,14 @@ struct http_server {
         struct http_deadlines deadlines;
         atomic_size_t body_bytes; /* of all requests */
 
-        pthread_mutex_t lock; /* guards n_active, jobs, quit */
+        pthread_mutex_t lock; /* guards n_active, jobs, streams, quit; after a stream's */
         pthread_cond_t idle;  /* n_active fell */
         pthread_cond_t work;  /* jobs or quit */
         size_t n_active;      /* requests from their headers to their end */
         size_t n_handled;     /* of those, the ones that a handler has to answer */
         struct http_request_list jobs;
+        struct http_stream_list streams;
+        atomic_bool closing; /* streams end now */
         bool quit;
         pthread_t *workers;
         unsigned n_workers;
@@ -100,6 +119,16 @@ enum MHD_Result http_request_on_call(void *server, struct MHD_Connection *mhd, c
                                      size_t *size, void **request);
 void http_request_on_completed(void *server, struct MHD_Connection *mhd, void **request,
                                enum MHD_RequestTerminationCode why);
+
+/* Hands the response over and lets the connection go on; the last use of the request. */
+void http_request_answered(struct http_request *request);
+
+/* Adds what every response has: the headers. */
+void http_request_add_headers(struct http_request *request, struct MHD_Response *response,
+                              const char *content_type);
+
+/* Cuts all streams off. */
+void http_streams_end(struct http_server *server);
 
 /* Puts a request before the workers. */
 void http_server_enqueue(struct http_server *server, struct http_request *request);

@@ -65,6 +65,19 @@ void http_answer_header(struct http_request *request, const char *name, const ch
         request->n_headers++;
 }
 
+void http_request_add_headers(struct http_request *request, struct MHD_Response *response,
+                              const char *content_type)
+{
+        if (content_type)
+                MHD_add_response_header(response, "Content-Type", content_type);
+        MHD_add_response_header(response, "Cache-Control", "no-store");
+        MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+        for (size_t i = 0; i < request->n_headers; i++)
+                if (request->headers[i].name && request->headers[i].value)
+                        MHD_add_response_header(response, request->headers[i].name,
+                                                request->headers[i].value);
+}
+
 static struct MHD_Response *make_response(struct http_request *request, const char *content_type,
                                           struct buf *body)
 {
@@ -79,14 +92,7 @@ static struct MHD_Response *make_response(struct http_request *request, const ch
                 free(data);
                 return NULL;
         }
-        if (content_type)
-                MHD_add_response_header(response, "Content-Type", content_type);
-        MHD_add_response_header(response, "Cache-Control", "no-store");
-        MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
-        for (size_t i = 0; i < request->n_headers; i++)
-                if (request->headers[i].name && request->headers[i].value)
-                        MHD_add_response_header(response, request->headers[i].name,
-                                                request->headers[i].value);
+        http_request_add_headers(request, response, content_type);
         return response;
 }
 
@@ -99,21 +105,26 @@ static void count_handled(struct http_server *server, int by)
         pthread_mutex_unlock(&server->lock);
 }
 
-void http_answer(struct http_request *request, unsigned status, const char *content_type,
-                 struct buf *body)
+void http_request_answered(struct http_request *request)
 {
         struct http_server *server = request->server;
         enum http_request_state state = HANDLING;
 
-        assert(!request->status);
-        request->status = status;
-        request->response = make_response(request, content_type, body);
         if (!atomic_compare_exchange_strong(&request->state, &state, ANSWERED)) {
                 assert(state == SUSPENDED);
                 atomic_store(&request->state, ANSWERED);
                 MHD_resume_connection(request->mhd);
         }
         count_handled(server, -1); /* the request may be gone by now */
+}
+
+void http_answer(struct http_request *request, unsigned status, const char *content_type,
+                 struct buf *body)
+{
+        assert(!request->status);
+        request->status = status;
+        request->response = make_response(request, content_type, body);
+        http_request_answered(request);
 }
 
 /* The body of an error; empty where there is no memory for it. */
@@ -247,7 +258,10 @@ static enum MHD_Result send_response(struct http_request *request)
 
         if (!request->response) /* there was no memory for one */
                 return MHD_NO;
-        http_deadline_set(&request->server->deadlines, request->connection);
+        if (request->streams)
+                http_deadline_clear(&request->server->deadlines, request->connection);
+        else
+                http_deadline_set(&request->server->deadlines, request->connection);
         r = MHD_queue_response(request->mhd, request->status, request->response);
         request->queued = r == MHD_YES;
         return r;

@@ -196,6 +196,7 @@ int http_server_new(const struct http_server_config *config, struct http_server 
         server->n_routes = config->n_routes;
         server->ctx = config->ctx;
         TAILQ_INIT(&server->jobs);
+        TAILQ_INIT(&server->streams);
         pthread_mutex_init(&server->lock, NULL);
         pthread_condattr_init(&attr);
         pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -252,6 +253,7 @@ void http_server_free(struct http_server *server)
                 return;
         if (server->daemon) {
                 wait_for_answers(server);
+                http_streams_end(server);
                 MHD_stop_daemon(server->daemon);
                 close_fd(&server->quiesced_fd);
         }

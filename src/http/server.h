@@ -38,6 +38,9 @@
  * being sent; `path` is the pattern of the route or "unmatched", `method` is "other" when HTTP
  * knows none such, status 499 is a client that hung up before there was an answer.
  *
+ * An answer may also be a stream (http_answer_stream()): a suspended connection costs its memory, not
+ * a thread. At the end of the server streams are cut off after HTTP_GRACE_MS.
+ *
  * Thread rule: http_server_*: one thread. http_request_*: the handler's thread until it answers.
  * http_answer*: any thread, once.
  */
@@ -49,6 +52,7 @@
 #include "http/route.h"
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 struct http_server;
 struct prom_registry;
@@ -106,6 +110,29 @@ void http_answer_header(struct http_request *request, const char *name, const ch
 /* Answers. The memory of `body` is taken over (it is empty afterwards); NULL for no body. */
 void http_answer(struct http_request *request, unsigned status, const char *content_type,
                  struct buf *body);
+
+/*
+ * Answers with a body that comes bit by bit, however long that takes: no deadline applies but that of
+ * a client that takes nothing. read() is called on the server's thread and must not wait: it puts up
+ * to `max` bytes into `bytes` and returns how many, 0 at the end of the body, or -EAGAIN when there
+ * is nothing now; then it is called again after http_stream_wake(). gone() is the last call, when the
+ * body has ended, the client has gone or the server ends: the stream is not there afterwards. It is
+ * called even when the answer could not be made. The request is gone with this call; `ret` may be
+ * used until gone() is called, which may be before this returns: *ret is written before any call.
+ */
+struct http_stream;
+
+struct http_stream_source {
+        ssize_t (*read)(void *ctx, char *bytes, size_t max);
+        void (*gone)(void *ctx);
+        void *ctx;
+};
+
+void http_answer_stream(struct http_request *request, const char *content_type,
+                        const struct http_stream_source *source, struct http_stream **ret);
+
+/* There is something to read. Any thread, until gone() is called. */
+void http_stream_wake(struct http_stream *stream);
 
 /* Answers {"error": message}. */
 void http_answer_error(struct http_request *request, unsigned status, const char *fmt, ...)

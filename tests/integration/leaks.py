@@ -15,8 +15,10 @@ import time
 ISOLATED = bool(os.environ.get("VULCAN_TEST_ISOLATED"))
 OURS = re.compile(r"vulcan|firecracker|qemu-system")
 SETTLE_S = 5  # for processes that have been killed and are not gone yet
-# What stays in a state directory on purpose: records, locks, empty directories.
-STATE_KEPT = re.compile(r"vms|net|(.*/)?[\w.-]*lock|vulcan\.db(-wal|-shm)?|[\w-]+\.sqlite3?(-wal|-shm)?")
+# What stays in a state directory on purpose: records, logs, what was moved aside of them, locks,
+# empty directories.
+STATE_KEPT = re.compile(
+    r"vms|net|(.*/)?[\w.-]*lock|(vulcan|logs)\.db(\.damaged-[\w-]+)?(-wal|-shm)?|[\w-]+\.sqlite3?(-wal|-shm)?")
 
 
 def processes():

@@ -6,6 +6,7 @@
 #include "engine/engine.h"
 #include "fake_backend.h"
 #include "http_fixture.h"
+#include "logs/logs.h"
 #include "store/store.h"
 
 #include <jansson.h>
@@ -15,6 +16,8 @@ struct daemon {
         struct fake_backend *backend;
         struct engine *engine;
         struct store *store;
+        struct log_store *log_store;
+        struct logs *logs;
         struct api *api;
         char dir[64];
 };
@@ -32,7 +35,7 @@ static inline struct daemon *daemon_new(unsigned max_vms, unsigned max_queue, co
         };
         struct http_server_config http = {.registry = registry, .token = token};
         struct err err = ERR_INIT;
-        char path[96];
+        char path[96], moved_to[PATH_MAX];
 
         strcpy(d->dir, "/tmp/test_api_XXXXXX");
         assert_non_null(mkdtemp(d->dir));
@@ -41,11 +44,18 @@ static inline struct daemon *daemon_new(unsigned max_vms, unsigned max_queue, co
         engine.backends[0] = &d->backend->base;
         if (store_open(path, &d->store, NULL, &err) < 0)
                 fail_msg("%s", err.msg);
+        snprintf(path, sizeof(path), "%s/logs", d->dir);
+        if (log_store_open(path, &d->log_store, moved_to, &err) < 0 ||
+            logs_new(&(struct logs_config){.store = d->log_store, .registry = registry}, &d->logs,
+                     &err) < 0)
+                fail_msg("%s", err.msg);
         engine.store = d->store;
+        engine.logs = d->logs;
         if (engine_new(&engine, &d->engine, &err) < 0)
                 fail_msg("%s", err.msg);
         assert_int_equal(api_new(&(struct api_config){.engine = d->engine,
                                                       .store = d->store,
+                                                      .logs = d->logs,
                                                       .registry = registry},
                                  &d->api, &err),
                          0);
@@ -69,6 +79,8 @@ static inline void daemon_free(struct daemon *d)
 
         api_free(d->api);
         engine_free(d->engine);
+        logs_free(d->logs);
+        log_store_close(d->log_store);
         store_close(d->store);
         served_release(&d->served);
         snprintf(command, sizeof(command), "rm -r %s", d->dir);

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/answer.h"
+
+#include "api/api.h"
+#include "api/render.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+void api_answer_json(struct http_request *request, unsigned status, json_t *json)
+{
+        struct buf body = BUF_INIT(API_ANSWER_MAX);
+
+        if (api_dump(json, &body) < 0) {
+                buf_release(&body);
+                http_answer_error(request, 500, "out of memory");
+                return;
+        }
+        http_answer(request, status, "application/json", &body);
+}
+
+unsigned api_status_of(int code)
+{
+        switch (-code) {
+        case EINVAL:
+        case ENOENT: /* of a submit: there is no such runtime */
+        case EOPNOTSUPP:
+        case EPERM: /* no rights for the network asked for */
+                return 400;
+        case EILSEQ: /* the image of this runtime is damaged */
+                return 422;
+        case EAGAIN:
+                return 429;
+        case ESHUTDOWN:
+        case ENOSPC:
+        case EBUSY:
+                return 503;
+        default:
+                return 500;
+        }
+}
+
+void api_add_retry_after(struct http_request *request, unsigned seconds)
+{
+        char text[16];
+
+        snprintf(text, sizeof(text), "%u", seconds);
+        http_answer_header(request, "Retry-After", text);
+}
+
+void api_answer_failure(struct http_request *request, unsigned status, const struct err *err)
+{
+        if (status == 503)
+                api_add_retry_after(request, API_RETRY_AFTER_S);
+        http_answer_error(request, status, "%s", err->msg);
+}
+
+void api_answer_unknown(struct http_request *request, const char *id)
+{
+        http_answer_error(request, 404, "no workload \"%.40s\"", id);
+}
+
+/* A number behind the "?"; `standard` if it is not there. */
+int api_number_query(struct http_request *request, const char *name, uint64_t min, uint64_t max,
+                     uint64_t standard, uint64_t *ret, struct err *err)
+{
+        const char *text = http_request_query(request, name);
+        char *end;
+
+        *ret = standard;
+        if (!text)
+                return 0;
+        errno = 0;
+        *ret = strtoull(text, &end, 10);
+        if (*text < '0' || *text > '9' || *end || errno || *ret < min || *ret > max)
+                return err_set(err, EINVAL,
+                               "%s: \"%.40s\" is not a number from %" PRIu64 " to %" PRIu64, name,
+                               text, min, max);
+        return 0;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the handlers of the API share: answers in JSON, statuses of errors, numbers in a query. */
+#pragma once
+
+#include "base/err.h"
+#include "http/server.h"
+
+#include <jansson.h>
+#include <stdint.h>
+
+enum { API_ANSWER_MAX = 1024 * 1024 * 1024 }; /* above the base 64 of the largest output kept */
+
+/* Consumes `json`; NULL is answered as no memory. */
+void api_answer_json(struct http_request *request, unsigned status, json_t *json);
+
+/* The HTTP status for a negative errno of the engine or the store. */
+unsigned api_status_of(int code);
+
+/* Adds the header to the answer to come. */
+void api_add_retry_after(struct http_request *request, unsigned seconds);
+
+/* Adds Retry-After. */
+void api_add_retry_after(struct http_request *request, unsigned seconds);
+
+/* {"error": …}, with Retry-After where that fits. */
+void api_answer_failure(struct http_request *request, unsigned status, const struct err *err);
+
+void api_answer_unknown(struct http_request *request, const char *id);
+
+/* A number behind the "?"; `standard` if it is not there. -EINVAL names it. */
+int api_number_query(struct http_request *request, const char *name, uint64_t min, uint64_t max,
+                     uint64_t standard, uint64_t *ret, struct err *err);

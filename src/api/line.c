@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/line.h"
+
+#include "api/render.h"
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <nettle/base64.h>
+#include <stdbool.h>
+#include <string.h>
+
+#define REPLACEMENT "\xef\xbf\xbd"
+
+/*
+ * The length of the UTF-8 character at the front of n bytes (n > 0), as RFC 3629 has it: no
+ * surrogates, nothing longer than need be, nothing above U+10FFFF. 0: it is none.
+ */
+static size_t character(const uint8_t *s, size_t n)
+{
+        uint8_t low = 0x80, high = 0xbf;
+        size_t len;
+
+        if (s[0] < 0x80)
+                return 1;
+        if (s[0] < 0xc2 || s[0] > 0xf4)
+                return 0;
+        len = s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
+        if (n < len)
+                return 0;
+        if (s[0] == 0xe0)
+                low = 0xa0;
+        else if (s[0] == 0xed)
+                high = 0x9f;
+        else if (s[0] == 0xf0)
+                low = 0x90;
+        else if (s[0] == 0xf4)
+                high = 0x8f;
+        if (s[1] < low || s[1] > high)
+                return 0;
+        for (size_t i = 2; i < len; i++)
+                if ((s[i] & 0xc0) != 0x80)
+                        return 0;
+        return len;
+}
+
+/* What a byte below 0x80 becomes within a JSON string; NULL: itself. */
+static const char *escape(uint8_t c, char text[8])
+{
+        switch (c) {
+        case '"':
+                return "\\\"";
+        case '\\':
+                return "\\\\";
+        case '\t':
+                return "\\t";
+        case '\r':
+                return "\\r";
+        case '\n':
+                return "\\n";
+        }
+        if (c >= 0x20 && c != 0x7f)
+                return NULL;
+        snprintf(text, 8, "\\u%04x", c);
+        return text;
+}
+
+/* Adds bytes as the inside of a JSON string, runs of plain ones at once. */
+static int add_json(struct buf *ret, const uint8_t *s, size_t n, bool *ret_exact)
+{
+        size_t from = 0, i = 0;
+        char text[8];
+        int r;
+
+        *ret_exact = true;
+        while (i < n) {
+                size_t len = character(s + i, n - i);
+                const char *other = len == 0 ? REPLACEMENT : len == 1 ? escape(s[i], text) : NULL;
+
+                if (!other) {
+                        i += len;
+                        continue;
+                }
+                *ret_exact &= len != 0;
+                if ((r = buf_add(ret, s + from, i - from)) < 0 ||
+                    (r = buf_add(ret, other, strlen(other))) < 0)
+                        return r;
+                from = ++i;
+        }
+        return buf_add(ret, s + from, n - from);
+}
+
+static int add_base64(struct buf *ret, const struct log_event *line)
+{
+        size_t n = BASE64_ENCODE_RAW_LENGTH(line->size);
+        int r;
+
+        if ((r = buf_printf(ret, ",\"base64\":\"")) < 0 || (r = buf_reserve(ret, n)) < 0)
+                return r;
+        base64_encode_raw(ret->data + ret->len, line->size, (const uint8_t *)line->bytes);
+        buf_commit(ret, n);
+        return buf_add(ret, "\"", 1);
+}
+
+int api_line_json(struct buf *ret, const struct log_event *line)
+{
+        char time[API_TIME_MAX];
+        bool exact;
+        int r;
+
+        if ((r = buf_printf(ret, "{\"seq\":%" PRIu64 ",\"stream\":\"%s\",\"line\":\"", line->seq,
+                            line->stream == WORKLOAD_STDOUT ? "stdout" : "stderr")) < 0 ||
+            (r = add_json(ret, (const uint8_t *)line->bytes, line->size, &exact)) < 0)
+                return r;
+        api_time_text(line->created_ms, time);
+        if ((r = buf_printf(ret, "\",\"created_at\":\"%s\"%s", time,
+                            line->partial ? ",\"partial\":true" : "")) < 0 ||
+            (!exact && (r = add_base64(ret, line)) < 0))
+                return r;
+        return buf_add(ret, "}", 1);
+}
+
+int api_line_data(struct buf *ret, const struct log_event *line)
+{
+        const uint8_t *s = (const uint8_t *)line->bytes;
+        size_t n = line->size, from = 0, i = 0;
+        int r = buf_add(ret, "data: ", 6);
+
+        if (!line->partial && n && s[n - 1] == '\r')
+                n--;
+        while (i < n && r == 0) {
+                size_t len = character(s + i, n - i);
+                bool plain = len && s[i] != '\r' && s[i] != '\n' && s[i] != '\0';
+
+                if (plain) {
+                        i += len;
+                        continue;
+                }
+                if ((r = buf_add(ret, s + from, i - from)) < 0)
+                        return r;
+                r = len && s[i] ? buf_add(ret, "\ndata: ", 7)
+                                : buf_add(ret, REPLACEMENT, strlen(REPLACEMENT));
+                from = ++i;
+        }
+        if (r < 0 || (r = buf_add(ret, s + from, n - from)) < 0)
+                return r;
+        return buf_add(ret, "\n", 1);
+}

@@ -1,0 +1,548 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/logs.h"
+
+#include "api/answer.h"
+#include "api/line.h"
+#include "base/clock.h"
+#include "base/ulid.h"
+#include "engine/engine.h"
+#include "http/server.h"
+#include "logs/logs.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+enum {
+        EVENT_MAX =
+                12 * LOGS_LINE_MAX, /* above the largest event: every byte escaped, and base 64 */
+        TURN = 256,                 /* events for one subscriber before it is the next one's turn */
+};
+
+/*
+ * One who follows. `reader` is the feeder's alone (and cancelled by the server's thread). Two may
+ * hold it: the stream, until it is gone, and the feeder while it is queued or being fed.
+ */
+struct subscriber {
+        struct api_logs *owner;
+        struct log_reader *reader;
+        bool json;
+
+        pthread_mutex_t lock;       /* guards these; before the stream's own */
+        struct http_stream *stream; /* NULL: gone */
+        struct buf events;
+        bool ended; /* what is in `events` is the last */
+
+        /* Under the feeder's lock. */
+        unsigned refs;
+        bool queued, parked; /* parked: waits for room, not for lines */
+        uint64_t heard_ns;   /* when it last was given something */
+        TAILQ_ENTRY(subscriber) in_queue, in_all;
+};
+
+TAILQ_HEAD(subscriber_list, subscriber);
+
+struct api_logs {
+        struct logs *logs;
+        struct engine *engine;
+        uint64_t heartbeat_ns;
+        pthread_t feeder;
+        pthread_mutex_t lock; /* guards all below, and comes after those of logs and subscribers */
+        pthread_cond_t work;
+        struct subscriber_list queue, all; /* all: the one heard longest ago is the first */
+        bool quit;
+};
+
+/* ---- the feeder's queue ---- */
+
+/* Has the feeder look at it. The callback of the reader, too. */
+static void enqueue(void *ctx)
+{
+        struct subscriber *s = ctx;
+        struct api_logs *l = s->owner;
+
+        pthread_mutex_lock(&l->lock);
+        s->parked = false;
+        if (!s->queued) {
+                s->queued = true;
+                s->refs++;
+                if (TAILQ_EMPTY(&l->queue))
+                        pthread_cond_signal(&l->work);
+                TAILQ_INSERT_TAIL(&l->queue, s, in_queue);
+        }
+        pthread_mutex_unlock(&l->lock);
+}
+
+static void unref(struct subscriber *s)
+{
+        struct api_logs *l = s->owner;
+        bool last;
+
+        pthread_mutex_lock(&l->lock);
+        last = --s->refs == 0;
+        if (last)
+                TAILQ_REMOVE(&l->all, s, in_all);
+        pthread_mutex_unlock(&l->lock);
+        if (!last)
+                return;
+        log_reader_free(s->reader);
+        buf_release(&s->events);
+        pthread_mutex_destroy(&s->lock);
+        free(s);
+}
+
+/* ---- the server's side ---- */
+
+static ssize_t on_read(void *ctx, char *bytes, size_t max)
+{
+        struct subscriber *s = ctx;
+        ssize_t n = -EAGAIN;
+        bool room;
+
+        pthread_mutex_lock(&s->lock);
+        if (s->events.len) {
+                n = (ssize_t)(s->events.len < max ? s->events.len : max);
+                memcpy(bytes, s->events.data, (size_t)n);
+                buf_consume(&s->events, (size_t)n);
+                if (!s->events.len)
+                        buf_release(&s->events); /* an idle subscriber has no buffer */
+        } else if (s->ended) {
+                n = 0;
+        }
+        room = s->events.len < API_EVENTS_MAX / 2;
+        pthread_mutex_unlock(&s->lock);
+        if (room) {
+                pthread_mutex_lock(&s->owner->lock);
+                room = s->parked;
+                pthread_mutex_unlock(&s->owner->lock);
+        }
+        if (room)
+                enqueue(s);
+        return n;
+}
+
+static void on_gone(void *ctx)
+{
+        struct subscriber *s = ctx;
+
+        pthread_mutex_lock(&s->lock);
+        s->stream = NULL;
+        pthread_mutex_unlock(&s->lock);
+        log_reader_cancel(s->reader);
+        unref(s);
+}
+
+/* ---- feeding ---- */
+
+static int add_event(struct subscriber *s, struct buf *events, const struct log_event *e)
+{
+        int r;
+
+        if (e->type == LOG_EVENT_END)
+                return buf_printf(events, "event: done\ndata: stream complete\n\n");
+        if (e->type == LOG_EVENT_DROPPED)
+                return buf_printf(events,
+                                  "id: %" PRIu64 "\nevent: dropped\ndata: {\"count\":%" PRIu64
+                                  ",\"from_seq\":%" PRIu64 ",\"to_seq\":%" PRIu64
+                                  ",\"reason\":\"%s\"}\n\n",
+                                  e->last_seq, e->last_seq - e->first_seq + 1, e->first_seq,
+                                  e->last_seq, e->reason);
+        if ((r = buf_printf(events, "id: %" PRIu64 "\n", e->seq)) < 0)
+                return r;
+        if (!s->json) {
+                r = api_line_data(events, e);
+        } else if ((r = buf_add(events, "data: ", 6)) == 0 && (r = api_line_json(events, e)) == 0) {
+                r = buf_add(events, "\n", 1);
+        }
+        return r < 0 ? r : buf_add(events, "\n", 1);
+}
+
+/* Appends events and tells the server's thread. False: nobody is there, or there is no memory. */
+static bool deliver(struct subscriber *s, const struct buf *events, bool ended)
+{
+        bool there;
+
+        pthread_mutex_lock(&s->lock);
+        there = s->stream && buf_add(&s->events, events->data, events->len) == 0;
+        if (there) {
+                s->ended = ended;
+                http_stream_wake(s->stream);
+        } else if (s->stream) {
+                s->ended = true;
+                http_stream_wake(s->stream);
+        }
+        pthread_mutex_unlock(&s->lock);
+        return there;
+}
+
+static bool has_room(struct subscriber *s)
+{
+        bool room;
+
+        pthread_mutex_lock(&s->lock);
+        room = s->stream && !s->ended && s->events.len < API_EVENTS_MAX;
+        pthread_mutex_unlock(&s->lock);
+        return room;
+}
+
+static void fail(struct subscriber *s, const struct err *err, struct buf *events)
+{
+        events->len = 0;
+        buf_printf(events, "event: error\ndata: %.200s\n\n", err->msg);
+        deliver(s, events, true);
+}
+
+/*
+ * Gives a subscriber what there is, up to what it has room for. `events` is scratch. True: there may
+ * be more, and there is room.
+ */
+static bool feed(struct subscriber *s, struct buf *events)
+{
+        struct log_event e = {.type = LOG_EVENT_LINE};
+        struct err err = ERR_INIT;
+
+        events->len = 0;
+        for (int n = 0; n < TURN && events->len < API_EVENTS_MAX; n++) {
+                if (log_reader_next(s->reader, &e, &err) < 0) {
+                        fail(s, &err, events);
+                        return false;
+                }
+                if (e.type == LOG_EVENT_WAIT)
+                        break;
+                if (add_event(s, events, &e) < 0) {
+                        err_set(&err, ENOMEM, "out of memory");
+                        fail(s, &err, events);
+                        return false;
+                }
+                if (e.type == LOG_EVENT_END)
+                        break;
+        }
+        if (events->len && !deliver(s, events, e.type == LOG_EVENT_END))
+                return false;
+        return e.type != LOG_EVENT_WAIT && e.type != LOG_EVENT_END;
+}
+
+/* With the lock: sends comments to those who have heard nothing for long. Returns when the next one
+ * is due. */
+static uint64_t heartbeat(struct api_logs *l)
+{
+        static char text[] = ":\n\n";
+        const struct buf comment = {.data = text, .len = sizeof(text) - 1};
+        uint64_t now = clock_ns();
+        struct subscriber *s;
+
+        while ((s = TAILQ_FIRST(&l->all)) != NULL && now - s->heard_ns >= l->heartbeat_ns) {
+                s->heard_ns = now;
+                TAILQ_REMOVE(&l->all, s, in_all);
+                TAILQ_INSERT_TAIL(&l->all, s, in_all);
+                s->refs++;
+                pthread_mutex_unlock(&l->lock);
+                if (has_room(s))
+                        deliver(s, &comment, false);
+                unref(s);
+                pthread_mutex_lock(&l->lock);
+        }
+        return (s ? s->heard_ns : now) + l->heartbeat_ns;
+}
+
+/* With the lock, which it gives up meanwhile. */
+static void serve(struct api_logs *l, struct buf *events)
+{
+        struct subscriber *s = TAILQ_FIRST(&l->queue);
+        bool more = false;
+
+        TAILQ_REMOVE(&l->queue, s, in_queue);
+        s->queued = false;
+        s->parked = true;
+        TAILQ_REMOVE(&l->all, s, in_all);
+        TAILQ_INSERT_TAIL(&l->all, s, in_all);
+        s->heard_ns = clock_ns();
+        pthread_mutex_unlock(&l->lock);
+        /* Parked first, looked for room second: room that comes in between is not missed. */
+        if (has_room(s)) {
+                more = feed(s, events);
+                if (!more) {
+                        pthread_mutex_lock(&l->lock);
+                        s->parked = false; /* waits for lines, not for room */
+                        pthread_mutex_unlock(&l->lock);
+                }
+        }
+        if (more)
+                enqueue(s);
+        unref(s);
+        pthread_mutex_lock(&l->lock);
+}
+
+static void *feed_all(void *arg)
+{
+        struct api_logs *l = arg;
+        struct buf events = BUF_INIT(API_EVENTS_MAX + EVENT_MAX);
+
+        pthread_mutex_lock(&l->lock);
+        while (!l->quit) {
+                uint64_t due = heartbeat(l);
+                struct timespec ts = {.tv_sec = (time_t)(due / NS_PER_S),
+                                      .tv_nsec = (long)(due % NS_PER_S)};
+
+                if (!TAILQ_EMPTY(&l->queue))
+                        serve(l, &events);
+                else if (!l->quit)
+                        pthread_cond_timedwait(&l->work, &l->lock, &ts);
+        }
+        pthread_mutex_unlock(&l->lock);
+        buf_release(&events);
+        return NULL;
+}
+
+/* ---- asking ---- */
+
+/* Number behind which to read: of the query, or where an interrupted client has come to. */
+static int after_of(struct http_request *request, uint64_t *ret, struct err *err)
+{
+        const char *last = http_request_header(request, "Last-Event-ID");
+        char *end;
+
+        if (last && *last && !http_request_query(request, "after")) {
+                errno = 0;
+                *ret = strtoull(last, &end, 10);
+                if (*last < '0' || *last > '9' || *end || errno)
+                        return err_set(err, EINVAL, "Last-Event-ID: \"%.40s\" is none of ours",
+                                       last);
+                return 0;
+        }
+        return api_number_query(request, "after", 0, UINT64_MAX, 0, ret, err);
+}
+
+static int choice_of(struct http_request *request, const char *name, const char *no,
+                     const char *yes, bool standard, bool *ret, struct err *err)
+{
+        const char *text = http_request_query(request, name);
+
+        *ret = standard;
+        if (!text)
+                return 0;
+        *ret = strcmp(text, yes) == 0;
+        if (!*ret && strcmp(text, no) != 0)
+                return err_set(err, EINVAL, "%s: \"%.40s\" is neither %s nor %s", name, text, yes,
+                               no);
+        return 0;
+}
+
+/* A reader for the workload, or NULL when it is known but has no log any more. -ENOENT: unknown. */
+static int open_reader(struct api_logs *l, const char *id, uint64_t after, void (*wake)(void *ctx),
+                       void *ctx, struct log_reader **ret, struct err *err)
+{
+        struct workload w;
+        int r = ulid_is_valid(id) ? log_reader_new(l->logs, id, after, wake, ctx, ret, err)
+                                  : -ENOENT;
+
+        if (r != -ENOENT || !ulid_is_valid(id))
+                return r;
+        r = engine_get(l->engine, id, &w, err);
+        if (r < 0)
+                return r;
+        workload_release(&w);
+        *ret = NULL;
+        return 0;
+}
+
+static void answer_failure(struct http_request *request, int r, const char *id,
+                           const struct err *err)
+{
+        if (r == -ENOENT)
+                api_answer_unknown(request, id);
+        else
+                api_answer_failure(request, api_status_of(r), err);
+}
+
+static int new_subscriber(struct api_logs *l, struct http_request *request, const char *id,
+                          struct subscriber **ret, struct err *err)
+{
+        struct subscriber *s = calloc(1, sizeof(*s));
+        uint64_t after;
+        bool follow;
+        int r;
+
+        if (!s)
+                return err_set(err, ENOMEM, "out of memory");
+        s->owner = l;
+        s->refs = 1;
+        s->heard_ns = clock_ns();
+        s->events = BUF_INIT(2 * (API_EVENTS_MAX + EVENT_MAX));
+        if ((r = after_of(request, &after, err)) < 0 ||
+            (r = choice_of(request, "format", "text", "json", false, &s->json, err)) < 0 ||
+            (r = choice_of(request, "follow", "false", "true", true, &follow, err)) < 0 ||
+            (r = open_reader(l, id, after, follow ? enqueue : NULL, s, &s->reader, err)) < 0) {
+                free(s);
+                return r;
+        }
+        pthread_mutex_init(&s->lock, NULL);
+        *ret = s;
+        return 0;
+}
+
+void api_logs_follow(struct api_logs *l, struct http_request *request)
+{
+        const char *id = http_request_param(request, "id");
+        struct http_stream_source source = {on_read, on_gone, NULL};
+        struct err err = ERR_INIT;
+        struct subscriber *s = NULL;
+        struct buf end = BUF_INIT(64);
+        int r = new_subscriber(l, request, id, &s, &err);
+
+        if (r < 0) {
+                answer_failure(request, r, id, &err);
+                return;
+        }
+        if (!s->reader) { /* the workload is known, its lines were deleted */
+                pthread_mutex_destroy(&s->lock);
+                free(s);
+                buf_printf(&end, "event: done\ndata: stream complete\n\n");
+                http_answer(request, 200, "text/event-stream", &end);
+                return;
+        }
+        pthread_mutex_lock(&l->lock);
+        TAILQ_INSERT_TAIL(&l->all, s, in_all);
+        s->refs++; /* mine: the stream may be gone before this function ends */
+        pthread_mutex_unlock(&l->lock);
+        source.ctx = s;
+        http_answer_header(request, "X-Accel-Buffering",
+                           "no"); /* proxies shall pass it on at once */
+        http_answer_stream(request, "text/event-stream", &source, &s->stream);
+        enqueue(s);
+        unref(s);
+}
+
+/* ---- history ---- */
+
+/* Adds lines up to the limits; `ret_next` is the number to go on behind, 0 at the end. */
+static int add_history(struct log_reader *reader, uint64_t limit, struct buf *body,
+                       uint64_t *ret_next, struct err *err)
+{
+        struct log_event e;
+        uint64_t n = 0, last = 0;
+        int r;
+
+        *ret_next = 0;
+        for (;;) {
+                if ((r = log_reader_next(reader, &e, err)) < 0)
+                        return r;
+                if (e.type == LOG_EVENT_DROPPED)
+                        continue;
+                if (e.type != LOG_EVENT_LINE)
+                        return 0;
+                if (n == limit || body->len > API_HISTORY_BYTES) {
+                        *ret_next = last;
+                        return 0;
+                }
+                if ((n && (r = buf_add(body, ",", 1)) < 0) || (r = api_line_json(body, &e)) < 0)
+                        return err_set(err, -r, "out of memory");
+                last = e.seq;
+                n++;
+        }
+}
+
+static int build_history(struct api_logs *l, struct http_request *request, const char *id,
+                         struct buf *body, struct err *err)
+{
+        struct log_summary summary = {.ended = true};
+        struct log_reader *reader = NULL;
+        uint64_t limit, after, next = 0;
+        char next_text[32] = "null";
+        int r;
+
+        if ((r = api_number_query(request, "after", 0, UINT64_MAX, 0, &after, err)) < 0 ||
+            (r = api_number_query(request, "limit", 1, API_HISTORY_MAX, API_HISTORY_DEFAULT, &limit,
+                                  err)) < 0 ||
+            (r = open_reader(l, id, after, NULL, NULL, &reader, err)) < 0)
+                return r;
+        r = buf_printf(body, "{\"workload_id\":\"%s\",\"lines\":[", id);
+        if (r == 0 && reader && (r = logs_summary(l->logs, id, &summary, err)) == -ENOENT)
+                r = 0; /* deleted just now */
+        if (r == 0 && reader)
+                r = add_history(reader, limit, body, &next, err);
+        log_reader_free(reader);
+        if (next)
+                snprintf(next_text, sizeof(next_text), "%" PRIu64, next);
+        if (r == 0)
+                r = buf_printf(body,
+                               "],\"last_seq\":%" PRIu64 ",\"lost\":%" PRIu64
+                               ",\"complete\":%s,\"next_after\":%s}\n",
+                               summary.last_seq, summary.lost, summary.ended ? "true" : "false",
+                               next_text);
+        return r;
+}
+
+void api_logs_history(struct api_logs *l, struct http_request *request)
+{
+        const char *id = http_request_param(request, "id");
+        struct buf body = BUF_INIT(API_ANSWER_MAX);
+        struct err err = ERR_INIT;
+        int r = build_history(l, request, id, &body, &err);
+
+        if (r < 0) {
+                buf_release(&body);
+                answer_failure(request, r, id, &err);
+                return;
+        }
+        http_answer(request, 200, "application/json", &body);
+}
+
+/* ---- all of it ---- */
+
+int api_logs_new(struct logs *logs, struct engine *engine, unsigned heartbeat_s,
+                 struct api_logs **ret, struct err *err)
+{
+        struct api_logs *l = calloc(1, sizeof(*l));
+        pthread_condattr_t attr;
+        sigset_t all, was;
+        int r;
+
+        if (!l)
+                return err_set(err, ENOMEM, "out of memory");
+        l->logs = logs;
+        l->engine = engine;
+        l->heartbeat_ns = (heartbeat_s ? heartbeat_s : API_HEARTBEAT_S) * NS_PER_S;
+        pthread_mutex_init(&l->lock, NULL);
+        pthread_condattr_init(&attr);
+        pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+        pthread_cond_init(&l->work, &attr);
+        pthread_condattr_destroy(&attr);
+        TAILQ_INIT(&l->queue);
+        TAILQ_INIT(&l->all);
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &was);
+        r = pthread_create(&l->feeder, NULL, feed_all, l);
+        pthread_sigmask(SIG_SETMASK, &was, NULL);
+        if (r) {
+                free(l);
+                return err_set(err, r, "start a thread: %s", strerror(r));
+        }
+        *ret = l;
+        return 0;
+}
+
+void api_logs_free(struct api_logs *l)
+{
+        struct subscriber *s;
+
+        if (!l)
+                return;
+        pthread_mutex_lock(&l->lock);
+        l->quit = true;
+        pthread_cond_signal(&l->work);
+        pthread_mutex_unlock(&l->lock);
+        pthread_join(l->feeder, NULL);
+        /* Their streams are gone; what is left was on its way to the feeder. */
+        while ((s = TAILQ_FIRST(&l->queue)) != NULL) {
+                TAILQ_REMOVE(&l->queue, s, in_queue);
+                unref(s);
+        }
+        pthread_cond_destroy(&l->work);
+        pthread_mutex_destroy(&l->lock);
+        free(l);
+}
