@@ -55,8 +55,8 @@ enum fc_stage {
 
 enum fc_cleanup_stage {
         FC_CLEANUP_FLUSH,   /* VMM asked for its counters */
-        FC_CLEANUP_STOP,    /* SIGKILL to reaped */
-        FC_CLEANUP_NETWORK, /* TAP and address given back */
+        FC_CLEANUP_STOP,    /* SIGKILL to reaped; beside it */
+        FC_CLEANUP_NETWORK, /* SIGKILL to TAP and address given back */
         FC_CLEANUP_FILES,   /* directory removed */
         FC_CLEANUP_STAGE_COUNT,
 };

@@ -374,20 +374,28 @@ static void await_end(struct fc_vm *vm, const struct proc *proc)
         close_fd(&vm->console_fd);
 }
 
-/* Kills the VMM and all it started, waits for their end, counts how it ended. False if it cannot be
- * ended: then it is left to the next start's reclaiming. */
-static bool stop_vmm(struct fc_vm *vm)
+/* Kills the VMM and all it started. True if it had ended by itself before. */
+static bool kill_vmm(struct fc_vm *vm)
+{
+        siginfo_t si;
+        bool ended_before = peek_exit(vm, &si);
+
+        pthread_mutex_lock(&vm->proc_lock);
+        proc_kill(&vm->proc);
+        pthread_mutex_unlock(&vm->proc_lock);
+        return ended_before;
+}
+
+/* Waits for the end of what kill_vmm() killed and counts how it ended. False if it does not end:
+ * then it is left to the next start's reclaiming. */
+static bool reap_vmm(struct fc_vm *vm, bool ended_before)
 {
         struct fc_metrics *m = vm->spec->metrics;
         struct err err = ERR_INIT;
         struct proc proc;
-        siginfo_t si;
-        bool ended_before;
         int status = 0;
 
-        ended_before = peek_exit(vm, &si);
         pthread_mutex_lock(&vm->proc_lock);
-        proc_kill(&vm->proc);
         proc = vm->proc;
         vm->proc = PROC_INIT;
         pthread_mutex_unlock(&vm->proc_lock);
@@ -404,12 +412,39 @@ static bool stop_vmm(struct fc_vm *vm)
         return true;
 }
 
-static void observe_stage(struct fc_vm *vm, enum fc_cleanup_stage stage, uint64_t *since)
+/* Observes a stage that began at `since`; returns the time it ended. */
+static uint64_t observe_stage(struct fc_vm *vm, enum fc_cleanup_stage stage, uint64_t since)
 {
         uint64_t now = clock_ns();
 
-        prom_histogram_observe(vm->spec->metrics->cleanup_stage[stage], ns_to_s(now - *since));
-        *since = now;
+        prom_histogram_observe(vm->spec->metrics->cleanup_stage[stage], ns_to_s(now - since));
+        return now;
+}
+
+/*
+ * From the SIGKILL until the VMM is reaped and the network is torn down. The kernel takes its time
+ * for both (a VM's memory, a grace period for a TAP): so the network goes while the VMM dies. Its
+ * TAP may: a VMM that still has it open is left with a dead descriptor. False: see reap_vmm().
+ */
+static bool stop_and_detach(struct fc_vm *vm, uint64_t since)
+{
+        bool started = vm->start_ns != 0;
+        bool ended_before = started && kill_vmm(vm);
+        struct err err = ERR_INIT;
+        bool gone = true;
+
+        if (vm->has_lease) {
+                if (net_detach(vm->spec->net, &vm->lease, &err) < 0)
+                        log_error("workload %s: %s", vm->spec->id, err.msg);
+                vm->has_lease = false;
+                observe_stage(vm, FC_CLEANUP_NETWORK, since);
+        }
+        if (started) {
+                gone = reap_vmm(vm, ended_before);
+                observe_stage(vm, FC_CLEANUP_STOP, since);
+        }
+        close_fd(&vm->console_fd);
+        return gone;
 }
 
 uint64_t fc_vm_cleanup(struct fc_vm *vm, bool was_ready)
@@ -420,25 +455,16 @@ uint64_t fc_vm_cleanup(struct fc_vm *vm, bool was_ready)
         uint64_t begin = stop_ns > vm->start_ns ? stop_ns : clock_ns();
         uint64_t at = begin, took = 0;
         struct err err = ERR_INIT;
-        bool gone = true;
+        bool gone;
 
         if (started && was_ready && !atomic_load(&vm->stopped)) {
                 fc_counters_flush(vm);
-                observe_stage(vm, FC_CLEANUP_FLUSH, &at);
+                at = observe_stage(vm, FC_CLEANUP_FLUSH, at);
         }
         close_fd(&vm->conn_fd);
         close_fd(&vm->listen_fd);
-        if (started) {
-                gone = stop_vmm(vm);
-                observe_stage(vm, FC_CLEANUP_STOP, &at);
-        }
-        close_fd(&vm->console_fd);
-        if (vm->has_lease) {
-                if (net_detach(vm->spec->net, &vm->lease, &err) < 0)
-                        log_error("workload %s: %s", vm->spec->id, err.msg);
-                vm->has_lease = false;
-                observe_stage(vm, FC_CLEANUP_NETWORK, &at);
-        }
+        gone = stop_and_detach(vm, at);
+        at = clock_ns();
         if (started) {
                 took = at - begin;
                 prom_histogram_observe(m->cleanup, ns_to_s(took));
@@ -450,7 +476,7 @@ uint64_t fc_vm_cleanup(struct fc_vm *vm, bool was_ready)
                         log_error("workload %s: %s", vm->spec->id, err.msg);
                 close_fd(&vm->dir_fd);
                 if (started)
-                        observe_stage(vm, FC_CLEANUP_FILES, &at);
+                        observe_stage(vm, FC_CLEANUP_FILES, at);
         }
         if (started)
                 prom_gauge_dec(m->active);
