@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Load on `vulcan serve` over the cheapest VMM there is (tests/fake, its guest a thread): what the
+ * daemon itself costs. Prints, all of one daemon in one run:
+ *
+ *     workloads per second, HTTP to result: CONNECTIONS clients that ask again when they are answered
+ *     the daemon's own overhead at a fixed rate: from the moment a request is due until its answer
+ *     is read, less boot and program as its record has them
+ *     resident memory at rest, and what each active VM adds
+ *     status reads per second, beside nginx with a file of the same size (wrk; skipped where either
+ *     is missing)
+ *
+ * bench_cli_serve [SECONDS [MAX_VMS]]. Load generator, daemon and VMMs share the machine.
+ */
+#include "base/clock.h"
+#include "base/fs.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+        CONNECTIONS = 32,
+        ANSWER_MAX = 16 * 1024,
+        SAMPLES_MAX = 1 << 20,
+        ACTIVE = 100, /* VMs that are kept running for the memory of each */
+        READ_SECONDS = 4,
+};
+
+static char dir[64], bin[PATH_MAX];
+static int port;
+static pid_t daemon_pid;
+static double samples[SAMPLES_MAX];
+static size_t n_samples;
+
+static _Noreturn void die(const char *what)
+{
+        fprintf(stderr, "bench: %s: %s\n", what, strerror(errno));
+        if (daemon_pid)
+                kill(daemon_pid, SIGKILL);
+        exit(1);
+}
+
+/* ---- the daemon ---- */
+
+static void put(const char *name, const void *bytes, size_t n)
+{
+        char path[PATH_MAX];
+
+        snprintf(path, sizeof(path), "%s/%s", dir, name);
+        if (fs_write(path, bytes, n, 0644, NULL) < 0)
+                die(path);
+}
+
+/* Images that are none: enough for what only looks at size and magic. */
+static void make_images(void)
+{
+        static const char runtime[] = "NAME=sh\nTITLE=shell\nPACKAGES=\nFILE=main.sh\n"
+                                      "ENTRYPOINT=main.sh\nEXEC=/bin/sh {entry}\nMEM_MB=128\n";
+        static const uint16_t half[] = {0, 5, 17, 0, 1, 4, 0};
+        uint8_t image[4096] = "hsqs", kernel[4096] = "\x7f"
+                                                     "ELF";
+        uint64_t size = sizeof(image);
+        uint32_t block = 131072;
+        char path[PATH_MAX];
+
+        snprintf(path, sizeof(path), "%s/images", dir);
+        if (mkdir(path, 0755) < 0)
+                die(path);
+        memcpy(image + 12, &block, 4);
+        memcpy(image + 18, half, sizeof(half));
+        memcpy(image + 40, &size, 8);
+        put("images/sh.squashfs", image, sizeof(image));
+        put("images/vmlinux", kernel, sizeof(kernel));
+        put("images/initramfs.cpio", image, 512);
+        put("images/sh.runtime", runtime, sizeof(runtime) - 1);
+}
+
+static void start_daemon(const char *max_vms)
+{
+        char vulcan[PATH_MAX + 32], fake[PATH_MAX + 32], images[128], state[128], line[512] = "";
+        int fds[2];
+        FILE *f;
+
+        snprintf(vulcan, sizeof(vulcan), "%s/bin/vulcan", bin);
+        snprintf(fake, sizeof(fake), "%s/tests/fake_firecracker", bin);
+        snprintf(images, sizeof(images), "%s/images", dir);
+        snprintf(state, sizeof(state), "%s/state", dir);
+        if (pipe(fds) < 0)
+                die("pipe");
+        daemon_pid = fork();
+        if (daemon_pid == 0) {
+                prctl(PR_SET_PDEATHSIG, SIGKILL);
+                dup2(fds[1], 2);
+                setenv("FAKE_FC_GUEST", "builtin", 1);
+                execl(vulcan, "vulcan", "serve", "--listen", "127.0.0.1:0", "--state-dir", state,
+                      "--images", images, "--vmm", fake, "--max-vms", max_vms, "--max-memory-mb",
+                      "1000000", "--max-queue", "4096", "--drain", "0", (char *)NULL);
+                _exit(127);
+        }
+        close(fds[1]);
+        f = fdopen(fds[0], "r");
+        while (!port) {
+                if (!f || !fgets(line, sizeof(line), f))
+                        die("the daemon did not start");
+                sscanf(line, "listening on http://127.0.0.1:%d", &port);
+        }
+}
+
+static long rss_kb(void)
+{
+        char path[64], text[4096];
+        struct buf b = BUF_INIT(sizeof(text));
+        long kb = 0;
+        char *at;
+
+        snprintf(path, sizeof(path), "/proc/%d/status", (int)daemon_pid);
+        if (fs_read(path, &b, NULL) == 0 && (at = strstr(b.data, "VmRSS:")) != NULL)
+                kb = strtol(at + 6, NULL, 10);
+        buf_release(&b);
+        return kb;
+}
+
+/* ---- the clients ---- */
+
+struct client {
+        int fd;
+        bool busy;
+        uint64_t due_ns;
+        char in[ANSWER_MAX];
+        size_t n;
+};
+
+static struct client clients[CONNECTIONS];
+
+static int dial(void)
+{
+        struct sockaddr_in to = {.sin_family = AF_INET,
+                                 .sin_port = htons((uint16_t)port),
+                                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+
+        if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0)
+                die("connect");
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+        return fd;
+}
+
+static void ask(struct client *c, const char *path, const char *code, uint64_t due_ns)
+{
+        char text[512], body[256];
+        int n = snprintf(body, sizeof(body), "{\"runtime\":\"sh\",\"code\":\"%s\"}", code);
+
+        n = snprintf(text, sizeof(text),
+                     "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s", path, n,
+                     body);
+        if (send(c->fd, text, (size_t)n, MSG_NOSIGNAL) != n)
+                die("send");
+        c->busy = true;
+        c->due_ns = due_ns;
+        c->n = 0;
+}
+
+static double number_of(const char *text, const char *name)
+{
+        const char *at = strstr(text, name);
+
+        return at ? strtod(at + strlen(name), NULL) : 0;
+}
+
+/* Takes in what is there; true when the answer is whole. */
+static bool hear(struct client *c)
+{
+        ssize_t n = recv(c->fd, c->in + c->n, sizeof(c->in) - 1 - c->n, MSG_DONTWAIT);
+        char *body;
+
+        if (n < 0 && errno == EAGAIN)
+                return false;
+        if (n <= 0)
+                die("the daemon hung up");
+        c->n += (size_t)n;
+        c->in[c->n] = '\0';
+        body = strstr(c->in, "\r\n\r\n");
+        if (!body || strlen(body + 4) < (size_t)number_of(c->in, "Content-Length: "))
+                return false;
+        c->busy = false;
+        return true;
+}
+
+/* Milliseconds of the answer that are not the VMM's and the program's. */
+static void take_sample(const struct client *c)
+{
+        double ms = (double)(clock_ns() - c->due_ns) / 1e6;
+
+        if (!strstr(c->in, "\"status\":\"completed\"")) {
+                fprintf(stderr, "%s\n", c->in);
+                die("a workload failed");
+        }
+        if (n_samples < SAMPLES_MAX)
+                samples[n_samples++] =
+                        ms - number_of(c->in, "\"boot_ms\":") - number_of(c->in, "\"vsock_ms\":");
+}
+
+/* `rate` requests a second, or 0: each client asks again as soon as it is answered. Returns answers
+ * per second. */
+static double load(double seconds, double rate)
+{
+        uint64_t begin = clock_ns(), end = begin + (uint64_t)(seconds * 1e9), next = begin;
+        struct pollfd p[CONNECTIONS];
+        unsigned busy = 0, answers = 0;
+
+        n_samples = 0;
+        for (;;) {
+                uint64_t now = clock_ns();
+
+                for (int i = 0; i < CONNECTIONS && now < end; i++) {
+                        if (clients[i].busy || (rate > 0 && next > now))
+                                continue;
+                        ask(&clients[i], "/v1/workloads", "exit 0", rate > 0 ? next : now);
+                        busy++;
+                        next += rate > 0 ? (uint64_t)(1e9 / rate) : 0;
+                }
+                if (!busy && now >= end)
+                        break;
+                for (int i = 0; i < CONNECTIONS; i++)
+                        p[i] = (struct pollfd){clients[i].busy ? clients[i].fd : -1, POLLIN, 0};
+                {
+                        uint64_t wait = rate > 0 && now < end && busy < CONNECTIONS && next > now
+                                                ? next - now
+                                                : NS_PER_S;
+                        struct timespec ts = {.tv_sec = (time_t)(wait / NS_PER_S),
+                                              .tv_nsec = (long)(wait % NS_PER_S)};
+
+                        ppoll(p, CONNECTIONS, &ts, NULL);
+                }
+                for (int i = 0; i < CONNECTIONS; i++) {
+                        if (!p[i].revents || !hear(&clients[i]))
+                                continue;
+                        take_sample(&clients[i]);
+                        busy--;
+                        answers++;
+                }
+        }
+        return answers / ((double)(clock_ns() - begin) / 1e9);
+}
+
+static int by_size(const void *a, const void *b)
+{
+        double x = *(const double *)a, y = *(const double *)b;
+
+        return x < y ? -1 : x > y;
+}
+
+static double quantile(double q)
+{
+        qsort(samples, n_samples, sizeof(samples[0]), by_size);
+        return n_samples ? samples[(size_t)(q * (double)(n_samples - 1))] : 0;
+}
+
+/* One order over the first connection; leaves the answer in its buffer. */
+static const char *order(const char *path, const char *code)
+{
+        ask(&clients[0], path, code, clock_ns());
+        while (!hear(&clients[0]))
+                ;
+        return strstr(clients[0].in, "\r\n\r\n") + 4;
+}
+
+/* ---- memory ---- */
+
+static void measure_vms(const char *max_vms)
+{
+        int n = atoi(max_vms) < ACTIVE ? atoi(max_vms) : ACTIVE;
+        long before = rss_kb(), after;
+
+        for (int i = 0; i < n; i++)
+                order("/v1/workloads/async", "print x\\nhang");
+        sleep(1); /* until the last has booted */
+        after = rss_kb();
+        printf("resident, %d VMs active   %8.1f MB, %.0f KB a VM\n", n, (double)after / 1024,
+               (double)(after - before) / n);
+}
+
+/* ---- reading, beside nginx ---- */
+
+static double wrk(const char *url)
+{
+        char command[512], line[512];
+        double rate = 0;
+        FILE *f;
+
+        snprintf(command, sizeof(command), "wrk -t1 -c32 -d%ds %s 2>&1", READ_SECONDS, url);
+        f = popen(command, "r");
+        while (f && fgets(line, sizeof(line), f))
+                sscanf(line, "Requests/sec: %lf", &rate);
+        if (f)
+                pclose(f);
+        return rate;
+}
+
+static pid_t start_nginx(void)
+{
+        char conf[PATH_MAX], text[2048];
+        pid_t pid;
+
+        snprintf(
+                text, sizeof(text),
+                "daemon off; worker_processes 1; pid %s/nginx.pid; error_log /dev/null;\n"
+                "events { worker_connections 256; }\n"
+                "http { access_log off; sendfile on; tcp_nopush on; keepalive_requests 100000000;\n"
+                "client_body_temp_path %s; proxy_temp_path %s; fastcgi_temp_path %s;\n"
+                "uwsgi_temp_path %s; scgi_temp_path %s; open_file_cache max=10;\n"
+                "server { listen 127.0.0.1:%d; root %s/www; default_type application/json; } }\n",
+                dir, dir, dir, dir, dir, dir, port + 1, dir);
+        put("nginx.conf", text, strlen(text));
+        snprintf(conf, sizeof(conf), "%s/nginx.conf", dir);
+        pid = fork();
+        if (pid == 0) {
+                prctl(PR_SET_PDEATHSIG, SIGTERM);
+                execlp("nginx", "nginx", "-c", conf, (char *)NULL);
+                _exit(127);
+        }
+        usleep(300 * 1000);
+        return pid;
+}
+
+static void measure_reads(void)
+{
+        char path[PATH_MAX], url[256], id[32] = "";
+        const char *body = order("/v1/workloads", "print hello");
+        double ours = 0, theirs = 0;
+        pid_t nginx;
+
+        sscanf(strstr(body, "\"id\":"), "\"id\":\"%26s", id);
+        snprintf(path, sizeof(path), "%s/www", dir);
+        if (system("command -v wrk nginx >/dev/null") != 0 || mkdir(path, 0755) < 0) {
+                printf("status reads             skipped: wrk or nginx is missing\n");
+                return;
+        }
+        chmod(dir, 0755);
+        put("www/status.json", body, strlen(body));
+        nginx = start_nginx();
+        for (int round = 0; round < 2; round++) {
+                snprintf(url, sizeof(url), "http://127.0.0.1:%d/v1/workloads/%s", port, id);
+                ours += wrk(url) / 2;
+                snprintf(url, sizeof(url), "http://127.0.0.1:%d/status.json", port + 1);
+                theirs += wrk(url) / 2;
+        }
+        kill(nginx, SIGTERM);
+        waitpid(nginx, NULL, 0);
+        printf("status reads             %8.0f a second; nginx with a file of %zu bytes %.0f; "
+               "ratio %.2f\n",
+               ours, strlen(body), theirs, theirs > 0 ? ours / theirs : 0);
+}
+
+int main(int argc, char **argv)
+{
+        double seconds = argc > 1 ? atof(argv[1]) : 5, rate;
+        const char *max_vms = argc > 2 ? argv[2] : "128";
+        static const double rates[] = {500, 250};
+        ssize_t n = readlink("/proc/self/exe", bin, sizeof(bin) - 1);
+
+        bin[n > 0 ? n : 0] = '\0';
+        for (int up = 0; up < 2 && strrchr(bin, '/'); up++)
+                *strrchr(bin, '/') = '\0';
+        snprintf(dir, sizeof(dir), "/tmp/vulcan-bench-XXXXXX");
+        if (!mkdtemp(dir))
+                die("mkdtemp");
+        make_images();
+        start_daemon(max_vms);
+        for (int i = 0; i < CONNECTIONS; i++)
+                clients[i].fd = dial();
+        sleep(1);
+        printf("resident at rest         %8.1f MB\n", (double)rss_kb() / 1024);
+        load(0.5, 0); /* warm */
+        rate = load(seconds, 0);
+        printf("workloads                %8.0f a second, %d clients, at most %s VMs\n", rate,
+               CONNECTIONS, max_vms);
+        for (size_t i = 0; i < 2; i++) {
+                rate = load(seconds, rates[i]);
+                printf("own overhead             p50 %.2f ms, p99 %.2f ms, max %.2f ms at %.0f a "
+                       "second\n",
+                       quantile(0.5), quantile(0.99), quantile(1), rate);
+        }
+        printf("resident after load      %8.1f MB\n", (double)rss_kb() / 1024);
+        measure_reads();
+        measure_vms(max_vms);
+        kill(daemon_pid, SIGTERM);
+        waitpid(daemon_pid, NULL, 0);
+        fs_remove_tree(dir, NULL);
+        return 0;
+}
