@@ -459,6 +459,7 @@ void engine_stop(struct engine *e)
 {
         pthread_mutex_lock(&e->lock);
         e->draining = e->stopping = true;
+        pthread_cond_broadcast(&e->moved);
         engine_note_idle(e);
         pthread_mutex_unlock(&e->lock);
         stop_running(e);
@@ -549,6 +550,7 @@ static int init_engine(struct engine *e, const struct engine_config *config, str
         pthread_cond_init(&e->moved, NULL);
         TAILQ_INIT(&e->ready);
         TAILQ_INIT(&e->running);
+        TAILQ_INIT(&e->later);
         admission_init(&e->admission, config->max_vms, config->max_memory_mb, config->max_queue);
         e->idle_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         if (e->idle_fd < 0)
@@ -596,8 +598,10 @@ void engine_free(struct engine *e)
         pthread_mutex_lock(&e->lock);
         e->quit = true;
         pthread_cond_broadcast(&e->work);
+        pthread_cond_broadcast(&e->moved);
         pthread_mutex_unlock(&e->lock);
         for (unsigned i = 0; i < e->n_workers; i++)
                 pthread_join(e->workers[i], NULL);
+        engine_later_release(e);
         release_engine(e);
 }

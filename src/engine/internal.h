@@ -32,6 +32,7 @@ struct job {
         uint64_t accepted_ns, began_ns;
         struct workload ended; /* the record to come; borrows what record owns */
         struct store_op end;   /* its write, under way */
+        unsigned tries;        /* to write its end down later */
         unsigned refs;         /* the table's, and one for each caller that looks at it */
         struct job *next;      /* in its bucket of engine.table */
         TAILQ_ENTRY(job) at;   /* in engine.ready, engine.running or a list of those to be killed */
@@ -50,7 +51,10 @@ struct engine {
         pthread_cond_t work;  /* something is ready, or workers shall end */
         pthread_cond_t moved; /* a job is over or gone */
         struct admission admission;
-        struct job_list ready;   /* let in, waiting for a worker */
+        struct job_list ready; /* let in, waiting for a worker */
+        struct job_list later; /* over, and not written down yet: later.c */
+        bool has_keeper;
+        pthread_t keeper;        /* who tries that again */
         struct job_list running; /* with a thread, from its beginning until it is over */
         struct job **table;      /* by id, from submit until ended() has returned */
         size_t n_buckets;        /* power of two */
@@ -95,3 +99,12 @@ void engine_run_job(struct engine *e, struct job *job);
 /* The same in two halves, so that many can share one wait for the store. */
 void engine_run_start(struct engine *e, struct job *job);
 void engine_run_finish(struct engine *e, struct job *job);
+
+/* The end of a job that is over and needs nothing any more. */
+void engine_forget(struct engine *e, struct job *job);
+
+/* ---- later.c ---- */
+
+/* Keeps a job that is over until its end has been written down, then forgets it. */
+void engine_write_later(struct engine *e, struct job *job);
+void engine_later_release(struct engine *e);

@@ -139,15 +139,9 @@ void engine_run_start(struct engine *e, struct job *job)
         record_end_start(e->config.store, &job->ended, &job->end);
 }
 
-void engine_run_finish(struct engine *e, struct job *job)
+void engine_forget(struct engine *e, struct job *job)
 {
         struct job **link;
-
-        record_end_wait(e->config.store, &job->ended, &job->end);
-        engine_move(e, job, &job->ended);
-        log_end(&job->log); /* who follows it finds the workload ended */
-        if (job->sink.ended)
-                job->sink.ended(job->sink.ctx, &job->record);
 
         pthread_mutex_lock(&e->lock);
         for (link = engine_bucket_of(e, job->id); *link != job; link = &(*link)->next)
@@ -158,6 +152,20 @@ void engine_run_finish(struct engine *e, struct job *job)
         pthread_cond_broadcast(&e->moved);
         pthread_mutex_unlock(&e->lock);
         engine_unref_job(e, job);
+}
+
+void engine_run_finish(struct engine *e, struct job *job)
+{
+        bool written = record_end_wait(e->config.store, &job->ended, &job->end) == 0;
+
+        engine_move(e, job, &job->ended);
+        log_end(&job->log); /* who follows it finds the workload ended */
+        if (job->sink.ended)
+                job->sink.ended(job->sink.ctx, &job->record);
+        if (written)
+                engine_forget(e, job);
+        else
+                engine_write_later(e, job);
 }
 
 void engine_run_job(struct engine *e, struct job *job)

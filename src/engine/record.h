@@ -4,7 +4,8 @@
  * one. A NULL store is one that forgets: additions succeed, nothing is found.
  *
  * A store that cannot take a move (full disk) does not stop a workload that already runs: the
- * failure is logged, and the next start finds the workload as it was before.
+ * failure is logged, and an end is tried again until it is written down (later.c). A
+ * daemon that ends before that is followed by one that finds the workload as it was before.
  * Thread rule: any thread, as the store.
  */
 #pragma once
@@ -13,16 +14,22 @@
 #include "store/store.h"
 #include "workload/workload.h"
 
+#include <stdbool.h>
+
 /* Writes a pending workload down; on disk when it returns. */
 int record_insert(struct store *store, const struct workload *w, struct err *err);
 
 /* Writes down that it runs, without waiting for it. */
 void record_begin(struct store *store, const struct workload *w);
 
-/* Writes an end down: on disk when the second function returns. `w` and `op` are borrowed until
- * then. */
+/* Writes an end down: on disk when the second function returns 0. `w` and `op` are borrowed until
+ * then. -EAGAIN: not now (it was logged), but perhaps later, by record_end_again(). */
 void record_end_start(struct store *store, const struct workload *w, struct store_op *op);
-void record_end_wait(struct store *store, const struct workload *w, struct store_op *op);
+int record_end_wait(struct store *store, const struct workload *w, struct store_op *op);
+
+/* Tries once more. Where the disk has no room for its output, and `even_without_output`, the end is
+ * written without it, and that is logged. 0 when it is written or never will be, else -EAGAIN. */
+int record_end_again(struct store *store, const struct workload *w, bool even_without_output);
 
 /* -ENOENT: unknown. */
 int record_get(struct store *store, const char *id, struct workload *ret, struct err *err);
