@@ -1,11 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The VMM fails at every step it has: right status, one clear error, nothing left, and the daemon
 serves on."""
+import json
 import os
+import sqlite3
+import subprocess
+import threading
+import time
 
 import pytest
 
+import leaks
 import vulcan
+from test_bad_input import fill, small_disk  # noqa: F401 (a fixture)
 from vulcan import ACTIVE, BOOT, CLEANUP, VSOCK, WORKLOADS
 
 BEFORE_READY = {
@@ -133,3 +140,159 @@ def test_command_line_says_it_in_one_line(fake_box, way):
     *warnings, last = result.text.strip().splitlines()
     assert last.startswith("vulcan: "), result
     assert all("trying once more" in line for line in warnings), result
+
+
+# ---- the store ----------------------------------------------------------------------------------
+
+class Lock:
+    """Another program that writes to the store's file and does not come to an end."""
+
+    def __init__(self, box):
+        self.db = sqlite3.connect(os.path.join(box.state, "vulcan.db"), isolation_level=None)
+
+    def __enter__(self):
+        self.db.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, *_):
+        self.db.execute("ROLLBACK")
+        self.db.close()
+
+
+def check_recorded(daemon, box, workload_id, status, limit=30):
+    """The store comes to say what the API says."""
+    record = daemon.json("GET", f"/v1/workloads/{workload_id}")
+    assert record["status"] == status, record
+    deadline = time.monotonic() + limit
+    while (row := row_of(box, workload_id))[0] != status:
+        assert time.monotonic() < deadline, (row, daemon.log())
+        time.sleep(0.05)
+    after = daemon.json("GET", f"/v1/workloads/{workload_id}")
+    assert after == record
+    return row
+
+
+def row_of(box, workload_id):
+    db = sqlite3.connect(f"file:{box.state}/vulcan.db?mode=ro", uri=True)
+    try:
+        return db.execute("SELECT status, length(output) FROM workloads WHERE id=?",
+                          (workload_id,)).fetchone()
+    finally:
+        db.close()
+
+
+def test_a_store_that_is_busy_for_a_while_delays_and_loses_nothing(fake_box):
+    daemon = fake_box.serve()
+    with Lock(fake_box):
+        started = []
+        client = threading.Thread(target=lambda: started.append(daemon.start("sh", "print x")))
+        client.start()
+        client.join(0.5)
+        assert not started  # not accepted before it is written down
+        assert daemon.json("GET", "/healthz") == {"status": "ok"}
+    client.join(vulcan.LIMIT_S)
+    daemon.until_ended(started[0]["id"])
+    check_recorded(daemon, fake_box, started[0]["id"], "completed")
+
+
+def test_a_store_that_stays_busy(fake_box):
+    """New orders are refused; what runs ends, is told as it ended, and recorded when that can be."""
+    daemon = fake_box.serve()
+    workload = daemon.start("sh", "sleep 300\nprint x\nexit 4")
+    until_running(daemon, workload["id"])
+    with Lock(fake_box):
+        status, raw, headers = daemon.request("POST", "/v1/workloads/async",
+                                              {"runtime": "sh", "code": "print x"})
+        assert status == 503 and int(headers["Retry-After"]) > 0, raw
+        error = json.loads(raw)["error"]
+        assert "store" in error and "\n" not in error
+        record = daemon.until_ended(workload["id"])
+        assert record["exit_code"] == 4 and vulcan.output_of(record) == b"x\n"
+        assert daemon.json("DELETE", f"/v1/workloads/{workload['id']}", want=409)["error"]
+        assert row_of(fake_box, workload["id"])[0] != "completed"
+        metrics = daemon.metrics()
+        assert metrics.value(WORKLOADS, runtime="sh", status="completed") == 1
+        assert metrics.value(ACTIVE) == 0
+    check_recorded(daemon, fake_box, workload["id"], "completed")
+    assert daemon.submit("sh", "print x")["status"] == "completed"
+    assert daemon.metrics().total(WORKLOADS) == 2
+
+
+def test_a_daemon_that_ends_while_its_store_is_busy(fake_box):
+    """It does not hang; the next one makes good."""
+    daemon = fake_box.serve()
+    workload = daemon.start("sh", "hang")
+    until_running(daemon, workload["id"])
+    with Lock(fake_box):
+        daemon.stop(limit=30 * vulcan.SLOW)
+    after = fake_box.serve().json("GET", f"/v1/workloads/{workload['id']}")
+    assert after["status"] == "failed" and "restarted" in after["error"], after
+
+
+def until_running(daemon, workload_id):
+    deadline = time.monotonic() + vulcan.LIMIT_S
+    while daemon.metrics().value(ACTIVE) == 0:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert daemon.json("GET", f"/v1/workloads/{workload_id}")["status"] == "running"
+
+
+def test_a_disk_that_is_full_when_a_workload_ends(fake_box, small_disk):
+    daemon = fake_box.serve()
+    workload = daemon.start("sh", "sleep 400\nbytes 100000")
+    until_running(daemon, workload["id"])
+    fill(small_disk)
+    record = daemon.until_ended(workload["id"])
+    assert record["status"] == "completed" and len(vulcan.output_of(record)) == 100000, record
+    assert row_of(fake_box, workload["id"])[0] != "completed"
+    assert "could not be recorded" in daemon.log() and "full" in daemon.log()
+    os.unlink(small_disk)
+    row = check_recorded(daemon, fake_box, workload["id"], "completed")
+    assert row[1] == 100000
+    assert daemon.submit("sh", "print x")["status"] == "completed"
+
+
+# ---- what comes too late, and networks ----------------------------------------------------------
+
+def test_a_guest_that_is_ready_too_late(fake_box, orders):
+    """It dials in the very moment at which it is given up, again and again."""
+    daemon = fake_box.serve("--boot-timeout", "1")
+    orders.give("slow-boot:980-1020")
+    record = daemon.submit("sh", "print x")
+    assert record["status"] == "completed" or "not ready" in record["error"], record
+    metrics = daemon.metrics()
+    assert metrics.count(BOOT) == (record["status"] == "completed")
+    assert metrics.total(WORKLOADS) == 1 and metrics.value(ACTIVE) == 0
+    check_serves_on(daemon, orders)
+
+
+def test_counters_that_come_too_late_hold_nobody_up(fake_box, orders):
+    daemon = fake_box.serve()
+    orders.give("slow-flush:3000")
+    began = time.monotonic()
+    assert daemon.submit("sh", "print x")["status"] == "completed"
+    assert time.monotonic() - began < 2 * vulcan.SLOW
+    check_serves_on(daemon, orders)
+
+
+@pytest.mark.skipif(not leaks.ISOLATED, reason="needs namespaces: run it by tools/test as root")
+@pytest.mark.skipif(not os.path.exists("/dev/net/tun"), reason="no /dev/net/tun")
+@pytest.mark.parametrize("make, remove, says", [
+    ("ip tuntap add mode tap vulcan0", "ip link delete vulcan0", "vulcan0"),
+    ("mount --bind /dev/null /dev/net/tun", "umount /dev/net/tun", "TAP"),
+], ids=["bridge", "tun"])
+def test_a_network_that_is_refused(fake_box, orders, make, remove, says):
+    daemon = fake_box.serve()
+    subprocess.run(make.split(), check=True)
+    try:
+        status, raw, _ = daemon.request("POST", "/v1/workloads", {
+            "runtime": "sh", "code": "print x", "network": "nat"})
+        answer = json.loads(raw)
+        assert status == 201 and answer["status"] == "failed" or 400 <= status < 600, answer
+        assert says in answer["error"] and "\n" not in answer["error"], answer
+        metrics = daemon.metrics()
+        assert metrics.value(ACTIVE) == 0 and metrics.count(BOOT) == 0
+    finally:
+        subprocess.run(remove.split(), check=True)
+    check_serves_on(daemon, orders)
+    record = daemon.submit("sh", "print x", network="nat")
+    assert record["status"] == "completed", record
