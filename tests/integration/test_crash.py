@@ -255,3 +255,108 @@ def test_killed_with_real_guests(box):
     victim.start().stop()
     left = victim.before.left(box)
     assert not left, left
+
+
+# ---- loss of power ------------------------------------------------------------------------------
+
+def freeze_and_copy(daemon, clients, state, to):
+    """The files as they are at one moment, as after a loss of power, and what had been accepted."""
+    daemon.signal(signal.SIGSTOP)
+    try:
+        while stat_of(daemon.process.pid) != "T":
+            pass
+        shutil.rmtree(to, ignore_errors=True)
+        os.makedirs(to)
+        for name in os.listdir(state):
+            if ".db" in name and not name.endswith("-shm"):  # shared memory does not survive
+                shutil.copy(os.path.join(state, name), to)
+        return {i for client in clients for i in list(client.accepted)}
+    finally:
+        daemon.signal(signal.SIGCONT)
+
+
+def stat_of(pid):
+    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as f:
+        return f.read().rsplit(")", 1)[1].split()[0]
+
+
+def ids_in(folder):
+    db = sqlite3.connect(os.path.join(folder, "vulcan.db"))
+    try:
+        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        return {row[0] for row in db.execute("SELECT id FROM workloads")}
+    finally:
+        db.close()
+
+
+def test_power_is_lost(fake_box):
+    """The files are whole at every moment and hold what was accepted before it. A log whose end did
+    not reach the disk costs what was in that end."""
+    rng = random.Random(int(os.environ.get("VULCAN_TEST_SEED", "7")))
+    daemon = fake_box.serve("--max-vms", "6", "--max-queue", "1000")
+    clients = [Client(daemon, range(1000 + 300 * i, 1300 + 300 * i), random.Random(i),
+                      ["print x", "bytes 20000"]) for i in range(CLIENTS)]
+    copy = os.path.join(fake_box.folder, "copy")
+    rounds = 0
+    while any(client.is_alive() for client in clients) and rounds < 25:
+        time.sleep(rng.uniform(0, 0.05))
+        accepted = freeze_and_copy(daemon, clients, fake_box.state, copy)
+        torn = os.path.join(fake_box.folder, "torn")
+        shutil.rmtree(torn, ignore_errors=True)
+        shutil.copytree(copy, torn)
+        wal = os.path.join(torn, "vulcan.db-wal")
+        if os.path.exists(wal) and os.path.getsize(wal):
+            with open(wal, "r+b") as f:
+                f.truncate(rng.randrange(os.path.getsize(wal)))
+                f.seek(0, os.SEEK_END)
+                f.write(rng.randbytes(rng.randrange(3000)))  # blocks of older times
+        assert accepted <= ids_in(copy)
+        ids_in(torn)
+        rounds += 1
+    for client in clients:
+        client.join(vulcan.LIMIT_S)
+        assert not client.odd, client.odd
+    daemon.stop()
+    assert rounds > 3
+    second = fake_box.serve("--state-dir", copy)
+    listed = second.json("GET", "/v1/workloads?limit=100")
+    assert listed["total"] >= len(accepted)
+    assert {w["status"] for w in listed["workloads"]} <= {"completed", "failed", "killed"}
+    assert second.submit("sh", "print x")["status"] == "completed"
+
+
+@pytest.mark.parametrize("damage", ["header", "pages", "cut", "not a database"])
+def test_a_damaged_store_is_moved_aside_and_said(fake_box, damage):
+    daemon = fake_box.serve()
+    for _ in range(20):
+        daemon.submit("sh", "bytes 5000")
+    daemon.stop()
+    path = os.path.join(fake_box.state, "vulcan.db")
+    size = os.path.getsize(path)
+    with open(path, "r+b") as f:
+        if damage == "header":
+            f.write(b"\xa5" * 100)
+        elif damage == "pages":
+            for at in range(4096, size, 4096):
+                f.seek(at)
+                f.write(b"\xa5" * 512)
+        elif damage == "cut":
+            f.truncate(size // 2 + 100)
+        else:
+            f.truncate(0)
+            f.write(b"this is a letter to a friend\n" * 1000)
+    with open(path, "rb") as f:
+        damaged = f.read()
+    daemon = fake_box.serve()
+    (aside,) = [n for n in os.listdir(fake_box.state) if n.startswith("vulcan.db.damaged-")]
+    assert f"has been moved to {fake_box.state}/{aside}" in daemon.log(), daemon.log()
+    with open(os.path.join(fake_box.state, aside), "rb") as f:
+        assert f.read() == damaged
+    assert daemon.json("GET", "/v1/workloads")["total"] == 0
+    record = daemon.submit("sh", "print x")
+    daemon.stop()
+    again = fake_box.serve()
+    assert again.json("GET", f"/v1/workloads/{record['id']}")["status"] == "completed"
+    for name in os.listdir(fake_box.state):
+        if ".damaged-" in name:
+            os.unlink(os.path.join(fake_box.state, name))
