@@ -1,0 +1,282 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Mixed load on one daemon for a long time, and a table of what it holds: nothing may grow.
+
+    tests/soak/soak.py [--seconds N] [--build BUILD]        (make soak MINUTES=60)
+
+The load: workloads that complete, fail to boot, reach their time limit, run out of memory, are
+killed at any moment, are refused for a full queue; readers of logs, lists, records, metrics; clients
+that hang up, send rubbish or read nothing. The VMM is the fake (tests/fake), so that a second holds
+hundreds of lives.
+
+At rest (the load pauses for each sample) the daemon has the descriptors and threads it had after
+the first quarter, its memory has not grown beyond the tolerance, no VM, process or directory is
+left, every accepted workload is accounted for, and log lines stay below what their bound allows.
+Exit code 1 where that is not so.
+"""
+import argparse
+import http.client
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import sqlite3
+import struct
+import sys
+import tempfile
+import threading
+import time
+import urllib.parse
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tests", "integration"))
+
+CLIENTS = 6
+LOG_BYTES = 4 << 20  # --log-size-max
+BOOTS = ["", "", "", "", "slow-boot:0-20", "refuse", "exit:148", "crash-before-hello", "torn",
+         "crash-midrun", "hello-error", "torn-metrics", "garbage"]
+CODES = ["print x"] * 8 + ["exit 3", "sleep 20\nprint x", "bytes 100000", "signal 9", "oom", "crash",
+                           "error oops", "hang", "print a\nsleep 50\nprint b"]
+MEMORY_TOLERANCE = 1.15  # of the resident memory after the first quarter
+MEMORY_SLACK = 4 << 20
+FDS_SLACK, THREADS_SLACK = 8, 4  # connections of ours; workers are made on demand
+
+
+class Load(threading.Thread):
+    """One client. It pauses while `rest` is set."""
+
+    def __init__(self, daemon, orders, rest, end, seed):
+        super().__init__(daemon=True)
+        self.source, self.orders, self.rest, self.end = daemon, orders, rest, end
+        self.rng = random.Random(seed)
+        self.resting = threading.Event()
+        self.counts = {"accepted": 0, "refused": 0, "killed": 0}
+        self.recent, self.wrong = [], []
+        at = urllib.parse.urlsplit(daemon.url)
+        self.where = (at.hostname, at.port)
+        self.start()
+
+    def run(self):
+        acts = [self.order] * 10 + [self.kill] * 3 + [self.look] * 3 + [self.follow, self.rude]
+        try:
+            while not self.end.is_set():
+                if self.rest.is_set():
+                    self.resting.set()
+                    time.sleep(0.01)
+                    continue
+                self.resting.clear()
+                self.rng.choice(acts)()
+        except Exception as error:  # pylint: disable=broad-except
+            self.wrong.append(f"{type(error).__name__}: {error}")
+        self.resting.set()
+
+    def order(self):
+        if self.rng.random() < 0.05:
+            self.orders(self.rng.choice(BOOTS))
+        wait = self.rng.random() < 0.3
+        status, raw, _ = self.source.request(
+            "POST", "/v1/workloads" if wait else "/v1/workloads/async",
+            {"runtime": "sh", "code": self.rng.choice(CODES), "resources": {"timeout_s": 1}})
+        if status == 429:
+            self.counts["refused"] += 1
+            time.sleep(self.rng.uniform(0, 0.05))
+        elif status in (201, 202):
+            self.counts["accepted"] += 1
+            self.recent = [*self.recent[-20:], json.loads(raw)["id"]]
+        else:
+            self.wrong.append(f"{status} {raw[:200]!r}")
+
+    def kill(self):
+        if self.recent:
+            status, raw, _ = self.source.request("DELETE", "/v1/workloads/" + self.recent[-1])
+            self.counts["killed"] += status == 200
+            if status not in (200, 409):
+                self.wrong.append(f"kill: {status} {raw[:200]!r}")
+
+    def look(self):
+        path = self.rng.choice(["/metrics", "/healthz", "/v1/stats", "/v1/workloads?limit=50",
+                                "/v1/workloads?status=failed", "/v1/backends", "one", "history"])
+        if path in ("one", "history"):
+            if not self.recent:
+                return
+            path = f"/v1/workloads/{self.recent[-1]}" + ("/logs/history" if path[0] == "h" else "")
+        status, raw, _ = self.source.request("GET", path)
+        if status != 200:
+            self.wrong.append(f"{path}: {status} {raw[:200]!r}")
+
+    def follow(self):
+        """A log to its end, or to the point where one has seen enough."""
+        if not self.recent:
+            return
+        client = http.client.HTTPConnection(*self.where, timeout=30)
+        try:
+            client.request("GET", f"/v1/workloads/{self.recent[-1]}/logs")
+            answer = client.getresponse()
+            if self.rng.random() < 0.5:
+                answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            self.wrong.append(f"logs: {error}")
+        finally:
+            client.close()
+
+    def rude(self):
+        with socket.create_connection(self.where, timeout=10) as s:
+            s.sendall(self.rng.choice([b"", b"\0" * 50, b"GET /metr", b"GET /v1/stats HTTP/1.1\r\n\r\n",
+                                       b"POST /v1/workloads HTTP/1.1\r\nHost: x\r\n"
+                                       b"Content-Length: 99\r\n\r\n{"]))
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def rows(state):
+    """Rows of each table of each file."""
+    found = {}
+    for name in os.listdir(state):
+        if not name.endswith(".db"):
+            continue
+        db = sqlite3.connect(f"file:{os.path.join(state, name)}?mode=ro", uri=True, timeout=30)
+        for (table,) in db.execute("SELECT name FROM sqlite_master WHERE type='table' AND "
+                                   "name NOT LIKE 'sqlite_%'").fetchall():
+            found[f"{name[:-3]}.{table}"] = db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+        db.close()
+    return found
+
+
+def disk(state):
+    return sum(os.path.getsize(os.path.join(path, name))
+               for path, _, names in os.walk(state) for name in names)
+
+
+def settle(daemon, metrics_of, limit=60):
+    """Waits until nothing runs. Returns the metrics then."""
+    deadline = time.monotonic() + limit
+    while True:
+        metrics = metrics_of()
+        if metrics.total("vulcan_workloads_current") == 0 and \
+                metrics.value("vulcan_firecracker_active_vms") == 0:
+            return metrics
+        if time.monotonic() > deadline:
+            raise AssertionError(f"does not come to rest: {daemon.log()}")
+        time.sleep(0.02)
+
+
+def sample(daemon, box, began):
+    metrics = settle(daemon, daemon.metrics)
+    time.sleep(0.3)  # ends of connections are noticed a moment later
+    metrics = daemon.metrics()
+    return {"s": round(time.monotonic() - began),
+            "accepted": int(metrics.value("vulcan_workloads_accepted_total")),
+            "ended": int(metrics.total("vulcan_workloads_ended_total")),
+            "executed": int(metrics.total("vulcan_firecracker_workloads_total")),
+            "rss": metrics.value("process_resident_memory_bytes"),
+            "fds": int(metrics.value("process_open_fds")),
+            "threads": int(metrics.value("process_threads")),
+            "series": len(metrics), "disk": disk(box.state), "rows": rows(box.state),
+            "vms": os.listdir(os.path.join(box.state, "vms"))}
+
+
+def show(one):
+    if one["s"] == 0 or show.first:
+        print("      s  accepted  rss MiB   fds  threads  series  disk MiB  rows", flush=True)
+        show.first = False
+    print(f"{one['s']:7} {one['accepted']:9} {one['rss'] / 2**20:8.1f} {one['fds']:5} "
+          f"{one['threads']:8} {one['series']:7} {one['disk'] / 2**20:9.1f}  "
+          + " ".join(f"{k}={v}" for k, v in sorted(one["rows"].items())), flush=True)
+
+
+show.first = True
+
+
+def judge(samples):
+    """What is wrong with the last sample, given the one after the first quarter."""
+    base = samples[max(1, len(samples) // 4)]
+    last = samples[-1]
+    wrong = []
+    if last["rss"] > base["rss"] * MEMORY_TOLERANCE + MEMORY_SLACK:
+        wrong.append(f"resident memory grew from {base['rss'] / 2**20:.1f} to "
+                     f"{last['rss'] / 2**20:.1f} MiB")
+    for what, slack in (("fds", FDS_SLACK), ("threads", THREADS_SLACK)):
+        if last[what] > base[what] + slack:
+            wrong.append(f"{what} grew from {base[what]} to {last[what]}")
+    for one in samples:
+        if not one["accepted"] == one["ended"] == one["executed"]:
+            wrong.append(f"at {one['s']} s accepted {one['accepted']}, ended {one['ended']}, "
+                         f"executed {one['executed']}")
+        if one["vms"]:
+            wrong.append(f"at {one['s']} s left over: {one['vms']}")
+        if (records := one["rows"].get("vulcan.workloads", 0)) > one["accepted"]:
+            wrong.append(f"{records} records of {one['accepted']} workloads")
+    return wrong
+
+
+def soak(box, seconds, every):
+    """Runs the load over the box. Returns (samples, what was wrong)."""
+    path = os.path.join(box.folder, "orders")
+
+    def orders(text):
+        with open(path + f".{threading.get_ident()}", "w", encoding="ascii") as f:
+            f.write(text)
+        os.rename(f.name, path)
+    orders("")
+    box.env["FAKE_FC_FAIL"] = "@" + path
+    daemon = box.serve("--max-vms", "6", "--max-queue", "8", "--log-size-max", str(LOG_BYTES),
+                       "--log-age-max", "60s", "--boot-timeout", "5")
+    rest, end = threading.Event(), threading.Event()
+    began = time.monotonic()
+    samples = [sample(daemon, box, began)]
+    show(samples[0])
+    clients = [Load(daemon, orders, rest, end, random.random()) for _ in range(CLIENTS)]
+    while time.monotonic() < began + seconds and not any(c.wrong for c in clients):
+        time.sleep(every)
+        rest.set()
+        for client in clients:
+            client.resting.wait(60)
+        samples.append(sample(daemon, box, began))
+        show(samples[-1])
+        for client in clients:
+            client.resting.clear()
+        rest.clear()
+    end.set()
+    for client in clients:
+        client.join(60)
+    wrong = [w for client in clients for w in client.wrong]
+    settle(daemon, daemon.metrics)
+    if daemon.stop().code != 0:
+        wrong.append(f"the daemon ended badly: {daemon.log()}")
+    totals = {k: sum(c.counts[k] for c in clients) for k in clients[0].counts}
+    print(", ".join(f"{k} {v}" for k, v in totals.items()))
+    if totals["accepted"] != samples[-1]["accepted"] and not wrong:
+        wrong.append(f"clients counted {totals['accepted']} accepted, the daemon "
+                     f"{samples[-1]['accepted']}")
+    return samples, wrong + judge(samples)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--seconds", type=float, default=3600)
+    parser.add_argument("--build", default=os.path.join(ROOT, "build"))
+    options = parser.parse_args()
+    os.environ["VULCAN_TEST_BUILD"] = os.path.abspath(options.build)
+    import leaks
+    import vulcan
+    folder = tempfile.mkdtemp(prefix="vs-")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    before = leaks.Snapshot()
+    images = vulcan.make_fake_images(os.path.join(folder, "images"))
+    vmm = type("Vmm", (), {"path": vulcan.FAKE, "env": {"FAKE_FC_GUEST": "builtin"}})
+    box = vulcan.Box(folder, vmm, images)
+    try:
+        _, wrong = soak(box, options.seconds, max(5, options.seconds / 60))
+        wrong += before.left(box)
+    finally:
+        box.close()
+        shutil.rmtree(folder, ignore_errors=True)
+    for line in wrong:
+        print(f"soak: {line}")
+    print("soak: " + ("something grew or went wrong" if wrong else "nothing grew"))
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
