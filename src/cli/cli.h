@@ -71,8 +71,8 @@ extern const struct command *const commands[];
 extern const size_t n_commands;
 
 extern const struct command command_backends, command_completion, command_config, command_doctor,
-        command_help, command_inspect, command_kill, command_ls, command_run, command_serve,
-        command_stats, command_version;
+        command_help, command_inspect, command_kill, command_logs, command_ls, command_run,
+        command_serve, command_stats, command_version;
 
 const struct command *command_find(const char *name);
 

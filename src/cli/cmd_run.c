@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vulcan run: one workload in an engine of its own, in this process.
+ * vulcan run: one workload in an engine of its own, in this process; or in a daemon (run_remote.h).
  *
  * The main thread waits for signals, for the clock of the progress line and for the end; the
  * engine's worker writes the program's output. A signal ends the workload; from then on signals
@@ -10,9 +10,11 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "cli/cli.h"
+#include "cli/ending.h"
 #include "cli/progress.h"
 #include "cli/run_args.h"
 #include "cli/run_exit.h"
+#include "cli/run_remote.h"
 #include "cli/vulcan_metrics.h"
 #include "cli/wiring.h"
 #include "cli/writer.h"
@@ -23,11 +25,8 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
-
-static const int ending_signals[] = {SIGINT, SIGTERM, SIGHUP};
 
 struct run {
         struct run_args args;
@@ -35,9 +34,8 @@ struct run {
         struct progress progress;
         struct writer writer;
         int ended_fd; /* eventfd: readable when `end` is filled in */
-        int signal_fd;
-        int timer_fd;     /* ticks while there is a progress line; -1: none */
-        sigset_t signals; /* those that end the workload */
+        struct ending ending;
+        int timer_fd; /* ticks while there is a progress line; -1: none */
         char id[ULID_LEN + 1];
         struct run_end end; /* written by the worker before ended_fd */
         bool midline;       /* standard output does not stand at the start of a line */
@@ -96,25 +94,6 @@ static void on_ended(void *ctx, const struct workload *w)
 
 /* ---- signals and waiting, on the main thread ---- */
 
-/* Takes the signals that end us out of their usual way. One that was ignored (nohup) stays so. */
-static int block_signals(struct run *run, struct err *err)
-{
-        sigemptyset(&run->signals);
-        for (size_t i = 0; i < sizeof(ending_signals) / sizeof(ending_signals[0]); i++) {
-                struct sigaction was;
-
-                if (sigaction(ending_signals[i], NULL, &was) == 0 && was.sa_handler != SIG_IGN)
-                        sigaddset(&run->signals, ending_signals[i]);
-        }
-        pthread_sigmask(SIG_BLOCK, &run->signals, NULL);
-        run->signal_fd = signalfd(-1, &run->signals, SFD_CLOEXEC | SFD_NONBLOCK);
-        if (run->signal_fd < 0)
-                return err_errno(err, "signalfd");
-        /* Reading a terminal that has put us in the background shall fail rather than stop us. */
-        signal(SIGTTIN, SIG_IGN);
-        return 0;
-}
-
 static int start_timer(struct run *run, struct err *err)
 {
         const struct itimerspec period = {
@@ -130,20 +109,17 @@ static int start_timer(struct run *run, struct err *err)
 
 static void take_signal(struct run *run)
 {
-        struct signalfd_siginfo info;
-
-        if (read(run->signal_fd, &info, sizeof(info)) != sizeof(info))
+        run->end.caught = ending_take(&run->ending);
+        if (!run->end.caught)
                 return;
-        run->end.caught = (int)info.ssi_signo;
         progress_end(&run->progress);
-        pthread_sigmask(SIG_UNBLOCK, &run->signals, NULL);
         engine_kill(run->engine, run->id, NULL);
 }
 
 static int wait_until_ended(struct run *run, struct err *err)
 {
         struct pollfd fds[] = {{run->ended_fd, POLLIN, 0},
-                               {run->signal_fd, POLLIN, 0},
+                               {run->ending.fd, POLLIN, 0},
                                {run->timer_fd, POLLIN, 0}}; /* poll() skips a descriptor of -1 */
 
         for (;;) {
@@ -186,8 +162,10 @@ static int prepare(struct run *run, struct err *err)
         run->ended_fd = eventfd(0, EFD_CLOEXEC);
         if (run->ended_fd < 0)
                 return err_errno(err, "eventfd");
-        if ((r = writer_init(&run->writer, err)) < 0 || (r = block_signals(run, err)) < 0)
+        if ((r = writer_init(&run->writer, err)) < 0 || (r = ending_block(&run->ending, err)) < 0)
                 return r;
+        /* Reading a terminal that has put us in the background shall fail rather than stop us. */
+        signal(SIGTTIN, SIG_IGN);
         return terminal ? start_timer(run, err) : 0;
 }
 
@@ -223,14 +201,14 @@ static void release(struct run *run)
         progress_release(&run->progress);
         writer_release(&run->writer);
         close_fd(&run->ended_fd);
-        close_fd(&run->signal_fd);
+        ending_release(&run->ending);
         close_fd(&run->timer_fd);
         run_args_release(&run->args);
 }
 
 int cmd_run(int argc, char **argv)
 {
-        struct run run = {.ended_fd = -1, .signal_fd = -1, .timer_fd = -1, .writer = {-1}};
+        struct run run = {.ended_fd = -1, .ending = ENDING_INIT, .timer_fd = -1, .writer = {-1}};
         struct err err = ERR_INIT;
         int code;
 
@@ -241,6 +219,11 @@ int cmd_run(int argc, char **argv)
         if (run_args_load(&run.args, &err) < 0) {
                 run_args_release(&run.args);
                 return cli_fail(EXIT_VULCAN, &err);
+        }
+        if (run.args.settings.server[0]) {
+                code = run_remote(&run.args);
+                run_args_release(&run.args);
+                return code;
         }
         if (wiring_prepare_process(&err) < 0 || prepare(&run, &err) < 0 ||
             run_workload(&run, &err) < 0) {

@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 const struct command *const commands[] = {
-        &command_run,    &command_ls,         &command_inspect, &command_kill,
-        &command_stats,  &command_backends,   &command_serve,   &command_config,
-        &command_doctor, &command_completion, &command_help,    &command_version,
+        &command_run,        &command_ls,       &command_logs,    &command_inspect, &command_kill,
+        &command_stats,      &command_backends, &command_serve,   &command_config,  &command_doctor,
+        &command_completion, &command_help,     &command_version,
 };
 const size_t n_commands = sizeof(commands) / sizeof(commands[0]);
 

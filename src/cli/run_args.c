@@ -54,9 +54,13 @@ const struct command command_run = {
                  "--runtime R [OPTIONS] -e CODE [ARGS...]\n"
                  "--runtime R [OPTIONS] - [ARGS...]            code from standard input\n"
                  "--runtime R [OPTIONS] --archive TAR.GZ [ARGS...]",
-        .about = "Runs a program in a microVM of its own, with its output as it appears.",
+        .about = "Runs a program in a microVM of its own, with its output as it appears. No daemon "
+                 "is\n"
+                 "needed; with --server (or VULCAN_SERVER) the daemon there runs it, and its "
+                 "standard input\n"
+                 "is read to the end before it begins.",
         .options = own_options,
-        .settings = SETTINGS_RUN,
+        .settings = SETTINGS_RUN | SETTINGS_CLIENT,
         .exit_codes =
                 "the program's own; 128+N if signal N ended it (137 if the VM ran out of\n"
                 "memory); 124 if its time was up; 125 if Vulcan failed; 129, 130, 143 after a "
@@ -234,6 +238,22 @@ static int check(const struct run_args *a, struct err *err)
         return 0;
 }
 
+/* With a daemon, what would set up this machine is a mistake: it would have no effect. */
+static int check_daemon(const struct run_args *a, struct err *err)
+{
+        for (size_t i = 0; a->settings.server[0] && i < settings_count(); i++) {
+                struct settings_row row = settings_row(i);
+
+                if (settings_source(&a->settings, i) == SETTINGS_FROM_FLAG &&
+                    !(row.verbs & SETTINGS_CLIENT))
+                        return err_set(err, EINVAL,
+                                       "run: --%s has no effect with a daemon (%s): it is a "
+                                       "setting of vulcan serve",
+                                       row.flag, a->settings.server);
+        }
+        return 0;
+}
+
 static int parse_all(struct run_args *a, int argc, char **argv, struct err *err)
 {
         struct taking taking = {.args = a};
@@ -249,7 +269,7 @@ static int parse_all(struct run_args *a, int argc, char **argv, struct err *err)
                 r = check(a, err);
         if (r == 0)
                 r = settings_load(&a->settings, err);
-        return r;
+        return r == 0 ? check_daemon(a, err) : r;
 }
 
 int run_args_parse(struct run_args *ret, int argc, char **argv, struct err *err)

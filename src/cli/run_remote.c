@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/run_remote.h"
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "cli/cli.h"
+#include "cli/ending.h"
+#include "cli/log_stream.h"
+#include "cli/remote.h"
+#include "cli/vulcan_metrics.h"
+#include "cli/writer.h"
+
+#include <errno.h>
+#include <nettle/base64.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+        RECORD_POLL_MS = 50, /* between looks at a record whose log has ended */
+        METRICS_MAX = 16 * 1024 * 1024,
+};
+
+struct remote_run {
+        struct run_args *args;
+        struct remote remote;
+        struct ending ending;
+        struct writer writer; /* woken by the signal itself */
+        char id[ULID_LEN + 1];
+        struct run_end end;
+        bool midline;
+};
+
+/* ---- the order ---- */
+
+static int add_text(json_t *object, const char *key, const void *text, size_t n, const char *what,
+                    struct err *err)
+{
+        if (json_object_set_new(object, key, json_stringn(text, n)) == 0)
+                return 0;
+        return err_set(err, EINVAL, "%s, which is all that a daemon takes", what);
+}
+
+static int add_archive(json_t *order, const struct workload_spec *spec, struct err *err)
+{
+        size_t n = BASE64_ENCODE_RAW_LENGTH(spec->code_size);
+        _cleanup_free_ char *text = malloc(n + 1);
+
+        if (!text)
+                return err_set(err, ENOMEM, "out of memory");
+        base64_encode_raw(text, spec->code_size, spec->code);
+        return add_text(order, "code_archive", text, n, "the archive is not text", err);
+}
+
+static int add_words(json_t *order, const struct workload_spec *spec, struct err *err)
+{
+        json_t *args = json_array(), *env = json_object();
+        int r = 0;
+
+        json_object_set_new(order, "args", args);
+        json_object_set_new(order, "env", env);
+        for (size_t i = 0; i < spec->n_args && r == 0; i++)
+                if (json_array_append_new(args, json_string(spec->args[i])) < 0)
+                        r = err_set(err, EINVAL,
+                                    "argument %zu is not UTF-8 text, which is all that a daemon "
+                                    "takes",
+                                    i + 1);
+        for (size_t i = 0; i < spec->n_env && r == 0; i++) {
+                const char *value = strchr(spec->env[i], '=');
+                _cleanup_free_ char *name = strndup(spec->env[i], (size_t)(value - spec->env[i]));
+
+                if (!name || json_object_set_new(env, name, json_string(value + 1)) < 0)
+                        r = err_set(err, EINVAL,
+                                    "--env %.60s is not UTF-8 text, which is all that a daemon "
+                                    "takes",
+                                    name ? name : "");
+        }
+        return r;
+}
+
+static void add_limit(json_t *resources, const char *key, unsigned n)
+{
+        if (n)
+                json_object_set_new(resources, key, json_integer(n));
+}
+
+int run_remote_order(const struct workload_spec *spec, const struct buf *input, json_t **ret,
+                     struct err *err)
+{
+        json_t *order = json_object(), *resources = json_object();
+        int r;
+
+        json_object_set_new(order, "resources", resources);
+        add_limit(resources, "cpus", spec->limits.cpus);
+        add_limit(resources, "mem_mb", spec->limits.mem_mb);
+        add_limit(resources, "timeout_s", spec->limits.timeout_s);
+        json_object_set_new(order, "network", json_string(workload_network_name(spec->network)));
+        r = add_text(order, "runtime", spec->runtime, strlen(spec->runtime),
+                     "the name of the runtime is not UTF-8 text", err);
+        if (r == 0)
+                r = spec->archive
+                            ? add_archive(order, spec, err)
+                            : add_text(order, "code", spec->code, spec->code_size,
+                                       "the program is not UTF-8 text (pack it: --archive)", err);
+        if (r == 0 && spec->entrypoint)
+                r = add_text(order, "entrypoint", spec->entrypoint, strlen(spec->entrypoint),
+                             "--entrypoint is not UTF-8 text", err);
+        if (r == 0 && input && input->len)
+                r = add_text(order, "input", input->data, input->len,
+                             "standard input is not UTF-8 text (-n: without it)", err);
+        if (r == 0)
+                r = add_words(order, spec, err);
+        if (r < 0)
+                json_decref(order);
+        else
+                *ret = order;
+        return r;
+}
+
+/* Before the signals are blocked: whoever waits for the end of a pipe can be stopped as usual. */
+static int read_input(int fd, struct buf *ret, struct err *err)
+{
+        char chunk[16384];
+
+        if (fd < 0 || isatty(fd))
+                return 0;
+        for (;;) {
+                ssize_t n = read(fd, chunk, sizeof(chunk));
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0)
+                        return err_errno(err, "standard input");
+                if (n == 0)
+                        return 0;
+                if (buf_add(ret, chunk, (size_t)n) < 0)
+                        return err_set(err, EFBIG,
+                                       "standard input is larger than the %zu bytes that a daemon "
+                                       "takes",
+                                       ret->max);
+        }
+}
+
+static int submit(struct remote_run *run, struct err *err)
+{
+        _cleanup_buf_ struct buf input = BUF_INIT(RUN_REMOTE_INPUT_MAX);
+        json_t *order = NULL, *record = NULL;
+        int r = read_input(run->args->spec.stdin_fd, &input, err);
+
+        if (r < 0 || (r = run_remote_order(&run->args->spec, &input, &order, err)) < 0)
+                return r;
+        if ((r = ending_block(&run->ending, err)) < 0) {
+                json_decref(order);
+                return r;
+        }
+        run->writer.wake_fd = run->ending.fd;
+        http_client_set_stop(run->remote.http, run->ending.fd);
+        r = remote_call(&run->remote, "POST", "/v1/workloads/async", order, &record, err);
+        if (r < 0)
+                return r;
+        snprintf(run->id, sizeof(run->id), "%s", remote_text(record, "id"));
+        json_decref(record);
+        if (!ulid_is_valid(run->id))
+                return err_set(err, EPROTO, "%s: its answer is not that of vulcan serve",
+                               http_client_server(run->remote.http));
+        return 0;
+}
+
+/* ---- output ---- */
+
+static int write_output(struct remote_run *run, int fd, const void *bytes, size_t n)
+{
+        int r = n ? writer_write(&run->writer, fd, bytes, n) : 0;
+
+        if (r == 0 && n && fd == STDOUT_FILENO)
+                run->midline = ((const char *)bytes)[n - 1] != '\n';
+        return r;
+}
+
+static int on_line(void *ctx, const struct log_line *line)
+{
+        struct remote_run *run = ctx;
+        int fd = line->stream == WORKLOAD_STDERR ? STDERR_FILENO : STDOUT_FILENO;
+        int r = write_output(run, fd, line->bytes, line->size);
+
+        if (r < 0 && r != -ECANCELED)
+                run->end.write_error = -r;
+        return r;
+}
+
+/* ---- the end ---- */
+
+int run_remote_end(const json_t *record, struct run_end *ret)
+{
+        enum workload_status status;
+        struct workload_outcome *o = &ret->outcome;
+        json_int_t signal = remote_number(record, "signal");
+        json_int_t dropped = remote_number(record, "dropped_bytes");
+        json_int_t timeout = remote_number(record, "timeout_s");
+        json_int_t code = remote_number(record, "exit_code");
+
+        if (workload_status_parse(remote_text(record, "status"), &status) < 0 || signal > 127 ||
+            code > 255)
+                return -EPROTO;
+        if (!workload_status_is_end(status))
+                return -EAGAIN;
+        ret->status = status;
+        ret->timeout_s = timeout > 0 ? (unsigned)timeout : 0;
+        o->status = status;
+        o->exit_code = (int)code;
+        o->signal = signal > 0 ? (int)signal : 0;
+        o->timed_out = json_is_true(json_object_get(record, "timed_out"));
+        o->oom = json_is_true(json_object_get(record, "oom"));
+        o->dropped_bytes = dropped > 0 ? (uint64_t)dropped : 0;
+        snprintf(o->error, sizeof(o->error), "%s", remote_text(record, "error"));
+        /* A program that ended by itself left a code or a signal. */
+        return status == WORKLOAD_COMPLETED && code < 0 && !o->signal ? -EPROTO : 0;
+}
+
+static int workload_call(struct remote_run *run, const char *method, json_t **ret, struct err *err)
+{
+        char path[REMOTE_PATH_MAX];
+
+        snprintf(path, sizeof(path), "/v1/workloads/%s", run->id);
+        return remote_call(&run->remote, method, path, NULL, ret, err);
+}
+
+/* The record, once it is final: it follows the end of the log at once. */
+static int wait_for_record(struct remote_run *run, json_t **ret, struct err *err)
+{
+        for (;;) {
+                struct pollfd stop = {run->ending.fd, POLLIN, 0};
+                json_t *record = NULL;
+                int r = workload_call(run, "GET", &record, err);
+
+                if (r < 0)
+                        return r;
+                r = run_remote_end(record, &run->end);
+                if (r == 0) {
+                        *ret = record;
+                        return 0;
+                }
+                json_decref(record);
+                if (r != -EAGAIN)
+                        return err_set(err, EPROTO, "%s: its answer is not that of vulcan serve",
+                                       http_client_server(run->remote.http));
+                if (!run->end.caught && poll(&stop, 1, RECORD_POLL_MS) > 0)
+                        return err_set(err, ECANCELED, "interrupted");
+                if (run->end.caught)
+                        poll(NULL, 0, RECORD_POLL_MS);
+        }
+}
+
+/* Ends the workload because we were told to, or because nobody takes its output. */
+static int kill_workload(struct remote_run *run, struct err *err)
+{
+        json_t *record = NULL;
+        int r;
+
+        if (!run->end.caught)
+                run->end.caught = ending_take(&run->ending);
+        *err = ERR_INIT;
+        r = workload_call(run, "DELETE", NULL, err);
+        if (r == 0 || r == -EALREADY) {
+                *err = ERR_INIT;
+                r = wait_for_record(run, &record, err);
+                json_decref(record);
+        }
+        return r;
+}
+
+/* What a daemon without logs has: both streams as one. */
+static int write_record(struct remote_run *run, const json_t *record)
+{
+        const json_t *output = json_object_get(record, "output");
+        size_t n = json_string_length(output), size = BASE64_DECODE_LENGTH(n);
+        _cleanup_free_ uint8_t *bytes = malloc(size + 1);
+        struct base64_decode_ctx ctx;
+
+        base64_decode_init(&ctx);
+        if (!bytes || !n || !base64_decode_update(&ctx, &size, bytes, n, json_string_value(output)))
+                return 0;
+        return write_output(run, STDOUT_FILENO, bytes, size);
+}
+
+/* 0 when run->end is filled in. */
+static int follow(struct remote_run *run, struct err *err)
+{
+        struct log_stream stream = {
+                .remote = &run->remote,
+                .id = run->id,
+                .follow = true,
+                .stop_fd = run->ending.fd,
+                .fn = on_line,
+                .ctx = run,
+        };
+        json_t *record = NULL;
+        int r = log_stream_run(&stream, err);
+        bool no_log = r == -ENOENT;
+
+        if (r == 0 || no_log)
+                r = wait_for_record(run, &record, err);
+        if (r == 0 && no_log)
+                r = write_record(run, record);
+        json_decref(record);
+        if (r == -ECANCELED || run->end.write_error)
+                return kill_workload(run, err);
+        if (r == 0 && stream.lost && !run->args->quiet)
+                log_warn("%llu lines of output were lost; vulcan logs %s prints what was kept",
+                         (unsigned long long)stream.lost, run->id);
+        return r;
+}
+
+static void print_metrics(struct remote_run *run)
+{
+        _cleanup_buf_ struct buf ours = BUF_INIT(METRICS_MAX);
+        struct http_client_request request = {
+                .path = "/metrics", .accept = "text/plain", .answer_max = METRICS_MAX};
+        struct http_client_answer answer = {0};
+        struct err err = ERR_INIT;
+
+        if (run->midline)
+                buf_add(&ours, "\n", 1);
+        if (http_client_request(run->remote.http, &request, &answer, &err) < 0 ||
+            remote_check(&run->remote, &answer, &err) < 0)
+                cli_fail(0, &err);
+        else if (answer.body.len && vulcan_metrics_pick(answer.body.data, answer.body.len,
+                                                        run->args->all_metrics, &ours) == 0)
+                write_output(run, STDOUT_FILENO, ours.data, ours.len);
+        http_client_answer_release(&answer);
+}
+
+static int fail(struct remote_run *run, int r, struct err *err)
+{
+        if (r == -ECANCELED && !run->id[0]) {
+                run->end.caught = ending_take(&run->ending);
+                err_set(err, ECANCELED,
+                        "interrupted before the daemon had answered; vulcan ls tells whether it "
+                        "took the workload");
+                return EXIT_SIGNAL + run->end.caught;
+        }
+        if (run->id[0])
+                err_wrap(err, "workload %s, which goes on if the daemon does (vulcan logs -f %s)",
+                         run->id, run->id);
+        return EXIT_VULCAN;
+}
+
+int run_remote(struct run_args *args)
+{
+        struct remote_run run = {.args = args, .ending = ENDING_INIT, .writer = {-1}};
+        struct err err = ERR_INIT;
+        int code, r;
+
+        signal(SIGPIPE, SIG_IGN);
+        log_set_level(args->quiet ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN);
+        if ((r = remote_open(&run.remote, &args->settings, &err)) < 0 ||
+            (r = submit(&run, &err)) < 0 || (r = follow(&run, &err)) < 0)
+                code = fail(&run, r, &err);
+        else
+                code = run_exit_code(&run.end, &err);
+        if (err.msg[0])
+                cli_fail(code, &err);
+        if (args->metrics && r == 0)
+                print_metrics(&run);
+        remote_release(&run.remote);
+        ending_release(&run.ending);
+        return code;
+}

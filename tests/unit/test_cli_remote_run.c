@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What `vulcan run --server` sends and understands, and the words a verb's table makes. */
+#include "cli/complete.h"
+#include "cli/log_stream.h"
+#include "cli/man.h"
+#include "cli/run_remote.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+/* ---- orders ---- */
+
+static void test_an_order(void **state)
+{
+        char code[] = "print(1)";
+        struct workload_spec spec = WORKLOAD_SPEC_INIT;
+        struct buf input = BUF_INIT(100);
+        struct err err = ERR_INIT;
+        json_t *order = NULL, *want;
+
+        strcpy(spec.runtime, "python");
+        spec.code = code;
+        spec.code_size = strlen(code);
+        spec.network = WORKLOAD_NETWORK_NAT;
+        spec.limits.mem_mb = 256;
+        assert_int_equal(workload_spec_add_arg(&spec, "a b", &err), 0);
+        assert_int_equal(workload_spec_add_env(&spec, "NAME=x=y", &err), 0);
+        assert_int_equal(buf_add(&input, "in\0put", 6), 0);
+        assert_int_equal(run_remote_order(&spec, &input, &order, &err), 0);
+        want = json_pack("{s:s, s:s, s:s%, s:s, s:[s], s:{s:s}, s:{s:i}}", "runtime", "python",
+                         "code", "print(1)", "input", "in\0put", (size_t)6, "network", "nat",
+                         "args", "a b", "env", "NAME", "x=y", "resources", "mem_mb", 256);
+        assert_true(json_equal(order, want));
+        json_decref(order);
+        json_decref(want);
+        buf_release(&input);
+        spec.code = NULL;
+        workload_spec_release(&spec);
+}
+
+static void test_an_archive_is_base64(void **state)
+{
+        char code[] = "\x1f\x8b\xff";
+        struct workload_spec spec = WORKLOAD_SPEC_INIT;
+        struct err err = ERR_INIT;
+        json_t *order = NULL;
+
+        spec.code = code;
+        spec.code_size = 3;
+        spec.archive = true;
+        assert_int_equal(run_remote_order(&spec, NULL, &order, &err), 0);
+        assert_string_equal(json_string_value(json_object_get(order, "code_archive")), "H4v/");
+        assert_null(json_object_get(order, "code"));
+        json_decref(order);
+}
+
+static void test_what_is_not_text_is_refused(void **state)
+{
+        char code[] = "\xff", fine[] = "x", pair[] = "A=\xff";
+        char *pairs[] = {pair};
+        struct workload_spec spec = WORKLOAD_SPEC_INIT;
+        struct buf input = BUF_INIT(100);
+        struct err err = ERR_INIT;
+        json_t *order = NULL;
+
+        spec.code = code;
+        spec.code_size = 1;
+        assert_int_equal(run_remote_order(&spec, NULL, &order, &err), -EINVAL);
+        assert_non_null(strstr(err.msg, "the program"));
+        spec.code = fine;
+        assert_int_equal(buf_add(&input, "\xff", 1), 0);
+        assert_int_equal(run_remote_order(&spec, &input, &order, &err), -EINVAL);
+        assert_non_null(strstr(err.msg, "standard input"));
+        spec.env = pairs;
+        spec.n_env = 1;
+        assert_int_equal(run_remote_order(&spec, NULL, &order, &err), -EINVAL);
+        assert_non_null(strstr(err.msg, "--env A"));
+        assert_null(order);
+        buf_release(&input);
+}
+
+/* ---- records ---- */
+
+static int end_of(const char *json, struct run_end *ret)
+{
+        json_t *record = json_loads(json, 0, NULL);
+        int r;
+
+        assert_non_null(record);
+        *ret = (struct run_end){0};
+        r = run_remote_end(record, ret);
+        json_decref(record);
+        return r;
+}
+
+static void check_code(const char *json, int want)
+{
+        struct run_end end;
+        struct err say = ERR_INIT;
+
+        assert_int_equal(end_of(json, &end), 0);
+        assert_int_equal(run_exit_code(&end, &say), want);
+}
+
+static void test_exit_codes(void **state)
+{
+        check_code("{\"status\":\"completed\",\"exit_code\":3,\"signal\":null}", 3);
+        check_code("{\"status\":\"completed\",\"exit_code\":null,\"signal\":9}", 137);
+        check_code("{\"status\":\"failed\",\"timed_out\":true,\"timeout_s\":5}", 124);
+        check_code("{\"status\":\"failed\",\"oom\":true}", 137);
+        check_code("{\"status\":\"failed\",\"error\":\"boot\"}", 125);
+        check_code("{\"status\":\"killed\"}", 137);
+}
+
+static void test_records_that_are_none(void **state)
+{
+        struct run_end end;
+
+        assert_int_equal(end_of("{\"status\":\"running\"}", &end), -EAGAIN);
+        assert_int_equal(end_of("{\"status\":\"odd\"}", &end), -EPROTO);
+        assert_int_equal(end_of("[]", &end), -EPROTO);
+        assert_int_equal(end_of("{\"status\":\"completed\"}", &end), -EPROTO);
+        assert_int_equal(end_of("{\"status\":\"completed\",\"exit_code\":4711}", &end), -EPROTO);
+        assert_int_equal(end_of("{\"status\":\"completed\",\"signal\":4711}", &end), -EPROTO);
+}
+
+/* ---- lines ---- */
+
+static void check_line(const char *json, enum workload_stream stream, const char *want, size_t n)
+{
+        struct buf scratch = BUF_INIT(1000);
+        struct log_line line = {0};
+
+        assert_int_equal(log_line_parse(json, strlen(json), &scratch, &line), 0);
+        assert_int_equal(line.stream, stream);
+        assert_int_equal(line.size, n);
+        assert_memory_equal(line.bytes, want, n);
+        buf_release(&scratch);
+}
+
+static void test_lines(void **state)
+{
+        struct buf scratch = BUF_INIT(1000);
+        struct log_line line = {0};
+
+        check_line("{\"seq\":1,\"stream\":\"stdout\",\"line\":\"x\"}", WORKLOAD_STDOUT, "x\n", 2);
+        check_line("{\"seq\":1,\"stream\":\"stderr\",\"line\":\"\"}", WORKLOAD_STDERR, "\n", 1);
+        check_line("{\"seq\":1,\"stream\":\"stdout\",\"line\":\"x\",\"partial\":true}",
+                   WORKLOAD_STDOUT, "x", 1);
+        check_line("{\"seq\":1,\"stream\":\"stdout\",\"line\":\"?\",\"base64\":\"/wA=\"}",
+                   WORKLOAD_STDOUT, "\xff\0\n", 3);
+        check_line("{\"seq\":1,\"stream\":\"stdout\",\"line\":\"a\\u0000b\"}", WORKLOAD_STDOUT,
+                   "a\0b\n", 4);
+        for (const char *const *bad =
+                     (const char *const[]){"", "[]", "{\"seq\":1,\"stream\":\"stdout\"}",
+                                           "{\"seq\":0,\"stream\":\"stdout\",\"line\":\"\"}",
+                                           "{\"seq\":1,\"stream\":\"x\",\"line\":\"\"}",
+                                           "{\"seq\":1,\"stream\":\"stdout\",\"line\":\"\","
+                                           "\"base64\":\"*\"}",
+                                           NULL};
+             *bad; bad++)
+                if (log_line_parse(*bad, strlen(*bad), &scratch, &line) != -EPROTO)
+                        fail_msg("taken: %s", *bad);
+        buf_release(&scratch);
+}
+
+/* ---- what is made of the tables ---- */
+
+static void test_every_verb_is_explained(void **state)
+{
+        for (size_t i = 0; i < n_commands; i++) {
+                const struct command *c = commands[i];
+                struct buf help = BUF_INIT(CLI_TEXT_MAX), man = BUF_INIT(CLI_TEXT_MAX);
+                struct cli_option o;
+
+                assert_ptr_equal(command_find(c->name), c);
+                assert_int_equal(cli_help_text(c, &help), 0);
+                assert_int_equal(man_page(c, &man), 0);
+                for (size_t k = 0; cli_option_at(c, k, &o); k++) {
+                        char flag[64];
+
+                        snprintf(flag, sizeof(flag), "--%s", o.name);
+                        if (!strstr(help.data, flag))
+                                fail_msg("%s: no %s in its help", c->name, flag);
+                        assert_true(o.id > 255 || (o.id > ' ' && o.id < 127));
+                }
+                assert_non_null(strstr(man.data, ".SH \"EXIT STATUS\""));
+                buf_release(&help);
+                buf_release(&man);
+        }
+}
+
+static void test_completion_knows_all(void **state)
+{
+        struct buf bash = BUF_INIT(CLI_TEXT_MAX), zsh = BUF_INIT(CLI_TEXT_MAX);
+        struct cli_option o;
+
+        assert_int_equal(complete_bash(&bash), 0);
+        assert_int_equal(complete_zsh(&zsh), 0);
+        for (size_t i = 0; i < n_commands; i++)
+                for (size_t k = 0; cli_option_at(commands[i], k, &o); k++) {
+                        char flag[64];
+
+                        snprintf(flag, sizeof(flag), "--%s", o.name);
+                        assert_non_null(strstr(bash.data, flag));
+                        assert_non_null(strstr(zsh.data, flag));
+                }
+        buf_release(&bash);
+        buf_release(&zsh);
+}
+
+static int take(void *ctx, int id, const char *value, struct err *err)
+{
+        *(int *)ctx = id;
+        return 0;
+}
+
+static void test_words_and_options_in_any_order(void **state)
+{
+        char *argv[] = {"logs", "one", "--follow", NULL}, *help[] = {"logs", "-h", NULL};
+        char *wrong[] = {"logs", "--folow", NULL}, *more[] = {"stats", "word", NULL};
+        struct settings settings;
+        struct err err = ERR_INIT;
+        int seen = 0, n = cli_parse(&command_logs, 3, argv, &settings, take, &seen, &err);
+
+        assert_int_equal(n, 2);
+        assert_string_equal(argv[n], "one");
+        assert_int_equal(seen, 'f');
+        assert_int_equal(cli_parse(&command_logs, 2, help, &settings, take, &seen, &err), 0);
+        assert_int_equal(cli_parse(&command_logs, 2, wrong, &settings, take, &seen, &err), -EINVAL);
+        assert_non_null(strstr(err.msg, "--folow"));
+        assert_int_equal(cli_parse(&command_stats, 2, more, &settings, take, &seen, &err), -EINVAL);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_an_order),
+                cmocka_unit_test(test_an_archive_is_base64),
+                cmocka_unit_test(test_what_is_not_text_is_refused),
+                cmocka_unit_test(test_exit_codes),
+                cmocka_unit_test(test_records_that_are_none),
+                cmocka_unit_test(test_lines),
+                cmocka_unit_test(test_every_verb_is_explained),
+                cmocka_unit_test(test_completion_knows_all),
+                cmocka_unit_test(test_words_and_options_in_any_order),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
