@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The end of a daemon: what runs may end, nothing new comes in, a second signal hurries; and what
+systemd hears of it."""
+import os
+import signal
+import socket
+import sqlite3
+import threading
+import time
+
+import vulcan
+from test_admission import running, until
+
+
+def records(box):
+    """What the store says, when the daemon has gone."""
+    with sqlite3.connect(os.path.join(box.state, "vulcan.db")) as db:
+        return dict(db.execute("SELECT id, status FROM workloads"))
+
+
+def test_drain_lets_workloads_end_and_refuses_new_ones(fake_box):
+    daemon = fake_box.serve("--drain", "30", "--max-vms", "1")
+    ids = [daemon.start("sh", "sleep 1500")["id"], daemon.start("sh", "exit 0")["id"]]
+    until(lambda: running(daemon) == 1)
+    daemon.signal(signal.SIGTERM)
+    until(lambda: daemon.request("GET", "/healthz")[0] == 503)
+    assert daemon.json("GET", "/healthz", want=503) == {"status": "draining"}
+    status, raw, headers = daemon.request("POST", "/v1/workloads/async",
+                                          {"runtime": "sh", "code": "exit 0"})
+    assert status == 503 and b"stopping" in raw and int(headers["Retry-After"]) > 0
+    assert daemon.json("GET", f"/v1/workloads/{ids[0]}")["status"] == "running"
+    result = daemon.wait()
+    assert result.code == 0, result
+    assert records(fake_box) == {i: "completed" for i in ids}
+
+
+def test_drain_ends_when_its_time_is_over(fake_box):
+    daemon = fake_box.serve("--drain", "1", "--max-vms", "4", "--max-queue", "10")
+    ids = [daemon.start("sh", "hang")["id"] for _ in range(8)]
+    until(lambda: running(daemon) == 4)
+    began = time.monotonic()
+    result = daemon.stop()
+    took = time.monotonic() - began
+    assert result.code == 0 and 1 <= took < 3 * vulcan.SLOW, (took, result)
+    assert records(fake_box) == {i: "killed" for i in ids}
+
+
+def test_a_second_signal_kills_at_once(fake_box):
+    daemon = fake_box.serve("--drain", "300", "--max-vms", "8")
+    ids = [daemon.start("sh", "hang")["id"] for _ in range(8)]
+    until(lambda: running(daemon) == 8)
+    daemon.signal(signal.SIGTERM)
+    until(lambda: daemon.request("GET", "/healthz")[0] == 503)
+    daemon.signal(signal.SIGTERM)
+    began = time.monotonic()
+    result = daemon.wait()
+    assert result.code == 0 and time.monotonic() - began < 2 * vulcan.SLOW, result
+    assert records(fake_box) == {i: "killed" for i in ids}
+
+
+def test_who_waits_for_a_workload_gets_its_end(fake_box):
+    daemon = fake_box.serve("--drain", "30")
+    answers = []
+    waiting = threading.Thread(target=lambda: answers.append(daemon.submit("sh", "sleep 800")))
+    waiting.start()
+    until(lambda: running(daemon) == 1)
+    assert daemon.stop().code == 0
+    waiting.join()
+    assert answers[0]["status"] == "completed", answers
+
+
+class Systemd:
+    def __init__(self, box):
+        self.path = os.path.join(box.folder, "notify")
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(self.path)
+        self.socket.settimeout(vulcan.LIMIT_S)
+        box.env["NOTIFY_SOCKET"] = self.path
+        box.env["WATCHDOG_USEC"] = "200000"
+
+    def until(self, line):
+        while True:
+            message = self.socket.recv(4096).decode().split("\n")
+            if line in message:
+                return message
+
+
+def test_systemd_hears_that_it_is_ready_lives_and_stops(fake_box):
+    systemd = Systemd(fake_box)
+    daemon = fake_box.serve("--drain", "20")
+    systemd.until("READY=1")
+    for _ in range(3):
+        assert any(line.startswith("STATUS=") for line in systemd.until("WATCHDOG=1"))
+    daemon.start("sh", "sleep 600")
+    until(lambda: running(daemon) == 1)
+    daemon.signal(signal.SIGTERM)
+    stopping = systemd.until("STOPPING=1")
+    assert f"EXTEND_TIMEOUT_USEC={35 * 1000000}" in stopping
+    systemd.until("WATCHDOG=1")  # it lives while it drains
+    assert daemon.wait().code == 0
+    systemd.socket.close()
+
+
+def test_a_vmm_does_not_inherit_systemds_socket(fake_box):
+    systemd = Systemd(fake_box)
+    daemon = fake_box.serve()
+    workload = daemon.start("sh", "hang")
+    until(lambda: running(daemon) == 1)
+    vmm = os.path.join(fake_box.state, "vms", workload["id"], "vmm")
+    until(lambda: os.path.exists(vmm))
+    with open(vmm, encoding="ascii") as f:
+        pid = f.read().split()[0]
+    with open(f"/proc/{pid}/environ", "rb") as f:
+        assert b"NOTIFY_SOCKET" not in f.read()
+    daemon.stop()
+    systemd.socket.close()

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Draining, what is measured, and orders that are refused. */
+#include "engine_fixture.h"
+#include "engine/metrics.h"
+
+#include <poll.h>
+
+static bool is_idle(struct engine *e)
+{
+        struct pollfd p = {.fd = engine_idle_fd(e), .events = POLLIN};
+
+        return poll(&p, 1, 0) == 1;
+}
+
+static void wait_idle(struct engine *e)
+{
+        struct pollfd p = {.fd = engine_idle_fd(e), .events = POLLIN};
+
+        while (poll(&p, 1, -1) < 0)
+                ;
+}
+
+static void test_drain_lets_everything_end(void **state)
+{
+        struct fake_backend *f = fake_new();
+        struct engine *e = engine_over(f, 1, 4);
+        struct heard h[3];
+
+        for (int i = 0; i < 3; i++) {
+                heard_init(&h[i]);
+                assert_int_equal(submit(e, i ? "exit 0" : "gate", &h[i], NULL), 0);
+        }
+        assert_false(engine_is_draining(e));
+        engine_drain(e);
+        assert_true(engine_is_draining(e));
+        assert_int_equal(submit(e, "exit 0", NULL, NULL), -ESHUTDOWN);
+        assert_false(is_idle(e));
+        fake_open(f);
+        wait_idle(e);
+        for (int i = 0; i < 3; i++)
+                assert_int_equal(h[i].status, WORKLOAD_COMPLETED);
+        engine_free(e);
+}
+
+static void test_an_empty_engine_is_drained_at_once(void **state)
+{
+        struct engine *e = engine_over(fake_new(), 1, 1);
+
+        assert_false(is_idle(e));
+        engine_drain(e);
+        assert_true(is_idle(e));
+        engine_free(e);
+}
+
+/* All are told to end before any of them is waited for: none of them ends before all were told. */
+static void hold_until_all_are_told(struct fake_backend *f, enum fake_stage stage, void *ctx)
+{
+        if (stage != FAKE_ENDING)
+                return;
+        pthread_mutex_lock(&f->lock);
+        while (f->n_stops < 3)
+                pthread_cond_wait(&f->changed, &f->lock);
+        pthread_mutex_unlock(&f->lock);
+}
+
+static void test_stop_tells_all_before_it_waits(void **state)
+{
+        struct fake_backend *f = fake_new();
+        struct engine *e = engine_over(f, 3, 2);
+        struct heard h[5];
+
+        f->hook = hold_until_all_are_told;
+        for (int i = 0; i < 5; i++) {
+                heard_init(&h[i]);
+                assert_int_equal(submit(e, "hang", &h[i], NULL), 0);
+        }
+        fake_wait_running(f, 3);
+        engine_stop(e);
+        for (int i = 0; i < 5; i++) {
+                assert_int_equal(h[i].n_ended, 1);
+                assert_int_equal(h[i].n_interrupted, 1);
+                assert_int_equal(h[i].status, WORKLOAD_KILLED);
+        }
+        engine_free(e);
+}
+
+struct measured {
+        struct prom_registry *registry;
+        struct fake_backend *fake;
+        struct engine *engine;
+};
+
+static void measured_open(struct measured *m, unsigned max_vms, unsigned max_queue)
+{
+        struct engine_config config = {
+                .n_backends = 1,
+                .max_vms = max_vms,
+                .max_queue = max_queue,
+                .max_memory_mb = 1000,
+        };
+
+        m->fake = fake_new();
+        m->registry = prom_registry_new();
+        config.backends[0] = &m->fake->base;
+        config.registry = m->registry;
+        assert_int_equal(engine_new(&config, &m->engine, NULL), 0);
+}
+
+static void measured_close(struct measured *m)
+{
+        engine_free(m->engine);
+        prom_registry_free(m->registry);
+}
+
+/* The value of a sample, as in "name{labels} ". */
+static double sample(struct measured *m, const char *name)
+{
+        struct prom_buf text = PROM_BUF_INIT;
+        char line[128];
+        const char *at;
+        double v = -1;
+
+        assert_int_equal(prom_render_text(m->registry, &text), 0);
+        snprintf(line, sizeof(line), "\n%s ", name);
+        at = strstr(text.data, line);
+        if (at)
+                v = strtod(at + strlen(line), NULL);
+        prom_buf_release(&text);
+        return v;
+}
+
+static void test_the_books_balance(void **state)
+{
+        struct measured m;
+        struct engine_counts c;
+        struct heard h[4];
+
+        measured_open(&m, 1, 8);
+        for (int i = 0; i < 4; i++) {
+                heard_init(&h[i]);
+                submit(m.engine, i ? "exit 0" : "gate", &h[i], NULL);
+        }
+        fake_wait_running(m.fake, 1);
+        assert_true(sample(&m, "vulcan_workloads_accepted_total") == 4);
+        assert_true(sample(&m, "vulcan_workloads_current{status=\"running\"}") == 1);
+        assert_true(sample(&m, "vulcan_workloads_current{status=\"pending\"}") == 3);
+        assert_true(sample(&m, "vulcan_queue_depth") == 3);
+        assert_true(sample(&m, "vulcan_admitted_memory_bytes") == 128 * 1048576.0);
+        fake_open(m.fake);
+        engine_drain(m.engine);
+        wait_idle(m.engine);
+        assert_true(sample(&m, "vulcan_workloads_ended_total{status=\"completed\"}") == 4);
+        assert_true(sample(&m, "vulcan_admitted_memory_bytes") == 0);
+        assert_true(sample(&m, "vulcan_queue_wait_seconds_count") == 4);
+        assert_true(sample(&m, "vulcan_workload_duration_seconds_count{runtime=\"sh\",status="
+                               "\"completed\"}") == 4);
+        engine_counts(m.engine, &c);
+        assert_int_equal(c.accepted, 4);
+        assert_int_equal(c.by_status[WORKLOAD_COMPLETED], 4);
+        assert_int_equal(c.memory_limit_mb, 1000);
+        measured_close(&m);
+}
+
+static void test_refusals_are_counted_by_reason(void **state)
+{
+        struct workload_spec spec = fake_spec("exit 0");
+        struct err err = ERR_INIT;
+        struct measured m;
+        char id[ULID_LEN + 1];
+
+        measured_open(&m, 1, 0);
+        spec.limits.mem_mb = 1001;
+        assert_int_equal(engine_submit(m.engine, &spec, "auto", NULL, id, &err), -EINVAL);
+        assert_non_null(strstr(err.msg, "resources.mem_mb"));
+        assert_non_null(strstr(err.msg, "max_memory_mb = 1000"));
+        spec.limits.mem_mb = 1000;
+        assert_int_equal(engine_submit(m.engine, &spec, "vm", NULL, id, &err), -EOPNOTSUPP);
+        workload_spec_release(&spec);
+        assert_int_equal(submit(m.engine, "hang", NULL, NULL), 0);
+        assert_int_equal(submit(m.engine, "hang", NULL, NULL), -EAGAIN);
+        assert_int_equal(engine_retry_after_s(m.engine), 1);
+        engine_drain(m.engine);
+        assert_int_equal(submit(m.engine, "hang", NULL, NULL), -ESHUTDOWN);
+        assert_true(sample(&m, "vulcan_workloads_rejected_total{reason=\"too_large\"}") == 1);
+        assert_true(sample(&m, "vulcan_workloads_rejected_total{reason=\"invalid\"}") == 1);
+        assert_true(sample(&m, "vulcan_workloads_rejected_total{reason=\"queue_full\"}") == 1);
+        assert_true(sample(&m, "vulcan_workloads_rejected_total{reason=\"stopping\"}") == 1);
+        assert_true(sample(&m, "vulcan_workloads_accepted_total") == 1);
+        measured_close(&m);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_drain_lets_everything_end),
+                cmocka_unit_test(test_an_empty_engine_is_drained_at_once),
+                cmocka_unit_test(test_stop_tells_all_before_it_waits),
+                cmocka_unit_test(test_the_books_balance),
+                cmocka_unit_test(test_refusals_are_counted_by_reason),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
