@@ -1,0 +1,447 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verbs that talk to a daemon, as a person and as a script use them."""
+import hashlib
+import http.server
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tarfile
+import threading
+
+import pytest
+
+import vulcan
+from test_terminal import Terminal
+
+ULID = re.compile(rb"[0-7][0-9A-HJKMNP-TV-Z]{25}")
+NOBODY = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+
+
+class Client:
+    """A daemon, and verbs that are told of it by the environment."""
+
+    def __init__(self, box, *words):
+        self.box = box
+        self.daemon = box.serve(*words)
+        box.env["VULCAN_SERVER"] = self.daemon.url
+
+    def __call__(self, *words, code=0, **more):
+        result = self.box.vulcan(*words, **more)
+        assert result.code == code, (words, result)
+        return result
+
+    def lines(self, *words):
+        return self(*words).out.decode().splitlines()
+
+    def json(self, *words):
+        return json.loads(self(*words, "--json").out)
+
+    def fails(self, *words, code=1, says=""):
+        result = self(*words, code=code)
+        assert re.fullmatch(rb"vulcan: [^\n]+\n", result.err), result.err
+        assert says in result.err.decode(), result.err
+        assert result.out == b"", result.out
+        return result
+
+    def start(self, program):
+        return self.daemon.start("sh", program)["id"]
+
+
+@pytest.fixture
+def client(fake_box):
+    return Client(fake_box)
+
+
+# ---- run ---------------------------------------------------------------------------------------
+
+def test_run_is_as_without_a_daemon(fake_box_agent):
+    client = Client(fake_box_agent)
+    program = 'echo out; echo err >&2; printf "%s|" "$@"; echo "$NAME"; cat; exit 3'
+    words = ["run", "--runtime", "sh", "--env", "NAME=value", "-e", program, "--", "a b", "-c"]
+    there = client(*words, stdin=b"in\nput", code=3)
+    here = fake_box_agent.vulcan(*words, stdin=b"in\nput", env={"VULCAN_SERVER": ""})
+    assert (there.code, there.out, there.err) == (here.code, here.out, here.err)
+    assert there.out == b"out\na b|-c|value\nin\nput"
+    assert client.daemon.metrics().value(vulcan.WORKLOADS, runtime="sh", status="completed") == 1
+
+
+@pytest.mark.parametrize("words, program, code, says", [
+    ([], "exit 7", 7, ""),
+    ([], "signal 15", 143, ""),
+    (["--timeout", "1"], "hang", 124, "workload timed out after 1 s"),
+    ([], "oom", 137, "memory"),
+    ([], "crash", 125, ""),
+])
+def test_exit_codes(client, words, program, code, says):
+    result = client("run", *words, "--runtime", "sh", "-e", program, code=code)
+    assert says in result.err.decode()
+    assert result.err.count(b"\n") == (1 if code in (124, 125, 137) else 0)
+
+
+def test_code_from_a_file_and_an_archive(fake_box_agent):
+    client = Client(fake_box_agent)
+    script = client.box.file("hello.sh", "echo hello $1\n")
+    assert client("run", script, "you").out == b"hello you\n"
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        entry = tarfile.TarInfo("other.sh")
+        entry.size = 10
+        tar.addfile(entry, io.BytesIO(b"echo other"))
+    archive = client.box.file("a.tar.gz", packed.getvalue())
+    assert client("run", "--runtime", "sh", "--archive", archive, "--entrypoint",
+                  "other.sh").out == b"other\n"
+
+
+def test_output_is_exact(client):
+    """Bytes that are no text, no newline at the end, and more than any buffer on the way."""
+    program = "bytes 5000000\nprint end"
+    there = client("run", "--runtime", "sh", "-e", program)
+    here = client.box.vulcan("run", "--runtime", "sh", "-e", program, env={"VULCAN_SERVER": ""})
+    assert hashlib.sha256(there.out).digest() == hashlib.sha256(here.out).digest()
+    workload = client.lines("ls", "-q")[0]
+    assert client("logs", workload).out == here.out
+    assert client("logs", "-f", workload).out == here.out
+
+
+def test_output_comes_as_it_appears(client):
+    command = client.box.start("run", "--runtime", "sh", "-e", "print first\nhang")
+    command.wait_for("first")
+    running = client.json("ls", "--status", "running")
+    assert running["total"] == 1
+    command.signal(signal.SIGINT)
+    assert command.wait().code == 130
+    record = client.json("inspect", running["workloads"][0]["id"])
+    assert record["status"] == "killed"
+    assert client.daemon.metrics().value(vulcan.ACTIVE) == 0
+
+
+@pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_kills_what_is_silent(client, number, code):
+    command = client.box.start("run", "--runtime", "sh", "-e", "hang")
+    while not client.daemon.json("GET", "/v1/workloads?status=running")["total"]:
+        assert command.process.poll() is None, command.wait()
+    command.signal(number)
+    assert command.wait().code == code
+    assert client.daemon.json("GET", "/v1/stats")["by_status"]["killed"] == 1
+
+
+def test_nobody_reads(client):
+    """As `vulcan run … | head -1`."""
+    read, write = os.pipe()
+    os.close(read)
+    process = subprocess.Popen(
+        vulcan.wrap([vulcan.VULCAN, "run", "--runtime", "sh", "-e", "print x\nhang"]),
+        env=client.box.env, stdin=subprocess.DEVNULL, stdout=write, stderr=subprocess.PIPE)
+    os.close(write)
+    assert process.wait(vulcan.LIMIT_S) == 141
+    process.stderr.close()
+    assert client.daemon.json("GET", "/v1/stats")["by_status"]["killed"] == 1
+
+
+def test_killed_from_elsewhere(client):
+    command = client.box.start("run", "--runtime", "sh", "-e", "print up\nhang")
+    command.wait_for("up")
+    workload = client.lines("ls", "-q")[0]
+    assert client.lines("kill", workload) == [workload]
+    result = command.wait()
+    assert result.code == 137 and b"killed" in result.err
+
+
+def test_a_terminal_is_not_read(client):
+    terminal = Terminal(client.box, "run", "--runtime", "sh", "-e", "print hello")
+    assert terminal.wait() == (0, b"hello\r\n")
+
+
+def test_metrics_of_the_daemon(client):
+    out = client("run", "--metrics", "--runtime", "sh", "-e", "print x").out.decode()
+    first, _, rest = out.partition("\n")
+    assert first == "x"
+    metrics = vulcan.Metrics(rest)
+    assert metrics.value(vulcan.WORKLOADS, runtime="sh", status="completed") == 1
+
+
+@pytest.mark.parametrize("words, stdin, says", [
+    (["--runtime", "nope", "-e", "x"], b"", "nope"),
+    (["--runtime", "sh", "-e", "x", "--mem", "1"], b"", "mem"),
+    (["--vmm", "qemu", "--runtime", "sh", "-e", "x"], b"", "--vmm has no effect"),
+    (["--runtime", "sh", "-e", "x"], b"\xff", "standard input is not UTF-8"),
+    (["--runtime", "sh", "-"], b"\xff", "the program is not UTF-8"),
+])
+def test_orders_that_are_refused(client, words, stdin, says):
+    result = client("run", *words, stdin=stdin, code=125)
+    assert re.fullmatch(rb"vulcan: [^\n]+\n", result.err) and says in result.err.decode(), result
+    assert client.daemon.json("GET", "/v1/stats")["total"] == 0
+
+
+# ---- looking -----------------------------------------------------------------------------------
+
+def test_ls_filters_and_pages(client):
+    for n in range(5):
+        client.daemon.submit("sh", f"exit {n % 2}")
+    client.daemon.submit("sh", "oom")
+    lines = client.lines("ls")
+    assert lines[0].split()[:3] == ["ID", "STATUS", "RUNTIME"] and len(lines) == 7
+    assert all(re.match(r"[0-7][0-9A-Z]{25}  (completed|failed) ", line) for line in lines[1:])
+    assert "memory" in lines[1]
+    assert len(client.lines("ls", "--status", "failed")) == 2
+    ids = client.lines("ls", "--quiet")
+    assert ids == sorted(ids, reverse=True) and len(ids) == 6
+    assert client.lines("ls", "-q", "-n", "2", "--offset", "3") == ids[3:5]
+    assert client.lines("ls", "-n", "2")[-1] == "2 of 6; more: --offset 2, or --all"
+    listed = client.json("ls", "--status", "completed", "--limit", "3")
+    assert listed["total"] == 5 and len(listed["workloads"]) == 3
+    assert client.json("ls", "--all")["total"] == 6
+    client.fails("ls", "--status", "odd", code=2, says="odd")
+    client.fails("ls", "--limit", "0", code=2, says="--limit")
+
+
+def test_inspect_and_the_beginning_of_an_id(client):
+    workload = client.daemon.submit("sh", "print x\nexit 4")["id"]
+    record = client.json("inspect", workload)
+    assert record["exit_code"] == 4 and record == client.daemon.json(
+        "GET", f"/v1/workloads/{workload}")
+    fields = dict(line.split(None, 1) for line in client.lines("inspect", workload.lower()[:20]))
+    assert fields["id"] == workload and fields["exit_code"] == "4" and "output" not in fields
+    other = client.daemon.submit("sh", "exit 0")["id"]
+    client.fails("inspect", os.path.commonprefix([workload, other]), says="more than one")
+    client.fails("inspect", "7ZZZZ", says="begins with 7ZZZZ")
+    client.fails("inspect", NOBODY, says=NOBODY)
+    client.fails("inspect", "../../metrics", says="is no id")
+    client.fails("inspect", code=2, says="ID")
+
+
+def test_kill(client):
+    running = [client.start("hang") for _ in range(2)]
+    ended = client.daemon.submit("sh", "exit 0")["id"]
+    result = client("kill", running[0], ended, NOBODY, running[1], code=1)
+    assert result.out.decode().split() == running
+    assert [line.split(b": ", 2)[2] for line in result.err.splitlines()] == [
+        f"workload {ended} has already ended".encode(), f'no workload "{NOBODY}"'.encode()]
+    assert client.daemon.json("GET", "/v1/stats")["by_status"]["killed"] == 2
+    third = client.start("hang")
+    assert client.json("kill", third)["status"] == "killed"
+
+
+def test_logs(client):
+    workload = client.daemon.submit("sh", "print out\nerror err\nprint more")["id"]
+    result = client("logs", workload)
+    assert (result.out, result.err) == (b"out\nmore\n", b"err\n")
+    lines = [json.loads(line) for line in client.lines("logs", "--json", workload)]
+    assert [(line["seq"], line["stream"], line["line"]) for line in lines] == [
+        (1, "stdout", "out"), (2, "stderr", "err"), (3, "stdout", "more")]
+    client.fails("logs", NOBODY, says=NOBODY)
+    client.fails("logs", workload, workload, code=2, says="one ID")
+
+
+def test_logs_follow(client):
+    workload = client.start("print first\nhang")
+    command = client.box.start("logs", "-f", workload)
+    command.wait_for("first")
+    assert command.process.poll() is None
+    client("kill", workload)
+    assert command.wait().code == 0
+    assert client("logs", workload).out == b"first\n"
+
+
+def test_stats_and_backends(client):
+    client.daemon.submit("sh", "exit 0")
+    assert "status completed" in client("stats").out.decode()
+    assert client.json("stats")["by_status"]["completed"] == 1
+    head, row = client.lines("backends")
+    assert head.split()[0] == "NAME" and "python sh" in row
+    assert client.json("backends")[0]["capabilities"]["supported_runtimes"] == ["python", "sh"]
+
+
+# ---- reaching it -------------------------------------------------------------------------------
+
+def test_a_token(fake_box):
+    token = fake_box.file("token", "word-of-mouth\n")
+    os.chmod(token, 0o600)
+    client = Client(fake_box, "--token-file", token)
+    client.fails("ls", says="--token-file")
+    assert client.lines("ls", "-q", "--token-file", token) == []
+    fake_box.env["VULCAN_TOKEN_FILE"] = token
+    assert client("run", "--runtime", "sh", "-e", "print x").out == b"x\n"
+    wrong = fake_box.file("wrong", "guess\n")
+    os.chmod(wrong, 0o600)
+    client.fails("stats", "--token-file", wrong, says="token")
+    client.fails("stats", "--token-file", fake_box.folder + "/none", code=2, says="token file")
+
+
+def test_a_unix_socket(fake_box):
+    path = os.path.join(fake_box.folder, "s")
+    daemon = vulcan.Command(vulcan.wrap([vulcan.VULCAN, "serve", "--listen", "unix:" + path]),
+                            fake_box.env, stdin=subprocess.DEVNULL)
+    try:
+        daemon.wait_for("listening on", "err")
+        fake_box.env["VULCAN_SERVER"] = "unix:" + path
+        assert fake_box.run("sh", "print x").out == b"x\n"
+        assert len(fake_box.vulcan("ls", "-q").out.split()) == 1
+    finally:
+        daemon.signal(signal.SIGTERM)
+        daemon.wait()
+
+
+def test_nobody_there(fake_box):
+    for words, code in ((["ls"], 1), (["run", "--runtime", "sh", "-e", "x"], 125)):
+        result = fake_box.vulcan(*words, env={"VULCAN_SERVER": "http://127.0.0.1:1"})
+        assert result.code == code and b"vulcan serve" in result.err, result
+        result = fake_box.vulcan(*words, env={"VULCAN_SERVER": "unix:" + fake_box.folder + "/s"})
+        assert result.code == code and b"nobody listens" in result.err, result
+        result = fake_box.vulcan(*words, env={"VULCAN_SERVER": "ftp://x"})
+        assert result.code in (2, 125) and b"neither http" in result.err, result
+
+
+class Liar(http.server.BaseHTTPRequestHandler):
+    """Something else than vulcan serve: answers everything with what it was given."""
+
+    def do_GET(self):
+        body = self.server.body
+        self.send_response(self.server.status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_DELETE = do_GET
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.mark.parametrize("status, body, says", [
+    (200, b"<html>welcome</html>", "not that of vulcan serve"),
+    (200, b"[1, 2", "not that of vulcan serve"),
+    (500, b'{"error": "\\u001b[2Jgone\\nwrong"}', "gone"),
+    (503, b"no", "503"),
+    (404, b"\xff\xfe", "404"),
+])
+def test_a_server_that_is_none(fake_box, status, body, says):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Liar)
+    server.status, server.body = status, body
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        url = f"http://127.0.0.1:{server.server_port}"
+        for words in (["ls"], ["stats", "--json"], ["logs", NOBODY], ["kill", NOBODY],
+                      ["run", "--runtime", "sh", "-e", "x"]):
+            result = fake_box.vulcan(*words, env={"VULCAN_SERVER": url})
+            assert result.code in (1, 125) and b"\x1b" not in result.err, result
+            assert re.fullmatch(rb"vulcan: [^\n]+\n", result.err), result.err
+            if words[0] != "logs":
+                assert says in result.err.decode(), result.err
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_the_daemon_goes_away(fake_box):
+    client = Client(fake_box)
+    command = client.box.start("run", "--runtime", "sh", "-e", "print up\nhang")
+    command.wait_for("up")
+    client.daemon.signal(signal.SIGKILL)
+    client.daemon.wait()
+    result = command.wait()
+    assert result.code == 125 and re.search(rb"vulcan logs -f [0-9A-Z]{26}", result.err), result
+    fake_box.serve().stop()  # tidies up what the dead one left
+
+
+# ---- settings, completion, manual ----------------------------------------------------------------
+
+def test_config_tells_where_from(fake_box):
+    path = fake_box.file("settings", "# ours\nVULCAN_MAX_VMS=3\nVULCAN_MAX_QUEUE=5\n")
+    result = fake_box.vulcan("config", "--config", path, "--listen", "127.0.0.1:9", "--json",
+                             env={"VULCAN_MAX_QUEUE": "6"})
+    found = {s["setting"]: s for s in json.loads(result.out)}
+    assert (found["max-vms"]["value"], found["max-vms"]["from"]) == ("3", "file")
+    assert (found["max-vms"]["file"], found["max-vms"]["line"]) == (path, 2)
+    assert (found["max-queue"]["value"], found["max-queue"]["from"]) == ("6", "environment")
+    assert (found["listen"]["value"], found["listen"]["from"]) == ("127.0.0.1:9", "flag")
+    assert found["net-bridge"]["from"] == "default"
+    table = fake_box.vulcan("config", "--config", path).out.decode()
+    assert re.search(rf"^max-vms +VULCAN_MAX_VMS +3 +{re.escape(path)}, line 2$", table, re.M)
+    assert fake_box.vulcan("config", "--max-vms", "0").code == 2
+
+
+def test_check_config(fake_box):
+    token = fake_box.file("token", "word\n")
+    os.chmod(token, 0o600)
+    for words in ([], ["--listen", "0.0.0.0:80", "--token-file", token]):
+        result = fake_box.vulcan("serve", "--check-config", *words)
+        assert result.code == 0 and b"fine" in result.out, result
+    bad = fake_box.file("settings", "VULCAN_MAX_VMS=many\n")
+    for words, says in ((["--listen", "0.0.0.0:80"], "--token-file"),
+                        (["--listen", "somewhere"], "listen"),
+                        (["--token-file", fake_box.folder + "/none"], "token file"),
+                        (["--config", bad], "line 1")):
+        result = fake_box.vulcan("serve", "--check-config", *words)
+        assert result.code == 2 and says in result.err.decode(), result
+    assert not os.path.exists(fake_box.state)
+
+
+def bash_offers(script, *words):
+    """What bash completes the last word to."""
+    quoted = " ".join(f"'{w}'" for w in words)
+    line = (f"source '{script}'; COMP_WORDS=({quoted}); COMP_CWORD={len(words) - 1}; _vulcan; "
+            "printf '%s\\n' \"${COMPREPLY[@]}\"")
+    out = subprocess.run(["bash", "-euc", line], capture_output=True, check=True, text=True)
+    return out.stdout.split()
+
+
+def test_bash_completion(fake_box):
+    script = fake_box.file("bash", fake_box.vulcan("completion", "bash").out)
+    assert bash_offers(script, "vulcan", "ins") == ["inspect"]
+    assert bash_offers(script, "vulcan", "run", "--run") == ["--runtime"]
+    assert bash_offers(script, "vulcan", "run", "--network", "") == ["none", "nat"]
+    assert bash_offers(script, "vulcan", "ls", "-s", "k") == ["killed"]
+    assert "--check-config" in bash_offers(script, "vulcan", "serve", "--")
+    assert bash_offers(script, "vulcan", "completion", "z") == ["zsh"]
+
+
+def test_bash_completion_of_ids(client):
+    script = client.box.file("bash", client("completion", "bash").out)
+    workload = client.daemon.submit("sh", "exit 0")["id"]
+    os.environ.update(VULCAN_SERVER=client.daemon.url,
+                      PATH=os.path.dirname(vulcan.VULCAN) + ":" + os.environ["PATH"])
+    try:
+        assert bash_offers(script, "vulcan", "kill", "01") == [workload]
+    finally:
+        os.environ["PATH"] = os.environ["PATH"].split(":", 1)[1]
+        del os.environ["VULCAN_SERVER"]
+
+
+@pytest.mark.skipif(not shutil.which("zsh"), reason="no zsh: apt-get install zsh")
+def test_zsh_completion(fake_box):
+    script = fake_box.file("zsh", fake_box.vulcan("completion", "zsh").out)
+    subprocess.run(["zsh", "-n", script], check=True)
+    line = f"autoload -Uz compinit && compinit -u -D && source {script} && print $_comps[vulcan]"
+    out = subprocess.run(["zsh", "-fc", line], capture_output=True, text=True, check=True)
+    assert (out.stdout, out.stderr) == ("_vulcan\n", "")
+
+
+def manual_pages(box):
+    verbs = re.findall(r"^  (\w+) +\S", box.vulcan("help").out.decode(), re.M)
+    verbs = [verb for verb in verbs if verb != "vulcan"]
+    assert {"run", "serve", "ls", "logs", "config"} <= set(verbs)
+    return {verb: box.vulcan("help", "--man", *([verb] if verb else [])).out
+            for verb in ["", *verbs]}
+
+
+@pytest.mark.skipif(not shutil.which("groff"), reason="no groff: apt-get install groff")
+def test_manual_pages_in_groff(fake_box):
+    for verb, page in manual_pages(fake_box).items():
+        out = subprocess.run(["groff", "-ww", "-man", "-Tutf8", "-P-c"], input=page,
+                             capture_output=True, check=True)
+        assert out.stderr == b"", (verb, out.stderr)
+        assert re.search(rb"N.?.?NA.?.?AM.?.?ME|NAME", out.stdout), verb
+
+
+@pytest.mark.skipif(not shutil.which("mandoc"), reason="no mandoc: apt-get install mandoc")
+def test_manual_pages_in_mandoc(fake_box):
+    for verb, page in manual_pages(fake_box).items():
+        out = subprocess.run(["mandoc", "-Tlint", "-Wwarning"], input=page, capture_output=True,
+                             check=False)
+        warnings = [line for line in out.stdout.splitlines() if b"missing date" not in line]
+        assert not warnings, (verb, warnings)
