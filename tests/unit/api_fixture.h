@@ -22,7 +22,9 @@ struct daemon {
         char dir[64];
 };
 
-static inline struct daemon *daemon_new(unsigned max_vms, unsigned max_queue, const char *token)
+/* `log_lines`: lines that a log keeps; 0: the default. */
+static inline struct daemon *daemon_with(unsigned max_vms, unsigned max_queue, const char *token,
+                                         unsigned log_lines)
 {
         struct daemon *d = calloc(1, sizeof(*d));
         struct prom_registry *registry = prom_registry_new();
@@ -46,8 +48,10 @@ static inline struct daemon *daemon_new(unsigned max_vms, unsigned max_queue, co
                 fail_msg("%s", err.msg);
         snprintf(path, sizeof(path), "%s/logs", d->dir);
         if (log_store_open(path, &d->log_store, moved_to, &err) < 0 ||
-            logs_new(&(struct logs_config){.store = d->log_store, .registry = registry}, &d->logs,
-                     &err) < 0)
+            logs_new(&(struct logs_config){.store = d->log_store,
+                                           .lines_max = log_lines,
+                                           .registry = registry},
+                     &d->logs, &err) < 0)
                 fail_msg("%s", err.msg);
         engine.store = d->store;
         engine.logs = d->logs;
@@ -63,6 +67,11 @@ static inline struct daemon *daemon_new(unsigned max_vms, unsigned max_queue, co
         http.ctx = d->api;
         served_start(&d->served, http);
         return d;
+}
+
+static inline struct daemon *daemon_new(unsigned max_vms, unsigned max_queue, const char *token)
+{
+        return daemon_with(max_vms, max_queue, token, 0);
 }
 
 /* In the order of the real daemon. The metrics are complete afterwards. */

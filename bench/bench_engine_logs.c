@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How many MB/s of output pass through engine, logs and file, and what bounds them. A backend without
+ * a VM writes a fixed number of bytes in lines of a given length, in pieces as large as those of the
+ * wire; the clock stops when the last byte is in the file. Beside it in the same run: the same bytes
+ * only cut into lines (nothing is written), the same chunks only inserted into SQLite, and only
+ * written to a file. Writers that are not held back are faster than any file: lines that the logs did
+ * not keep are counted, and the rows with writers held back to a rate show up to where none are.
+ *
+ *     bench_engine_logs [DIR] [MB]          DIR: where the file is made (default: $TMPDIR, /tmp)
+ */
+#include "backend/backend.h"
+#include "base/clock.h"
+#include "base/fs.h"
+#include "engine/engine.h"
+#include "logs/logs.h"
+
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { PIECE = 64 * 1024, CHUNK = LOGS_CHUNK_MAX, VMS = 2 };
+
+static size_t total = 512 << 20;
+static char piece[PIECE];
+static size_t pace; /* MB/s of all writers together; 0: as fast as they can */
+
+/* ---- a backend that writes ---- */
+
+static void capabilities(struct backend *b, struct backend_capabilities *ret)
+{
+        *ret = (struct backend_capabilities){
+                .name = "writer", .isolation = "none", .runtimes = {"sh"}, .n_runtimes = 1};
+}
+
+static int resolve(struct backend *b, struct workload_spec *spec, struct err *err)
+{
+        return 0;
+}
+
+static void execute(struct backend *b, const struct backend_task *task,
+                    struct workload_outcome *ret)
+{
+        uint64_t start = clock_ns();
+
+        ret->status = WORKLOAD_COMPLETED;
+        ret->exit_code = 0;
+        for (size_t n = 0; n < (size_t)atoi(task->spec->code) * PIECE; n += PIECE) {
+                uint64_t due = pace ? start + n * VMS * 1000 / pace : 0; /* MB/s: bytes a us */
+                uint64_t now = pace ? clock_ns() : 0;
+
+                if (now < due)
+                        usleep((unsigned)((due - now) / NS_PER_US));
+                task->sink.output(task->sink.ctx, WORKLOAD_STDOUT, piece, PIECE);
+        }
+}
+
+static void stop(struct backend *b, const char *id)
+{
+}
+
+static int cleanup(struct backend *b, const char *id)
+{
+        return -ENOENT;
+}
+
+static void free_backend(struct backend *b)
+{
+}
+
+static const struct backend_ops ops = {capabilities, resolve, execute, stop, cleanup, free_backend};
+
+/* ---- what is measured ---- */
+
+struct result {
+        double seconds;
+        uint64_t lost, last_seq; /* lines */
+};
+
+static char dir[256];
+
+static struct log_store *open_store(void)
+{
+        char path[300], moved_to[PATH_MAX];
+        struct log_store *store;
+        struct err error = ERR_INIT;
+
+        snprintf(path, sizeof(path), "%s/logs.db", dir);
+        if (log_store_open(path, &store, moved_to, &error) < 0)
+                errx(1, "%s", error.msg);
+        return store;
+}
+
+static void close_store(struct log_store *store)
+{
+        char path[300];
+
+        log_store_close(store);
+        snprintf(path, sizeof(path), "%s/logs.db", dir);
+        unlink(path);
+}
+
+static struct logs *open_logs(struct log_store *store)
+{
+        struct logs_config config = {
+                .store = store, .lines_max = UINT64_MAX, .size_max = UINT64_C(1) << 40};
+        struct logs *logs;
+        struct err error = ERR_INIT;
+
+        if (logs_new(&config, &logs, &error) < 0)
+                errx(1, "%s", error.msg);
+        return logs;
+}
+
+static void count(struct logs *logs, const char *id, struct result *r)
+{
+        struct log_summary summary;
+
+        if (logs_summary(logs, id, &summary, NULL) < 0)
+                errx(1, "the log of %s is gone", id);
+        r->lost += summary.lost;
+        r->last_seq += summary.last_seq;
+}
+
+/* Engine, logs and file, with VMS workloads at once. */
+static struct result whole_path(void)
+{
+        struct log_store *store = open_store();
+        struct logs *logs = open_logs(store);
+        struct backend backend = {&ops};
+        struct engine_config config = {.backends = {&backend},
+                                       .n_backends = 1,
+                                       .logs = logs,
+                                       .max_vms = VMS,
+                                       .node_id = "bench"};
+        struct result r = {0};
+        struct engine *engine;
+        struct err error = ERR_INIT;
+        char ids[VMS][ULID_LEN + 1];
+        uint64_t start;
+
+        if (engine_new(&config, &engine, &error) < 0)
+                errx(1, "%s", error.msg);
+        start = clock_ns();
+        for (int i = 0; i < VMS; i++) {
+                struct workload_spec spec = WORKLOAD_SPEC_INIT;
+                struct engine_sink sink = {0};
+                char code[32];
+
+                snprintf(spec.runtime, sizeof(spec.runtime), "sh");
+                snprintf(code, sizeof(code), "%zu", total / VMS / PIECE);
+                spec.code = strdup(code);
+                spec.code_size = strlen(code);
+                if (engine_submit(engine, &spec, "auto", &sink, ids[i], &error) < 0)
+                        errx(1, "%s", error.msg);
+        }
+        engine_drain(engine);
+        for (struct workload w; engine_get(engine, ids[0], &w, NULL) == 0; workload_release(&w))
+                usleep(1000);
+        for (struct workload w; engine_get(engine, ids[1], &w, NULL) == 0; workload_release(&w))
+                usleep(1000);
+        logs_sync(logs);
+        r.seconds = (double)(clock_ns() - start) / NS_PER_S;
+        for (int i = 0; i < VMS; i++)
+                count(logs, ids[i], &r);
+        engine_free(engine);
+        logs_free(logs);
+        close_store(store);
+        return r;
+}
+
+/* As fast as one thread cuts: what the file does not take is dropped. */
+static struct result cutting(void)
+{
+        struct log_store *store = open_store();
+        struct logs *logs = open_logs(store);
+        struct log *log = log_begin(logs, "01ARZ3NDEKTSV4RRFFQ69G5FAV");
+        uint64_t start = clock_ns();
+        struct result r = {0};
+
+        for (size_t n = 0; n < total; n += PIECE)
+                log_write(log, WORKLOAD_STDOUT, piece, PIECE);
+        r.seconds = (double)(clock_ns() - start) / NS_PER_S;
+        log_end(&log);
+        logs_sync(logs);
+        count(logs, "01ARZ3NDEKTSV4RRFFQ69G5FAV", &r);
+        logs_free(logs);
+        close_store(store);
+        return r;
+}
+
+/* The same bytes as chunks, by the store alone. */
+static struct result inserting(void)
+{
+        struct log_store *store = open_store();
+        struct log_chunk chunk = {.id = "01ARZ3NDEKTSV4RRFFQ69G5FAV", .size = CHUNK};
+        char *bytes = malloc(CHUNK);
+        struct result r = {0};
+        struct err error = ERR_INIT;
+        uint64_t start;
+
+        memset(bytes, 'x', CHUNK);
+        chunk.bytes = bytes;
+        start = clock_ns();
+        for (size_t n = 0; n < total;) {
+                log_store_begin(store, &error);
+                for (size_t batch = 0; batch < LOGS_BATCH_MAX; batch += CHUNK, n += CHUNK) {
+                        chunk.first_seq = chunk.last_seq = n / CHUNK + 1;
+                        if (log_store_add(store, &chunk, &error) < 0)
+                                errx(1, "%s", error.msg);
+                }
+                log_store_commit(store, &error);
+        }
+        r.seconds = (double)(clock_ns() - start) / NS_PER_S;
+        r.last_seq = chunk.last_seq;
+        free(bytes);
+        close_store(store);
+        return r;
+}
+
+/* The same bytes to a plain file, with fdatasync() as often as SQLite's checkpoints do it. */
+static struct result writing(void)
+{
+        char path[300], *bytes = malloc(CHUNK);
+        struct result r = {0};
+        uint64_t start;
+        int fd;
+
+        snprintf(path, sizeof(path), "%s/plain", dir);
+        fd = open(path, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
+        memset(bytes, 'x', CHUNK);
+        start = clock_ns();
+        for (size_t n = 0; n < total; n += CHUNK) {
+                if (write(fd, bytes, CHUNK) != CHUNK)
+                        err(1, "%s", path);
+                if (n % (64 << 20) == 0)
+                        fdatasync(fd);
+        }
+        fdatasync(fd);
+        r.seconds = (double)(clock_ns() - start) / NS_PER_S;
+        close(fd);
+        unlink(path);
+        free(bytes);
+        return r;
+}
+
+static void print(const char *what, size_t line, struct result r)
+{
+        char length[32] = "-";
+
+        if (line)
+                snprintf(length, sizeof(length), "%zu", line);
+        printf("%-34s %6s %9.0f %9.2f %13.2f %%\n", what, length, (double)total / 1e6 / r.seconds,
+               r.last_seq ? (double)r.last_seq / 1e6 / r.seconds : 0.0,
+               r.last_seq ? 100.0 * (double)r.lost / (double)r.last_seq : 0.0);
+        fflush(stdout);
+}
+
+int main(int argc, char **argv)
+{
+        static const size_t lengths[] = {16, 100, 1000, 10000};
+        const char *base = argc > 1 ? argv[1] : getenv("TMPDIR");
+
+        if (argc > 2)
+                total = (size_t)atoi(argv[2]) << 20;
+        snprintf(dir, sizeof(dir), "%s/bench_logs_XXXXXX", base && *base ? base : "/tmp");
+        if (!mkdtemp(dir))
+                err(1, "%s", dir);
+        printf("%zu MiB of output; file in %s\n\n%-34s %6s %9s %9s %15s\n", total >> 20, dir,
+               "path", "line", "MB/s", "Mlines/s", "lines not kept");
+        for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+                memset(piece, 'x', sizeof(piece));
+                for (size_t at = lengths[i] - 1; at < sizeof(piece); at += lengths[i])
+                        piece[at] = '\n';
+                print("engine, logs and file (2 writers)", lengths[i], whole_path());
+                print("cutting into lines (1 writer)", lengths[i], cutting());
+        }
+        memset(piece, 'x', sizeof(piece));
+        for (size_t at = 99; at < sizeof(piece); at += 100)
+                piece[at] = '\n';
+        for (pace = 100; pace <= 300; pace += 100)
+                print("engine, logs and file, held back", 100, whole_path());
+        pace = 0;
+        print("chunks into SQLite alone", 0, inserting());
+        print("a plain file", 0, writing());
+        fs_remove_tree(dir, NULL);
+        return 0;
+}

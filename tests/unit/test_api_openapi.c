@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The OpenAPI document against the implementation, both ways: each route is in the document and each
+ * operation of the document is a route; each field of a real answer is in the schema of that answer,
+ * with its type, and each property of each schema was seen in an answer.
+ */
+#include "api/openapi.h"
+#include "api_fixture.h"
+
+#include <ctype.h>
+
+static json_t *document;
+static json_t *seen; /* "Schema.property" that an answer had */
+
+static int load(void **state)
+{
+        document = json_loadb((const char *)api_openapi, api_openapi_size, JSON_REJECT_DUPLICATES,
+                              NULL);
+        seen = json_object();
+        return document ? 0 : -1;
+}
+
+static int unload(void **state)
+{
+        json_decref(document);
+        json_decref(seen);
+        return 0;
+}
+
+/* Follows "$ref": "#/components/…"; *name becomes the last word of it. */
+static json_t *resolve(json_t *node, const char **name)
+{
+        const char *ref;
+
+        while ((ref = json_string_value(json_object_get(node, "$ref"))) != NULL) {
+                char path[128], *rest = path + 2, *word;
+
+                snprintf(path, sizeof(path), "%s", ref);
+                node = document;
+                while ((word = strsep(&rest, "/")) != NULL)
+                        node = json_object_get(node, word);
+                if (!node)
+                        fail_msg("%s leads nowhere", ref);
+                *name = strrchr(ref, '/') + 1;
+        }
+        return node;
+}
+
+/* ---- values against schemas ---- */
+
+static bool type_fits(const char *type, json_t *value)
+{
+        return (strcmp(type, "null") == 0 && json_is_null(value)) ||
+               (strcmp(type, "string") == 0 && json_is_string(value)) ||
+               (strcmp(type, "integer") == 0 && json_is_integer(value)) ||
+               (strcmp(type, "number") == 0 && json_is_number(value)) ||
+               (strcmp(type, "boolean") == 0 && json_is_boolean(value)) ||
+               (strcmp(type, "array") == 0 && json_is_array(value)) ||
+               (strcmp(type, "object") == 0 && json_is_object(value));
+}
+
+static void check_type(json_t *schema, json_t *value, const char *where)
+{
+        json_t *type = json_object_get(schema, "type"), *one, *choices;
+        bool fits = json_is_string(type) && type_fits(json_string_value(type), value);
+        size_t i;
+
+        json_array_foreach(type, i, one) fits |= type_fits(json_string_value(one), value);
+        if (!fits)
+                fail_msg("%s is not of its type", where);
+        choices = json_object_get(schema, "enum");
+        fits = !choices;
+        json_array_foreach(choices, i, one) fits |= json_equal(one, value);
+        if (!fits)
+                fail_msg("%s is none of its values", where);
+}
+
+static void check(json_t *schema, json_t *value, const char *where);
+
+static void check_object(json_t *schema, json_t *value, const char *where)
+{
+        json_t *properties = json_object_get(schema, "properties");
+        json_t *more = json_object_get(schema, "additionalProperties"), *member, *name;
+        const char *key;
+        char path[256];
+        size_t i;
+
+        json_object_foreach(value, key, member)
+        {
+                json_t *property = json_object_get(properties, key);
+
+                snprintf(path, sizeof(path), "%s.%s", where, key);
+                if (!property && properties)
+                        fail_msg("%s is not in the document", path);
+                if (!property && json_is_object(more))
+                        property = more;
+                json_object_set_new(seen, path, json_true());
+                if (property)
+                        check(property, member, path);
+        }
+        json_array_foreach(json_object_get(schema, "required"), i, name)
+        {
+                if (!json_object_get(value, json_string_value(name)))
+                        fail_msg("%s.%s is required and missing", where, json_string_value(name));
+        }
+}
+
+static void check(json_t *schema, json_t *value, const char *where)
+{
+        const char *name = where;
+        json_t *item;
+        size_t i;
+
+        schema = resolve(schema, &name);
+        check_type(schema, value, name);
+        if (json_is_object(value))
+                check_object(schema, value, name);
+        json_array_foreach(value, i, item) check(json_object_get(schema, "items"), item, name);
+}
+
+/* ---- operations ---- */
+
+static json_t *operation_of(const char *method, const char *pattern)
+{
+        json_t *path = json_object_get(json_object_get(document, "paths"), pattern);
+        char lower[16];
+        size_t i;
+
+        for (i = 0; method[i] && i < sizeof(lower) - 1; i++)
+                lower[i] = (char)tolower((unsigned char)method[i]);
+        lower[i] = '\0';
+        return json_object_get(path, lower);
+}
+
+/* Asks, and compares status, content type and body with what the document says of the operation. */
+static json_t *ask_documented(struct daemon *d, const char *method, const char *pattern,
+                              const char *path, const char *body, unsigned want)
+{
+        struct answer a = ask(&d->served, method, path, body);
+        json_t *operation = operation_of(method, pattern), *response, *content, *json = NULL;
+        char status[16], type[64] = "";
+        const char *name = "", *header = a.headers ? strstr(a.headers, "Content-Type: ") : NULL;
+
+        assert_non_null(operation);
+        snprintf(status, sizeof(status), "%u", a.status);
+        if (a.status != want)
+                fail_msg("%s %s: %u instead of %u: %s", method, path, a.status, want, a.body);
+        response = json_object_get(json_object_get(operation, "responses"), status);
+        if (!response)
+                fail_msg("%s %s: the document has no answer %s", method, pattern, status);
+        assert_non_null(header);
+        sscanf(header, "Content-Type: %63[^;\r\n]", type);
+        content = json_object_get(json_object_get(resolve(response, &name), "content"), type);
+        if (!content)
+                fail_msg("%s %s: the document has no %s", method, pattern, type);
+        if (strcmp(type, "application/json") == 0) {
+                json = json_loadb(a.body, a.body_size, 0, NULL);
+                assert_non_null(json);
+                check(json_object_get(content, "schema"), json, pattern);
+        }
+        answer_release(&a);
+        return json;
+}
+
+static void routes_and_paths_are_the_same(void **state)
+{
+        static const char *const methods[] = {"get", "post", "put", "patch", "delete"};
+        size_t n, operations = 0;
+        const struct http_route *routes = api_routes(&n);
+        json_t *item;
+        const char *key;
+
+        for (size_t i = 0; i < n; i++)
+                if (!operation_of(routes[i].method, routes[i].pattern))
+                        fail_msg("%s %s is not in the document", routes[i].method,
+                                 routes[i].pattern);
+        json_object_foreach(json_object_get(document, "paths"), key, item)
+        {
+                for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
+                        operations += json_object_get(item, methods[i]) != NULL;
+        }
+        assert_int_equal(operations, n); /* so none is in the document alone */
+        assert_string_equal(json_string_value(json_object_get(document, "openapi")), "3.1.0");
+}
+
+/* Every field of an order is taken, and no other. */
+static void orders_are_as_documented(void **state)
+{
+        struct daemon *d = daemon_new(1, 4, NULL);
+        json_t *schemas = json_object_get(json_object_get(document, "components"), "schemas");
+        json_t *fields = json_object_get(json_object_get(schemas, "Order"), "properties"), *field;
+        json_t *resources = json_object_get(json_object_get(fields, "resources"), "properties");
+        const char *key;
+        char body[128];
+
+        json_object_foreach(fields, key, field)
+        {
+                snprintf(body, sizeof(body), "{\"%s\": [[]]}", key);
+                assert_refused(d, "POST", "/v1/workloads", body, 400, key);
+        }
+        json_object_foreach(resources, key, field)
+        {
+                snprintf(body, sizeof(body), "{\"resources\": {\"%s\": []}}", key);
+                assert_refused(d, "POST", "/v1/workloads", body, 400, key);
+        }
+        assert_refused(d, "POST", "/v1/workloads", "{\"other\": 1}", 400, "other: unknown field");
+        json_decref(ask_documented(
+                d, "POST", "/v1/workloads", "/v1/workloads",
+                "{\"runtime\":\"sh\",\"code\":\"exit 0\",\"args\":[\"a\"],\"env\":{\"A\":\"b\"},"
+                "\"input\":\"x\",\"network\":\"none\",\"isolation\":\"auto\",\"entrypoint\":null,"
+                "\"resources\":{\"cpus\":1,\"mem_mb\":64,\"timeout_s\":5}}",
+                201));
+        daemon_stop(d);
+        daemon_free(d);
+}
+
+static json_t *order(struct daemon *d, const char *how, const char *code, unsigned want)
+{
+        char body[128];
+        const char *pattern = strstr(how, "async") ? how : "/v1/workloads";
+
+        snprintf(body, sizeof(body), "{\"runtime\":\"sh\",\"code\":\"%s\"}", code);
+        return ask_documented(d, "POST", pattern, how, body, want);
+}
+
+static void ask_all(struct daemon *d)
+{
+        json_t *said = order(d, "/v1/workloads", "say bytes \\u0001\\n", 201);
+        json_t *accepted = order(d, "/v1/workloads?wait=false", "hang", 202);
+        const char *id = text_in(said, "id"), *running = text_in(accepted, "id");
+        char path[128];
+
+        json_decref(order(d, "/v1/workloads/async", "exit 1", 202));
+#define ASK(method, pattern, status, ...)                                                          \
+        do {                                                                                       \
+                snprintf(path, sizeof(path), __VA_ARGS__);                                         \
+                json_decref(ask_documented(d, method, pattern, path, NULL, status));               \
+        } while (0)
+        ASK("GET", "/v1/workloads/{id}", 200, "/v1/workloads/%s", id);
+        ASK("GET", "/v1/workloads/{id}", 200, "/v1/workloads/%s", running);
+        ASK("GET", "/v1/workloads/{id}", 404, "/v1/workloads/none");
+        ASK("DELETE", "/v1/workloads/{id}", 409, "/v1/workloads/%s", id);
+        ASK("DELETE", "/v1/workloads/{id}", 404, "/v1/workloads/none");
+        ASK("DELETE", "/v1/workloads/{id}", 200, "/v1/workloads/%s", running);
+        ASK("GET", "/v1/workloads", 200, "/v1/workloads?limit=2");
+        ASK("GET", "/v1/workloads", 400, "/v1/workloads?limit=none");
+        ASK("GET", "/v1/workloads/{id}/logs", 200, "/v1/workloads/%s/logs", id);
+        ASK("GET", "/v1/workloads/{id}/logs", 400, "/v1/workloads/%s/logs?format=none", id);
+        ASK("GET", "/v1/workloads/{id}/logs", 404, "/v1/workloads/none/logs");
+        ASK("GET", "/v1/workloads/{id}/logs/history", 200, "/v1/workloads/%s/logs/history", id);
+        ASK("GET", "/v1/workloads/{id}/logs/history", 400, "/v1/workloads/%s/logs/history?limit=0",
+            id);
+        ASK("GET", "/v1/workloads/{id}/logs/history", 404, "/v1/workloads/none/logs/history");
+        ASK("GET", "/v1/openapi.json", 200, "/v1/openapi.json");
+        ASK("GET", "/v1/backends", 200, "/v1/backends");
+        ASK("GET", "/v1/stats", 200, "/v1/stats");
+        ASK("GET", "/healthz", 200, "/healthz");
+        ASK("GET", "/metrics", 200, "/metrics");
+        json_decref(said);
+        json_decref(accepted);
+}
+
+/* Takes the frames of a chunked body out, in place. */
+static void dechunk(char *body)
+{
+        char *to = body, *from = body;
+        size_t n;
+
+        while ((n = strtoul(from, &from, 16)) != 0) {
+                memmove(to, from + 2, n);
+                to += n;
+                from += 2 + n + 2;
+        }
+        *to = '\0';
+}
+
+/* The data of an event of a log is a schema of the document too. */
+static void ask_events(struct daemon *d)
+{
+        json_t *ref = json_pack("{s:s}", "$ref", "#/components/schemas/LogLine");
+        json_t *dropped = json_pack("{s:s}", "$ref", "#/components/schemas/LogDropped"), *json;
+        struct log *log = log_begin(d->logs, "01ARZ3NDEKTSV4RRFFQ69G5FAV");
+        char line[LOGS_LINE_MAX], *data;
+        struct answer a;
+        int n = 0;
+
+        memset(line, '\xff', sizeof(line));
+        log_write(log, WORKLOAD_STDERR, line, sizeof(line));
+        log_write(log, WORKLOAD_STDERR, "x", 1); /* so the first is a piece, and no text */
+        for (int i = 0; i < 3; i++)
+                log_write(log, WORKLOAD_STDERR, "ok\n", 3);
+        log_end(&log);
+        a = ask(&d->served, "GET", "/v1/workloads/01ARZ3NDEKTSV4RRFFQ69G5FAV/logs?format=json",
+                NULL);
+        dechunk(a.body);
+        for (data = strstr(a.body, "data: "); data; data = strstr(data + 1, "data: ")) {
+                bool lost;
+
+                data[strcspn(data, "\n")] = '\0';
+                json = json_loads(data + 6, 0, NULL);
+                if (!json)
+                        assert_string_equal(data, "data: stream complete");
+                lost = json && json_object_get(json, "count");
+                if (json)
+                        check(lost ? dropped : ref, json, "");
+                n += lost;
+                json_decref(json);
+                *(data + strlen(data)) = '\n';
+        }
+        assert_int_equal(n, 1);
+        answer_release(&a);
+        json_decref(ref);
+        json_decref(dropped);
+}
+
+static void answers_are_as_documented(void **state)
+{
+        struct daemon *d = daemon_with(1, 4, NULL, 2);
+        json_t *schemas = json_object_get(json_object_get(document, "components"), "schemas");
+        json_t *schema, *property;
+        const char *name, *key;
+        char path[256];
+
+        ask_all(d);
+        ask_events(d);
+        daemon_stop(d);
+        daemon_free(d);
+        json_object_foreach(schemas, name, schema)
+        {
+                if (strcmp(name, "Order") == 0) /* goes the other way */
+                        continue;
+                json_object_foreach(json_object_get(schema, "properties"), key, property)
+                {
+                        snprintf(path, sizeof(path), "%s.%s", name, key);
+                        if (!json_object_get(seen, path))
+                                fail_msg("%s is in the document and in no answer", path);
+                }
+        }
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(routes_and_paths_are_the_same),
+                cmocka_unit_test(orders_are_as_documented),
+                cmocka_unit_test(answers_are_as_documented),
+        };
+
+        return cmocka_run_group_tests(tests, load, unload);
+}

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Those who follow a log: what they are told, what they lose, and many of them at once. */
+#include "logs_fixture.h"
+
+#include <stdatomic.h>
+
+static void who_follows_gets_lines_as_they_come(void **state)
+{
+        struct place *p = *state;
+        struct log_reader *r;
+        struct log *log;
+
+        place_start(p, (struct logs_config){0});
+        log = log_begin(p->logs, "A");
+        r = reader_of(p, "A", 0, true);
+        assert_metric(p, "vulcan_log_subscribers 1\n");
+        assert_reads(r, "wait");
+        write_text(log, WORKLOAD_STDOUT, "one\n");
+        assert_reads(r, "1o one|wait");
+        logs_sync(p->logs);
+        assert_reads(r, "wait");
+        write_text(log, WORKLOAD_STDOUT, "two\nthree\n");
+        logs_sync(p->logs);
+        assert_reads(r, "2o two|3o three|wait");
+        log_end(&log);
+        assert_reads(r, "end");
+        assert_reads(r, "end");
+        log_reader_free(r);
+        assert_metric(p, "vulcan_log_subscribers 0\n");
+}
+
+static void who_comes_late_reads_the_file_first(void **state)
+{
+        struct place *p = *state;
+        struct log_reader *r;
+        struct log *log;
+
+        place_start(p, (struct logs_config){0});
+        log = log_begin(p->logs, "A");
+        write_text(log, WORKLOAD_STDOUT, "one\ntwo\n");
+        logs_sync(p->logs); /* nobody follows: memory is given up */
+        write_text(log, WORKLOAD_STDOUT, "three\n");
+        r = reader_of(p, "A", 1, true);
+        assert_reads(r, "2o two|3o three|wait");
+        log_end(&log);
+        logs_sync(p->logs);
+        assert_reads(r, "end");
+        log_reader_free(r);
+}
+
+static void fill(struct log *log, int lines)
+{
+        char line[1000];
+
+        memset(line, 'x', sizeof(line));
+        line[sizeof(line) - 1] = '\n';
+        for (int i = 0; i < lines; i++)
+                log_write(log, WORKLOAD_STDOUT, line, sizeof(line));
+}
+
+/* Reads to the end or to the point of waiting; counts lines and what was lost. */
+static enum log_event_type tally(struct log_reader *r, uint64_t *lines, uint64_t *lost,
+                                 const char *reason)
+{
+        struct log_event e = {0};
+        struct err err = ERR_INIT;
+        uint64_t last = 0;
+
+        for (;;) {
+                if (log_reader_next(r, &e, &err) < 0)
+                        fail_msg("%s", err.msg);
+                if (e.type == LOG_EVENT_LINE) {
+                        assert_true(e.seq > last);
+                        last = e.seq;
+                        ++*lines;
+                } else if (e.type == LOG_EVENT_DROPPED) {
+                        assert_string_equal(e.reason, reason);
+                        assert_true(e.first_seq > last && e.last_seq >= e.first_seq);
+                        last = e.last_seq;
+                        *lost += e.last_seq - e.first_seq + 1;
+                } else {
+                        return e.type;
+                }
+        }
+}
+
+static void who_is_too_slow_is_told_and_finds_it_in_the_history(void **state)
+{
+        struct place *p = *state;
+        uint64_t lines = 0, lost = 0, all = 0, none = 0;
+        struct log_reader *slow, *history;
+        struct log *log;
+
+        place_start(p, (struct logs_config){.window_max = 2 * LOGS_CHUNK_MAX});
+        log = log_begin(p->logs, "A");
+        slow = reader_of(p, "A", 0, true);
+        assert_reads(slow, "wait");
+        fill(log, 4000);
+        logs_sync(p->logs); /* memory keeps its window and no more */
+        assert_int_equal(tally(slow, &lines, &lost, "slow"), LOG_EVENT_WAIT);
+        assert_int_equal(lines + lost, 4000);
+        assert_in_range(lines, 1, 2 * LOGS_CHUNK_MAX / 1000);
+        history = reader_of(p, "A", 0, false);
+        assert_int_equal(tally(history, &all, &none, "none"), LOG_EVENT_END);
+        assert_int_equal(all, 4000);
+        log_reader_free(history);
+        log_end(&log);
+        assert_reads(slow, "end");
+        log_reader_free(slow);
+        assert_metric(p, "vulcan_log_dropped_lines_total{reason=\"slow\"} 3");
+}
+
+/* When its log has ended a slow reader goes on in the file: nothing is lost any more. */
+static void the_rest_of_an_ended_log_waits(void **state)
+{
+        struct place *p = *state;
+        uint64_t lines = 0, lost = 0;
+        struct log_reader *slow;
+        struct log *log;
+
+        place_start(p, (struct logs_config){.window_max = 64 * 1024});
+        log = log_begin(p->logs, "A");
+        slow = reader_of(p, "A", 0, true);
+        assert_reads(slow, "wait");
+        fill(log, 500);
+        log_end(&log);
+        logs_sync(p->logs);
+        assert_int_equal(tally(slow, &lines, &lost, "none"), LOG_EVENT_END);
+        assert_int_equal(lines, 500);
+        log_reader_free(slow);
+}
+
+static void a_full_queue_holds_nobody_up(void **state)
+{
+        struct place *p = *state;
+        uint64_t lines = 0, lost = 0;
+        struct log_summary summary;
+        struct log_reader *history;
+        struct log *log;
+
+        place_start(p, (struct logs_config){.queue_max = 1});
+        log = log_begin(p->logs, "A");
+        fill(log, 20000);
+        log_end(&log);
+        logs_sync(p->logs);
+        assert_int_equal(logs_summary(p->logs, "A", &summary, NULL), 0);
+        history = reader_of(p, "A", 0, false);
+        assert_int_equal(tally(history, &lines, &lost, "lost"), LOG_EVENT_END);
+        assert_int_equal(lines + lost, 20000);
+        assert_int_equal(lost, summary.lost);
+        log_reader_free(history);
+}
+
+/* ---- threads ---- */
+
+enum { THREAD_LINES = 3000, FOLLOWERS = 4 };
+
+struct follower {
+        struct place *p;
+        pthread_mutex_t lock;
+        pthread_cond_t woken;
+        bool awake;
+        uint64_t lines, lost;
+        pthread_t thread;
+};
+
+static void wake(void *ctx)
+{
+        struct follower *f = ctx;
+
+        pthread_mutex_lock(&f->lock);
+        f->awake = true;
+        pthread_cond_signal(&f->woken);
+        pthread_mutex_unlock(&f->lock);
+}
+
+static void *follow(void *arg)
+{
+        struct follower *f = arg;
+        struct log_reader *r = NULL;
+
+        if (log_reader_new(f->p->logs, "A", 0, wake, f, &r, NULL) < 0)
+                return NULL;
+        for (;;) {
+                struct log_event e;
+
+                if (log_reader_next(r, &e, NULL) < 0 || e.type == LOG_EVENT_END)
+                        break;
+                if (e.type == LOG_EVENT_LINE)
+                        f->lines++;
+                else if (e.type == LOG_EVENT_DROPPED)
+                        f->lost += e.last_seq - e.first_seq + 1;
+                else {
+                        pthread_mutex_lock(&f->lock);
+                        while (!f->awake)
+                                pthread_cond_wait(&f->woken, &f->lock);
+                        f->awake = false;
+                        pthread_mutex_unlock(&f->lock);
+                }
+        }
+        log_reader_cancel(r);
+        log_reader_free(r);
+        return NULL;
+}
+
+static void *sync_often(void *arg)
+{
+        struct place *p = arg;
+
+        for (int i = 0; i < 50; i++)
+                logs_sync(p->logs);
+        return NULL;
+}
+
+static void many_follow_while_lines_come(void **state)
+{
+        struct place *p = *state;
+        struct follower followers[FOLLOWERS] = {0};
+        pthread_t syncer;
+        struct log *log;
+
+        place_start(p, (struct logs_config){.window_max = 32 * 1024});
+        log = log_begin(p->logs, "A");
+        for (int i = 0; i < FOLLOWERS; i++) {
+                followers[i].p = p;
+                pthread_mutex_init(&followers[i].lock, NULL);
+                pthread_cond_init(&followers[i].woken, NULL);
+                assert_int_equal(pthread_create(&followers[i].thread, NULL, follow, &followers[i]),
+                                 0);
+        }
+        assert_int_equal(pthread_create(&syncer, NULL, sync_often, p), 0);
+        fill(log, THREAD_LINES);
+        log_end(&log);
+        for (int i = 0; i < FOLLOWERS; i++) {
+                assert_int_equal(pthread_join(followers[i].thread, NULL), 0);
+                /* Who came after all was over found it in the file. */
+                assert_int_equal(followers[i].lines + followers[i].lost, THREAD_LINES);
+        }
+        assert_int_equal(pthread_join(syncer, NULL), 0);
+}
+
+static void *cancel(void *arg)
+{
+        log_reader_cancel(arg);
+        return NULL;
+}
+
+static void who_is_cancelled_is_not_called(void **state)
+{
+        struct place *p = *state;
+        struct follower f = {.p = p};
+        struct log_reader *r;
+        struct log_event e;
+        pthread_t thread;
+        struct log *log;
+
+        pthread_mutex_init(&f.lock, NULL);
+        pthread_cond_init(&f.woken, NULL);
+        place_start(p, (struct logs_config){0});
+        log = log_begin(p->logs, "A");
+        assert_int_equal(log_reader_new(p->logs, "A", 0, wake, &f, &r, NULL), 0);
+        assert_int_equal(pthread_create(&thread, NULL, cancel, r), 0);
+        do
+                assert_int_equal(log_reader_next(r, &e, NULL), 0);
+        while (e.type != LOG_EVENT_WAIT);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        write_text(log, WORKLOAD_STDOUT, "one\n");
+        assert_false(f.awake);
+        log_end(&log);
+        log_reader_free(r);
+}
+
+static void *write_one_log(void *arg)
+{
+        struct place *p = arg;
+        static atomic_int next;
+
+        for (int i = 0; i < 200; i++) {
+                char id[16];
+                struct log *log;
+
+                snprintf(id, sizeof(id), "L%d", atomic_fetch_add(&next, 1));
+                log = log_begin(p->logs, id);
+                write_text(log, WORKLOAD_STDOUT, id);
+                log_end(&log);
+        }
+        return NULL;
+}
+
+static void many_logs_at_once(void **state)
+{
+        struct place *p = *state;
+        pthread_t threads[4];
+
+        place_start(p, (struct logs_config){0});
+        for (int i = 0; i < 4; i++)
+                assert_int_equal(pthread_create(&threads[i], NULL, write_one_log, p), 0);
+        for (int i = 0; i < 4; i++)
+                assert_int_equal(pthread_join(threads[i], NULL), 0);
+        for (int i = 0; i < 800; i += 50) {
+                char id[16], want[32];
+
+                snprintf(id, sizeof(id), "L%d", i);
+                snprintf(want, sizeof(want), "1o %s~|end", id);
+                assert_log(p, id, 0, want);
+        }
+        logs_sync(p->logs);
+        assert_log(p, "L799", 0, "1o L799~|end");
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+#define TEST(f) cmocka_unit_test_setup_teardown(f, place_setup, place_teardown)
+                TEST(who_follows_gets_lines_as_they_come),
+                TEST(who_comes_late_reads_the_file_first),
+                TEST(who_is_too_slow_is_told_and_finds_it_in_the_history),
+                TEST(the_rest_of_an_ended_log_waits),
+                TEST(a_full_queue_holds_nobody_up),
+                TEST(many_follow_while_lines_come),
+                TEST(who_is_cancelled_is_not_called),
+                TEST(many_logs_at_once),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

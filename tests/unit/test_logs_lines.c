@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Output cut into lines, kept in a file, read again: exactly. */
+#include "logs_fixture.h"
+
+#include <sqlite3.h>
+
+static void lines_of_both_streams_are_numbered_together(void **state)
+{
+        struct place *p = *state;
+        struct log_summary summary;
+        struct log *log;
+
+        place_start(p, (struct logs_config){0});
+        log = log_begin(p->logs, "A");
+        assert_log(p, "A", 0, "end");
+        write_text(log, WORKLOAD_STDOUT, "one\ntwo\n\nfo");
+        write_text(log, WORKLOAD_STDERR, "err\n");
+        assert_log(p, "A", 0, "1o one|2o two|3o |4e err|end"); /* "fo" waits for its newline */
+        write_text(log, WORKLOAD_STDOUT, "ur\n");
+        write_text(log, WORKLOAD_STDERR, "tail");
+        assert_int_equal(logs_summary(p->logs, "A", &summary, NULL), 0);
+        assert_false(summary.ended);
+        log_end(&log);
+        assert_null(log);
+        for (int i = 0; i < 2; i++) {
+                assert_log(p, "A", 0, "1o one|2o two|3o |4e err|5o four|6e tail~|end");
+                assert_log(p, "A", 4, "5o four|6e tail~|end");
+                assert_log(p, "A", 6, "end");
+                assert_log(p, "A", 1000, "end");
+                assert_int_equal(logs_summary(p->logs, "A", &summary, NULL), 0);
+                assert_true(summary.ended);
+                assert_int_equal(summary.last_seq, 6);
+                assert_int_equal(summary.lost, 0);
+                logs_sync(p->logs); /* the second time from the file */
+        }
+        assert_metric(p, "vulcan_log_lines_total{stream=\"stdout\"} 4\n");
+        assert_metric(p, "vulcan_log_bytes_total{stream=\"stderr\"} 8\n");
+        assert_metric(p, "vulcan_log_queue_bytes 0\n");
+        assert_int_equal(
+                log_reader_new(p->logs, "B", 0, NULL, NULL, &(struct log_reader *){0}, &p->err),
+                -ENOENT);
+}
+
+static void a_log_survives_the_daemon(void **state)
+{
+        struct place *p = *state;
+        struct log *log;
+
+        place_start(p, (struct logs_config){0});
+        log = log_begin(p->logs, "A");
+        write_text(log, WORKLOAD_STDOUT, "kept\n");
+        log_end(&log);
+        place_end(p);
+        place_start(p, (struct logs_config){0});
+        assert_log(p, "A", 0, "1o kept|end");
+}
+
+/* Puts a stream together from its lines. */
+static void join(struct place *p, const char *id, enum workload_stream stream, struct buf *ret)
+{
+        struct log_reader *r = reader_of(p, id, 0, false);
+        struct log_event e = {0};
+        uint64_t seq = 0;
+
+        while (log_reader_next(r, &e, &p->err) == 0 && e.type == LOG_EVENT_LINE) {
+                assert_int_equal(e.seq, ++seq);
+                assert_true(e.size <= LOGS_LINE_MAX);
+                if (e.stream != stream)
+                        continue;
+                buf_add(ret, e.bytes, e.size);
+                if (!e.partial)
+                        buf_add(ret, "\n", 1);
+        }
+        assert_int_equal(e.type, LOG_EVENT_END);
+        log_reader_free(r);
+}
+
+/* Bytes of every kind in pieces of every size, around the bounds of lines and chunks. */
+static void bytes_are_exact(void **state)
+{
+        enum { SIZE = 3 * LOGS_CHUNK_MAX };
+        struct place *p = *state;
+        struct buf joined = BUF_INIT(2 * SIZE);
+        char *data = malloc(SIZE);
+        struct log *log;
+        unsigned seed = 1;
+
+        for (int i = 0; i < SIZE; i++) {
+                seed = seed * 1103515245 + 12345;
+                data[i] = (char)(seed >> 16);
+                if (i > SIZE / 2 && data[i] == '\n' && (seed >> 24) % 8)
+                        data[i] = 'x'; /* long lines in the second half */
+        }
+        memset(data + SIZE / 4, 'y', 5 * LOGS_LINE_MAX);
+        data[SIZE / 4 + LOGS_LINE_MAX - 1] = '\n';
+        place_start(p, (struct logs_config){0});
+        log = log_begin(p->logs, "A");
+        for (size_t at = 0, n = 1; at < SIZE; at += n, n = n * 7 % 40009 + 1) {
+                if (n > SIZE - at)
+                        n = SIZE - at;
+                log_write(log, WORKLOAD_STDOUT, data + at, n);
+                if (n % 3 == 0)
+                        write_text(log, WORKLOAD_STDERR, "between");
+        }
+        log_end(&log);
+        for (int i = 0; i < 2; i++) {
+                joined.len = 0;
+                join(p, "A", WORKLOAD_STDOUT, &joined);
+                /* Behind the last byte there may be no newline; then the last piece is partial. */
+                assert_int_equal(joined.len, SIZE);
+                assert_memory_equal(joined.data, data, SIZE);
+                logs_sync(p->logs);
+        }
+        buf_release(&joined);
+        free(data);
+}
+
+static void a_line_at_the_bound_is_whole(void **state)
+{
+        struct place *p = *state;
+        char *line = malloc(LOGS_LINE_MAX + 2);
+        struct log_reader *r;
+        struct log_event e;
+        struct log *log;
+
+        place_start(p, (struct logs_config){0});
+        log = log_begin(p->logs, "A");
+        memset(line, 'x', LOGS_LINE_MAX + 1);
+        line[LOGS_LINE_MAX] = '\n';
+        log_write(log, WORKLOAD_STDOUT, line, LOGS_LINE_MAX); /* the newline comes by itself */
+        log_write(log, WORKLOAD_STDOUT, "\n", 1);
+        log_write(log, WORKLOAD_STDOUT, line, LOGS_LINE_MAX + 1);
+        line[LOGS_LINE_MAX] = 'x';
+        line[LOGS_LINE_MAX + 1] = '\n';
+        log_write(log, WORKLOAD_STDOUT, line, LOGS_LINE_MAX + 2);
+        log_end(&log);
+        r = reader_of(p, "A", 0, false);
+        for (int i = 0; i < 4; i++) {
+                assert_int_equal(log_reader_next(r, &e, &p->err), 0);
+                assert_int_equal(e.size, i < 3 ? LOGS_LINE_MAX : 1);
+                assert_int_equal(e.partial, i == 2);
+        }
+        assert_reads(r, "end");
+        log_reader_free(r);
+        free(line);
+}
+
+static void what_is_past_the_limit_is_counted_and_said(void **state)
+{
+        struct place *p = *state;
+        struct log_summary summary;
+        struct log_reader *live;
+        struct log *log;
+
+        place_start(p, (struct logs_config){.lines_max = 2});
+        log = log_begin(p->logs, "A");
+        live = reader_of(p, "A", 0, true);
+        write_text(log, WORKLOAD_STDOUT, "a\nb\nc\nd\n");
+        assert_reads(live, "1o a|2o b|wait");
+        log_end(&log);
+        assert_reads(live, "[3-4 limit]|end");
+        log_reader_free(live);
+        logs_sync(p->logs);
+        assert_log(p, "A", 0, "1o a|2o b|[3-4 lost]|end");
+        assert_int_equal(logs_summary(p->logs, "A", &summary, NULL), 0);
+        assert_int_equal(summary.lost, 2);
+        assert_metric(p, "vulcan_log_dropped_lines_total{reason=\"limit\"} 2\n");
+}
+
+static void old_lines_are_deleted(void **state)
+{
+        struct place *p = *state;
+        struct log_expired expired;
+        struct log_chunk chunk = {.first_seq = 1, .last_seq = 4, .bytes = "xxxx", .size = 4};
+        char id[3] = "A0", moved_to[PATH_MAX];
+        struct log_summary summary;
+
+        assert_int_equal(log_store_open(p->path, &p->store, moved_to, &p->err), 0);
+        assert_int_equal(log_store_begin(p->store, &p->err), 0);
+        for (int i = 0; i < 6; i++) {
+                id[1] = (char)('0' + i);
+                chunk.id = id;
+                chunk.created_ms = 1000 + i;
+                assert_int_equal(log_store_add(p->store, &chunk, &p->err), 0);
+                assert_int_equal(log_store_end(p->store, id, 4, 0, 1000 + i, &p->err), 0);
+        }
+        assert_int_equal(log_store_size(p->store), 0);
+        assert_int_equal(log_store_commit(p->store, &p->err), 0);
+        assert_int_equal(log_store_size(p->store), 24);
+
+        assert_int_equal(log_store_expire(p->store, 1002, 1000, &expired, &p->err), 0); /* age */
+        assert_int_equal(expired.chunks, 2);
+        assert_int_equal(expired.lines, 8);
+        assert_int_equal(expired.bytes, 8);
+        assert_false(expired.more);
+        assert_int_equal(log_store_summary(p->store, "A1", &summary, &p->err), -ENOENT);
+        assert_int_equal(log_store_expire(p->store, 0, 9, &expired, &p->err), 0); /* size */
+        assert_int_equal(expired.chunks, 2);
+        assert_int_equal(log_store_size(p->store), 8);
+        assert_int_equal(log_store_summary(p->store, "A3", &summary, &p->err), 0); /* not so old */
+        assert_int_equal(summary.last_seq, 4);
+        assert_int_equal(log_store_expire(p->store, 0, 9, &expired, &p->err), 0);
+        assert_int_equal(expired.chunks, 0);
+        log_store_close(p->store);
+        assert_int_equal(log_store_open(p->path, &p->store, moved_to, &p->err), 0);
+        assert_int_equal(log_store_size(p->store), 8);
+        log_store_close(p->store);
+}
+
+static void the_file_stays_within_its_size(void **state)
+{
+        struct place *p = *state;
+        char line[1024];
+        char id[8], moved_to[PATH_MAX];
+        struct log *log;
+
+        memset(line, 'x', sizeof(line));
+        line[sizeof(line) - 1] = '\n';
+        place_start(p, (struct logs_config){.size_max = 1 << 20});
+        for (int n = 0; n < 8; n++) {
+                snprintf(id, sizeof(id), "A%d", n);
+                log = log_begin(p->logs, id);
+                for (int i = 0; i < 200; i++)
+                        log_write(log, WORKLOAD_STDOUT, line, sizeof(line));
+                log_end(&log);
+        }
+        logs_sync(p->logs);
+        assert_log(p, "A0", 0, "[1-200 lost]|end"); /* its end is still known */
+        place_end(p);
+        assert_int_equal(log_store_open(p->path, &p->store, moved_to, &p->err), 0);
+        assert_in_range(log_store_size(p->store), 1, 1 << 20);
+        log_store_close(p->store);
+}
+
+/* Rows that no daemon of ours has written: nothing is read past them, nothing loops. */
+static void a_damaged_chunk_is_said_to_be_lost(void **state)
+{
+        struct place *p = *state;
+        struct log_chunk chunk = {.id = "A", .first_seq = 1, .last_seq = 4};
+        uint8_t bytes[24] = {0};
+
+        place_start(p, (struct logs_config){0});
+        place_end(p);
+        for (int i = 0; i < 3; i++) {
+                char moved_to[PATH_MAX];
+
+                bytes[0] = (uint8_t)(i == 0 ? 200 : 2); /* longer than what is there; stream 0 */
+                chunk.bytes = bytes;
+                chunk.size = i == 2 ? 3 : sizeof(bytes);
+                assert_int_equal(log_store_open(p->path, &p->store, moved_to, &p->err), 0);
+                assert_int_equal(log_store_begin(p->store, &p->err), 0);
+                assert_int_equal(log_store_add(p->store, &chunk, &p->err), 0);
+                assert_int_equal(log_store_commit(p->store, &p->err), 0);
+                log_store_close(p->store);
+                chunk.first_seq += 4;
+                chunk.last_seq += 4;
+        }
+        place_start(p, (struct logs_config){0});
+        assert_log(p, "A", 0, "[1-4 lost]|[5-8 lost]|[9-12 lost]|end");
+        assert_log(p, "A", 6, "[7-8 lost]|[9-12 lost]|end");
+}
+
+static void a_file_that_cannot_be_written_loses_lines_and_says_so(void **state)
+{
+        struct place *p = *state;
+        struct log_summary summary;
+        sqlite3 *other;
+        struct log *log;
+
+        place_start(p, (struct logs_config){0});
+        log = log_begin(p->logs, "A");
+        write_text(log, WORKLOAD_STDOUT, "kept\n");
+        logs_sync(p->logs);
+        assert_int_equal(sqlite3_open(p->path, &other), SQLITE_OK);
+        assert_int_equal(sqlite3_exec(other,
+                                      "CREATE TRIGGER no BEFORE INSERT ON chunks BEGIN"
+                                      " SELECT RAISE(ABORT, 'the disk is gone'); END",
+                                      NULL, NULL, NULL),
+                         SQLITE_OK);
+        write_text(log, WORKLOAD_STDOUT, "lost\n");
+        logs_sync(p->logs);
+        assert_int_equal(sqlite3_exec(other, "DROP TRIGGER no", NULL, NULL, NULL), SQLITE_OK);
+        sqlite3_close(other);
+        write_text(log, WORKLOAD_STDOUT, "kept again\n");
+        log_end(&log);
+        logs_sync(p->logs);
+        assert_log(p, "A", 0, "1o kept|[2-2 lost]|3o kept again|end");
+        assert_int_equal(logs_summary(p->logs, "A", &summary, NULL), 0);
+        assert_int_equal(summary.lost, 1);
+        assert_metric(p, "vulcan_log_dropped_lines_total{reason=\"store\"} 1\n");
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+#define TEST(f) cmocka_unit_test_setup_teardown(f, place_setup, place_teardown)
+                TEST(lines_of_both_streams_are_numbered_together),
+                TEST(a_log_survives_the_daemon),
+                TEST(bytes_are_exact),
+                TEST(a_line_at_the_bound_is_whole),
+                TEST(what_is_past_the_limit_is_counted_and_said),
+                TEST(old_lines_are_deleted),
+                TEST(the_file_stays_within_its_size),
+                TEST(a_damaged_chunk_is_said_to_be_lost),
+                TEST(a_file_that_cannot_be_written_loses_lines_and_says_so),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
