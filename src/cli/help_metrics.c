@@ -111,7 +111,7 @@ static const struct advice {
          "(the daemon's log says which)."},
         {"vulcan_log_subscribers", "Each holds one of `--max-connections`."},
         {"vulcan_log_queue_bytes",
-         "Near 0 at rest. At 32 MiB lines are dropped (`queue`): the disk is too slow for the "
+         "Near 0 at rest. At 64 MiB lines are dropped (`queue`): the disk is too slow for the "
          "output that is written."},
         {"vulcan_log_write_seconds",
          "A batch is up to 8 MiB. Above a second: the disk is too slow, or something else uses it."},

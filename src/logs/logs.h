@@ -51,7 +51,7 @@ enum {
         LOGS_LINE_MAX = 16 * 1024,    /* bytes of a line; a longer one comes in pieces */
         LOGS_CHUNK_MAX = 256 * 1024,  /* bytes of a chunk with its lines' headers */
         LOGS_WINDOW_MAX = 1 << 20,    /* bytes of a log in memory for those who follow */
-        LOGS_QUEUE_MAX = 32 << 20,    /* bytes of all logs that wait to be written */
+        LOGS_QUEUE_MAX = 64 << 20,    /* bytes of all logs that wait to be written */
         LOGS_BATCH_MAX = 8 << 20,     /* bytes of one transaction */
         LOGS_FLUSH_MS = 100,          /* lines are in the file after that time, if it keeps up */
         LOGS_PARTIAL_MS = 500,        /* a line waits that long for its newline */

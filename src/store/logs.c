@@ -45,12 +45,12 @@ static const char *const steps[] = {
 
 /*
  * Larger pages suit chunks of up to LOG_STORE_CHUNK_MAX; they count only where the file is made. A
- * checkpoint every 64 MiB copies what was written since the last one, and syncs.
+ * checkpoint every 32 MiB copies what was written since the last one, and syncs.
  */
 static const struct db_schema schema = {
         .name = "logs",
         .pragmas = "PRAGMA page_size=16384; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; "
-                   "PRAGMA wal_autocheckpoint=4096; PRAGMA journal_size_limit=67108864; "
+                   "PRAGMA wal_autocheckpoint=2048; PRAGMA journal_size_limit=67108864; "
                    "PRAGMA cache_size=-4096; PRAGMA trusted_schema=OFF",
         .steps = steps,
         .n_steps = sizeof(steps) / sizeof(steps[0]),
