@@ -173,7 +173,7 @@ static int print(const struct list *l)
         }
         r = table_print(&t, stdout);
         table_release(&t);
-        if (r == 0 && l->total > (json_int_t)(l->offset + i))
+        if (r == 0 && l->total > (json_int_t)l->offset + (json_int_t)i)
                 printf("%zu of %lld; more: --offset %zu, or --all\n", i, (long long)l->total,
                        l->offset + i);
         return r == 0 && fflush(stdout) == 0 ? 0 : -EIO;

@@ -106,7 +106,7 @@ static void add(struct table *t, const char *text)
 
 void table_heads(struct table *t, const char *head, ...)
 {
-        const char *heads[TABLE_COLUMNS_MAX];
+        const char *heads[TABLE_COLUMNS_MAX] = {NULL};
         va_list ap;
 
         assert(!t->n_columns);
@@ -117,7 +117,7 @@ void table_heads(struct table *t, const char *head, ...)
                 heads[t->n_columns++] = head + (*head == '>');
         }
         va_end(ap);
-        for (size_t i = 0; i < t->n_columns; i++)
+        for (size_t i = 0; i < t->n_columns && heads[i]; i++)
                 add(t, heads[i]);
 }
 
