@@ -2,6 +2,7 @@
 #include "api/api.h"
 
 #include "api/answer.h"
+#include "api/cache.h"
 #include "api/logs.h"
 #include "api/openapi.h"
 #include "api/order.h"
@@ -26,6 +27,7 @@ struct api {
         pthread_mutex_t lock; /* guards scrape, whose memory the next scrape reuses */
         struct prom_buf scrape;
         struct api_logs *logs;
+        struct api_cache *cache;
 };
 
 static void add_location(struct http_request *request, const char *id)
@@ -103,6 +105,21 @@ static void post_workload(struct http_request *request, void *ctx)
 
 /* ---- records ---- */
 
+/* What has ended does not change any more: the answer is kept for those who ask again. */
+static void answer_workload(struct api *api, struct http_request *request, const struct workload *w)
+{
+        struct buf body = BUF_INIT(API_ANSWER_MAX);
+
+        if (api_dump(api_render_workload(w, true), &body) < 0) {
+                buf_release(&body);
+                http_answer_error(request, 500, "out of memory");
+                return;
+        }
+        if (workload_status_is_end(w->status))
+                api_cache_add(api->cache, w->id, &body);
+        http_answer(request, 200, "application/json", &body);
+}
+
 static void answer_record(struct api *api, struct http_request *request, const char *id)
 {
         struct err err = ERR_INIT;
@@ -117,13 +134,24 @@ static void answer_record(struct api *api, struct http_request *request, const c
                 api_answer_failure(request, api_status_of(r), &err);
                 return;
         }
-        api_answer_json(request, 200, api_render_workload(&w, true));
+        answer_workload(api, request, &w);
         workload_release(&w);
+}
+
+static void find_workload(struct http_request *request, void *ctx)
+{
+        answer_record(ctx, request, http_request_param(request, "id"));
 }
 
 static void get_workload(struct http_request *request, void *ctx)
 {
-        answer_record(ctx, request, http_request_param(request, "id"));
+        struct buf body = BUF_INIT(API_CACHE_BODY_MAX);
+        struct api *api = ctx;
+
+        if (api_cache_find(api->cache, http_request_param(request, "id"), &body))
+                http_answer(request, 200, "application/json", &body);
+        else
+                http_request_defer(request, find_workload);
 }
 
 static void delete_workload(struct http_request *request, void *ctx)
@@ -303,7 +331,7 @@ static const struct http_route routes[] = {
         {"POST", "/v1/workloads", post_workload, API_BODY_MAX, HTTP_ROUTE_BLOCKS},
         {"GET", "/v1/workloads", list_workloads, 0, HTTP_ROUTE_BLOCKS},
         {"POST", "/v1/workloads/async", post_async, API_BODY_MAX, HTTP_ROUTE_BLOCKS},
-        {"GET", "/v1/workloads/{id}", get_workload, 0, HTTP_ROUTE_BLOCKS},
+        {"GET", "/v1/workloads/{id}", get_workload, 0, 0},
         {"DELETE", "/v1/workloads/{id}", delete_workload, 0, HTTP_ROUTE_BLOCKS},
         {"GET", "/v1/workloads/{id}/logs", get_logs, 0, HTTP_ROUTE_BLOCKS},
         {"GET", "/v1/workloads/{id}/logs/history", get_history, 0, HTTP_ROUTE_BLOCKS},
@@ -330,6 +358,11 @@ int api_new(const struct api_config *config, struct api **ret, struct err *err)
         if (!api->config.registry)
                 api->config.registry = prom_default_registry();
         pthread_mutex_init(&api->lock, NULL);
+        api->cache = api_cache_new();
+        if (!api->cache) {
+                api_free(api);
+                return err_set(err, ENOMEM, "out of memory");
+        }
         r = api_logs_new(config->logs, config->engine, config->heartbeat_s, &api->logs, err);
         if (r < 0) {
                 api_free(api);
@@ -344,6 +377,7 @@ void api_free(struct api *api)
         if (!api)
                 return;
         api_logs_free(api->logs);
+        api_cache_free(api->cache);
         prom_buf_release(&api->scrape);
         pthread_mutex_destroy(&api->lock);
         free(api);

@@ -68,6 +68,7 @@ struct http_request {
         const char *method;             /* as a label */
         const char *path_label;         /* pattern or "unmatched" */
         const struct http_route *route; /* NULL: refused */
+        http_handler_fn *handler;       /* that answers; changed by http_request_defer() */
         struct http_params params;
         struct buf body;
         size_t counted; /* bytes of body that are in server->body_bytes */

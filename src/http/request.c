@@ -53,6 +53,12 @@ const struct buf *http_request_body(const struct http_request *request)
         return &request->body;
 }
 
+void http_request_defer(struct http_request *request, http_handler_fn *handler)
+{
+        assert(atomic_load(&request->state) == HANDLING);
+        request->handler = handler;
+}
+
 /* ---- answering ---- */
 
 void http_answer_header(struct http_request *request, const char *name, const char *value)
@@ -313,6 +319,14 @@ static bool take_body(struct http_request *request, const char *data, size_t n)
         }
 }
 
+static enum MHD_Result give_to_worker(struct http_request *request)
+{
+        MHD_suspend_connection(request->mhd);
+        atomic_store(&request->state, SUSPENDED);
+        http_server_enqueue(request->server, request);
+        return MHD_YES;
+}
+
 static enum MHD_Result handle(struct http_request *request)
 {
         struct http_server *server = request->server;
@@ -320,16 +334,15 @@ static enum MHD_Result handle(struct http_request *request)
 
         http_deadline_clear(&server->deadlines, request->connection);
         count_handled(server, 1);
-        if (request->route->flags & HTTP_ROUTE_BLOCKS) {
-                MHD_suspend_connection(request->mhd);
-                atomic_store(&request->state, SUSPENDED);
-                http_server_enqueue(server, request);
-                return MHD_YES;
-        }
+        request->handler = request->route->handler;
+        if (request->route->flags & HTTP_ROUTE_BLOCKS)
+                return give_to_worker(request);
         atomic_store(&request->state, HANDLING);
-        request->route->handler(request, server->ctx);
+        request->handler(request, server->ctx);
         if (atomic_load(&request->state) == ANSWERED)
                 return send_response(request);
+        if (request->handler != request->route->handler)
+                return give_to_worker(request);
         /* Suspend first, say so second: whoever answers in between leaves the resuming to us. */
         MHD_suspend_connection(request->mhd);
         if (!atomic_compare_exchange_strong(&request->state, &state, SUSPENDED))

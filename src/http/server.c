@@ -60,7 +60,7 @@ static void *work(void *arg)
                         break;
                 TAILQ_REMOVE(&server->jobs, request, at);
                 pthread_mutex_unlock(&server->lock);
-                request->route->handler(request, server->ctx);
+                request->handler(request, server->ctx);
                 pthread_mutex_lock(&server->lock);
         }
         pthread_mutex_unlock(&server->lock);

@@ -93,6 +93,10 @@ void http_server_free(struct http_server *server);
 
 /* ---- in a handler ---- */
 
+/* In a handler on the server's thread that finds that it would have to wait: `handler` answers in
+ * its place, on a worker. Call it last. */
+void http_request_defer(struct http_request *request, http_handler_fn *handler);
+
 /* The part of the path that "{name}" stood for. Never NULL for a name of the pattern. */
 const char *http_request_param(const struct http_request *request, const char *name);
 
