@@ -186,6 +186,7 @@ static int open_store(struct serve *d, struct err *err)
         if ((r = fs_join(path, sizeof(path), d->settings.state_dir, "vulcan.db", err)) < 0 ||
             (r = store_open(path, &d->store, &opened, err)) < 0)
                 return r;
+        store_bound(d->store, d->settings.records_max, d->settings.records_size_max);
         if (opened.moved_to[0])
                 log_error("%s was damaged; it has been moved to %s, and a new one begun", path,
                           opened.moved_to);

@@ -76,8 +76,10 @@ struct settings {
         unsigned boot_timeout_s;
         uint64_t output_max;        /* bytes a workload may write */
         uint64_t output_record_max; /* bytes of them kept in its record */
-        unsigned log_lines_max;     /* lines of a workload that its log keeps */
-        uint64_t log_size_max;      /* bytes of all logs */
+        unsigned records_max;
+        uint64_t records_size_max;
+        unsigned log_lines_max; /* lines of a workload that its log keeps */
+        uint64_t log_size_max;  /* bytes of all logs */
         unsigned log_age_max_s;
         enum log_level log_level;
 

@@ -29,6 +29,8 @@ struct writer {
         uint64_t n_queued, n_done;  /* ever */
         uint64_t hurry;             /* nothing up to this one is to be put off */
         bool quit, started;
+        uint64_t max_records, max_bytes; /* 0: no bound */
+        unsigned n_unpruned;             /* writes since the bounds were looked at */
         pthread_t thread;
         int wal_frames; /* the thread's own: as of the last commit */
 };
@@ -49,6 +51,9 @@ int store_writer_start(struct store *s, struct err *err);
 
 /* Writes what is queued, ends the thread and releases all but the connection. */
 void store_writer_stop(struct store *s);
+
+/* Deletes the oldest records past the bounds (prune.c). On the writing thread. */
+void store_prune(struct connection *c, uint64_t max_records, uint64_t max_bytes);
 
 /* Waits until operations that name this id are written; NULL: all that are queued now. */
 void store_writer_await(struct store *s, const char *id);

@@ -46,6 +46,7 @@ enum {
         STORE_LIST_MAX = 100,                /* records of one list */
         STORE_CHECK_MAX = 256 * 1024 * 1024, /* a larger file is not read through at open */
         STORE_ISOLATIONS_MAX = 4,
+        STORE_PRUNE_EVERY = 128, /* writes */
 };
 
 #define STORE_REASON_RESTARTED "the daemon was restarted"
@@ -61,6 +62,13 @@ struct store_opened {
 /* Opens or makes the file. `ret_opened` may be NULL. */
 int store_open(const char *path, struct store **ret, struct store_opened *ret_opened,
                struct err *err);
+
+/*
+ * Bounds what is kept: at most about `records` of them, in a file of which about `bytes` are in use.
+ * The oldest that have ended go first, unfinished ones never; looked at each STORE_PRUNE_EVERY
+ * writes. 0: no bound, as after store_open().
+ */
+void store_bound(struct store *s, uint64_t records, uint64_t bytes);
 
 /* Takes NULL. */
 void store_close(struct store *s);

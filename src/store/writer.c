@@ -214,14 +214,23 @@ static void *write_on(void *arg)
         pthread_mutex_lock(&w->lock);
         while (wait_for_work(w)) {
                 size_t n = take_batch(w);
-                bool idle;
+                uint64_t records, bytes;
+                bool idle, prune;
 
                 pthread_mutex_unlock(&w->lock);
                 write_batch(&w->c, TAILQ_FIRST(&w->batch), n);
                 pthread_mutex_lock(&w->lock);
                 finish_batch(w, n);
                 idle = TAILQ_EMPTY(&w->queue);
+                w->n_unpruned += n;
+                prune = w->n_unpruned >= STORE_PRUNE_EVERY;
+                if (prune)
+                        w->n_unpruned = 0;
+                records = w->max_records;
+                bytes = w->max_bytes;
                 pthread_mutex_unlock(&w->lock);
+                if (prune)
+                        store_prune(&w->c, records, bytes);
                 checkpoint(w, idle);
                 pthread_mutex_lock(&w->lock);
         }
@@ -230,6 +239,17 @@ static void *write_on(void *arg)
 }
 
 /* ---- for the callers ---- */
+
+void store_bound(struct store *s, uint64_t records, uint64_t bytes)
+{
+        struct writer *w = &s->writer;
+
+        pthread_mutex_lock(&w->lock);
+        w->max_records = records;
+        w->max_bytes = bytes;
+        w->n_unpruned = STORE_PRUNE_EVERY; /* what an earlier start kept goes with the next write */
+        pthread_mutex_unlock(&w->lock);
+}
 
 static void enqueue(struct store *s, struct store_op *op)
 {

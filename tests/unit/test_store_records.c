@@ -385,6 +385,58 @@ static void *live(void *arg)
         return NULL;
 }
 
+static void old_records_make_room(void **state)
+{
+        struct place *p = *state;
+        char first[ULID_LEN + 1] = "", last[ULID_LEN + 1] = "";
+        struct store_list list;
+        struct workload got;
+
+        store_bound(p->store, 200, 0);
+        for (int i = 0; i < 600; i++) {
+                struct workload w = pending();
+
+                assert_int_equal(store_insert(p->store, &w, &p->err), 0);
+                memcpy(last, w.id, sizeof(last));
+                if (i == 0)
+                        memcpy(first, w.id, sizeof(first)); /* never ends */
+                w.status = WORKLOAD_COMPLETED;
+                if (i > 0)
+                        assert_int_equal(store_end(p->store, &w, &p->err), 0);
+        }
+        assert_int_equal(store_list(p->store, -1, 1, 0, &list, &p->err), 0);
+        assert_in_range(list.total, 200, 200 + STORE_PRUNE_EVERY + 1);
+        store_list_release(&list);
+        assert_int_equal(store_get(p->store, first, &got, &p->err), 0);
+        workload_release(&got);
+        assert_int_equal(store_get(p->store, last, &got, &p->err), 0);
+        workload_release(&got);
+}
+
+static void large_records_make_room(void **state)
+{
+        struct place *p = *state;
+        static char text[50000];
+        struct store_list list;
+
+        store_bound(p->store, 0, 4 << 20);
+        memset(text, 'x', sizeof(text));
+        for (int i = 0; i < 400; i++) { /* 20 MB */
+                struct workload w = pending();
+
+                assert_int_equal(store_insert(p->store, &w, &p->err), 0);
+                w.status = WORKLOAD_COMPLETED;
+                buf_release(&w.output);
+                w.output = BUF_INIT(sizeof(text));
+                assert_int_equal(buf_add(&w.output, text, sizeof(text)), 0);
+                assert_int_equal(store_end(p->store, &w, &p->err), 0);
+                buf_release(&w.output);
+        }
+        assert_int_equal(store_list(p->store, -1, 1, 0, &list, &p->err), 0);
+        assert_in_range(list.total, 20, 84 + STORE_PRUNE_EVERY);
+        store_list_release(&list);
+}
+
 static void threads_share_it(void **state)
 {
         struct place *p = *state;
@@ -418,6 +470,8 @@ int main(void)
                 TEST(a_damaged_page_is_found),
                 TEST(a_newer_schema_is_refused_and_left_alone),
                 TEST(a_place_that_is_none_is_said),
+                TEST(old_records_make_room),
+                TEST(large_records_make_room),
                 TEST(threads_share_it),
         };
 
