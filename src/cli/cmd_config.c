@@ -41,7 +41,7 @@ static int print(const struct settings *s)
         struct table t = TABLE_INIT;
         int r = 0;
 
-        table_heads(&t, "SETTING", "VARIABLE", "VALUE", "FROM", NULL);
+        table_heads(&t, "SETTING|VARIABLE|VALUE|FROM");
         for (size_t i = 0; i < settings_count() && r == 0; i++) {
                 _cleanup_buf_ struct buf value = BUF_INIT(TEXT_MAX), source = BUF_INIT(TEXT_MAX);
 

@@ -55,7 +55,7 @@ static int print(json_t *record)
         json_t *value;
         int r;
 
-        table_heads(&t, "FIELD", "VALUE", NULL);
+        table_heads(&t, "FIELD|VALUE");
         json_object_foreach(record, key, value)
         {
                 if (strcmp(key, "output") == 0)

@@ -154,8 +154,7 @@ static int print(const struct list *l)
         size_t i;
         int r;
 
-        table_heads(&t, "ID", "STATUS", "RUNTIME", "CREATED (UTC)", ">SECONDS", "EXIT", "ERROR",
-                    NULL);
+        table_heads(&t, "ID|STATUS|RUNTIME|CREATED (UTC)|>SECONDS|EXIT|ERROR");
         json_array_foreach(l->items, i, item)
         {
                 json_int_t ms = remote_number(item, "duration_ms");

@@ -55,7 +55,7 @@ static int print_stats(json_t *stats)
         struct table t = TABLE_INIT;
         int r;
 
-        table_heads(&t, "WORKLOADS", ">N", NULL);
+        table_heads(&t, "WORKLOADS|>N");
         table_cell(&t, "total");
         table_cell(&t, "%lld", (long long)remote_number(stats, "total"));
         add_counts(&t, "status", json_object_get(stats, "by_status"));
@@ -86,7 +86,7 @@ static int print_backends(json_t *backends)
         size_t i;
         int r;
 
-        table_heads(&t, "NAME", "ISOLATION", ">AT ONCE", "RUNTIMES", NULL);
+        table_heads(&t, "NAME|ISOLATION|>AT ONCE|RUNTIMES");
         json_array_foreach(backends, i, backend)
         {
                 json_t *c = json_object_get(backend, "capabilities");

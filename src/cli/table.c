@@ -104,21 +104,21 @@ static void add(struct table *t, const char *text)
         t->n_cells++;
 }
 
-void table_heads(struct table *t, const char *head, ...)
+void table_heads(struct table *t, const char *heads)
 {
-        const char *heads[TABLE_COLUMNS_MAX] = {NULL};
-        va_list ap;
+        char head[TABLE_CELL_MAX];
+        size_t n;
 
         assert(!t->n_columns);
-        va_start(ap, head);
-        for (; head; head = va_arg(ap, const char *)) {
-                assert(t->n_columns < TABLE_COLUMNS_MAX);
-                t->right[t->n_columns] = *head == '>';
-                heads[t->n_columns++] = head + (*head == '>');
+        for (const char *at = heads; *at; at += strcspn(at, "|"), at += *at == '|')
+                t->right[t->n_columns++] = *at == '>';
+        assert(t->n_columns && t->n_columns <= TABLE_COLUMNS_MAX);
+        for (; *heads; heads += n + (heads[n] == '|')) {
+                heads += *heads == '>';
+                n = strcspn(heads, "|");
+                snprintf(head, sizeof(head), "%.*s", (int)n, heads);
+                add(t, head);
         }
-        va_end(ap);
-        for (size_t i = 0; i < t->n_columns && heads[i]; i++)
-                add(t, heads[i]);
 }
 
 void table_cell(struct table *t, const char *fmt, ...)

@@ -3,7 +3,7 @@
  * What verbs print: tables for people, JSON for machines.
  *
  *     struct table t = TABLE_INIT;
- *     table_heads(&t, "ID", "STATUS", ">DURATION", NULL);    // ">": numbers, to the right
+ *     table_heads(&t, "ID|STATUS|>DURATION");        // ">": numbers, to the right
  *     table_cell(&t, "%s", id); table_cell(&t, ...);         // row by row
  *     code = table_print(&t, stdout);
  *     table_release(&t);
@@ -40,7 +40,7 @@ struct table {
 
 #define TABLE_INIT ((struct table){.text = BUF_INIT(TABLE_TEXT_MAX)})
 
-void table_heads(struct table *t, const char *head, ...) __attribute__((sentinel));
+void table_heads(struct table *t, const char *heads);
 void table_cell(struct table *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Prints what is there. 0, -ENOMEM, -EIO. */

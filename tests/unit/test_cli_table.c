@@ -37,7 +37,7 @@ static void test_columns_are_aligned(void **state)
         struct table t = TABLE_INIT;
         char *text;
 
-        table_heads(&t, "NAME", ">N", "LAST", NULL);
+        table_heads(&t, "NAME|>N|LAST");
         table_cell(&t, "a");
         table_cell(&t, "%d", 1);
         table_cell(&t, "x");
@@ -57,7 +57,7 @@ static void test_heads_alone(void **state)
         struct table t = TABLE_INIT;
         char *text;
 
-        table_heads(&t, "A", "B", NULL);
+        table_heads(&t, "A|B");
         text = printed(&t);
         assert_string_equal(text, "A  B\n");
         free(text);
@@ -70,7 +70,7 @@ static void test_wide_and_combining_characters(void **state)
         struct table t = TABLE_INIT;
         char *text;
 
-        table_heads(&t, "A", "B", NULL);
+        table_heads(&t, "A|B");
         table_cell(&t, "日本");
         table_cell(&t, "1");
         table_cell(&t, "e\xcc\x81");
@@ -119,7 +119,7 @@ static void test_a_cell_cannot_break_its_row(void **state)
         struct table t = TABLE_INIT;
         char *text, *newline;
 
-        table_heads(&t, "ERROR", NULL);
+        table_heads(&t, "ERROR");
         table_cell(&t, "%s", "one\ntwo\r\x1b[2K");
         text = printed(&t);
         newline = strchr(strchr(text, '\n') + 1, '\n');
@@ -138,7 +138,7 @@ static void test_a_closed_output_is_an_error(void **state)
 
         if (!full)
                 skip();
-        table_heads(&t, "A", NULL);
+        table_heads(&t, "A");
         assert_int_equal(table_print(&t, full), -EIO);
         clearerr(full);
         assert_int_equal(table_print_json(json, full), -EIO);
