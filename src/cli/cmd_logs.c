@@ -81,8 +81,8 @@ static int print_logs(struct remote *remote, const char *word, struct logs_args 
         if (fflush(stdout) != 0)
                 return err_set(err, EIO, "cannot write to standard output");
         if (stream.lost)
-                fprintf(stderr, "vulcan: %llu lines were not kept\n",
-                        (unsigned long long)stream.lost);
+                fprintf(stderr, "vulcan: %llu line%s not kept\n", (unsigned long long)stream.lost,
+                        stream.lost == 1 ? " was" : "s were");
         return 0;
 }
 

@@ -307,8 +307,9 @@ static int follow(struct remote_run *run, struct err *err)
         if (r == -ECANCELED || run->end.write_error)
                 return kill_workload(run, err);
         if (r == 0 && stream.lost && !run->args->quiet)
-                log_warn("%llu lines of output were lost; vulcan logs %s prints what was kept",
-                         (unsigned long long)stream.lost, run->id);
+                log_warn("%llu line%s of output %s lost; vulcan logs %s prints what was kept",
+                         (unsigned long long)stream.lost, stream.lost == 1 ? "" : "s",
+                         stream.lost == 1 ? "was" : "were", run->id);
         return r;
 }
 

@@ -322,7 +322,7 @@ class Liar(http.server.BaseHTTPRequestHandler):
 def test_a_server_that_is_none(fake_box, status, body, says):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Liar)
     server.status, server.body = status, body
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     try:
         url = f"http://127.0.0.1:{server.server_port}"
         for words in (["ls"], ["stats", "--json"], ["logs", NOBODY], ["kill", NOBODY],
@@ -335,6 +335,86 @@ def test_a_server_that_is_none(fake_box, status, body, says):
     finally:
         server.shutdown()
         server.server_close()
+
+
+def line(seq, text, stream="stdout", **more):
+    data = {"seq": seq, "stream": stream, "line": text, "created_at": "", **more}
+    return f"id: {seq}\ndata: {json.dumps(data)}\n\n"
+
+
+def dropped(first, last, reason):
+    data = {"count": last - first + 1, "from_seq": first, "to_seq": last, "reason": reason}
+    return f"id: {last}\nevent: dropped\ndata: {json.dumps(data)}\n\n"
+
+
+DONE = "event: done\ndata: stream complete\n\n"
+
+
+class Teller(http.server.BaseHTTPRequestHandler):
+    """An event stream for each connection in turn, cut off where it ends."""
+
+    def do_GET(self):
+        self.server.asked.append(int(re.search(r"after=(\d+)", self.path)[1]))
+        story = self.server.stories.pop(0)
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Content-Length", "100000000" if "done" not in story else str(len(story)))
+        self.end_headers()
+        self.wfile.write(story.encode())
+        self.close_connection = True
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.mark.parametrize("stories, asked, out, err", [
+    # cut in the middle of an event: made anew behind what came
+    ([line(1, "a") + line(2, "b") + "id: 3\ndata: {", line(3, "c") + DONE], [0, 2], b"a\nb\nc\n",
+     b""),
+    # lines that come twice are printed once
+    ([line(1, "a") + line(2, "b"), line(2, "b") + line(3, "c") + DONE], [0, 2], b"a\nb\nc\n", b""),
+    # too slow: what was dropped is fetched
+    ([line(1, "a") + dropped(2, 3, "slow") + line(4, "d"),
+      line(2, "b") + line(3, "c") + line(4, "d") + DONE], [0, 1], b"a\nb\nc\nd\n", b""),
+    # but not for ever
+    ([line(1, "a") + dropped(2, 3, "slow"), dropped(2, 3, "slow") + line(4, "d") + DONE], [0, 1],
+     b"a\nd\n", b"vulcan: 2 lines were not kept\n"),
+    ([line(1, "a") + dropped(2, 2, "limit") + DONE], [0], b"a\n",
+     b"vulcan: 1 line was not kept\n"),
+    ([line(1, "?", base64="/w==", partial=True) + ":\n\n" + line(2, "b") + DONE], [0], b"\xffb\n",
+     b""),
+], ids=["cut", "twice", "slow", "slower", "limit", "bytes"])
+def test_a_stream_that_breaks(fake_box, stories, asked, out, err):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Teller)
+    server.stories, server.asked = stories, []
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    try:
+        result = fake_box.vulcan("logs", "-f", NOBODY, env={
+            "VULCAN_SERVER": f"http://127.0.0.1:{server.server_port}"})
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert (result.code, result.out, result.err) == (0, out, err)
+    assert server.asked == asked
+
+
+@pytest.mark.parametrize("story, says", [
+    ("data: no JSON\n\n", "not that of vulcan serve"),
+    (line(1, "x", stream="stdin"), "not that of vulcan serve"),
+    ("event: error\ndata: the file is gone\n\n", "the file is gone"),
+], ids=["text", "stream", "error"])
+def test_a_stream_that_is_none(fake_box, story, says):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Teller)
+    server.stories, server.asked = [story] * 9, []
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    try:
+        result = fake_box.vulcan("logs", "-f", NOBODY, env={
+            "VULCAN_SERVER": f"http://127.0.0.1:{server.server_port}"})
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert result.code == 1 and says in result.err.decode(), result
+    assert server.asked == [0]
 
 
 def test_the_daemon_goes_away(fake_box):
