@@ -2,12 +2,11 @@
 #include "http/client.h"
 
 #include "base/cleanup.h"
+#include "http/curl.h"
 
 #include <assert.h>
-#include <curl/curl.h>
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,11 +33,6 @@ struct exchange {
         int result; /* why the body was refused: -EFBIG, or what piece() returned */
         struct curl_slist *headers;
 };
-
-static void curl_init(void)
-{
-        curl_global_init(CURL_GLOBAL_DEFAULT);
-}
 
 /* ---- the server's address ---- */
 
@@ -104,13 +98,14 @@ static int take_server(struct http_client *c, const char *server, struct err *er
 int http_client_new(const struct http_client_config *config, struct http_client **ret,
                     struct err *err)
 {
-        static pthread_once_t once = PTHREAD_ONCE_INIT;
-        struct http_client *c = calloc(1, sizeof(*c));
-        int r;
+        struct http_client *c;
+        int r = http_curl_load(err);
 
+        if (r < 0)
+                return r;
+        c = calloc(1, sizeof(*c));
         if (!c)
                 return err_set(err, ENOMEM, "out of memory");
-        pthread_once(&once, curl_init);
         c->stop_fd = config->stop_fd;
         if ((r = take_server(c, config->server, err)) < 0) {
                 http_client_free(c);
