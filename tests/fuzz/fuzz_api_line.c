@@ -30,6 +30,8 @@ static void check_bytes(json_t *json, const uint8_t *data, size_t n)
         free(back);
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
         struct log_event line = {.type = LOG_EVENT_LINE,
