@@ -273,6 +273,30 @@ static void values_survive_the_way_through_text(void **state)
         buf_release(&text);
 }
 
+static void rows_can_be_listed(void **state)
+{
+        struct settings_row listen = settings_row(settings_find("listen"));
+        struct settings_row vmm = settings_row(settings_find("vmm"));
+
+        assert_int_equal(settings_find("no-such-flag"), settings_count());
+        assert_string_equal(listen.variable, "VULCAN_LISTEN");
+        assert_string_equal(listen.standard, "127.0.0.1:8080");
+        assert_int_equal(listen.verbs, SETTINGS_SERVE);
+        assert_string_equal(vmm.choices, "auto|firecracker|qemu");
+        assert_true(settings_row(settings_find("token-file")).is_path);
+        assert_null(settings_row(settings_find("state-dir")).standard);
+        assert_null(settings_row(settings_find("allow-public")).value);
+}
+
+static void the_line_of_a_file_is_known(void **state)
+{
+        assert_int_equal(file("# one\nVULCAN_MAX_VMS=2\n"), 0);
+        assert_int_equal(settings_source_line(&s, row("max-vms")), 2);
+        assert_int_equal(flag("max-vms", "3"), 0);
+        assert_int_equal(settings_source_line(&s, row("max-vms")), 0);
+        assert_int_equal(settings_source_line(&s, row("listen")), 0);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -288,6 +312,8 @@ int main(void)
                 cmocka_unit_test_setup(getopt_takes_the_table, setup),
                 cmocka_unit_test_setup(help_and_values_come_from_the_table, setup),
                 cmocka_unit_test_setup(values_survive_the_way_through_text, setup),
+                cmocka_unit_test_setup(rows_can_be_listed, setup),
+                cmocka_unit_test_setup(the_line_of_a_file_is_known, setup),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -382,6 +382,36 @@ static void test_addresses(void **state)
         }
 }
 
+/* Where a daemon would listen, known without listening. */
+static void test_addresses_to_listen_on(void **state)
+{
+        static const struct {
+                const char *address;
+                int result;
+                bool local;
+        } cases[] = {
+                {"127.0.0.1:8080", 0, true},
+                {"[::1]:0", 0, true},
+                {"localhost:80", 0, true},
+                {"unix:/run/v.sock", 0, true},
+                {"0.0.0.0:80", 0, false},
+                {"[::]:80", 0, false},
+                {"192.0.2.1:80", 0, false},
+                {"somewhere:80", -EINVAL, false},
+                {"127.0.0.1:99999", -EINVAL, false},
+                {"unix:here", -EINVAL, false},
+        };
+
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                struct err err = ERR_INIT;
+                bool local = false;
+
+                assert_int_equal(http_listen_check(cases[i].address, &local, &err),
+                                 cases[i].result);
+                assert_int_equal(local, cases[i].local);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -396,6 +426,7 @@ int main(void)
                 cmocka_unit_test(test_pieces),
                 cmocka_unit_test(test_stopped_from_outside),
                 cmocka_unit_test(test_addresses),
+                cmocka_unit_test(test_addresses_to_listen_on),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
