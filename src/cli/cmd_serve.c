@@ -26,6 +26,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -38,6 +39,7 @@
 
 enum {
         WORKERS = 8,
+        ARENAS = 2,
         OPT_CHECK_CONFIG = 256,
         STOP_MAX_S = 15, /* for killing and writing down, after the drain */
 };
@@ -165,6 +167,14 @@ static void raise_descriptor_limit(void)
         setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* Many threads that allocate little: arenas of their own would keep memory they do not use. */
+static void keep_memory_low(void)
+{
+        mallopt(M_ARENA_MAX, ARENAS);
+        mallopt(M_TRIM_THRESHOLD, 256 * 1024);
+        mallopt(M_MMAP_THRESHOLD, 128 * 1024); /* large outputs go back when they are freed */
+}
+
 static int register_process_metrics(struct err *err)
 {
         const struct prom_label labels[] = {{"version", VULCAN_VERSION}, {NULL, NULL}};
@@ -238,6 +248,7 @@ static int start(struct serve *d, struct err *err)
         int r;
 
         raise_descriptor_limit();
+        keep_memory_low();
         if ((r = lock_state(d, err)) < 0 || (r = read_token(d, err)) < 0 ||
             (r = listen_where_it_is_safe(d, err)) < 0 || (r = wiring_prepare_process(err)) < 0 ||
             (r = register_process_metrics(err)) < 0 || (r = open_store(d, err)) < 0 ||
