@@ -9,6 +9,7 @@
 #include "http/server.h"
 #include "logs/logs.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -398,6 +399,7 @@ void api_logs_follow(struct api_logs *l, struct http_request *request)
                 answer_failure(request, r, id, &err);
                 return;
         }
+        assert(s);
         if (!s->reader) { /* the workload is known, its lines were deleted */
                 pthread_mutex_destroy(&s->lock);
                 free(s);

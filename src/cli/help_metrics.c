@@ -40,7 +40,8 @@ static const struct advice {
          "`agent` are the agent's own. A high `root`: image on a slow disk. A high `vmm` or "
          "`kernel`: no CPU, or no KVM."},
         {"vulcan_firecracker_vm_cleanup_stage_seconds",
-         "`flush` asks the VMM for its counters (bounded). `stop` is SIGKILL to reaped and `network` "
+         "`flush` asks the VMM for its counters (bounded). `stop` is SIGKILL to reaped and "
+         "`network` "
          "SIGKILL to TAP and address gone: they run side by side. `files` is the VM's directory."},
         {"vulcan_firecracker_boot_failures_total",
          "`reason=\"vmm_exit\"`: the VMM refused or crashed; `timeout`: the guest hung; `guest`: a "
@@ -107,14 +108,15 @@ static const struct advice {
         {"vulcan_log_dropped_lines_total",
          "`slow`: a client does not keep up with the output it follows; the lines are in the "
          "history. `limit`: a workload wrote more than `--log-lines-max`, or a quarter of "
-         "`--log-size-max`. `queue`: the disk does not keep up. `store`: the disk is full or broken "
+         "`--log-size-max`. `queue`: the disk does not keep up. `store`: the disk is full or "
+         "broken "
          "(the daemon's log says which)."},
         {"vulcan_log_subscribers", "Each holds one of `--max-connections`."},
         {"vulcan_log_queue_bytes",
          "Near 0 at rest. At 64 MiB lines are dropped (`queue`): the disk is too slow for the "
          "output that is written."},
-        {"vulcan_log_write_seconds",
-         "A batch is up to 8 MiB. Above a second: the disk is too slow, or something else uses it."},
+        {"vulcan_log_write_seconds", "A batch is up to 8 MiB. Above a second: the disk is too "
+                                     "slow, or something else uses it."},
         {"vulcan_log_written_bytes_total",
          "Compare with `vulcan_log_bytes_total`: the difference is what waits or was dropped."},
         {"vulcan_log_expired_lines_total",
