@@ -422,12 +422,12 @@ static void a_flooded_console_holds_nobody_up(void **state)
         struct box box;
 
         assert_true(readlink("/proc/self/exe", self, sizeof(self) - 1) > 0);
-        box_open(&box, self, 50);
+        box_open(&box, self, 500);
         setenv("TEST_VMM", "flood", 1);
         out = box_run(&box, "");
         unsetenv("TEST_VMM");
         assert_int_equal(out.status, WORKLOAD_FAILED);
-        assert_non_null(strstr(out.error, "not ready within 50 ms; console: xxxx"));
+        assert_non_null(strstr(out.error, "not ready within 500 ms; console: xxxx"));
         box_check_clean(&box);
         box_close(&box);
 }
