@@ -155,10 +155,11 @@ static int submit(struct remote_run *run, struct err *err)
                 return r;
         }
         run->writer.wake_fd = run->ending.fd;
-        http_client_set_stop(run->remote.http, run->ending.fd);
+        /* A signal waits for the answer: without the id nothing could be killed, and it would run on. */
         r = remote_call(&run->remote, "POST", "/v1/workloads/async", order, &record, err);
         if (r < 0)
                 return r;
+        http_client_set_stop(run->remote.http, run->ending.fd);
         snprintf(run->id, sizeof(run->id), "%s", remote_text(record, "id"));
         json_decref(record);
         if (!ulid_is_valid(run->id))
