@@ -71,6 +71,15 @@ int fs_write(const char *path, const void *bytes, size_t n, unsigned mode, struc
         return 0;
 }
 
+int fs_create(const char *path, const void *bytes, size_t n, unsigned mode, struct err *err)
+{
+        _cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+
+        if (fd < 0 || write_all(fd, bytes, n) < 0)
+                return err_errno(err, "cannot write %s", path);
+        return 0;
+}
+
 int fs_mkdir_p(const char *path, unsigned mode, struct err *err)
 {
         char part[PATH_MAX];

@@ -11,6 +11,9 @@ int fs_read(const char *path, struct buf *ret, struct err *err);
 /* Writes a file under a temporary name and renames it into place: old or new, never half. */
 int fs_write(const char *path, const void *bytes, size_t n, unsigned mode, struct err *err);
 
+/* Writes a new file in place, for a directory nobody else looks into; -EEXIST if it is there. */
+int fs_create(const char *path, const void *bytes, size_t n, unsigned mode, struct err *err);
+
 /* Creates a directory and the missing ones above it. One that is there is fine. */
 int fs_mkdir_p(const char *path, unsigned mode, struct err *err);
 

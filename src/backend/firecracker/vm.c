@@ -110,12 +110,12 @@ static int write_files(struct fc_vm *vm, struct err *err)
         if ((r = fc_config_text(vm, &text, err)) < 0 ||
             (r = fs_join(path, sizeof(path), vm->dir, "config.json", err)) < 0)
                 return r;
-        if ((r = fs_write(path, text.data, text.len, 0600, err)) < 0)
+        if ((r = fs_create(path, text.data, text.len, 0600, err)) < 0)
                 return r;
         /* Older Firecrackers want the metrics file to be there. */
         if ((r = fs_join(path, sizeof(path), vm->dir, "metrics", err)) < 0)
                 return r;
-        return fs_write(path, "", 0, 0600, err);
+        return fs_create(path, "", 0, 0600, err);
 }
 
 int fc_vm_prepare(struct fc_vm *vm, enum fc_stage *ret_stage, struct err *err)
@@ -156,7 +156,7 @@ static void note_vmm(struct fc_vm *vm)
                          (unsigned long long)vm->proc.start_time);
 
         if (fs_join(path, sizeof(path), vm->dir, "vmm", &err) < 0 ||
-            fs_write(path, text, (size_t)n, 0600, &err) < 0)
+            fs_create(path, text, (size_t)n, 0600, &err) < 0)
                 log_warn("workload %s: %s", vm->spec->id, err.msg);
 }
 
