@@ -202,6 +202,12 @@ static int make_output_pipe(int *ret_read, int *ret_write, struct err *err)
         return r;
 }
 
+/* A program opens its streams by name too (/dev/stderr): the pipe's owner decides whether it may. */
+static int give_pipe(const struct guest *g, int fd, struct err *err)
+{
+        return g->uid && fchown(fd, g->uid, g->uid) < 0 ? err_errno(err, "pipe: owner") : 0;
+}
+
 static bool has_variable(const struct wire_request *request, const char *name)
 {
         size_t n = strlen(name);
@@ -271,6 +277,12 @@ int program_start(const struct guest *g, const struct wire_request *request, str
                 r = make_pipe(&report, &report_end, err);
         if (r == 0 && request->has_stdin)
                 r = make_pipe(&in, &p.in, err);
+        if (r == 0)
+                r = give_pipe(g, out, err);
+        if (r == 0)
+                r = give_pipe(g, errors, err);
+        if (r == 0 && request->has_stdin)
+                r = give_pipe(g, in, err);
         if (r < 0)
                 return r;
         if (!request->has_stdin) {

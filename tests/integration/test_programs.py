@@ -75,6 +75,12 @@ def test_output_comes_as_it_appears_and_input_reaches_the_program(box):
     assert (result.code, result.out, result.err) == (0, b"ready\n", b"got word\n"), result
 
 
+def test_streams_can_be_opened_by_name(box):
+    result = box.run("sh", "cat /dev/stdin; echo out > /dev/stdout; echo err > /dev/stderr",
+                     stdin=b"in\n")
+    assert (result.code, result.out, result.err) == (0, b"in\nout\n", b"err\n"), result
+
+
 def test_a_megabyte_of_input_comes_back(box):
     data = random.Random(3).randbytes(1_000_000)
     result = box.run("sh", "cat", stdin=data)
