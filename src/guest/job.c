@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/timerfd.h>
@@ -423,8 +424,12 @@ static bool reap_one(struct job *j)
 
 void job_reap(struct job *j)
 {
-        while (reap_one(j))
-                ;
+        int n = 0;
+
+        while (n < JOB_REAP_MAX && reap_one(j))
+                n++;
+        if (n == JOB_REAP_MAX)
+                raise(SIGCHLD); /* blocked: it makes the agent's descriptor readable once more */
         /* A cgroup is killed with all that is being forked; children one by one have had time. */
         if (j->state == JOB_DRAIN && !j->childless && j->guest->cgroup < 0)
                 job_kill(j);

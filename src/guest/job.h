@@ -24,6 +24,7 @@
 
 enum {
         JOB_PROCESSES_MAX = 512, /* where the request has none */
+        JOB_REAP_MAX = 64,       /* at once: orphans may end as fast as they are reaped */
         JOB_DRAIN_MS = 2000,     /* from the kill of what was left to the end of waiting for it */
         JOB_RESERVE_MIN_MB = 8,  /* memory kept for kernel and agent: 1/16 of all, within these */
         JOB_RESERVE_MAX_MB = 32,
@@ -70,7 +71,7 @@ bool job_has_room(const struct job *j, size_t n);
  */
 bool job_pump(struct job *j, int stream, struct outbox *o);
 
-/* Children have ended. */
+/* Children have ended. If there are more than JOB_REAP_MAX, SIGCHLD comes again. */
 void job_reap(struct job *j);
 
 /* The timer is readable. */

@@ -2,6 +2,8 @@
 /* The agent as a process: programs, their streams and their ends. */
 #include "guest_session.h"
 
+#include "guest/job.h"
+
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -330,6 +332,19 @@ static void test_leftovers_do_not_outlive_the_program(void **state)
         session_finish(&s);
 }
 
+static void test_more_leftovers_than_are_reaped_at_once(void **state)
+{
+        struct wire_request q = SHELL("i=0; while [ $i -lt 150 ]; do sleep 1000 & i=$((i+1)); done;"
+                                      " echo $!; exit 3");
+        struct session s;
+
+        _Static_assert(150 > 2 * JOB_REAP_MAX, "takes several turns of the loop");
+        session_run(&s, &q);
+        assert_int_equal(s.result.exit_code, 3);
+        assert_true(is_gone(atoi(s.texts[0].data)));
+        session_finish(&s);
+}
+
 static void test_program_that_closes_its_streams_is_waited_for(void **state)
 {
         struct wire_request q = SHELL("echo ready; exec >&- 2>&- 0<&-; read x < fifo; exit 5");
@@ -537,6 +552,7 @@ int main(void)
                 cmocka_unit_test(test_program_that_cannot_be_run),
                 cmocka_unit_test(test_time_limit_kills_all_descendants),
                 cmocka_unit_test(test_leftovers_do_not_outlive_the_program),
+                cmocka_unit_test(test_more_leftovers_than_are_reaped_at_once),
                 cmocka_unit_test(test_program_that_closes_its_streams_is_waited_for),
                 cmocka_unit_test(test_ping_before_during_and_after),
                 cmocka_unit_test(test_frames_after_the_result_are_harmless),
