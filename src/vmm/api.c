@@ -19,7 +19,12 @@ static void put_json(struct api_reply *ret, int status, json_t *json)
 
 static void fault(struct api_reply *ret, const char *message)
 {
-        put_json(ret, 400, json_pack("{s:s}", "fault_message", message));
+        json_t *json = json_pack("{s:s}", "fault_message", message);
+
+        /* A path, or a name that was cut, may be no UTF-8. */
+        if (!json)
+                json = json_pack("{s:s}", "fault_message", "Invalid request: not UTF-8");
+        put_json(ret, 400, json);
 }
 
 static void no_such(struct api_reply *ret, const char *method, const char *path)

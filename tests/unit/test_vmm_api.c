@@ -232,6 +232,11 @@ static void nonsense_is_refused(void **state)
 
         refused(f, "GET", "/nothing", NULL, "Invalid request method and/or path: GET /nothing");
         refused(f, "DELETE", "/vsock", NULL, "Invalid request");
+        refused(f, "GET", "/\xff\xfe", NULL, "Invalid request");
+        refused(f, "PATCH", "/vm",
+                "{\"state\":"
+                "\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\xc3\xa9\"}",
+                "Invalid request: not UTF-8");
         refused(f, "PUT", "/", "{}", "Invalid request");
         refused(f, "PUT", "", "{}", "Invalid request");
         refused(f, "PUT", "/drives", "{}", "Invalid request");
