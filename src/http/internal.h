@@ -99,7 +99,7 @@ struct http_server {
         struct http_deadlines deadlines;
         atomic_size_t body_bytes; /* of all requests */
 
-        pthread_mutex_t lock; /* guards n_active, jobs, streams, quit; after a stream's */
+        pthread_mutex_t lock; /* guards all below but closing; before a stream's */
         pthread_cond_t idle;  /* n_active fell */
         pthread_cond_t work;  /* jobs or quit */
         size_t n_active;      /* requests from their headers to their end */
@@ -107,6 +107,7 @@ struct http_server {
         struct http_request_list jobs;
         struct http_stream_list streams;
         atomic_bool closing; /* streams end now */
+        bool ending;         /* no handler is called any more */
         bool quit;
         pthread_t *workers;
         unsigned n_workers;

@@ -102,11 +102,23 @@ static struct MHD_Response *make_response(struct http_request *request, const ch
         return response;
 }
 
-static void count_handled(struct http_server *server, int by)
+/* False once the server ends. */
+static bool may_be_handled(struct http_server *server)
+{
+        bool may;
+
+        pthread_mutex_lock(&server->lock);
+        may = !server->ending;
+        if (may)
+                server->n_handled++;
+        pthread_mutex_unlock(&server->lock);
+        return may;
+}
+
+static void note_handled(struct http_server *server)
 {
         pthread_mutex_lock(&server->lock);
-        server->n_handled += (size_t)by;
-        if (server->n_handled == 0)
+        if (--server->n_handled == 0)
                 pthread_cond_broadcast(&server->idle);
         pthread_mutex_unlock(&server->lock);
 }
@@ -121,7 +133,7 @@ void http_request_answered(struct http_request *request)
                 atomic_store(&request->state, ANSWERED);
                 MHD_resume_connection(request->mhd);
         }
-        count_handled(server, -1); /* the request may be gone by now */
+        note_handled(server); /* the request may be gone by now */
 }
 
 void http_answer(struct http_request *request, unsigned status, const char *content_type,
@@ -332,8 +344,11 @@ static enum MHD_Result handle(struct http_request *request)
         struct http_server *server = request->server;
         enum http_request_state state = HANDLING;
 
+        if (!may_be_handled(server)) {
+                refuse(request, 503, "the server is ending");
+                return send_response(request);
+        }
         http_deadline_clear(&server->deadlines, request->connection);
-        count_handled(server, 1);
         request->handler = request->route->handler;
         if (request->route->flags & HTTP_ROUTE_BLOCKS)
                 return give_to_worker(request);

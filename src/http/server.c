@@ -239,6 +239,9 @@ static void wait_for_answers(struct http_server *server)
                               .tv_nsec = (long)(until % NS_PER_S)};
 
         pthread_mutex_lock(&server->lock);
+        /* Connections that are kept may ask on: libmicrohttpd aborts when it is stopped while a
+         * handler holds one. */
+        server->ending = true;
         while (server->n_handled > 0)
                 pthread_cond_wait(&server->idle, &server->lock);
         while (server->n_active > 0)

@@ -86,8 +86,9 @@ int http_server_new(const struct http_server_config *config, struct http_server 
 void http_server_quiesce(struct http_server *server);
 
 /*
- * Waits until every handler has answered, then up to HTTP_GRACE_MS for answers to be taken, closes
- * all connections and frees. Takes NULL.
+ * Answers new requests on connections that are there with 503, waits until every handler has
+ * answered, then up to HTTP_GRACE_MS for answers to be taken, closes all connections and frees.
+ * Takes NULL.
  */
 void http_server_free(struct http_server *server);
 

@@ -463,6 +463,70 @@ static void the_end_waits_for_answers(void **state)
         served_release(&s);
 }
 
+static void *stop_it(void *arg)
+{
+        served_stop(arg);
+        return NULL;
+}
+
+/* One answer on a connection that is kept. */
+static unsigned ask_on(int fd, const char *text)
+{
+        struct answer a = {.all = BUF_INIT(1 << 16)};
+        unsigned status;
+
+        assert_true(client_send(fd, text, strlen(text)));
+        while (!a.all.len || !strstr(a.all.data, "\r\n\r\n")) {
+                ssize_t n;
+
+                assert_int_equal(buf_reserve(&a.all, 4096), 0);
+                n = recv(fd, a.all.data + a.all.len, 4096, 0);
+                assert_true(n > 0);
+                buf_commit(&a.all, (size_t)n);
+        }
+        answer_parse(&a);
+        status = a.status;
+        answer_release(&a);
+        return status;
+}
+
+/* Else a handler could hold a connection when libmicrohttpd is stopped, which aborts then; and who
+ * asks and asks would hold the end up. */
+static void who_asks_while_the_server_ends_is_refused(void **state)
+{
+        static const char get[] = "GET /park HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        static const char more[] = "HEAD /nothing HTTP/1.1\r\nHost: x\r\n\r\n";
+        static const char again[] = "GET /empty HTTP/1.1\r\nHost: x\r\n\r\n";
+        struct answer a = {.all = BUF_INIT(1 << 20)};
+        struct http_request *request;
+        unsigned status = 0;
+        pthread_t thread;
+        struct served s;
+        int held, kept;
+
+        served_start(&s, config());
+        kept = client_connect(&s);
+        assert_int_equal(ask_on(kept, more), 404);
+        held = client_connect(&s);
+        client_send(held, get, sizeof(get) - 1);
+        request = wait_parked();
+        assert_int_equal(pthread_create(&thread, NULL, stop_it, &s), 0);
+        for (int i = 0; i < 200000 && status != 503; i++) {
+                status = ask_on(kept, again);
+                assert_true(status == 204 || status == 503);
+        }
+        assert_int_equal(status, 503);
+        http_answer_error(request, 200, "the one that was there");
+        client_read(held, &a.all);
+        answer_parse(&a);
+        assert_int_equal(a.status, 200);
+        answer_release(&a);
+        pthread_join(thread, NULL);
+        close(kept);
+        close(held);
+        served_release(&s);
+}
+
 static size_t to_buf(char *bytes, size_t size, size_t n, void *ctx)
 {
         return buf_add(ctx, bytes, size * n) == 0 ? size * n : 0;
@@ -589,6 +653,7 @@ int main(void)
                 cmocka_unit_test(half_open_clients_do_not_hold_the_end_up),
                 cmocka_unit_test(a_client_that_leaves_while_its_answer_is_made_harms_nobody),
                 cmocka_unit_test(the_end_waits_for_answers),
+                cmocka_unit_test(who_asks_while_the_server_ends_is_refused),
                 cmocka_unit_test(curl_agrees),
                 cmocka_unit_test(a_quiesced_server_accepts_nobody),
                 cmocka_unit_test(many_at_once),
