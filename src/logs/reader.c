@@ -179,7 +179,8 @@ static void fetch_chunk(struct log_reader *r, struct chunk *c)
         r->seq = c->first_seq;
         r->fetched_seq = 0;
         r->created_ms = c->created_ms;
-        r->live = true;
+        r->live = r->wake !=
+                  NULL; /* who does not follow finds in the file what memory has given up */
 }
 
 /* With the log's lock: the chunk in memory that has the line behind the cursor, or the first one

@@ -110,6 +110,29 @@ static void who_is_too_slow_is_told_and_finds_it_in_the_history(void **state)
         assert_metric(p, "vulcan_log_dropped_lines_total{reason=\"slow\"} 3");
 }
 
+/* What memory gives up while the history is read is in the file. */
+static void a_history_has_no_gaps_while_the_log_grows(void **state)
+{
+        struct place *p = *state;
+        uint64_t lines = 0, lost = 0;
+        struct log_event e = {0};
+        struct log_reader *history;
+        struct log *log;
+
+        place_start(p, (struct logs_config){.window_max = 2 * LOGS_CHUNK_MAX});
+        log = log_begin(p->logs, "A");
+        fill(log, 10);
+        history = reader_of(p, "A", 0, false);
+        assert_int_equal(log_reader_next(history, &e, &p->err), 0);
+        assert_int_equal(e.seq, 1);
+        fill(log, 4000);
+        logs_sync(p->logs);
+        assert_int_equal(tally(history, &lines, &lost, "none"), LOG_EVENT_END);
+        assert_int_equal(lines, 4009);
+        log_reader_free(history);
+        log_end(&log);
+}
+
 /* When its log has ended a slow reader goes on in the file: nothing is lost any more. */
 static void the_rest_of_an_ended_log_waits(void **state)
 {
@@ -315,6 +338,7 @@ int main(void)
                 TEST(who_follows_gets_lines_as_they_come),
                 TEST(who_comes_late_reads_the_file_first),
                 TEST(who_is_too_slow_is_told_and_finds_it_in_the_history),
+                TEST(a_history_has_no_gaps_while_the_log_grows),
                 TEST(the_rest_of_an_ended_log_waits),
                 TEST(a_full_queue_holds_nobody_up),
                 TEST(many_follow_while_lines_come),
