@@ -261,9 +261,7 @@ int engine_submit(struct engine *e, struct workload_spec *spec, const char *isol
         size_t backend = 0;
         int r = check_order(e, &resolved, isolation, &backend, &why, err);
 
-        if (r == 0)
-                r = accept_order(e, &resolved, backend, sink, &job, &why, err);
-        if (r < 0) {
+        if (r < 0 || (r = accept_order(e, &resolved, backend, sink, &job, &why, err)) < 0) {
                 prom_counter_inc(e->metrics.rejected[why]);
                 return r;
         }
