@@ -227,6 +227,14 @@ static bool feed(struct subscriber *s, struct buf *events)
         return e.type != LOG_EVENT_WAIT && e.type != LOG_EVENT_END;
 }
 
+/* With the lock: its next comment is due a heartbeat later. */
+static void note_heard(struct api_logs *l, struct subscriber *s, uint64_t now)
+{
+        s->heard_ns = now;
+        TAILQ_REMOVE(&l->all, s, in_all);
+        TAILQ_INSERT_TAIL(&l->all, s, in_all);
+}
+
 /* With the lock: sends comments to those who have heard nothing for long. Returns when the next one
  * is due. */
 static uint64_t heartbeat(struct api_logs *l)
@@ -237,9 +245,7 @@ static uint64_t heartbeat(struct api_logs *l)
         struct subscriber *s;
 
         while ((s = TAILQ_FIRST(&l->all)) != NULL && now - s->heard_ns >= l->heartbeat_ns) {
-                s->heard_ns = now;
-                TAILQ_REMOVE(&l->all, s, in_all);
-                TAILQ_INSERT_TAIL(&l->all, s, in_all);
+                note_heard(l, s, now);
                 s->refs++;
                 pthread_mutex_unlock(&l->lock);
                 if (has_room(s))
@@ -259,18 +265,16 @@ static void serve(struct api_logs *l, struct buf *events)
         TAILQ_REMOVE(&l->queue, s, in_queue);
         s->queued = false;
         s->parked = true;
-        TAILQ_REMOVE(&l->all, s, in_all);
-        TAILQ_INSERT_TAIL(&l->all, s, in_all);
-        s->heard_ns = clock_ns();
         pthread_mutex_unlock(&l->lock);
         /* Parked first, looked for room second: room that comes in between is not missed. */
         if (has_room(s)) {
                 more = feed(s, events);
-                if (!more) {
-                        pthread_mutex_lock(&l->lock);
+                pthread_mutex_lock(&l->lock);
+                if (!more)
                         s->parked = false; /* waits for lines, not for room */
-                        pthread_mutex_unlock(&l->lock);
-                }
+                if (events->len)           /* else woken for nothing, as by a log that is full */
+                        note_heard(l, s, clock_ns());
+                pthread_mutex_unlock(&l->lock);
         }
         if (more)
                 enqueue(s);

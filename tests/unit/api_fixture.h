@@ -22,9 +22,9 @@ struct daemon {
         char dir[64];
 };
 
-/* `log_lines`: lines that a log keeps; 0: the default. */
+/* `log_lines`: lines that a log keeps, `heartbeat_s`: of those who follow; 0: the default. */
 static inline struct daemon *daemon_with(unsigned max_vms, unsigned max_queue, const char *token,
-                                         unsigned log_lines)
+                                         unsigned log_lines, unsigned heartbeat_s)
 {
         struct daemon *d = calloc(1, sizeof(*d));
         struct prom_registry *registry = prom_registry_new();
@@ -60,7 +60,8 @@ static inline struct daemon *daemon_with(unsigned max_vms, unsigned max_queue, c
         assert_int_equal(api_new(&(struct api_config){.engine = d->engine,
                                                       .store = d->store,
                                                       .logs = d->logs,
-                                                      .registry = registry},
+                                                      .registry = registry,
+                                                      .heartbeat_s = heartbeat_s},
                                  &d->api, &err),
                          0);
         http.routes = api_routes(&http.n_routes);
@@ -71,7 +72,7 @@ static inline struct daemon *daemon_with(unsigned max_vms, unsigned max_queue, c
 
 static inline struct daemon *daemon_new(unsigned max_vms, unsigned max_queue, const char *token)
 {
-        return daemon_with(max_vms, max_queue, token, 0);
+        return daemon_with(max_vms, max_queue, token, 0, 0);
 }
 
 /* In the order of the real daemon. The metrics are complete afterwards. */

@@ -431,6 +431,40 @@ static void many_at_once_are_accounted_for(void **state)
                          stats.by_status[WORKLOAD_COMPLETED] + stats.by_status[WORKLOAD_KILLED]);
 }
 
+/* Lines that are not kept wake those who follow for nothing: they hear comments all the same. */
+static void who_follows_a_full_log_hears_that_we_live(void **state)
+{
+        struct daemon *d = daemon_with(1, 4, NULL, 1, 1);
+        struct timeval patience = {.tv_sec = 30};
+        struct buf text = BUF_INIT(1 << 24);
+        char get[256], path[128];
+        json_t *json;
+        int fd;
+
+        json = ask_json(d, "POST", "/v1/workloads/async", "{\"runtime\":\"sh\",\"code\":\"flood\"}",
+                        202);
+        snprintf(path, sizeof(path), "/v1/workloads/%s", text_in(json, "id"));
+        json_decref(json);
+        snprintf(get, sizeof(get), "GET %s/logs HTTP/1.1\r\nHost: x\r\n\r\n", path);
+        fd = client_connect(&d->served);
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+        assert_true(client_send(fd, get, strlen(get)));
+        while (!text.len || !strstr(text.data, "\r\n:\n\n")) {
+                ssize_t n;
+
+                assert_int_equal(buf_reserve(&text, 65536), 0);
+                n = recv(fd, text.data + text.len, 65536, 0);
+                if (n <= 0)
+                        fail_msg("no comment came");
+                buf_commit(&text, (size_t)n);
+        }
+        json_decref(ask_json(d, "DELETE", path, NULL, 200));
+        close(fd);
+        buf_release(&text);
+        daemon_stop(d);
+        daemon_free(d);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -451,6 +485,7 @@ int main(void)
                 TEST(a_stopping_engine_is_503),
                 cmocka_unit_test(a_token_guards_all_but_health),
                 TEST(many_at_once_are_accounted_for),
+                cmocka_unit_test(who_follows_a_full_log_hears_that_we_live),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

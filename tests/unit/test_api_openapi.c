@@ -315,7 +315,7 @@ static void ask_events(struct daemon *d)
 
 static void answers_are_as_documented(void **state)
 {
-        struct daemon *d = daemon_with(1, 4, NULL, 2);
+        struct daemon *d = daemon_with(1, 4, NULL, 2, 0);
         json_t *schemas = json_object_get(json_object_get(document, "components"), "schemas");
         json_t *schema, *property;
         const char *name, *key;
