@@ -5,8 +5,9 @@
 #include "base/log.h"
 
 enum {
-        STEP = 64,      /* records of one transaction: no writer waits long */
-        STEPS_MAX = 32, /* of one round */
+        STEP = 64,       /* records of one transaction: no writer waits long */
+        STEPS_MAX = 32,  /* of one round */
+        ROW_BYTES = 512, /* of a record without its output, about */
 };
 
 static int64_t query_int(struct connection *c, const char *sql)
@@ -28,6 +29,26 @@ static uint64_t bytes_used(struct connection *c)
         int64_t pages = query_int(c, "PRAGMA page_count") - query_int(c, "PRAGMA freelist_count");
 
         return size > 0 && pages > 0 ? (uint64_t)size * (uint64_t)pages : 0;
+}
+
+/* The last of the oldest that have ended which must go for so many bytes, within STEP; 0: none. */
+static int64_t last_for_bytes(struct connection *c, uint64_t bytes)
+{
+        sqlite3_stmt *st = NULL;
+        uint64_t freed = 0;
+        int64_t last = 0;
+
+        if (sqlite3_prepare_v2(c->db,
+                               "SELECT seq, length(output) FROM workloads"
+                               " WHERE status NOT IN('pending','running') ORDER BY seq LIMIT ?1",
+                               -1, &st, NULL) == SQLITE_OK &&
+            sqlite3_bind_int(st, 1, STEP) == SQLITE_OK)
+                while (freed < bytes && sqlite3_step(st) == SQLITE_ROW) {
+                        last = sqlite3_column_int64(st, 0);
+                        freed += (uint64_t)sqlite3_column_int64(st, 1) + ROW_BYTES;
+                }
+        sqlite3_finalize(st);
+        return last;
 }
 
 /* Deletes up to STEP of the oldest that have ended, none above seq `last`. How many, -1: failed. */
@@ -57,14 +78,17 @@ void store_prune(struct connection *c, uint64_t max_records, uint64_t max_bytes)
 {
         for (int i = 0; i < STEPS_MAX; i++) {
                 int64_t newest = query_int(c, "SELECT max(seq) FROM workloads");
-                bool full = max_bytes && bytes_used(c) > max_bytes;
+                uint64_t used = max_bytes ? bytes_used(c) : 0;
                 int64_t last = max_records && newest > (int64_t)max_records
                                        ? newest - (int64_t)max_records
                                        : 0;
+                int64_t large = used > max_bytes ? last_for_bytes(c, used - max_bytes) : 0;
+                int n;
 
-                if (full)
-                        last = newest;
-                if (last <= 0 || delete_oldest(c, last) < STEP)
+                if (last < large)
+                        last = large;
+                n = last > 0 ? delete_oldest(c, last) : 0;
+                if (n <= 0 || (n < STEP && !large))
                         return;
         }
 }

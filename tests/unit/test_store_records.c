@@ -437,6 +437,39 @@ static void large_records_make_room(void **state)
         store_list_release(&list);
 }
 
+/* No more of them go than must. */
+static void a_few_large_records_are_not_all_deleted(void **state)
+{
+        struct place *p = *state;
+        static char text[1 << 20];
+        char last[ULID_LEN + 1] = "";
+        struct store_list list;
+        struct workload got;
+
+        memset(text, 'x', sizeof(text));
+        for (int i = 0; i < 22; i++) {
+                struct workload w = pending();
+
+                if (i == 20) /* the next write is followed by a look at the bounds */
+                        store_bound(p->store, 0, 8 << 20);
+                assert_int_equal(store_insert(p->store, &w, &p->err), 0);
+                if (i >= 20)
+                        continue;
+                memcpy(last, w.id, sizeof(last));
+                w.status = WORKLOAD_COMPLETED;
+                buf_release(&w.output);
+                w.output = BUF_INIT(sizeof(text));
+                assert_int_equal(buf_add(&w.output, text, sizeof(text)), 0);
+                assert_int_equal(store_end(p->store, &w, &p->err), 0);
+                buf_release(&w.output);
+        }
+        assert_int_equal(store_list(p->store, -1, 1, 0, &list, &p->err), 0);
+        assert_in_range(list.total, 2 + 6, 2 + 8);
+        store_list_release(&list);
+        assert_int_equal(store_get(p->store, last, &got, &p->err), 0);
+        workload_release(&got);
+}
+
 static void threads_share_it(void **state)
 {
         struct place *p = *state;
@@ -472,6 +505,7 @@ int main(void)
                 TEST(a_place_that_is_none_is_said),
                 TEST(old_records_make_room),
                 TEST(large_records_make_room),
+                TEST(a_few_large_records_are_not_all_deleted),
                 TEST(threads_share_it),
         };
 
