@@ -302,6 +302,23 @@ static int take_body(struct api_order *order, json_t *body, struct err *err)
         return workload_spec_check(&order->spec, err);
 }
 
+/* How many values a body has at most: counts what opens or separates them outside of strings. */
+static size_t count_values(const char *body, size_t size)
+{
+        bool in_string = false;
+        size_t n = 1;
+
+        for (size_t i = 0; i < size; i++) {
+                if (in_string && body[i] == '\\')
+                        i++;
+                else if (body[i] == '"')
+                        in_string = !in_string;
+                else if (!in_string && (body[i] == ',' || body[i] == '[' || body[i] == '{'))
+                        n++;
+        }
+        return n;
+}
+
 int api_order_parse(const char *body, size_t size, struct api_order *ret, struct err *err)
 {
         struct api_order order = {.spec = WORKLOAD_SPEC_INIT, .isolation = "auto"};
@@ -311,6 +328,8 @@ int api_order_parse(const char *body, size_t size, struct api_order *ret, struct
 
         if (!size)
                 return err_set(err, EINVAL, "body: empty; it must be a JSON object");
+        if (count_values(body, size) > API_VALUES_MAX)
+                return err_set(err, EINVAL, "body: more than %d values", API_VALUES_MAX);
         json = json_loadb(body, size, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &where);
         if (!json)
                 return err_set(err, EINVAL, "body: not JSON (line %d, column %d): %.160s",

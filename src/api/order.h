@@ -19,6 +19,9 @@
 enum {
         API_INPUT_MAX = 15 * 1024 * 1024, /* bytes of `input` */
         API_ISOLATION_MAX = 16,
+        /* JSON values in a body: args and env to their bounds are a quarter of it. Each costs the
+         * parser tens of bytes of memory for as little as two of the body. */
+        API_VALUES_MAX = 16 * 1024,
 };
 
 struct api_order {

@@ -169,12 +169,36 @@ static void depth_is_bounded(void **state)
 {
         struct api_order order;
         struct err err = ERR_INIT;
-        size_t n = 1 << 20;
+        size_t n = 10 * 1000;
         char *body = malloc(n);
 
         memset(body, '[', n);
         assert_int_equal(api_order_parse(body, n, &order, &err), -EINVAL);
         assert_non_null(strstr(err.msg, "body: not JSON"));
+        free(body);
+}
+
+/* A megabyte of small values would take many times that to parse; one of text does not. */
+static void values_are_bounded_and_text_is_not_counted(void **state)
+{
+        static const char head[] = "{\"runtime\":\"sh\",\"code\":\"\\\"";
+        struct api_order order;
+        struct err err = ERR_INIT;
+        size_t n = 1 << 20;
+        char *body = malloc(n);
+
+        for (size_t i = 0; i < n; i += 2)
+                memcpy(body + i, "0,", 2);
+        body[0] = '[';
+        assert_int_equal(api_order_parse(body, n, &order, &err), -EINVAL);
+        assert_string_equal(err.msg, "body: more than 16384 values");
+
+        memset(body, ',', n);
+        memcpy(body, head, sizeof(head) - 1);
+        memcpy(body + n - 2, "\"}", 2);
+        assert_int_equal(api_order_parse(body, n, &order, &err), 0);
+        assert_int_equal(order.spec.code_size, n - sizeof(head) + 1 - 2 + 1);
+        api_order_release(&order);
         free(body);
 }
 
@@ -202,6 +226,7 @@ int main(void)
                 cmocka_unit_test(archives_are_decoded),
                 cmocka_unit_test(what_is_wrong_is_named),
                 cmocka_unit_test(depth_is_bounded),
+                cmocka_unit_test(values_are_bounded_and_text_is_not_counted),
                 cmocka_unit_test(too_many_words_are_refused),
         };
 
