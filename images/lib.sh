@@ -114,7 +114,7 @@ prune() {
 #
 # The host's apt may be another suite, hold third-party sources or pins (a Node.js of its own, say).
 # So we keep an apt state beside it that knows Debian bookworm only: from the mirror that the host
-# has configured for it, or else from Debian's own address. The host's packages are never touched.
+# has configured for it, or VULCAN_MIRROR. The host's packages are never touched.
 
 apt_dir=$cache/apt
 
@@ -130,11 +130,12 @@ host_sources() {
         local keyring=/usr/share/keyrings/debian-archive-keyring.gpg found
         found=$(apt-get update --print-uris 2>/dev/null |
                 sed -nE "s#^'([^']+)/dists/($suite|$suite-updates|$suite-security)/InRelease'.*#deb [signed-by=$keyring] \\1 \\2 main#p" | sort -u)
-        if ! grep -q " $suite main$" <<<"$found"; then
-                found="deb [signed-by=$keyring] http://deb.debian.org/debian $suite main
-deb [signed-by=$keyring] http://deb.debian.org/debian $suite-updates main
-deb [signed-by=$keyring] http://deb.debian.org/debian-security $suite-security main"
+        if [ -n "${VULCAN_MIRROR:-}" ]; then
+                found="deb [signed-by=$keyring] $VULCAN_MIRROR $suite main
+deb [signed-by=$keyring] $VULCAN_MIRROR $suite-updates main"
         fi
+        grep -q " $suite main$" <<<"$found" ||
+                die "apt knows no source of Debian $suite here: set VULCAN_MIRROR to a mirror's URL"
         echo "$found"
 }
 
