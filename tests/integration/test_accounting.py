@@ -108,6 +108,17 @@ class Customer(threading.Thread):
             self.odd.append((status, raw, record))
 
 
+def fill_up(daemon, room):
+    """As many as may run and wait, one that is refused for it; then all are killed. Their ids."""
+    ids = [daemon.start("sh", "hang")["id"] for _ in range(room)]
+    status, _, headers = daemon.request("POST", "/v1/workloads/async",
+                                        {"runtime": "sh", "code": "hang"})
+    assert status == 429 and int(headers["Retry-After"]) >= 1
+    for workload_id in ids:
+        assert daemon.request("DELETE", f"/v1/workloads/{workload_id}")[0] == 200
+    return ids
+
+
 def check_each(daemon, box, ids):
     """API and store say the same of each; returns how many ended how."""
     count = collections.Counter()
@@ -154,12 +165,13 @@ def test_every_workload_is_accounted_for(fake_box):
     orders = Orders(fake_box)
     daemon = fake_box.serve("--max-vms", "8", "--max-queue", "8")
     scraper = Scraper(daemon)
+    filled = fill_up(daemon, 16)
     numbers = iter(range(ORDERS))  # shared: next() of it is atomic
     customers = [Customer(daemon, orders, numbers, seed + i) for i in range(CLIENTS)]
     for customer in customers:
         customer.join(vulcan.LIMIT_S)
         assert not customer.is_alive() and not customer.odd, customer.odd
-    ids = [i for customer in customers for i in customer.accepted]
+    ids = filled + [i for customer in customers for i in customer.accepted]
     for workload_id in ids:
         daemon.until_ended(workload_id)
     scraper.stop.set()
@@ -170,12 +182,12 @@ def test_every_workload_is_accounted_for(fake_box):
     assert len(set(ids)) == len(ids)
     count = check_each(daemon, fake_box, ids)
     metrics = check_totals(daemon, count, len(ids))
-    full = sum(customer.full for customer in customers)
-    assert full + len(ids) == ORDERS
+    full = 1 + sum(customer.full for customer in customers)
+    assert full + len(ids) == ORDERS + len(filled) + 1
     assert metrics.value(REJECTED, reason="queue_full") == full
     assert sum(v for (_, s), v in count.items() if s == "killed") == \
-        sum(customer.killed for customer in customers)
+        len(filled) + sum(customer.killed for customer in customers)
     # each kind was there
     by_status = {s: sum(v for (_, t), v in count.items() if t == s) for s in ENDS}
     print(f"{by_status} refused {full}, {scraper.scrapes} scrapes")
-    assert all(by_status.values()) and full, (by_status, full)
+    assert all(by_status.values()), by_status
