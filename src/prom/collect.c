@@ -113,14 +113,24 @@ static bool reserve_seen(struct prom_scratch *scratch)
         return true;
 }
 
-/* Renders the line behind the text and makes it the last sample; false without memory. */
+static size_t values_size(const char *const *values, size_t n)
+{
+        size_t size = 0;
+        for (size_t i = 0; i < n; i++)
+                size += strlen(values[i]) + 1;
+        return size;
+}
+
+/* Renders the line behind the text, the label values behind that, and makes it the last sample;
+ * false without memory. */
 static bool add_sample(struct prom_scratch *scratch, const struct prom_family *family,
                        const char *const *values, double v)
 {
         uint32_t labels_len;
         size_t len = prom_render_lines_(family, values, NULL, &labels_len);
+        size_t room = len + LINE_EXTRA + values_size(values, family->n_labels);
         if (!reserve_seen(scratch) ||
-            !GROW(&scratch->text, &scratch->text_cap, scratch->text_len + len + LINE_EXTRA) ||
+            !GROW(&scratch->text, &scratch->text_cap, scratch->text_len + room) ||
             !GROW(&scratch->samples, &scratch->cap_samples, scratch->n_samples + 1))
                 return false;
         char *start = scratch->text + scratch->text_len, *p = start;
@@ -132,7 +142,11 @@ static bool add_sample(struct prom_scratch *scratch, const struct prom_family *f
                 .offset = scratch->text_len,
                 .label_len = len,
                 .len = (size_t)(p - start),
+                .values = (size_t)(p - scratch->text),
+                .value = v,
         };
+        for (unsigned i = 0; i < family->n_labels; i++)
+                p = stpcpy(p, values[i]) + 1;
         return true;
 }
 
@@ -172,7 +186,8 @@ void prom_emit_values(struct prom_emitter *emitter, size_t index, double v,
                 COUNT(&family->ignored, 1);
                 return;
         }
-        scratch->text_len += scratch->samples[scratch->n_samples - 1].len;
+        const struct sample *last = &scratch->samples[scratch->n_samples - 1];
+        scratch->text_len = last->values + values_size(cleaned, n);
         if (of_family->last)
                 scratch->samples[of_family->last - 1].next = scratch->n_samples;
         else

@@ -120,18 +120,19 @@ static bool copy_labels(struct prom_family *f, const struct prom_desc *desc)
                 labels[f->n_labels] = copy_string(f, desc->labels[f->n_labels]);
                 if (!labels[f->n_labels])
                         return false;
-                slots[f->n_slots++] = (struct label_slot){labels[f->n_labels], NULL, f->n_labels};
+                slots[f->n_slots++] =
+                        (struct label_slot){.name = labels[f->n_labels], .index = f->n_labels};
         }
         for (const struct prom_label *l = desc->const_labels; l && l->name; l++) {
                 struct text escaped = {0};
                 put_escaped(&escaped, l->value, true);
                 escaped.out = prom_arena_get_(&f->arena, escaped.len + 1);
                 escaped.len = 0;
-                char *name = copy_string(f, l->name);
-                if (!escaped.out || !name)
+                char *name = copy_string(f, l->name), *raw = copy_string(f, l->value);
+                if (!escaped.out || !name || !raw)
                         return false;
                 put_escaped(&escaped, l->value, true);
-                slots[f->n_slots++] = (struct label_slot){name, escaped.out, 0};
+                slots[f->n_slots++] = (struct label_slot){name, escaped.out, raw, 0};
         }
         qsort(slots, f->n_slots, sizeof(*slots), compare_slots);
         return true;
@@ -215,8 +216,9 @@ int prom_family_new_(const struct prom_desc *desc, struct prom_family **ret,
         f->id = ++last_id;
         f->max_series = desc->max_series ? desc->max_series : PROM_SERIES_DEFAULT;
         f->name = copy_string(f, desc->name);
-        if (!f->name || !copy_labels(f, desc) || !copy_buckets(f, desc) || !make_header(f, desc) ||
-            !measure_lines(f)) {
+        f->help = copy_string(f, desc->help);
+        if (!f->name || !f->help || !copy_labels(f, desc) || !copy_buckets(f, desc) ||
+            !make_header(f, desc) || !measure_lines(f)) {
                 prom_family_free_(f);
                 return prom_fail_(error, ENOMEM, "metric %s: out of memory", desc->name);
         }

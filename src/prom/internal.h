@@ -121,6 +121,7 @@ struct prom_series {
         uint64_t gauge;
         const char *lines; /* its lines without the numbers, one after the other */
         struct prom_family *family;
+        const struct key *key; /* its label values; NULL in a family without labels */
 };
 
 /* A series as the table knows it. */
@@ -145,6 +146,7 @@ struct table {
 struct label_slot {
         const char *name;
         const char *fixed; /* value of a const label, escaped; NULL for a variable one */
+        const char *raw;   /* the same as it was given */
         unsigned index;    /* of the value otherwise */
 };
 
@@ -156,6 +158,7 @@ struct prom_family {
         struct prom_registry *registry;
         struct prom_collector *collector; /* NULL for a family with handles */
         const char *name;
+        const char *help;
         const char *const *labels;
         const struct label_slot *slots; /* all labels as rendered: sorted by name */
         unsigned n_slots;
@@ -212,8 +215,10 @@ struct prom_series *prom_series_at_(const struct prom_family *family, size_t i);
 
 uint64_t prom_hash_values_(uint64_t seed, const char *const *values, size_t n);
 
-/* With table_lock held: makes a series with these clean values. NULL without memory or cells. */
-struct prom_series *prom_series_make_(struct prom_family *family, const char *const *values);
+/* With table_lock held: makes a series with these clean values, which key holds (NULL without
+ * labels). NULL without memory or cells. */
+struct prom_series *prom_series_make_(struct prom_family *family, const char *const *values,
+                                      const struct key *key);
 
 /* Words of one series of the family, and which of them is a double. */
 static inline unsigned prom_family_cells_(const struct prom_family *f)
@@ -248,6 +253,8 @@ struct sample {
         size_t offset;    /* of the rendered line in text */
         size_t label_len; /* up to the number */
         size_t len;
+        size_t values; /* of its label values in text, each with its NUL, one after the other */
+        double value;
         size_t next; /* index + 1 of the next sample of the family, 0 at the end */
 };
 

@@ -158,7 +158,8 @@ static struct prom_series *next_series(struct prom_family *family)
         return prom_series_at_(family, i);
 }
 
-struct prom_series *prom_series_make_(struct prom_family *family, const char *const *values)
+struct prom_series *prom_series_make_(struct prom_family *family, const char *const *values,
+                                      const struct key *key)
 {
         uint32_t labels_len;
         struct prom_series *series = next_series(family);
@@ -177,6 +178,7 @@ struct prom_series *prom_series_make_(struct prom_family *family, const char *co
         series->lines_len = labels_len;
         series->lines = lines;
         series->family = family;
+        series->key = key;
         STORE_RELEASE(&family->n_series, family->n_series + 1);
         return series;
 }
@@ -207,7 +209,7 @@ static struct key *insert(struct prom_family *family, uint64_t hash, const char 
         struct key *key = key_new(family, values);
         if (!key)
                 return NULL;
-        key->series = prom_series_make_(family, values);
+        key->series = prom_series_make_(family, values, key);
         if (!key->series)
                 return NULL;
         table_put(family->table, hash, key);
