@@ -315,6 +315,37 @@ int prom_render_text(struct prom_registry *registry, struct prom_buf *buf);
 enum { PROM_NUMBER_MAX = 32 };
 size_t prom_format_number(double v, char out[PROM_NUMBER_MAX]);
 
+/* ---- reading a registry ----------------------------------------------------------------- */
+
+/* What a family is. Valid during the call it is handed to; nothing of it is to be written. */
+struct prom_view {
+        enum prom_kind kind;
+        const char *name;
+        const char *help;
+        const char *const *labels; /* names of the variable labels, as in prom_desc */
+        size_t n_labels;
+        const double *bounds; /* of a histogram's buckets, +Inf not counted */
+        size_t n_bounds;
+};
+
+/* One series as it stands. Valid during the call. */
+struct prom_point {
+        const struct prom_label *labels; /* const ones included, sorted by name; values as given */
+        size_t n_labels;
+        double value;                          /* of a counter or gauge */
+        const struct prom_snapshot *histogram; /* NULL for what is none */
+};
+
+/* Called with point == NULL once for each family, those without series included, and then for each
+ * of its series. What is not 0 ends the visit. May do what a collector may. */
+typedef int prom_visit_fn(const struct prom_view *family, const struct prom_point *point,
+                          void *data);
+
+/* Goes through the registry in the order in which it is rendered, collectors included. For those
+ * who write other formats, check or test what a scrape would show. Holds no lock while it calls.
+ * 0, -ENOMEM, or what `visit` returned. */
+int prom_visit(struct prom_registry *registry, prom_visit_fn *visit, void *data);
+
 /* ---- the fast path, inlined; nothing below is for callers -------------------------------- */
 
 #define PROM_VALUES_(...) ((const char *const[]){NULL, ##__VA_ARGS__} + 1)

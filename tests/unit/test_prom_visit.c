@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A registry read series by series shows what a scrape shows. */
+#include "prom/prom.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+enum { TEXT_MAX = 8192 };
+
+struct seen {
+        char text[TEXT_MAX];
+        size_t len;
+        unsigned families, points;
+        unsigned stop_after; /* points; 0: never */
+};
+
+static void add(struct seen *seen, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void add(struct seen *seen, const char *fmt, ...)
+{
+        va_list args;
+        va_start(args, fmt);
+        int n = vsnprintf(seen->text + seen->len, TEXT_MAX - seen->len, fmt, args);
+        va_end(args);
+        assert_true(n >= 0 && (size_t)n < TEXT_MAX - seen->len);
+        seen->len += (size_t)n;
+}
+
+static int write_down(const struct prom_view *family, const struct prom_point *point, void *data)
+{
+        struct seen *seen = data;
+        if (!point) {
+                seen->families++;
+                add(seen, "%s %d \"%s\"", family->name, (int)family->kind, family->help);
+                for (size_t i = 0; i < family->n_labels; i++)
+                        add(seen, " %s", family->labels[i]);
+                add(seen, "\n");
+                return 0;
+        }
+        seen->points++;
+        add(seen, " ");
+        for (size_t i = 0; i < point->n_labels; i++)
+                add(seen, " %s=<%s>", point->labels[i].name, point->labels[i].value);
+        if (!point->histogram) {
+                add(seen, " %g\n", point->value);
+        } else {
+                const struct prom_snapshot *h = point->histogram;
+                assert_int_equal(h->n_buckets, family->n_bounds);
+                for (size_t i = 0; i <= h->n_buckets; i++)
+                        add(seen, " %g:%d", i < h->n_buckets ? family->bounds[i] : 1e9,
+                            (int)h->buckets[i]);
+                add(seen, " sum %g count %d\n", h->sum, (int)h->count);
+        }
+        return seen->stop_after && seen->points == seen->stop_after ? -ECANCELED : 0;
+}
+
+static struct prom_family *declare(struct prom_registry *r, struct prom_desc desc)
+{
+        struct prom_family *family = NULL;
+        struct prom_error error;
+        desc.help = "Help.";
+        if (prom_register(r, &desc, &family, &error) < 0)
+                fail_msg("%s", error.msg);
+        return family;
+}
+
+static void collect_load(struct prom_emitter *emitter, void *data)
+{
+        prom_emit(emitter, 0, 0.25, "first \"one\"\n");
+        prom_emit(emitter, 0, 2, "");
+        prom_emit(emitter, 0, 3, "first \"one\"\n"); /* twice: ignored */
+}
+
+static struct prom_registry *filled(void)
+{
+        static const struct prom_label version[] = {{"app", "a\\b"}, {"zone", "z\n"}, {NULL, NULL}};
+        struct prom_registry *r = prom_registry_new();
+        struct prom_family *requests = declare(r, (struct prom_desc){.kind = PROM_COUNTER,
+                                                                     .name = "requests_total",
+                                                                     .labels = NAMES("way", "code"),
+                                                                     .const_labels = version});
+        struct prom_family *seconds =
+                declare(r, (struct prom_desc){.kind = PROM_HISTOGRAM,
+                                              .name = "seconds",
+                                              .buckets = (const double[]){0.5, 2},
+                                              .n_buckets = 2});
+        struct prom_family *depth =
+                declare(r, (struct prom_desc){.kind = PROM_GAUGE, .name = "depth"});
+        declare(r, (struct prom_desc){
+                           .kind = PROM_COUNTER, .name = "unused_total", .labels = NAMES("a")});
+        const struct prom_desc load = {
+                .kind = PROM_GAUGE, .name = "load", .help = "Help.", .labels = NAMES("pool")};
+        assert_int_equal(prom_register_collector(r, &load, 1, collect_load, NULL, NULL, NULL), 0);
+        prom_counter_add_int(prom_counter_with(requests, "in", "2\"0\\0"), 3);
+        prom_counter_add(prom_counter_with(requests, "out", ""), 1.5);
+        prom_gauge_set(prom_gauge_with(depth), -4);
+        prom_histogram_observe(prom_histogram_with(seconds), 0.25);
+        prom_histogram_observe(prom_histogram_with(seconds), 8);
+        return r;
+}
+
+static void test_everything(void **state)
+{
+        struct prom_registry *r = filled();
+        struct seen seen = {0};
+        assert_int_equal(prom_visit(r, write_down, &seen), 0);
+        assert_string_equal(seen.text,
+                            "depth 2 \"Help.\"\n"
+                            "  -4\n"
+                            "load 2 \"Help.\" pool\n"
+                            "  pool=<first \"one\"\n> 0.25\n"
+                            "  pool=<> 2\n"
+                            "prom_ignored_updates_total 1 \"Updates of a metric that could not be "
+                            "meant and were ignored: a counter made smaller, not a number, wrong "
+                            "kind or labels.\" family\n"
+                            "  family=<load> 1\n"
+                            "prom_series_overflow_total 1 \"Look-ups that went to the overflow "
+                            "series of a metric because it has as many series as it may.\" family\n"
+                            "requests_total 1 \"Help.\" way code\n"
+                            "  app=<a\\b> code=<2\"0\\0> way=<in> zone=<z\n> 3\n"
+                            "  app=<a\\b> code=<> way=<out> zone=<z\n> 1.5\n"
+                            "seconds 3 \"Help.\"\n"
+                            "  0.5:1 2:0 1e+09:1 sum 8.25 count 2\n"
+                            "unused_total 1 \"Help.\" a\n");
+        prom_registry_free(r);
+}
+
+/* What a collector gave is there again in the next visit, and what it gave twice has been counted. */
+static void test_twice(void **state)
+{
+        struct prom_registry *r = filled();
+        struct seen first = {0}, second = {0};
+        assert_int_equal(prom_visit(r, write_down, &first), 0);
+        assert_int_equal(prom_visit(r, write_down, &second), 0);
+        assert_int_equal(first.families, second.families);
+        assert_int_equal(first.points, second.points);
+        assert_non_null(strstr(second.text, "  family=<load> 2\n"));
+        prom_registry_free(r);
+}
+
+static void test_stopped(void **state)
+{
+        struct prom_registry *r = filled();
+        struct seen seen = {.stop_after = 2};
+        assert_int_equal(prom_visit(r, write_down, &seen), -ECANCELED);
+        assert_int_equal(seen.points, 2);
+        assert_int_equal(seen.families, 2);
+        prom_registry_free(r);
+}
+
+/* As many samples as make the text of the collectors move while it grows. */
+static void collect_many(struct prom_emitter *emitter, void *data)
+{
+        char name[32];
+        for (int i = 0; i < 500; i++) {
+                snprintf(name, sizeof(name), "sample %d", i);
+                prom_emit(emitter, 0, i, name);
+        }
+}
+
+static int sum_up(const struct prom_view *family, const struct prom_point *point, void *data)
+{
+        char name[32];
+        double *sum = data;
+        if (point && strcmp(family->name, "many") == 0) {
+                snprintf(name, sizeof(name), "sample %d", (int)point->value);
+                assert_string_equal(point->labels[0].value, name);
+                *sum += point->value;
+        }
+        return 0;
+}
+
+static void test_many_samples(void **state)
+{
+        struct prom_registry *r = prom_registry_new();
+        const struct prom_desc many = {
+                .kind = PROM_GAUGE, .name = "many", .help = "Many.", .labels = NAMES("name")};
+        double sum = 0;
+        assert_int_equal(prom_register_collector(r, &many, 1, collect_many, NULL, NULL, NULL), 0);
+        assert_int_equal(prom_visit(r, sum_up, &sum), 0);
+        assert_int_equal((int)sum, 499 * 500 / 2);
+        prom_registry_free(r);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_everything),
+                cmocka_unit_test(test_twice),
+                cmocka_unit_test(test_stopped),
+                cmocka_unit_test(test_many_samples),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
