@@ -75,6 +75,9 @@
 extern "C" {
 #endif
 
+/* What this header declares is what the shared library exports. */
+#pragma GCC visibility push(default)
+
 enum {
         PROM_ERROR_MAX = 256,
         PROM_NAME_MAX = 200,        /* bytes of a metric or label name */
@@ -383,6 +386,8 @@ static inline void prom_counter_inc(struct prom_counter *counter)
 {
         prom_counter_add_int(counter, 1);
 }
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }
