@@ -290,6 +290,40 @@ int prom_register_build_info(struct prom_registry *registry, const char *name,
 
 #define PROM_TEXT_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
+/* What a scrape looks like. */
+enum prom_format_kind {
+        PROM_TEXT_0_0_4, /* the classic text format, which everything reads */
+        PROM_TEXT_1_0_0, /* the same, but names may be quoted, thus be any UTF-8 */
+        PROM_OPENMETRICS_1_0_0,
+        PROM_OPENMETRICS_0_0_1,
+        PROM_PROTOBUF_DELIMITED, /* io.prometheus.client.MetricFamily, each after its length; the
+                                    only one with native histograms */
+};
+
+/* What becomes of a metric or label name that is not made of [a-zA-Z0-9_:] alone. */
+enum prom_escaping {
+        PROM_ESCAPE_UNDERSCORES, /* http.status -> http_status */
+        PROM_ESCAPE_DOTS,        /* http.status -> http_dot_status, a_b.c -> a__b_dot_c */
+        PROM_ESCAPE_VALUES,      /* http.status -> U__http_2e_status, can be undone */
+        PROM_ALLOW_UTF8,         /* stays as it is, in quotes; not in 0.0.4 and 0.0.1 */
+};
+
+struct prom_format {
+        enum prom_format_kind kind;
+        enum prom_escaping escaping;
+};
+
+/* The format to answer a request with whose Accept header is `accept` (NULL: it has none). The
+ * clause of the highest q counts, of two the more specific, else the first; a parameter repeated
+ * counts as it stands first; what is not understood is passed over. Text 0.0.4 when nothing fits.
+ * No more than PROM_ACCEPT_MAX bytes are read. */
+enum { PROM_ACCEPT_MAX = 4096 };
+struct prom_format prom_negotiate(const char *accept);
+
+/* The Content-Type of a body in that format. It names the escaping unless that is the default,
+ * underscores. */
+const char *prom_content_type(struct prom_format format);
+
 /* A body and the memory a scrape works with. Starts as PROM_BUF_INIT; a second scrape into the
  * same one allocates nothing unless there is more to say than before. */
 struct prom_buf {

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which format a scraper is answered in: the Accept header as RFC 9110, section 12.5.1 has it. */
+#include "prom/internal.h"
+
+#include <string.h>
+#include <strings.h>
+
+enum {
+        CLAUSES_MAX = 64, /* of an Accept header; the rest is not read */
+        Q_ONE = 1000,     /* q values are counted in thousandths */
+        N_FORMATS = PROM_PROTOBUF_DELIMITED + 1,
+};
+
+#define ALL_FORMATS ((1u << N_FORMATS) - 1)
+
+/* A piece of the header. */
+struct span {
+        const char *s;
+        size_t n;
+};
+
+static bool span_is(struct span span, const char *word)
+{
+        return span.n == strlen(word) && strncasecmp(span.s, word, span.n) == 0;
+}
+
+static bool is_blank(char c)
+{
+        return c == ' ' || c == '\t';
+}
+
+static struct span trim(struct span span)
+{
+        while (span.n && is_blank(span.s[0])) {
+                span.s++;
+                span.n--;
+        }
+        while (span.n && is_blank(span.s[span.n - 1]))
+                span.n--;
+        return span;
+}
+
+/* Cuts what stands before the first `separator` outside of quotes off *rest and returns it, blanks
+ * around it left out. */
+static struct span cut(struct span *rest, char separator)
+{
+        bool quoted = false;
+        size_t i = 0;
+        for (; i < rest->n && (quoted || rest->s[i] != separator); i++) {
+                if (rest->s[i] == '"')
+                        quoted = !quoted;
+                else if (quoted && rest->s[i] == '\\' && i + 1 < rest->n)
+                        i++;
+        }
+        struct span first = trim((struct span){rest->s, i});
+        size_t taken = i < rest->n ? i + 1 : i;
+        rest->s += taken;
+        rest->n -= taken;
+        return first;
+}
+
+/* ---- one clause --------------------------------------------------------------------------- */
+
+/* type/subtype;version=...;q=... */
+struct clause {
+        struct span type, version, escaping, proto, encoding;
+        unsigned q;
+};
+
+/* "0.75" as 750; false if it is no number from 0 on. What is above 1 counts as 1. */
+static bool parse_q(struct span s, unsigned *ret_q)
+{
+        unsigned q = 0, unit = Q_ONE;
+        size_t i = 0, digits = 0;
+        for (; i < s.n && s.s[i] >= '0' && s.s[i] <= '9'; i++, digits++)
+                q = q < Q_ONE ? q * 10 + (unsigned)(s.s[i] - '0') * Q_ONE : Q_ONE;
+        if (i < s.n && s.s[i] == '.')
+                for (i++; i < s.n && s.s[i] >= '0' && s.s[i] <= '9'; i++, digits++) {
+                        unit /= 10;
+                        q += (unsigned)(s.s[i] - '0') * unit;
+                }
+        if (i < s.n || digits == 0)
+                return false;
+        *ret_q = q < Q_ONE ? q : Q_ONE;
+        return true;
+}
+
+/* A parameter that is repeated counts as it stands first. False if the clause makes no sense. */
+static bool parse_clause(struct span rest, struct clause *ret)
+{
+        bool has_q = false;
+        *ret = (struct clause){.type = cut(&rest, ';'), .q = Q_ONE};
+        while (rest.n) {
+                struct span value = cut(&rest, ';');
+                struct span name = cut(&value, '=');
+                value = trim(value);
+                if (value.n >= 2 && value.s[0] == '"' && value.s[value.n - 1] == '"')
+                        value = (struct span){value.s + 1, value.n - 2};
+                if (span_is(name, "version") && !ret->version.s)
+                        ret->version = value;
+                else if (span_is(name, "escaping") && !ret->escaping.s)
+                        ret->escaping = value;
+                else if (span_is(name, "proto") && !ret->proto.s)
+                        ret->proto = value;
+                else if (span_is(name, "encoding") && !ret->encoding.s)
+                        ret->encoding = value;
+                else if (span_is(name, "q") && !has_q && !(has_q = parse_q(value, &ret->q)))
+                        return false;
+        }
+        return true;
+}
+
+/* Which formats the clause is about, as a set of bits. */
+static unsigned formats_of(const struct clause *c)
+{
+        const bool any_version = !c->version.n;
+        if (span_is(c->type, "text/plain"))
+                return any_version || span_is(c->version, "0.0.4") ? 1u << PROM_TEXT_0_0_4
+                       : span_is(c->version, "1.0.0")              ? 1u << PROM_TEXT_1_0_0
+                                                                   : 0;
+        if (span_is(c->type, "application/openmetrics-text"))
+                return any_version || span_is(c->version, "1.0.0") ? 1u << PROM_OPENMETRICS_1_0_0
+                       : span_is(c->version, "0.0.1")              ? 1u << PROM_OPENMETRICS_0_0_1
+                                                                   : 0;
+        if (span_is(c->type, "application/vnd.google.protobuf"))
+                return span_is(c->proto, "io.prometheus.client.MetricFamily") &&
+                                       span_is(c->encoding, "delimited")
+                               ? 1u << PROM_PROTOBUF_DELIMITED
+                               : 0;
+        if (span_is(c->type, "*/*"))
+                return ALL_FORMATS;
+        if (span_is(c->type, "text/*"))
+                return 1u << PROM_TEXT_0_0_4 | 1u << PROM_TEXT_1_0_0;
+        if (span_is(c->type, "application/*"))
+                return 1u << PROM_OPENMETRICS_1_0_0 | 1u << PROM_OPENMETRICS_0_0_1 |
+                       1u << PROM_PROTOBUF_DELIMITED;
+        return 0;
+}
+
+/* Quoted names are no part of the oldest versions, whatever is asked for. */
+static enum prom_escaping escaping_of(struct span wanted, enum prom_format_kind kind)
+{
+        static const char *const names[] = {[PROM_ESCAPE_UNDERSCORES] = "underscores",
+                                            [PROM_ESCAPE_DOTS] = "dots",
+                                            [PROM_ESCAPE_VALUES] = "values",
+                                            [PROM_ALLOW_UTF8] = "allow-utf-8"};
+        const bool old = kind == PROM_TEXT_0_0_4 || kind == PROM_OPENMETRICS_0_0_1;
+        for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+                if (span_is(wanted, names[i]))
+                        return i == PROM_ALLOW_UTF8 && old ? PROM_ESCAPE_UNDERSCORES : i;
+        return PROM_ESCAPE_UNDERSCORES;
+}
+
+/* ---- the header --------------------------------------------------------------------------- */
+
+struct candidate {
+        unsigned formats;
+        unsigned q;
+        struct span escaping;
+};
+
+static bool is_wildcard(unsigned formats)
+{
+        return (formats & (formats - 1)) != 0;
+}
+
+/* Higher q first, then what is named before what a wildcard allows, then as they stand. */
+static bool is_better(const struct candidate *a, const struct candidate *b)
+{
+        return a->q != b->q ? a->q > b->q : !is_wildcard(a->formats) && is_wildcard(b->formats);
+}
+
+struct prom_format prom_negotiate(const char *accept)
+{
+        struct candidate candidates[CLAUSES_MAX];
+        size_t n = 0;
+        unsigned refused = 0;
+        struct span rest = {accept ? accept : "", accept ? strnlen(accept, PROM_ACCEPT_MAX) : 0};
+        for (size_t i = 0; i < CLAUSES_MAX && rest.n; i++) {
+                struct clause clause;
+                if (!parse_clause(cut(&rest, ','), &clause))
+                        continue;
+                unsigned formats = formats_of(&clause);
+                if (formats && clause.q)
+                        candidates[n++] = (struct candidate){formats, clause.q, clause.escaping};
+                else if (formats && !is_wildcard(formats))
+                        refused |= formats;
+        }
+        const struct candidate *best = NULL;
+        for (size_t i = 0; i < n; i++) {
+                candidates[i].formats &= ~refused;
+                if (candidates[i].formats && (!best || is_better(&candidates[i], best)))
+                        best = &candidates[i];
+        }
+        struct prom_format format = {PROM_TEXT_0_0_4, PROM_ESCAPE_UNDERSCORES};
+        if (best) { /* a wildcard takes the first of the formats in the order of their enum */
+                format.kind = (enum prom_format_kind)__builtin_ctz(best->formats);
+                format.escaping = escaping_of(best->escaping, format.kind);
+        }
+        return format;
+}
+
+/* ---- the answer --------------------------------------------------------------------------- */
+
+#define WITH_ESCAPING(type)                                                                        \
+        {                                                                                          \
+                [PROM_ESCAPE_UNDERSCORES] = type, [PROM_ESCAPE_DOTS] = type "; escaping=dots",     \
+                [PROM_ESCAPE_VALUES] = type "; escaping=values",                                   \
+                [PROM_ALLOW_UTF8] = type "; escaping=allow-utf-8"                                  \
+        }
+
+const char *prom_content_type(struct prom_format format)
+{
+        static const char *const types[N_FORMATS][PROM_ALLOW_UTF8 + 1] = {
+                [PROM_TEXT_0_0_4] = WITH_ESCAPING(PROM_TEXT_CONTENT_TYPE),
+                [PROM_TEXT_1_0_0] = WITH_ESCAPING("text/plain; version=1.0.0; charset=utf-8"),
+                [PROM_OPENMETRICS_1_0_0] =
+                        WITH_ESCAPING("application/openmetrics-text; version=1.0.0; charset=utf-8"),
+                [PROM_OPENMETRICS_0_0_1] =
+                        WITH_ESCAPING("application/openmetrics-text; version=0.0.1; charset=utf-8"),
+                [PROM_PROTOBUF_DELIMITED] = WITH_ESCAPING(
+                        "application/vnd.google.protobuf; "
+                        "proto=io.prometheus.client.MetricFamily; encoding=delimited"),
+        };
+        if ((unsigned)format.kind >= N_FORMATS || (unsigned)format.escaping > PROM_ALLOW_UTF8)
+                return PROM_TEXT_CONTENT_TYPE;
+        return types[format.kind][format.escaping];
+}

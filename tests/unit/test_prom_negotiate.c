@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which format a scraper is answered in. */
+#include "prom/prom.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define TEXT "text/plain; version=0.0.4; charset=utf-8"
+#define TEXT_1 "text/plain; version=1.0.0; charset=utf-8"
+#define OM "application/openmetrics-text; version=1.0.0; charset=utf-8"
+#define OM_0 "application/openmetrics-text; version=0.0.1; charset=utf-8"
+#define PROTO                                                                                      \
+        "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; "               \
+        "encoding=delimited"
+#define UTF8 "; escaping=allow-utf-8"
+
+#define ASK_PROTO                                                                                  \
+        "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;"                 \
+        "encoding=delimited"
+#define ASK_OM "application/openmetrics-text"
+
+struct row {
+        const char *accept, *type;
+};
+
+static void check(const struct row *rows, size_t n)
+{
+        for (size_t i = 0; i < n; i++) {
+                const char *type = prom_content_type(prom_negotiate(rows[i].accept));
+                if (strcmp(type, rows[i].type) != 0)
+                        fail_msg("%s\nis answered in %s,\nnot in %s",
+                                 rows[i].accept ? rows[i].accept : "(none)", type, rows[i].type);
+        }
+}
+
+#define CHECK(...)                                                                                 \
+        do {                                                                                       \
+                static const struct row rows_[] = {__VA_ARGS__};                                   \
+                check(rows_, sizeof(rows_) / sizeof(rows_[0]));                                    \
+        } while (0)
+
+static void test_what_prometheus_sends(void **state)
+{
+        CHECK(/* 2.42, without and with native histograms */
+              {ASK_OM ";version=1.0.0," ASK_OM ";version=0.0.1;q=0.75,"
+                      "text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+               OM},
+              {ASK_PROTO "," ASK_OM ";version=1.0.0;q=0.8," ASK_OM ";version=0.0.1;q=0.75,"
+                         "text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+               PROTO},
+              /* before 2.36 */
+              {ASK_OM "; version=0.0.1,text/plain;version=0.0.4;q=0.5,*/*;q=0.1", OM_0},
+              /* 2.49 and later of the 2.x */
+              {ASK_OM ";version=1.0.0;q=0.5," ASK_OM ";version=0.0.1;q=0.4,"
+                      "text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+               OM},
+              /* 3.0 names no version 1.0.0 of text, and repeats a parameter */
+              {ASK_OM ";version=1.0.0;escaping=allow-utf-8;q=0.5," ASK_OM ";version=0.0.1;q=0.4,"
+                      "text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+               OM UTF8},
+              {ASK_OM ";escaping=allow-utf-8;version=1.0.0;escaping=allow-utf-8;q=0.5,"
+                      "text/plain;version=0.0.4;escaping=allow-utf-8;q=0.3,*/*;q=0.2",
+               OM UTF8},
+              /* 3.4 and later, without and with native histograms */
+              {ASK_OM ";version=1.0.0;escaping=allow-utf-8;q=0.6," ASK_OM ";version=0.0.1;q=0.5,"
+                      "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
+                      "text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+               OM UTF8},
+              {ASK_PROTO ";escaping=allow-utf-8;q=0.7," ASK_OM
+                         ";version=1.0.0;escaping=allow-utf-8;q=0.6," ASK_OM
+                         ";version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
+                         "text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+               PROTO UTF8},
+              /* scrape_protocols: [PrometheusText1.0.0, PrometheusText0.0.4] */
+              {"text/plain;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+               "text/plain;version=0.0.4;q=0.5,*/*;q=0.4",
+               TEXT_1 UTF8},
+              /* metric_name_escaping_scheme */
+              {"text/plain;version=1.0.0;escaping=underscores", TEXT_1},
+              {"text/plain;version=1.0.0;escaping=dots", TEXT_1 "; escaping=dots"},
+              {ASK_OM ";version=1.0.0;escaping=values", OM "; escaping=values"});
+}
+
+static void test_others(void **state)
+{
+        CHECK({NULL, TEXT}, {"", TEXT}, {"*/*", TEXT}, {"text/*", TEXT},
+              {"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", TEXT},
+              {"text/plain", TEXT}, {ASK_OM, OM}, {"application/*", OM}, {"application/json", TEXT},
+              {ASK_OM ";version=2.0.0,text/plain;version=0.0.4;q=0.1", TEXT},
+              {ASK_OM ";version=2.0.0", TEXT}, {"text/plain;version=9", TEXT},
+              {"application/vnd.google.protobuf", TEXT},
+              {"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;"
+               "encoding=text," ASK_OM ";q=0.2",
+               OM},
+              {"application/vnd.google.protobuf;proto=other;encoding=delimited", TEXT},
+              /* no quotes in the old versions */
+              {"text/plain;version=0.0.4;escaping=allow-utf-8", TEXT},
+              {"text/plain;version=0.0.4;escaping=values", TEXT "; escaping=values"},
+              {ASK_OM ";version=0.0.1;escaping=allow-utf-8", OM_0},
+              {ASK_OM ";version=1.0.0;escaping=runes", OM});
+}
+
+static void test_preference(void **state)
+{
+        CHECK({"text/plain;q=0.5," ASK_OM ";q=0.6", OM},
+              {"text/plain;q=0.6," ASK_OM ";q=0.5", TEXT},
+              {"text/plain;q=0.5," ASK_OM ";q=0.5", TEXT}, {ASK_OM ",text/plain", OM},
+              {"*/*," ASK_OM, OM}, {"*/*;q=0.9," ASK_OM ";q=0.8", TEXT},
+              {ASK_OM ";q=0.999,text/plain;q=1.0", TEXT},
+              {ASK_OM ";q=0.009,text/plain;q=0.01", TEXT}, {ASK_OM ";q=.9,text/plain;q=0.8", OM},
+              {ASK_OM ";q=7,text/plain;q=1", OM}, {ASK_OM ";q=00.900000001,text/plain;q=0.8", OM},
+              /* refused */
+              {ASK_OM ";q=0,text/plain;q=0.1", TEXT}, {ASK_OM ";q=0.000", TEXT},
+              {"text/plain;q=0,*/*", TEXT_1},
+              {"text/plain;q=0,text/plain;version=1.0.0;q=0,*/*;q=0.1", OM},
+              {"application/*," ASK_OM ";q=0", OM_0}, {"*/*;q=0", TEXT});
+}
+
+static void test_forms(void **state)
+{
+        CHECK({"  " ASK_OM "  ;\tversion = 1.0.0 ; q = 0.5 , text/plain ; q=0.4", OM},
+              {"APPLICATION/OpenMetrics-Text;VERSION=1.0.0;Escaping=Allow-UTF-8", OM UTF8},
+              {ASK_OM ";version=\"0.0.1\"", OM_0}, {ASK_OM ";x=\"a,b;q=0\";version=0.0.1", OM_0},
+              {ASK_OM ";x=\"a\\\",text/html\";version=0.0.1", OM_0},
+              {ASK_OM ";version=0.0.1;version=1.0.0", OM_0}, {ASK_OM ";q=0.5;q=0.5", OM},
+              {ASK_OM ";version=", OM}, {ASK_OM ";;;", OM}, {",,," ASK_OM ",,", OM},
+              {ASK_OM ";version", OM});
+}
+
+static void test_garbage(void **state)
+{
+        CHECK({ASK_OM ";q=much,text/plain;q=0.1", TEXT}, {ASK_OM ";q=-1", TEXT},
+              {ASK_OM ";q=", TEXT}, {ASK_OM ";q=0.5x", TEXT}, {ASK_OM ";q=.", TEXT},
+              {ASK_OM ";q=1e3", TEXT}, {"\"", TEXT}, {"\"\\", TEXT}, {";", TEXT}, {"=", TEXT},
+              {"/", TEXT}, {"\xff\xfe;=", TEXT}, {"a=\"" ASK_OM, TEXT}, {"*", TEXT},
+              {"*/plain", TEXT});
+}
+
+static void test_bounds(void **state)
+{
+        static char accept[PROM_ACCEPT_MAX * 4];
+        /* The 65th clause is not read, the 64th is. */
+        for (size_t i = 0; i < 63; i++)
+                strcat(accept, "a/b,");
+        strcat(accept, ASK_OM);
+        assert_string_equal(prom_content_type(prom_negotiate(accept)), OM);
+        strcpy(accept, "");
+        for (size_t i = 0; i < 64; i++)
+                strcat(accept, "a/b,");
+        strcat(accept, ASK_OM);
+        assert_string_equal(prom_content_type(prom_negotiate(accept)), TEXT);
+        /* Nor what stands past PROM_ACCEPT_MAX. */
+        memset(accept, ' ', PROM_ACCEPT_MAX);
+        strcpy(accept + PROM_ACCEPT_MAX, ASK_OM);
+        assert_string_equal(prom_content_type(prom_negotiate(accept)), TEXT);
+        strcpy(accept + PROM_ACCEPT_MAX - strlen(ASK_OM), ASK_OM);
+        assert_string_equal(prom_content_type(prom_negotiate(accept)), OM);
+
+        struct prom_format wrong = {(enum prom_format_kind)77, PROM_ALLOW_UTF8};
+        assert_string_equal(prom_content_type(wrong), TEXT);
+        wrong = (struct prom_format){PROM_TEXT_1_0_0, (enum prom_escaping)4};
+        assert_string_equal(prom_content_type(wrong), TEXT);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_what_prometheus_sends),
+                cmocka_unit_test(test_others),
+                cmocka_unit_test(test_preference),
+                cmocka_unit_test(test_forms),
+                cmocka_unit_test(test_garbage),
+                cmocka_unit_test(test_bounds),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
