@@ -92,6 +92,10 @@ static const struct advice {
         {"vulcan_admitted_memory_bytes",
          "Near `vulcan_admitted_memory_limit_bytes`: memory is what others wait for."},
         {"vulcan_admitted_memory_limit_bytes", "The setting `max_memory_mb`."},
+        {"vulcan_workloads_unrecorded",
+         "Not 0: the disk is full, or another program holds the file; the log says which. Those "
+         "workloads are answered from memory, lists and sums show them as unfinished, and what is "
+         "not written when the daemon ends is failed at the next start."},
         {"vulcan_queue_wait_seconds",
          "What a client waits beyond boot and program. Grows with `vulcan_queue_depth`; a high one "
          "with an empty queue means that the machine has no CPU left."},

@@ -35,12 +35,24 @@ struct job *engine_find_job(struct engine *e, const char *id)
         return job;
 }
 
-static struct job *ref_job(struct engine *e, const char *id)
+void engine_untable(struct engine *e, struct job *job)
+{
+        struct job **link = engine_bucket_of(e, job->id);
+
+        while (*link != job)
+                link = &(*link)->next;
+        *link = job->next;
+}
+
+/* `coming`: also one that is being written down as accepted. */
+static struct job *ref_job(struct engine *e, const char *id, bool coming)
 {
         struct job *job;
 
         pthread_mutex_lock(&e->lock);
         job = engine_find_job(e, id);
+        if (job && job->coming && !coming)
+                job = NULL;
         if (job)
                 job->refs++;
         pthread_mutex_unlock(&e->lock);
@@ -130,8 +142,11 @@ static int new_job(struct engine *e, const struct workload_spec *spec, size_t ba
         return 0;
 }
 
-/* A place for it: a VM and its memory, or one in the queue. So the store can be written without the
- * lock and without overbooking. */
+/*
+ * A place for it: a VM and its memory, or one in the queue. So the store can be written without the
+ * lock and without overbooking. And one in the table: whoever reads its id in the store, a moment
+ * before it is queued, can kill it.
+ */
 static int reserve(struct engine *e, struct job *job, struct err *err)
 {
         int r = 0;
@@ -148,6 +163,12 @@ static int reserve(struct engine *e, struct job *job, struct err *err)
                 if (r < 0) {
                         admission_cancel(&e->admission, &job->admission);
                         e->n_jobs--;
+                } else {
+                        struct job **bucket = engine_bucket_of(e, job->id);
+
+                        job->coming = true;
+                        job->next = *bucket;
+                        *bucket = job;
                 }
         }
         pthread_mutex_unlock(&e->lock);
@@ -157,6 +178,8 @@ static int reserve(struct engine *e, struct job *job, struct err *err)
 static void unreserve(struct engine *e, struct job *job)
 {
         pthread_mutex_lock(&e->lock);
+        engine_untable(e, job);
+        job->gone = true;
         admission_cancel(&e->admission, &job->admission);
         engine_dispatch(e);
         e->n_jobs--;
@@ -165,23 +188,21 @@ static void unreserve(struct engine *e, struct job *job)
         pthread_mutex_unlock(&e->lock);
 }
 
-/* Makes the job known and queues it. The engine may have begun to stop meanwhile: then it is
- * killed. */
+/* Queues what has been written down. It may have been killed meanwhile, or the engine begun to stop:
+ * then it ends here. */
 static void enqueue(struct engine *e, struct job *job)
 {
-        struct job **bucket;
-        bool stopping;
+        bool killed;
 
         pthread_mutex_lock(&e->lock);
-        bucket = engine_bucket_of(e, job->id);
-        job->next = *bucket;
-        *bucket = job;
+        job->coming = false;
         e->accepted++;
         e->by_status[WORKLOAD_PENDING]++;
         job->accepted_ns = clock_ns();
-        stopping = e->stopping;
-        if (stopping) {
+        killed = e->stopping || atomic_load(&job->killed);
+        if (killed) {
                 admission_cancel(&e->admission, &job->admission);
+                engine_dispatch(e);
                 TAILQ_INSERT_TAIL(&e->running, job, at);
                 atomic_store(&job->killed, true);
         } else {
@@ -193,7 +214,7 @@ static void enqueue(struct engine *e, struct job *job)
                 engine_dispatch(e);
         }
         pthread_mutex_unlock(&e->lock);
-        if (stopping)
+        if (killed)
                 engine_run_job(e, job);
 }
 
@@ -243,7 +264,7 @@ static int accept_order(struct engine *e, const struct workload_spec *spec, size
         }
         if (r < 0) {
                 job->spec = WORKLOAD_SPEC_INIT;
-                free_job(job);
+                engine_unref_job(e, job); /* one who wants to kill it may still look at it */
                 return r;
         }
         if (e->config.logs)
@@ -292,7 +313,7 @@ static int copy_record(struct job *job, struct workload *ret, struct err *err)
 
 int engine_get(struct engine *e, const char *id, struct workload *ret, struct err *err)
 {
-        struct job *job = ref_job(e, id);
+        struct job *job = ref_job(e, id, false);
         int r;
 
         if (!job)
@@ -308,10 +329,11 @@ int engine_get(struct engine *e, const char *id, struct workload *ret, struct er
  */
 static void kill_job(struct engine *e, struct job *job)
 {
-        bool was_queued, was_killed;
+        bool was_queued, was_coming, was_killed;
 
         pthread_mutex_lock(&e->lock);
         was_queued = job->queued;
+        was_coming = job->coming; /* then enqueue() ends it */
         was_killed = atomic_exchange(&job->killed, true);
         if (was_queued) {
                 engine_unqueue(e, job);
@@ -323,16 +345,16 @@ static void kill_job(struct engine *e, struct job *job)
 
         if (was_queued)
                 engine_run_job(e, job);
-        else
+        else if (!was_coming)
                 job->backend->ops->cleanup(job->backend, job->id);
 }
 
 int engine_kill(struct engine *e, const char *id, struct err *err)
 {
-        struct job *job = ref_job(e, id);
+        struct job *job = ref_job(e, id, true);
         struct workload ended = {0};
         enum workload_status status;
-        bool was_over;
+        bool was_over, gone;
         int r;
 
         if (!job) {
@@ -350,11 +372,14 @@ int engine_kill(struct engine *e, const char *id, struct err *err)
                 kill_job(e, job);
 
         pthread_mutex_lock(&e->lock);
-        while (!job->over)
+        while (!job->over && !job->gone)
                 pthread_cond_wait(&e->moved, &e->lock);
+        gone = job->gone;
         pthread_mutex_unlock(&e->lock);
         status = job->record.status; /* does not change any more */
         engine_unref_job(e, job);
+        if (gone)
+                return err_set(err, ENOENT, "no workload %s", id);
         if (!was_over && status == WORKLOAD_KILLED)
                 return 0;
         return err_set(err, EALREADY, "workload %s has ended already: %s", id,
@@ -489,6 +514,7 @@ void engine_counts(struct engine *e, struct engine_counts *ret)
                 .vms_limit = e->admission.max_vms,
                 .memory_mb = e->admission.memory_mb,
                 .memory_limit_mb = e->admission.max_memory_mb,
+                .unrecorded = e->n_later,
         };
         memcpy(ret->by_status, e->by_status, sizeof(ret->by_status));
         pthread_mutex_unlock(&e->lock);

@@ -40,6 +40,7 @@ enum {
         ENGINE_VMS_MAX = 4096,
         ENGINE_QUEUE_MAX = 1 << 20,
         ENGINE_RETRY_MAX_S = 60,
+        ENGINE_UNRECORDED_MAX = 4096, /* ends kept that the store has not taken */
 };
 
 struct engine_config {
@@ -52,6 +53,7 @@ struct engine_config {
         uint64_t max_memory_mb; /* of all guests at once; 0: no bound */
         struct prom_registry *registry; /* for the metrics (metrics.h); NULL: none */
         size_t output_record_max;       /* bytes of output kept in the record; 0: none */
+        unsigned record_again_ms;       /* between tries to write an end down; 0: 500 */
         char node_id[64];
 };
 

@@ -26,13 +26,16 @@ struct job {
         struct workload record;
         struct log *log; /* from acceptance to its end; NULL: none */
         atomic_bool killed;
-        bool queued; /* waits for admission or for a worker; otherwise some thread runs it */
-        bool over;   /* its status is an end */
+        bool coming; /* is being written down as accepted: known to those who kill, to no one else */
+        bool gone;   /* that failed: it was not accepted */
+        bool queued;  /* waits for admission or for a worker; otherwise some thread runs it */
+        bool over;    /* its status is an end */
+        bool refused; /* later.c: the store refused its end, not only for now */
         struct admission_item admission;
         uint64_t accepted_ns, began_ns;
         struct workload ended; /* the record to come; borrows what record owns */
         struct store_op end;   /* its write, under way */
-        unsigned tries;        /* to write its end down later */
+        unsigned rounds;       /* of trying to write its end down later */
         unsigned refs;         /* the table's, and one for each caller that looks at it */
         struct job *next;      /* in its bucket of engine.table */
         TAILQ_ENTRY(job) at;   /* in engine.ready, engine.running or a list of those to be killed */
@@ -53,10 +56,11 @@ struct engine {
         struct admission admission;
         struct job_list ready; /* let in, waiting for a worker */
         struct job_list later; /* over, and not written down yet: later.c */
+        size_t n_later;        /* of these, and of those that are being tried */
         bool has_keeper;
         pthread_t keeper;        /* who tries that again */
         struct job_list running; /* with a thread, from its beginning until it is over */
-        struct job **table;      /* by id, from submit until ended() has returned */
+        struct job **table;      /* by id, from its reservation until its end is written down */
         size_t n_buckets;        /* power of two */
         size_t n_jobs;           /* accepted or being accepted, until ended() has returned */
         uint64_t accepted, by_status[WORKLOAD_STATUS_COUNT];
@@ -72,6 +76,7 @@ struct engine {
 /* ---- engine.c ---- */
 
 /* With the lock. */
+void engine_untable(struct engine *e, struct job *job);
 struct job *engine_find_job(struct engine *e, const char *id);
 struct job **engine_bucket_of(struct engine *e, const char *id);
 void engine_unref_job(struct engine *e, struct job *job);
@@ -105,6 +110,7 @@ void engine_forget(struct engine *e, struct job *job);
 
 /* ---- later.c ---- */
 
-/* Keeps a job that is over until its end has been written down, then forgets it. */
-void engine_write_later(struct engine *e, struct job *job);
+/* Keeps a job that is over until its end has been written down, then forgets it. `refused`: the
+ * store said that it will not take it, rather than not now. */
+void engine_write_later(struct engine *e, struct job *job, bool refused);
 void engine_later_release(struct engine *e);

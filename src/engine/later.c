@@ -1,26 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Ends that the store could not take: full disk, file held by another program. Those who wait for
- * the workload have been told. Its record stays in memory, where engine_get() finds it, and one
- * thread, made when it is first needed, tries again until it is written or the engine stops.
+ * Ends that the store did not take: full disk, file held by another program, a damaged page. Those
+ * who wait for the workload have been told. Its record stays in memory, where engine_get() finds it,
+ * and one thread, made when it is first needed, tries again until it is written or the engine stops.
  *
- * What is kept so is bounded by what had been accepted: such a store takes no new workloads.
+ * Each is tried in each round, since a disk that has no room for one may have it for the next. But a
+ * file that is held is waited for once a round, and what the store refused not only for now is tried
+ * in each REFUSED_EVERY-th round. A drain waits for the former and not for the latter, which gets one
+ * last try.
+ *
+ * At most ENGINE_UNRECORDED_MAX are kept; beyond that the oldest is given up.
  */
 #include "engine/internal.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 
+#include <errno.h>
 #include <signal.h>
 
 enum {
-        RETRY_MS = 500,
-        RETRIES_WHOLE = 20, /* with the output, however little room there is */
+        AGAIN_MS = 500,
+        ROUNDS_WHOLE = 20, /* with the output, however little room there is */
+        REFUSED_EVERY = 64,
 };
 
 /* With the lock: waits for jobs, then for some time. False when there will be none any more. */
 static bool wait_for_some(struct engine *e)
 {
+        unsigned ms = e->config.record_again_ms ? e->config.record_again_ms : AGAIN_MS;
         uint64_t until;
         struct timespec ts;
 
@@ -29,12 +37,51 @@ static bool wait_for_some(struct engine *e)
                         return false;
                 pthread_cond_wait(&e->moved, &e->lock);
         }
-        until = clock_ns() + RETRY_MS * NS_PER_MS;
+        until = clock_ns() + ms * NS_PER_MS;
         ts = (struct timespec){(time_t)(until / NS_PER_S), (long)(until % NS_PER_S)};
         while (!e->stopping &&
                pthread_cond_clockwait(&e->moved, &e->lock, CLOCK_MONOTONIC, &ts) == 0)
                 ;
         return true;
+}
+
+/* What a round is about to do. */
+struct round {
+        bool stopping, draining;
+        bool held; /* the file is held by another program */
+};
+
+/* One round for one job. 0: it is written down, or given up. */
+static int try_again(struct engine *e, struct job *job, struct round *round)
+{
+        bool last = round->stopping || (round->draining && job->refused);
+        bool bare = last || job->refused || job->rounds >= ROUNDS_WHOLE;
+        int r = -EBUSY;
+
+        job->rounds++;
+        if (!last && job->refused && job->rounds % REFUSED_EVERY != 1)
+                return -EAGAIN;
+        if (!round->held) {
+                r = record_end_again(e->config.store, &job->record, bare);
+                round->held = r == -EBUSY;
+                job->refused = r < 0 && !record_may_pass(r);
+        }
+        if (r < 0 && last) {
+                log_error("workload %s: its end is not recorded; the next start will find it "
+                          "unfinished",
+                          job->id);
+                return 0;
+        }
+        return r;
+}
+
+/* Without the lock: a job leaves this file. */
+static void let_go(struct engine *e, struct job *job)
+{
+        pthread_mutex_lock(&e->lock);
+        e->n_later--;
+        pthread_mutex_unlock(&e->lock);
+        engine_forget(e, job);
 }
 
 static void *keep(void *arg)
@@ -44,39 +91,31 @@ static void *keep(void *arg)
         pthread_mutex_lock(&e->lock);
         while (wait_for_some(e)) {
                 struct job_list now = TAILQ_HEAD_INITIALIZER(now);
-                bool last = e->stopping;
+                struct job_list kept = TAILQ_HEAD_INITIALIZER(kept);
+                struct round round = {.stopping = e->stopping, .draining = e->draining};
                 struct job *job;
-                int r = 0;
 
                 TAILQ_CONCAT(&now, &e->later, at);
                 pthread_mutex_unlock(&e->lock);
                 while ((job = TAILQ_FIRST(&now)) != NULL) {
                         TAILQ_REMOVE(&now, job, at);
-                        if (r == 0) /* else the store does not take anything */
-                                r = record_end_again(e->config.store, &job->record,
-                                                     last || ++job->tries >= RETRIES_WHOLE);
-                        if (r < 0 && !last) {
-                                pthread_mutex_lock(&e->lock);
-                                TAILQ_INSERT_TAIL(&e->later, job, at);
-                                pthread_mutex_unlock(&e->lock);
-                                continue;
-                        }
-                        if (r < 0)
-                                log_error("workload %s: its end is not recorded; the next start "
-                                          "will find it unfinished",
-                                          job->id);
-                        engine_forget(e, job);
+                        if (try_again(e, job, &round) < 0)
+                                TAILQ_INSERT_TAIL(&kept, job, at);
+                        else
+                                let_go(e, job);
                 }
                 pthread_mutex_lock(&e->lock);
+                TAILQ_CONCAT(&kept, &e->later, at); /* the oldest stay in front */
+                TAILQ_CONCAT(&e->later, &kept, at);
         }
         pthread_mutex_unlock(&e->lock);
         return NULL;
 }
 
-void engine_write_later(struct engine *e, struct job *job)
+void engine_write_later(struct engine *e, struct job *job, bool refused)
 {
+        struct job *given_up = NULL;
         sigset_t all, was;
-        bool kept;
 
         pthread_mutex_lock(&e->lock);
         if (!e->has_keeper) {
@@ -85,13 +124,20 @@ void engine_write_later(struct engine *e, struct job *job)
                 e->has_keeper = pthread_create(&e->keeper, NULL, keep, e) == 0;
                 pthread_sigmask(SIG_SETMASK, &was, NULL);
         }
-        kept = e->has_keeper;
-        if (kept)
-                TAILQ_INSERT_TAIL(&e->later, job, at);
+        job->refused = refused;
+        TAILQ_INSERT_TAIL(&e->later, job, at);
+        e->n_later++;
+        if (!e->has_keeper || e->n_later > ENGINE_UNRECORDED_MAX) {
+                given_up = TAILQ_FIRST(&e->later);
+                TAILQ_REMOVE(&e->later, given_up, at);
+        }
         pthread_cond_broadcast(&e->moved);
         pthread_mutex_unlock(&e->lock);
-        if (!kept)
-                engine_forget(e, job);
+        if (given_up) {
+                log_error("workload %s: its end is not recorded, and too many like it wait",
+                          given_up->id);
+                let_go(e, given_up);
+        }
 }
 
 void engine_later_release(struct engine *e)

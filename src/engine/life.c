@@ -141,12 +141,8 @@ void engine_run_start(struct engine *e, struct job *job)
 
 void engine_forget(struct engine *e, struct job *job)
 {
-        struct job **link;
-
         pthread_mutex_lock(&e->lock);
-        for (link = engine_bucket_of(e, job->id); *link != job; link = &(*link)->next)
-                ;
-        *link = job->next;
+        engine_untable(e, job);
         e->n_jobs--;
         engine_note_idle(e);
         pthread_cond_broadcast(&e->moved);
@@ -156,16 +152,16 @@ void engine_forget(struct engine *e, struct job *job)
 
 void engine_run_finish(struct engine *e, struct job *job)
 {
-        bool written = record_end_wait(e->config.store, &job->ended, &job->end) == 0;
+        int r = record_end_wait(e->config.store, &job->ended, &job->end);
 
         engine_move(e, job, &job->ended);
         log_end(&job->log); /* who follows it finds the workload ended */
         if (job->sink.ended)
                 job->sink.ended(job->sink.ctx, &job->record);
-        if (written)
+        if (r == 0)
                 engine_forget(e, job);
         else
-                engine_write_later(e, job);
+                engine_write_later(e, job, !record_may_pass(r));
 }
 
 void engine_run_job(struct engine *e, struct job *job)

@@ -54,6 +54,9 @@ const struct prom_desc engine_snapshot_descs[ENGINE_SNAPSHOT_COUNT] = {
                                     "Guest memory of the VMs that were let in."},
         [ENGINE_ADMITTED_MEMORY_LIMIT] = {PROM_GAUGE, "vulcan_admitted_memory_limit_bytes",
                                           "Guest memory that VMs may have together; 0: no bound."},
+        [ENGINE_UNRECORDED] = {PROM_GAUGE, "vulcan_workloads_unrecorded",
+                               "Workloads that have ended and whose end the store has not taken "
+                               "yet. It is tried again."},
 };
 
 static const char *const reasons[ENGINE_REJECT_COUNT] = {
@@ -80,6 +83,7 @@ static void collect(struct prom_emitter *emitter, void *data)
         prom_emit(emitter, ENGINE_ADMITTED_VMS_LIMIT, (double)c.vms_limit);
         prom_emit(emitter, ENGINE_ADMITTED_MEMORY, (double)c.memory_mb * 1048576);
         prom_emit(emitter, ENGINE_ADMITTED_MEMORY_LIMIT, (double)c.memory_limit_mb * 1048576);
+        prom_emit(emitter, ENGINE_UNRECORDED, (double)c.unrecorded);
 }
 
 int engine_metrics_init(struct engine_metrics *m, struct prom_registry *registry, struct engine *e,

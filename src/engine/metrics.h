@@ -32,6 +32,7 @@ enum {
         ENGINE_ADMITTED_VMS_LIMIT,
         ENGINE_ADMITTED_MEMORY,
         ENGINE_ADMITTED_MEMORY_LIMIT,
+        ENGINE_UNRECORDED,
         ENGINE_SNAPSHOT_COUNT,
 };
 
@@ -56,6 +57,7 @@ struct engine_counts {
         uint64_t queue, queue_limit;               /* waiting for a VM */
         uint64_t vms, vms_limit;                   /* of the workloads that are let in */
         uint64_t memory_mb, memory_limit_mb;       /* the same; limit 0: none */
+        uint64_t unrecorded;                       /* ended, and the store has not taken that yet */
 };
 
 struct engine;

@@ -30,8 +30,7 @@ void record_end_start(struct store *store, const struct workload *w, struct stor
                 store_end_start(store, w, op);
 }
 
-/* True if the same may succeed at another time. */
-static bool may_pass(int r)
+bool record_may_pass(int r)
 {
         return r == -EBUSY || r == -ENOSPC || r == -EIO || r == -ENOMEM || r == -EROFS ||
                r == -EACCES;
@@ -42,10 +41,9 @@ int record_end_wait(struct store *store, const struct workload *w, struct store_
         struct err err = ERR_INIT;
         int r = store ? store_wait(store, op, &err) : 0;
 
-        if (r == 0)
-                return 0;
-        complain(w, &err);
-        return may_pass(r) ? -EAGAIN : 0;
+        if (r < 0)
+                complain(w, &err);
+        return r == -ESTALE ? 0 : r;
 }
 
 int record_end_again(struct store *store, const struct workload *w, bool even_without_output)
@@ -54,21 +52,17 @@ int record_end_again(struct store *store, const struct workload *w, bool even_wi
         struct err err = ERR_INIT;
         int r = store_end(store, w, &err);
 
-        if (r == -ENOSPC && even_without_output && w->output.len) {
+        if (r < 0 && r != -EBUSY && r != -ESTALE && even_without_output && w->output.len) {
                 bare.output = BUF_INIT(0);
                 r = store_end(store, &bare, &err);
                 if (r == 0)
-                        log_warn("workload %s: no room for its output in the store; recorded "
+                        log_warn("workload %s: the store does not take its output; recorded "
                                  "without it",
                                  w->id);
         }
-        if (r < 0 && may_pass(r))
-                return -EAGAIN;
-        if (r < 0)
-                complain(w, &err);
-        else
+        if (r == 0)
                 log_info("workload %s: recorded as %s now", w->id, workload_status_name(w->status));
-        return 0;
+        return r == -ESTALE ? 0 : r;
 }
 
 int record_get(struct store *store, const char *id, struct workload *ret, struct err *err)

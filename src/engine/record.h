@@ -22,14 +22,20 @@ int record_insert(struct store *store, const struct workload *w, struct err *err
 /* Writes down that it runs, without waiting for it. */
 void record_begin(struct store *store, const struct workload *w);
 
-/* Writes an end down: on disk when the second function returns 0. `w` and `op` are borrowed until
- * then. -EAGAIN: not now (it was logged), but perhaps later, by record_end_again(). */
+/*
+ * Writes an end down: on disk when the second function returns 0. `w` and `op` are borrowed until
+ * then. A negative errno of store.h, which was logged: try record_end_again() later. 0 also where
+ * the store has no such unfinished record: then there is nothing to write.
+ */
 void record_end_start(struct store *store, const struct workload *w, struct store_op *op);
 int record_end_wait(struct store *store, const struct workload *w, struct store_op *op);
 
-/* Tries once more. Where the disk has no room for its output, and `even_without_output`, the end is
- * written without it, and that is logged. 0 when it is written or never will be, else -EAGAIN. */
+/* Tries once more. What the store does not take with its output is, where `even_without_output`,
+ * written without it, and that is logged. As record_end_wait(), but a failure is not logged. */
 int record_end_again(struct store *store, const struct workload *w, bool even_without_output);
+
+/* True if what failed so may succeed at another time, as it is. */
+bool record_may_pass(int r);
 
 /* -ENOENT: unknown. */
 int record_get(struct store *store, const char *id, struct workload *ret, struct err *err);

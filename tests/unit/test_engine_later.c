@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Records that the store does not take at once: ends that are tried again, and orders that are
+ * killed while they are being written down. The store is told what to answer: the functions of
+ * engine/record.h stand here, in place of those of the library.
+ */
+#include "engine_fixture.h"
+#include "engine/metrics.h"
+#include "engine/record.h"
+#include "prom/prom.h"
+
+enum { KEPT = 8 };
+
+/* What the store does, and what was asked of it. */
+static struct {
+        pthread_mutex_t lock;
+        pthread_cond_t changed;
+        int end;         /* what the first write of an end returns */
+        int again[KEPT]; /* what each later one does, by the last digit of its exit code */
+        bool bare_only;  /* what comes with `even_without_output` is taken */
+        unsigned tries[KEPT], bare[KEPT], n_tries;
+        void (*on_insert)(void *ctx, const char *id);
+        void *ctx;
+        int insert;
+} disk = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+int record_insert(struct store *store, const struct workload *w, struct err *err)
+{
+        if (disk.on_insert)
+                disk.on_insert(disk.ctx, w->id);
+        return disk.insert < 0 ? err_set(err, -disk.insert, "no") : 0;
+}
+
+void record_begin(struct store *store, const struct workload *w)
+{
+}
+
+void record_end_start(struct store *store, const struct workload *w, struct store_op *op)
+{
+}
+
+int record_end_wait(struct store *store, const struct workload *w, struct store_op *op)
+{
+        return disk.end;
+}
+
+int record_end_again(struct store *store, const struct workload *w, bool even_without_output)
+{
+        unsigned which = (unsigned)w->outcome.exit_code % KEPT;
+        int r;
+
+        pthread_mutex_lock(&disk.lock);
+        disk.n_tries++;
+        disk.tries[which]++;
+        disk.bare[which] += even_without_output;
+        r = disk.bare_only && even_without_output ? 0 : disk.again[which];
+        pthread_cond_broadcast(&disk.changed);
+        pthread_mutex_unlock(&disk.lock);
+        return r;
+}
+
+bool record_may_pass(int r)
+{
+        return r != -EUCLEAN;
+}
+
+int record_get(struct store *store, const char *id, struct workload *ret, struct err *err)
+{
+        return err_set(err, ENOENT, "no workload %s", id);
+}
+
+static void answer(unsigned which, int r)
+{
+        pthread_mutex_lock(&disk.lock);
+        disk.again[which] = r;
+        pthread_mutex_unlock(&disk.lock);
+}
+
+static void await_tries(unsigned which, unsigned n)
+{
+        pthread_mutex_lock(&disk.lock);
+        while (disk.tries[which] < n)
+                pthread_cond_wait(&disk.changed, &disk.lock);
+        pthread_mutex_unlock(&disk.lock);
+}
+
+static int reset_disk(void **state)
+{
+        disk.end = disk.insert = 0;
+        disk.bare_only = false;
+        disk.on_insert = NULL;
+        disk.n_tries = 0;
+        memset(disk.again, 0, sizeof(disk.again));
+        memset(disk.tries, 0, sizeof(disk.tries));
+        memset(disk.bare, 0, sizeof(disk.bare));
+        return 0;
+}
+
+static struct engine *engine_of(struct prom_registry *registry)
+{
+        struct engine_config config = {
+                .n_backends = 1,
+                .max_vms = 4,
+                .max_queue = 4,
+                .registry = registry,
+                .record_again_ms = 1,
+        };
+        struct engine *e = NULL;
+
+        config.backends[0] = &fake_new()->base;
+        assert_int_equal(engine_new(&config, &e, NULL), 0);
+        return e;
+}
+
+static unsigned unrecorded(struct engine *e)
+{
+        struct engine_counts c;
+
+        engine_counts(e, &c);
+        return (unsigned)c.unrecorded;
+}
+
+/* Runs one that ends with that code; the store does not take its end. */
+static void end_with(struct engine *e, unsigned code, char id[ULID_LEN + 1])
+{
+        char text[16];
+        struct heard h;
+
+        heard_init(&h);
+        snprintf(text, sizeof(text), "exit %u", code);
+        assert_int_equal(submit(e, text, &h, id), 0);
+        wait_ended(&h); /* it does not wait for the store to take it */
+        assert_int_equal(h.status, WORKLOAD_COMPLETED);
+}
+
+static void await_recorded(struct engine *e, unsigned left)
+{
+        while (unrecorded(e) != left)
+                sched_yield();
+}
+
+static void an_end_is_tried_until_it_is_taken(void **state)
+{
+        struct engine *e;
+        struct workload w = {0};
+        char id[ULID_LEN + 1];
+
+        disk.end = -ENOSPC;
+        answer(1, -ENOSPC);
+        e = engine_of(NULL);
+        end_with(e, 1, id);
+        await_tries(1, 3);
+        assert_int_equal(unrecorded(e), 1);
+        assert_int_equal(engine_get(e, id, &w, NULL), 0); /* from memory, as it ended */
+        assert_int_equal(w.status, WORKLOAD_COMPLETED);
+        workload_release(&w);
+        assert_int_equal(engine_kill(e, id, NULL), -EALREADY);
+        answer(1, 0);
+        await_recorded(e, 0);
+        assert_int_equal(engine_get(e, id, &w, NULL), -ENOENT); /* it is the store's now */
+        engine_free(e);
+}
+
+/* A disk without room for the first may have it for the second. */
+static void one_that_has_no_room_holds_up_no_other(void **state)
+{
+        struct engine *e;
+        char first[ULID_LEN + 1], second[ULID_LEN + 1];
+        struct workload w = {0};
+
+        disk.end = -ENOSPC;
+        answer(1, -ENOSPC);
+        answer(2, -ENOSPC);
+        e = engine_of(NULL);
+        end_with(e, 1, first);
+        await_tries(1, 1);
+        end_with(e, 2, second);
+        await_tries(2, 1);
+        answer(2, 0);
+        await_recorded(e, 1);
+        assert_int_equal(engine_get(e, second, &w, NULL), -ENOENT);
+        assert_int_equal(engine_get(e, first, &w, NULL), 0);
+        workload_release(&w);
+        answer(1, 0);
+        engine_free(e);
+}
+
+/* Each try for a file that is held takes seconds. */
+static void a_file_that_is_held_is_waited_for_once_a_round(void **state)
+{
+        struct engine *e;
+        char id[ULID_LEN + 1];
+
+        disk.end = -EBUSY;
+        answer(1, -EBUSY);
+        answer(2, -EBUSY);
+        answer(3, -EBUSY);
+        e = engine_of(NULL);
+        end_with(e, 1, id);
+        await_tries(1, 1);
+        end_with(e, 2, id);
+        end_with(e, 3, id);
+        await_tries(1, 4);
+        assert_int_equal(disk.tries[2] + disk.tries[3], 0);
+        answer(1, 0); /* the round goes on to the others */
+        await_tries(2, 1);
+        answer(2, 0);
+        answer(3, 0);
+        await_recorded(e, 0);
+        engine_free(e);
+}
+
+static void after_some_rounds_it_is_taken_without_output(void **state)
+{
+        struct engine *e;
+        char id[ULID_LEN + 1];
+
+        disk.end = -ENOSPC;
+        answer(1, -ENOSPC);
+        disk.bare_only = true;
+        e = engine_of(NULL);
+        end_with(e, 1, id);
+        await_tries(1, 2);
+        await_recorded(e, 0);
+        assert_int_equal(disk.bare[1], 1);
+        engine_free(e);
+}
+
+/* It does not become "running" again because the file has a damaged page. */
+static void an_end_refused_for_good_is_still_told(void **state)
+{
+        struct prom_registry *registry = prom_registry_new();
+        struct engine *e;
+        struct workload w = {0};
+        struct prom_buf text = PROM_BUF_INIT;
+        char id[ULID_LEN + 1];
+
+        disk.end = -EUCLEAN;
+        answer(1, -EUCLEAN);
+        e = engine_of(registry);
+        end_with(e, 1, id);
+        await_tries(1, 2);
+        assert_int_equal(disk.bare[1], disk.tries[1]); /* perhaps it is the output's page */
+        assert_int_equal(engine_get(e, id, &w, NULL), 0);
+        assert_int_equal(w.status, WORKLOAD_COMPLETED);
+        workload_release(&w);
+        assert_int_equal(prom_render_text(registry, &text), 0);
+        assert_non_null(strstr(text.data, "\nvulcan_workloads_unrecorded 1\n"));
+        prom_buf_release(&text);
+        engine_drain(e); /* nobody waits for it */
+        await_recorded(e, 0);
+        engine_free(e);
+        prom_registry_free(registry);
+}
+
+static void the_end_of_the_engine_tries_once_more(void **state)
+{
+        struct engine *e;
+        char id[ULID_LEN + 1];
+        unsigned before;
+
+        disk.end = -ENOSPC;
+        answer(1, -ENOSPC);
+        disk.bare_only = false;
+        e = engine_of(NULL);
+        end_with(e, 1, id);
+        await_tries(1, 1);
+        before = disk.bare[1];
+        engine_stop(e); /* does not wait for a store that never takes it */
+        assert_int_equal(disk.bare[1], before + 1);
+        assert_int_equal(unrecorded(e), 0);
+        engine_free(e);
+}
+
+/* ---- orders that are being written down ---- */
+
+struct kill {
+        struct engine *engine;
+        struct heard heard;
+        pthread_t thread;
+        char id[ULID_LEN + 1];
+        int result;
+};
+
+static void *kill_it(void *ctx)
+{
+        struct kill *k = ctx;
+
+        k->result = engine_kill(k->engine, k->id, NULL);
+        return NULL;
+}
+
+/* The record is in the file, where somebody has seen its id; the engine has not queued it yet. */
+static void kill_on_insert(void *ctx, const char *id)
+{
+        struct kill *k = ctx;
+        struct workload w = {0};
+
+        snprintf(k->id, sizeof(k->id), "%s", id);
+        assert_int_equal(engine_get(k->engine, id, &w, NULL), -ENOENT); /* the store's to say */
+        assert_int_equal(pthread_create(&k->thread, NULL, kill_it, k), 0);
+        pthread_mutex_lock(&k->heard.lock);
+        while (!k->heard.n_interrupted)
+                pthread_cond_wait(&k->heard.changed, &k->heard.lock);
+        pthread_mutex_unlock(&k->heard.lock);
+}
+
+static void a_kill_reaches_an_order_that_is_being_written_down(void **state)
+{
+        struct kill k = {.engine = engine_of(NULL)};
+        struct engine_counts c;
+
+        heard_init(&k.heard);
+        disk.on_insert = kill_on_insert;
+        disk.ctx = &k;
+        assert_int_equal(submit(k.engine, "hang", &k.heard, NULL), 0);
+        pthread_join(k.thread, NULL);
+        assert_int_equal(k.result, 0);
+        assert_int_equal(k.heard.n_ended, 1);
+        assert_int_equal(k.heard.status, WORKLOAD_KILLED);
+        engine_counts(k.engine, &c);
+        assert_int_equal(c.accepted, 1);
+        assert_int_equal(c.by_status[WORKLOAD_KILLED], 1);
+        assert_int_equal(c.vms, 0);
+        engine_free(k.engine);
+}
+
+static void a_kill_of_an_order_that_was_not_accepted_finds_none(void **state)
+{
+        struct kill k = {.engine = engine_of(NULL)};
+        struct engine_counts c;
+
+        heard_init(&k.heard);
+        disk.on_insert = kill_on_insert;
+        disk.ctx = &k;
+        disk.insert = -ENOSPC;
+        assert_int_equal(submit(k.engine, "hang", &k.heard, NULL), -ENOSPC);
+        pthread_join(k.thread, NULL);
+        assert_int_equal(k.result, -ENOENT);
+        assert_int_equal(k.heard.n_ended, 0);
+        engine_counts(k.engine, &c);
+        assert_int_equal(c.accepted, 0);
+        assert_int_equal(c.vms, 0);
+        engine_free(k.engine);
+}
+
+#define T(test) cmocka_unit_test_setup(test, reset_disk)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                T(an_end_is_tried_until_it_is_taken),
+                T(one_that_has_no_room_holds_up_no_other),
+                T(a_file_that_is_held_is_waited_for_once_a_round),
+                T(after_some_rounds_it_is_taken_without_output),
+                T(an_end_refused_for_good_is_still_told),
+                T(the_end_of_the_engine_tries_once_more),
+                T(a_kill_reaches_an_order_that_is_being_written_down),
+                T(a_kill_of_an_order_that_was_not_accepted_finds_none),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
