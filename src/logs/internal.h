@@ -94,6 +94,9 @@ struct logs {
         uint64_t dirty_since_ns;
         struct item_list queue;
         size_t queue_bytes;
+        struct item_list unwritten; /* ends that the file did not take: tried again */
+        size_t n_unwritten;
+        uint64_t again_ns; /* when */
         bool flush_now, quit;
         uint64_t n_flushes, n_flushed; /* asked for by logs_sync(), and fulfilled */
 };

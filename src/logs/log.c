@@ -410,6 +410,7 @@ int logs_new(const struct logs_config *config, struct logs **ret, struct err *er
         pthread_cond_init(&l->synced, NULL);
         TAILQ_INIT(&l->dirty);
         TAILQ_INIT(&l->queue);
+        TAILQ_INIT(&l->unwritten);
         l->n_buckets = 64;
         l->table = calloc(l->n_buckets, sizeof(*l->table));
         r = l->table ? log_metrics_init(&l->metrics, config->registry, err)

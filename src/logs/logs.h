@@ -54,6 +54,8 @@ enum {
         LOGS_QUEUE_MAX = 64 << 20,    /* bytes of all logs that wait to be written */
         LOGS_BATCH_MAX = 8 << 20,     /* bytes of one transaction */
         LOGS_FLUSH_MS = 100,          /* lines are in the file after that time, if it keeps up */
+        LOGS_AGAIN_MS = 500,          /* until an end that was not taken is tried again */
+        LOGS_UNWRITTEN_MAX = 4096,    /* ends that wait so; more are not written */
         LOGS_PARTIAL_MS = 500,        /* a line waits that long for its newline */
         LOGS_EXPIRE_MS = 60 * 1000,   /* how often retention looks for old lines */
         LOGS_SHARE = 4,               /* a log keeps at most size_max / LOGS_SHARE bytes */

@@ -98,6 +98,26 @@ static void settle_end(struct logs *l, struct log *log)
         log_unref(log);
 }
 
+/*
+ * Lines that the file did not take are lost, and counted. That a log is complete, and how many of its
+ * lines are lost, takes next to no room and is said later; until then the log stays in memory. False:
+ * not any more.
+ */
+static bool put_off(struct logs *l, struct item *item)
+{
+        bool kept;
+
+        pthread_mutex_lock(&l->lock);
+        kept = !l->quit && l->n_unwritten < LOGS_UNWRITTEN_MAX;
+        if (kept) {
+                if (!l->n_unwritten++)
+                        l->again_ns = clock_ns() + LOGS_AGAIN_MS * NS_PER_MS;
+                TAILQ_INSERT_TAIL(&l->unwritten, item, at);
+        }
+        pthread_mutex_unlock(&l->lock);
+        return kept;
+}
+
 static void settle(struct logs *l, struct item_list *batch, bool written)
 {
         struct item *item;
@@ -109,7 +129,7 @@ static void settle(struct logs *l, struct item_list *batch, bool written)
                 TAILQ_REMOVE(batch, item, at);
                 if (item->chunk)
                         n = settle_chunk(l, log, item->chunk, written);
-                else
+                else if (written || !put_off(l, item))
                         settle_end(l, log);
                 pthread_mutex_lock(&l->lock);
                 l->queue_bytes -= n;
@@ -205,6 +225,13 @@ static bool expire(struct logs *l, bool *failing)
 
 /* ---- the thread ---- */
 
+/* With the lock: has the writer try again what was put off. */
+static void take_unwritten(struct logs *l)
+{
+        TAILQ_CONCAT(&l->queue, &l->unwritten, at);
+        l->n_unwritten = 0;
+}
+
 static void wait_until(struct logs *l, uint64_t ns)
 {
         struct timespec ts = {.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};
@@ -217,7 +244,10 @@ static bool step(struct logs *l, uint64_t *next_expire, bool *failing)
 {
         uint64_t now = clock_ns(), due = l->dirty_since_ns + LOGS_FLUSH_MS * NS_PER_MS;
         bool urgent = l->quit || l->n_flushed < l->n_flushes;
+        uint64_t wake = *next_expire;
 
+        if (l->n_unwritten && (l->quit || now >= l->again_ns))
+                take_unwritten(l);
         if (!l->quit && (now >= *next_expire ||
                          (log_store_size(l->config.store) > l->config.size_max && !failing[1]))) {
                 bool more;
@@ -238,7 +268,11 @@ static bool step(struct logs *l, uint64_t *next_expire, bool *failing)
         } else if (l->quit) {
                 return false;
         } else {
-                wait_until(l, TAILQ_EMPTY(&l->dirty) || *next_expire < due ? *next_expire : due);
+                if (!TAILQ_EMPTY(&l->dirty) && due < wake)
+                        wake = due;
+                if (l->n_unwritten && l->again_ns < wake)
+                        wake = l->again_ns;
+                wait_until(l, wake);
         }
         return true;
 }

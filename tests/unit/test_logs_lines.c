@@ -290,6 +290,42 @@ static void a_file_that_cannot_be_written_loses_lines_and_says_so(void **state)
         assert_metric(p, "vulcan_log_dropped_lines_total{reason=\"store\"} 1\n");
 }
 
+/* Its lines may be lost; that it is complete, and how many are lost, is not. */
+static void an_end_that_is_not_taken_is_written_later(void **state)
+{
+        struct place *p = *state;
+        struct log_summary summary;
+        sqlite3 *other;
+        struct log *log;
+
+        place_start(p, (struct logs_config){0});
+        assert_int_equal(sqlite3_open(p->path, &other), SQLITE_OK);
+        assert_int_equal(sqlite3_exec(other,
+                                      "CREATE TRIGGER no BEFORE INSERT ON ends BEGIN"
+                                      " SELECT RAISE(ABORT, 'the disk is gone'); END",
+                                      NULL, NULL, NULL),
+                         SQLITE_OK);
+        log = log_begin(p->logs, "A");
+        write_text(log, WORKLOAD_STDOUT, "one\n");
+        logs_sync(p->logs);
+        write_text(log, WORKLOAD_STDOUT, "lost\n"); /* goes down with the end */
+        log_end(&log);
+        logs_sync(p->logs);
+        assert_int_equal(log_store_summary(p->store, "A", &summary, NULL), 0);
+        assert_false(summary.ended);
+        assert_int_equal(logs_summary(p->logs, "A", &summary, NULL), 0);
+        assert_true(summary.ended); /* from memory */
+        assert_int_equal(summary.lost, 1);
+        assert_int_equal(sqlite3_exec(other, "DROP TRIGGER no", NULL, NULL, NULL), SQLITE_OK);
+        sqlite3_close(other);
+        place_end(p); /* or after LOGS_AGAIN_MS */
+        place_start(p, (struct logs_config){0});
+        assert_int_equal(logs_summary(p->logs, "A", &summary, NULL), 0);
+        assert_true(summary.ended);
+        assert_int_equal(summary.last_seq, 2);
+        assert_int_equal(summary.lost, 1);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -303,6 +339,7 @@ int main(void)
                 TEST(the_file_stays_within_its_size),
                 TEST(a_damaged_chunk_is_said_to_be_lost),
                 TEST(a_file_that_cannot_be_written_loses_lines_and_says_so),
+                TEST(an_end_that_is_not_taken_is_written_later),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
