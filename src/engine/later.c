@@ -75,15 +75,6 @@ static int try_again(struct engine *e, struct job *job, struct round *round)
         return r;
 }
 
-/* Without the lock: a job leaves this file. */
-static void let_go(struct engine *e, struct job *job)
-{
-        pthread_mutex_lock(&e->lock);
-        e->n_later--;
-        pthread_mutex_unlock(&e->lock);
-        engine_forget(e, job);
-}
-
 static void *keep(void *arg)
 {
         struct engine *e = arg;
@@ -102,7 +93,7 @@ static void *keep(void *arg)
                         if (try_again(e, job, &round) < 0)
                                 TAILQ_INSERT_TAIL(&kept, job, at);
                         else
-                                let_go(e, job);
+                                engine_forget(e, job);
                 }
                 pthread_mutex_lock(&e->lock);
                 TAILQ_CONCAT(&kept, &e->later, at); /* the oldest stay in front */
@@ -125,6 +116,7 @@ void engine_write_later(struct engine *e, struct job *job, bool refused)
                 pthread_sigmask(SIG_SETMASK, &was, NULL);
         }
         job->refused = refused;
+        job->later = true;
         TAILQ_INSERT_TAIL(&e->later, job, at);
         e->n_later++;
         if (!e->has_keeper || e->n_later > ENGINE_UNRECORDED_MAX) {
@@ -136,7 +128,7 @@ void engine_write_later(struct engine *e, struct job *job, bool refused)
         if (given_up) {
                 log_error("workload %s: its end is not recorded, and too many like it wait",
                           given_up->id);
-                let_go(e, given_up);
+                engine_forget(e, given_up);
         }
 }
 

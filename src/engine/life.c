@@ -143,6 +143,7 @@ void engine_forget(struct engine *e, struct job *job)
 {
         pthread_mutex_lock(&e->lock);
         engine_untable(e, job);
+        e->n_later -= job->later;
         e->n_jobs--;
         engine_note_idle(e);
         pthread_cond_broadcast(&e->moved);
