@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Content codings: which one a client takes (Accept-Encoding), and how it is made. gzip and zstd are
+ * there if their library was at build time: ISA-L before zlib for gzip. Private to the library.
+ *
+ * Thread rule: a struct prom_codec_ and a struct prom_bytes_ belong to one thread at a time.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum prom_encoding_ { ENCODING_IDENTITY, ENCODING_GZIP, ENCODING_ZSTD, N_ENCODINGS };
+
+/* "identity", "gzip", "zstd". */
+const char *prom_encoding_name_(enum prom_encoding_ encoding);
+
+/* Was it built in? */
+bool prom_encoding_built_(enum prom_encoding_ encoding);
+bool prom_has_codecs_(void); /* any besides identity */
+
+/*
+ * The coding to answer with, by RFC 9110 section 12.5.3; `header` is the value of Accept-Encoding,
+ * NULL if there was none. The heaviest one wins; of equal ones that which is made fastest. With
+ * `small`, identity is taken wherever it is acceptable at all. -1 if none is: 406. What is not
+ * syntax of that section is skipped.
+ */
+int prom_choose_encoding_(const char *header, bool small);
+
+struct prom_bytes_ {
+        char *data;
+        size_t len, cap;
+};
+
+/* Room for n bytes behind len; false without memory. */
+bool prom_bytes_reserve_(struct prom_bytes_ *bytes, size_t n);
+void prom_bytes_release_(struct prom_bytes_ *bytes);
+
+/* How one coding is made. The state is memory that is worth keeping between two bodies. */
+struct prom_codec_ {
+        void *(*state_new)(void); /* NULL without memory */
+        void (*state_free)(void *state);
+        /* Replaces *out. 0 or -ENOMEM. Allocates nothing when *out has room enough. */
+        int (*run)(void *state, const char *data, size_t n, struct prom_bytes_ *out);
+};
+
+extern const struct prom_codec_ prom_gzip_codec_, prom_zstd_codec_;
+
+/* Replaces *out by `data` in a coding that is built in and is not identity. *state is made when it is
+ * NULL and freed by prom_encoding_release_(). 0 or -ENOMEM. */
+int prom_encode_(enum prom_encoding_ encoding, void **state, const char *data, size_t n,
+                 struct prom_bytes_ *out);
+void prom_encoding_release_(enum prom_encoding_ encoding, void *state);

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gzip by ISA-L. */
+#include "prom/encoding.h"
+
+#include <errno.h>
+#include <isa-l/igzip_lib.h>
+#include <stdlib.h>
+
+/* Level 2 takes longer and gains 1 % on metrics, level 0 loses half. */
+enum { LEVEL = 1, INPUT_MAX = 1 << 30, ROOM = 16 << 10 };
+
+struct gzip {
+        struct isal_zstream stream;
+        uint8_t level_memory[ISAL_DEF_LVL1_DEFAULT];
+};
+
+static void *gzip_new(void)
+{
+        return malloc(sizeof(struct gzip));
+}
+
+static int gzip_run(void *state, const char *data, size_t n, struct prom_bytes_ *out)
+{
+        struct gzip *gzip = state;
+        struct isal_zstream *stream = &gzip->stream;
+        isal_deflate_init(stream);
+        stream->gzip_flag = IGZIP_GZIP;
+        stream->level = LEVEL;
+        stream->level_buf = gzip->level_memory;
+        stream->level_buf_size = sizeof(gzip->level_memory);
+        out->len = 0;
+        for (;;) {
+                size_t piece = n < INPUT_MAX ? n : INPUT_MAX;
+                if (!prom_bytes_reserve_(out, ROOM))
+                        return -ENOMEM;
+                size_t room = out->cap - out->len;
+                room = room < INPUT_MAX ? room : INPUT_MAX;
+                stream->next_in = (uint8_t *)(uintptr_t)data; /* reads it only */
+                stream->avail_in = (uint32_t)piece;
+                stream->end_of_stream = piece == n;
+                stream->next_out = (uint8_t *)out->data + out->len;
+                stream->avail_out = (uint32_t)room;
+                if (isal_deflate(stream) != COMP_OK)
+                        return -ENOMEM; /* all else would be our mistake */
+                data += piece - stream->avail_in;
+                n -= piece - stream->avail_in;
+                out->len += room - stream->avail_out;
+                if (n == 0 && stream->internal_state.state == ZSTATE_END)
+                        return 0;
+        }
+}
+
+const struct prom_codec_ prom_gzip_codec_ = {gzip_new, free, gzip_run};
