@@ -324,21 +324,30 @@ static void get_openapi(struct http_request *request, void *ctx)
                 http_answer(request, 200, "application/json", &body);
 }
 
+enum {
+        BLOCKS = HTTP_ROUTE_BLOCKS,
+        WAITS = HTTP_ROUTE_BLOCKS | HTTP_ROUTE_WAITS,
+        HOLDS = HTTP_ROUTE_BLOCKS | HTTP_ROUTE_HOLDS,
+};
+
 /* What reads the store or much memory does not do so on the thread that serves everybody. */
 static const struct http_route routes[] = {
-        {"GET", "/healthz", get_health, 0, HTTP_ROUTE_OPEN},
-        {"GET", "/metrics", get_metrics, 0, HTTP_ROUTE_BLOCKS},
-        {"POST", "/v1/workloads", post_workload, API_BODY_MAX, HTTP_ROUTE_BLOCKS},
-        {"GET", "/v1/workloads", list_workloads, 0, HTTP_ROUTE_BLOCKS},
-        {"POST", "/v1/workloads/async", post_async, API_BODY_MAX, HTTP_ROUTE_BLOCKS},
-        {"GET", "/v1/workloads/{id}", get_workload, 0, 0},
-        {"DELETE", "/v1/workloads/{id}", delete_workload, 0, HTTP_ROUTE_BLOCKS},
-        {"GET", "/v1/workloads/{id}/logs", get_logs, 0, HTTP_ROUTE_BLOCKS},
-        {"GET", "/v1/workloads/{id}/logs/history", get_history, 0, HTTP_ROUTE_BLOCKS},
-        {"GET", "/v1/openapi.json", get_openapi, 0, 0},
-        {"GET", "/v1/backends", list_backends, 0, 0},
-        {"GET", "/v1/stats", get_stats, 0, HTTP_ROUTE_BLOCKS},
+        {"GET", "/healthz", get_health, 0, HTTP_ROUTE_OPEN, 0},
+        {"GET", "/metrics", get_metrics, 0, BLOCKS, API_LANE_SCRAPE},
+        {"POST", "/v1/workloads", post_workload, API_BODY_MAX, HOLDS, API_LANE_ORDER},
+        {"GET", "/v1/workloads", list_workloads, 0, BLOCKS, API_LANE_READ},
+        {"POST", "/v1/workloads/async", post_async, API_BODY_MAX, WAITS, API_LANE_ORDER},
+        {"GET", "/v1/workloads/{id}", get_workload, 0, 0, API_LANE_READ},
+        {"DELETE", "/v1/workloads/{id}", delete_workload, 0, WAITS, API_LANE_KILL},
+        {"GET", "/v1/workloads/{id}/logs", get_logs, 0, HOLDS, API_LANE_READ},
+        {"GET", "/v1/workloads/{id}/logs/history", get_history, 0, BLOCKS, API_LANE_READ},
+        {"GET", "/v1/openapi.json", get_openapi, 0, 0, 0},
+        {"GET", "/v1/backends", list_backends, 0, 0, 0},
+        {"GET", "/v1/stats", get_stats, 0, BLOCKS, API_LANE_READ},
 };
+
+_Static_assert(API_READ_WORKERS + API_ORDER_WORKERS + API_KILL_WORKERS < API_WORKERS,
+               "a worker is left for scrapes");
 
 const struct http_route *api_routes(size_t *ret_n)
 {

@@ -41,6 +41,25 @@ enum {
         API_RETRY_AFTER_S = 2,
 };
 
+/*
+ * Workers of the server that calls the handlers, by lane. Orders and kills may wait for seconds, for a
+ * store that is busy and for a VM that goes; reading the store may too. Together the three lanes
+ * leave a worker to GET /metrics.
+ */
+enum api_lane { API_LANE_SCRAPE, API_LANE_READ, API_LANE_ORDER, API_LANE_KILL };
+
+enum {
+        API_WORKERS = 16,
+        API_READ_WORKERS = 4,
+        API_ORDER_WORKERS = 8, /* those that wait for the disk share one wait */
+        API_KILL_WORKERS = 3,
+};
+
+#define API_LANE_WORKERS                                                                           \
+        {                                                                                          \
+                0, API_READ_WORKERS, API_ORDER_WORKERS, API_KILL_WORKERS                           \
+        }
+
 struct api_config {
         struct engine *engine;          /* borrowed */
         struct logs *logs;              /* borrowed */

@@ -38,7 +38,6 @@
 #include <unistd.h>
 
 enum {
-        WORKERS = 8,
         ARENAS = 2,
         OPT_CHECK_CONFIG = 256,
         STOP_MAX_S = 15, /* for killing and writing down, after the drain */
@@ -234,7 +233,8 @@ static int start(struct serve *d, struct err *err)
         struct http_server_config http = {
                 .listener = &d->listener,
                 .max_connections = d->settings.max_connections,
-                .workers = WORKERS,
+                .workers = API_WORKERS,
+                .lane_workers = API_LANE_WORKERS,
                 .registry = prom_default_registry(),
         };
         const struct settings *s = &d->settings;

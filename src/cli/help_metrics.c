@@ -134,6 +134,15 @@ static const struct advice {
         {"vulcan_http_request_duration_seconds",
          "`POST /v1/workloads` waits for the workload by design; the other routes answer within "
          "milliseconds."},
+        {"vulcan_http_connections",
+         "At `--max-connections` each new one takes the place of an idle or slow one: see "
+         "`vulcan_http_evicted_connections_total`."},
+        {"vulcan_http_long_requests",
+         "Waiting orders and followed logs are refused with 503 at 7/8 of `--max-connections`, "
+         "kills and other orders at 15/16, so that probes and scrapes always get in."},
+        {"vulcan_http_evicted_connections_total",
+         "Clients open connections and do not use them: keep fewer, or raise "
+         "`--max-connections`."},
 };
 
 static const char *find_advice(const char *name)

@@ -6,21 +6,35 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* With the lock: shuts down what is late and returns when the next one will be; 0: there is none.
- * The server's thread sees the end of the connection and does the rest. */
+/* With the lock. */
+static void unlist(struct http_deadlines *d, struct http_connection *c)
+{
+        if (c->owes != HTTP_OWES_NOTHING)
+                TAILQ_REMOVE(&d->lists[c->owes], c, at);
+        c->owes = HTTP_OWES_NOTHING;
+}
+
+/* With the lock. The server's thread sees the end of the connection and does the rest. */
+static void cut_off(struct http_deadlines *d, struct http_connection *c)
+{
+        unlist(d, c);
+        shutdown(c->fd, SHUT_RDWR);
+}
+
+/* With the lock: shuts down what is late and returns when the next one will be; 0: there is none. */
 static uint64_t expire(struct http_deadlines *d)
 {
-        struct http_connection *c;
-        uint64_t now = clock_ns();
+        uint64_t now = clock_ns(), next = 0;
 
-        while ((c = TAILQ_FIRST(&d->list)) != NULL) {
-                if (c->deadline_ns > now)
-                        return c->deadline_ns;
-                TAILQ_REMOVE(&d->list, c, at);
-                c->listed = false;
-                shutdown(c->fd, SHUT_RDWR);
+        for (int owing = HTTP_OWES_REQUEST; owing < HTTP_OWING_COUNT; owing++) {
+                struct http_connection *c;
+
+                while ((c = TAILQ_FIRST(&d->lists[owing])) != NULL && c->deadline_ns <= now)
+                        cut_off(d, c);
+                if (c && (!next || c->deadline_ns < next))
+                        next = c->deadline_ns;
         }
-        return 0;
+        return next;
 }
 
 static void *watch(void *arg)
@@ -52,7 +66,8 @@ int http_deadlines_start(struct http_deadlines *d, unsigned seconds, struct err 
         pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
         pthread_cond_init(&d->changed, &attr);
         pthread_condattr_destroy(&attr);
-        TAILQ_INIT(&d->list);
+        for (int owing = 0; owing < HTTP_OWING_COUNT; owing++)
+                TAILQ_INIT(&d->lists[owing]);
         d->time_ns = seconds * NS_PER_S;
         d->quit = false;
         r = pthread_create(&d->thread, NULL, watch, d);
@@ -70,29 +85,31 @@ void http_deadlines_stop(struct http_deadlines *d)
         pthread_mutex_destroy(&d->lock);
 }
 
-static void unlist(struct http_deadlines *d, struct http_connection *c)
-{
-        if (c->listed)
-                TAILQ_REMOVE(&d->list, c, at);
-        c->listed = false;
-}
-
-void http_deadline_set(struct http_deadlines *d, struct http_connection *c)
+void http_deadline_set(struct http_deadlines *d, struct http_connection *c, enum http_owing owes)
 {
         pthread_mutex_lock(&d->lock);
         unlist(d, c);
-        c->deadline_ns = clock_ns() + d->time_ns;
-        /* The watcher waits for the head of the list; it need not know of those behind it. */
-        if (TAILQ_EMPTY(&d->list))
-                pthread_cond_signal(&d->changed);
-        TAILQ_INSERT_TAIL(&d->list, c, at);
-        c->listed = true;
+        if (owes != HTTP_OWES_NOTHING) {
+                c->deadline_ns = clock_ns() + d->time_ns;
+                /* The watcher waits for the first of a list; it need not know of those behind it. */
+                if (TAILQ_EMPTY(&d->lists[owes]))
+                        pthread_cond_signal(&d->changed);
+                TAILQ_INSERT_TAIL(&d->lists[owes], c, at);
+                c->owes = owes;
+        }
         pthread_mutex_unlock(&d->lock);
 }
 
-void http_deadline_clear(struct http_deadlines *d, struct http_connection *c)
+bool http_deadlines_evict(struct http_deadlines *d)
 {
+        struct http_connection *c;
+
         pthread_mutex_lock(&d->lock);
-        unlist(d, c);
+        c = TAILQ_FIRST(&d->lists[HTTP_OWES_REQUEST]);
+        if (!c)
+                c = TAILQ_FIRST(&d->lists[HTTP_OWES_TRANSFER]);
+        if (c)
+                cut_off(d, c);
         pthread_mutex_unlock(&d->lock);
+        return c != NULL;
 }

@@ -11,24 +11,33 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+/* What a connection owes by its deadline. */
+enum http_owing {
+        HTTP_OWES_NOTHING,  /* a handler has its request */
+        HTTP_OWES_REQUEST,  /* the headers of one */
+        HTTP_OWES_TRANSFER, /* the body of its request, or to take its answer */
+        HTTP_OWING_COUNT,
+};
+
 /* A connection. Made and freed by the server's thread. */
 struct http_connection {
-        TAILQ_ENTRY(http_connection) at; /* in deadlines.list while `listed`; under its lock */
+        TAILQ_ENTRY(http_connection) at; /* in a list of deadlines; under its lock, as `owes` */
+        enum http_owing owes;            /* which list; HTTP_OWES_NOTHING: none */
         uint64_t deadline_ns;
         int fd;
-        bool listed;
 };
 
 TAILQ_HEAD(http_connection_list, http_connection);
 
 /*
- * Connections that must get on: whoever has not sent a whole request, or taken a whole answer, by
- * its deadline is shut down. All have the same time, so the list is in the order of deadlines.
+ * Connections that must get on: whoever has not sent the headers of a request, then the body, or
+ * taken a whole answer, by its deadline is shut down. All have the same time, so each list is in the
+ * order of deadlines: its first has been there longest.
  */
 struct http_deadlines {
         pthread_mutex_t lock; /* guards all below */
         pthread_cond_t changed;
-        struct http_connection_list list;
+        struct http_connection_list lists[HTTP_OWING_COUNT];
         uint64_t time_ns;
         bool quit;
         pthread_t thread;
@@ -36,8 +45,12 @@ struct http_deadlines {
 
 int http_deadlines_start(struct http_deadlines *d, unsigned seconds, struct err *err);
 void http_deadlines_stop(struct http_deadlines *d);
-void http_deadline_set(struct http_deadlines *d, struct http_connection *c);
-void http_deadline_clear(struct http_deadlines *d, struct http_connection *c);
+
+/* From now on it owes this; HTTP_OWES_NOTHING: there is no deadline. */
+void http_deadline_set(struct http_deadlines *d, struct http_connection *c, enum http_owing owes);
+
+/* Shuts down the one that owes a request for longest, or else a transfer. False: there is none. */
+bool http_deadlines_evict(struct http_deadlines *d);
 
 /*
  * Who may touch a request: the server's thread in RECEIVING and ANSWERED, the handler in HANDLING
@@ -83,10 +96,17 @@ struct http_request {
         struct MHD_Response *response;
         bool streams;                 /* the response is a stream */
         bool queued;                  /* the response was handed to libmicrohttpd */
-        TAILQ_ENTRY(http_request) at; /* in server->jobs */
+        bool is_long;                 /* counted in server->n_long */
+        TAILQ_ENTRY(http_request) at; /* in server->lanes */
 };
 
 TAILQ_HEAD(http_request_list, http_request);
+
+/* Requests that wait for a worker. */
+struct http_lane {
+        struct http_request_list jobs;
+        unsigned max, n_running; /* workers in it at most, and now */
+};
 
 struct http_server {
         struct MHD_Daemon *daemon;
@@ -99,12 +119,17 @@ struct http_server {
         struct http_deadlines deadlines;
         atomic_size_t body_bytes; /* of all requests */
 
+        /* The server's thread alone. */
+        unsigned max_connections, n_connections;
+        unsigned n_long; /* requests of HTTP_ROUTE_WAITS and HTTP_ROUTE_HOLDS under way */
+
         pthread_mutex_t lock; /* guards all below but closing; before a stream's */
         pthread_cond_t idle;  /* n_active fell */
         pthread_cond_t work;  /* jobs or quit */
         size_t n_active;      /* requests from their headers to their end */
         size_t n_handled;     /* of those, the ones that a handler has to answer */
-        struct http_request_list jobs;
+        struct http_lane lanes[HTTP_LANES];
+        unsigned next_lane; /* where to look for work first */
         struct http_stream_list streams;
         atomic_bool closing; /* streams end now */
         bool ending;         /* no handler is called any more */
@@ -113,6 +138,8 @@ struct http_server {
         unsigned n_workers;
 
         struct prom_family *requests, *duration; /* NULL without a registry */
+        struct prom_gauge *connections, *long_requests;
+        struct prom_counter *evicted;
 };
 
 /* libmicrohttpd's callbacks for a request. */
@@ -131,6 +158,9 @@ void http_request_add_headers(struct http_request *request, struct MHD_Response 
 
 /* Cuts all streams off. */
 void http_streams_end(struct http_server *server);
+
+/* True if another request of a route with these flags may be under way. */
+bool http_server_has_room(const struct http_server *server, unsigned route_flags);
 
 /* Puts a request before the workers. */
 void http_server_enqueue(struct http_server *server, struct http_request *request);

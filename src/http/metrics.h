@@ -5,6 +5,13 @@
 
 #include "prom/prom.h"
 
-enum { HTTP_REQUESTS_TOTAL, HTTP_REQUEST_DURATION_SECONDS, HTTP_METRIC_COUNT };
+enum {
+        HTTP_REQUESTS_TOTAL,
+        HTTP_REQUEST_DURATION_SECONDS,
+        HTTP_CONNECTIONS,
+        HTTP_LONG_REQUESTS,
+        HTTP_EVICTED_CONNECTIONS_TOTAL,
+        HTTP_METRIC_COUNT
+};
 
 extern const struct prom_desc http_metric_descs[HTTP_METRIC_COUNT];

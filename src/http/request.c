@@ -245,6 +245,26 @@ static void route_request(struct http_request *request, const char *method, cons
         }
 }
 
+/* Those that take long are so many at most. */
+static bool take_place(struct http_request *request)
+{
+        struct http_server *server = request->server;
+        char seconds[16];
+
+        if (!(request->route->flags & (HTTP_ROUTE_WAITS | HTTP_ROUTE_HOLDS)))
+                return true;
+        if (!http_server_has_room(server, request->route->flags)) {
+                snprintf(seconds, sizeof(seconds), "%d", HTTP_RETRY_AFTER_S);
+                http_answer_header(request, "Retry-After", seconds);
+                refuse(request, 503,
+                       "too many requests that take long are under way; try again later");
+                return false;
+        }
+        request->is_long = true;
+        prom_gauge_set(server->long_requests, ++server->n_long);
+        return true;
+}
+
 static struct http_request *begin(struct http_server *server, struct MHD_Connection *mhd,
                                   const char *url, const char *method)
 {
@@ -266,6 +286,7 @@ static struct http_request *begin(struct http_server *server, struct MHD_Connect
         pthread_mutex_lock(&server->lock);
         server->n_active++;
         pthread_mutex_unlock(&server->lock);
+        http_deadline_set(&server->deadlines, request->connection, HTTP_OWES_TRANSFER);
         route_request(request, method, url);
         return request;
 }
@@ -276,10 +297,8 @@ static enum MHD_Result send_response(struct http_request *request)
 
         if (!request->response) /* there was no memory for one */
                 return MHD_NO;
-        if (request->streams)
-                http_deadline_clear(&request->server->deadlines, request->connection);
-        else
-                http_deadline_set(&request->server->deadlines, request->connection);
+        http_deadline_set(&request->server->deadlines, request->connection,
+                          request->streams ? HTTP_OWES_NOTHING : HTTP_OWES_TRANSFER);
         r = MHD_queue_response(request->mhd, request->status, request->response);
         request->queued = r == MHD_YES;
         return r;
@@ -344,11 +363,13 @@ static enum MHD_Result handle(struct http_request *request)
         struct http_server *server = request->server;
         enum http_request_state state = HANDLING;
 
+        if (!take_place(request))
+                return send_response(request);
         if (!may_be_handled(server)) {
                 refuse(request, 503, "the server is ending");
                 return send_response(request);
         }
-        http_deadline_clear(&server->deadlines, request->connection);
+        http_deadline_set(&server->deadlines, request->connection, HTTP_OWES_NOTHING);
         request->handler = request->route->handler;
         if (request->route->flags & HTTP_ROUTE_BLOCKS)
                 return give_to_worker(request);
@@ -411,7 +432,10 @@ void http_request_on_completed(void *ctx, struct MHD_Connection *mhd, void **ret
         if (!request)
                 return;
         *ret = NULL;
-        http_deadline_set(&server->deadlines, request->connection); /* for the next request */
+        http_deadline_set(&server->deadlines, request->connection,
+                          HTTP_OWES_REQUEST); /* the next one */
+        if (request->is_long)
+                prom_gauge_set(server->long_requests, --server->n_long);
         count_request(request);
         if (request->response)
                 MHD_destroy_response(request->response);

@@ -15,7 +15,15 @@ typedef void http_handler_fn(struct http_request *request, void *ctx);
 enum {
         HTTP_ROUTE_OPEN = 1,   /* needs no token */
         HTTP_ROUTE_BLOCKS = 2, /* the handler may wait: it runs on a worker thread */
+        HTTP_ROUTE_WAITS = 4,  /* for others: for a lock, a disk, the end of something */
+        HTTP_ROUTE_HOLDS = 8,  /* its answer takes as long as its client likes */
 };
+
+/*
+ * Routes share the workers by lanes: a lane may have a bound of its own (http_server_config), so that
+ * those that wait leave workers to the others.
+ */
+enum { HTTP_LANES = 4 };
 
 struct http_route {
         const char *method; /* "GET" (which answers HEAD too), "POST", "DELETE" … */
@@ -23,6 +31,7 @@ struct http_route {
         http_handler_fn *handler;
         size_t body_max; /* bytes; 0: a body is read and dropped */
         unsigned flags;
+        unsigned lane; /* of HTTP_ROUTE_BLOCKS: 0 to HTTP_LANES - 1 */
 };
 
 enum { HTTP_PARAMS_MAX = 4, HTTP_PARAM_MAX = 128, HTTP_ALLOW_MAX = 64 };

@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <nettle/sha2.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 
 enum {
         CONNECTIONS_DEFAULT = 1024,
+        CONNECTIONS_SPARE = 32, /* accepted above the bound while others are shut down for them */
         WORKERS_DEFAULT = 4,
         IDLE_TIMEOUT_DEFAULT_S = 30,
         TRANSFER_TIMEOUT_DEFAULT_S = 120,
@@ -34,6 +36,14 @@ const struct prom_desc http_metric_descs[HTTP_METRIC_COUNT] = {
                  .labels = (const char *const[]){"method", "path", NULL},
                  .buckets = duration_buckets,
                  .n_buckets = sizeof(duration_buckets) / sizeof(duration_buckets[0])},
+        [HTTP_CONNECTIONS] = {PROM_GAUGE, "vulcan_http_connections",
+                              "Connections of HTTP clients that are open."},
+        [HTTP_LONG_REQUESTS] = {PROM_GAUGE, "vulcan_http_long_requests",
+                                "Requests under way that may hold their connection for long: "
+                                "orders, kills, logs that are followed."},
+        [HTTP_EVICTED_CONNECTIONS_TOTAL] =
+                {PROM_COUNTER, "vulcan_http_evicted_connections_total",
+                 "Connections that were closed, being idle or slow, to make room for new ones."},
 };
 
 /* ---- workers ---- */
@@ -41,27 +51,44 @@ const struct prom_desc http_metric_descs[HTTP_METRIC_COUNT] = {
 void http_server_enqueue(struct http_server *server, struct http_request *request)
 {
         pthread_mutex_lock(&server->lock);
-        TAILQ_INSERT_TAIL(&server->jobs, request, at);
+        TAILQ_INSERT_TAIL(&server->lanes[request->route->lane].jobs, request, at);
         pthread_cond_signal(&server->work);
         pthread_mutex_unlock(&server->lock);
+}
+
+/* With the lock: the lane that this worker shall take a request of, in turn; NULL: none. */
+static struct http_lane *next_lane(struct http_server *server)
+{
+        for (unsigned i = 0; i < HTTP_LANES; i++) {
+                struct http_lane *lane = &server->lanes[(server->next_lane + i) % HTTP_LANES];
+
+                if (TAILQ_EMPTY(&lane->jobs) || lane->n_running >= lane->max)
+                        continue;
+                server->next_lane = (server->next_lane + i + 1) % HTTP_LANES;
+                return lane;
+        }
+        return NULL;
 }
 
 static void *work(void *arg)
 {
         struct http_server *server = arg;
         struct http_request *request;
+        struct http_lane *lane;
 
         pthread_mutex_lock(&server->lock);
         for (;;) {
-                while (TAILQ_EMPTY(&server->jobs) && !server->quit)
+                while ((lane = next_lane(server)) == NULL && !server->quit)
                         pthread_cond_wait(&server->work, &server->lock);
-                request = TAILQ_FIRST(&server->jobs);
-                if (!request)
+                if (!lane)
                         break;
-                TAILQ_REMOVE(&server->jobs, request, at);
+                request = TAILQ_FIRST(&lane->jobs);
+                TAILQ_REMOVE(&lane->jobs, request, at);
+                lane->n_running++;
                 pthread_mutex_unlock(&server->lock);
                 request->handler(request, server->ctx);
                 pthread_mutex_lock(&server->lock);
+                lane->n_running--;
         }
         pthread_mutex_unlock(&server->lock);
         return NULL;
@@ -95,6 +122,30 @@ static void stop_workers(struct http_server *server)
 
 /* ---- connections ---- */
 
+/* For one more connection. Who only holds one, or is slow, goes for it: the longest there first. */
+static void make_room(struct http_server *server)
+{
+        if (server->n_connections >= server->max_connections &&
+            http_deadlines_evict(&server->deadlines))
+                prom_counter_inc(server->evicted);
+        prom_gauge_set(server->connections, ++server->n_connections);
+}
+
+/*
+ * Requests that take long leave connections to the others, which may be few but come and go: half of
+ * what is kept free of those that take as long as the client likes is kept free of all of them.
+ */
+bool http_server_has_room(const struct http_server *server, unsigned route_flags)
+{
+        unsigned max = server->max_connections;
+        unsigned kept =
+                max / HTTP_KEPT_SHARE > HTTP_KEPT_MIN ? max / HTTP_KEPT_SHARE : HTTP_KEPT_MIN;
+
+        if (kept > max / 2)
+                kept = max / 2;
+        return server->n_long < max - (route_flags & HTTP_ROUTE_HOLDS ? kept : kept / 2);
+}
+
 static void on_connection(void *ctx, struct MHD_Connection *mhd, void **socket_context,
                           enum MHD_ConnectionNotificationCode what)
 {
@@ -106,11 +157,13 @@ static void on_connection(void *ctx, struct MHD_Connection *mhd, void **socket_c
                 if (!c)
                         return; /* the first request finds no context and ends the connection */
                 c->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-                http_deadline_set(&server->deadlines, c);
+                make_room(server);
+                http_deadline_set(&server->deadlines, c, HTTP_OWES_REQUEST);
         } else if (c) {
-                http_deadline_clear(&server->deadlines, c);
+                http_deadline_set(&server->deadlines, c, HTTP_OWES_NOTHING);
                 free(c);
                 *socket_context = NULL;
+                prom_gauge_set(server->connections, --server->n_connections);
         }
 }
 
@@ -136,8 +189,7 @@ static int start_daemon(struct http_server *server, const struct http_server_con
                 MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
                 NULL, NULL, http_request_on_call, server, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
                 MHD_OPTION_LISTEN_SOCKET, config->listener->fd, MHD_OPTION_CONNECTION_LIMIT,
-                or_default(config->max_connections, CONNECTIONS_DEFAULT),
-                MHD_OPTION_CONNECTION_TIMEOUT,
+                server->max_connections + CONNECTIONS_SPARE, MHD_OPTION_CONNECTION_TIMEOUT,
                 or_default(config->idle_timeout_s, IDLE_TIMEOUT_DEFAULT_S),
                 MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_HEADERS_MAX,
                 MHD_OPTION_NOTIFY_COMPLETED, http_request_on_completed, server,
@@ -179,6 +231,9 @@ static int register_metrics(struct http_server *server, struct prom_registry *re
                 return err_set(err, -r, "%s", error.msg);
         server->requests = families[HTTP_REQUESTS_TOTAL];
         server->duration = families[HTTP_REQUEST_DURATION_SECONDS];
+        server->connections = prom_gauge_with(families[HTTP_CONNECTIONS]);
+        server->long_requests = prom_gauge_with(families[HTTP_LONG_REQUESTS]);
+        server->evicted = prom_counter_with(families[HTTP_EVICTED_CONNECTIONS_TOTAL]);
         return 0;
 }
 
@@ -195,7 +250,11 @@ int http_server_new(const struct http_server_config *config, struct http_server 
         server->routes = config->routes;
         server->n_routes = config->n_routes;
         server->ctx = config->ctx;
-        TAILQ_INIT(&server->jobs);
+        server->max_connections = or_default(config->max_connections, CONNECTIONS_DEFAULT);
+        for (int i = 0; i < HTTP_LANES; i++) {
+                TAILQ_INIT(&server->lanes[i].jobs);
+                server->lanes[i].max = or_default(config->lane_workers[i], UINT_MAX);
+        }
         TAILQ_INIT(&server->streams);
         pthread_mutex_init(&server->lock, NULL);
         pthread_condattr_init(&attr);

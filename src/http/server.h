@@ -29,14 +29,23 @@
  * "100 Continue", is not waited for.
  *
  * Bounds: connections, bytes of a body (per route) and of all bodies together, bytes of the headers
- * (HTTP_HEADERS_MAX), seconds without progress (idle_timeout_s) and seconds to send a request or to
- * take an answer in whole (transfer_timeout_s), so that neither a silent nor a slow client keeps a
- * connection for long.
+ * (HTTP_HEADERS_MAX), seconds without progress (idle_timeout_s) and seconds to send the headers of a
+ * request, then its body, or to take an answer in whole (transfer_timeout_s), however steadily the
+ * bytes come: so neither a silent nor a slow client keeps a connection for long.
+ *
+ * There is always a connection for a short request. Where all are taken, a new one takes the place of
+ * the one that has gone without a request for longest, or else of the one that has been longest at
+ * sending or taking one. (There is no bound by address: behind a proxy and on loopback all clients
+ * have the same.) Requests that take long by nature, of routes with HTTP_ROUTE_HOLDS or
+ * HTTP_ROUTE_WAITS, are refused with 503 and Retry-After beyond 7/8 and 15/16 of all connections
+ * (HTTP_KEPT_SHARE, HTTP_KEPT_MIN); so those that a client may hold as long as it likes do not keep
+ * the others out either.
  *
  * Metrics: vulcan_http_requests_total{method,path,status} and
  * vulcan_http_request_duration_seconds{method,path}, from the headers being read to the answer
  * being sent; `path` is the pattern of the route or "unmatched", `method` is "other" when HTTP
  * knows none such, status 499 is a client that hung up before there was an answer.
+ * vulcan_http_connections, vulcan_http_long_requests, vulcan_http_evicted_connections_total.
  *
  * An answer may also be a stream (http_answer_stream()): a suspended connection costs its memory, not
  * a thread. At the end of the server streams are cut off after HTTP_GRACE_MS.
@@ -64,19 +73,23 @@ enum {
         HTTP_ANSWER_HEADERS_MAX = 4,         /* headers of http_answer_header() */
         HTTP_TOKEN_MAX = 4096,               /* bytes of a bearer token */
         HTTP_GRACE_MS = 2000,                /* for answers on their way when the server ends */
+        HTTP_KEPT_SHARE = 8,    /* of the connections, that part is kept for requests that do not */
+        HTTP_KEPT_MIN = 16,     /* take long; at least so many, at most half of them */
+        HTTP_RETRY_AFTER_S = 5, /* what who is refused for want of room is told */
 };
 
 struct http_server_config {
         struct http_listener *listener;  /* its fd is taken over; borrowed otherwise */
         const struct http_route *routes; /* borrowed */
         size_t n_routes;
-        void *ctx;                      /* for the handlers */
-        const char *token;              /* copied; NULL: requests need none */
-        unsigned max_connections;       /* 0: 1024 */
-        unsigned workers;               /* for HTTP_ROUTE_BLOCKS; 0: 4 */
-        unsigned idle_timeout_s;        /* 0: 30 */
-        unsigned transfer_timeout_s;    /* 0: 120 */
-        struct prom_registry *registry; /* NULL: no metrics */
+        void *ctx;                         /* for the handlers */
+        const char *token;                 /* copied; NULL: requests need none */
+        unsigned max_connections;          /* 0: 1024 */
+        unsigned workers;                  /* for HTTP_ROUTE_BLOCKS; 0: 4 */
+        unsigned lane_workers[HTTP_LANES]; /* of them, for one lane at most; 0: all */
+        unsigned idle_timeout_s;           /* 0: 30 */
+        unsigned transfer_timeout_s;       /* 0: 120 */
+        struct prom_registry *registry;    /* NULL: no metrics */
 };
 
 int http_server_new(const struct http_server_config *config, struct http_server **ret,

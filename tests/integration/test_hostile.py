@@ -131,6 +131,19 @@ def test_slow_and_silent_ones_in_numbers(daemon):
     back_to_rest(daemon, before)
 
 
+def test_more_connections_than_there_may_be(daemon):
+    """Who only holds connections makes room for those who ask."""
+    before = daemon.metrics()
+    with contextlib.ExitStack() as stack:
+        for i in range(800):
+            stack.enter_context(connect(daemon, b"GET /he" if i % 2 else b""))
+            if i % 100 == 99:
+                serves_on(daemon)
+                assert daemon.metrics().value("vulcan_http_connections") <= 400 + 32
+        assert daemon.metrics().value("vulcan_http_evicted_connections_total") >= 400
+    back_to_rest(daemon, before)
+
+
 def test_one_that_reads_nothing(daemon):
     """Asks for more than sockets hold and takes none of it."""
     for _ in range(20):

@@ -301,7 +301,7 @@ def test_a_thousand_idle_subscribers(fake_box):
     if hard < 2200:
         pytest.skip(f"needs 2200 descriptors, the hard limit is {hard}")
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    daemon = fake_box.serve("--max-connections", "1100")
+    daemon = fake_box.serve("--max-connections", "1200")
     record = daemon.start("sh", "print hello\nhang")
     until(lambda: history(daemon, record["id"])["lines"])
     before = daemon.metrics()

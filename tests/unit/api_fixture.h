@@ -22,9 +22,11 @@ struct daemon {
         char dir[64];
 };
 
-/* `log_lines`: lines that a log keeps, `heartbeat_s`: of those who follow; 0: the default. */
-static inline struct daemon *daemon_with(unsigned max_vms, unsigned max_queue, const char *token,
-                                         unsigned log_lines, unsigned heartbeat_s)
+/* `log_lines`: lines that a log keeps, `heartbeat_s`: of those who follow; 0: the default, as for
+ * the connections. */
+static inline struct daemon *daemon_bounded(unsigned max_vms, unsigned max_queue, const char *token,
+                                            unsigned log_lines, unsigned heartbeat_s,
+                                            unsigned max_connections)
 {
         struct daemon *d = calloc(1, sizeof(*d));
         struct prom_registry *registry = prom_registry_new();
@@ -35,7 +37,11 @@ static inline struct daemon *daemon_with(unsigned max_vms, unsigned max_queue, c
                 .output_record_max = 1 << 20,
                 .node_id = "here",
         };
-        struct http_server_config http = {.registry = registry, .token = token};
+        struct http_server_config http = {.registry = registry,
+                                          .token = token,
+                                          .workers = API_WORKERS,
+                                          .lane_workers = API_LANE_WORKERS,
+                                          .max_connections = max_connections};
         struct err err = ERR_INIT;
         char path[96], moved_to[PATH_MAX];
 
@@ -68,6 +74,12 @@ static inline struct daemon *daemon_with(unsigned max_vms, unsigned max_queue, c
         http.ctx = d->api;
         served_start(&d->served, http);
         return d;
+}
+
+static inline struct daemon *daemon_with(unsigned max_vms, unsigned max_queue, const char *token,
+                                         unsigned log_lines, unsigned heartbeat_s)
+{
+        return daemon_bounded(max_vms, max_queue, token, log_lines, heartbeat_s, 0);
 }
 
 static inline struct daemon *daemon_new(unsigned max_vms, unsigned max_queue, const char *token)

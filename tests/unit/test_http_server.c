@@ -74,13 +74,13 @@ static struct http_request *wait_parked(void)
 }
 
 static const struct http_route routes[] = {
-        {"GET", "/hello", hello, 0, HTTP_ROUTE_OPEN},
-        {"POST", "/echo/{id}", echo, BODY_MAX, 0},
-        {"PUT", "/echo/{id}", echo, BODY_MAX, HTTP_ROUTE_BLOCKS},
-        {"GET", "/later", later, 0, 0},
-        {"GET", "/later/blocking", later, 0, HTTP_ROUTE_BLOCKS},
-        {"GET", "/empty", empty, 0, 0},
-        {"GET", "/park", park, 0, 0},
+        {"GET", "/hello", hello, 0, HTTP_ROUTE_OPEN, 0},
+        {"POST", "/echo/{id}", echo, BODY_MAX, 0, 0},
+        {"PUT", "/echo/{id}", echo, BODY_MAX, HTTP_ROUTE_BLOCKS, 0},
+        {"GET", "/later", later, 0, 0, 0},
+        {"GET", "/later/blocking", later, 0, HTTP_ROUTE_BLOCKS, 0},
+        {"GET", "/empty", empty, 0, 0, 0},
+        {"GET", "/park", park, 0, 0, 0},
 };
 
 static struct http_server_config config(void)
@@ -276,31 +276,6 @@ static void web_pages_need_a_token(void **state)
         a = ask_with(&s, "POST", "/echo/x", token, "x", 1);
         assert_int_equal(a.status, 200);
         answer_release(&a);
-        served_stop(&s);
-        served_release(&s);
-}
-
-/* Whoever comes when all places are taken is served as soon as one is free. */
-static void connections_are_bounded(void **state)
-{
-        static const char get[] = "GET /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-        struct http_server_config c = config();
-        struct answer a = {.all = BUF_INIT(1 << 20)};
-        struct served s;
-        int fds[5];
-
-        c.max_connections = 4;
-        served_start(&s, c);
-        for (int i = 0; i < 5; i++)
-                fds[i] = client_connect(&s);
-        client_send(fds[4], get, sizeof(get) - 1);
-        close(fds[0]);
-        client_read(fds[4], &a.all);
-        answer_parse(&a);
-        assert_int_equal(a.status, 200);
-        answer_release(&a);
-        for (int i = 1; i < 5; i++)
-                close(fds[i]);
         served_stop(&s);
         served_release(&s);
 }
@@ -645,7 +620,6 @@ int main(void)
                 cmocka_unit_test(large_bodies_are_refused),
                 cmocka_unit_test(tokens_are_asked_for),
                 cmocka_unit_test(web_pages_need_a_token),
-                cmocka_unit_test(connections_are_bounded),
                 cmocka_unit_test(connections_are_kept),
                 cmocka_unit_test(what_is_not_http_ends_the_connection),
                 cmocka_unit_test(headers_are_bounded),

@@ -96,8 +96,8 @@ static void still(struct http_request *request, void *ctx)
 }
 
 static const struct http_route routes[] = {
-        {"GET", "/stream", stream, 0, HTTP_ROUTE_BLOCKS},
-        {"GET", "/still", still, 0, 0},
+        {"GET", "/stream", stream, 0, HTTP_ROUTE_BLOCKS, 0},
+        {"GET", "/still", still, 0, 0, 0},
 };
 
 static void start(struct served *s)

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Probes and scrapes are answered whatever orders, kills and those who follow wait for. */
+#include "api_fixture.h"
+
+#include <sqlite3.h>
+
+enum { MANY = 2 * API_WORKERS };
+
+/* What the end of each workload waits for. */
+static struct {
+        pthread_mutex_t lock;
+        pthread_cond_t changed;
+        bool open;
+} gate = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false};
+
+static void open_gate(void)
+{
+        pthread_mutex_lock(&gate.lock);
+        gate.open = true;
+        pthread_cond_broadcast(&gate.changed);
+        pthread_mutex_unlock(&gate.lock);
+}
+
+static void wait_at_the_end(struct fake_backend *f, enum fake_stage stage, void *ctx)
+{
+        if (stage != FAKE_ENDING)
+                return;
+        pthread_mutex_lock(&gate.lock);
+        while (!gate.open)
+                pthread_cond_wait(&gate.changed, &gate.lock);
+        pthread_mutex_unlock(&gate.lock);
+}
+
+static int send_request(struct daemon *d, const char *method, const char *path, const char *body)
+{
+        char text[512];
+        int fd = client_connect(&d->served);
+        int n = snprintf(text, sizeof(text),
+                         "%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+                         "Content-Length: %zu\r\n\r\n%s",
+                         method, path, strlen(body), body);
+
+        assert_true(client_send(fd, text, (size_t)n));
+        return fd;
+}
+
+static unsigned status_of(int fd)
+{
+        struct answer a = {.all = BUF_INIT(CLIENT_ANSWER_MAX)};
+        unsigned status;
+
+        client_read(fd, &a.all);
+        close(fd);
+        answer_parse(&a);
+        status = a.status;
+        answer_release(&a);
+        return status;
+}
+
+static void assert_probes_are_answered(struct daemon *d)
+{
+        static const char *const paths[] = {"/healthz", "/metrics"};
+
+        for (size_t i = 0; i < 2; i++) {
+                struct answer a = ask(&d->served, "GET", paths[i], NULL);
+
+                assert_int_equal(a.status, 200);
+                answer_release(&a);
+        }
+}
+
+/* Asks for the metrics, which is a test of its own, until they have this line. */
+static void wait_metric(struct daemon *d, const char *line)
+{
+        for (bool found = false; !found;) {
+                struct answer a = ask(&d->served, "GET", "/metrics", NULL);
+
+                assert_int_equal(a.status, 200);
+                found = strstr(a.body, line) != NULL;
+                answer_release(&a);
+        }
+}
+
+static void submit(struct daemon *d, char id[ULID_LEN + 1])
+{
+        json_t *json = ask_json(d, "POST", "/v1/workloads/async",
+                                "{\"runtime\":\"sh\",\"code\":\"hang\"}", 202);
+
+        memcpy(id, text_in(json, "id"), ULID_LEN + 1);
+        json_decref(json);
+}
+
+static void kills_that_wait_for_a_cleanup_hold_nobody_up(void **state)
+{
+        struct daemon *d = daemon_new(MANY, 4, NULL);
+        char ids[MANY][ULID_LEN + 1], path[64];
+        int fds[MANY];
+
+        gate.open = false;
+        d->backend->hook = wait_at_the_end;
+        for (int i = 0; i < MANY; i++)
+                submit(d, ids[i]);
+        fake_wait_running(d->backend, MANY);
+        for (int i = 0; i < MANY; i++) {
+                snprintf(path, sizeof(path), "/v1/workloads/%.*s", ULID_LEN, ids[i]);
+                fds[i] = send_request(d, "DELETE", path, "");
+        }
+        fake_wait_cleanups(d->backend, API_KILL_WORKERS);
+        wait_metric(d, "vulcan_http_long_requests 32\n");
+        assert_probes_are_answered(d);
+        json_decref(ask_json(d, "GET", "/v1/workloads?limit=1", NULL, 200));
+        json_decref(ask_json(d, "POST", "/v1/workloads/async",
+                             "{\"runtime\":\"sh\",\"code\":\"exit 0\"}", 202));
+        open_gate();
+        for (int i = 0; i < MANY; i++)
+                assert_int_equal(status_of(fds[i]), 200);
+        daemon_stop(d);
+        daemon_free(d);
+}
+
+static void orders_that_wait_for_the_store_hold_nobody_up(void **state)
+{
+        struct daemon *d = daemon_new(2, MANY, NULL);
+        char path[96];
+        sqlite3 *other;
+        int fds[MANY];
+
+        snprintf(path, sizeof(path), "%s/db", d->dir);
+        assert_int_equal(sqlite3_open(path, &other), SQLITE_OK);
+        assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+        for (int i = 0; i < MANY; i++)
+                fds[i] = send_request(d, "POST", "/v1/workloads/async",
+                                      "{\"runtime\":\"sh\",\"code\":\"exit 0\"}");
+        wait_metric(d, "vulcan_http_long_requests 32\n");
+        assert_probes_are_answered(d);
+        assert_int_equal(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+        sqlite3_close(other);
+        for (int i = 0; i < MANY; i++)
+                assert_int_equal(status_of(fds[i]), 202);
+        daemon_stop(d);
+        daemon_free(d);
+}
+
+/* Those who follow and those who wait take what they get; kills and async orders have some more. */
+static void those_who_wait_leave_connections_to_probes(void **state)
+{
+        enum { CONNECTIONS = 32, HOLD = 16, FOLLOW = 10 };
+        struct daemon *d = daemon_bounded(CONNECTIONS, 4, NULL, 0, 0, CONNECTIONS);
+        char id[ULID_LEN + 1], path[64], logs[80];
+        int fds[HOLD];
+        struct answer a;
+
+        submit(d, id);
+        snprintf(path, sizeof(path), "/v1/workloads/%s", id);
+        snprintf(logs, sizeof(logs), "%s/logs", path);
+        for (int i = 0; i < HOLD; i++)
+                fds[i] = i < FOLLOW ? send_request(d, "GET", logs, "")
+                                    : send_request(d, "POST", "/v1/workloads",
+                                                   "{\"runtime\":\"sh\",\"code\":\"gate\"}");
+        wait_metric(d, "vulcan_http_long_requests 16\n");
+        a = ask(&d->served, "GET", logs, NULL);
+        assert_int_equal(a.status, 503);
+        assert_contains(a.headers, "Retry-After: 5");
+        answer_release(&a);
+        a = ask(&d->served, "POST", "/v1/workloads", "{\"runtime\":\"sh\",\"code\":\"exit 0\"}");
+        assert_int_equal(a.status, 503);
+        answer_release(&a);
+        assert_probes_are_answered(d);
+        json_decref(ask_json(d, "POST", "/v1/workloads/async",
+                             "{\"runtime\":\"sh\",\"code\":\"exit 0\"}", 202));
+        json_decref(ask_json(d, "DELETE", path, NULL, 200));
+        fake_open(d->backend);
+        for (int i = 0; i < HOLD; i++)
+                assert_int_equal(status_of(fds[i]), i < FOLLOW ? 200 : 201);
+        daemon_stop(d);
+        daemon_free(d);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(kills_that_wait_for_a_cleanup_hold_nobody_up),
+                cmocka_unit_test(orders_that_wait_for_the_store_hold_nobody_up),
+                cmocka_unit_test(those_who_wait_leave_connections_to_probes),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What clients, and handlers that wait, may take of a server's connections and workers. */
+#include "http_fixture.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+
+enum { CONNECTIONS = 32, KEPT = 16, WORKERS = 3, STUCK_WORKERS = 2 };
+
+/* Handlers that wait until the test opens the gate, and requests that are parked until then. */
+static struct {
+        pthread_mutex_t lock;
+        pthread_cond_t changed;
+        bool open;
+        unsigned n_stuck;
+        struct http_request *parked[CONNECTIONS];
+        unsigned n_parked;
+} gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+static void quick(struct http_request *request, void *ctx)
+{
+        http_answer(request, 204, NULL, NULL);
+}
+
+static void stuck(struct http_request *request, void *ctx)
+{
+        pthread_mutex_lock(&gate.lock);
+        gate.n_stuck++;
+        pthread_cond_broadcast(&gate.changed);
+        while (!gate.open)
+                pthread_cond_wait(&gate.changed, &gate.lock);
+        pthread_mutex_unlock(&gate.lock);
+        http_answer(request, 204, NULL, NULL);
+}
+
+static void park(struct http_request *request, void *ctx)
+{
+        pthread_mutex_lock(&gate.lock);
+        gate.parked[gate.n_parked++] = request;
+        pthread_cond_broadcast(&gate.changed);
+        pthread_mutex_unlock(&gate.lock);
+}
+
+static void wait_for(const unsigned *what, unsigned n)
+{
+        pthread_mutex_lock(&gate.lock);
+        while (*what < n)
+                pthread_cond_wait(&gate.changed, &gate.lock);
+        pthread_mutex_unlock(&gate.lock);
+}
+
+static void open_gate(void)
+{
+        pthread_mutex_lock(&gate.lock);
+        gate.open = true;
+        pthread_cond_broadcast(&gate.changed);
+        while (gate.n_parked)
+                http_answer(gate.parked[--gate.n_parked], 204, NULL, NULL);
+        pthread_mutex_unlock(&gate.lock);
+}
+
+static const struct http_route routes[] = {
+        {"GET", "/quick", quick, 0, 0, 0},
+        {"POST", "/quick", quick, 1000, 0, 0},
+        {"GET", "/worker", quick, 0, HTTP_ROUTE_BLOCKS, 0},
+        {"GET", "/stuck", stuck, 0, HTTP_ROUTE_BLOCKS, 1},
+        {"GET", "/park", park, 0, HTTP_ROUTE_HOLDS, 0},
+        {"GET", "/wait", park, 0, HTTP_ROUTE_WAITS, 0},
+};
+
+static void start(struct served *s, unsigned timeout_s)
+{
+        gate.open = false;
+        gate.n_stuck = gate.n_parked = 0;
+        served_start(s, (struct http_server_config){
+                                .routes = routes,
+                                .n_routes = sizeof(routes) / sizeof(routes[0]),
+                                .max_connections = CONNECTIONS,
+                                .workers = WORKERS,
+                                .lane_workers = {[1] = STUCK_WORKERS},
+                                .idle_timeout_s = 100,
+                                .transfer_timeout_s = timeout_s,
+                        });
+}
+
+static int send_get(struct served *s, const char *path)
+{
+        char text[128];
+        int fd = client_connect(s);
+        int n = snprintf(text, sizeof(text),
+                         "GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", path);
+
+        assert_true(client_send(fd, text, (size_t)n));
+        return fd;
+}
+
+/* Reads to the end; returns how many bytes. */
+static size_t drain(int fd)
+{
+        struct buf text = BUF_INIT(CLIENT_ANSWER_MAX);
+        size_t n;
+
+        client_read(fd, &text);
+        n = text.len;
+        buf_release(&text);
+        return n;
+}
+
+static void assert_status(struct served *s, const char *path, unsigned status)
+{
+        struct answer a = ask(s, "GET", path, NULL);
+
+        assert_int_equal(a.status, status);
+        answer_release(&a);
+}
+
+static void assert_metric(struct served *s, const char *line)
+{
+        assert_contains(s->metrics.data, line);
+}
+
+/* More of them than there are workers, and one answers. */
+static void handlers_that_wait_leave_workers_to_others(void **state)
+{
+        struct served s;
+        int fds[2 * WORKERS];
+
+        start(&s, 100);
+        for (int i = 0; i < 2 * WORKERS; i++)
+                fds[i] = send_get(&s, "/stuck");
+        wait_for(&gate.n_stuck, STUCK_WORKERS);
+        for (int i = 0; i < 3; i++)
+                assert_status(&s, "/worker", 204);
+        assert_int_equal(gate.n_stuck, STUCK_WORKERS);
+        open_gate();
+        for (int i = 0; i < 2 * WORKERS; i++) {
+                struct answer a = {.all = BUF_INIT(CLIENT_ANSWER_MAX)};
+
+                client_read(fds[i], &a.all);
+                answer_parse(&a);
+                assert_int_equal(a.status, 204);
+                answer_release(&a);
+                close(fds[i]);
+        }
+        served_stop(&s);
+        served_release(&s);
+}
+
+/* Those that a client holds as long as it likes leave KEPT connections, those that wait half of it. */
+static void requests_that_take_long_leave_connections_to_others(void **state)
+{
+        struct served s;
+        struct answer a;
+        int fds[CONNECTIONS], n = 0;
+
+        start(&s, 100);
+        while (n < CONNECTIONS - KEPT)
+                fds[n++] = send_get(&s, "/park");
+        wait_for(&gate.n_parked, (unsigned)n);
+        a = ask(&s, "GET", "/park", NULL);
+        assert_int_equal(a.status, 503);
+        assert_contains(a.headers, "Retry-After: 5");
+        assert_contains(a.body, "{\"error\":\"too many requests that take long are under way");
+        answer_release(&a);
+        while (n < CONNECTIONS - KEPT / 2)
+                fds[n++] = send_get(&s, "/wait");
+        wait_for(&gate.n_parked, (unsigned)n);
+        assert_status(&s, "/wait", 503);
+        assert_status(&s, "/quick", 204);
+        assert_status(&s, "/worker", 204);
+        open_gate();
+        while (n > 0) {
+                drain(fds[--n]);
+                close(fds[n]);
+        }
+        assert_status(&s, "/worker", 204);
+        served_stop(&s);
+        assert_metric(&s, "vulcan_http_long_requests 0\n");
+        assert_metric(&s, "vulcan_http_connections 0\n");
+        assert_metric(&s, "{method=\"GET\",path=\"/park\",status=\"503\"} 1\n");
+        assert_metric(&s, "{method=\"GET\",path=\"/wait\",status=\"503\"} 1\n");
+        served_release(&s);
+}
+
+/* A new one takes the place of the one that has been idle longest, never that of a request that is
+ * worked on, and only then that of one that is slow. */
+static void a_new_connection_takes_the_place_of_an_idle_one(void **state)
+{
+        static const char half[] =
+                "POST /quick HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nab";
+        struct served s;
+        int held, slow, fds[4 * CONNECTIONS];
+
+        start(&s, 100);
+        held = send_get(&s, "/park");
+        wait_for(&gate.n_parked, 1);
+        slow = client_connect(&s);
+        assert_true(client_send(slow, half, sizeof(half) - 1));
+        assert_status(&s, "/quick", 204); /* so it has been read */
+        for (int i = 0; i < 4 * CONNECTIONS; i++) {
+                fds[i] = client_connect(&s);
+                if (i % 2)
+                        client_send(fds[i], "GET /qui", 8);
+                if (i % 10 == 0)
+                        assert_status(&s, "/worker", 204);
+        }
+        assert_int_equal(drain(fds[0]), 0); /* the first of them has gone */
+        assert_true(client_send(slow, "cdefghij", 8));
+        assert_int_equal(recv(slow, &(char[4]){0}, 4, 0), 4); /* the slow one was left alone */
+        open_gate();
+        assert_int_equal(recv(held, &(char[4]){0}, 4, 0), 4);
+        for (int i = 0; i < 4 * CONNECTIONS; i++)
+                close(fds[i]);
+        close(slow);
+        close(held);
+        served_stop(&s);
+        assert_null(strstr(s.metrics.data, "vulcan_http_evicted_connections_total 0\n"));
+        served_release(&s);
+}
+
+static void slow_ones_go_where_nobody_is_idle(void **state)
+{
+        static const char half[] =
+                "POST /quick HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nab";
+        struct served s;
+        int fds[2 * CONNECTIONS];
+
+        start(&s, 100);
+        for (int i = 0; i < 2 * CONNECTIONS; i++) {
+                fds[i] = client_connect(&s);
+                client_send(fds[i], half, sizeof(half) - 1);
+        }
+        assert_status(&s, "/worker", 204);
+        for (int i = 0; i < 2 * CONNECTIONS; i++)
+                close(fds[i]);
+        served_stop(&s);
+        served_release(&s);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(handlers_that_wait_leave_workers_to_others),
+                cmocka_unit_test(requests_that_take_long_leave_connections_to_others),
+                cmocka_unit_test(a_new_connection_takes_the_place_of_an_idle_one),
+                cmocka_unit_test(slow_ones_go_where_nobody_is_idle),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
