@@ -164,6 +164,12 @@ static bool copy_buckets(struct prom_family *f, const struct prom_desc *desc)
         return true;
 }
 
+static bool copy_unit(struct prom_family *f, const struct prom_desc *desc)
+{
+        f->unit = desc->unit ? copy_string(f, desc->unit) : NULL;
+        return !desc->unit || f->unit;
+}
+
 static bool make_header(struct prom_family *f, const struct prom_desc *desc)
 {
         static const char *const kinds[] = {
@@ -205,20 +211,26 @@ static bool measure_lines(struct prom_family *f)
         return true;
 }
 
+uint64_t prom_family_id_(void)
+{
+        static uint64_t last_id;
+        return ++last_id;
+}
+
 int prom_family_new_(const struct prom_desc *desc, struct prom_family **ret,
                      struct prom_error *error)
 {
-        static uint64_t last_id; /* under table_lock */
         struct prom_family *f = calloc(1, sizeof(*f));
         if (!f)
                 return prom_fail_(error, ENOMEM, "metric %s: out of memory", desc->name);
         f->kind = desc->kind;
-        f->id = ++last_id;
+        f->id = prom_family_id_();
+        f->idle_timeout_ns = (uint64_t)(desc->idle_timeout_s * 1e9);
         f->max_series = desc->max_series ? desc->max_series : PROM_SERIES_DEFAULT;
         f->name = copy_string(f, desc->name);
         f->help = copy_string(f, desc->help);
-        if (!f->name || !f->help || !copy_labels(f, desc) || !copy_buckets(f, desc) ||
-            !make_header(f, desc) || !measure_lines(f)) {
+        if (!f->name || !f->help || !copy_unit(f, desc) || !copy_labels(f, desc) ||
+            !copy_buckets(f, desc) || !make_header(f, desc) || !measure_lines(f)) {
                 prom_family_free_(f);
                 return prom_fail_(error, ENOMEM, "metric %s: out of memory", desc->name);
         }
@@ -226,21 +238,32 @@ int prom_family_new_(const struct prom_desc *desc, struct prom_family **ret,
         return 0;
 }
 
+static void free_tables(struct prom_family *f)
+{
+        while (f->table) {
+                struct table *older = f->table->older;
+                free(f->table);
+                f->table = older;
+        }
+}
+
 void prom_family_free_(struct prom_family *f)
 {
         if (!f)
                 return;
+        while (f->curried) {
+                struct prom_family *next = f->curried->next;
+                free_tables(f->curried);
+                free(f->curried);
+                f->curried = next;
+        }
         unsigned cells = prom_family_cells_(f);
         unsigned float_cell = f->kind == PROM_COUNTER ? COUNTER_FLOAT : HISTOGRAM_SUM;
         for (size_t i = 0; cells && i < f->n_series; i++)
                 prom_cells_free_(prom_series_at_(f, i)->pub.cell, cells, float_cell);
         for (size_t i = 0; i < SERIES_BLOCKS_MAX; i++)
                 free(f->blocks[i]);
-        while (f->table) {
-                struct table *older = f->table->older;
-                free(f->table);
-                f->table = older;
-        }
+        free_tables(f);
         prom_arena_release_(&f->arena);
         free(f);
 }

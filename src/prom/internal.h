@@ -100,6 +100,8 @@ void prom_cells_free_(uint32_t cell, unsigned n, unsigned float_cell);
 struct counter_value {
         uint64_t whole;
         double part;
+        int64_t created_ms; /* if asked for */
+        bool shown;         /* false: leave the series out */
 };
 
 /* Sums over all slabs, with prom_slab_lock_ held; values are added to. */
@@ -115,20 +117,55 @@ extern uint64_t prom_lost_updates_;
 
 /* ---- families and series ---------------------------------------------------------------- */
 
+enum series_state {
+        SERIES_LIVE,
+        SERIES_HIDDEN,  /* idle for too long; shown again when its value changes */
+        SERIES_REMOVED, /* by the program; comes back when it is looked up */
+};
+
+enum dialect {
+        DIALECT_TEXT, /* also 1.0.0 */
+        DIALECT_OPENMETRICS,
+        DIALECT_PROTOBUF,
+        N_DIALECTS
+};
+
+/* What updates and scrapes touch; fills a cache line. Never moves, never freed before its family.
+ * `state`, `word` of a gauge that comes back, and what is in `cold` change under slab_lock, the
+ * state under table_lock too. */
 struct prom_series {
         struct prom_counter pub; /* the cell; first, a struct prom_counter * points here */
-        uint32_t lines_len;      /* length of the labels as rendered: see line_extra below */
-        uint64_t gauge;
-        const char *lines; /* its lines without the numbers, one after the other */
+        uint16_t lines_len;      /* length of the labels as rendered: see line_extra below */
+        uint8_t state;           /* enum series_state */
+        bool has_baseline;       /* cold->baseline is not all 0 */
+        union {
+                uint64_t gauge;        /* of a gauge: its value; a state set: its bits */
+                uint64_t largest;      /* of a counter or classic histogram: the largest sum of
+                                          parts seen, see read.c */
+                struct native *native; /* of a native histogram or summary: all it is */
+        };
+        /* Lines without the numbers, one after the other; NULL until first rendered. */
+        const char *lines[N_DIALECTS];
         struct prom_family *family;
-        const struct key *key; /* its label values; NULL in a family without labels */
+        struct key *key; /* its label values */
+        struct series_cold *cold;
+};
+
+/* The rest of a series. */
+struct series_cold {
+        int64_t created_ms;
+        uint64_t *baseline; /* its cells when it last came back; what it shows is counted from
+                               there. Of a removed one: when it was last looked at. Or NULL */
+        struct exemplar **exemplars; /* by slot; see exemplar.c */
+        uint64_t idle_value;         /* a digest of what the last change was to */
+        uint64_t idle_since_ns;      /* prom_now_ns(); 0: not looked at yet */
 };
 
 /* A series as the table knows it. */
 struct key {
-        struct prom_series *series;
-        const char *values; /* each with its NUL, one after the other */
-        uint16_t sizes[];   /* of the values, the NUL included */
+        struct prom_series *series; /* of the base, in the table of a curried family */
+        const char *values;         /* each with its NUL, one after the other */
+        uint16_t sizes[];           /* of the values, the NUL included */
 };
 
 struct table_entry {
@@ -157,6 +194,9 @@ struct prom_family {
         size_t max_series;
         struct prom_registry *registry;
         struct prom_collector *collector; /* NULL for a family with handles */
+        struct prom_family *base;         /* of a curried one; never itself curried */
+        const char *const *fixed;         /* then: by label of the base, NULL for those left */
+        struct prom_family *curried;      /* list of those curried from this one, linked by next */
         const char *name;
         const char *help;
         const char *const *labels;
@@ -168,19 +208,23 @@ struct prom_family {
         /* lines of a series: line i is lines_len + line_extra[i] bytes long */
         size_t n_lines;
         const uint32_t *line_extra;
+        const char *unit; /* or NULL */
+        uint64_t idle_timeout_ns;
         size_t n_buckets; /* +Inf not counted */
         const double *bounds;
         size_t n_padded;       /* bounds filled up with +Inf to a multiple of 8 */
         const char *const *le; /* the bounds as text, +Inf included */
 
         struct prom_series *blocks[SERIES_BLOCKS_MAX];
-        size_t n_series;
+        size_t n_series; /* removed and hidden ones included */
+        size_t n_live;   /* under table_lock; an estimate to those without */
         struct table *table;
         struct prom_series *overflow; /* made when first needed */
-        struct prom_series *only;     /* of a family without labels */
+        struct prom_series *only;     /* of a family without labels, or all of them curried */
         struct arena arena;
 
-        bool has_parts; /* some counter was added a fraction */
+        bool has_parts;    /* some counter was added a fraction */
+        bool has_negative; /* some histogram observed a value below 0 */
         uint64_t overflows;
         uint64_t ignored;
         struct prom_family *next; /* in the registry's list of all, retired ones included */
@@ -210,15 +254,37 @@ int prom_family_new_(const struct prom_desc *desc, struct prom_family **ret,
                      struct prom_error *error);
 void prom_family_free_(struct prom_family *family);
 
+/* With table_lock held: an id that was never used. */
+uint64_t prom_family_id_(void);
+
 /* Series i < n_series. */
 struct prom_series *prom_series_at_(const struct prom_family *family, size_t i);
 
 uint64_t prom_hash_values_(uint64_t seed, const char *const *values, size_t n);
 
-/* With table_lock held: makes a series with these clean values, which key holds (NULL without
- * labels). NULL without memory or cells. */
-struct prom_series *prom_series_make_(struct prom_family *family, const char *const *values,
-                                      const struct key *key);
+/* With table_lock held: makes a series with these clean values and its key, which is in no table
+ * yet. NULL without memory or cells. */
+struct prom_series *prom_series_make_(struct prom_family *family, const char *const *values);
+
+/* With table_lock held: the series with these clean values, live, or NULL. */
+struct prom_series *prom_series_find_(const struct prom_family *family, const char *const *values);
+
+/* The values, or those of a curried family, made clean and completed to those of the base. */
+struct clean_values {
+        const char *values[PROM_LABELS_MAX];
+        char text[PROM_LABELS_MAX][PROM_LABEL_VALUE_MAX + 1];
+};
+void prom_clean_values_(const struct prom_family *family, const char *const *values,
+                        struct clean_values *ret);
+
+/* With table_lock held: shows a removed or hidden series again. (life.c) */
+void prom_series_revive_(struct prom_series *series);
+
+/* Has it as many live series, or, for a new one, as many in all, as it may? An estimate to those
+ * without table_lock. */
+bool prom_family_full_(const struct prom_family *family, bool for_new);
+
+int64_t prom_wall_ms_(void);
 
 /* Words of one series of the family, and which of them is a double. */
 static inline unsigned prom_family_cells_(const struct prom_family *f)
@@ -228,10 +294,9 @@ static inline unsigned prom_family_cells_(const struct prom_family *f)
                 return 2;
         case PROM_HISTOGRAM:
                 return HISTOGRAM_BUCKETS + (unsigned)f->n_buckets + 1;
-        case PROM_GAUGE:
-                break;
+        default:
+                return 0;
         }
-        return 0;
 }
 
 /* The lines of a series without the numbers: their length, and the text if out is not NULL. Sets
@@ -280,10 +345,76 @@ struct prom_scratch {
         char *text;
         size_t text_len;
         size_t text_cap;
-        uint32_t cells[SUM_BATCH];
         struct counter_value values[SUM_BATCH];
-        uint64_t buckets[PROM_BUCKETS_MAX + 1];
+        struct prom_snapshot histogram;
+        struct prom_native_snapshot native;
+        struct prom_summary_snapshot summary;
 };
+
+/* ---- values of series at a scrape (read.c) ------------------------------------------------ */
+
+/* For the formats. Each function takes slab_lock itself; what it returns belongs together. A series
+ * that is not shown (removed or hidden) is to be left out. Families of collectors have no series
+ * but samples in the scratch. Label values are series->key->values, each with its NUL. */
+
+/* Before the series of a family are read in a scrape: hides what is idle for too long. */
+void prom_family_scraped_(struct prom_family *family);
+
+/* Series to show at the moment; 0: leave out the header too. */
+size_t prom_family_shown_(const struct prom_family *family);
+
+/* n <= SUM_BATCH counters that lie one after the other: see next_run() in text.c. */
+void prom_read_counters_(struct prom_series *series, size_t n, bool with_created,
+                         struct counter_value *ret_values);
+
+/* Of a gauge, an info (1) or a state set (its bits as an integer in *ret_bits). */
+bool prom_read_gauge_(const struct prom_series *series, double *ret_value);
+bool prom_read_stateset_(const struct prom_series *series, uint64_t *ret_bits);
+
+/* Classic buckets. One with native buckets alone has n_buckets 0 and only +Inf. */
+bool prom_read_histogram_(struct prom_series *series, struct prom_snapshot *ret_snapshot);
+
+/* A histogram with native buckets (family->native_factor > 1): both at one moment. Of one without
+ * classic buckets, classic holds the +Inf bucket. False also without memory. */
+bool prom_read_native_(struct prom_series *series, struct prom_snapshot *ret_classic,
+                       struct prom_native_snapshot *ret_native);
+
+bool prom_read_summary_(struct prom_series *series, struct prom_summary_snapshot *ret_snapshot);
+
+/* With slab_lock held: the sums of the series' cells since ever, laid out as they are. */
+void prom_series_sums_(struct prom_series *series, uint64_t *ret_cells);
+
+/* With slab_lock held: counts what a removed series was updated by since it was last looked at as
+ * ignored. */
+void prom_series_settle_(struct prom_series *series);
+
+/* When the series was made, came back or was reset. */
+int64_t prom_read_created_ms_(const struct prom_series *series);
+
+/* ---- exemplars (exemplar.c) --------------------------------------------------------------- */
+
+/* Names and values of at most PROM_EXEMPLAR_LABELS_MAX labels, each with its NUL. */
+enum { EXEMPLAR_TEXT_MAX = 4 * PROM_EXEMPLAR_RUNES_MAX + 2 * PROM_EXEMPLAR_LABELS_MAX };
+
+struct exemplar {
+        double value;
+        int64_t time_ms; /* since 1970 */
+        unsigned n_labels;
+        char text[EXEMPLAR_TEXT_MAX]; /* name, value, name, value… */
+};
+
+/* Slots of a series: 1 of a counter, one for each classic bucket (+Inf included) of a histogram,
+ * PROM_NATIVE_EXEMPLARS of one with native buckets alone, otherwise 0. */
+size_t prom_exemplar_slots_(const struct prom_family *family);
+
+static inline bool prom_has_exemplars_(const struct prom_series *series)
+{
+        return LOAD_ACQUIRE(&series->cold->exemplars) != NULL;
+}
+
+/* Copies the exemplar in that slot; false if there is none. */
+bool prom_read_exemplar_(const struct prom_series *series, size_t slot,
+                         struct exemplar *ret_exemplar);
 
 struct prom_emitter {
         struct prom_scratch *scratch;

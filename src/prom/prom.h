@@ -80,16 +80,27 @@ extern "C" {
 
 enum {
         PROM_ERROR_MAX = 256,
-        PROM_NAME_MAX = 200,        /* bytes of a metric or label name */
-        PROM_HELP_MAX = 1000,       /* bytes of a help text */
-        PROM_LABELS_MAX = 16,       /* labels of a family, const ones included */
-        PROM_LABEL_VALUE_MAX = 512, /* bytes of a label value; a longer one is cut */
-        PROM_BUCKETS_MAX = 250,     /* buckets of a histogram, +Inf not counted */
-        PROM_SERIES_DEFAULT = 1000, /* series of a family that does not say */
-        PROM_SERIES_MAX = 1 << 20,  /* series of a family, at most */
-        PROM_FAMILIES_MAX = 10000,  /* families of a registry */
-        PROM_CELLS_MAX = 1 << 22,   /* words of all registries together: a counter takes 2, a
+        PROM_NAME_MAX = 200,               /* bytes of a metric or label name */
+        PROM_HELP_MAX = 1000,              /* bytes of a help text */
+        PROM_LABELS_MAX = 16,              /* labels of a family, const ones included */
+        PROM_LABEL_VALUE_MAX = 512,        /* bytes of a label value; a longer one is cut */
+        PROM_BUCKETS_MAX = 250,            /* buckets of a histogram, +Inf not counted */
+        PROM_SERIES_DEFAULT = 1000,        /* series of a family that does not say */
+        PROM_SERIES_MAX = 1 << 20,         /* series of a family, at most */
+        PROM_FAMILIES_MAX = 10000,         /* families of a registry */
+        PROM_CELLS_MAX = 1 << 22,          /* words of all registries together: a counter takes 2, a
                                        histogram 3 + buckets; past it: see overflow above */
+        PROM_UNIT_MAX = 32,                /* bytes of a unit */
+        PROM_STATES_MAX = 64,              /* states of a state set */
+        PROM_QUANTILES_MAX = 16,           /* quantiles of a summary */
+        PROM_NATIVE_BUCKETS_DEFAULT = 160, /* of a native histogram that does not say */
+        PROM_NATIVE_BUCKETS_MAX = 1024,    /* populated buckets of a native histogram, at most */
+        PROM_EXEMPLAR_LABELS_MAX = 8,      /* labels of an exemplar */
+        PROM_EXEMPLAR_RUNES_MAX = 128,     /* UTF-8 characters of all its names and values */
+        PROM_NATIVE_EXEMPLARS = 10,        /* exemplars of a histogram with native buckets alone */
+        PROM_SKETCH_BUCKETS_MAX = 1024,    /* populated buckets of a summary's sketch */
+        PROM_TOMBSTONES_FACTOR = 16, /* times max_series: the series a family holds at most, removed
+                                        and hidden ones included; past it: see overflow above */
 };
 
 struct prom_error {
@@ -119,7 +130,10 @@ struct prom_family *prom_registry_find(struct prom_registry *registry, const cha
 enum prom_kind {
         PROM_COUNTER = 1, /* only grows; name it ..._total */
         PROM_GAUGE,       /* goes up and down */
-        PROM_HISTOGRAM,   /* observations counted in buckets */
+        PROM_HISTOGRAM,   /* observations counted in buckets, classic, native or both */
+        PROM_SUMMARY,     /* sum and count of observations, and quantiles of the recent ones */
+        PROM_INFO,        /* always 1, what it says is in its labels; name it ..._info */
+        PROM_STATESET,    /* which of some named states hold */
 };
 
 struct prom_label {
@@ -136,10 +150,32 @@ struct prom_desc {
         const char *const *labels; /* names, ended by NULL; NULL for none. [a-zA-Z_][a-zA-Z0-9_]*,
                                       not "__...", not "le" for a histogram */
         const double *buckets;     /* histogram: upper bounds, finite and increasing; a +Inf at
-                                      the end is allowed and implied; NULL for the default ones */
-        size_t n_buckets;          /* 0 for the default ones */
+                                      the end is allowed and implied; NULL for the default ones,
+                                      or for none if native_factor is set */
+        size_t n_buckets;          /* 0 as NULL */
         const struct prom_label *const_labels; /* the same for all series, ended by a NULL name */
         size_t max_series;                     /* 0: PROM_SERIES_DEFAULT */
+        const char *unit;      /* for OpenMetrics: [a-zA-Z0-9_:]+, and the name (without the
+                                  _total of a counter) ends with "_" and it. NULL for none; not
+                                  for an info or a state set */
+        double idle_timeout_s; /* a series whose value did not change for so long, as compared at
+                                  scrapes, is not shown any more until it changes. 0: never */
+
+        /* A native histogram (sparse, exponential): each bucket is at most native_factor times as
+         * wide as the one before; > 1, 1.1 is common. 0: none. The meanings are client_golang's. */
+        double native_factor;
+        size_t native_max_buckets;        /* 0: PROM_NATIVE_BUCKETS_DEFAULT */
+        double native_zero_threshold;     /* |v| <= it counts as zero. 0: 2^-128; < 0: 0 */
+        double native_max_zero_threshold; /* the threshold may be widened up to it */
+        double native_min_reset_s; /* a histogram with too many buckets is reset if so long ago it
+                                      was the last time. 0: never */
+
+        const double *quantiles; /* summary: each in [0, 1], increasing; NULL for none */
+        size_t n_quantiles;
+        double max_age_s; /* quantiles are of the observations of so long. 0: 600 */
+
+        const char *const *states; /* state set: at most PROM_STATES_MAX names, ended by NULL. They
+                                      become values of a label named as the metric */
 };
 
 /* 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5 5 10, as all Prometheus clients have them. */
@@ -181,6 +217,9 @@ uint64_t prom_family_ignored(const struct prom_family *family);
 struct prom_counter;
 struct prom_gauge;
 struct prom_histogram;
+struct prom_summary;
+struct prom_info;
+struct prom_stateset;
 
 /* The series with these label values, in the order of prom_desc.labels; made if it is not there.
  *
@@ -196,6 +235,12 @@ struct prom_histogram;
         prom_gauge_with_values(family, PROM_VALUES_(__VA_ARGS__), PROM_N_VALUES_(__VA_ARGS__))
 #define prom_histogram_with(family, ...)                                                           \
         prom_histogram_with_values(family, PROM_VALUES_(__VA_ARGS__), PROM_N_VALUES_(__VA_ARGS__))
+#define prom_summary_with(family, ...)                                                             \
+        prom_summary_with_values(family, PROM_VALUES_(__VA_ARGS__), PROM_N_VALUES_(__VA_ARGS__))
+#define prom_info_with(family, ...)                                                                \
+        prom_info_with_values(family, PROM_VALUES_(__VA_ARGS__), PROM_N_VALUES_(__VA_ARGS__))
+#define prom_stateset_with(family, ...)                                                            \
+        prom_stateset_with_values(family, PROM_VALUES_(__VA_ARGS__), PROM_N_VALUES_(__VA_ARGS__))
 
 struct prom_counter *prom_counter_with_values(struct prom_family *family, const char *const *values,
                                               size_t n);
@@ -203,6 +248,48 @@ struct prom_gauge *prom_gauge_with_values(struct prom_family *family, const char
                                           size_t n);
 struct prom_histogram *prom_histogram_with_values(struct prom_family *family,
                                                   const char *const *values, size_t n);
+struct prom_summary *prom_summary_with_values(struct prom_family *family, const char *const *values,
+                                              size_t n);
+struct prom_info *prom_info_with_values(struct prom_family *family, const char *const *values,
+                                        size_t n);
+struct prom_stateset *prom_stateset_with_values(struct prom_family *family,
+                                                const char *const *values, size_t n);
+
+/* ---- removing series -------------------------------------------------------------------- */
+
+/* A removed series is not shown by scrapes that begin later. Its handles stay good memory: updates
+ * through them change nothing that is shown and are counted as ignored (those of a counter by what
+ * was added) when a scrape, or prom_..._with(), finds them. When the same label values are fetched
+ * again the series comes back under the same handle, at 0 and with a new time of creation. Updates
+ * that run beside a removal may fall on either side of it. The fractions of a series that came back
+ * are as exact as a double holding those of all its lives.
+ *
+ * Removed series keep their memory: see PROM_TOMBSTONES_FACTOR. Those of a collector are not to be
+ * removed. The functions take a lock and may be called by any thread. */
+
+/* Removes one series. 0; -ENOENT if there is none with these values; -EINVAL (and counted as
+ * ignored) for another number of values than the family has labels, or a family of a collector. */
+#define prom_remove(family, ...)                                                                   \
+        prom_remove_values(family, PROM_VALUES_(__VA_ARGS__), PROM_N_VALUES_(__VA_ARGS__))
+int prom_remove_values(struct prom_family *family, const char *const *values, size_t n);
+
+/* Removes all series that have these labels, a list ended by a NULL name. Their number, which may
+ * be 0; -EINVAL (and counted as ignored) if the family has no such label. */
+int prom_remove_partial(struct prom_family *family, const struct prom_label *labels);
+
+/* Removes all series. Their number. */
+int prom_clear(struct prom_family *family);
+
+/* ---- curried families ------------------------------------------------------------------- */
+
+/* A view of the family with some of its labels set: prom_..._with(), prom_remove...() and
+ * prom_clear() on it take or concern the rest. Its look-up costs what that of a family with so many
+ * labels does. The view belongs to the family and lives as long; make it once and keep it. Views
+ * of views are fine.
+ * -EINVAL   no label of that name, one given twice, or a family of a collector
+ * -ENOMEM */
+int prom_curry(struct prom_family *family, const struct prom_label *labels,
+               struct prom_family **ret_family, struct prom_error *error);
 
 /* ---- counters --------------------------------------------------------------------------- */
 
@@ -217,6 +304,20 @@ void prom_counter_add(struct prom_counter *counter, double v);
 /* The sum over all threads. Never less than an earlier call on the same thread returned. */
 double prom_counter_value(const struct prom_counter *counter);
 
+/* As prom_counter_add(), and keeps the labels (a list ended by a NULL name), v and the time as the
+ * exemplar of the series in place of the one before: a trace id, say. An exemplar is a sample: it
+ * is dropped, and v counted all the same, if another thread is at the exemplars in this moment.
+ * One with more than PROM_EXEMPLAR_RUNES_MAX characters or PROM_EXEMPLAR_LABELS_MAX labels, or one
+ * that is not UTF-8 or has a name that is no label name, is dropped and counted as ignored. Takes
+ * a lock without waiting for it, and may allocate. */
+void prom_counter_add_exemplar(struct prom_counter *counter, double v,
+                               const struct prom_label *labels);
+
+/* Counts a failure by its return value: returns result, having counted one if it is negative.
+ *
+ *     int r = prom_count_failure(errors, store_write(store, record)); */
+static inline int prom_count_failure(struct prom_counter *counter, int result);
+
 /* ---- gauges ----------------------------------------------------------------------------- */
 
 /* Any double, NaN and the infinities included. add and sub are exact under concurrency. */
@@ -227,6 +328,18 @@ void prom_gauge_inc(struct prom_gauge *gauge);
 void prom_gauge_dec(struct prom_gauge *gauge);
 double prom_gauge_value(const struct prom_gauge *gauge);
 
+/* The time of day in seconds since 1970; the seconds since a time of prom_now_ns(). */
+void prom_gauge_set_to_now(struct prom_gauge *gauge);
+void prom_gauge_set_since_ns(struct prom_gauge *gauge, uint64_t start_ns);
+
+/* One more until the end of the enclosing block, however it is left (but for longjmp()):
+ *
+ *     PROM_IN_PROGRESS_SCOPE(in_flight);
+ */
+#define PROM_IN_PROGRESS_SCOPE(gauge)                                                              \
+        __attribute__((cleanup(prom_in_progress_end_), unused)) struct prom_gauge *PROM_UNIQUE_(   \
+                prom_in_progress_) = prom_in_progress_begin_(gauge)
+
 /* ---- histograms ------------------------------------------------------------------------- */
 
 /* Counts v in the first bucket whose bound is >= v ("le"), else in +Inf. v must be finite. */
@@ -235,6 +348,17 @@ void prom_histogram_observe(struct prom_histogram *histogram, double v);
 /* CLOCK_MONOTONIC in nanoseconds, and the seconds since such a time observed. */
 uint64_t prom_now_ns(void);
 void prom_histogram_observe_since_ns(struct prom_histogram *histogram, uint64_t start_ns);
+
+/* Observes the seconds until the end of the enclosing block, however it is left (but for
+ * longjmp()). The histogram is fixed at the beginning. */
+#define PROM_TIME_SCOPE(histogram)                                                                 \
+        __attribute__((cleanup(prom_time_scope_end_), unused)) struct prom_time_scope_             \
+        PROM_UNIQUE_(prom_time_) = {histogram, prom_now_ns()}
+
+/* As prom_histogram_observe(), and keeps an exemplar for the bucket of v (a histogram with native
+ * buckets alone keeps the last PROM_NATIVE_EXEMPLARS): see prom_counter_add_exemplar(). */
+void prom_histogram_observe_exemplar(struct prom_histogram *histogram, double v,
+                                     const struct prom_label *labels);
 
 /* A histogram summed over all threads. `count` is the sum of `buckets` by construction, and `sum`
  * belongs to exactly these observations. (Should a thread be stopped, by a debugger or a signal,
@@ -245,9 +369,71 @@ struct prom_snapshot {
         double sum;
         size_t n_buckets;                       /* without +Inf */
         uint64_t buckets[PROM_BUCKETS_MAX + 1]; /* each by itself, not cumulative; +Inf is last */
+        int64_t created_ms; /* since 1970; when it was made, came back or was reset */
 };
 void prom_histogram_snapshot(const struct prom_histogram *histogram,
                              struct prom_snapshot *ret_snapshot);
+
+/* The native buckets. Bucket i holds what is > base^(i-1) and <= base^i with base = 2^(2^-schema),
+ * for a negative bucket of the absolute value. */
+struct prom_native_bucket {
+        int32_t index;
+        uint64_t count;
+};
+
+struct prom_native_snapshot {
+        int schema; /* -4 to 8 */
+        double zero_threshold;
+        uint64_t zero_count;
+        uint64_t count; /* the sum of all, zero_count included */
+        double sum;
+        int64_t created_ms;
+        size_t n_positive, n_negative;
+        /* populated ones only: the positive by index, then the negative by index */
+        struct prom_native_bucket buckets[PROM_NATIVE_BUCKETS_MAX];
+};
+
+/* 0; -EINVAL, and nothing written, if the histogram is NULL or has no native buckets; -ENOMEM. */
+int prom_histogram_native_snapshot(const struct prom_histogram *histogram,
+                                   struct prom_native_snapshot *ret_snapshot);
+
+/* ---- summaries -------------------------------------------------------------------------- */
+
+/* v must be finite. */
+void prom_summary_observe(struct prom_summary *summary, double v);
+void prom_summary_observe_since_ns(struct prom_summary *summary, uint64_t start_ns);
+
+/* Quantiles are of the observations of the last max_age_s, as far back as the scrapes (and
+ * snapshots) taken in that time tell, and wrong by at most 1.1 % of their value (a factor of
+ * 2^(1/64)) while a window's values span less than PROM_SKETCH_BUCKETS_MAX buckets of 2^(1/32);
+ * beyond, the buckets double in width. NaN if there were none. Prefer a histogram: quantiles of
+ * several processes cannot be added up. */
+struct prom_summary_snapshot {
+        uint64_t count;
+        double sum;
+        int64_t created_ms;
+        size_t n_quantiles;
+        double quantiles[PROM_QUANTILES_MAX]; /* as in prom_desc */
+        double values[PROM_QUANTILES_MAX];
+};
+/* 0; -EINVAL, and nothing written, if the summary is NULL; -ENOMEM. */
+int prom_summary_snapshot(struct prom_summary *summary, struct prom_summary_snapshot *ret_snapshot);
+
+/* ---- info and state sets ---------------------------------------------------------------- */
+
+/* An info is there once prom_info_with() was called. prom_info_set() makes it and removes all
+ * others of the family. */
+#define prom_info_set(family, ...)                                                                 \
+        prom_info_set_values(family, PROM_VALUES_(__VA_ARGS__), PROM_N_VALUES_(__VA_ARGS__))
+struct prom_info *prom_info_set_values(struct prom_family *family, const char *const *values,
+                                       size_t n);
+
+/* State number `state` of prom_desc.states holds, or not. prom_stateset_choose() makes it the only
+ * one, in one step that no scrape sees half of. A number that is no state's is ignored and counted.
+ */
+void prom_stateset_set(struct prom_stateset *stateset, size_t state, int holds);
+void prom_stateset_choose(struct prom_stateset *stateset, size_t state);
+uint64_t prom_stateset_value(const struct prom_stateset *stateset); /* bit i is state i */
 
 /* ---- metrics computed at scrape time ---------------------------------------------------- */
 
@@ -419,6 +605,38 @@ static inline void prom_counter_add_int(struct prom_counter *counter, uint64_t n
 static inline void prom_counter_inc(struct prom_counter *counter)
 {
         prom_counter_add_int(counter, 1);
+}
+
+static inline int prom_count_failure(struct prom_counter *counter, int result)
+{
+        if (result < 0)
+                prom_counter_inc(counter);
+        return result;
+}
+
+#define PROM_UNIQUE_(name) PROM_PASTE_(name, __COUNTER__)
+#define PROM_PASTE_(a, b) PROM_PASTE_EXPANDED_(a, b)
+#define PROM_PASTE_EXPANDED_(a, b) a##b
+
+struct prom_time_scope_ {
+        struct prom_histogram *histogram;
+        uint64_t start_ns;
+};
+
+static inline void prom_time_scope_end_(struct prom_time_scope_ *scope)
+{
+        prom_histogram_observe_since_ns(scope->histogram, scope->start_ns);
+}
+
+static inline struct prom_gauge *prom_in_progress_begin_(struct prom_gauge *gauge)
+{
+        prom_gauge_inc(gauge);
+        return gauge;
+}
+
+static inline void prom_in_progress_end_(struct prom_gauge **gauge)
+{
+        prom_gauge_dec(*gauge);
 }
 
 #pragma GCC visibility pop

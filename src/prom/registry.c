@@ -219,7 +219,7 @@ static int make_family(struct batch *batch, const struct prom_desc *desc,
                 r = check_collision(family, batch->made[i], error);
         if (r < 0 || family->n_labels || collector)
                 return r;
-        family->only = prom_series_make_(family, NULL, NULL);
+        family->only = prom_series_make_(family, NULL);
         if (!family->only)
                 return prom_fail_(error, ENOSPC, "metric %s: out of memory, or of cells (%d)",
                                   desc->name, PROM_CELLS_MAX);

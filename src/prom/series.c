@@ -158,32 +158,8 @@ static struct prom_series *next_series(struct prom_family *family)
         return prom_series_at_(family, i);
 }
 
-struct prom_series *prom_series_make_(struct prom_family *family, const char *const *values,
-                                      const struct key *key)
-{
-        uint32_t labels_len;
-        struct prom_series *series = next_series(family);
-        size_t len = prom_render_lines_(family, values, NULL, &labels_len);
-        /* One unit more, so that copying a line by units stays within this series' text. */
-        char *lines = prom_arena_get_(&family->arena, len + COPY_UNIT);
-        if (!series || !lines)
-                return NULL;
-        prom_render_lines_(family, values, lines, &labels_len);
-        if (family->kind != PROM_GAUGE) {
-                unsigned float_cell = family->kind == PROM_COUNTER ? COUNTER_FLOAT : HISTOGRAM_SUM;
-                if (prom_cells_alloc_(prom_family_cells_(family), float_cell, &series->pub.cell) <
-                    0)
-                        return NULL;
-        }
-        series->lines_len = labels_len;
-        series->lines = lines;
-        series->family = family;
-        series->key = key;
-        STORE_RELEASE(&family->n_series, family->n_series + 1);
-        return series;
-}
-
-static struct key *key_new(struct prom_family *family, const char *const *values)
+static struct key *key_new(struct prom_family *family, const char *const *values,
+                           struct prom_series *series)
 {
         size_t len = 0;
         for (unsigned i = 0; i < family->n_labels; i++)
@@ -193,6 +169,7 @@ static struct key *key_new(struct prom_family *family, const char *const *values
         if (!key)
                 return NULL;
         char *p = (char *)key + head;
+        key->series = series;
         key->values = p;
         for (unsigned i = 0; i < family->n_labels; i++) {
                 key->sizes[i] = (uint16_t)(strlen(values[i]) + 1);
@@ -202,25 +179,76 @@ static struct key *key_new(struct prom_family *family, const char *const *values
         return key;
 }
 
-static struct key *insert(struct prom_family *family, uint64_t hash, const char *const *values)
+struct prom_series *prom_series_make_(struct prom_family *family, const char *const *values)
 {
-        if (!table_reserve(family))
+        uint32_t labels_len;
+        struct prom_series *series = next_series(family);
+        size_t len = prom_render_lines_(family, values, NULL, &labels_len);
+        /* One unit more, so that copying a line by units stays within this series' text. */
+        char *lines = prom_arena_get_(&family->arena, len + COPY_UNIT);
+        struct series_cold *cold = prom_arena_get_(&family->arena, sizeof(*cold));
+        struct key *key = key_new(family, values, series);
+        if (!series || !lines || !cold || !key)
                 return NULL;
-        struct key *key = key_new(family, values);
-        if (!key)
-                return NULL;
-        key->series = prom_series_make_(family, values, key);
-        if (!key->series)
-                return NULL;
-        table_put(family->table, hash, key);
-        return key;
+        prom_render_lines_(family, values, lines, &labels_len);
+        if (prom_family_cells_(family)) {
+                unsigned float_cell = family->kind == PROM_COUNTER ? COUNTER_FLOAT : HISTOGRAM_SUM;
+                if (prom_cells_alloc_(prom_family_cells_(family), float_cell, &series->pub.cell) <
+                    0)
+                        return NULL;
+        }
+        cold->created_ms = prom_wall_ms_();
+        series->lines_len = (uint16_t)labels_len;
+        series->lines[DIALECT_TEXT] = lines;
+        series->key = key;
+        series->cold = cold;
+        series->family = family;
+        STORE(&family->n_live, family->n_live + 1);
+        STORE_RELEASE(&family->n_series, family->n_series + 1);
+        return series;
 }
 
-static struct key *find_or_insert(struct prom_family *family, const char *const *values)
+static struct key *find(const struct prom_family *family, const char *const *values)
 {
         uint64_t hash = prom_hash_values_(family->id, values, family->n_labels);
-        struct key *key = table_find(family->table, hash, values, family->n_labels);
-        return key ? key : insert(family, hash, values);
+        return table_find(LOAD_ACQUIRE(&family->table), hash, values, family->n_labels);
+}
+
+struct prom_series *prom_series_find_(const struct prom_family *family, const char *const *values)
+{
+        struct key *key = family->n_labels ? find(family, values) : NULL;
+        return key ? key->series : family->only;
+}
+
+/* Puts a key into the table: of a new series, or, in a curried family, of one of the base. */
+static bool insert(struct prom_family *family, const char *const *values,
+                   struct prom_series *of_base)
+{
+        if (!table_reserve(family))
+                return false;
+        struct prom_series *series = of_base ? of_base : prom_series_make_(family, values);
+        struct key *key = series && of_base ? key_new(family, values, series) : NULL;
+        if (!series || (of_base && !key))
+                return false;
+        table_put(family->table, prom_hash_values_(family->id, values, family->n_labels),
+                  of_base ? key : series->key);
+        return true;
+}
+
+/* Finds, makes or shows again the series of a family that is not curried. */
+static struct prom_series *obtain(struct prom_family *family, const char *const *values,
+                                  bool past_cap)
+{
+        struct prom_series *series = prom_series_find_(family, values);
+        if (series && series->state == SERIES_LIVE)
+                return series;
+        if (!past_cap && prom_family_full_(family, !series))
+                return NULL;
+        if (series)
+                prom_series_revive_(series);
+        else if (insert(family, values, NULL))
+                series = prom_series_find_(family, values);
+        return series;
 }
 
 /* Where look-ups go past the cap. The series counts outside of it. */
@@ -228,75 +256,109 @@ static struct prom_series *overflow(struct prom_family *family)
 {
         COUNT(&family->overflows, 1);
         struct prom_series *series = LOAD_ACQUIRE(&family->overflow);
-        if (series)
+        if (series && LOAD(&series->state) == SERIES_LIVE)
                 return series;
         static const char *const values[] = {[0 ... PROM_LABELS_MAX - 1] = "overflow"};
         pthread_mutex_lock(&prom_table_lock_);
-        if (!family->overflow) {
-                struct key *key = find_or_insert(family, values);
-                if (key)
-                        STORE_RELEASE(&family->overflow, key->series);
-        }
-        series = family->overflow;
+        series = obtain(family, values, true);
+        if (series)
+                STORE_RELEASE(&family->overflow, series);
         pthread_mutex_unlock(&prom_table_lock_);
         return series;
 }
 
 /* ---- look-up ------------------------------------------------------------------------------ */
 
-/* The values are in no table, perhaps only because they have to be cleaned first. */
+void prom_clean_values_(const struct prom_family *family, const char *const *values,
+                        struct clean_values *ret)
+{
+        const struct prom_family *base = family->base ? family->base : family;
+        unsigned next = 0;
+        for (unsigned i = 0; i < base->n_labels; i++) {
+                ret->values[i] = ret->text[i];
+                if (family->base && family->fixed[i])
+                        ret->values[i] = family->fixed[i];
+                else
+                        prom_clean_value_(values[next++], ret->text[i]);
+        }
+}
+
+/* The series with these clean values, those of the base, entered in the table of the curried family
+ * too. */
+static struct prom_series *obtain_for(struct prom_family *family, const char *const *full)
+{
+        struct prom_family *base = family->base ? family->base : family;
+        struct prom_series *series = obtain(base, full, false);
+        if (!series || base == family)
+                return series;
+        const char *own[PROM_LABELS_MAX];
+        for (unsigned i = 0, next = 0; i < base->n_labels; i++)
+                if (!family->fixed[i])
+                        own[next++] = full[i];
+        if (family->n_labels == 0)
+                STORE_RELEASE(&family->only, series);
+        else if (!find(family, own))
+                (void)insert(family, own, series); /* without memory, look-ups stay slow */
+        return series;
+}
+
+/* The values are in no table, perhaps only because they have to be cleaned first, or the series is
+ * not live. */
 static __attribute__((noinline)) struct prom_series *with_new_values(struct prom_family *family,
                                                                      const char *const *values)
 {
-        char clean[PROM_LABELS_MAX][PROM_LABEL_VALUE_MAX + 1];
-        const char *cleaned[] = {[0 ... PROM_LABELS_MAX - 1] = ""};
-        for (unsigned i = 0; i < family->n_labels; i++) {
-                prom_clean_value_(values[i], clean[i]);
-                cleaned[i] = clean[i];
-        }
-        uint64_t hash = prom_hash_values_(family->id, cleaned, family->n_labels);
-        struct key *key = table_find(LOAD_ACQUIRE(&family->table), hash, cleaned, family->n_labels);
-        if (key)
+        struct prom_family *base = family->base ? family->base : family;
+        struct clean_values clean;
+        prom_clean_values_(family, values, &clean);
+        struct key *key = base->n_labels ? find(base, clean.values) : NULL;
+        if (!family->base && key && LOAD(&key->series->state) == SERIES_LIVE)
                 return key->series;
-        if (LOAD(&family->n_series) >= family->max_series)
-                return overflow(family);
+        if (!key && prom_family_full_(base, true))
+                return overflow(base);
         pthread_mutex_lock(&prom_table_lock_);
-        key = table_find(family->table, hash, cleaned, family->n_labels);
-        bool full = family->n_series >= family->max_series;
-        if (!key && !full)
-                key = insert(family, hash, cleaned);
+        struct prom_series *series = obtain_for(family, clean.values);
         pthread_mutex_unlock(&prom_table_lock_);
         /* No memory, or no cells left: as if the family were full. */
-        return key ? key->series : overflow(family);
+        return series ? series : overflow(base);
 }
 
 /* Out of line, to keep the registers of the memo's path few. */
 static __attribute__((noinline)) struct prom_series *
 with_table(struct prom_family *family, const char *const *values, struct memo *memo)
 {
-        uint64_t hash = prom_hash_values_(family->id, values, family->n_labels);
-        struct key *key = table_find(LOAD_ACQUIRE(&family->table), hash, values, family->n_labels);
-        if (unlikely(!key))
+        struct key *key = find(family, values);
+        if (unlikely(!key || LOAD(&key->series->state) != SERIES_LIVE))
                 return with_new_values(family, values);
         memo->family_id = family->id;
         memo->key = key;
         return key->series;
 }
 
+static __attribute__((noinline)) struct prom_series *with_wrong_use(struct prom_family *family)
+{
+        if (family)
+                COUNT(family->base ? &family->base->ignored : &family->ignored, 1);
+        return NULL;
+}
+
 static inline struct prom_series *with(struct prom_family *family, enum prom_kind kind,
                                        const char *const *values, size_t n)
 {
-        if (unlikely(!family))
-                return NULL;
-        if (unlikely(family->kind != kind || family->n_labels != n || family->collector)) {
-                COUNT(&family->ignored, 1);
-                return NULL;
+        if (unlikely(!family || family->kind != kind || family->n_labels != n || family->collector))
+                return with_wrong_use(family);
+        struct prom_series *series;
+        if (n == 0) {
+                series = LOAD_ACQUIRE(&family->only);
+                if (likely(series && LOAD(&series->state) == SERIES_LIVE))
+                        return series;
+                return with_new_values(family, values);
         }
-        if (n == 0)
-                return family->only;
         struct memo *memo = memo_of(family->id, values, n);
-        if (memo->family_id == family->id && key_equals(memo->key, values, n))
-                return memo->key->series;
+        if (memo->family_id == family->id && key_equals(memo->key, values, n)) {
+                series = memo->key->series;
+                if (likely(LOAD(&series->state) == SERIES_LIVE))
+                        return series;
+        }
         return with_table(family, values, memo);
 }
 

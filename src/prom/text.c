@@ -62,21 +62,18 @@ static bool render_bytes(struct prom_buf *buf, const char *bytes, size_t n)
 /* ---- by kind ------------------------------------------------------------------------------ */
 
 static bool render_counters(struct prom_buf *buf, const struct prom_family *family,
-                            const struct prom_series *series, size_t n)
+                            struct prom_series *series, size_t n)
 {
         struct prom_scratch *scratch = buf->scratch;
         const size_t extra = family->line_extra[0];
-        for (size_t i = 0; i < n; i++)
-                scratch->cells[i] = series[i].pub.cell;
-        memset(scratch->values, 0, n * sizeof(scratch->values[0]));
-        pthread_mutex_lock(&prom_slab_lock_);
-        prom_sum_counters_(scratch->cells, n, LOAD(&family->has_parts), scratch->values);
-        pthread_mutex_unlock(&prom_slab_lock_);
+        prom_read_counters_(series, n, false, scratch->values);
         for (size_t i = 0; i < n; i++) {
                 const struct counter_value *value = &scratch->values[i];
+                if (unlikely(!value->shown))
+                        continue;
                 if (!reserve(buf, series[i].lines_len + extra))
                         return false;
-                char *out = copy_line(buf->data + buf->len, series[i].lines,
+                char *out = copy_line(buf->data + buf->len, series[i].lines[DIALECT_TEXT],
                                       series[i].lines_len + extra);
                 if (likely(value->part == 0))
                         out = put_u64(out, value->whole);
@@ -92,35 +89,36 @@ static bool render_gauges(struct prom_buf *buf, const struct prom_family *family
 {
         const size_t extra = family->line_extra[0];
         for (size_t i = 0; i < n; i++) {
+                double value;
+                if (unlikely(!prom_read_gauge_(&series[i], &value)))
+                        continue;
                 if (!reserve(buf, series[i].lines_len + extra))
                         return false;
-                char *out = copy_line(buf->data + buf->len, series[i].lines,
+                char *out = copy_line(buf->data + buf->len, series[i].lines[DIALECT_TEXT],
                                       series[i].lines_len + extra);
-                out = put_double(out, double_of(LOAD(&series[i].gauge)));
+                out = put_double(out, value);
                 buf->len = (size_t)(out - buf->data);
         }
         return true;
 }
 
 static bool render_histogram(struct prom_buf *buf, const struct prom_family *family,
-                             const struct prom_series *series)
+                             struct prom_series *series)
 {
-        uint64_t *buckets = buf->scratch->buckets, count = 0;
-        const char *line = series->lines;
+        struct prom_snapshot *value = &buf->scratch->histogram;
+        const char *line = series->lines[DIALECT_TEXT];
         const size_t n = family->n_buckets + 1;
-        double sum = 0;
-        memset(buckets, 0, n * sizeof(*buckets));
-        pthread_mutex_lock(&prom_slab_lock_);
-        prom_sum_histogram_(series->pub.cell, n, buckets, &sum);
-        pthread_mutex_unlock(&prom_slab_lock_);
+        uint64_t count = 0;
+        if (!prom_read_histogram_(series, value))
+                return true;
         for (size_t i = 0; i < family->n_lines; i++) {
                 const size_t len = series->lines_len + family->line_extra[i];
                 if (!reserve(buf, len))
                         return false;
                 char *out = copy_line(buf->data + buf->len, line, len);
                 if (i < n)
-                        count += buckets[i];
-                out = i == n ? put_double(out, sum) : put_u64(out, count);
+                        count += value->buckets[i];
+                out = i == n ? put_double(out, value->sum) : put_u64(out, count);
                 buf->len = (size_t)(out - buf->data);
                 line += len;
         }
@@ -142,14 +140,14 @@ static size_t next_run(const struct prom_family *family, size_t from, size_t n,
 }
 
 static bool render_run(struct prom_buf *buf, const struct prom_family *family,
-                       const struct prom_series *series, size_t n)
+                       struct prom_series *series, size_t n)
 {
         switch (family->kind) {
         case PROM_COUNTER:
                 return render_counters(buf, family, series, n);
         case PROM_GAUGE:
                 return render_gauges(buf, family, series, n);
-        case PROM_HISTOGRAM:
+        default:
                 break;
         }
         for (size_t i = 0; i < n; i++)
@@ -158,10 +156,12 @@ static bool render_run(struct prom_buf *buf, const struct prom_family *family,
         return true;
 }
 
-static bool render_series(struct prom_buf *buf, const struct prom_family *family)
+static bool render_series(struct prom_buf *buf, struct prom_family *family)
 {
         const size_t n = LOAD_ACQUIRE(&family->n_series);
-        if (n > 0 && !render_bytes(buf, family->header, family->header_len))
+        prom_family_scraped_(family);
+        if (prom_family_shown_(family) > 0 &&
+            !render_bytes(buf, family->header, family->header_len))
                 return false;
         for (size_t i = 0; i < n;) {
                 struct prom_series *series;
@@ -201,7 +201,7 @@ static int render(struct prom_registry *registry, struct prom_buf *buf)
         if (r == 0)
                 r = prom_collect_(registry, buf->scratch);
         for (size_t i = 0; r == 0 && i < buf->scratch->n_families; i++) {
-                const struct prom_family *family = buf->scratch->families[i];
+                struct prom_family *family = buf->scratch->families[i];
                 bool ok = family->collector ? render_samples(buf, family)
                                             : render_series(buf, family);
                 r = ok ? 0 : -ENOMEM;

@@ -33,30 +33,33 @@ void prom_counter_add(struct prom_counter *counter, double v)
         STORE(part, bits_of(double_of(LOAD(part)) + v));
 }
 
-double prom_counter_value(const struct prom_counter *counter)
-{
-        struct counter_value value = {0};
-        if (!counter)
-                return 0;
-        pthread_mutex_lock(&prom_slab_lock_);
-        prom_sum_counters_(&counter->cell, 1, true, &value);
-        pthread_mutex_unlock(&prom_slab_lock_);
-        return (double)value.whole + value.part;
-}
-
 /* ---- gauges ------------------------------------------------------------------------------- */
+
+/* NULL, and counted, if there is nothing to update. */
+static inline uint64_t *gauge_cell(struct prom_gauge *gauge)
+{
+        struct prom_series *series = (struct prom_series *)gauge;
+        if (unlikely(!series))
+                return NULL;
+        if (unlikely(LOAD(&series->state) == SERIES_REMOVED)) {
+                ignore_update(series->family);
+                return NULL;
+        }
+        return &series->gauge;
+}
 
 void prom_gauge_set(struct prom_gauge *gauge, double v)
 {
-        if (gauge)
-                STORE(&((struct prom_series *)gauge)->gauge, bits_of(v));
+        uint64_t *cell = gauge_cell(gauge);
+        if (likely(cell))
+                STORE(cell, bits_of(v));
 }
 
 void prom_gauge_add(struct prom_gauge *gauge, double v)
 {
-        if (!gauge)
+        uint64_t *cell = gauge_cell(gauge);
+        if (unlikely(!cell))
                 return;
-        uint64_t *cell = &((struct prom_series *)gauge)->gauge;
         uint64_t old = LOAD(cell);
         while (!__atomic_compare_exchange_n(cell, &old, bits_of(double_of(old) + v), true,
                                             __ATOMIC_RELAXED, __ATOMIC_RELAXED))
@@ -76,11 +79,6 @@ void prom_gauge_inc(struct prom_gauge *gauge)
 void prom_gauge_dec(struct prom_gauge *gauge)
 {
         prom_gauge_add(gauge, -1);
-}
-
-double prom_gauge_value(const struct prom_gauge *gauge)
-{
-        return gauge ? double_of(LOAD(&((const struct prom_series *)gauge)->gauge)) : 0;
 }
 
 /* ---- histograms --------------------------------------------------------------------------- */
@@ -119,6 +117,8 @@ void prom_histogram_observe(struct prom_histogram *histogram, double v)
                 ignore_update(series->family);
                 return;
         }
+        if (unlikely(v < 0) && !LOAD(&family->has_negative))
+                STORE(&series->family->has_negative, true);
         uint64_t *block = prom_cell_(series->pub.cell);
         uint64_t *bucket =
                 &block[HISTOGRAM_BUCKETS + find_bucket(family->bounds, family->n_padded, v)];
@@ -135,20 +135,4 @@ void prom_histogram_observe_since_ns(struct prom_histogram *histogram, uint64_t 
 {
         uint64_t now = prom_now_ns();
         prom_histogram_observe(histogram, now > start_ns ? (double)(now - start_ns) / 1e9 : 0);
-}
-
-void prom_histogram_snapshot(const struct prom_histogram *histogram,
-                             struct prom_snapshot *ret_snapshot)
-{
-        const struct prom_series *series = (const struct prom_series *)histogram;
-        *ret_snapshot = (struct prom_snapshot){0};
-        if (!series)
-                return;
-        ret_snapshot->n_buckets = series->family->n_buckets;
-        pthread_mutex_lock(&prom_slab_lock_);
-        prom_sum_histogram_(series->pub.cell, ret_snapshot->n_buckets + 1, ret_snapshot->buckets,
-                            &ret_snapshot->sum);
-        pthread_mutex_unlock(&prom_slab_lock_);
-        for (size_t i = 0; i <= ret_snapshot->n_buckets; i++)
-                ret_snapshot->count += ret_snapshot->buckets[i];
 }

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { IDLE_TIMEOUT_MAX_S = 1000000000 };
+
 int prom_fail_(struct prom_error *error, int code, const char *fmt, ...)
 {
         if (error) {
@@ -185,6 +187,34 @@ static int check_buckets(const struct prom_desc *desc, struct prom_error *error)
         return 0;
 }
 
+/* OpenMetrics 1.0, "Unit": the name of the family has to end with it. */
+static int check_unit(const struct prom_desc *desc, struct prom_error *error)
+{
+        if (!desc->unit)
+                return 0;
+        size_t n = strlen(desc->name), unit = strlen(desc->unit);
+        if (desc->kind == PROM_COUNTER && n > 6 && strcmp(desc->name + n - 6, "_total") == 0)
+                n -= 6;
+        bool valid = unit > 0 && unit <= PROM_UNIT_MAX;
+        for (size_t i = 0; valid && i < unit; i++)
+                valid = is_name_char(desc->unit[i], false, true);
+        if (!valid || n <= unit + 1 || desc->name[n - unit - 1] != '_' ||
+            memcmp(desc->name + n - unit, desc->unit, unit) != 0)
+                return prom_fail_(error, EINVAL,
+                                  "metric %s: its name must end with _ and its unit \"%.40s\" "
+                                  "(letters, digits, _ and :, at most %d bytes)",
+                                  desc->name, desc->unit, PROM_UNIT_MAX);
+        return 0;
+}
+
+static int check_idle_timeout(const struct prom_desc *desc, struct prom_error *error)
+{
+        if (desc->idle_timeout_s >= 0 && desc->idle_timeout_s <= IDLE_TIMEOUT_MAX_S)
+                return 0;
+        return prom_fail_(error, EINVAL, "metric %s: idle_timeout_s must be 0 to %d", desc->name,
+                          IDLE_TIMEOUT_MAX_S);
+}
+
 int prom_check_desc_(const struct prom_desc *desc, struct prom_error *error)
 {
         if (!desc->name || !is_name(desc->name, true))
@@ -202,6 +232,15 @@ int prom_check_desc_(const struct prom_desc *desc, struct prom_error *error)
         if (desc->max_series > PROM_SERIES_MAX)
                 return prom_fail_(error, EINVAL, "metric %s: max_series is above %d", desc->name,
                                   PROM_SERIES_MAX);
-        int r = check_labels(desc, error);
+        if (desc->native_factor != 0 || desc->n_quantiles || desc->states)
+                return prom_fail_(
+                        error, EINVAL,
+                        "metric %s: no native buckets, quantiles or states in this version",
+                        desc->name);
+        int r = check_unit(desc, error);
+        if (r == 0)
+                r = check_idle_timeout(desc, error);
+        if (r == 0)
+                r = check_labels(desc, error);
         return r < 0 ? r : check_buckets(desc, error);
 }

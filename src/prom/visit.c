@@ -33,10 +33,11 @@ static size_t list_labels(const struct prom_family *family, const char *values,
 static int visit_series(struct visit *visit, const struct prom_view *view,
                         struct prom_series *series)
 {
+        if (LOAD_ACQUIRE(&series->state) != SERIES_LIVE)
+                return 0;
         struct prom_label labels[PROM_LABELS_MAX];
         struct prom_point point = {.labels = labels};
-        point.n_labels =
-                list_labels(series->family, series->key ? series->key->values : "", labels);
+        point.n_labels = list_labels(series->family, series->key->values, labels);
         switch (series->family->kind) {
         case PROM_COUNTER:
                 point.value = prom_counter_value((struct prom_counter *)series);
@@ -47,6 +48,8 @@ static int visit_series(struct visit *visit, const struct prom_view *view,
         case PROM_HISTOGRAM:
                 prom_histogram_snapshot((struct prom_histogram *)series, &visit->histogram);
                 point.histogram = &visit->histogram;
+                break;
+        default:
                 break;
         }
         return visit->fn(view, &point, visit->data);

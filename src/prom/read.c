@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a series shows: the sums over all threads, without what was counted in its earlier lives. */
+#include "prom/internal.h"
+
+#include <string.h>
+#include <time.h>
+
+int64_t prom_wall_ms_(void)
+{
+        struct timespec now;
+        clock_gettime(CLOCK_REALTIME, &now);
+        return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* The parts of a sum are added up in another order once a thread has exited, which may make it
+ * smaller by a rounding error; Prometheus would take that for a restart of the counter. So it is
+ * never less than it was seen to be. */
+static double never_less(struct prom_series *series, double sum)
+{
+        double largest = double_of(series->largest);
+        if (!(sum > largest))
+                return largest;
+        series->largest = bits_of(sum);
+        return sum;
+}
+
+/* ---- counters ----------------------------------------------------------------------------- */
+
+static void subtract_counter(const struct prom_series *series, struct counter_value *value)
+{
+        const uint64_t *baseline = series->cold->baseline;
+        value->whole -= baseline[COUNTER_INT];
+        value->part -= double_of(baseline[COUNTER_FLOAT]);
+}
+
+/* With slab_lock held. */
+static void finish_counter(struct prom_series *series, bool with_parts, struct counter_value *value)
+{
+        if (unlikely(with_parts))
+                value->part = never_less(series, value->part);
+        if (unlikely(series->state == SERIES_REMOVED))
+                prom_series_settle_(series);
+        else if (unlikely(series->has_baseline))
+                subtract_counter(series, value);
+        value->shown = series->state == SERIES_LIVE;
+}
+
+void prom_read_counters_(struct prom_series *series, size_t n, bool with_created,
+                         struct counter_value *ret_values)
+{
+        const bool with_parts = LOAD(&series->family->has_parts);
+        uint32_t cells[SUM_BATCH];
+        for (size_t i = 0; i < n; i++)
+                cells[i] = series[i].pub.cell;
+        memset(ret_values, 0, n * sizeof(*ret_values));
+        pthread_mutex_lock(&prom_slab_lock_);
+        prom_sum_counters_(cells, n, with_parts, ret_values);
+        for (size_t i = 0; i < n; i++)
+                finish_counter(&series[i], with_parts, &ret_values[i]);
+        for (size_t i = 0; with_created && i < n; i++)
+                ret_values[i].created_ms = series[i].cold->created_ms;
+        pthread_mutex_unlock(&prom_slab_lock_);
+}
+
+double prom_counter_value(const struct prom_counter *counter)
+{
+        struct counter_value value;
+        if (!counter)
+                return 0;
+        prom_read_counters_((struct prom_series *)counter, 1, false, &value);
+        if (LOAD(&((const struct prom_series *)counter)->state) == SERIES_REMOVED)
+                return 0;
+        return (double)value.whole + value.part;
+}
+
+/* ---- gauges ------------------------------------------------------------------------------- */
+
+bool prom_read_gauge_(const struct prom_series *series, double *ret_value)
+{
+        if (unlikely(LOAD_ACQUIRE(&series->state) != SERIES_LIVE))
+                return false;
+        *ret_value = double_of(LOAD(&series->gauge));
+        return true;
+}
+
+double prom_gauge_value(const struct prom_gauge *gauge)
+{
+        const struct prom_series *series = (const struct prom_series *)gauge;
+        if (!series || LOAD_ACQUIRE(&series->state) == SERIES_REMOVED)
+                return 0;
+        return double_of(LOAD(&series->gauge));
+}
+
+/* ---- histograms --------------------------------------------------------------------------- */
+
+/* With slab_lock held: the sums since ever. Only n_buckets, buckets and sum. */
+static void sum_histogram(struct prom_series *series, struct prom_snapshot *ret)
+{
+        const size_t n = series->family->n_buckets + 1;
+        ret->n_buckets = n - 1;
+        ret->sum = 0;
+        memset(ret->buckets, 0, n * sizeof(ret->buckets[0]));
+        prom_sum_histogram_(series->pub.cell, n, ret->buckets, &ret->sum);
+        /* The flag is stored before the sum it belongs to, which was loaded with acquire. */
+        if (!LOAD(&series->family->has_negative))
+                ret->sum = never_less(series, ret->sum);
+}
+
+static void subtract_histogram(const struct prom_series *series, struct prom_snapshot *value)
+{
+        const uint64_t *baseline = series->cold->baseline;
+        for (size_t i = 0; i <= value->n_buckets; i++)
+                value->buckets[i] -= baseline[HISTOGRAM_BUCKETS + i];
+        value->sum -= double_of(baseline[HISTOGRAM_SUM]);
+}
+
+bool prom_read_histogram_(struct prom_series *series, struct prom_snapshot *ret)
+{
+        pthread_mutex_lock(&prom_slab_lock_);
+        const bool removed = series->state == SERIES_REMOVED;
+        const bool shown = series->state == SERIES_LIVE;
+        if (unlikely(removed))
+                prom_series_settle_(series);
+        else
+                sum_histogram(series, ret);
+        if (unlikely(series->has_baseline && !removed))
+                subtract_histogram(series, ret);
+        ret->created_ms = series->cold->created_ms;
+        pthread_mutex_unlock(&prom_slab_lock_);
+        ret->count = 0;
+        for (size_t i = 0; !removed && i <= ret->n_buckets; i++)
+                ret->count += ret->buckets[i];
+        return shown;
+}
+
+void prom_histogram_snapshot(const struct prom_histogram *histogram,
+                             struct prom_snapshot *ret_snapshot)
+{
+        struct prom_series *series = (struct prom_series *)histogram;
+        *ret_snapshot = (struct prom_snapshot){0};
+        if (!series)
+                return;
+        ret_snapshot->n_buckets = series->family->n_buckets;
+        (void)prom_read_histogram_(series, ret_snapshot);
+}
+
+/* ---- removed ones ------------------------------------------------------------------------- */
+
+void prom_series_sums_(struct prom_series *series, uint64_t *ret_cells)
+{
+        struct counter_value counter = {0};
+        struct prom_snapshot histogram;
+        switch (series->family->kind) {
+        case PROM_COUNTER:
+                prom_sum_counters_(&series->pub.cell, 1, true, &counter);
+                ret_cells[COUNTER_INT] = counter.whole;
+                ret_cells[COUNTER_FLOAT] = bits_of(never_less(series, counter.part));
+                break;
+        case PROM_HISTOGRAM:
+                sum_histogram(series, &histogram);
+                ret_cells[HISTOGRAM_SUM] = bits_of(histogram.sum);
+                memcpy(&ret_cells[HISTOGRAM_BUCKETS], histogram.buckets,
+                       (histogram.n_buckets + 1) * sizeof(uint64_t));
+                break;
+        default:
+                break;
+        }
+}
+
+void prom_series_settle_(struct prom_series *series)
+{
+        uint64_t cells[PROM_CHUNK_WORDS_], ignored = 0;
+        uint64_t *baseline = series->cold->baseline;
+        const unsigned n = prom_family_cells_(series->family);
+        if (n == 0)
+                return;
+        prom_series_sums_(series, cells);
+        if (series->family->kind == PROM_COUNTER) {
+                ignored = cells[COUNTER_INT] - baseline[COUNTER_INT];
+                ignored += cells[COUNTER_FLOAT] != baseline[COUNTER_FLOAT];
+        } else {
+                for (unsigned i = HISTOGRAM_BUCKETS; i < n; i++)
+                        ignored += cells[i] - baseline[i];
+        }
+        if (!ignored)
+                return;
+        COUNT(&series->family->ignored, ignored);
+        memcpy(baseline, cells, n * sizeof(*baseline));
+}
+
+int64_t prom_read_created_ms_(const struct prom_series *series)
+{
+        pthread_mutex_lock(&prom_slab_lock_);
+        int64_t created_ms = series->cold->created_ms;
+        pthread_mutex_unlock(&prom_slab_lock_);
+        return created_ms;
+}
