@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The Pushgateway: https://github.com/prometheus/pushgateway, README, section "API".
+ */
+#include "prom/push/internal.h"
+#include "prom/push/libs.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#ifdef PROM_PUSH_HAVE_ZLIB
+#include <zlib.h>
+#endif
+
+/* ---- where ---------------------------------------------------------------------------------- */
+
+/* RFC 4648, section 5, without padding. */
+static void add_base64url(struct bytes *url, const char *value)
+{
+        static const char digits[] =
+                "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        size_t n = strlen(value);
+        for (size_t i = 0; i < n; i += 3) {
+                uint32_t word = (uint32_t)(unsigned char)value[i] << 16;
+                if (i + 1 < n)
+                        word |= (uint32_t)(unsigned char)value[i + 1] << 8;
+                if (i + 2 < n)
+                        word |= (unsigned char)value[i + 2];
+                const char out[] = {digits[word >> 18], digits[word >> 12 & 63],
+                                    digits[word >> 6 & 63], digits[word & 63]};
+                bytes_add(url, out, n - i >= 3 ? 4 : n - i + 1);
+        }
+}
+
+/* What may stand in a path as it is: the unreserved characters of RFC 3986. */
+static bool is_plain(char c)
+{
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               (c && strchr("-._~", c));
+}
+
+static void add_encoded(struct bytes *url, const char *value)
+{
+        for (; *value; value++) {
+                char hex[4];
+                snprintf(hex, sizeof(hex), "%%%02X", (unsigned char)*value);
+                if (is_plain(*value))
+                        bytes_add(url, value, 1);
+                else
+                        bytes_add(url, hex, 3);
+        }
+}
+
+/* A server may resolve a path, so "." and ".." cannot stand for themselves either. */
+void prom_push_add_path_(struct bytes *url, const char *name, const char *value)
+{
+        bytes_string(url, "/");
+        bytes_string(url, name);
+        if (*value && !strchr(value, '/') && strcmp(value, ".") != 0 && strcmp(value, "..") != 0) {
+                bytes_string(url, "/");
+                add_encoded(url, value);
+                return;
+        }
+        bytes_string(url, "@base64/");
+        if (*value)
+                add_base64url(url, value);
+        else
+                bytes_string(url, "="); /* an empty part of a path would be lost */
+}
+
+static bool is_label_name(const char *name)
+{
+        size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+        return n > 0 && !name[n] && !(*name >= '0' && *name <= '9') &&
+               strncmp(name, "__", 2) != 0 && strcmp(name, "job") != 0;
+}
+
+static int make_url(const struct prom_push_target *target, const struct prom_push_group *group,
+                    struct bytes *url, struct prom_error *error)
+{
+        size_t n = 0;
+        if (!group->job || !*group->job)
+                return prom_push_fail_(error, EINVAL, "a push needs a job");
+        if (strpbrk(target->url, "?#"))
+                return prom_push_fail_(error, EINVAL, "\"%.150s\" is no URL of a Pushgateway",
+                                       target->url);
+        bytes_string(url, target->url);
+        while (url->len && url->data[url->len - 1] == '/')
+                url->len--;
+        bytes_string(url, "/metrics");
+        prom_push_add_path_(url, "job", group->job);
+        for (const struct prom_label *l = group->labels; l && l->name; l++) {
+                if (!is_label_name(l->name) || !l->value || ++n > PROM_PUSH_LABELS_MAX)
+                        return prom_push_fail_(error, EINVAL,
+                                               "\"%.100s\" cannot be a label of a group (letters, "
+                                               "digits and _; not job, not __...; at most %d)",
+                                               l->name, PROM_PUSH_LABELS_MAX);
+                prom_push_add_path_(url, l->name, l->value);
+        }
+        if (url->failed)
+                return prom_push_fail_(error, ENOMEM, "out of memory");
+        if (url->len > PROM_PUSH_URL_MAX)
+                return prom_push_fail_(error, EINVAL, "the labels of the group are too long");
+        return 0;
+}
+
+/* ---- what ----------------------------------------------------------------------------------- */
+
+struct check {
+        const struct prom_push_target *target;
+        const struct prom_push_group *group;
+        struct prom_error *error;
+};
+
+static bool is_of_group(const struct prom_push_group *group, const char *name)
+{
+        const struct prom_label *l = group->labels;
+        while (l && l->name && strcmp(l->name, name) != 0)
+                l++;
+        return strcmp(name, "job") == 0 || (l && l->name);
+}
+
+/* The gateway would put the group's value in its place without a word. */
+static int check_point(const struct prom_view *family, const struct prom_point *point, void *data)
+{
+        const struct check *check = data;
+        if (!point || !prom_push_wants_(check->target, family->name))
+                return 0;
+        for (size_t i = 0; i < point->n_labels; i++)
+                if (is_of_group(check->group, point->labels[i].name))
+                        return prom_push_fail_(check->error, EINVAL,
+                                               "metric %s has a label %s, as the group has",
+                                               family->name, point->labels[i].name);
+        return 0;
+}
+
+/* Takes the families out of the text that are not wanted. Each begins with its line of help. */
+static size_t pick(const struct prom_push_target *target, char *text, size_t len)
+{
+        static const char begin[] = "# HELP ";
+        bool wanted = true;
+        size_t kept = 0;
+        for (char *line = text, *end = text + len; line < end;) {
+                char *next = memchr(line, '\n', (size_t)(end - line));
+                next = next ? next + 1 : end;
+                if (strncmp(line, begin, sizeof(begin) - 1) == 0) {
+                        char name[PROM_NAME_MAX + 1];
+                        snprintf(name, sizeof(name), "%.*s",
+                                 (int)strcspn(line + sizeof(begin) - 1, " \n"),
+                                 line + sizeof(begin) - 1);
+                        wanted = prom_push_wants_(target, name);
+                }
+                if (wanted) {
+                        memmove(text + kept, line, (size_t)(next - line));
+                        kept += (size_t)(next - line);
+                }
+                line = next;
+        }
+        return kept;
+}
+
+#ifdef PROM_PUSH_HAVE_ZLIB
+static int gzip(const struct prom_buf *text, struct bytes *ret, struct prom_error *error)
+{
+        enum { WINDOW_GZIP = 15 + 16, MEMORY = 8 };
+        z_stream z = {0};
+        if (deflateInit2(&z, Z_BEST_SPEED, Z_DEFLATED, WINDOW_GZIP, MEMORY, Z_DEFAULT_STRATEGY) !=
+            Z_OK)
+                return prom_push_fail_(error, ENOMEM, "out of memory");
+        size_t size = deflateBound(&z, text->len);
+        ret->data = malloc(size);
+        ret->cap = size;
+        z.next_in = (Bytef *)text->data;
+        z.avail_in = (uInt)text->len;
+        z.next_out = (Bytef *)ret->data;
+        z.avail_out = (uInt)size;
+        int r = ret->data ? deflate(&z, Z_FINISH) : Z_MEM_ERROR;
+        ret->len = z.total_out;
+        deflateEnd(&z);
+        return r == Z_STREAM_END ? 0 : prom_push_fail_(error, ENOMEM, "out of memory");
+}
+#else
+static int gzip(const struct prom_buf *text, struct bytes *ret, struct prom_error *error)
+{
+        return prom_push_fail_(error, ENOTSUP, "built without gzip");
+}
+#endif
+
+static int send_text(struct push *push, struct push_request *request, bool zip,
+                     struct prom_registry *registry, struct prom_error *error)
+{
+        struct prom_buf text = PROM_BUF_INIT;
+        struct bytes zipped = {0};
+        int r = prom_render_text(registry, &text);
+        if (r < 0) {
+                prom_push_fail_(error, -r, "out of memory");
+        } else {
+                text.len = pick(push->target, text.data, text.len);
+                request->body = text.data;
+                request->body_size = text.len;
+                request->headers[0] = "Content-Type: " PROM_TEXT_CONTENT_TYPE;
+        }
+        if (r == 0 && zip && (r = gzip(&text, &zipped, error)) == 0) {
+                request->body = zipped.data;
+                request->body_size = zipped.len;
+                request->headers[1] = "Content-Encoding: gzip";
+        }
+        if (r == 0)
+                r = prom_push_send_(push, request, error);
+        bytes_release(&zipped);
+        prom_buf_release(&text);
+        return r;
+}
+
+/* ---- the public side ------------------------------------------------------------------------ */
+
+int prom_push_gateway_with_(const struct prom_push_io *io, const struct prom_push_target *target,
+                            enum prom_push_verb verb, const struct prom_push_group *group,
+                            struct prom_registry *registry, struct prom_push_result *ret_result,
+                            struct prom_error *error)
+{
+        static const char *const methods[] = {[PROM_PUSH_REPLACE] = "PUT",
+                                              [PROM_PUSH_ADD] = "POST",
+                                              [PROM_PUSH_DELETE] = "DELETE"};
+        struct check check = {target, group, error};
+        struct bytes url = {0};
+        struct push push;
+        int r = prom_push_begin_(&push, target, io, error);
+        if (r == 0)
+                r = make_url(target, group, &url, error);
+        struct push_request request = {.method = methods[verb], .url = url.data};
+        if (r == 0 && verb == PROM_PUSH_DELETE) {
+                r = prom_push_send_(&push, &request, error);
+        } else if (r == 0) {
+                r = prom_visit(registry, check_point, &check);
+                if (r == -ENOMEM)
+                        prom_push_fail_(error, ENOMEM, "out of memory");
+                if (r == 0)
+                        r = send_text(&push, &request, group->gzip, registry, error);
+        }
+        bytes_release(&url);
+        if (ret_result)
+                *ret_result = push.result;
+        return r;
+}
+
+int prom_push_gateway(const struct prom_push_target *target, enum prom_push_verb verb,
+                      const struct prom_push_group *group, struct prom_registry *registry,
+                      struct prom_push_result *ret_result, struct prom_error *error)
+{
+        int r = prom_push_load_(error);
+        return r < 0 ? r
+                     : prom_push_gateway_with_(&prom_push_curl_, target, verb, group, registry,
+                                               ret_result, error);
+}

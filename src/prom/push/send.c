@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* When a push is tried, tried again and given up; whose credentials it carries. */
+#include "prom/push/internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+/* ---- answers ------------------------------------------------------------------------------ */
+
+static bool skip_prefix(const char **bytes, size_t *n, const char *prefix)
+{
+        size_t len = strlen(prefix);
+        if (*n < len || strncasecmp(*bytes, prefix, len) != 0)
+                return false;
+        *bytes += len;
+        *n -= len;
+        return true;
+}
+
+/* A line is neither ended by a NUL nor known to be text. */
+void prom_push_take_header_(struct push_answer *answer, const char *bytes, size_t n)
+{
+        if (!skip_prefix(&bytes, &n, "x-prometheus-remote-write-"))
+                return;
+        bool samples = skip_prefix(&bytes, &n, "samples-written:");
+        if (!samples && !skip_prefix(&bytes, &n, "histograms-written:") &&
+            !skip_prefix(&bytes, &n, "exemplars-written:"))
+                return;
+        uint64_t number = 0;
+        while (n && (*bytes == ' ' || *bytes == '\t'))
+                bytes++, n--;
+        for (; n && *bytes >= '0' && *bytes <= '9' && number < UINT64_MAX / 10 - 1; bytes++, n--)
+                number = number * 10 + (uint64_t)(*bytes - '0');
+        answer->counted = true;
+        if (samples)
+                answer->samples = number;
+}
+
+void prom_push_take_body_(struct push_answer *answer, const char *bytes, size_t n)
+{
+        size_t len = strlen(answer->line);
+        answer->read += n;
+        for (size_t i = 0; i < n && !answer->line_ended; i++) {
+                unsigned char c = (unsigned char)bytes[i];
+                if (c == '\n' || c == '\r')
+                        answer->line_ended = len > 0;
+                else if (len < PUSH_LINE_MAX)
+                        answer->line[len++] = c < 0x20 || c >= 0x7f ? '?' : (char)c;
+                else
+                        answer->line_ended = true;
+        }
+        answer->line[len] = '\0';
+}
+
+/* ---- credentials -------------------------------------------------------------------------- */
+
+static int read_secret(const char *path, char secret[PROM_PUSH_SECRET_MAX],
+                       struct prom_error *error)
+{
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        ssize_t n = fd < 0 ? -1 : read(fd, secret, PROM_PUSH_SECRET_MAX - 1);
+        int code = errno;
+        if (fd >= 0)
+                close(fd);
+        if (n < 0)
+                return prom_push_fail_(error, code, "%.150s: %s", path, strerror(code));
+        secret[n] = '\0';
+        size_t len = strcspn(secret, "\r\n");
+        if (len == PROM_PUSH_SECRET_MAX - 1)
+                return prom_push_fail_(error, EINVAL, "%.150s: the first line is too long", path);
+        secret[len] = '\0';
+        for (size_t i = 0; i < len; i++)
+                if ((unsigned char)secret[i] < 0x20 || secret[i] == 0x7f)
+                        return prom_push_fail_(error, EINVAL, "%.150s: the first line is no text",
+                                               path);
+        return len ? 0 : prom_push_fail_(error, EINVAL, "%.150s: the first line is empty", path);
+}
+
+static void put_base64(char *out, const char *in, size_t n)
+{
+        static const char digits[] =
+                "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        for (size_t i = 0; i < n; i += 3) {
+                uint32_t b[3] = {(unsigned char)in[i], i + 1 < n ? (unsigned char)in[i + 1] : 0,
+                                 i + 2 < n ? (unsigned char)in[i + 2] : 0};
+                uint32_t word = b[0] << 16 | b[1] << 8 | b[2];
+                *out++ = digits[word >> 18];
+                *out++ = digits[word >> 12 & 63];
+                *out++ = i + 1 < n ? digits[word >> 6 & 63] : '=';
+                *out++ = i + 2 < n ? digits[word & 63] : '=';
+        }
+        *out = '\0';
+}
+
+static int take_credentials(struct push *push, struct prom_error *error)
+{
+        const struct prom_push_target *target = push->target;
+        char secret[PROM_PUSH_SECRET_MAX], both[PROM_PUSH_SECRET_MAX + 256];
+        if (!target->user && !target->password_file && !target->token_file)
+                return 0;
+        if ((target->user && target->token_file) || !target->user != !target->password_file)
+                return prom_push_fail_(error, EINVAL,
+                                       "credentials are either a token, or a user and a password");
+        int r = read_secret(target->user ? target->password_file : target->token_file, secret,
+                            error);
+        if (r < 0)
+                return r;
+        if (!target->user) {
+                snprintf(push->authorization, sizeof(push->authorization),
+                         "Authorization: Bearer %s", secret);
+                return 0;
+        }
+        int n = snprintf(both, sizeof(both), "%s:%s", target->user, secret);
+        if (n >= (int)sizeof(both) || strchr(target->user, ':'))
+                return prom_push_fail_(error, EINVAL, "user \"%.100s\" is not valid", target->user);
+        size_t at = (size_t)sprintf(push->authorization, "Authorization: Basic ");
+        put_base64(push->authorization + at, both, (size_t)n);
+        return 0;
+}
+
+/* ---- the target --------------------------------------------------------------------------- */
+
+static int check_url(const char *url, struct prom_error *error)
+{
+        const char *host = url && strncmp(url, "http://", 7) == 0    ? url + 7
+                           : url && strncmp(url, "https://", 8) == 0 ? url + 8
+                                                                     : NULL;
+        if (!host || !*host || *host == '/' || strlen(url) > PROM_PUSH_URL_MAX)
+                return prom_push_fail_(error, EINVAL, "\"%.150s\" is no http://HOST:PORT/PATH",
+                                       url ? url : "");
+        if (memchr(host, '@', strcspn(host, "/?#")))
+                return prom_push_fail_(error, EINVAL,
+                                       "a URL is no place for credentials: name a file with them");
+        for (const char *p = url; *p; p++)
+                if ((unsigned char)*p <= 0x20 || *p == 0x7f)
+                        return prom_push_fail_(error, EINVAL, "\"%.150s\" has a blank in it", url);
+        return 0;
+}
+
+bool prom_push_wants_(const struct prom_push_target *target, const char *name)
+{
+        const char *const *names = target->names;
+        while (names && *names && strcmp(*names, name) != 0)
+                names++;
+        return !names || *names;
+}
+
+int prom_push_begin_(struct push *push, const struct prom_push_target *target,
+                     const struct prom_push_io *io, struct prom_error *error)
+{
+        *push = (struct push){.target = target, .io = io};
+        int r = check_url(target->url, error);
+        if (r == 0)
+                r = take_credentials(push, error);
+        if (r < 0)
+                return r;
+        snprintf(push->agent, sizeof(push->agent), "User-Agent: %.200s",
+                 target->user_agent ? target->user_agent : "prom-push/" PROM_PUSH_VERSION);
+        push->deadline_ms = io->now_ms(io->ctx) +
+                            (target->timeout_ms ? target->timeout_ms : PROM_PUSH_TIMEOUT_MS);
+        return 0;
+}
+
+/* ---- sending ------------------------------------------------------------------------------ */
+
+static void add_header(struct push_request *request, const char *line)
+{
+        size_t n = 0;
+        while (request->headers[n])
+                n++;
+        if (*line && n < PUSH_HEADERS_MAX)
+                request->headers[n] = line;
+}
+
+/* Is it worth another try? result: what the transport returned. */
+static bool is_passing(int result, unsigned status)
+{
+        switch (-result) {
+        case 0:
+                return status == 429 || status >= 500;
+        case ECONNREFUSED:
+        case ECONNRESET:
+        case EHOSTUNREACH:
+        case ENETUNREACH:
+                return true;
+        default:
+                return false;
+        }
+}
+
+static int explain(const struct push *push, const struct push_request *request, int result,
+                   const struct prom_error *why, struct prom_error *error)
+{
+        const struct push_answer *a = &push->answer;
+        if (result < 0)
+                return prom_push_fail_(error, -result, "push to %.120s: %.100s", request->url,
+                                       why->msg);
+        return prom_push_fail_(error, EREMOTEIO, "push to %.90s: answered %u%s%s", request->url,
+                               a->status, *a->line ? ": " : "", a->line);
+}
+
+int prom_push_send_(struct push *push, struct push_request *request, struct prom_error *error)
+{
+        const struct prom_push_target *target = push->target;
+        const struct prom_push_io *io = push->io;
+        const unsigned attempts = target->attempts_max ? target->attempts_max : PROM_PUSH_ATTEMPTS;
+        uint64_t backoff_ms = PROM_PUSH_BACKOFF_MS;
+        add_header(request, push->agent);
+        add_header(request, push->authorization);
+        for (unsigned attempt = 1;; attempt++) {
+                struct prom_error why = {.msg = ""};
+                uint64_t now = io->now_ms(io->ctx);
+                if (now >= push->deadline_ms)
+                        return prom_push_fail_(error, ETIMEDOUT,
+                                               "push to %.150s: the time for it is over",
+                                               request->url);
+                push->answer = (struct push_answer){0};
+                int r = io->send(io->ctx, request, (unsigned)(push->deadline_ms - now),
+                                 &push->answer, &why);
+                push->result.attempts++;
+                push->result.status = push->answer.status;
+                if (r == 0 && push->answer.status / 100 == 2)
+                        return 0;
+                uint64_t wait_ms = push->answer.retry_after_s * UINT64_C(1000);
+                wait_ms = wait_ms > backoff_ms ? wait_ms : backoff_ms;
+                if (!is_passing(r, push->answer.status) || attempt == attempts ||
+                    io->now_ms(io->ctx) + wait_ms >= push->deadline_ms)
+                        return explain(push, request, r, &why, error);
+                io->wait_ms(io->ctx, (unsigned)wait_ms);
+                backoff_ms *= 2;
+        }
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Remote-write: which version is spoken, and sending it. */
+#include "prom/push/internal.h"
+#include "prom/push/libs.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static int64_t wall_ms(void)
+{
+        struct timespec now;
+        clock_gettime(CLOCK_REALTIME, &now);
+        return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Snappy, block format. */
+static int compress_message(const struct message *message, struct bytes *ret,
+                            struct prom_error *error)
+{
+        size_t size = snappy_max_compressed_length(message->body.len);
+        ret->data = malloc(size);
+        if (!ret->data)
+                return prom_push_fail_(error, ENOMEM, "out of memory");
+        ret->cap = size;
+        if (snappy_compress(message->body.data, message->body.len, ret->data, &size) != SNAPPY_OK)
+                return prom_push_fail_(error, EIO, "snappy cannot compress the request");
+        ret->len = size;
+        return 0;
+}
+
+static int send_message(struct push *push, const struct message *message, struct prom_error *error)
+{
+        static const char *const headers[][3] = {
+                [1] = {"Content-Encoding: snappy", "Content-Type: application/x-protobuf",
+                       "X-Prometheus-Remote-Write-Version: 0.1.0"},
+                [2] = {"Content-Encoding: snappy",
+                       "Content-Type: application/x-protobuf;proto=io.prometheus.write.v2.Request",
+                       "X-Prometheus-Remote-Write-Version: 2.0.0"},
+        };
+        struct bytes body = {0};
+        int r = compress_message(message, &body, error);
+        if (r == 0) {
+                struct push_request request = {.method = "POST",
+                                               .url = push->target->url,
+                                               .body = body.data,
+                                               .body_size = body.len};
+                memcpy(request.headers, headers[push->result.version], sizeof(headers[0]));
+                r = prom_push_send_(push, &request, error);
+        }
+        bytes_release(&body);
+        return r;
+}
+
+/* 2.0, section "Required Written Response Headers": who takes the newer message without counting
+ * what is in it has read it as an older one, which comes out empty. */
+static bool is_unread(const struct push *push)
+{
+        return push->result.version == 2 && !push->answer.counted;
+}
+
+static int send_all(struct push *push, const struct messages *messages, struct prom_error *error)
+{
+        push->result.samples = 0;
+        for (size_t i = 0; i < messages->n; i++) {
+                int r = send_message(push, &messages->list[i], error);
+                if (push->result.version == 2)
+                        push->result.samples += push->answer.samples;
+                if (r < 0)
+                        return r;
+                if (is_unread(push))
+                        return prom_push_fail_(
+                                error, EREMOTEIO,
+                                "push to %.150s: answered %u without a count of what "
+                                "was written: it does not know remote-write 2.0",
+                                push->target->url, push->answer.status);
+                if (push->result.version == 1)
+                        push->result.samples += messages->list[i].samples;
+        }
+        return 0;
+}
+
+static int send_version(struct push *push, unsigned version,
+                        const struct prom_write_options *options, struct prom_registry *registry,
+                        struct prom_error *error)
+{
+        struct messages messages = {0};
+        int64_t when = options->timestamp_ms ? options->timestamp_ms : wall_ms();
+        push->result.version = version;
+        int r = prom_push_messages_(version, push->target, options, when, registry, &messages,
+                                    error);
+        if (r == 0)
+                r = send_all(push, &messages, error);
+        prom_push_messages_release_(&messages);
+        return r;
+}
+
+/* Does what became of the 2.0 request say that 1.0 may be understood? */
+static bool is_older(const struct push *push, int result)
+{
+        const unsigned status = push->answer.status;
+        return result == -EREMOTEIO && push->result.samples == 0 &&
+               (status == 415 || status == 400 || (status / 100 == 2 && is_unread(push)));
+}
+
+int prom_push_write_with_(const struct prom_push_io *io, const struct prom_push_target *target,
+                          const struct prom_write_options *options, struct prom_registry *registry,
+                          struct prom_push_result *ret_result, struct prom_error *error)
+{
+        static const struct prom_write_options standard;
+        struct push push;
+        options = options ? options : &standard;
+        int r = prom_push_begin_(&push, target, io, error);
+        if (r == 0)
+                r = send_version(&push, options->version == PROM_WRITE_1 ? 1 : 2, options, registry,
+                                 error);
+        if (options->version == PROM_WRITE_AUTO && is_older(&push, r))
+                r = send_version(&push, 1, options, registry, error);
+        if (ret_result)
+                *ret_result = push.result;
+        return r;
+}
+
+int prom_push_write(const struct prom_push_target *target, const struct prom_write_options *options,
+                    struct prom_registry *registry, struct prom_push_result *ret_result,
+                    struct prom_error *error)
+{
+        int r = prom_push_load_(error);
+        return r < 0 ? r
+                     : prom_push_write_with_(&prom_push_curl_, target, options, registry,
+                                             ret_result, error);
+}
