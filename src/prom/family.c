@@ -254,6 +254,7 @@ void prom_family_free_(struct prom_family *f)
         while (f->curried) {
                 struct prom_family *next = f->curried->next;
                 free_tables(f->curried);
+                prom_arena_release_(&f->curried->arena);
                 free(f->curried);
                 f->curried = next;
         }

@@ -306,12 +306,12 @@ int prom_obtain_all(struct prom_registry *registry, const struct prom_desc *desc
 
 uint64_t prom_family_overflows(const struct prom_family *family)
 {
-        return LOAD(&family->overflows);
+        return LOAD(family->base ? &family->base->overflows : &family->overflows);
 }
 
 uint64_t prom_family_ignored(const struct prom_family *family)
 {
-        return LOAD(&family->ignored);
+        return LOAD(family->base ? &family->base->ignored : &family->ignored);
 }
 
 int prom_list_families_(struct prom_registry *registry, struct prom_scratch *scratch)

@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Series that are removed, come back, expire, and are reached through curried families. */
+#include "prom/prom.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
+#define LABELS(...) ((const struct prom_label[]){__VA_ARGS__, {NULL, NULL}})
+
+static struct prom_registry *registry;
+static struct prom_buf buf;
+
+static int set_up(void **state)
+{
+        registry = prom_registry_new();
+        return registry ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+        prom_registry_free(registry);
+        prom_buf_release(&buf);
+        return 0;
+}
+
+static struct prom_family *add(struct prom_desc desc)
+{
+        struct prom_family *family;
+        struct prom_error error = {""};
+        desc.help = "h";
+        if (prom_register(registry, &desc, &family, &error) < 0)
+                fail_msg("%s", error.msg);
+        return family;
+}
+
+/* Is the line in a scrape? "" asks for the metric at all: its TYPE line. */
+static bool shows(const char *line)
+{
+        char wanted[256];
+        assert_int_equal(prom_render_text(registry, &buf), 0);
+        snprintf(wanted, sizeof(wanted), "\n%s\n", line);
+        return strstr(buf.data, wanted) != NULL;
+}
+
+static bool mentions(const char *text)
+{
+        assert_int_equal(prom_render_text(registry, &buf), 0);
+        return strstr(buf.data, text) != NULL;
+}
+
+/* ---- removal ------------------------------------------------------------------------------ */
+
+static void test_counter_goes_and_comes_back(void **state)
+{
+        struct prom_family *f =
+                add((struct prom_desc){PROM_COUNTER, "c_total", .labels = NAMES("a", "b")});
+        struct prom_counter *c = prom_counter_with(f, "x", "y");
+        prom_counter_add_int(c, 41);
+        prom_counter_add(c, 0.5);
+        assert_true(shows("c_total{a=\"x\",b=\"y\"} 41.5"));
+        assert_int_equal(prom_remove(f, "x", "y"), 0);
+        assert_false(mentions("c_total{"));
+        assert_false(mentions("# TYPE c_total"));
+        assert_int_equal(prom_remove(f, "x", "y"), -ENOENT);
+        assert_true(prom_counter_value(c) == 0);
+
+        prom_counter_add_int(c, 5); /* a stale handle: not shown, counted */
+        assert_false(mentions("c_total{"));
+        assert_int_equal(prom_family_ignored(f), 5);
+        prom_counter_inc(c);
+
+        assert_ptr_equal(prom_counter_with(f, "x", "y"), c);
+        assert_int_equal(prom_family_ignored(f), 6);
+        assert_true(shows("c_total{a=\"x\",b=\"y\"} 0"));
+        prom_counter_inc(c);
+        prom_counter_add(c, 0.25);
+        assert_true(shows("c_total{a=\"x\",b=\"y\"} 1.25"));
+        assert_true(prom_counter_value(c) == 1.25);
+
+        assert_int_equal(prom_remove(f, "x", "y"), 0);
+        assert_ptr_equal(prom_counter_with(f, "x", "y"), c);
+        assert_true(shows("c_total{a=\"x\",b=\"y\"} 0"));
+        assert_int_equal(prom_family_ignored(f), 6);
+}
+
+static void test_gauge_goes_and_comes_back(void **state)
+{
+        struct prom_family *f = add((struct prom_desc){PROM_GAUGE, "g", .labels = NAMES("a")});
+        struct prom_gauge *g = prom_gauge_with(f, "x");
+        prom_gauge_set(g, 7);
+        assert_int_equal(prom_remove(f, "x"), 0);
+        prom_gauge_set(g, 8);
+        prom_gauge_add(g, 8);
+        prom_gauge_inc(g);
+        assert_int_equal(prom_family_ignored(f), 3);
+        assert_true(prom_gauge_value(g) == 0);
+        assert_false(mentions("g{"));
+        assert_ptr_equal(prom_gauge_with(f, "x"), g);
+        assert_true(shows("g{a=\"x\"} 0"));
+}
+
+static void test_histogram_goes_and_comes_back(void **state)
+{
+        static const double bounds[] = {1, 2};
+        struct prom_family *f = add((struct prom_desc){PROM_HISTOGRAM, "h", .labels = NAMES("a"),
+                                                       .buckets = bounds, .n_buckets = 2});
+        struct prom_histogram *h = prom_histogram_with(f, "x");
+        struct prom_snapshot s;
+        prom_histogram_observe(h, 0.5);
+        prom_histogram_observe(h, 1.5);
+        assert_int_equal(prom_remove(f, "x"), 0);
+        prom_histogram_observe(h, 5);
+        prom_histogram_snapshot(h, &s);
+        assert_int_equal(s.count, 0);
+        assert_false(mentions("h_bucket"));
+        assert_int_equal(prom_family_ignored(f), 1);
+        assert_ptr_equal(prom_histogram_with(f, "x"), h);
+        prom_histogram_observe(h, 1.75);
+        prom_histogram_snapshot(h, &s);
+        assert_int_equal(s.count, 1);
+        assert_int_equal(s.buckets[1], 1);
+        assert_true(s.sum == 1.75);
+        assert_true(s.created_ms > 0);
+        assert_true(shows("h_bucket{a=\"x\",le=\"1\"} 0\nh_bucket{a=\"x\",le=\"2\"} 1\n"
+                          "h_bucket{a=\"x\",le=\"+Inf\"} 1\nh_sum{a=\"x\"} 1.75\n"
+                          "h_count{a=\"x\"} 1"));
+}
+
+static void test_without_labels(void **state)
+{
+        struct prom_family *f = add((struct prom_desc){PROM_COUNTER, "c_total", .labels = NULL});
+        prom_counter_inc(prom_counter_with(f));
+        assert_int_equal(prom_clear(f), 1);
+        assert_int_equal(prom_clear(f), 0);
+        assert_false(mentions("c_total"));
+        prom_counter_inc(prom_counter_with(f));
+        assert_true(shows("c_total 1"));
+}
+
+static void test_partial(void **state)
+{
+        struct prom_family *f = add((struct prom_desc){PROM_GAUGE, "g", .labels = NAMES("a", "b")});
+        prom_gauge_with(f, "1", "x");
+        prom_gauge_with(f, "1", "y");
+        prom_gauge_with(f, "2", "x");
+        assert_int_equal(prom_remove_partial(f, LABELS({"c", "1"})), -EINVAL);
+        assert_int_equal(prom_remove_partial(f, LABELS({"a", "1"}, {"a", "1"})), -EINVAL);
+        assert_int_equal(prom_family_ignored(f), 2);
+        assert_int_equal(prom_remove_partial(f, LABELS({"a", "3"})), 0);
+        assert_int_equal(prom_remove_partial(f, LABELS({"a", "1"}, {"b", "y"})), 1);
+        assert_true(shows("g{a=\"1\",b=\"x\"} 0\ng{a=\"2\",b=\"x\"} 0"));
+        assert_false(mentions("b=\"y\""));
+        assert_int_equal(prom_remove_partial(f, LABELS({"b", "x"})), 2);
+        assert_false(mentions("g{"));
+        prom_gauge_with(f, "1", "y");
+        assert_true(shows("g{a=\"1\",b=\"y\"} 0"));
+        assert_int_equal(prom_clear(f), 1);
+}
+
+static void test_bad_removals(void **state)
+{
+        struct prom_family *f = add((struct prom_desc){PROM_GAUGE, "g", .labels = NAMES("a")});
+        assert_int_equal(prom_remove(f), -EINVAL);
+        assert_int_equal(prom_remove(f, "x", "y"), -EINVAL);
+        assert_int_equal(prom_remove(f, "x"), -ENOENT);
+        assert_int_equal(prom_remove(NULL, "x"), -EINVAL);
+        assert_int_equal(prom_clear(NULL), -EINVAL);
+        assert_int_equal(prom_remove_partial(NULL, LABELS({"a", "x"})), -EINVAL);
+        assert_int_equal(prom_family_ignored(f), 2);
+}
+
+static void test_room(void **state)
+{
+        struct prom_family *f = add(
+                (struct prom_desc){PROM_COUNTER, "c_total", .labels = NAMES("i"), .max_series = 2});
+        char value[16];
+        /* As many at once as may be, over and over; then the memory of removed ones is used up. */
+        for (int i = 0; i < 2 * PROM_TOMBSTONES_FACTOR; i++) {
+                snprintf(value, sizeof(value), "%d", i);
+                assert_non_null(prom_counter_with(f, value));
+                if (i > 0) {
+                        snprintf(value, sizeof(value), "%d", i - 1);
+                        assert_int_equal(prom_remove(f, value), 0);
+                }
+        }
+        assert_int_equal(prom_family_overflows(f), 0);
+        prom_counter_inc(prom_counter_with(f, "one more"));
+        assert_int_equal(prom_family_overflows(f), 1);
+        assert_true(shows("c_total{i=\"overflow\"} 1"));
+        prom_counter_inc(prom_counter_with(f, "0")); /* it has its memory still */
+        assert_true(shows("c_total{i=\"0\"} 1"));
+        prom_counter_inc(prom_counter_with(f, "1"));
+        assert_int_equal(prom_family_overflows(f), 2);
+        prom_clear(f);
+        assert_false(mentions("c_total{"));
+        prom_counter_inc(prom_counter_with(f, "yet another")); /* the overflow series comes back */
+        assert_true(shows("c_total{i=\"overflow\"} 1"));
+}
+
+/* ---- curried families --------------------------------------------------------------------- */
+
+static void test_curry(void **state)
+{
+        struct prom_family *f =
+                add((struct prom_desc){PROM_COUNTER, "c_total", .labels = NAMES("a", "b", "c")});
+        struct prom_family *b, *bc, *all;
+        struct prom_error error;
+        assert_int_equal(prom_curry(f, LABELS({"b", "2"}), &b, NULL), 0);
+        struct prom_counter *c = prom_counter_with(b, "1", "3");
+        assert_non_null(c);
+        assert_ptr_equal(prom_counter_with(f, "1", "2", "3"), c);
+        assert_ptr_equal(prom_counter_with(b, "1", "3"), c);
+        assert_int_equal(prom_curry(b, LABELS({"c", "3"}), &bc, NULL), 0);
+        assert_ptr_equal(prom_counter_with(bc, "1"), c);
+        assert_int_equal(prom_curry(bc, LABELS({"a", "1"}), &all, NULL), 0);
+        assert_ptr_equal(prom_counter_with(all), c);
+        prom_counter_inc(prom_counter_with(all));
+        assert_true(shows("c_total{a=\"1\",b=\"2\",c=\"3\"} 1"));
+
+        assert_int_equal(prom_curry(b, LABELS({"b", "2"}), &bc, &error), -EINVAL);
+        assert_non_null(strstr(error.msg, "c_total"));
+        assert_int_equal(prom_curry(b, LABELS({"d", "2"}), &bc, &error), -EINVAL);
+        assert_int_equal(prom_curry(NULL, LABELS({"d", "2"}), &bc, &error), -EINVAL);
+        assert_null(prom_counter_with(b, "1", "2", "3"));
+        assert_null(prom_gauge_with(b, "1", "3"));
+        assert_int_equal(prom_family_ignored(b), 2);
+        assert_int_equal(prom_family_ignored(f), 2);
+}
+
+static void test_removal_through_curried(void **state)
+{
+        struct prom_family *f =
+                add((struct prom_desc){PROM_COUNTER, "c_total", .labels = NAMES("a", "b")});
+        struct prom_family *x, *all;
+        assert_int_equal(prom_curry(f, LABELS({"a", "x"}), &x, NULL), 0);
+        assert_int_equal(prom_curry(x, LABELS({"b", "1"}), &all, NULL), 0);
+        struct prom_counter *c = prom_counter_with(x, "1");
+        prom_counter_inc(prom_counter_with(f, "y", "1"));
+        prom_counter_inc(c);
+        prom_counter_inc(prom_counter_with(all));
+        assert_int_equal(prom_remove(x, "2"), -ENOENT);
+        assert_int_equal(prom_remove(x, "1"), 0);
+        assert_false(mentions("a=\"x\""));
+        assert_ptr_equal(prom_counter_with(all), c); /* shows it again */
+        assert_true(shows("c_total{a=\"x\",b=\"1\"} 0"));
+        assert_int_equal(prom_remove(f, "x", "1"), 0);
+        assert_ptr_equal(prom_counter_with(x, "1"), c);
+        assert_true(shows("c_total{a=\"x\",b=\"1\"} 0"));
+        prom_counter_with(x, "2");
+        assert_int_equal(prom_clear(x), 2);
+        assert_true(shows("c_total{a=\"y\",b=\"1\"} 1"));
+        assert_int_equal(prom_remove(all), -ENOENT);
+}
+
+static void test_curried_over_the_cap(void **state)
+{
+        struct prom_family *x,
+                *f = add((struct prom_desc){PROM_COUNTER, "c_total", .labels = NAMES("a", "b"),
+                                            .max_series = 1});
+        assert_int_equal(prom_curry(f, LABELS({"a", "x"}), &x, NULL), 0);
+        prom_counter_inc(prom_counter_with(x, "1"));
+        prom_counter_inc(prom_counter_with(x, "2"));
+        assert_true(shows("c_total{a=\"x\",b=\"1\"} 1\n"
+                          "c_total{a=\"overflow\",b=\"overflow\"} 1"));
+        assert_int_equal(prom_family_overflows(x), 1);
+        assert_int_equal(prom_remove(x, "1"), 0);
+        prom_counter_inc(prom_counter_with(x, "2")); /* there is room now */
+        assert_true(shows("c_total{a=\"x\",b=\"2\"} 1"));
+}
+
+/* ---- expiry ------------------------------------------------------------------------------- */
+
+static void test_idle(void **state)
+{
+        /* So short that any two scrapes are further apart. */
+        struct prom_family *f = add((struct prom_desc){
+                PROM_COUNTER, "c_total", .labels = NAMES("i"), .idle_timeout_s = 1e-9});
+        struct prom_counter *a = prom_counter_with(f, "a"), *b = prom_counter_with(f, "b");
+        prom_counter_add_int(a, 3);
+        prom_counter_add_int(b, 4);
+        assert_true(shows("c_total{i=\"a\"} 3\nc_total{i=\"b\"} 4"));
+        prom_counter_inc(b);
+        assert_true(shows("c_total{i=\"b\"} 5"));
+        assert_false(mentions("i=\"a\""));
+        assert_false(mentions("c_total{"));
+        assert_false(mentions("# TYPE c_total"));
+        prom_counter_inc(a); /* nothing was lost, the counter goes on */
+        assert_true(shows("c_total{i=\"a\"} 4"));
+        assert_true(prom_counter_value(b) == 5);
+        assert_ptr_equal(prom_counter_with(f, "b"), b); /* who asks for it sees it */
+        assert_true(shows("c_total{i=\"b\"} 5"));
+        assert_int_equal(prom_family_ignored(f), 0);
+}
+
+static void test_idle_kinds(void **state)
+{
+        struct prom_family *g = add((struct prom_desc){PROM_GAUGE, "g", .idle_timeout_s = 1e-9});
+        struct prom_family *h =
+                add((struct prom_desc){PROM_HISTOGRAM, "h", .idle_timeout_s = 1e-9});
+        struct prom_family *slow =
+                add((struct prom_desc){PROM_GAUGE, "slow", .idle_timeout_s = 1e6});
+        struct prom_gauge *gauge = prom_gauge_with(g);
+        struct prom_histogram *histogram = prom_histogram_with(h);
+        assert_true(shows("g 0"));
+        assert_false(mentions("\ng 0"));
+        assert_false(mentions("h_count"));
+        prom_gauge_set(gauge, 0); /* no change */
+        assert_false(mentions("\ng 0"));
+        prom_gauge_set(gauge, 1);
+        prom_histogram_observe(histogram, 0);
+        assert_true(shows("g 1"));
+        prom_histogram_observe(histogram, 0);
+        assert_true(shows("h_count 2"));
+        assert_true(shows("slow 0"));
+        prom_gauge_with(slow);
+}
+
+static void test_no_room_to_be_shown_again(void **state)
+{
+        struct prom_family *f = add((struct prom_desc){PROM_GAUGE, "g", .labels = NAMES("i"),
+                                                       .max_series = 1, .idle_timeout_s = 1e-9});
+        struct prom_gauge *a = prom_gauge_with(f, "a");
+        assert_true(shows("g{i=\"a\"} 0"));
+        assert_false(mentions("g{"));
+        prom_gauge_with(f, "b");
+        prom_gauge_set(a, 5);
+        assert_true(shows("g{i=\"b\"} 0"));
+        assert_false(mentions("i=\"a\""));
+}
+
+static void test_bad_descriptions(void **state)
+{
+        static const struct prom_desc bad[] = {
+                {PROM_GAUGE, "g", "h", .idle_timeout_s = -1},
+                {PROM_GAUGE, "g", "h", .idle_timeout_s = 1e300},
+                {PROM_GAUGE, "g_seconds", "h", .unit = ""},
+                {PROM_GAUGE, "g_seconds", "h", .unit = "bytes"},
+                {PROM_GAUGE, "gseconds", "h", .unit = "seconds"},
+                {PROM_GAUGE, "_seconds", "h", .unit = "seconds"},
+                {PROM_GAUGE, "g_a b", "h", .unit = "a b"},
+                {PROM_GAUGE, "g_seconds_total", "h", .unit = "seconds"},
+        };
+        static const struct prom_desc good[] = {
+                {PROM_GAUGE, "g_seconds", "h", .unit = "seconds"},
+                {PROM_COUNTER, "c_seconds_total", "h", .unit = "seconds"},
+                {PROM_COUNTER, "d_seconds", "h", .unit = "seconds"},
+        };
+        struct prom_error error;
+        for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+                assert_int_equal(prom_register(registry, &bad[i], NULL, &error), -EINVAL);
+                assert_non_null(strstr(error.msg, bad[i].name));
+        }
+        for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+                assert_int_equal(prom_register(registry, &good[i], NULL, &error), 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                TEST(test_counter_goes_and_comes_back),
+                TEST(test_gauge_goes_and_comes_back),
+                TEST(test_histogram_goes_and_comes_back),
+                TEST(test_without_labels),
+                TEST(test_partial),
+                TEST(test_bad_removals),
+                TEST(test_room),
+                TEST(test_curry),
+                TEST(test_removal_through_curried),
+                TEST(test_curried_over_the_cap),
+                TEST(test_idle),
+                TEST(test_idle_kinds),
+                TEST(test_no_room_to_be_shown_again),
+                TEST(test_bad_descriptions),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
