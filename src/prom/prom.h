@@ -545,6 +545,7 @@ struct prom_view {
         enum prom_kind kind;
         const char *name;
         const char *help;
+        const char *unit;          /* or NULL */
         const char *const *labels; /* names of the variable labels, as in prom_desc */
         size_t n_labels;
         const double *bounds; /* of a histogram's buckets, +Inf not counted */
@@ -555,8 +556,9 @@ struct prom_view {
 struct prom_point {
         const struct prom_label *labels; /* const ones included, sorted by name; values as given */
         size_t n_labels;
-        double value;                          /* of a counter or gauge */
+        double value;                          /* of a counter or gauge; 1 of an info */
         const struct prom_snapshot *histogram; /* NULL for what is none */
+        int64_t created_ms; /* since 1970; 0: not known, or a gauge */
 };
 
 /* Called with point == NULL once for each family, those without series included, and then for each

@@ -10,7 +10,6 @@ struct visit {
         prom_visit_fn *fn;
         void *data;
         struct prom_buf buf; /* for its scratch alone */
-        struct prom_snapshot histogram;
 };
 
 /* The labels of a series in the order of their names; `values` stand one after the other. */
@@ -30,28 +29,36 @@ static size_t list_labels(const struct prom_family *family, const char *values,
         return family->n_slots;
 }
 
+/* False if the series is not to be shown. */
+static bool read_series(struct visit *visit, struct prom_series *series, struct prom_point *point)
+{
+        struct prom_snapshot *histogram = &visit->buf.scratch->histogram;
+        struct counter_value counter;
+        switch (series->family->kind) {
+        case PROM_COUNTER:
+                prom_read_counters_(series, 1, true, &counter);
+                point->value = (double)counter.whole + counter.part;
+                point->created_ms = counter.created_ms;
+                return counter.shown;
+        case PROM_HISTOGRAM:
+                point->histogram = histogram;
+                if (!prom_read_histogram_(series, histogram))
+                        return false;
+                point->created_ms = histogram->created_ms;
+                return true;
+        default:
+                return prom_read_gauge_(series, &point->value);
+        }
+}
+
 static int visit_series(struct visit *visit, const struct prom_view *view,
                         struct prom_series *series)
 {
-        if (LOAD_ACQUIRE(&series->state) != SERIES_LIVE)
-                return 0;
         struct prom_label labels[PROM_LABELS_MAX];
         struct prom_point point = {.labels = labels};
+        if (!read_series(visit, series, &point))
+                return 0;
         point.n_labels = list_labels(series->family, series->key->values, labels);
-        switch (series->family->kind) {
-        case PROM_COUNTER:
-                point.value = prom_counter_value((struct prom_counter *)series);
-                break;
-        case PROM_GAUGE:
-                point.value = prom_gauge_value((struct prom_gauge *)series);
-                break;
-        case PROM_HISTOGRAM:
-                prom_histogram_snapshot((struct prom_histogram *)series, &visit->histogram);
-                point.histogram = &visit->histogram;
-                break;
-        default:
-                break;
-        }
         return visit->fn(view, &point, visit->data);
 }
 
@@ -79,11 +86,12 @@ static int visit_samples(struct visit *visit, const struct prom_view *view,
         return r;
 }
 
-static int visit_family(struct visit *visit, const struct prom_family *family)
+static int visit_family(struct visit *visit, struct prom_family *family)
 {
         const struct prom_view view = {.kind = family->kind,
                                        .name = family->name,
                                        .help = family->help,
+                                       .unit = family->unit,
                                        .labels = family->labels,
                                        .n_labels = family->n_labels,
                                        .bounds = family->bounds,
@@ -91,6 +99,8 @@ static int visit_family(struct visit *visit, const struct prom_family *family)
         int r = visit->fn(&view, NULL, visit->data);
         if (r == 0 && family->collector)
                 return visit_samples(visit, &view, family);
+        if (r == 0)
+                prom_family_scraped_(family);
         const size_t n = LOAD_ACQUIRE(&family->n_series);
         for (size_t i = 0; r == 0 && i < n; i++)
                 r = visit_series(visit, &view, prom_series_at_(family, i));

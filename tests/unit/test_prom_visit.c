@@ -44,6 +44,8 @@ static int write_down(const struct prom_view *family, const struct prom_point *p
                 return 0;
         }
         seen->points++;
+        assert_true((point->created_ms > 0) == (family->kind == PROM_HISTOGRAM ||
+                                                strcmp(family->name, "requests_total") == 0));
         add(seen, " ");
         for (size_t i = 0; i < point->n_labels; i++)
                 add(seen, " %s=<%s>", point->labels[i].name, point->labels[i].value);

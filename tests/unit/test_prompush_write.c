@@ -41,7 +41,15 @@ struct decoded {
         char text[TEXT_MAX];
         struct reader symbols[SYMBOLS_MAX];
         size_t n_symbols, n_series;
+        unsigned created, sample_created; /* times of creation seen */
 };
+
+static bool is_recent(uint64_t ms)
+{
+        uint64_t now = (uint64_t)time(NULL) * 1000 + 1000;
+        assert_true(ms <= now && ms > now - 3600 * 1000);
+        return true;
+}
 
 static void say(struct decoded *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 static void say(struct decoded *d, const char *fmt, ...)
@@ -72,6 +80,9 @@ static void say_sample(struct decoded *d, struct reader r)
                         break;
                 case 2 << 3:
                         when = varint(&r);
+                        break;
+                case 3 << 3:
+                        d->sample_created += is_recent(varint(&r));
                         break;
                 default:
                         fail_msg("unknown field of a sample");
@@ -112,6 +123,10 @@ static void say_series(struct decoded *d, struct reader r, unsigned version)
         d->n_series++;
         while (r.p < r.end) {
                 uint64_t tag = varint(&r);
+                if (tag == 6 << 3 && version == 2) {
+                        d->created += is_recent(varint(&r));
+                        continue;
+                }
                 struct reader part = nested(&r);
                 if (tag == (1 << 3 | 2) && version == 1) {
                         say_label_1(d, part);
@@ -165,6 +180,14 @@ static void expect(unsigned version, const struct prom_write_options *options,
         assert_int_equal(messages.list[0].samples, samples);
         struct decoded *d = decode(&messages.list[0], version);
         assert_string_equal(d->text, text);
+        /* The registries below have counters and histograms of these names, and gauges. */
+        unsigned cumulative = 0;
+        for (const char *p = text; (p = strstr(p, "=jobs_total ")) != NULL; p++)
+                cumulative++;
+        for (const char *p = text; (p = strstr(p, "=h_")) != NULL; p++)
+                cumulative++;
+        assert_int_equal(d->created, version == 2 ? cumulative : 0);
+        assert_int_equal(d->sample_created, d->created);
         if (version == 2) {
                 assert_ptr_equal(d->symbols[0].p, d->symbols[0].end);
                 for (size_t i = 0; i < d->n_symbols; i++)
@@ -384,8 +407,8 @@ static void test_versions(void **state)
 /* Nothing to say is said to nobody. */
 static void test_empty(void **state)
 {
-        const struct prom_push_target target = {
-                .url = "http://host/w", .names = (const char *const[]){"none", NULL}};
+        const struct prom_push_target target = {.url = "http://host/w",
+                                                .names = (const char *const[]){"none", NULL}};
         struct prom_registry *r = small_registry();
         struct world *w = WORLD(STATUS(204));
         assert_int_equal(prom_push_write_with_(IO(w), &target, NULL, r, NULL, NULL), 0);

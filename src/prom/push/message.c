@@ -29,6 +29,9 @@ enum {
         V2_SERIES_METADATA = 5,
         V2_METADATA_TYPE = 1,
         V2_METADATA_HELP = 3,
+        V2_METADATA_UNIT = 4,
+        V2_SERIES_CREATED = 6,
+        V2_SAMPLE_CREATED = 3,
         /* in both */
         SAMPLE_VALUE = 1,
         SAMPLE_TIMESTAMP = 2,
@@ -97,33 +100,39 @@ static void put_labels_2(struct writer *w, const struct labels *labels)
 
 /* ---- series ------------------------------------------------------------------------------- */
 
-static void put_sample(struct writer *w, uint64_t bits, int64_t timestamp_ms)
+static void put_sample(struct writer *w, uint64_t bits, int64_t timestamp_ms, int64_t created_ms)
 {
         w->part.len = 0;
         bytes_field_double(&w->part, SAMPLE_VALUE, bits);
         bytes_field_varint(&w->part, SAMPLE_TIMESTAMP, (uint64_t)timestamp_ms);
+        if (w->version == 2)
+                bytes_field_varint(&w->part, V2_SAMPLE_CREATED, (uint64_t)created_ms);
         bytes_field_bytes(&w->one, w->version == 1 ? V1_SERIES_SAMPLES : V2_SERIES_SAMPLES,
                           w->part.data, w->part.len);
         w->samples++;
 }
 
-static void put_samples(struct writer *w, double value)
+static void put_samples(struct writer *w, double value, int64_t created_ms)
 {
         uint64_t bits;
         memcpy(&bits, &value, sizeof(bits));
-        put_sample(w, isnan(value) ? ORDINARY_NAN : bits, w->timestamp_ms);
+        put_sample(w, isnan(value) ? ORDINARY_NAN : bits, w->timestamp_ms, created_ms);
         if (w->options->stale)
-                put_sample(w, STALE_MARKER, w->timestamp_ms + 1);
+                put_sample(w, STALE_MARKER, w->timestamp_ms + 1, created_ms);
 }
 
 static void put_metadata(struct writer *w, const struct prom_view *family)
 {
         static const unsigned types[] = {
-                [PROM_COUNTER] = 1, [PROM_GAUGE] = 2, [PROM_HISTOGRAM] = 3};
+                [PROM_COUNTER] = 1, [PROM_GAUGE] = 2, [PROM_HISTOGRAM] = 3,
+                [PROM_SUMMARY] = 5, [PROM_INFO] = 6,  [PROM_STATESET] = 7,
+        };
         w->part.len = 0;
         bytes_field_varint(&w->part, V2_METADATA_TYPE, types[family->kind]);
         bytes_field_varint(&w->part, V2_METADATA_HELP,
                            prom_push_symbol_(&w->symbols, family->help));
+        bytes_field_varint(&w->part, V2_METADATA_UNIT,
+                           prom_push_symbol_(&w->symbols, family->unit ? family->unit : ""));
         bytes_field_bytes(&w->one, V2_SERIES_METADATA, w->part.data, w->part.len);
 }
 
@@ -148,9 +157,12 @@ static void put_series(struct writer *w, const struct prom_view *family,
                 put_labels_1(w, &labels);
         else
                 put_labels_2(w, &labels);
-        put_samples(w, value);
-        if (w->version == 2)
+        put_samples(w, value, point->created_ms);
+        if (w->version == 2) {
                 put_metadata(w, family);
+                /* Where drafts of 2.0 before the fourth have it; later ones reserve the field. */
+                bytes_field_varint(&w->one, V2_SERIES_CREATED, (uint64_t)point->created_ms);
+        }
         bytes_field_bytes(&w->list, w->version == 1 ? V1_TIMESERIES : V2_TIMESERIES, w->one.data,
                           w->one.len);
 }
