@@ -57,7 +57,9 @@ static const struct advice {
         {"vulcan_firecracker_output_dropped_bytes_total",
          "Somebody writes more than the limit of output: raise it, or tell them."},
         {"vulcan_firecracker_leaks_reclaimed_total",
-         "Grows only after a crash or a SIGKILL of Vulcan. If it grows otherwise, report it."},
+         "Grows only after a crash or a SIGKILL of Vulcan. If it grows otherwise, report it. "
+         "`process`: a VMM that lived on. `directory`: of a VM. `tap`, `bridge`, `rules`: network "
+         "that no living process of Vulcan on this machine held."},
         {"vulcan_firecracker_vmm_metrics_lost_total",
          "The totals below are too low by what these lines held. A VM that dies while it writes "
          "costs one."},
@@ -128,9 +130,12 @@ static const struct advice {
          "`--log-size-max` or `--log-age-max`."},
         {"vulcan_log_store_bytes", "Stays below `--log-size-max`. The file does not shrink, its "
                                    "space is used again."},
-        {"vulcan_http_requests_total", "`path` is a route's pattern, `unmatched` where there is "
-                                       "none. `status` 429 is the queue's "
-                                       "bound, 499 a client that hung up before its answer."},
+        {"vulcan_http_requests_total",
+         "`path` is a route's pattern, `unmatched` where there is "
+         "none. `status` 429 is the queue's "
+         "bound, 499 a client that hung up before its answer. What was "
+         "refused before it had a method and a path (no HTTP, 414, "
+         "431) has `method` `other` and `path` `unmatched`."},
         {"vulcan_http_request_duration_seconds",
          "`POST /v1/workloads` waits for the workload by design; the other routes answer within "
          "milliseconds."},

@@ -440,14 +440,30 @@ bool net_may_have_remains(struct net *net)
         return found;
 }
 
-int net_sweep(struct net *net, struct err *err)
+/* Removes all there is, when nobody lives who has a lease. */
+static int sweep_all(struct net *net, struct net_swept *swept, struct err *err)
 {
+        int bridge = link_bridge_find(net->link, &net->pool, NULL);
+
+        swept->bridge = bridge > 0 || bridge == -EBUSY; /* or of another pool, but ours */
+        swept->rules = rules_exist(net->rules, &net->pool);
+        return shared_remove(net, err);
+}
+
+int net_sweep(struct net *net, struct net_swept *ret, struct err *err)
+{
+        struct net_swept swept = {0};
         int r = net_lock(net, err);
 
         if (r < 0)
                 return r;
-        r = net->n_held == 0 && is_lonely(net) ? shared_remove(net, err) : taps_sweep(net, err);
+        r = net->n_held == 0 && is_lonely(net) ? sweep_all(net, &swept, err) : taps_sweep(net, err);
         net_unlock(net);
+        if (r < 0)
+                return r;
+        swept.taps = r;
+        if (ret)
+                *ret = swept;
         return r;
 }
 

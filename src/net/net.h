@@ -95,11 +95,17 @@ int net_detach(struct net *net, struct net_lease *lease, struct err *err);
  * and needs no rights. */
 bool net_may_have_remains(struct net *net);
 
+/* What a sweep found and removed. */
+struct net_swept {
+        int taps;
+        bool bridge, rules;
+};
+
 /*
  * Removes TAPs, bridge and tables that no living process holds. Returns the number of TAPs removed.
- * Call at the start of a daemon.
+ * Call at the start of a daemon. `ret` may be NULL.
  */
-int net_sweep(struct net *net, struct err *err);
+int net_sweep(struct net *net, struct net_swept *ret, struct err *err);
 
 /* Says in one line what keeps `nat` from working here (rights, /dev/net/tun, nf_tables); 0 if
  * nothing does. Changes nothing. */

@@ -162,7 +162,8 @@ class Victim:
 
 def directories(state):
     try:
-        return [name for name in os.listdir(os.path.join(state, "vms")) if ULID.fullmatch(name)]
+        return [name for name in os.listdir(os.path.join(state, "vms"))
+                if ULID.fullmatch(name) or name.startswith("new-")]
     except FileNotFoundError:
         return []
 
@@ -236,7 +237,10 @@ def test_a_network_whose_directory_has_gone(fake_box):
     for name in directories(fake_box.state):
         shutil.rmtree(os.path.join(fake_box.state, "vms", name))
     daemon = fake_box.serve()
-    assert daemon.metrics().value(RECLAIMED, kind="tap") == 2
+    metrics = daemon.metrics()
+    assert {kind: metrics.value(RECLAIMED, kind=kind) for kind in (
+        "process", "directory", "tap", "bridge", "rules")} == {
+            "process": 0, "directory": 0, "tap": 2, "bridge": 1, "rules": 1}
     daemon.stop()
     assert not before.left(fake_box)
 

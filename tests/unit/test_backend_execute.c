@@ -9,7 +9,9 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
 
 /* Series of the five metrics and of what stands beside them. */
@@ -295,6 +297,74 @@ static void a_kill_at_any_moment_ends_it_once(void **state)
         box_close(&box);
 }
 
+static int kill_on_output(void *ctx, enum workload_stream stream, const void *bytes, size_t n)
+{
+        atomic_store((atomic_bool *)ctx, true);
+        return 0;
+}
+
+/* The engine has set the flag, its cleanup() has not come yet, and the program ends by itself. */
+static void a_kill_counts_until_all_is_gone(void **state)
+{
+        struct workload_outcome out;
+        struct workload_spec spec;
+        struct backend_task task;
+        atomic_bool killed = false;
+        struct box box;
+
+        box_open(&box, NULL, 0);
+        spec = box_spec(&box, "print hello\nexit 3\n");
+        task = box_task(&box, &spec);
+        task.sink.output = kill_on_output;
+        task.sink.ctx = &killed;
+        task.killed = &killed;
+        box.backend->ops->execute(box.backend, &task, &out);
+        assert_int_equal(out.status, WORKLOAD_KILLED);
+        assert_string_equal(out.error, "killed while it was taken down");
+        assert_int_equal(out.exit_code, 3); /* what is known of it is kept */
+        assert_true(box_value(&box, ENDED("killed")) == 1);
+        assert_true(workloads(&box) == 1);
+        workload_spec_release(&spec);
+        box_check_clean(&box);
+        box_close(&box);
+}
+
+/* Another process that reclaims, and has been stopped in the middle of it. */
+static void a_reclaimer_that_stands_still_holds_nobody_up(void **state)
+{
+        _cleanup_close_ int all = -1;
+        _cleanup_close_ int taken = -1;
+        struct workload_outcome out;
+        struct workload_spec spec;
+        struct backend_task task;
+        char path[PATH_MAX];
+        struct err err = ERR_INIT;
+        struct box box;
+
+        box_open(&box, NULL, 0);
+        spec = box_spec(&box, "print hello\n");
+        task = box_task(&box, &spec);
+        all = open(box.vms, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        assert_int_equal(flock(all, LOCK_EX | LOCK_NB), 0);
+        snprintf(path, sizeof(path), "%s/" FC_NEW_PREFIX "%s-0", box.vms, task.id);
+        assert_int_equal(mkdir(path, 0700), 0);
+        taken = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        assert_int_equal(flock(taken, LOCK_EX | LOCK_NB), 0);
+
+        alarm(60);
+        box.backend->ops->execute(box.backend, &task, &out);
+        alarm(0);
+        assert_int_equal(out.status, WORKLOAD_COMPLETED);
+        assert_int_equal(count_entries(box.vms), 1);
+        close_fd(&taken); /* it has died */
+        assert_int_equal(fc_reclaim(box.vms, &((struct fc_backend *)box.backend)->metrics, &err),
+                         1);
+        close_fd(&all);
+        workload_spec_release(&spec);
+        box_check_clean(&box);
+        box_close(&box);
+}
+
 static void many_at_once_leave_nothing(void **state)
 {
         enum { AT_ONCE = 8, ROUNDS = 3 };
@@ -462,6 +532,8 @@ int main(void)
                 cmocka_unit_test(a_slow_reader_does_not_use_up_the_time_limit),
                 cmocka_unit_test(ends_from_outside_are_kills),
                 cmocka_unit_test(a_kill_at_any_moment_ends_it_once),
+                cmocka_unit_test(a_kill_counts_until_all_is_gone),
+                cmocka_unit_test(a_reclaimer_that_stands_still_holds_nobody_up),
                 cmocka_unit_test(many_at_once_leave_nothing),
                 cmocka_unit_test(running_out_of_descriptors_fails_cleanly),
                 cmocka_unit_test(what_vanishes_is_named),

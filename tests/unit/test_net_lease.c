@@ -149,7 +149,7 @@ static void managers_share_a_bridge(void **state)
         attach(b, &two);
         assert_string_not_equal(one.address, two.address);
         assert_string_not_equal(one.tap, two.tap);
-        assert_int_equal(net_sweep(b, NULL), 0);
+        assert_int_equal(net_sweep(b, NULL, NULL), 0);
         assert_true(exists(one.tap));
         detach(a, &one);
         assert_true(exists("vulcan0") && exists(two.tap) && is_forwarding());
@@ -243,12 +243,16 @@ static void sweeps_what_a_crash_left(void **state)
 {
         struct world *w = enter(state);
         struct net *net = manager(w, NULL, NULL);
+        struct net_swept swept;
 
         crash(w, NULL);
         assert_true(exists("vulcan0") && is_forwarding());
-        assert_int_equal(net_sweep(net, NULL), 1);
+        assert_int_equal(net_sweep(net, &swept, NULL), 1);
+        assert_int_equal(swept.taps, 1);
+        assert_true(swept.bridge && swept.rules);
         assert_nothing_left();
-        assert_int_equal(net_sweep(net, NULL), 0);
+        assert_int_equal(net_sweep(net, &swept, NULL), 0);
+        assert_false(swept.bridge || swept.rules);
         net_free(net);
 }
 
@@ -256,13 +260,15 @@ static void sweeps_beside_living_leases(void **state)
 {
         struct world *w = enter(state);
         struct net *net = manager(w, NULL, NULL);
+        struct net_swept swept;
         struct net_lease lease;
         struct guest guest;
 
         attach(net, &lease);
         crash(w, NULL);
         crash(w, NULL);
-        assert_int_equal(net_sweep(net, NULL), 2);
+        assert_int_equal(net_sweep(net, &swept, NULL), 2);
+        assert_false(swept.bridge || swept.rules); /* they are of use */
         assert_true(exists(lease.tap));
         guest_boot(&guest, &lease);
         assert_reaches_world(&guest, w);
@@ -361,7 +367,7 @@ static void survives_kills_at_any_moment(void **state)
                 assert_true(WIFSIGNALED(status));
                 close(said[0]);
                 if (round % 2) {
-                        assert_true(net_sweep(net, NULL) >= 0);
+                        assert_true(net_sweep(net, NULL, NULL) >= 0);
                         assert_nothing_left();
                 }
         }
@@ -402,7 +408,7 @@ static void leaves_the_bridges_of_others_alone(void **state)
         assert_int_equal(rtnl_link_bridge_add(sock, "vulcan0"), 0);
         assert_int_equal(net_attach(net, &lease, &err), -EEXIST);
         assert_non_null(strstr(err.msg, "that Vulcan did not make"));
-        assert_int_equal(net_sweep(net, NULL), 0);
+        assert_int_equal(net_sweep(net, NULL, NULL), 0);
         assert_true(exists("vulcan0"));
         assert_false(is_forwarding());
         nl_socket_free(sock);
@@ -525,7 +531,7 @@ static void says_what_rights_are_missing(void **state)
                 if (syscall(SYS_capset, &header, none) < 0 || net_new(&config, &net, NULL) < 0)
                         _exit(1);
                 if (net_attach(net, &lease, &err) != -EPERM || net_check(NULL) != -EPERM ||
-                    net_sweep(net, NULL) != -EPERM || !strstr(err.msg, "CAP_NET_ADMIN"))
+                    net_sweep(net, NULL, NULL) != -EPERM || !strstr(err.msg, "CAP_NET_ADMIN"))
                         _exit(2);
                 net_free(net);
                 _exit(0);

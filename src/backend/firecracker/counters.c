@@ -101,17 +101,19 @@ static int dial(const struct fc_vm *vm)
         return steal_fd(&fd);
 }
 
-/* Waits for the beginning of the answer. The number of its status, 0 if it does not come. */
-static int read_status(int fd, uint64_t deadline_ns)
+/* Waits for the beginning of the answer. The number of its status, 0 if it does not come, or if
+ * fc_vm_stop() is called: then nobody waits for counters any more. */
+static int read_status(const struct fc_vm *vm, int fd, uint64_t deadline_ns)
 {
         char head[] = "HTTP/1.1 200";
         size_t have = 0;
 
         while (have < sizeof(head) - 1) {
-                struct pollfd p = {.fd = fd, .events = POLLIN};
+                struct pollfd p[] = {{.fd = fd, .events = POLLIN},
+                                     {.fd = vm->stop_fd, .events = POLLIN}};
                 ssize_t n;
 
-                if (poll(&p, 1, clock_poll_ms(deadline_ns)) <= 0)
+                if (poll(p, 2, clock_poll_ms(deadline_ns)) <= 0 || p[1].revents)
                         return 0;
                 n = recv(fd, head + have, sizeof(head) - 1 - have, 0);
                 if (n <= 0)
@@ -141,7 +143,7 @@ void fc_counters_flush(const struct fc_vm *vm)
         /* A fresh socket takes a request of this size whole. */
         if (fd >= 0 &&
             send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL) == (ssize_t)sizeof(request) - 1)
-                status = read_status(fd, deadline);
+                status = read_status(vm, fd, deadline);
         if (status < 200 || status > 299)
                 log_debug("workload %s: counters not flushed: the VMM's API answered %d",
                           vm->spec->id, status);

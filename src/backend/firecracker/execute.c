@@ -204,6 +204,8 @@ static int boot_once(struct fc_run *run, enum fc_stage *stage, enum fc_reason *r
                 return err_set(err, ECANCELED, "killed");
         if ((r = fc_vm_prepare(&run->vm, stage, err)) < 0)
                 return r;
+        if (was_stopped(run)) /* a network takes its time */
+                return err_set(err, ECANCELED, "killed");
         *stage = FC_STAGE_SPAWN;
         if ((r = fc_vm_start(&run->vm, err)) < 0)
                 return r;
@@ -434,20 +436,36 @@ static void take_result(struct fc_run *run)
         }
 }
 
-/* The one place that decides how a workload ended. */
+static void end_as_killed(struct fc_run *run, const char *why)
+{
+        run->out->status = WORKLOAD_KILLED;
+        run->out->timed_out = run->out->oom = false;
+        snprintf(run->out->error, sizeof(run->out->error), "%s", why);
+}
+
+/* How its run ended. */
 static void decide(struct fc_run *run, int r, const struct err *err)
 {
-        if (r == 0) {
+        if (r == 0)
                 take_result(run);
-        } else if (run->overdue && !was_stopped(run)) {
+        else if (run->overdue && !was_stopped(run))
                 fail_timed_out(run);
-        } else if (was_stopped(run) || run->sink_gone) {
-                run->out->status = WORKLOAD_KILLED;
-                snprintf(run->out->error, sizeof(run->out->error), "%s",
-                         run->sink_gone ? "killed: nobody reads its output" : "killed");
-        } else {
+        else if (run->sink_gone)
+                end_as_killed(run, "killed: nobody reads its output");
+        else if (was_stopped(run))
+                end_as_killed(run, "killed");
+        else
                 fail(run->out, err->msg);
-        }
+}
+
+/*
+ * Whether it was killed on the way down. The status is decided in these two functions and nowhere
+ * else: a kill counts until all of the workload is gone.
+ */
+static void decide_at_last(struct fc_run *run)
+{
+        if (run->out->status != WORKLOAD_KILLED && was_stopped(run))
+                end_as_killed(run, "killed while it was taken down");
 }
 
 void fc_execute(struct backend *base, const struct backend_task *task, struct workload_outcome *ret)
@@ -476,6 +494,7 @@ void fc_execute(struct backend *base, const struct backend_task *task, struct wo
                 decide(&run, r, &err);
                 ret->cleanup_ns = fc_vm_cleanup(&run.vm, run.ready);
                 make_unknown(&run);
+                decide_at_last(&run);
                 fc_vm_release(&run.vm);
         } else {
                 decide(&run, r, &err);

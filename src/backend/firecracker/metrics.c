@@ -81,7 +81,7 @@ const struct prom_desc fc_metric_descs[FC_METRIC_COUNT] = {
         [FC_LEAKS_RECLAIMED_TOTAL] =
                 {PROM_COUNTER, "vulcan_firecracker_leaks_reclaimed_total",
                  "Things left behind by a process that died, found and removed "
-                 "at start.",
+                 "at start, by kind: process, directory, tap, bridge, rules.",
                  .labels = LABELS("kind")},
         [FC_VMM_METRICS_LOST_TOTAL] = {PROM_COUNTER, "vulcan_firecracker_vmm_metrics_lost_total",
                                        "Lines of VMM metrics that were torn or could not be read."},
@@ -123,6 +123,11 @@ static const char *const cleanup_stage_names[FC_CLEANUP_STAGE_COUNT] = {
         [FC_CLEANUP_STOP] = "stop",
         [FC_CLEANUP_NETWORK] = "network",
         [FC_CLEANUP_FILES] = "files",
+};
+
+static const char *const leak_names[FC_LEAK_COUNT] = {
+        [FC_LEAK_PROCESS] = "process", [FC_LEAK_DIRECTORY] = "directory", [FC_LEAK_TAP] = "tap",
+        [FC_LEAK_BRIDGE] = "bridge",   [FC_LEAK_RULES] = "rules",
 };
 
 static const char *const reason_names[FC_REASON_COUNT] = {
@@ -171,6 +176,9 @@ int fc_metrics_init(struct fc_metrics *m, struct prom_registry *registry,
                 prom_counter_with(made.family[FC_OUTPUT_BYTES_TOTAL], "stdout");
         made.output[WORKLOAD_STDERR] =
                 prom_counter_with(made.family[FC_OUTPUT_BYTES_TOTAL], "stderr");
+        for (int i = 0; i < FC_LEAK_COUNT; i++)
+                made.leaks[i] =
+                        prom_counter_with(made.family[FC_LEAKS_RECLAIMED_TOTAL], leak_names[i]);
         for (int i = 0; i < FC_STAGE_COUNT; i++)
                 made.stage[i] =
                         prom_histogram_with(made.family[FC_VM_START_STAGE_SECONDS], stage_names[i]);

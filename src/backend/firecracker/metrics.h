@@ -72,6 +72,16 @@ enum fc_reason {
         FC_REASON_COUNT,
 };
 
+/* What was left behind and reclaimed. Label values in metrics.c. */
+enum fc_leak {
+        FC_LEAK_PROCESS, /* a VMM */
+        FC_LEAK_DIRECTORY,
+        FC_LEAK_TAP,
+        FC_LEAK_BRIDGE,
+        FC_LEAK_RULES, /* the tables of nftables, together */
+        FC_LEAK_COUNT,
+};
+
 const char *fc_stage_name(enum fc_stage stage);
 const char *fc_reason_name(enum fc_reason reason);
 
@@ -85,6 +95,7 @@ struct fc_metrics {
         struct prom_counter *output[3]; /* by enum workload_stream */
         struct prom_counter *dropped;
         struct prom_counter *lost_lines;
+        struct prom_counter *leaks[FC_LEAK_COUNT];
 };
 
 /* Registers (or finds) the metrics. `runtimes`: those whose workloads_total series start at 0. */

@@ -17,9 +17,9 @@
 
 enum { DEATH_WAIT_MS = 2000 };
 
-static void count_leak(struct fc_metrics *m, const char *kind)
+static void count_leak(struct fc_metrics *m, enum fc_leak kind)
 {
-        prom_counter_inc(prom_counter_with(m->family[FC_LEAKS_RECLAIMED_TOTAL], kind));
+        prom_counter_inc(m->leaks[kind]);
 }
 
 /* Kills the VMM that the directory names, if that very process still runs, and waits for its end.
@@ -49,7 +49,7 @@ static bool kill_vmm(const char *dir, struct fc_metrics *m)
                           dir, pid);
                 return false;
         }
-        count_leak(m, "process");
+        count_leak(m, FC_LEAK_PROCESS);
         return true;
 }
 
@@ -74,24 +74,28 @@ static bool reclaim_dir(const char *vms_dir, const char *name, struct fc_metrics
                 log_error("%s", err.msg);
                 return false;
         }
-        count_leak(m, "directory");
+        count_leak(m, FC_LEAK_DIRECTORY);
         return true;
+}
+
+/* A VM's directory, or one that was about to become it. */
+static bool is_ours(const char *name)
+{
+        size_t n = strlen(FC_NEW_PREFIX);
+
+        return ulid_is_valid(name) || strncmp(name, FC_NEW_PREFIX, n) == 0;
 }
 
 int fc_reclaim(const char *vms_dir, struct fc_metrics *metrics, struct err *err)
 {
-        _cleanup_close_ int lock = fc_lock_vms(vms_dir, false, err);
-        _cleanup_closedir_ DIR *d = NULL;
+        _cleanup_closedir_ DIR *d = opendir(vms_dir);
         struct dirent *e;
         int n = 0;
 
-        if (lock < 0)
-                return lock;
-        d = opendir(vms_dir);
         if (!d)
                 return err_errno(err, "cannot read %s", vms_dir);
         while ((e = readdir(d)) != NULL) {
-                if (ulid_is_valid(e->d_name) && reclaim_dir(vms_dir, e->d_name, metrics))
+                if (is_ours(e->d_name) && reclaim_dir(vms_dir, e->d_name, metrics))
                         n++;
         }
         return n;
@@ -99,14 +103,19 @@ int fc_reclaim(const char *vms_dir, struct fc_metrics *metrics, struct err *err)
 
 void fc_reclaim_network(struct net *net, struct fc_metrics *metrics)
 {
+        struct net_swept swept = {0};
         struct err err = ERR_INIT;
-        int n;
+        int r;
 
         if (!net_may_have_remains(net))
                 return;
-        n = net_sweep(net, &err);
-        if (n < 0 && n != -EPERM) /* without the right there is nothing of ours */
+        r = net_sweep(net, &swept, &err);
+        if (r < 0 && r != -EPERM) /* without the right there is nothing of ours */
                 log_warn("%s", err.msg);
-        for (; n > 0; n--)
-                count_leak(metrics, "tap");
+        for (int i = 0; i < swept.taps; i++)
+                count_leak(metrics, FC_LEAK_TAP);
+        if (swept.bridge)
+                count_leak(metrics, FC_LEAK_BRIDGE);
+        if (swept.rules)
+                count_leak(metrics, FC_LEAK_RULES);
 }

@@ -22,6 +22,7 @@
 
 enum {
         CONFIG_MAX = 64 * 1024,
+        DIR_ATTEMPTS = 8,            /* at a directory, while reclaimers take it for an orphan */
         CONSOLE_AT_ONCE = 64 * 1024, /* bytes taken in before looking at anything else again */
         CONSOLE_DRAIN_MS = 1000,     /* wait for the console's end after the VMM's death, at most */
 };
@@ -43,44 +44,59 @@ int fc_vm_init(struct fc_vm *vm, const struct fc_vm_spec *spec, struct err *err)
         return 0;
 }
 
-int fc_lock_vms(const char *vms_dir, bool shared, struct err *err)
+/* Makes a directory and locks it. -EAGAIN: a reclaimer was there between the two. */
+static int make_locked(const char *path, int *ret_fd, struct err *err)
 {
-        _cleanup_close_ int fd = open(vms_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_close_ int fd = -1;
 
-        if (fd < 0)
-                return err_errno(err, "cannot open %s", vms_dir);
-        while (flock(fd, shared ? LOCK_SH : LOCK_EX) < 0) {
-                if (errno != EINTR)
-                        return err_errno(err, "cannot lock %s", vms_dir);
+        if (mkdir(path, 0700) < 0)
+                return errno == EEXIST ? -EAGAIN : err_errno(err, "cannot create %s", path);
+        fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0 && errno == ENOENT)
+                return -EAGAIN;
+        if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0) {
+                int r;
+
+                if (fd >= 0 && errno == EWOULDBLOCK)
+                        return -EAGAIN; /* and removes it */
+                r = err_errno(err, "cannot lock %s", path);
+                rmdir(path);
+                return r;
         }
-        return steal_fd(&fd);
+        *ret_fd = steal_fd(&fd);
+        return 0;
 }
 
-/* Makes the VM's directory and locks it: the lock says that its owner lives. */
+/*
+ * Makes the VM's directory and locks it: the lock says that its owner lives. It gets its name once it
+ * is locked, so that under that name nobody ever takes it for an orphan. A reclaimer may take it for
+ * one before: then there is another. Nobody waits for anybody.
+ */
 static int make_dir(struct fc_vm *vm, struct err *err)
 {
-        _cleanup_close_ int all = fc_lock_vms(vm->spec->vms_dir, true, err);
+        char path[PATH_MAX], made[PATH_MAX], name[64];
         _cleanup_close_ int fd = -1;
-        int r;
+        int r = fs_join(path, sizeof(path), vm->spec->vms_dir, vm->spec->id, err);
 
-        if (all < 0)
-                return all;
-        if ((r = fs_join(vm->dir, sizeof(vm->dir), vm->spec->vms_dir, vm->spec->id, err)) < 0)
-                return r;
-        if (mkdir(vm->dir, 0700) < 0) {
-                r = err_errno(err, "cannot create %s", vm->dir);
-                vm->dir[0] = '\0';
-                return r;
+        for (int i = 0; r == 0 && i < DIR_ATTEMPTS; i++) {
+                snprintf(name, sizeof(name), FC_NEW_PREFIX "%s-%d", vm->spec->id, i);
+                if ((r = fs_join(made, sizeof(made), vm->spec->vms_dir, name, err)) < 0)
+                        return r;
+                r = make_locked(made, &fd, err);
+                if (r == 0 && rename(made, path) == 0) {
+                        strcpy(vm->dir, path);
+                        vm->dir_fd = steal_fd(&fd);
+                        return 0;
+                }
+                if (r == 0 && errno != ENOENT) {
+                        r = err_errno(err, "cannot create %s", path);
+                        rmdir(made);
+                        return r;
+                }
+                close_fd(&fd);
+                r = r == -EAGAIN ? 0 : r;
         }
-        fd = open(vm->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0) {
-                r = err_errno(err, "cannot lock %s", vm->dir);
-                rmdir(vm->dir);
-                vm->dir[0] = '\0';
-                return r;
-        }
-        vm->dir_fd = steal_fd(&fd);
-        return 0;
+        return r < 0 ? r : err_set(err, EBUSY, "cannot create %s: it is removed again", path);
 }
 
 /* The socket at which the guest's connections to CID 2, port WIRE_PORT, arrive. */
@@ -279,9 +295,7 @@ int fc_vm_accept(struct fc_vm *vm, struct err *err)
 
 void fc_vm_stop(struct fc_vm *vm)
 {
-        uint64_t one = 1;
-
-        uint64_t never = 0;
+        uint64_t one = 1, never = 0;
 
         atomic_compare_exchange_strong(&vm->stop_ns, &never, clock_ns());
         atomic_store(&vm->stopped, true);
@@ -472,7 +486,8 @@ uint64_t fc_vm_cleanup(struct fc_vm *vm, bool was_ready)
         if (vm->dir_fd >= 0) {
                 if (started)
                         fc_counters_collect(vm);
-                if (gone && fs_remove_tree(vm->dir, &err) < 0)
+                /* An empty one needs no descriptor, which may be what there was none of. */
+                if (gone && (started || rmdir(vm->dir) < 0) && fs_remove_tree(vm->dir, &err) < 0)
                         log_error("workload %s: %s", vm->spec->id, err.msg);
                 close_fd(&vm->dir_fd);
                 if (started)

@@ -31,6 +31,9 @@ enum {
         FC_SUN_PATH_MAX = 107,  /* usable bytes of a Unix socket's path */
 };
 
+/* What a VM's directory is called until it is locked. */
+#define FC_NEW_PREFIX "new-"
+
 /* What a VM is made of; borrowed, valid for the life of the VM. */
 struct fc_vm_spec {
         const char *id;
@@ -134,7 +137,3 @@ void fc_counters_flush(const struct fc_vm *vm);
 
 /* Adds the lines that the VMM wrote to the totals (counters.c). Call once, when it has ended. */
 void fc_counters_collect(const struct fc_vm *vm);
-
-/* Locks `<vms_dir>` while directories are made (shared) or reclaimed (not shared). The returned
- * descriptor holds the lock; close it. */
-int fc_lock_vms(const char *vms_dir, bool shared, struct err *err);
