@@ -3,8 +3,15 @@
 
 #include "base/clock.h"
 
+#include <poll.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+
+enum {
+        LOOK_MS = 1000, /* between looks for clients that have half closed */
+        LOOK_BATCH = 64,
+};
 
 /* With the lock. */
 static void unlist(struct http_deadlines *d, struct http_connection *c)
@@ -37,20 +44,58 @@ static uint64_t expire(struct http_deadlines *d)
         return next;
 }
 
+/*
+ * Where a client's last bytes and the end of its stream come together, libmicrohttpd (0.9.75, epoll)
+ * reads the bytes, is not told of the end again and waits for the rest of a request that cannot come.
+ * With everything read this changes nothing but that it is told once more.
+ */
+static void tell_of_end(int fd)
+{
+        int unread = 0;
+
+        if (ioctl(fd, FIONREAD, &unread) == 0 && unread == 0)
+                shutdown(fd, SHUT_RD);
+}
+
+/* With the lock: looks for clients that have sent all they will. */
+static void look_for_ends(const struct http_connection_list *list)
+{
+        const struct http_connection *c = TAILQ_FIRST(list);
+
+        while (c) {
+                struct pollfd p[LOOK_BATCH];
+                nfds_t n = 0;
+
+                for (; c && n < LOOK_BATCH; c = TAILQ_NEXT(c, at))
+                        p[n++] = (struct pollfd){.fd = c->fd, .events = POLLRDHUP};
+                if (poll(p, n, 0) <= 0)
+                        continue;
+                for (nfds_t i = 0; i < n; i++)
+                        if (p[i].revents & POLLRDHUP)
+                                tell_of_end(p[i].fd);
+        }
+}
+
 static void *watch(void *arg)
 {
         struct http_deadlines *d = arg;
 
         pthread_mutex_lock(&d->lock);
         while (!d->quit) {
-                uint64_t next = expire(d);
-                struct timespec ts = {.tv_sec = (time_t)(next / NS_PER_S),
-                                      .tv_nsec = (long)(next % NS_PER_S)};
+                uint64_t next = expire(d), look = clock_ns() + LOOK_MS * NS_PER_MS;
+                struct timespec ts;
+
+                if (next > look)
+                        next = look;
+                ts = (struct timespec){.tv_sec = (time_t)(next / NS_PER_S),
+                                       .tv_nsec = (long)(next % NS_PER_S)};
 
                 if (next)
                         pthread_cond_timedwait(&d->changed, &d->lock, &ts);
                 else
                         pthread_cond_wait(&d->changed, &d->lock);
+                for (int owing = HTTP_OWES_REQUEST; owing < HTTP_OWING_COUNT; owing++)
+                        look_for_ends(&d->lists[owing]);
         }
         pthread_mutex_unlock(&d->lock);
         return NULL;

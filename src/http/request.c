@@ -414,6 +414,11 @@ static void count_request(struct http_request *request)
         struct http_server *server = request->server;
         char status[16];
 
+        /* Refused by libmicrohttpd in the middle of its body, and counted so. */
+        if (!request->queued &&
+            MHD_get_connection_info(request->mhd, MHD_CONNECTION_INFO_HTTP_STATUS))
+                return;
+
         snprintf(status, sizeof(status), "%u",
                  request->queued ? request->status : STATUS_CLIENT_GONE);
         prom_counter_inc(

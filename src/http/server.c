@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <nettle/sha2.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -167,9 +168,24 @@ static void on_connection(void *ctx, struct MHD_Connection *mhd, void **socket_c
         }
 }
 
-/* libmicrohttpd talks of clients that misbehave; that is their business, and counted. */
+/*
+ * libmicrohttpd talks of clients that misbehave; that is their business. But it alone knows of
+ * requests that it refuses itself, and this is the one place where it says so: they are counted.
+ * On the server's thread.
+ */
 static void on_log(void *ctx, const char *fmt, va_list ap)
 {
+        struct http_server *server = ctx;
+        char text[256], status[16];
+        const char *at;
+        unsigned code;
+
+        vsnprintf(text, sizeof(text), fmt, ap);
+        at = strstr(text, "HTTP response code is ");
+        if (!at || sscanf(at, "HTTP response code is %u", &code) != 1 || code < 400 || code > 599)
+                return;
+        snprintf(status, sizeof(status), "%u", code);
+        prom_counter_inc(prom_counter_with(server->requests, "other", "unmatched", status));
 }
 
 static unsigned or_default(unsigned value, unsigned standard)
@@ -187,8 +203,8 @@ static int start_daemon(struct http_server *server, const struct http_server_con
         pthread_sigmask(SIG_SETMASK, &all, &was);
         server->daemon = MHD_start_daemon(
                 MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
-                NULL, NULL, http_request_on_call, server, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
-                MHD_OPTION_LISTEN_SOCKET, config->listener->fd, MHD_OPTION_CONNECTION_LIMIT,
+                NULL, NULL, http_request_on_call, server, MHD_OPTION_EXTERNAL_LOGGER, on_log,
+                server, MHD_OPTION_LISTEN_SOCKET, config->listener->fd, MHD_OPTION_CONNECTION_LIMIT,
                 server->max_connections + CONNECTIONS_SPARE, MHD_OPTION_CONNECTION_TIMEOUT,
                 or_default(config->idle_timeout_s, IDLE_TIMEOUT_DEFAULT_S),
                 MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_HEADERS_MAX,

@@ -238,6 +238,102 @@ static void slow_ones_go_where_nobody_is_idle(void **state)
         served_release(&s);
 }
 
+/* However steadily its bytes come. */
+static void *trickle(void *arg)
+{
+        while (client_send(*(int *)arg, "a", 1))
+                poll(NULL, 0, 20);
+        return NULL;
+}
+
+static void a_client_that_sends_byte_by_byte_has_its_time(void **state)
+{
+        static const char *const beginnings[] = {
+                "", "GET /quick HTTP/1.1\r\nX: ",
+                "POST /quick HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"};
+        pthread_t threads[3];
+        struct served s;
+        int fds[3];
+
+        start(&s, 1);
+        for (int i = 0; i < 3; i++) {
+                fds[i] = client_connect(&s);
+                assert_true(client_send(fds[i], beginnings[i], strlen(beginnings[i])));
+                assert_int_equal(pthread_create(&threads[i], NULL, trickle, &fds[i]), 0);
+        }
+        for (int i = 0; i < 3; i++) {
+                assert_true(recv(fds[i], &(char){0}, 1, 0) <= 0);
+                pthread_join(threads[i], NULL);
+                close(fds[i]);
+        }
+        served_stop(&s);
+        served_release(&s);
+}
+
+/* Long before it would be due for being slow. */
+static void a_request_that_cannot_become_whole_is_let_go(void **state)
+{
+        static const char *const parts[] = {
+                "G", "GET /quick HTTP/1.1\r\n", "GET /quick HTTP/1.1\r\nHost: x\r\nX-A",
+                "POST /quick HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nab"};
+        enum { N = sizeof(parts) / sizeof(parts[0]) };
+        struct served s;
+        int fds[N], whole;
+
+        start(&s, 100);
+        for (size_t i = 0; i < N; i++) {
+                fds[i] = client_connect(&s);
+                client_send(fds[i], parts[i], strlen(parts[i]));
+                shutdown(fds[i], SHUT_WR);
+        }
+        whole = send_get(&s, "/park");
+        shutdown(whole, SHUT_WR);
+        for (size_t i = 0; i < N; i++) {
+                drain(fds[i]);
+                close(fds[i]);
+        }
+        wait_for(&gate.n_parked, 1);
+        open_gate();
+        assert_true(drain(whole) > 0); /* a whole one is answered all the same */
+        close(whole);
+        served_stop(&s);
+        served_release(&s);
+}
+
+/* By libmicrohttpd, before any of our code sees it. */
+static void requests_that_are_refused_early_are_counted(void **state)
+{
+        static const char chunk[] = "POST /quick HTTP/1.1\r\nHost: x\r\n"
+                                    "Transfer-Encoding: chunked\r\n\r\nzz\r\n";
+        static const char version[] = "GET /quick HTTP/9.9\r\n\r\n";
+        char *large = malloc(2 * HTTP_HEADERS_MAX + 100);
+        struct served s;
+        struct answer a;
+
+        start(&s, 100);
+        a = talk(&s, chunk, sizeof(chunk) - 1);
+        assert_int_equal(a.status, 400);
+        answer_release(&a);
+        a = talk(&s, version, sizeof(version) - 1);
+        assert_int_equal(a.status, 505);
+        answer_release(&a);
+        memset(large, 'x', 2 * HTTP_HEADERS_MAX);
+        memcpy(large, "GET /quick HTTP/1.1\r\nX: ", 24);
+        a = talk(&s, large, 2 * HTTP_HEADERS_MAX);
+        answer_release(&a); /* it may be lost with what was not read */
+        memcpy(large, "GET /xxxxxxxxxxxxxxxxxxx", 24);
+        a = talk(&s, large, 2 * HTTP_HEADERS_MAX);
+        answer_release(&a);
+        free(large);
+        served_stop(&s);
+        assert_metric(&s, "{method=\"other\",path=\"unmatched\",status=\"400\"} 1\n");
+        assert_metric(&s, "{method=\"other\",path=\"unmatched\",status=\"505\"} 1\n");
+        assert_metric(&s, "{method=\"other\",path=\"unmatched\",status=\"431\"} 1\n");
+        assert_metric(&s, "{method=\"other\",path=\"unmatched\",status=\"414\"} 1\n");
+        assert_null(strstr(s.metrics.data, "status=\"499\""));
+        served_release(&s);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -245,6 +341,9 @@ int main(void)
                 cmocka_unit_test(requests_that_take_long_leave_connections_to_others),
                 cmocka_unit_test(a_new_connection_takes_the_place_of_an_idle_one),
                 cmocka_unit_test(slow_ones_go_where_nobody_is_idle),
+                cmocka_unit_test(a_client_that_sends_byte_by_byte_has_its_time),
+                cmocka_unit_test(a_request_that_cannot_become_whole_is_let_go),
+                cmocka_unit_test(requests_that_are_refused_early_are_counted),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
