@@ -27,7 +27,7 @@ compile = ninja --quiet -C $(BUILD) $(1) | { grep -v '^ninja: no work to do' || 
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: build run images image-% kernel refresh test lint bench soak fuzz clean help deps-% setup images-dir
+.PHONY: build run images image-% kernel refresh test lint bench bench-prom soak fuzz clean help deps-% setup images-dir
 
 build: deps-build setup ## build the programs into build/bin (B=release|debug|asan|tsan)
 	@echo "build: compiling into $(BUILD)"
@@ -74,6 +74,11 @@ bench: deps-build+images+vmm+bench setup images-dir ## run the benchmarks, or th
 		[ -x "$$b" ] && [ -f "$$b" ] || continue; \
 		echo "== $${b##*/}"; PATH="$(CURDIR)/$(BUILD)/bin:$$PATH" "$$b" || exit 1; \
 	done
+
+bench-prom: deps-build setup ## measure the metrics library beside others, into docs/bench-prom.md (3 minutes)
+	@tools/deps peers || true
+	@$(call compile,bench/prom/bench_peer_ours bench/prom/bench_peer_floor)
+	@bench/prom/run $(BUILD) --out docs/bench-prom.md
 
 MINUTES ?= 60
 soak: deps-build+test setup ## keep a daemon under mixed load for long and see that nothing grows (MINUTES=60)

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* src/prom under `make bench-prom` (bench/prom/harness.h). */
+#include "harness.h"
+#include "prom/prom.h"
+
+#include <err.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static struct prom_counter *counter;
+static struct prom_gauge *gauge;
+static struct prom_histogram *histogram;
+static struct prom_family *vector;
+
+BENCH_LOOP(count_up, struct prom_counter *c = counter, prom_counter_inc(c))
+BENCH_LOOP(look_up, struct prom_family *f = vector,
+           prom_counter_inc(prom_counter_with(f, "GET", "200")))
+BENCH_LOOP(look_up_in_turn, struct prom_family *f = vector,
+           prom_counter_inc(prom_counter_with(f, bench_methods[i % 4], bench_statuses[i / 4 % 4])))
+BENCH_LOOP(look_up_copies, struct prom_family *f = vector,
+           prom_counter_inc(prom_counter_with(f, bench_copies[i % BENCH_COPIES].method,
+                                              bench_copies[i % BENCH_COPIES].status)))
+BENCH_LOOP(set_gauge, struct prom_gauge *g = gauge, prom_gauge_set(g, (double)i))
+BENCH_LOOP(add_gauge, struct prom_gauge *g = gauge, prom_gauge_add(g, 1))
+BENCH_LOOP(observe, struct prom_histogram *h = histogram,
+           prom_histogram_observe(h, bench_values[i % BENCH_VALUES]))
+
+static struct prom_buf buf = PROM_BUF_INIT;
+
+static struct bench_body render(void)
+{
+        if (prom_render_text(prom_default_registry(), &buf) < 0)
+                errx(1, "no memory");
+        return (struct bench_body){buf.data, buf.len};
+}
+
+/* ---- scrapes ------------------------------------------------------------------------------- */
+
+static size_t n_series;
+static void **series;
+
+static struct prom_family *make_family(enum prom_kind kind, const char *name)
+{
+        static const char *const labels[] = {"method", "path", NULL};
+        const struct prom_desc desc = {.kind = kind,
+                                       .name = name,
+                                       .help = "A metric.",
+                                       .labels = labels,
+                                       .max_series = n_series};
+        struct prom_family *family;
+        struct prom_error error;
+        if (prom_register(prom_default_registry(), &desc, &family, &error) < 0)
+                errx(1, "%s", error.msg);
+        series = calloc(n_series, sizeof(*series));
+        if (!series)
+                errx(1, "no memory");
+        return family;
+}
+
+static void make_counters(size_t n)
+{
+        n_series = n;
+        struct prom_family *family = make_family(PROM_COUNTER, "bench_scraped_total");
+        for (size_t i = 0; i < n; i++) {
+                char path[32];
+                snprintf(path, sizeof(path), "/api/%zu", i);
+                series[i] = prom_counter_with(family, "GET", path);
+                prom_counter_add_int(series[i], i * BENCH_STEP);
+        }
+}
+
+static void touch_counters(void)
+{
+        for (size_t i = 0; i < n_series; i++)
+                prom_counter_inc(series[i]);
+}
+
+static void make_histograms(size_t n)
+{
+        n_series = n;
+        struct prom_family *family = make_family(PROM_HISTOGRAM, "bench_scraped_seconds");
+        for (size_t i = 0; i < n; i++) {
+                char path[32];
+                snprintf(path, sizeof(path), "/api/%zu", i);
+                series[i] = prom_histogram_with(family, "GET", path);
+                for (size_t j = 0; j < BENCH_FIRST_VALUES; j++)
+                        prom_histogram_observe(series[i], bench_values[(i + j) % BENCH_VALUES]);
+        }
+}
+
+static void touch_histograms(void)
+{
+        for (size_t i = 0; i < n_series; i++)
+                prom_histogram_observe(series[i], bench_values[i % BENCH_VALUES]);
+}
+
+/* -------------------------------------------------------------------------------------------- */
+
+static void register_updated(void)
+{
+        static const char *const labels[] = {"method", "status", NULL};
+        static const struct prom_desc descs[] = {
+                {.kind = PROM_COUNTER, .name = "bench_total", .help = "h"},
+                {.kind = PROM_COUNTER, .name = "bench_found_total", .help = "h", .labels = labels},
+                {.kind = PROM_GAUGE, .name = "bench_level", .help = "h"},
+                {.kind = PROM_HISTOGRAM, .name = "bench_seconds", .help = "h"},
+        };
+        struct prom_family *families[4];
+        struct prom_error error;
+        if (prom_register_all(prom_default_registry(), descs, 4, families, &error) < 0)
+                errx(1, "%s", error.msg);
+        counter = prom_counter_with(families[0]);
+        vector = families[1];
+        gauge = prom_gauge_with(families[2]);
+        histogram = prom_histogram_with(families[3]);
+}
+
+int main(int argc, char **argv)
+{
+        static const struct bench_update updates[] = {
+                {"counter", count_up},
+                {"lookup", look_up},
+                {"lookup-in-turn", look_up_in_turn},
+                {"lookup-copies", look_up_copies},
+                {"gauge-set", set_gauge},
+                {"gauge-add", add_gauge},
+                {"histogram", observe},
+                {NULL, NULL},
+        };
+        static const struct bench_scrape scrapes[] = {
+                {"scrape-counters", make_counters, touch_counters, render},
+                {"scrape-histograms", make_histograms, touch_histograms, render},
+                {NULL, NULL, NULL, NULL},
+        };
+        const struct bench_peer peer = {"src/prom " VULCAN_VERSION " (gcc " __VERSION__ ")",
+                                        updates, scrapes, render};
+        register_updated();
+        return bench_main(argc, argv, &peer);
+}
