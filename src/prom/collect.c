@@ -9,15 +9,12 @@
 
 /* ---- registering -------------------------------------------------------------------------- */
 
-int prom_register_collector(struct prom_registry *registry, const struct prom_desc *descs, size_t n,
-                            prom_collect_fn *collect, void *data,
-                            struct prom_collector **ret_collector, struct prom_error *error)
+/* `like` has all but the families. */
+static int add_collector(const struct prom_collector *like, const struct prom_desc *descs,
+                         struct prom_collector **ret_collector, struct prom_error *error)
 {
-        for (size_t i = 0; i < n; i++)
-                if (descs[i].kind == PROM_HISTOGRAM)
-                        return prom_fail_(error, EINVAL,
-                                          "metric %s: a collector cannot feed a histogram",
-                                          descs[i].name ? descs[i].name : "");
+        struct prom_registry *registry = like->registry;
+        const size_t n = like->n;
         struct prom_collector *collector = calloc(1, sizeof(*collector));
         struct prom_family **families = calloc(n ? n : 1, sizeof(*families));
         int r = -ENOMEM;
@@ -30,7 +27,8 @@ int prom_register_collector(struct prom_registry *registry, const struct prom_de
                 free(collector);
                 return r;
         }
-        *collector = (struct prom_collector){registry, collect, data, families, n, NULL};
+        *collector = *like;
+        collector->families = families;
         pthread_mutex_lock(&prom_table_lock_);
         collector->next = registry->collectors;
         STORE_RELEASE(&registry->collectors, collector);
@@ -38,6 +36,41 @@ int prom_register_collector(struct prom_registry *registry, const struct prom_de
         if (ret_collector)
                 *ret_collector = collector;
         return 0;
+}
+
+int prom_register_collector(struct prom_registry *registry, const struct prom_desc *descs, size_t n,
+                            prom_collect_fn *collect, void *data,
+                            struct prom_collector **ret_collector, struct prom_error *error)
+{
+        struct prom_collector like = {
+                .registry = registry, .collect = collect, .data = data, .n = n};
+        for (size_t i = 0; i < n; i++)
+                if (descs[i].kind == PROM_HISTOGRAM)
+                        return prom_fail_(error, EINVAL,
+                                          "metric %s: a collector cannot feed a histogram",
+                                          descs[i].name ? descs[i].name : "");
+        return add_collector(&like, descs, ret_collector, error);
+}
+
+static void collect_value(struct prom_emitter *emitter, void *data)
+{
+        prom_emit(emitter, 0, emitter->collector->value(data));
+}
+
+int prom_register_value(struct prom_registry *registry, const struct prom_desc *desc,
+                        prom_value_fn *value, void *data, struct prom_collector **ret_collector,
+                        struct prom_error *error)
+{
+        struct prom_collector like = {
+                .registry = registry, .collect = collect_value, .data = data, .n = 1};
+        like.value = value;
+        if ((desc->kind != PROM_COUNTER && desc->kind != PROM_GAUGE) ||
+            (desc->labels && desc->labels[0]))
+                return prom_fail_(error, EINVAL,
+                                  "metric %s: a function gives the value of a counter or gauge "
+                                  "without labels",
+                                  desc->name ? desc->name : "");
+        return add_collector(&like, desc, ret_collector, error);
 }
 
 static void unpublish(struct prom_registry *registry, const struct prom_family *family)

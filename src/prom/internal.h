@@ -244,6 +244,7 @@ struct prom_collector {
         struct prom_registry *registry;
         prom_collect_fn *collect;
         void *data;
+        prom_value_fn *value; /* of prom_register_value() */
         struct prom_family **families;
         size_t n;
         struct prom_collector *next;

@@ -14,7 +14,21 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CPU, OPEN_FDS, MAX_FDS, VIRTUAL_MEMORY, RESIDENT_MEMORY, START_TIME, THREADS, N_PROCESS };
+enum {
+        CPU,
+        OPEN_FDS,
+        MAX_FDS,
+        VIRTUAL_MEMORY,
+        VIRTUAL_MEMORY_MAX,
+        RESIDENT_MEMORY,
+        START_TIME,
+        RECEIVED,
+        TRANSMITTED,
+        THREADS,
+        N_PROCESS
+};
+
+enum { NETSTAT_MAX = 8192 }; /* bytes of /proc/self/net/netstat that are read */
 
 static double start_time; /* 0 if unknown; found once, so that it never wobbles */
 static pthread_once_t start_once = PTHREAD_ONCE_INIT;
@@ -32,12 +46,23 @@ static const struct prom_desc process_metrics[N_PROCESS] = {
         [VIRTUAL_MEMORY] = {.kind = PROM_GAUGE,
                             .name = "process_virtual_memory_bytes",
                             .help = "Virtual memory size in bytes."},
+        [VIRTUAL_MEMORY_MAX] = {.kind = PROM_GAUGE,
+                                .name = "process_virtual_memory_max_bytes",
+                                .help = "Maximum amount of virtual memory available in bytes."},
         [RESIDENT_MEMORY] = {.kind = PROM_GAUGE,
                              .name = "process_resident_memory_bytes",
                              .help = "Resident memory size in bytes."},
         [START_TIME] = {.kind = PROM_GAUGE,
                         .name = "process_start_time_seconds",
                         .help = "Start time of the process since unix epoch in seconds."},
+        [RECEIVED] = {.kind = PROM_COUNTER,
+                      .name = "process_network_receive_bytes_total",
+                      .help = "Number of bytes received by the process over the network, by all "
+                              "others in its network namespace included."},
+        [TRANSMITTED] = {.kind = PROM_COUNTER,
+                         .name = "process_network_transmit_bytes_total",
+                         .help = "Number of bytes sent by the process over the network, by all "
+                                 "others in its network namespace included."},
         [THREADS] = {.kind = PROM_GAUGE,
                      .name = "process_threads",
                      .help = "Number of threads of the process."},
@@ -58,15 +83,62 @@ static bool stat_field(const char *stat, int field, double *ret)
         return end != p + 1;
 }
 
-static bool read_stat(char *out, size_t size)
+/* As much of the file as there is room for, with a NUL. */
+static bool read_file(const char *path, char *out, size_t size)
 {
-        int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        size_t len = 0;
+        ssize_t n;
         if (fd < 0)
                 return false;
-        ssize_t n = read(fd, out, size - 1);
+        while ((n = read(fd, out + len, size - 1 - len)) > 0)
+                len += (size_t)n;
         close(fd);
-        out[n > 0 ? n : 0] = '\0';
-        return n > 0;
+        out[len] = '\0';
+        return len > 0;
+}
+
+static bool read_stat(char *out, size_t size)
+{
+        return read_file("/proc/self/stat", out, size);
+}
+
+/* /proc/self/net/netstat, proc(5): "IpExt: NAME NAME …" and below "IpExt: NUMBER NUMBER …". */
+static bool netstat_field(const char *netstat, const char *name, double *ret)
+{
+        static const char group[] = "\nIpExt: ";
+        const char *names = strstr(netstat, group);
+        const char *numbers = names ? strstr(names + 1, group) : NULL;
+        size_t len = strlen(name);
+        if (!numbers)
+                return false;
+        names += sizeof(group) - 1;
+        numbers += sizeof(group) - 1;
+        for (;;) {
+                size_t n = strcspn(names, " \n");
+                if (n == len && memcmp(names, name, n) == 0)
+                        break;
+                numbers += strcspn(numbers, " \n");
+                if (names[n] != ' ' || *numbers != ' ')
+                        return false;
+                names += n + 1;
+                numbers++;
+        }
+        char *end;
+        *ret = (double)strtoull(numbers, &end, 10);
+        return end != numbers;
+}
+
+static void collect_network(struct prom_emitter *emitter)
+{
+        char netstat[NETSTAT_MAX];
+        double v;
+        if (!read_file("/proc/self/net/netstat", netstat, sizeof(netstat)))
+                return;
+        if (netstat_field(netstat, "InOctets", &v))
+                prom_emit(emitter, RECEIVED, v);
+        if (netstat_field(netstat, "OutOctets", &v))
+                prom_emit(emitter, TRANSMITTED, v);
 }
 
 /* Not opendir(), which allocates. */
@@ -108,8 +180,11 @@ static void collect_process(struct prom_emitter *emitter, void *data)
                 prom_emit(emitter, OPEN_FDS, v);
         if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
                 prom_emit(emitter, MAX_FDS, (double)limit.rlim_cur);
+        if (getrlimit(RLIMIT_AS, &limit) == 0) /* without one it is 2^64, as elsewhere */
+                prom_emit(emitter, VIRTUAL_MEMORY_MAX, (double)limit.rlim_cur);
         if (start_time > 0)
                 prom_emit(emitter, START_TIME, start_time);
+        collect_network(emitter);
         if (!read_stat(stat, sizeof(stat)))
                 return;
         if (stat_field(stat, 20, &v))

@@ -451,6 +451,13 @@ int prom_register_collector(struct prom_registry *registry, const struct prom_de
                             prom_collect_fn *collect, void *data,
                             struct prom_collector **ret_collector, struct prom_error *error);
 
+/* The value of a counter or gauge without labels, asked for in each scrape as a collector is. Errors
+ * as prom_register(); -EINVAL for other kinds and for labels (const ones are fine). */
+typedef double prom_value_fn(void *data);
+int prom_register_value(struct prom_registry *registry, const struct prom_desc *desc,
+                        prom_value_fn *value, void *data, struct prom_collector **ret_collector,
+                        struct prom_error *error);
+
 /* Takes the collector and its families out again; on return `collect` is not running and will not
  * be called. NULL is fine. */
 void prom_collector_remove(struct prom_collector *collector);
@@ -464,13 +471,30 @@ void prom_emit_values(struct prom_emitter *emitter, size_t index, double v,
                       const char *const *values, size_t n);
 
 /* process_cpu_seconds_total, process_open_fds, process_max_fds, process_virtual_memory_bytes,
- * process_resident_memory_bytes, process_start_time_seconds, process_threads, from /proc/self.
- * What cannot be read is left out. */
+ * process_virtual_memory_max_bytes, process_resident_memory_bytes, process_start_time_seconds,
+ * process_network_receive_bytes_total and process_network_transmit_bytes_total (of IP in the network
+ * namespace), process_threads, from /proc/self. What cannot be read is left out. */
 int prom_register_process_collector(struct prom_registry *registry, struct prom_error *error);
 
-/* A gauge that is 1 and carries the labels, by custom called NAME_build_info. */
+/* A gauge that is 1 and carries the labels, by custom called NAME_build_info:
+ *     {{"version", VERSION}, {"revision", REVISION}, {"compiler", PROM_COMPILER},
+ *      {"c_standard", PROM_C_STANDARD}, {NULL, NULL}} */
 int prom_register_build_info(struct prom_registry *registry, const char *name,
                              const struct prom_label *labels, struct prom_error *error);
+
+/* What compiles the file that says so: "gcc 12.2.0", "201710L". */
+#ifdef __clang__
+#define PROM_COMPILER __VERSION__
+#else
+#define PROM_COMPILER "gcc " __VERSION__
+#endif
+#ifdef __cplusplus
+#define PROM_C_STANDARD PROM_STRING_(__cplusplus)
+#else
+#define PROM_C_STANDARD PROM_STRING_(__STDC_VERSION__)
+#endif
+#define PROM_STRING_(x) PROM_STRING_OF_(x)
+#define PROM_STRING_OF_(x) #x
 
 /* ---- scraping --------------------------------------------------------------------------- */
 

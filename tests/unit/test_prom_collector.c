@@ -2,7 +2,9 @@
 /* Metrics computed at scrape time, and those of the process. */
 #include "prom/prom.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -229,6 +232,9 @@ static void test_process(void **state)
         assert_true(value_of(text, "process_virtual_memory_bytes") >
                     value_of(text, "process_resident_memory_bytes"));
         assert_true(value_of(text, "process_threads") >= 1);
+        assert_true(value_of(text, "process_virtual_memory_max_bytes") >=
+                    value_of(text, "process_virtual_memory_bytes"));
+        assert_true(value_of(text, "process_network_receive_bytes_total") >= 0);
         assert_true(start > 1.6e9 && start < (double)time(NULL) + 60);
         free(text);
         int fd = dup(0);
@@ -246,6 +252,116 @@ static void test_process(void **state)
         prom_registry_free(r);
 }
 
+/* Bytes over loopback are seen by both counters. */
+static void test_network_bytes(void **state)
+{
+        enum { SENT = 100000 };
+        static char data[SENT];
+        struct prom_registry *r = prom_registry_new();
+        struct sockaddr_in address = {.sin_family = AF_INET,
+                                      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        socklen_t size = sizeof(address);
+        int from = socket(AF_INET, SOCK_DGRAM, 0), to = socket(AF_INET, SOCK_DGRAM, 0);
+        assert_int_equal(prom_register_process_collector(r, NULL), 0);
+        char *text = rendered(r);
+        double received = value_of(text, "process_network_receive_bytes_total");
+        double sent = value_of(text, "process_network_transmit_bytes_total");
+        free(text);
+        assert_int_equal(bind(to, (struct sockaddr *)&address, size), 0);
+        assert_int_equal(getsockname(to, (struct sockaddr *)&address, &size), 0);
+        for (size_t at = 0; at < SENT; at += SENT / 10)
+                assert_int_equal(
+                        sendto(from, data, SENT / 10, 0, (struct sockaddr *)&address, size),
+                        SENT / 10);
+        text = rendered(r);
+        assert_true(value_of(text, "process_network_receive_bytes_total") >= received + SENT);
+        assert_true(value_of(text, "process_network_transmit_bytes_total") >= sent + SENT);
+        free(text);
+        close(from);
+        close(to);
+        prom_registry_free(r);
+}
+
+static double next_value(void *data)
+{
+        return ++*(double *)data;
+}
+
+static void test_values(void **state)
+{
+        struct prom_registry *r = prom_registry_new();
+        struct prom_collector *collector;
+        struct prom_error error;
+        double level = 41, count = 0, bad = -2;
+        const struct prom_label zone[] = {{"zone", "a"}, {NULL, NULL}};
+        assert_int_equal(prom_register_value(r,
+                                             &(struct prom_desc){.kind = PROM_GAUGE,
+                                                                 .name = "level",
+                                                                 .help = "h",
+                                                                 .const_labels = zone},
+                                             next_value, &level, &collector, NULL),
+                         0);
+        assert_int_equal(
+                prom_register_value(
+                        r,
+                        &(struct prom_desc){.kind = PROM_COUNTER, .name = "n_total", .help = "h"},
+                        next_value, &count, NULL, NULL),
+                0);
+        assert_int_equal(
+                prom_register_value(
+                        r,
+                        &(struct prom_desc){.kind = PROM_COUNTER, .name = "bad_total", .help = "h"},
+                        next_value, &bad, NULL, NULL),
+                0);
+        char *text = rendered(r);
+        assert_non_null(strstr(text, "\nlevel{zone=\"a\"} 42\n"));
+        assert_non_null(strstr(text, "\nn_total 1\n"));
+        assert_null(strstr(text, "\nbad_total "));
+        assert_non_null(strstr(text, "prom_ignored_updates_total{family=\"bad_total\"} 1\n"));
+        free(text);
+        prom_collector_remove(collector);
+        text = rendered(r);
+        assert_null(strstr(text, "level"));
+        assert_non_null(strstr(text, "\nn_total 2\n"));
+        free(text);
+
+        const struct prom_desc refused[] = {
+                {.kind = PROM_HISTOGRAM, .name = "h_seconds", .help = "h"},
+                {.kind = PROM_GAUGE,
+                 .name = "labelled",
+                 .help = "h",
+                 .labels = (const char *const[]){"l", NULL}},
+        };
+        for (size_t i = 0; i < 2; i++) {
+                assert_int_equal(
+                        prom_register_value(r, &refused[i], next_value, &level, NULL, &error),
+                        -EINVAL);
+                assert_non_null(strstr(error.msg, refused[i].name));
+        }
+        assert_int_equal(
+                prom_register_value(
+                        r,
+                        &(struct prom_desc){.kind = PROM_COUNTER, .name = "n_total", .help = "h"},
+                        next_value, &count, NULL, &error),
+                -EEXIST);
+        prom_registry_free(r);
+}
+
+static void test_build_info(void **state)
+{
+        struct prom_registry *r = prom_registry_new();
+        const struct prom_label labels[] = {{"version", "1.2"},
+                                            {"compiler", PROM_COMPILER},
+                                            {"c_standard", PROM_C_STANDARD},
+                                            {NULL, NULL}};
+        assert_int_equal(prom_register_build_info(r, "app_build_info", labels, NULL), 0);
+        char *text = rendered(r);
+        assert_non_null(strstr(text, "app_build_info{c_standard=\"20"));
+        assert_non_null(strstr(text, "\",compiler=\"" PROM_COMPILER "\",version=\"1.2\"} 1\n"));
+        free(text);
+        prom_registry_free(r);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -255,6 +371,9 @@ int main(void)
                 cmocka_unit_test(test_a_collector_may_register),
                 cmocka_unit_test(test_histograms_are_refused),
                 cmocka_unit_test(test_process),
+                cmocka_unit_test(test_network_bytes),
+                cmocka_unit_test(test_values),
+                cmocka_unit_test(test_build_info),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
