@@ -45,9 +45,9 @@ int prom_register_collector(struct prom_registry *registry, const struct prom_de
         struct prom_collector like = {
                 .registry = registry, .collect = collect, .data = data, .n = n};
         for (size_t i = 0; i < n; i++)
-                if (descs[i].kind == PROM_HISTOGRAM)
+                if (descs[i].kind != PROM_COUNTER && descs[i].kind != PROM_GAUGE)
                         return prom_fail_(error, EINVAL,
-                                          "metric %s: a collector cannot feed a histogram",
+                                          "metric %s: a collector feeds counters and gauges only",
                                           descs[i].name ? descs[i].name : "");
         return add_collector(&like, descs, ret_collector, error);
 }

@@ -170,10 +170,42 @@ static bool copy_unit(struct prom_family *f, const struct prom_desc *desc)
         return !desc->unit || f->unit;
 }
 
+static bool copy_states(struct prom_family *f, const struct prom_desc *desc)
+{
+        if (f->kind != PROM_STATESET)
+                return true;
+        const char **states = prom_arena_get_(&f->arena, sizeof(*states) * PROM_STATES_MAX);
+        if (!states)
+                return false;
+        f->states = states;
+        for (; desc->states[f->n_states]; f->n_states++) {
+                states[f->n_states] = copy_string(f, desc->states[f->n_states]);
+                if (!states[f->n_states])
+                        return false;
+        }
+        return true;
+}
+
+static bool copy_quantiles(struct prom_family *f, const struct prom_desc *desc)
+{
+        if (f->kind != PROM_SUMMARY)
+                return true;
+        double *quantiles = prom_arena_get_(&f->arena, sizeof(*quantiles) * PROM_QUANTILES_MAX);
+        if (!quantiles)
+                return false;
+        for (size_t i = 0; i < desc->n_quantiles; i++)
+                quantiles[i] = desc->quantiles[i];
+        f->quantiles = quantiles;
+        f->n_quantiles = desc->n_quantiles;
+        f->max_age_ns = (uint64_t)((desc->max_age_s > 0 ? desc->max_age_s : 600) * 1e9);
+        return true;
+}
+
 static bool make_header(struct prom_family *f, const struct prom_desc *desc)
 {
         static const char *const kinds[] = {
-                [PROM_COUNTER] = "counter", [PROM_GAUGE] = "gauge", [PROM_HISTOGRAM] = "histogram"};
+                [PROM_COUNTER] = "counter", [PROM_GAUGE] = "gauge", [PROM_HISTOGRAM] = "histogram",
+                [PROM_SUMMARY] = "summary", [PROM_INFO] = "gauge",  [PROM_STATESET] = "gauge"};
         struct text t = {0};
         for (int pass = 0; pass < 2; pass++) {
                 t.len = 0;
@@ -229,8 +261,9 @@ int prom_family_new_(const struct prom_desc *desc, struct prom_family **ret,
         f->max_series = desc->max_series ? desc->max_series : PROM_SERIES_DEFAULT;
         f->name = copy_string(f, desc->name);
         f->help = copy_string(f, desc->help);
-        if (!f->name || !f->help || !copy_unit(f, desc) || !copy_labels(f, desc) ||
-            !copy_buckets(f, desc) || !make_header(f, desc) || !measure_lines(f)) {
+        if (!f->name || !f->help || !copy_unit(f, desc) || !copy_states(f, desc) ||
+            !copy_quantiles(f, desc) || !copy_labels(f, desc) || !copy_buckets(f, desc) ||
+            !make_header(f, desc) || !measure_lines(f)) {
                 prom_family_free_(f);
                 return prom_fail_(error, ENOMEM, "metric %s: out of memory", desc->name);
         }

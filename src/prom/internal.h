@@ -66,6 +66,8 @@ int prom_fail_(struct prom_error *error, int code, const char *fmt, ...)
 
 /* -EINVAL with a message naming the metric, unless the description can be registered. */
 int prom_check_desc_(const struct prom_desc *desc, struct prom_error *error);
+int prom_check_kind_(const struct prom_desc *desc, struct prom_error *error); /* kinds.c */
+bool prom_is_name_char_(char c); /* of a metric name, but for its first */
 size_t prom_desc_n_buckets_(const struct prom_desc *desc);
 const double *prom_desc_buckets_(const struct prom_desc *desc);
 
@@ -116,6 +118,15 @@ void prom_after_fork_(void);
 extern uint64_t prom_lost_updates_;
 
 /* ---- families and series ---------------------------------------------------------------- */
+
+/* What a native histogram begins with, and is held to. */
+struct native_limits {
+        int schema;
+        size_t max_buckets;
+        double zero_threshold;
+        double max_zero_threshold;
+        uint64_t min_reset_ns; /* 0: never */
+};
 
 enum series_state {
         SERIES_LIVE,
@@ -189,8 +200,8 @@ struct label_slot {
 
 struct prom_family {
         enum prom_kind kind;
-        unsigned n_labels;
-        uint64_t id; /* never used again in this process */
+        unsigned n_labels; /* variable ones */
+        uint64_t id;       /* never used again in this process */
         size_t max_series;
         struct prom_registry *registry;
         struct prom_collector *collector; /* NULL for a family with handles */
@@ -208,7 +219,15 @@ struct prom_family {
         /* lines of a series: line i is lines_len + line_extra[i] bytes long */
         size_t n_lines;
         const uint32_t *line_extra;
-        const char *unit; /* or NULL */
+        const char *unit;          /* or NULL */
+        const char *const *states; /* of a state set */
+        size_t n_states;
+        const double *quantiles; /* of a summary */
+        size_t n_quantiles;
+        uint64_t max_age_ns;
+        struct native_limits limits; /* of a native histogram or summary; see native.c */
+        bool native;                 /* a histogram with native buckets */
+        bool classic;                /* one with classic ones */
         uint64_t idle_timeout_ns;
         size_t n_buckets; /* +Inf not counted */
         const double *bounds;
@@ -375,7 +394,7 @@ bool prom_read_stateset_(const struct prom_series *series, uint64_t *ret_bits);
 /* Classic buckets. One with native buckets alone has n_buckets 0 and only +Inf. */
 bool prom_read_histogram_(struct prom_series *series, struct prom_snapshot *ret_snapshot);
 
-/* A histogram with native buckets (family->native_factor > 1): both at one moment. Of one without
+/* A histogram with native buckets (family->native): both at one moment. Of one without
  * classic buckets, classic holds the +Inf bucket. False also without memory. */
 bool prom_read_native_(struct prom_series *series, struct prom_snapshot *ret_classic,
                        struct prom_native_snapshot *ret_native);

@@ -40,7 +40,7 @@ static void start_again(struct prom_series *series)
         prom_series_settle_(series);
         series->has_baseline = series->cold->baseline != NULL;
         series->cold->created_ms = prom_wall_ms_();
-        if (series->family->kind == PROM_GAUGE)
+        if (series->family->kind == PROM_GAUGE || series->family->kind == PROM_STATESET)
                 STORE(&series->gauge, 0);
 }
 
@@ -115,13 +115,15 @@ static bool matches(const struct prom_series *series, const struct pattern *patt
         return true;
 }
 
-static int remove_matching(struct prom_family *base, const struct pattern *pattern)
+static int remove_matching(struct prom_family *base, const struct pattern *pattern,
+                           const struct prom_series *spared)
 {
         int n = 0;
         pthread_mutex_lock(&prom_table_lock_);
         for (size_t i = 0; n >= 0 && i < base->n_series; i++) {
                 struct prom_series *series = prom_series_at_(base, i);
-                if (series->state == SERIES_REMOVED || !matches(series, pattern))
+                if (series->state == SERIES_REMOVED || series == spared ||
+                    !matches(series, pattern))
                         continue;
                 n = remove_series(series) ? n + 1 : -ENOMEM;
         }
@@ -162,12 +164,31 @@ int prom_remove_partial(struct prom_family *family, const struct prom_label *lab
         fixed_pattern(family, &pattern);
         if (!add_to_pattern(base_of(family), labels, &pattern, &wrong))
                 return refuse(family);
-        return remove_matching(base_of(family), &pattern);
+        return remove_matching(base_of(family), &pattern, NULL);
 }
 
 int prom_clear(struct prom_family *family)
 {
         return prom_remove_partial(family, NULL);
+}
+
+/* The others go first: a scrape in between finds no info, rather than two that contradict each
+ * other. */
+struct prom_info *prom_info_set_values(struct prom_family *family, const char *const *values,
+                                       size_t n)
+{
+        if (family && family->kind == PROM_INFO && family->n_labels == n && !family->collector) {
+                struct clean_values clean;
+                struct pattern pattern;
+                struct prom_family *base = base_of(family);
+                prom_clean_values_(family, values, &clean);
+                fixed_pattern(family, &pattern);
+                pthread_mutex_lock(&prom_table_lock_);
+                const struct prom_series *wanted = prom_series_find_(base, clean.values);
+                pthread_mutex_unlock(&prom_table_lock_);
+                (void)remove_matching(base, &pattern, wanted);
+        }
+        return prom_info_with_values(family, values, n);
 }
 
 /* ---- curried families --------------------------------------------------------------------- */

@@ -83,6 +83,22 @@ bool prom_read_gauge_(const struct prom_series *series, double *ret_value)
         return true;
 }
 
+bool prom_read_stateset_(const struct prom_series *series, uint64_t *ret_bits)
+{
+        if (unlikely(LOAD_ACQUIRE(&series->state) != SERIES_LIVE))
+                return false;
+        *ret_bits = LOAD(&series->gauge);
+        return true;
+}
+
+uint64_t prom_stateset_value(const struct prom_stateset *stateset)
+{
+        const struct prom_series *series = (const struct prom_series *)stateset;
+        if (!series || LOAD_ACQUIRE(&series->state) == SERIES_REMOVED)
+                return 0;
+        return LOAD(&series->gauge);
+}
+
 double prom_gauge_value(const struct prom_gauge *gauge)
 {
         const struct prom_series *series = (const struct prom_series *)gauge;

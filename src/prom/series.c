@@ -198,6 +198,8 @@ struct prom_series *prom_series_make_(struct prom_family *family, const char *co
                         return NULL;
         }
         cold->created_ms = prom_wall_ms_();
+        if (family->kind == PROM_INFO)
+                series->gauge = bits_of(1);
         series->lines_len = (uint16_t)labels_len;
         series->lines[DIALECT_TEXT] = lines;
         series->key = key;
@@ -372,6 +374,24 @@ struct prom_gauge *prom_gauge_with_values(struct prom_family *family, const char
                                           size_t n)
 {
         return (struct prom_gauge *)with(family, PROM_GAUGE, values, n);
+}
+
+struct prom_summary *prom_summary_with_values(struct prom_family *family, const char *const *values,
+                                              size_t n)
+{
+        return (struct prom_summary *)with(family, PROM_SUMMARY, values, n);
+}
+
+struct prom_info *prom_info_with_values(struct prom_family *family, const char *const *values,
+                                        size_t n)
+{
+        return (struct prom_info *)with(family, PROM_INFO, values, n);
+}
+
+struct prom_stateset *prom_stateset_with_values(struct prom_family *family,
+                                                const char *const *values, size_t n)
+{
+        return (struct prom_stateset *)with(family, PROM_STATESET, values, n);
 }
 
 struct prom_histogram *prom_histogram_with_values(struct prom_family *family,

@@ -146,9 +146,13 @@ static bool render_run(struct prom_buf *buf, const struct prom_family *family,
         case PROM_COUNTER:
                 return render_counters(buf, family, series, n);
         case PROM_GAUGE:
+        case PROM_INFO:
                 return render_gauges(buf, family, series, n);
-        default:
+        case PROM_HISTOGRAM:
                 break;
+        case PROM_SUMMARY:
+        case PROM_STATESET: /* written by the other formats */
+                return true;
         }
         for (size_t i = 0; i < n; i++)
                 if (!render_histogram(buf, family, &series[i]))
@@ -160,7 +164,8 @@ static bool render_series(struct prom_buf *buf, struct prom_family *family)
 {
         const size_t n = LOAD_ACQUIRE(&family->n_series);
         prom_family_scraped_(family);
-        if (prom_family_shown_(family) > 0 &&
+        const bool written = family->kind != PROM_SUMMARY && family->kind != PROM_STATESET;
+        if (written && prom_family_shown_(family) > 0 &&
             !render_bytes(buf, family->header, family->header_len))
                 return false;
         for (size_t i = 0; i < n;) {

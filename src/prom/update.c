@@ -81,6 +81,49 @@ void prom_gauge_dec(struct prom_gauge *gauge)
         prom_gauge_add(gauge, -1);
 }
 
+void prom_gauge_set_to_now(struct prom_gauge *gauge)
+{
+        prom_gauge_set(gauge, (double)prom_wall_ms_() / 1e3);
+}
+
+void prom_gauge_set_since_ns(struct prom_gauge *gauge, uint64_t start_ns)
+{
+        uint64_t now = prom_now_ns();
+        prom_gauge_set(gauge, now > start_ns ? (double)(now - start_ns) / 1e9 : 0);
+}
+
+/* ---- state sets --------------------------------------------------------------------------------------------- */
+
+static inline struct prom_series *live_states(struct prom_stateset *stateset, size_t state)
+{
+        struct prom_series *series = (struct prom_series *)stateset;
+        if (unlikely(!series))
+                return NULL;
+        if (unlikely(LOAD(&series->state) == SERIES_REMOVED || state >= series->family->n_states)) {
+                ignore_update(series->family);
+                return NULL;
+        }
+        return series;
+}
+
+void prom_stateset_set(struct prom_stateset *stateset, size_t state, int holds)
+{
+        struct prom_series *series = live_states(stateset, state);
+        if (!series)
+                return;
+        if (holds)
+                __atomic_fetch_or(&series->gauge, UINT64_C(1) << state, __ATOMIC_RELAXED);
+        else
+                __atomic_fetch_and(&series->gauge, ~(UINT64_C(1) << state), __ATOMIC_RELAXED);
+}
+
+void prom_stateset_choose(struct prom_stateset *stateset, size_t state)
+{
+        struct prom_series *series = live_states(stateset, state);
+        if (series)
+                STORE(&series->gauge, UINT64_C(1) << state);
+}
+
 /* ---- histograms --------------------------------------------------------------------------- */
 
 typedef double pair __attribute__((vector_size(16), aligned(8)));

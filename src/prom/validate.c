@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { IDLE_TIMEOUT_MAX_S = 1000000000 };
-
 int prom_fail_(struct prom_error *error, int code, const char *fmt, ...)
 {
         if (error) {
@@ -26,6 +24,11 @@ static bool is_name_char(char c, bool first, bool colon)
 {
         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
                (colon && c == ':') || (!first && c >= '0' && c <= '9');
+}
+
+bool prom_is_name_char_(char c)
+{
+        return is_name_char(c, false, true);
 }
 
 static bool is_name(const char *name, bool colon)
@@ -99,7 +102,7 @@ size_t prom_desc_n_buckets_(const struct prom_desc *desc)
         if (desc->kind != PROM_HISTOGRAM)
                 return 0;
         if (!desc->buckets || desc->n_buckets == 0)
-                return PROM_DEFAULT_BUCKETS;
+                return desc->native_factor > 0 ? 0 : PROM_DEFAULT_BUCKETS;
         double last = desc->buckets[desc->n_buckets - 1];
         return desc->n_buckets - (isinf(last) && last > 0);
 }
@@ -123,6 +126,12 @@ static int check_label(const struct prom_desc *desc, const char *label, struct p
         if (desc->kind == PROM_HISTOGRAM && strcmp(label, "le") == 0)
                 return prom_fail_(error, EINVAL, "metric %s: label le is reserved in histograms",
                                   desc->name);
+        if (desc->kind == PROM_SUMMARY && strcmp(label, "quantile") == 0)
+                return prom_fail_(error, EINVAL,
+                                  "metric %s: label quantile is reserved in summaries", desc->name);
+        if (desc->kind == PROM_STATESET && strcmp(label, desc->name) == 0)
+                return prom_fail_(error, EINVAL,
+                                  "metric %s: the label of its name is for its states", desc->name);
         return 0;
 }
 
@@ -187,34 +196,6 @@ static int check_buckets(const struct prom_desc *desc, struct prom_error *error)
         return 0;
 }
 
-/* OpenMetrics 1.0, "Unit": the name of the family has to end with it. */
-static int check_unit(const struct prom_desc *desc, struct prom_error *error)
-{
-        if (!desc->unit)
-                return 0;
-        size_t n = strlen(desc->name), unit = strlen(desc->unit);
-        if (desc->kind == PROM_COUNTER && n > 6 && strcmp(desc->name + n - 6, "_total") == 0)
-                n -= 6;
-        bool valid = unit > 0 && unit <= PROM_UNIT_MAX;
-        for (size_t i = 0; valid && i < unit; i++)
-                valid = is_name_char(desc->unit[i], false, true);
-        if (!valid || n <= unit + 1 || desc->name[n - unit - 1] != '_' ||
-            memcmp(desc->name + n - unit, desc->unit, unit) != 0)
-                return prom_fail_(error, EINVAL,
-                                  "metric %s: its name must end with _ and its unit \"%.40s\" "
-                                  "(letters, digits, _ and :, at most %d bytes)",
-                                  desc->name, desc->unit, PROM_UNIT_MAX);
-        return 0;
-}
-
-static int check_idle_timeout(const struct prom_desc *desc, struct prom_error *error)
-{
-        if (desc->idle_timeout_s >= 0 && desc->idle_timeout_s <= IDLE_TIMEOUT_MAX_S)
-                return 0;
-        return prom_fail_(error, EINVAL, "metric %s: idle_timeout_s must be 0 to %d", desc->name,
-                          IDLE_TIMEOUT_MAX_S);
-}
-
 int prom_check_desc_(const struct prom_desc *desc, struct prom_error *error)
 {
         if (!desc->name || !is_name(desc->name, true))
@@ -222,7 +203,7 @@ int prom_check_desc_(const struct prom_desc *desc, struct prom_error *error)
                                   "metric name \"%.100s\" is not valid (letters, digits, _ and :, "
                                   "no digit first, at most %d bytes)",
                                   desc->name ? desc->name : "", PROM_NAME_MAX);
-        if (desc->kind != PROM_COUNTER && desc->kind != PROM_GAUGE && desc->kind != PROM_HISTOGRAM)
+        if (desc->kind < PROM_COUNTER || desc->kind > PROM_STATESET)
                 return prom_fail_(error, EINVAL, "metric %s: %d is not a kind of metric",
                                   desc->name, (int)desc->kind);
         if (!desc->help || !prom_is_utf8_(desc->help) || strlen(desc->help) > PROM_HELP_MAX)
@@ -232,15 +213,8 @@ int prom_check_desc_(const struct prom_desc *desc, struct prom_error *error)
         if (desc->max_series > PROM_SERIES_MAX)
                 return prom_fail_(error, EINVAL, "metric %s: max_series is above %d", desc->name,
                                   PROM_SERIES_MAX);
-        if (desc->native_factor != 0 || desc->n_quantiles || desc->states)
-                return prom_fail_(
-                        error, EINVAL,
-                        "metric %s: no native buckets, quantiles or states in this version",
-                        desc->name);
-        int r = check_unit(desc, error);
+        int r = check_labels(desc, error);
         if (r == 0)
-                r = check_idle_timeout(desc, error);
-        if (r == 0)
-                r = check_labels(desc, error);
-        return r < 0 ? r : check_buckets(desc, error);
+                r = check_buckets(desc, error);
+        return r < 0 ? r : prom_check_kind_(desc, error);
 }

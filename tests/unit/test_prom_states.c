@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Infos, state sets, and the helpers for gauges, times and failures. */
+#include "prom/prom.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <cmocka.h>
+
+#define NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static struct prom_registry *registry;
+static struct prom_buf buf;
+
+static int set_up(void **state)
+{
+        registry = prom_registry_new();
+        return registry ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+        prom_registry_free(registry);
+        prom_buf_release(&buf);
+        return 0;
+}
+
+static struct prom_family *add(struct prom_desc desc)
+{
+        struct prom_family *family;
+        struct prom_error error = {""};
+        desc.help = "h";
+        if (prom_register(registry, &desc, &family, &error) < 0)
+                fail_msg("%s", error.msg);
+        return family;
+}
+
+static bool mentions(const char *text)
+{
+        assert_int_equal(prom_render_text(registry, &buf), 0);
+        return strstr(buf.data, text) != NULL;
+}
+
+static void test_info(void **state)
+{
+        struct prom_family *f =
+                add((struct prom_desc){PROM_INFO, "app_info", .labels = NAMES("version")});
+        assert_false(mentions("app_info"));
+        assert_non_null(prom_info_with(f, "1"));
+        assert_true(mentions("\napp_info{version=\"1\"} 1\n"));
+        assert_non_null(prom_info_set(f, "2"));
+        assert_true(mentions("\napp_info{version=\"2\"} 1\n"));
+        assert_false(mentions("version=\"1\""));
+        assert_non_null(prom_info_set(f, "2"));
+        assert_non_null(prom_info_set(f, "1"));
+        assert_true(mentions("\napp_info{version=\"1\"} 1\n"));
+        assert_false(mentions("version=\"2\""));
+        assert_null(prom_info_set(f, "1", "2"));
+        assert_null(prom_info_set(NULL, "1"));
+        assert_null(prom_gauge_with(f, "1"));
+        assert_int_equal(prom_family_ignored(f), 2);
+        assert_true(mentions("version=\"1\""));
+}
+
+static void test_stateset(void **state)
+{
+        struct prom_family *f =
+                add((struct prom_desc){PROM_STATESET, "phase", .labels = NAMES("vm"),
+                                       .states = NAMES("booting", "running", "ended")});
+        struct prom_stateset *s = prom_stateset_with(f, "a");
+        assert_int_equal(prom_stateset_value(s), 0);
+        prom_stateset_set(s, 0, true);
+        prom_stateset_set(s, 2, true);
+        assert_int_equal(prom_stateset_value(s), 5);
+        prom_stateset_set(s, 2, false);
+        prom_stateset_set(s, 2, false);
+        assert_int_equal(prom_stateset_value(s), 1);
+        prom_stateset_choose(s, 1);
+        assert_int_equal(prom_stateset_value(s), 2);
+        prom_stateset_set(s, 3, true);
+        prom_stateset_choose(s, 64);
+        prom_stateset_choose(s, SIZE_MAX);
+        assert_int_equal(prom_family_ignored(f), 3);
+        assert_int_equal(prom_stateset_value(s), 2);
+        prom_stateset_set(NULL, 0, true);
+        prom_stateset_choose(NULL, 0);
+        assert_int_equal(prom_stateset_value(NULL), 0);
+
+        assert_int_equal(prom_remove(f, "a"), 0);
+        prom_stateset_choose(s, 1);
+        assert_int_equal(prom_family_ignored(f), 4);
+        assert_int_equal(prom_stateset_value(s), 0);
+        assert_ptr_equal(prom_stateset_with(f, "a"), s);
+        assert_int_equal(prom_stateset_value(s), 0);
+        assert_null(prom_info_with(f, "a"));
+}
+
+static void test_descriptions(void **state)
+{
+        static const char *const none[] = {NULL}, *const twice[] = {"a", "a", NULL};
+        static const double one = 1;
+        const char *many[PROM_STATES_MAX + 2] = {0};
+        char names[PROM_STATES_MAX + 1][8];
+        for (int i = 0; i <= PROM_STATES_MAX; i++) {
+                snprintf(names[i], sizeof(names[i]), "s%d", i);
+                many[i] = names[i];
+        }
+        const struct prom_desc bad[] = {
+                {.kind = (enum prom_kind)7, .name = "x", .help = "h"},
+                {.kind = (enum prom_kind)0, .name = "x", .help = "h"},
+                {.kind = PROM_STATESET, .name = "s", .help = "h"},
+                {PROM_STATESET, "s", "h", .states = none},
+                {PROM_STATESET, "s", "h", .states = twice},
+                {PROM_STATESET, "s", "h", .states = many},
+                {PROM_STATESET, "s", "h", .states = NAMES("\xff")},
+                {PROM_STATESET, "s", "h", .states = NAMES("a"), .labels = NAMES("s")},
+                {PROM_STATESET, "s_seconds", "h", .states = NAMES("a"), .unit = "seconds"},
+                {PROM_GAUGE, "g", "h", .states = NAMES("a")},
+                {.kind = PROM_INFO, .name = "app", .help = "h"},
+                {.kind = PROM_INFO, .name = "_info", .help = "h"},
+                {PROM_INFO, "app_info", "h", .idle_timeout_s = 1},
+                {PROM_GAUGE, "g", "h", .quantiles = &one, .n_quantiles = 1},
+                {PROM_GAUGE, "g", "h", .native_factor = 1.1},
+        };
+        struct prom_error error;
+        for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+                assert_int_equal(prom_register(registry, &bad[i], NULL, &error), -EINVAL);
+                assert_non_null(strstr(error.msg, bad[i].name));
+        }
+        const struct prom_desc fed = {PROM_STATESET, "s", "h", .states = NAMES("a")};
+        assert_int_equal(prom_register_collector(registry, &fed, 1, NULL, NULL, NULL, &error),
+                         -EINVAL);
+        many[PROM_STATES_MAX] = NULL;
+        struct prom_family *f = add((struct prom_desc){PROM_STATESET, "most", .states = many});
+        prom_stateset_choose(prom_stateset_with(f), PROM_STATES_MAX - 1);
+        assert_true(prom_stateset_value(prom_stateset_with(f)) == UINT64_C(1) << 63);
+}
+
+/* ---- helpers ------------------------------------------------------------------------------ */
+
+static void test_times(void **state)
+{
+        struct prom_gauge *g =
+                prom_gauge_with(add((struct prom_desc){.kind = PROM_GAUGE, .name = "g"}));
+        double before = (double)time(NULL);
+        prom_gauge_set_to_now(g);
+        assert_true(prom_gauge_value(g) >= before - 1);
+        prom_gauge_set_since_ns(g, prom_now_ns() - 3000000000);
+        assert_true(prom_gauge_value(g) >= 3);
+        prom_gauge_set_since_ns(g, UINT64_MAX);
+        assert_true(prom_gauge_value(g) == 0);
+        prom_gauge_set_to_now(NULL);
+}
+
+static int work(struct prom_gauge *running, struct prom_histogram *times, int result)
+{
+        PROM_IN_PROGRESS_SCOPE(running);
+        PROM_TIME_SCOPE(times);
+        PROM_TIME_SCOPE(NULL);
+        assert_true(prom_gauge_value(running) == 1);
+        if (result < 0)
+                return result;
+        return (int)prom_gauge_value(running);
+}
+
+static void test_scopes(void **state)
+{
+        struct prom_gauge *g =
+                prom_gauge_with(add((struct prom_desc){.kind = PROM_GAUGE, .name = "g"}));
+        struct prom_histogram *h =
+                prom_histogram_with(add((struct prom_desc){.kind = PROM_HISTOGRAM, .name = "h"}));
+        struct prom_counter *c =
+                prom_counter_with(add((struct prom_desc){.kind = PROM_COUNTER, .name = "c_total"}));
+        struct prom_snapshot s;
+        assert_int_equal(prom_count_failure(c, work(g, h, 0)), 1);
+        assert_int_equal(prom_count_failure(c, work(g, h, -EIO)), -EIO);
+        assert_int_equal(prom_count_failure(NULL, -EIO), -EIO);
+        assert_true(prom_counter_value(c) == 1);
+        assert_true(prom_gauge_value(g) == 0);
+        prom_histogram_snapshot(h, &s);
+        assert_int_equal(s.count, 2);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                TEST(test_info),  TEST(test_stateset), TEST(test_descriptions),
+                TEST(test_times), TEST(test_scopes),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
