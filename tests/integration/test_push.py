@@ -1,0 +1,467 @@
+# SPDX-License-Identifier: Apache-2.0
+"""libprom-push against real receivers, and against one that misbehaves on purpose."""
+import base64
+import gzip
+import http.server
+import json
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+import urllib.parse
+import urllib.request
+
+import pytest
+
+import remote_write
+import vulcan
+
+CLIENT = os.path.join(vulcan.BUILD, "tests", "push_client")
+WAY = 'in "quotes"\n\\ ε'
+
+if not os.path.exists(CLIENT):
+    pytest.skip("built without push: apt-get install libsnappy-dev", allow_module_level=True)
+
+
+class Pushed:
+    def __init__(self, *words, limit=vulcan.LIMIT_S):
+        began = time.monotonic()
+        done = subprocess.run(vulcan.wrap([CLIENT, *words]), capture_output=True, text=True,
+                              timeout=limit, check=False)
+        self.seconds = time.monotonic() - began
+        self.code, self.error = done.returncode, done.stderr.strip()
+        assert self.code in (0, 1), done
+        self.result = {k: int(v) for k, v in (w.split("=") for w in done.stdout.split())}
+
+    def __repr__(self):
+        return f"code {self.code} after {self.seconds:.2f} s: {self.result} {self.error!r}"
+
+
+def push(*words, **more):
+    pushed = Pushed(*words, **more)
+    assert pushed.code == 0, pushed
+    return pushed.result
+
+
+def refused(*words, **more):
+    pushed = Pushed(*words, **more)
+    assert pushed.code == 1 and pushed.error.startswith("push_client: "), pushed
+    return pushed
+
+
+# ---- a receiver that does as it is told ------------------------------------------------------
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.server.requests.append((self.command, self.path, self.headers, body,
+                                     time.monotonic()))
+        replies = self.server.replies
+        reply = replies.pop(0) if len(replies) > 1 else replies[0]
+        reply(self)
+
+    do_PUT = do_DELETE = do_POST
+
+    def log_message(self, *_):
+        pass
+
+
+def answer(status, text="", **headers):
+    def reply(handler):
+        data = text.encode()
+        handler.send_response(status)
+        for name, value in headers.items():
+            handler.send_header(name.replace("_", "-"), str(value))
+        handler.send_header("Content-Length", str(len(data)))
+        handler.end_headers()
+        handler.wfile.write(data)
+    return reply
+
+
+def hang(handler):
+    handler.server.over.wait(vulcan.LIMIT_S)
+    handler.close_connection = True
+
+
+def drip(handler):
+    """A byte now and then, without an end."""
+    handler.send_response(200)
+    handler.send_header("Content-Length", "1000000")
+    handler.end_headers()
+    try:
+        while not handler.server.over.wait(0.1):
+            handler.wfile.write(b"x")
+    except OSError:
+        pass
+    handler.close_connection = True
+
+
+def flood(handler):
+    handler.send_response(500)
+    handler.send_header("Transfer-Encoding", "chunked")
+    handler.end_headers()
+    try:
+        handler.wfile.write(b"7\r\nno room\r\n")
+        for _ in range(100_000):
+            handler.wfile.write(b"10000\r\n" + bytes(0x10000) + b"\r\n")
+        handler.server.flooded = True
+    except OSError:
+        pass
+    handler.close_connection = True
+
+
+def tear(handler):
+    handler.connection.shutdown(socket.SHUT_RDWR)
+    handler.close_connection = True
+
+
+@pytest.fixture
+def server():
+    made = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    made.daemon_threads = True
+    made.requests, made.over, made.flooded = [], threading.Event(), False
+    made.url = f"http://127.0.0.1:{made.server_port}"
+    thread = threading.Thread(target=made.serve_forever, args=(0.05,))
+    thread.start()
+
+    def script(*replies):
+        made.replies = list(replies)
+        return made
+    yield script
+    made.over.set()
+    made.shutdown()
+    thread.join()
+    made.server_close()
+
+
+# ---- real ones -------------------------------------------------------------------------------
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Real:
+    """A receiver that is a process; its own page says when it is ready."""
+
+    def __init__(self, argv, ready):
+        if not shutil.which(argv[0]):
+            pytest.skip(f"no {argv[0]}: apt-get install {argv[0]}")
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.process = subprocess.Popen([*argv, f"--web.listen-address=127.0.0.1:{self.port}"],
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        deadline = time.monotonic() + vulcan.LIMIT_S
+        while True:
+            try:
+                self.get(ready)
+                return
+            except OSError:
+                assert self.process.poll() is None, self.process.stderr.read().decode()
+                assert time.monotonic() < deadline, "it does not become ready"
+                time.sleep(0.05)
+
+    def get(self, path):
+        with urllib.request.urlopen(self.url + path, timeout=vulcan.LIMIT_S) as got:
+            return got.read()
+
+    def close(self):
+        self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture
+def gateway(folder):
+    real = Real(["prometheus-pushgateway"], "/-/ready")
+    yield real
+    real.close()
+
+
+@pytest.fixture
+def prometheus(folder):
+    config = os.path.join(folder, "prometheus.yml")
+    with open(config, "w", encoding="ascii"):
+        pass
+    real = Real(["prometheus", f"--config.file={config}", f"--storage.tsdb.path={folder}/data",
+                 "--web.enable-remote-write-receiver", "--enable-feature=native-histograms",
+                 "--log.level=warn"], "/-/ready")
+    yield real
+    real.close()
+
+
+def query(prometheus, text, at=None):
+    words = {"query": text, **({"time": at} if at else {})}
+    got = json.loads(prometheus.get("/api/v1/query?" + urllib.parse.urlencode(words)))
+    assert got["status"] == "success", got
+    return got["data"]["result"]
+
+
+def only(prometheus, text, at=None):
+    result = query(prometheus, text, at)
+    assert len(result) == 1, f"{text}: {result}"
+    return result[0]
+
+
+# ---- Pushgateway -----------------------------------------------------------------------------
+
+def groups(gateway):
+    """Its groups by their labels, as its API has them."""
+    data = json.loads(gateway.get("/api/v1/metrics"))["data"]
+    return {tuple(sorted(g["labels"].items())): g for g in data}
+
+
+def expect_test_metrics(metrics, **labels):
+    assert metrics.value("test_jobs_total", way=r'in \"quotes\"\n\\ ε', **labels) == 1234567
+    assert metrics.value("test_jobs_total", way="out", **labels) == 0.1
+    assert metrics.value("test_depth", **labels) == -2.5
+    for le, n in (("0.5", 1), ("1", 2), ("+Inf", 3)):
+        assert metrics.value("test_seconds_bucket", le=le, **labels) == n
+    assert metrics.value("test_seconds_sum", **labels) == 9
+    assert metrics.value("test_seconds_count", **labels) == 3
+
+
+@pytest.mark.parametrize("zip_it", [[], ["--gzip"]], ids=["plain", "gzip"])
+def test_gateway_has_each_value(gateway, zip_it):
+    result = push("put", gateway.url, "--job", "backup", "--label", "instance=host:1", *zip_it)
+    assert result["status"] == 200 and result["attempts"] == 1
+    metrics = vulcan.Metrics(gateway.get("/metrics").decode())
+    expect_test_metrics(metrics, job="backup", instance="host:1")
+
+
+@pytest.mark.parametrize("value", ["plain", "a b/ä", "/var/tmp", "", "..", "%2F?#&=+", "日本\n"])
+def test_gateway_group_values(gateway, value):
+    push("put", gateway.url, "--job", value or "x", "--label", f"path={value}")
+    want = {"job": value or "x", "path": value}
+    assert list(groups(gateway)) == [tuple(sorted(want.items()))]
+
+
+def test_gateway_replace_add_delete(gateway):
+    key = (("job", "test"),)
+    push("put", gateway.url)
+    assert "test_seconds" in groups(gateway)[key]
+    push("put", gateway.url, "--name", "test_depth")
+    assert "test_depth" in groups(gateway)[key] and "test_seconds" not in groups(gateway)[key]
+    push("post", gateway.url, "--name", "test_seconds")
+    assert {"test_depth", "test_seconds"} <= set(groups(gateway)[key])
+    push("put", gateway.url, "--label", "instance=other")
+    assert push("delete", gateway.url)["status"] == 202
+    assert list(groups(gateway)) == [(("instance", "other"), ("job", "test"))]
+
+
+def test_gateway_refuses(gateway):
+    """What another group already has with another type is inconsistent: its own words arrive."""
+    request = urllib.request.Request(
+        gateway.url + "/metrics/job/other", method="PUT",
+        data=b"# TYPE test_depth counter\ntest_depth 1\n")
+    urllib.request.urlopen(request, timeout=vulcan.LIMIT_S).close()
+    pushed = refused("put", gateway.url)
+    assert pushed.result["status"] == 400 and pushed.result["attempts"] == 1
+    assert f"push to {gateway.url}/metrics/job/test: answered 400: " in pushed.error
+    assert "inconsistent" in pushed.error
+
+
+# ---- remote-write ----------------------------------------------------------------------------
+
+def expect_in_prometheus(prometheus, **labels):
+    more = "".join(f',{k}="{v}"' for k, v in labels.items())
+    def value(selector):
+        return float(only(prometheus, selector)["value"][1])
+    found = only(prometheus, f'test_jobs_total{{way!="out"{more}}}')
+    assert found["metric"] == {"__name__": "test_jobs_total", "way": WAY, **labels}
+    assert float(found["value"][1]) == 1234567
+    assert value(f'test_jobs_total{{way="out"{more}}}') == 0.1
+    assert value(f'test_depth{{job!="x"{more}}}') == -2.5
+    for le, n in (("0.5", 1), ("1", 2), ("+Inf", 3)):
+        assert value(f'test_seconds_bucket{{le="{le}"{more}}}') == n
+    assert value("test_seconds_sum") == 9 and value("test_seconds_count") == 3
+    assert value("histogram_quantile(0.5, test_seconds_bucket)") == 0.75
+
+
+def test_write_1_arrives(prometheus):
+    result = push("write", prometheus.url + "/api/v1/write", "--version", "1", "--label", "job=j",
+                  "--label", "instance=i:1")
+    assert result == {"status": 204, "attempts": 1, "version": 1, "samples": 8}
+    expect_in_prometheus(prometheus, job="j", instance="i:1")
+
+
+def test_write_falls_back_to_what_prometheus_knows(prometheus):
+    """Debian's takes a 2.0 request, reads it as an empty 1.0 one and counts nothing."""
+    result = push("write", prometheus.url + "/api/v1/write", "--label", "job=j")
+    if result["version"] == 1:
+        assert result == {"status": 204, "attempts": 2, "version": 1, "samples": 8}
+    expect_in_prometheus(prometheus, job="j")
+
+
+def test_write_2_is_not_taken_for_written(prometheus):
+    pushed = Pushed("write", prometheus.url + "/api/v1/write", "--version", "2")
+    if pushed.code == 0:
+        pytest.skip("this Prometheus knows remote-write 2.0")
+    assert pushed.result["samples"] == 0
+    assert "answered 204 without a count" in pushed.error or "answered 4" in pushed.error, pushed
+    assert query(prometheus, '{__name__=~"test_.*"}') == []
+
+
+def test_write_many(prometheus):
+    result = push("write", prometheus.url + "/api/v1/write", "--version", "1", "--many", "5000",
+                  "--name", "test_many_total")
+    assert result["attempts"] == 3 and result["samples"] == 5000
+    assert float(only(prometheus, "count(test_many_total)")["value"][1]) == 5000
+    assert float(only(prometheus, "sum(test_many_total)")["value"][1]) == 4999 * 5000 / 2
+
+
+def test_stale_marker_ends_the_series(prometheus):
+    """Half a minute ago, so that there is an after to ask about."""
+    at = int(time.time()) - 30
+    url = prometheus.url + "/api/v1/write"
+    push("write", url, "--version", "1", "--time", str(at * 1000), "--label", "run=a")
+    push("write", url, "--version", "1", "--time", str(at * 1000), "--label", "run=b", "--stale")
+    assert {r["metric"]["run"] for r in query(prometheus, "test_depth", at)} == {"a", "b"}
+    assert {r["metric"]["run"] for r in query(prometheus, "test_depth", at + 1)} == {"a"}
+    assert float(only(prometheus, 'last_over_time(test_depth{run="b"}[5m])', at + 5)["value"][1]) \
+        == -2.5
+
+
+def test_prometheus_refuses(prometheus):
+    """Older than its head allows: a 400 with its own words, once."""
+    url = prometheus.url + "/api/v1/write"
+    push("write", url, "--version", "1")
+    pushed = refused("write", url, "--version", "1", "--time", "1000")
+    assert pushed.result["attempts"] == 1 and pushed.result["status"] == 400
+    assert f"push to {url}: answered 400: out of bounds" in pushed.error
+
+
+# ---- remote-write 2.0 read by the specification -----------------------------------------------
+
+COUNTED = {"X_Prometheus_Remote_Write_Samples_Written": 8}
+
+
+def test_write_2_message(server):
+    it = server(answer(204, **COUNTED))
+    before = time.time()
+    result = push("write", it.url + "/x", "--version", "2", "--label", "job=j", "--label", "z=")
+    assert result == {"status": 204, "attempts": 1, "version": 2, "samples": 8}
+    (method, path, headers, body, _), = it.requests
+    assert (method, path) == ("POST", "/x")
+    assert headers["Content-Encoding"] == "snappy"
+    assert headers["Content-Type"] == "application/x-protobuf;proto=io.prometheus.write.v2.Request"
+    assert headers["X-Prometheus-Remote-Write-Version"] == "2.0.0"
+    assert headers["User-Agent"].startswith("prom-push/")
+    series = list(remote_write.read_2(body))
+    assert [s.name for s in series] == \
+        ["test_depth"] + ["test_jobs_total"] * 2 + ["test_seconds_bucket"] * 3 + \
+        ["test_seconds_sum", "test_seconds_count"]
+    values = {(s.name, s.labels.get("way", s.labels.get("le", ""))): s for s in series}
+    want = {("test_depth", ""): -2.5, ("test_jobs_total", WAY): 1234567,
+            ("test_jobs_total", "out"): 0.1, ("test_seconds_bucket", "0.5"): 1,
+            ("test_seconds_bucket", "1"): 2, ("test_seconds_bucket", "+Inf"): 3,
+            ("test_seconds_sum", ""): 9, ("test_seconds_count", ""): 3}
+    assert {k: s.samples[0][0] for k, s in values.items()} == want
+    for s in series:
+        assert s.labels["job"] == "j" and "z" not in s.labels
+        assert len(s.samples) == 1 and abs(s.samples[0][1] / 1000 - before) < 60
+        kind = {"d": (2, "Depth.", ""), "j": (1, "Jobs \\ done.", ""),
+                "s": (3, "Seconds.", "seconds")}[s.name[5]]
+        assert (s.type, s.help, s.unit) == kind
+        assert (s.created > 0) == (s.type != 2) and s.created <= s.samples[0][1]
+
+
+def test_write_1_message(server):
+    it = server(answer(204))
+    push("write", it.url, "--version", "1", "--stale", "--time", "12345")
+    (_, _, headers, body, _), = it.requests
+    assert headers["Content-Type"] == "application/x-protobuf"
+    assert headers["X-Prometheus-Remote-Write-Version"] == "0.1.0"
+    series = list(remote_write.read_1(body))
+    assert len(series) == 8
+    assert all(s.samples[0][1] == 12345 and s.stale_at == 12346 for s in series)
+
+
+@pytest.mark.parametrize("status", [400, 415, 204])
+def test_fallback(server, status):
+    it = server(answer(status, "no"), answer(204))
+    assert push("write", it.url)["version"] == 1
+    two, one = it.requests
+    assert len(list(remote_write.read_2(two[3]))) == len(list(remote_write.read_1(one[3]))) == 8
+
+
+# ---- failures --------------------------------------------------------------------------------
+
+def test_nobody_listens():
+    url = f"http://127.0.0.1:{free_port()}"
+    pushed = refused("put", url)
+    assert pushed.result == {"status": 0, "attempts": 4, "version": 0, "samples": 0}
+    assert f"push to {url}/metrics/job/test: cannot connect: Connection refused" in pushed.error
+    assert refused("write", url, "--attempts", "1").result["attempts"] == 1
+
+
+def test_no_such_host():
+    pushed = refused("put", "http://nowhere.invalid", "--attempts", "1")
+    assert "there is no host of this name" in pushed.error
+
+
+@pytest.mark.parametrize("status", [301, 400, 401, 404, 413])
+def test_final_answers(server, status):
+    it = server(answer(status, "because\nof this", Location="http://127.0.0.1:1/"))
+    pushed = refused("put", it.url)
+    assert pushed.error.endswith(f"answered {status}: because") and len(it.requests) == 1
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_again_until_it_works(server, status):
+    it = server(answer(status), tear, answer(status), answer(200))
+    assert push("put", it.url) == {"status": 200, "attempts": 4, "version": 0, "samples": 0}
+    assert len({body for _, _, _, body, _ in it.requests}) == 1
+
+
+def test_retry_after_is_waited_for(server):
+    it = server(answer(503, Retry_After=1), answer(200))
+    push("put", it.url)
+    assert it.requests[1][4] - it.requests[0][4] >= 1
+
+
+def test_retry_after_beyond_the_time(server):
+    it = server(answer(503, "closed", Retry_After=3600))
+    pushed = refused("put", it.url)
+    assert pushed.result["attempts"] == 1 and "answered 503: closed" in pushed.error
+    it = server(answer(503, "closed", Retry_After="Fri, 31 Dec 2100 23:59:59 GMT"))
+    assert refused("put", it.url).result["attempts"] == 1
+
+
+@pytest.mark.parametrize("reply", [hang, drip])
+def test_slow_server(server, reply):
+    it = server(reply)
+    pushed = refused("put", it.url, "--timeout-ms", "500")
+    assert "no answer in time" in pushed.error
+    assert 0.45 < pushed.seconds < 0.5 + 2 * vulcan.SLOW, pushed
+
+
+def test_huge_answer(server):
+    it = server(flood)
+    pushed = refused("put", it.url, "--attempts", "1")
+    assert "answered 500: no room" in pushed.error
+    assert not it.flooded
+
+
+def test_credentials(server, folder):
+    path = os.path.join(folder, "secret")
+    with open(path, "w", encoding="ascii") as f:
+        f.write("s3cret\n")
+    it = server(answer(200))
+    push("put", it.url, "--token", path)
+    push("put", it.url, "--user", "me", "--password", path)
+    assert [headers["Authorization"] for _, _, headers, _, _ in it.requests] == \
+        ["Bearer s3cret", "Basic " + base64.b64encode(b"me:s3cret").decode()]
+
+
+def test_gzip(server):
+    it = server(answer(200))
+    push("put", it.url)
+    push("put", it.url, "--gzip")
+    plain, zipped = it.requests
+    assert zipped[2]["Content-Encoding"] == "gzip" and len(zipped[3]) < len(plain[3])
+    assert gzip.decompress(zipped[3]) == plain[3]
