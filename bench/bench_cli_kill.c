@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Kills at five moments of a workload's life, through engine, backend and store: how long from
+ * engine_kill() (what DELETE calls) until the end is recorded on disk, and how much of that is not
+ * the cleanup of the VM. Aim: at most 100 ms of it.
+ *
+ *     queued    waits for a VM
+ *     network   its TAP is being made, or about to be (network nat; needs root)
+ *     booting   anywhere between the start of the VMM and the agent's HELLO
+ *     running   its program has said something and hangs
+ *     ending    its program has ended; result, counters and cleanup are under way
+ *
+ * Over the fake VMM (tests/fake), then over the VMM of this machine with real guests, where its
+ * images are there (VULCAN_IMAGES, VULCAN_VMM as usual). A kill that comes when all was over is told
+ * so, as 409 would: these are counted by themselves, and so is what did not end as killed. Where no
+ * VM was started there is no cleanup to take off: the removal of its TAP counts in full.
+ *
+ *     bench_cli_kill [ROUNDS]        of each moment; default 20
+ */
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/proc.h"
+#include "backend/firecracker/fc.h"
+#include "engine/engine.h"
+#include "store/store.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { ROUNDS_MAX = 1000, FAKE_BOOT_MS = 50 };
+
+enum moment { QUEUED, NETWORK, BOOTING, RUNNING, ENDING, MOMENTS };
+
+static const char *const names[MOMENTS] = {"queued", "network", "booting", "running", "ending"};
+
+/* One VMM with its guest. */
+struct bed {
+        const char *name, *runtime;
+        const char *hang, *end;   /* programs; both say something first */
+        unsigned boot_ms, end_ms; /* kills are spread over that after the event */
+        struct store *store;
+        struct engine *engine;
+};
+
+/* What a sink waits for: how far the workload has come. */
+struct watch {
+        pthread_mutex_t lock;
+        pthread_cond_t changed;
+        bool booting, output, ended;
+};
+
+static char dir[64];
+static bool has_network;
+
+static _Noreturn void die(const char *what, const struct err *err)
+{
+        fprintf(stderr, "bench_cli_kill: %s: %s\n", what, err->msg);
+        exit(1);
+}
+
+static void reach(struct watch *w, bool *what)
+{
+        pthread_mutex_lock(&w->lock);
+        *what = true;
+        pthread_cond_broadcast(&w->changed);
+        pthread_mutex_unlock(&w->lock);
+}
+
+static void await(struct watch *w, const bool *what)
+{
+        pthread_mutex_lock(&w->lock);
+        while (!*what && !w->ended)
+                pthread_cond_wait(&w->changed, &w->lock);
+        pthread_mutex_unlock(&w->lock);
+}
+
+static void on_booting(void *ctx)
+{
+        struct watch *w = ctx;
+
+        reach(w, &w->booting);
+}
+
+static int on_output(void *ctx, enum workload_stream stream, const void *bytes, size_t n)
+{
+        struct watch *w = ctx;
+
+        reach(w, &w->output);
+        return 0;
+}
+
+static void on_ended(void *ctx, const struct workload *record)
+{
+        struct watch *w = ctx;
+
+        reach(w, &w->ended);
+}
+
+static void start(struct bed *b, const char *code, bool network, struct watch *w,
+                  char id[ULID_LEN + 1])
+{
+        struct engine_sink sink = {.booting = on_booting, .output = on_output, .ended = on_ended};
+        struct workload_spec spec = WORKLOAD_SPEC_INIT;
+        struct err err = ERR_INIT;
+
+        *w = (struct watch){.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+        sink.ctx = w;
+        snprintf(spec.runtime, sizeof(spec.runtime), "%s", b->runtime);
+        spec.code = strdup(code);
+        spec.code_size = strlen(code);
+        spec.network = network ? WORKLOAD_NETWORK_NAT : WORKLOAD_NETWORK_NONE;
+        if (engine_submit(b->engine, &spec, "auto", &sink, id, &err) < 0)
+                die("submit", &err);
+}
+
+/* Somewhere within so many milliseconds, spread evenly over the rounds. */
+static void pass(unsigned ms, int round, int rounds)
+{
+        uint64_t ns = ms * NS_PER_MS * (uint64_t)round / (uint64_t)rounds;
+        struct timespec ts = {.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};
+
+        nanosleep(&ts, NULL);
+}
+
+static void await_moment(struct bed *b, enum moment moment, struct watch *w, int i, int n)
+{
+        if (moment == NETWORK || moment == BOOTING) {
+                await(w, &w->booting);
+                pass(moment == NETWORK ? 10 : b->boot_ms, i, n);
+        } else if (moment != QUEUED) {
+                await(w, &w->output);
+                if (moment == ENDING)
+                        pass(b->end_ms, i, n);
+        }
+}
+
+struct figures {
+        double whole_ms[ROUNDS_MAX], own_ms[ROUNDS_MAX];
+        int n, too_late, wrong;
+};
+
+/* One workload, killed at that moment. */
+static void measure(struct bed *b, enum moment moment, int i, int n, struct figures *f)
+{
+        struct watch first, watch;
+        char id[ULID_LEN + 1], before[ULID_LEN + 1];
+        struct workload w = {0};
+        struct err err = ERR_INIT;
+        uint64_t began, took, own;
+        int r;
+
+        if (moment == QUEUED) {
+                start(b, b->hang, false, &first, before);
+                await(&first, &first.output);
+        }
+        start(b, moment == ENDING ? b->end : b->hang, moment == NETWORK, &watch, id);
+        await_moment(b, moment, &watch, i, n);
+        began = clock_ns();
+        r = engine_kill(b->engine, id, &err);
+        took = clock_ns() - began;
+        if (moment == QUEUED) {
+                engine_kill(b->engine, before, NULL);
+                await(&first, &first.ended);
+        }
+        await(&watch, &watch.ended);
+        if (store_get(b->store, id, &w, &err) < 0)
+                die("record", &err);
+        own = took > w.outcome.cleanup_ns ? took - w.outcome.cleanup_ns : 0;
+        f->too_late += r == -EALREADY;
+        f->wrong += r == 0 ? w.status != WORKLOAD_KILLED : r != -EALREADY;
+        f->whole_ms[f->n] = (double)took / 1e6;
+        f->own_ms[f->n++] = (double)own / 1e6;
+        workload_release(&w);
+}
+
+static int by_value(const void *a, const void *b)
+{
+        double x = *(const double *)a, y = *(const double *)b;
+
+        return (x > y) - (x < y);
+}
+
+static void run(struct bed *b, int rounds)
+{
+        static struct figures f;
+
+        for (int moment = 0; moment < MOMENTS; moment++) {
+                f.n = f.too_late = f.wrong = 0;
+                if (moment == NETWORK && !has_network) {
+                        printf("%-10s %-8s skipped: no namespace with a network (needs root)\n",
+                               b->name, names[moment]);
+                        continue;
+                }
+                setenv("FAKE_FC_FAIL",
+                       moment == BOOTING  ? "slow-boot:50"
+                       : moment == ENDING ? "slow-flush:20"
+                                          : "",
+                       1);
+                for (int i = 0; i < rounds; i++)
+                        measure(b, (enum moment)moment, i, rounds, &f);
+                qsort(f.whole_ms, (size_t)f.n, sizeof(double), by_value);
+                qsort(f.own_ms, (size_t)f.n, sizeof(double), by_value);
+                printf("%-10s %-8s %5d %8.2f %8.2f   %8.2f %8.2f %9d %6d\n", b->name, names[moment],
+                       f.n, f.whole_ms[f.n / 2], f.whole_ms[f.n - 1], f.own_ms[f.n / 2],
+                       f.own_ms[f.n - 1], f.too_late, f.wrong);
+                fflush(stdout);
+        }
+}
+
+/* ---- what it runs on ---- */
+
+static int open_bed(struct bed *b, const struct fc_config *fc, struct err *err)
+{
+        struct engine_config config = {
+                .n_backends = 1, .max_vms = 1, .max_queue = 4, .output_record_max = 1024};
+        char path[PATH_MAX];
+        int r;
+
+        snprintf(path, sizeof(path), "%s/%s.db", dir, b->name);
+        if ((r = store_open(path, &b->store, NULL, err)) < 0 ||
+            (r = fc_backend_new(fc, &config.backends[0], err)) < 0)
+                return r;
+        config.store = b->store;
+        return engine_new(&config, &b->engine, err);
+}
+
+static void close_bed(struct bed *b)
+{
+        engine_free(b->engine);
+        store_close(b->store);
+}
+
+static void put(const char *name, const void *bytes, size_t n)
+{
+        char path[PATH_MAX];
+        struct err err = ERR_INIT;
+
+        if (fs_join(path, sizeof(path), dir, name, &err) < 0 ||
+            fs_write(path, bytes, n, 0644, &err) < 0)
+                die("images", &err);
+}
+
+/* Images that the fake takes for real, and where it stands. */
+static void make_images(void)
+{
+        static const char description[] = "NAME=fake\nFILE=main\nEXEC=run {entry}\n";
+        unsigned char image[96] = "hsqs"; /* a superblock of an empty image */
+
+        put("vmlinux", "", 0);
+        put("initramfs.cpio", "", 0);
+        put("fake.squashfs", image, sizeof(image));
+        put("fake.runtime", description, strlen(description));
+}
+
+static void find_fake(char ret[PATH_MAX])
+{
+        ssize_t n = readlink("/proc/self/exe", ret, PATH_MAX - 64);
+
+        ret[n > 0 ? n : 0] = '\0';
+        for (int i = 0; i < 2 && strrchr(ret, '/'); i++)
+                *strrchr(ret, '/') = '\0';
+        strcat(ret, "/tests/fake_firecracker");
+}
+
+/* Bridge, rules and leases of its own, which go with the process. */
+static bool make_namespace(void)
+{
+        return unshare(CLONE_NEWNET | CLONE_NEWNS) == 0 &&
+               mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+               mount("tmpfs", "/run", "tmpfs", 0, NULL) == 0;
+}
+
+static void run_on(struct bed *b, const struct fc_config *fc, int rounds)
+{
+        struct err err = ERR_INIT;
+
+        if (open_bed(b, fc, &err) < 0) {
+                printf("%-10s skipped: %s\n", b->name, err.msg);
+                return;
+        }
+        run(b, rounds);
+        close_bed(b);
+}
+
+int main(int argc, char **argv)
+{
+        int rounds = argc > 1 ? atoi(argv[1]) : 20;
+        struct bed fake = {.name = "fake",
+                           .runtime = "fake",
+                           .hang = "print x\nhang\n",
+                           .end = "print x\nexit 0\n",
+                           .boot_ms = FAKE_BOOT_MS,
+                           .end_ms = 30};
+        struct bed guest = {.name = "guest",
+                            .runtime = "sh",
+                            .hang = "echo x; exec sleep 1000",
+                            .end = "echo x",
+                            .boot_ms = 500,
+                            .end_ms = 20};
+        char vmm[PATH_MAX], state[PATH_MAX];
+        struct fc_config fc = {.state_dir = state, .image_dir = dir, .vmm = vmm, .max_vms = 1};
+        struct err err = ERR_INIT;
+
+        if (rounds < 1 || rounds > ROUNDS_MAX) {
+                fprintf(stderr, "usage: bench_cli_kill [1..%d]\n", ROUNDS_MAX);
+                return 2;
+        }
+        strcpy(dir, "/tmp/vulcan-bench-XXXXXX");
+        has_network = make_namespace();
+        if (!mkdtemp(dir) || proc_become_subreaper(&err) < 0)
+                die("set-up", &err);
+        snprintf(state, sizeof(state), "%s/s", dir);
+        make_images();
+        find_fake(vmm);
+        setenv("FAKE_FC_GUEST", "builtin", 1);
+        printf("%d kills at each moment, milliseconds until the end is recorded\n", rounds);
+        printf("%-10s %-8s %5s %8s %8s   %8s %8s %9s %6s\n", "VMM", "moment", "kills", "median",
+               "max", "less", "cleanup", "too late", "wrong");
+        printf("%-10s %-8s %5s %8s %8s   %8s %8s\n", "", "", "", "", "", "median", "max");
+        run_on(&fake, &fc, rounds);
+        fc.vmm = getenv("VULCAN_VMM");
+        fc.image_dir = getenv("VULCAN_IMAGES");
+        run_on(&guest, &fc, rounds);
+        return fs_remove_tree(dir, &err) < 0;
+}
