@@ -72,30 +72,46 @@ static int take_code(struct api_order *order, json_t *value, struct err *err)
         return 0;
 }
 
-/* Base 64 as RFC 4648 section 4 has it: nothing but the alphabet, padded. */
-static int take_archive(struct api_order *order, json_t *value, struct err *err)
+/* Base 64 as RFC 4648 section 4 has it: nothing but the alphabet, padded. The bytes are the
+ * caller's to free. */
+static int decode_base64(json_t *value, const char *field, uint8_t **ret, size_t *ret_size,
+                         struct err *err)
 {
         static const char alphabet[] =
                 "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
         struct base64_decode_ctx ctx;
         const char *text = json_string_value(value);
         size_t n = json_string_length(value), size;
-        _cleanup_free_ uint8_t *code = NULL;
+        _cleanup_free_ uint8_t *bytes = NULL;
 
         if (!text)
-                return err_set(err, EINVAL, "code_archive: must be a string");
+                return err_set(err, EINVAL, "%s: must be a string", field);
         if (strspn(text, alphabet) != n)
                 return err_set(err, EINVAL,
-                               "code_archive: not base64; line breaks do not belong in it either "
-                               "(base64 -w0)");
+                               "%s: not base64; line breaks do not belong in it either "
+                               "(base64 -w0)",
+                               field);
         size = BASE64_DECODE_LENGTH(n);
-        code = malloc(size + 1);
-        if (!code)
+        bytes = malloc(size + 1);
+        if (!bytes)
                 return err_set(err, ENOMEM, "out of memory");
         base64_decode_init(&ctx);
-        if (!base64_decode_update(&ctx, &size, code, n, text) || !base64_decode_final(&ctx))
-                return err_set(err, EINVAL, "code_archive: not base64, or cut short");
-        order->spec.code = steal_ptr(&code);
+        if (!base64_decode_update(&ctx, &size, bytes, n, text) || !base64_decode_final(&ctx))
+                return err_set(err, EINVAL, "%s: not base64, or cut short", field);
+        *ret = steal_ptr(&bytes);
+        *ret_size = size;
+        return 0;
+}
+
+static int take_archive(struct api_order *order, json_t *value, struct err *err)
+{
+        uint8_t *code;
+        size_t size;
+        int r = decode_base64(value, "code_archive", &code, &size, err);
+
+        if (r < 0)
+                return r;
+        order->spec.code = code;
         order->spec.code_size = size;
         order->spec.archive = true;
         return 0;
@@ -162,33 +178,48 @@ static int take_env(struct api_order *order, json_t *value, struct err *err)
         return 0;
 }
 
-static int take_input(struct api_order *order, json_t *value, struct err *err)
+/* A memory file with these bytes is what the program reads. */
+static int set_input(struct api_order *order, const void *bytes, size_t left, const char *field,
+                     struct err *err)
 {
-        const char *text = json_string_value(value);
-        size_t left = json_string_length(value);
         _cleanup_close_ int fd = -1;
+        const char *at = bytes;
 
-        if (!text)
-                return err_set(err, EINVAL, "input: must be a string");
         if (left > API_INPUT_MAX)
-                return err_set(err, EINVAL, "input: larger than %d MiB", API_INPUT_MAX >> 20);
+                return err_set(err, EINVAL, "%s: larger than %d MiB", field, API_INPUT_MAX >> 20);
         fd = memfd_create("vulcan-input", MFD_CLOEXEC);
         if (fd < 0)
-                return err_errno(err, "input");
+                return err_errno(err, "%s", field);
         while (left) {
-                ssize_t n = write(fd, text, left);
+                ssize_t n = write(fd, at, left);
 
                 if (n < 0 && errno == EINTR)
                         continue;
                 if (n < 0)
-                        return err_errno(err, "input");
-                text += n;
+                        return err_errno(err, "%s", field);
+                at += n;
                 left -= (size_t)n;
         }
         if (lseek(fd, 0, SEEK_SET) < 0)
-                return err_errno(err, "input");
+                return err_errno(err, "%s", field);
         order->spec.stdin_fd = steal_fd(&fd);
         return 0;
+}
+
+static int take_input(struct api_order *order, json_t *value, struct err *err)
+{
+        if (!json_is_string(value))
+                return err_set(err, EINVAL, "input: must be a string");
+        return set_input(order, json_string_value(value), json_string_length(value), "input", err);
+}
+
+static int take_input_base64(struct api_order *order, json_t *value, struct err *err)
+{
+        _cleanup_free_ uint8_t *bytes = NULL;
+        size_t size;
+        int r = decode_base64(value, "input_base64", &bytes, &size, err);
+
+        return r < 0 ? r : set_input(order, bytes, size, "input_base64", err);
 }
 
 static int take_network(struct api_order *order, json_t *value, struct err *err)
@@ -270,6 +301,13 @@ static int take_resources(struct api_order *order, json_t *value, struct err *er
         return take_fields(fields, "resources.", order, value, err);
 }
 
+static bool has(json_t *object, const char *name)
+{
+        json_t *value = json_object_get(object, name);
+
+        return value && !json_is_null(value);
+}
+
 static int take_body(struct api_order *order, json_t *body, struct err *err)
 {
         static const struct field fields[] = {
@@ -281,18 +319,19 @@ static int take_body(struct api_order *order, json_t *body, struct err *err)
                 {"args", take_args},
                 {"env", take_env},
                 {"input", take_input},
+                {"input_base64", take_input_base64},
                 {"network", take_network},
                 {"resources", take_resources},
                 {0},
         };
-        json_t *code = json_object_get(body, "code");
-        json_t *archive = json_object_get(body, "code_archive");
         int r;
 
         if (!json_is_object(body))
                 return err_set(err, EINVAL, "body: must be a JSON object");
-        if (code && archive && !json_is_null(code) && !json_is_null(archive))
+        if (has(body, "code") && has(body, "code_archive"))
                 return err_set(err, EINVAL, "code and code_archive are mutually exclusive");
+        if (has(body, "input") && has(body, "input_base64"))
+                return err_set(err, EINVAL, "input and input_base64 are mutually exclusive");
         if ((r = take_fields(fields, "", order, body, err)) < 0)
                 return r;
         if (!order->spec.runtime[0])

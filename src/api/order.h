@@ -3,8 +3,8 @@
  * The body of POST /v1/workloads as an order for the engine.
  *
  *     {"runtime": "python", "isolation": "auto", "code": "…" | "code_archive": "base64 of tar.gz",
- *      "entrypoint": "main.py", "args": ["…"], "env": {"NAME": "value"}, "input": "…",
- *      "network": "none" | "nat", "resources": {"cpus": 1, "mem_mb": 256, "timeout_s": 60}}
+ *      "entrypoint": "main.py", "args": ["…"], "env": {"NAME": "value"},
+ *      "input": "…" | "input_base64": "base64 of bytes", "network": "none" | "nat", "resources": {"cpus": 1, "mem_mb": 256, "timeout_s": 60}}
  *
  * Strict: a field that is not in this list, one of the wrong type, one that stands twice and a
  * value out of range are -EINVAL with a message that names the field. null counts as left out.
@@ -17,7 +17,7 @@
 #include "workload/workload.h"
 
 enum {
-        API_INPUT_MAX = 15 * 1024 * 1024, /* bytes of `input` */
+        API_INPUT_MAX = 15 * 1024 * 1024, /* bytes of standard input */
         API_ISOLATION_MAX = 16,
         /* JSON values in a body: args and env to their bounds are a quarter of it. Each costs the
          * parser tens of bytes of memory for as little as two of the body. */

@@ -42,15 +42,30 @@ static int add_text(json_t *object, const char *key, const void *text, size_t n,
         return err_set(err, EINVAL, "%s, which is all that a daemon takes", what);
 }
 
-static int add_archive(json_t *order, const struct workload_spec *spec, struct err *err)
+static int add_base64(json_t *order, const char *key, const void *bytes, size_t size,
+                      struct err *err)
 {
-        size_t n = BASE64_ENCODE_RAW_LENGTH(spec->code_size);
+        size_t n = BASE64_ENCODE_RAW_LENGTH(size);
         _cleanup_free_ char *text = malloc(n + 1);
 
-        if (!text)
+        if (text)
+                base64_encode_raw(text, size, bytes);
+        if (!text || json_object_set_new(order, key, json_stringn_nocheck(text, n)) < 0)
                 return err_set(err, ENOMEM, "out of memory");
-        base64_encode_raw(text, spec->code_size, spec->code);
-        return add_text(order, "code_archive", text, n, "the archive is not text", err);
+        return 0;
+}
+
+/* As text where it is; other bytes take a third more. */
+static int add_input(json_t *order, const struct buf *input, struct err *err)
+{
+        if (json_object_set_new(order, "input", json_stringn(input->data, input->len)) == 0)
+                return 0;
+        if (input->len > RUN_REMOTE_BINARY_MAX)
+                return err_set(err, EFBIG,
+                               "standard input is not UTF-8 text and larger than the %d MiB of "
+                               "other bytes that a daemon takes",
+                               RUN_REMOTE_BINARY_MAX >> 20);
+        return add_base64(order, "input_base64", input->data, input->len, err);
 }
 
 static int add_words(json_t *order, const struct workload_spec *spec, struct err *err)
@@ -100,15 +115,14 @@ int run_remote_order(const struct workload_spec *spec, const struct buf *input, 
                      "the name of the runtime is not UTF-8 text", err);
         if (r == 0)
                 r = spec->archive
-                            ? add_archive(order, spec, err)
+                            ? add_base64(order, "code_archive", spec->code, spec->code_size, err)
                             : add_text(order, "code", spec->code, spec->code_size,
                                        "the program is not UTF-8 text (pack it: --archive)", err);
         if (r == 0 && spec->entrypoint)
                 r = add_text(order, "entrypoint", spec->entrypoint, strlen(spec->entrypoint),
                              "--entrypoint is not UTF-8 text", err);
         if (r == 0 && input && input->len)
-                r = add_text(order, "input", input->data, input->len,
-                             "standard input is not UTF-8 text (-n: without it)", err);
+                r = add_input(order, input, err);
         if (r == 0)
                 r = add_words(order, spec, err);
         if (r < 0)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * vulcan run --server: the same workload, in a daemon. Its output comes by the daemon's event stream,
- * line by line; its standard input is sent with the order, so it is read to its end first, and is
- * text; a terminal is not read. A signal kills the workload (DELETE). When the daemon is lost the
+ * line by line; its standard input is sent with the order, so it is read to its end first; a terminal is
+ * not read. A signal kills the workload (DELETE). When the daemon is lost the
  * workload goes on, and the message says how to find it.
  *
  * Thread rule: main thread.
@@ -15,7 +15,10 @@
 
 #include <jansson.h>
 
-enum { RUN_REMOTE_INPUT_MAX = 15 * 1024 * 1024 };
+enum {
+        RUN_REMOTE_INPUT_MAX = 15 * 1024 * 1024,
+        RUN_REMOTE_BINARY_MAX = 11 * 1024 * 1024, /* of input that is not text: in base 64 15 MiB */
+};
 
 /* Runs what run_args_load() has loaded. The exit code; what is to be said has been said. */
 int run_remote(struct run_args *args);

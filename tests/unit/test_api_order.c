@@ -66,6 +66,19 @@ static void what_is_left_out_has_defaults(void **state)
         api_order_release(&order);
 }
 
+static void input_may_be_bytes(void **state)
+{
+        static const char body[] = "{\"runtime\": \"sh\", \"code\": \"x\", \"input\": null, "
+                                   "\"input_base64\": \"/wAK\"}";
+        struct api_order order;
+        char input[8];
+
+        assert_int_equal(api_order_parse(body, strlen(body), &order, NULL), 0);
+        assert_int_equal(read(order.spec.stdin_fd, input, sizeof(input)), 3);
+        assert_memory_equal(input, "\xff\0\n", 3);
+        api_order_release(&order);
+}
+
 static void archives_are_decoded(void **state)
 {
         static const char body[] = "{\"runtime\": \"sh\", \"code_archive\": \"" GZIP "\"}";
@@ -129,6 +142,12 @@ static void what_is_wrong_is_named(void **state)
                 {"{\"runtime\":\"sh\",\"code\":\"x\",\"env\":{\"\":\"c\"}}",
                  "env.: not a name for a variable"},
                 {"{\"runtime\":\"sh\",\"code\":\"x\",\"input\":{}}", "input: must be a string"},
+                {"{\"runtime\":\"sh\",\"code\":\"x\",\"input_base64\":1}",
+                 "input_base64: must be a string"},
+                {"{\"runtime\":\"sh\",\"code\":\"x\",\"input_base64\":\"/w=A\"}",
+                 "input_base64: not base64, or cut short"},
+                {"{\"runtime\":\"sh\",\"code\":\"x\",\"input\":\"\",\"input_base64\":\"/w==\"}",
+                 "input and input_base64 are mutually exclusive"},
                 {"{\"runtime\":\"sh\",\"code\":\"x\",\"network\":\"bridge\"}",
                  "network: \"bridge\" is neither none nor nat"},
                 {"{\"runtime\":\"sh\",\"code\":\"x\",\"entrypoint\":\"../x\"}",
@@ -223,6 +242,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_whole_order_is_read),
                 cmocka_unit_test(what_is_left_out_has_defaults),
+                cmocka_unit_test(input_may_be_bytes),
                 cmocka_unit_test(archives_are_decoded),
                 cmocka_unit_test(what_is_wrong_is_named),
                 cmocka_unit_test(depth_is_bounded),

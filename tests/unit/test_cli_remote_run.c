@@ -64,7 +64,6 @@ static void test_what_is_not_text_is_refused(void **state)
         char code[] = "\xff", fine[] = "x", pair[] = "A=\xff";
         char *pairs[] = {pair};
         struct workload_spec spec = WORKLOAD_SPEC_INIT;
-        struct buf input = BUF_INIT(100);
         struct err err = ERR_INIT;
         json_t *order = NULL;
 
@@ -73,14 +72,33 @@ static void test_what_is_not_text_is_refused(void **state)
         assert_int_equal(run_remote_order(&spec, NULL, &order, &err), -EINVAL);
         assert_non_null(strstr(err.msg, "the program"));
         spec.code = fine;
-        assert_int_equal(buf_add(&input, "\xff", 1), 0);
-        assert_int_equal(run_remote_order(&spec, &input, &order, &err), -EINVAL);
-        assert_non_null(strstr(err.msg, "standard input"));
         spec.env = pairs;
         spec.n_env = 1;
         assert_int_equal(run_remote_order(&spec, NULL, &order, &err), -EINVAL);
         assert_non_null(strstr(err.msg, "--env A"));
         assert_null(order);
+}
+
+static void test_input_may_be_any_bytes(void **state)
+{
+        char code[] = "x";
+        struct workload_spec spec = WORKLOAD_SPEC_INIT;
+        struct buf input = BUF_INIT(RUN_REMOTE_INPUT_MAX);
+        struct err err = ERR_INIT;
+        json_t *order = NULL;
+
+        spec.code = code;
+        spec.code_size = 1;
+        assert_int_equal(buf_add(&input, "\xff\0\n", 3), 0);
+        assert_int_equal(run_remote_order(&spec, &input, &order, &err), 0);
+        assert_null(json_object_get(order, "input"));
+        assert_string_equal(json_string_value(json_object_get(order, "input_base64")), "/wAK");
+        json_decref(order);
+        order = NULL;
+        while (input.len <= RUN_REMOTE_BINARY_MAX)
+                assert_int_equal(buf_add(&input, "\xff\xff\xff\xff\xff\xff\xff\xff", 8), 0);
+        assert_int_equal(run_remote_order(&spec, &input, &order, &err), -EFBIG);
+        assert_non_null(strstr(err.msg, "11 MiB"));
         buf_release(&input);
 }
 
@@ -243,6 +261,7 @@ int main(void)
                 cmocka_unit_test(test_an_order),
                 cmocka_unit_test(test_an_archive_is_base64),
                 cmocka_unit_test(test_what_is_not_text_is_refused),
+                cmocka_unit_test(test_input_may_be_any_bytes),
                 cmocka_unit_test(test_exit_codes),
                 cmocka_unit_test(test_records_that_are_none),
                 cmocka_unit_test(test_lines),
