@@ -10,29 +10,22 @@
 #include <time.h>
 
 enum {
+        SLAB_FIRST = 4096,     /* words; a multiple of a page and of a chunk */
+        FOLD_GROUP = 8,        /* words; divides a chunk */
         QUICK_TRIES = 8,       /* reads of a histogram before its thread is held off, */
         YIELDING_TRIES = 100,  /* and after, giving way to the thread in between, */
         SLEEPING_TRIES = 2000, /* and, should it have been preempted, sleeping in between */
         SLEEP_NS = 100000,
 };
 
-struct chunk {
-        struct chunk *next;
-        uint32_t number;
-        uint64_t words[PROM_CHUNK_WORDS_] __attribute__((aligned(64)));
-};
-
-/* What a slab knows a chunk by. `visible` is what its thread sees: a scrape may take a chunk away
- * for a moment, and the thread then comes to prom_cell_slow_() and waits for slab_lock there. */
-struct directory {
-        uint64_t *visible[CHUNKS_MAX];
-        uint64_t *real[CHUNKS_MAX];
-};
-
+/* The cells a thread has counted in, by number: a mapping of its own of n words, 0 where it has not
+ * counted yet, and then without memory behind them (but for the zero page, once a scrape read it). It
+ * grows by the power of two when the thread comes to a cell beyond. */
 struct slab {
-        struct directory *dir;
-        struct chunk *chunks;
-        bool orphaned; /* its thread was left behind by fork(), perhaps in mid-update */
+        uint64_t *cells;
+        uint32_t n;
+        struct prom_own_ *owner; /* what its thread sees of it; NULL: it has no thread (any more) */
+        bool orphaned;           /* its thread was left behind by fork(), perhaps in mid-update */
         struct slab *next;
         struct slab **link; /* what points here */
 };
@@ -41,16 +34,15 @@ pthread_mutex_t prom_slab_lock_ = PTHREAD_MUTEX_INITIALIZER;
 pthread_mutex_t prom_table_lock_ = PTHREAD_MUTEX_INITIALIZER;
 uint64_t prom_lost_updates_;
 
-/* All of it zero, so a thread without a slab finds no chunk and the pages are never touched. */
-static uint64_t *no_chunks[CHUNKS_MAX];
-__thread uint64_t **prom_chunks_ = no_chunks;
+/* A scrape may set `n` of another thread to 0 for a moment; that thread then comes to
+ * prom_cell_slow_() and waits for slab_lock there. */
+__thread struct prom_own_ prom_own_;
 static __thread struct slab *own_slab;
 
 /* Under slab_lock. */
-static struct directory base_directory;
-static struct slab base = {.dir = &base_directory};
+static struct slab base;
 static struct slab *slabs = &base;
-static uint64_t lost_chunk[PROM_CHUNK_WORDS_];
+static uint64_t lost_cells[PROM_CHUNK_WORDS_];
 
 /* Under table_lock. */
 static uint32_t next_cell;
@@ -72,49 +64,83 @@ static inline bool is_float(uint32_t cell)
 
 /* ---- threads come and go ----------------------------------------------------------------- */
 
-static void fold_chunk(struct chunk *chunk)
+/* Makes it reach beyond `cell`. */
+static bool slab_reach(struct slab *slab, uint32_t cell)
 {
-        uint64_t *sums = base.dir->real[chunk->number];
-        if (!sums) { /* nothing to add to: it becomes the base's own */
-                base.dir->real[chunk->number] = chunk->words;
-                chunk->next = base.chunks;
-                base.chunks = chunk;
-                return;
-        }
-        for (uint32_t i = 0; i < PROM_CHUNK_WORDS_; i++) {
-                uint64_t word = LOAD(&chunk->words[i]);
-                if (!word)
+        uint32_t n = SLAB_FIRST;
+        while (n <= cell)
+                n *= 2;
+        if (n <= slab->n)
+                return true;
+        void *cells = slab->n ? mremap(slab->cells, slab->n * sizeof(*slab->cells),
+                                       n * sizeof(*slab->cells), MREMAP_MAYMOVE)
+                              : mmap(NULL, n * sizeof(*slab->cells), PROT_READ | PROT_WRITE,
+                                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (cells == MAP_FAILED)
+                return false;
+        /* Huge pages would give every thread megabytes for its first count. */
+        (void)madvise(cells, n * sizeof(*slab->cells), MADV_NOHUGEPAGE);
+        slab->cells = cells;
+        slab->n = n;
+        return true;
+}
+
+static void fold_group(uint32_t first, const uint64_t *words)
+{
+        for (uint32_t i = first; i < first + FOLD_GROUP; i++) {
+                uint64_t sum = LOAD(&base.cells[i]);
+                if (!words[i])
                         continue;
-                uint64_t sum = LOAD(&sums[i]);
-                if (is_float(chunk->number * PROM_CHUNK_WORDS_ + i))
-                        sum = bits_of(double_of(sum) + double_of(word));
+                if (is_float(i))
+                        sum = bits_of(double_of(sum) + double_of(words[i]));
                 else
-                        sum += word;
-                STORE(&sums[i], sum);
+                        sum += words[i];
+                STORE(&base.cells[i], sum);
         }
-        free(chunk);
+}
+
+/* Adds a slab's cells to the base; false without memory. */
+static bool fold(struct slab *slab)
+{
+        if (!base.n) { /* nothing to add to: they become the base's own */
+                base.cells = slab->cells;
+                base.n = slab->n;
+                return true;
+        }
+        if (!slab_reach(&base, slab->n - 1))
+                return false;
+        const uint32_t end = next_cell < slab->n ? next_cell : slab->n;
+        for (uint32_t i = 0; i < end; i += FOLD_GROUP) {
+                uint64_t any = 0;
+                for (uint32_t j = 0; j < FOLD_GROUP; j++)
+                        any |= slab->cells[i + j];
+                if (any)
+                        fold_group(i, slab->cells);
+        }
+        munmap(slab->cells, slab->n * sizeof(*slab->cells));
+        return true;
 }
 
 static void thread_exits(void *p)
 {
         struct slab *slab = p;
-        pthread_mutex_lock(&prom_table_lock_); /* for float_cells */
+        pthread_mutex_lock(&prom_table_lock_); /* for float_cells and next_cell */
         pthread_mutex_lock(&prom_slab_lock_);
-        *slab->link = slab->next;
-        if (slab->next)
-                slab->next->link = slab->link;
-        for (struct chunk *chunk = slab->chunks, *next; chunk; chunk = next) {
-                next = chunk->next;
-                fold_chunk(chunk);
+        slab->owner = NULL;
+        const bool folded = fold(slab);
+        if (folded) {
+                *slab->link = slab->next;
+                if (slab->next)
+                        slab->next->link = slab->link;
         }
         pthread_mutex_unlock(&prom_slab_lock_);
         pthread_mutex_unlock(&prom_table_lock_);
         /* Should another destructor of this thread still count something, it gets a new slab, and
          * this function runs again. */
-        prom_chunks_ = no_chunks;
+        prom_own_ = (struct prom_own_){NULL, 0};
         own_slab = NULL;
-        munmap(slab->dir, sizeof(*slab->dir));
-        free(slab);
+        if (folded) /* else it stays in the list: sums stay right */
+                free(slab);
 }
 
 static void make_exit_key(void)
@@ -122,69 +148,50 @@ static void make_exit_key(void)
         exit_key_made = pthread_key_create(&exit_key, thread_exits) == 0;
 }
 
+/* With slab_lock held. */
 static struct slab *slab_new(void)
 {
         struct slab *slab = calloc(1, sizeof(*slab));
         if (!slab)
                 return NULL;
-        slab->dir = mmap(NULL, sizeof(*slab->dir), PROT_READ | PROT_WRITE,
-                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (slab->dir == MAP_FAILED) {
-                free(slab);
-                return NULL;
-        }
         pthread_once(&exit_once, make_exit_key);
-        /* Without a key the slab stays in the list for ever: sums stay right, memory is lost. */
-        if (exit_key_made)
-                pthread_setspecific(exit_key, slab);
+        /* Without a key nobody says when the thread ends: the slab stays in the list for ever and
+         * its thread cannot be held off; sums stay right, memory is lost. */
+        if (exit_key_made && pthread_setspecific(exit_key, slab) == 0)
+                slab->owner = &prom_own_;
+        slab->next = base.next;
+        slab->link = &base.next;
+        if (slab->next)
+                slab->next->link = &slab->next;
+        base.next = slab;
         return slab;
-}
-
-static uint64_t *chunk_of(struct slab *slab, uint32_t number)
-{
-        if (!slab->dir->real[number]) {
-                struct chunk *chunk = aligned_alloc(64, sizeof(*chunk));
-                if (!chunk)
-                        return NULL;
-                memset(chunk, 0, sizeof(*chunk));
-                chunk->number = number;
-                chunk->next = slab->chunks;
-                slab->chunks = chunk;
-                slab->dir->real[number] = chunk->words;
-        }
-        return slab->dir->real[number];
 }
 
 uint64_t *prom_cell_slow_(uint32_t cell)
 {
-        struct slab *slab = own_slab ? own_slab : slab_new();
-        uint64_t *words = NULL;
-        if (slab) {
-                pthread_mutex_lock(&prom_slab_lock_);
-                if (slab != own_slab) {
-                        slab->next = base.next;
-                        slab->link = &base.next;
-                        if (slab->next)
-                                slab->next->link = &slab->next;
-                        base.next = slab;
-                        own_slab = slab;
-                        prom_chunks_ = slab->dir->visible;
-                }
-                words = chunk_of(slab, cell >> PROM_CHUNK_SHIFT_);
-                STORE(&slab->dir->visible[cell >> PROM_CHUNK_SHIFT_], words);
-                pthread_mutex_unlock(&prom_slab_lock_);
-        }
-        if (!words) {
+        uint64_t *found = &lost_cells[cell & (PROM_CHUNK_WORDS_ - 1)];
+        pthread_mutex_lock(&prom_slab_lock_);
+        if (!own_slab)
+                own_slab = slab_new();
+        if (own_slab && slab_reach(own_slab, cell)) {
+                prom_own_.cells = own_slab->cells;
+                STORE(&prom_own_.n, own_slab->n);
+                found = own_slab->cells + cell;
+        } else {
                 COUNT(&prom_lost_updates_, 1);
-                words = lost_chunk;
         }
-        return words + (cell & (PROM_CHUNK_WORDS_ - 1));
+        pthread_mutex_unlock(&prom_slab_lock_);
+        return found;
 }
 
 void prom_after_fork_(void)
 {
-        for (struct slab *slab = base.next; slab; slab = slab->next)
-                slab->orphaned = slab != own_slab;
+        for (struct slab *slab = base.next; slab; slab = slab->next) {
+                if (slab == own_slab)
+                        continue;
+                slab->orphaned = true;
+                slab->owner = NULL; /* another thread may get its stack */
+        }
 }
 
 /* ---- numbers of cells --------------------------------------------------------------------- */
@@ -214,9 +221,10 @@ void prom_cells_free_(uint32_t cell, unsigned n, unsigned float_cell)
         struct free_cells *list = &free_cells[n];
         pthread_mutex_lock(&prom_slab_lock_);
         for (struct slab *slab = slabs; slab; slab = slab->next) {
-                uint64_t *words = slab->dir->real[cell >> PROM_CHUNK_SHIFT_];
-                for (unsigned i = 0; words && i < n; i++)
-                        STORE(&words[(cell & (PROM_CHUNK_WORDS_ - 1)) + i], 0);
+                uint64_t *words = slab->cells + cell;
+                for (unsigned i = 0; cell < slab->n && i < n; i++)
+                        if (LOAD(&words[i]))
+                                STORE(&words[i], 0);
         }
         pthread_mutex_unlock(&prom_slab_lock_);
         float_cells[at / 64] &= ~(UINT64_C(1) << (at % 64));
@@ -231,10 +239,9 @@ void prom_sum_counters_(const uint32_t *cells, size_t n, bool with_parts,
 {
         for (struct slab *slab = slabs; slab; slab = slab->next) {
                 for (size_t i = 0; i < n; i++) {
-                        const uint64_t *words = slab->dir->real[cells[i] >> PROM_CHUNK_SHIFT_];
-                        if (!words)
+                        const uint64_t *words = slab->cells + cells[i];
+                        if (cells[i] >= slab->n)
                                 continue;
-                        words += cells[i] & (PROM_CHUNK_WORDS_ - 1);
                         values[i].whole += LOAD(&words[COUNTER_INT]);
                         if (with_parts)
                                 values[i].part += double_of(LOAD(&words[COUNTER_FLOAT]));
@@ -254,15 +261,16 @@ static bool read_block(const uint64_t *block, size_t n, uint64_t *buckets, uint6
         return !(sequence & 1) && LOAD(&block[HISTOGRAM_SEQ]) == sequence;
 }
 
-/* A thread that observes without pause could make every read fail, so after a few its chunk is
+/* A thread that observes without pause could make every read fail, so after a few its cells are
  * hidden from it: at most the update under way then changes the block, the next one waits. */
-static void read_slab(struct slab *slab, uint32_t number, const uint64_t *block, size_t n,
-                      uint64_t *buckets, uint64_t *sum)
+static void read_slab(struct slab *slab, uint32_t cell, size_t n, uint64_t *buckets, uint64_t *sum)
 {
+        const uint64_t *block = slab->cells + cell;
         for (int i = 0; i < QUICK_TRIES; i++)
                 if (read_block(block, n, buckets, sum) || slab->orphaned)
                         return;
-        STORE(&slab->dir->visible[number], NULL);
+        if (slab->owner)
+                STORE(&slab->owner->n, 0);
         for (int i = 0; !read_block(block, n, buckets, sum); i++) {
                 if (i == YIELDING_TRIES + SLEEPING_TRIES)
                         break;
@@ -271,19 +279,17 @@ static void read_slab(struct slab *slab, uint32_t number, const uint64_t *block,
                 else
                         nanosleep(&(struct timespec){.tv_nsec = SLEEP_NS}, NULL);
         }
-        STORE(&slab->dir->visible[number], slab->dir->real[number]);
+        if (slab->owner)
+                STORE(&slab->owner->n, slab->n);
 }
 
 void prom_sum_histogram_(uint32_t cell, size_t n_buckets, uint64_t *buckets, double *sum)
 {
-        uint32_t number = cell >> PROM_CHUNK_SHIFT_;
         for (struct slab *slab = slabs; slab; slab = slab->next) {
-                const uint64_t *words = slab->dir->real[number];
                 uint64_t one[PROM_BUCKETS_MAX + 1], part;
-                if (!words)
+                if (cell >= slab->n)
                         continue;
-                read_slab(slab, number, words + (cell & (PROM_CHUNK_WORDS_ - 1)), n_buckets, one,
-                          &part);
+                read_slab(slab, cell, n_buckets, one, &part);
                 for (size_t i = 0; i < n_buckets; i++)
                         buckets[i] += one[i];
                 *sum += double_of(part);

@@ -3,7 +3,7 @@
  * What the files of prom share. Data structures:
  *
  * - Counters and histograms live in *cells*, words with process-wide numbers. Each thread has a
- *   slab: a directory of chunks of cells that only it writes, with plain (relaxed or release)
+ *   slab: an array of all cells, mapped as it touches them, that only it writes, with plain (relaxed or release)
  *   stores. A scrape adds up all slabs under slab_lock; a thread that exits folds its slab into the
  *   base slab under the same lock. (cells.c)
  * - A gauge is one shared word in its series.
@@ -32,7 +32,6 @@
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
 enum {
-        CHUNKS_MAX = PROM_CELLS_MAX / PROM_CHUNK_WORDS_,
         HISTOGRAM_SEQ = 0, /* words of a histogram's block */
         HISTOGRAM_SUM = 1,
         HISTOGRAM_BUCKETS = 2,

@@ -607,17 +607,19 @@ struct prom_counter {
         uint32_t cell;
 };
 
-/* This thread's chunks of cells by number, NULL where it has none (yet). */
-extern __thread uint64_t **prom_chunks_;
+/* This thread's cells by number, as far as it has come yet. */
+struct prom_own_ {
+        uint64_t *cells;
+        uint32_t n;
+};
+extern __thread struct prom_own_ prom_own_ __attribute__((tls_model("initial-exec")));
 uint64_t *prom_cell_slow_(uint32_t cell);
 
 static inline uint64_t *prom_cell_(uint32_t cell)
 {
-        uint64_t *chunk =
-                __atomic_load_n(&prom_chunks_[cell >> PROM_CHUNK_SHIFT_], __ATOMIC_RELAXED);
-        if (__builtin_expect(!chunk, 0))
+        if (__builtin_expect(cell >= __atomic_load_n(&prom_own_.n, __ATOMIC_RELAXED), 0))
                 return prom_cell_slow_(cell);
-        return chunk + (cell & (PROM_CHUNK_WORDS_ - 1));
+        return prom_own_.cells + cell;
 }
 
 static inline void prom_counter_add_int(struct prom_counter *counter, uint64_t n)
