@@ -106,7 +106,8 @@ static void post_workload(struct http_request *request, void *ctx)
 /* ---- records ---- */
 
 /* What has ended does not change any more: the answer is kept for those who ask again. */
-static void answer_workload(struct api *api, struct http_request *request, const struct workload *w)
+static void answer_workload(struct api *api, struct http_request *request, const struct workload *w,
+                            uint64_t deletions)
 {
         struct buf body = BUF_INIT(API_ANSWER_MAX);
 
@@ -116,12 +117,13 @@ static void answer_workload(struct api *api, struct http_request *request, const
                 return;
         }
         if (workload_status_is_end(w->status))
-                api_cache_add(api->cache, w->id, &body);
+                api_cache_add(api->cache, w->id, deletions, &body);
         http_answer(request, 200, "application/json", &body);
 }
 
 static void answer_record(struct api *api, struct http_request *request, const char *id)
 {
+        uint64_t deletions = store_deletions(api->config.store);
         struct err err = ERR_INIT;
         struct workload w;
         int r = ulid_is_valid(id) ? engine_get(api->config.engine, id, &w, &err) : -ENOENT;
@@ -134,7 +136,7 @@ static void answer_record(struct api *api, struct http_request *request, const c
                 api_answer_failure(request, api_status_of(r), &err);
                 return;
         }
-        answer_workload(api, request, &w);
+        answer_workload(api, request, &w, deletions);
         workload_release(&w);
 }
 
@@ -148,7 +150,8 @@ static void get_workload(struct http_request *request, void *ctx)
         struct buf body = BUF_INIT(API_CACHE_BODY_MAX);
         struct api *api = ctx;
 
-        if (api_cache_find(api->cache, http_request_param(request, "id"), &body))
+        if (api_cache_find(api->cache, http_request_param(request, "id"),
+                           store_deletions(api->config.store), &body))
                 http_answer(request, 200, "application/json", &body);
         else
                 http_request_defer(request, find_workload);

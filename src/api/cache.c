@@ -10,6 +10,7 @@
 
 struct entry {
         char id[ULID_LEN + 1]; /* "": empty */
+        uint64_t deletions;
         struct buf body;
 };
 
@@ -49,29 +50,31 @@ void api_cache_free(struct api_cache *c)
         free(c);
 }
 
-void api_cache_add(struct api_cache *c, const char *id, const struct buf *body)
+void api_cache_add(struct api_cache *c, const char *id, uint64_t deletions, const struct buf *body)
 {
         struct entry *e = place_of(c, id);
 
         if (strlen(id) != ULID_LEN || body->len > API_CACHE_BODY_MAX)
                 return;
         pthread_mutex_lock(&c->lock);
-        if (strcmp(e->id, id) != 0) {
+        if (strcmp(e->id, id) != 0 || e->deletions != deletions) {
                 buf_release(&e->body);
                 e->id[0] = '\0';
+                e->deletions = deletions;
                 if (buf_add(&e->body, body->data, body->len) == 0)
                         memcpy(e->id, id, sizeof(e->id));
         }
         pthread_mutex_unlock(&c->lock);
 }
 
-bool api_cache_find(struct api_cache *c, const char *id, struct buf *ret)
+bool api_cache_find(struct api_cache *c, const char *id, uint64_t deletions, struct buf *ret)
 {
         struct entry *e = place_of(c, id);
         bool found;
 
         pthread_mutex_lock(&c->lock);
-        found = *e->id && strcmp(e->id, id) == 0 && buf_add(ret, e->body.data, e->body.len) == 0;
+        found = *e->id && strcmp(e->id, id) == 0 && e->deletions == deletions &&
+                buf_add(ret, e->body.data, e->body.len) == 0;
         pthread_mutex_unlock(&c->lock);
         return found;
 }

@@ -11,6 +11,7 @@
 #include "base/buf.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum {
         API_CACHE_ENTRIES = 256,
@@ -22,8 +23,9 @@ struct api_cache;
 struct api_cache *api_cache_new(void); /* NULL: out of memory */
 void api_cache_free(struct api_cache *c);
 
-/* Keeps a copy, if it is not too large. */
-void api_cache_add(struct api_cache *c, const char *id, const struct buf *body);
+/* Keeps a copy, if it is not too large. `deletions`: store_deletions() before the record was read. */
+void api_cache_add(struct api_cache *c, const char *id, uint64_t deletions, const struct buf *body);
 
-/* Adds the answer to `ret`; false: it is not here. */
-bool api_cache_find(struct api_cache *c, const char *id, struct buf *ret);
+/* Adds the answer to `ret`; false: it is not here, or records were deleted since: `deletions` is
+ * what it is now. */
+bool api_cache_find(struct api_cache *c, const char *id, uint64_t deletions, struct buf *ret);

@@ -31,6 +31,7 @@ struct writer {
         bool quit, started;
         uint64_t max_records, max_bytes; /* 0: no bound */
         unsigned n_unpruned;             /* writes since the bounds were looked at */
+        _Atomic uint64_t deletions;      /* store_deletions() */
         pthread_t thread;
         int wal_frames; /* the thread's own: as of the last commit */
 };
@@ -53,7 +54,7 @@ int store_writer_start(struct store *s, struct err *err);
 void store_writer_stop(struct store *s);
 
 /* Deletes the oldest records past the bounds (prune.c). On the writing thread. */
-void store_prune(struct connection *c, uint64_t max_records, uint64_t max_bytes);
+void store_prune(struct writer *w, uint64_t max_records, uint64_t max_bytes);
 
 /* Waits until operations that name this id are written; NULL: all that are queued now. */
 void store_writer_await(struct store *s, const char *id);

@@ -4,6 +4,8 @@
 
 #include "base/log.h"
 
+#include <stdatomic.h>
+
 enum {
         STEP = 64,       /* records of one transaction: no writer waits long */
         STEPS_MAX = 32,  /* of one round */
@@ -74,8 +76,10 @@ static int delete_oldest(struct connection *c, int64_t last)
         return n;
 }
 
-void store_prune(struct connection *c, uint64_t max_records, uint64_t max_bytes)
+void store_prune(struct writer *w, uint64_t max_records, uint64_t max_bytes)
 {
+        struct connection *c = &w->c;
+
         for (int i = 0; i < STEPS_MAX; i++) {
                 int64_t newest = query_int(c, "SELECT max(seq) FROM workloads");
                 uint64_t used = max_bytes ? bytes_used(c) : 0;
@@ -87,7 +91,12 @@ void store_prune(struct connection *c, uint64_t max_records, uint64_t max_bytes)
 
                 if (last < large)
                         last = large;
-                n = last > 0 ? delete_oldest(c, last) : 0;
+                if (last <= 0)
+                        return;
+                /* Before, so that no copy outlives its record; after, for one made meanwhile. */
+                atomic_fetch_add(&w->deletions, 1);
+                n = delete_oldest(c, last);
+                atomic_fetch_add(&w->deletions, 1);
                 if (n <= 0 || (n < STEP && !large))
                         return;
         }

@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <sqlite3.h>
 #include <stdio.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -289,6 +290,11 @@ static void add_isolation(struct store_stats *stats, const char *name, uint64_t 
                 stats->n_isolations++;
         }
         stats->by_isolation[i].n += n;
+}
+
+uint64_t store_deletions(struct store *s)
+{
+        return atomic_load(&s->writer.deletions);
 }
 
 int store_stats(struct store *s, struct store_stats *ret, struct err *err)

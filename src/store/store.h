@@ -70,6 +70,10 @@ int store_open(const char *path, struct store **ret, struct store_opened *ret_op
  */
 void store_bound(struct store *s, uint64_t records, uint64_t bytes);
 
+/* Changes when bounds have made records go: whoever keeps a copy of a record that had ended keeps
+ * what this was before it was read, and has no copy any more when it is another. */
+uint64_t store_deletions(struct store *s);
+
 /* Takes NULL. */
 void store_close(struct store *s);
 

@@ -230,7 +230,7 @@ static void *write_on(void *arg)
                 bytes = w->max_bytes;
                 pthread_mutex_unlock(&w->lock);
                 if (prune)
-                        store_prune(&w->c, records, bytes);
+                        store_prune(w, records, bytes);
                 checkpoint(w, idle);
                 pthread_mutex_lock(&w->lock);
         }

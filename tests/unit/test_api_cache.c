@@ -11,19 +11,21 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+static uint64_t deletions;
+
 static void add(struct api_cache *c, const char *id, const char *text, size_t n)
 {
         struct buf body = BUF_INIT(1 << 20);
 
         assert_int_equal(buf_add(&body, text, n), 0);
-        api_cache_add(c, id, &body);
+        api_cache_add(c, id, deletions, &body);
         buf_release(&body);
 }
 
 static bool has(struct api_cache *c, const char *id, const char *text)
 {
         struct buf body = BUF_INIT(API_CACHE_BODY_MAX);
-        bool found = api_cache_find(c, id, &body);
+        bool found = api_cache_find(c, id, deletions, &body);
 
         if (found)
                 assert_string_equal(body.data, text);
@@ -43,6 +45,20 @@ static void test_what_was_added_is_found(void **state)
         assert_true(has(c, id, "one"));
         assert_false(has(c, other, ""));
         assert_false(has(c, "", ""));
+        api_cache_free(c);
+}
+
+static void test_nothing_outlives_a_deletion(void **state)
+{
+        struct api_cache *c = api_cache_new();
+        char id[ULID_LEN + 1];
+
+        assert_int_equal(ulid_new(id, NULL), 0);
+        add(c, id, "one", 3);
+        deletions++;
+        assert_false(has(c, id, ""));
+        add(c, id, "one", 3);
+        assert_true(has(c, id, "one"));
         api_cache_free(c);
 }
 
@@ -73,6 +89,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_what_was_added_is_found),
+                cmocka_unit_test(test_nothing_outlives_a_deletion),
                 cmocka_unit_test(test_it_is_bounded),
         };
 

@@ -262,6 +262,32 @@ static void lists_are_paged(void **state)
         daemon_stop(d);
 }
 
+/* What was answered before is not kept longer than its record. */
+static void a_deleted_record_is_404(void **state)
+{
+        static const char order[] = "{\"runtime\":\"sh\",\"code\":\"exit 0\"}";
+        struct daemon *d = *state;
+        json_int_t kept, n = 1;
+        char path[64];
+        json_t *json;
+
+        store_bound(d->store, 1, 0);
+        json = ask_json(d, "POST", "/v1/workloads", order, 201);
+        snprintf(path, sizeof(path), "/v1/workloads/%s", text_in(json, "id"));
+        json_decref(json);
+        json_decref(ask_json(d, "GET", path, NULL, 200));
+        do {
+                json_decref(ask_json(d, "POST", "/v1/workloads", order, 201));
+                n++;
+                json = ask_json(d, "GET", "/v1/stats", NULL, 200);
+                kept = json_integer_value(json_object_get(json, "total"));
+                json_decref(json);
+        } while (kept >= n && n < 4 * STORE_PRUNE_EVERY);
+        assert_true(kept < n);
+        assert_refused(d, "GET", path, NULL, 404, "no workload");
+        daemon_stop(d);
+}
+
 static void backends_and_stats_are_shown(void **state)
 {
         struct daemon *d = *state;
@@ -479,6 +505,7 @@ int main(void)
                 TEST(a_kill_ends_it),
                 TEST(what_is_unknown_is_404),
                 TEST(lists_are_paged),
+                TEST(a_deleted_record_is_404),
                 TEST(backends_and_stats_are_shown),
                 TEST(a_client_that_leaves_does_not_end_its_workload),
                 TEST(those_who_wait_are_answered_when_the_daemon_ends),
