@@ -368,8 +368,15 @@ static void unpacked(struct job *j, int status)
         fail(j);
 }
 
+/*
+ * A program that ends in the instant in which it is killed, for its time or its memory, has ended by
+ * itself if its status says so: one of the two is told, not both.
+ */
 static void program_ended(struct job *j, int status)
 {
+        j->by_itself = !WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL;
+        if (j->by_itself)
+                j->result.timed_out = false;
         j->result.wall_us = (clock_ns() - j->started_ns) / NS_PER_US;
         if (WIFEXITED(status))
                 j->result.exit_code = WEXITSTATUS(status);
@@ -455,7 +462,8 @@ void job_time(struct job *j)
 
 void job_press(struct job *j)
 {
-        if (!cgroup_is_full(j->guest->cgroup, j->pressure) || j->state == JOB_DRAIN)
+        if (!cgroup_is_full(j->guest->cgroup, j->pressure) || j->state == JOB_DRAIN ||
+            j->result.timed_out)
                 return;
         j->full = true;
         job_kill(j);
@@ -468,7 +476,7 @@ static void take_usage(struct job *j)
 
         if (j->guest->cgroup >= 0)
                 cgroup_read_usage(j->guest->cgroup, &u);
-        r->oom = u.oom || j->full;
+        r->oom = (u.oom || j->full) && !j->by_itself && !r->timed_out;
         r->user_us = u.user_us > j->cpu_user_us ? u.user_us - j->cpu_user_us : 0;
         r->system_us = u.system_us > j->cpu_system_us ? u.system_us - j->cpu_system_us : 0;
         r->memory_peak = u.memory_peak ? u.memory_peak : j->reaped_peak;

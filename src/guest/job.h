@@ -46,6 +46,7 @@ struct job {
         int timer;                  /* timerfd: time limit, then the end of draining */
         int pressure;               /* reports that memory runs out; -1: nothing does */
         bool full;                  /* memory has run out */
+        bool by_itself;             /* the program ended, but for a SIGKILL */
         bool overdue;               /* JOB_DRAIN_MS have passed */
         bool childless;             /* no process is left */
         uint64_t started_ns;
