@@ -116,9 +116,10 @@ static bool is_new_sample(struct prom_scratch *scratch)
         size_t i = last->hash & mask;
         for (; scratch->seen[i]; i = (i + 1) & mask) {
                 const struct sample *other = &scratch->samples[scratch->seen[i] - 1];
-                if (other->hash == last->hash && other->label_len == last->label_len &&
-                    memcmp(scratch->text + other->offset, scratch->text + last->offset,
-                           last->label_len) == 0)
+                if (other->hash == last->hash && other->family == last->family &&
+                    other->len == last->len &&
+                    memcmp(scratch->text + other->values, scratch->text + last->values,
+                           last->len) == 0)
                         return false;
         }
         scratch->seen[i] = scratch->n_samples;
@@ -154,28 +155,21 @@ static size_t values_size(const char *const *values, size_t n)
         return size;
 }
 
-/* Renders the line behind the text, the label values behind that, and makes it the last sample;
- * false without memory. */
+/* Puts the label values behind the text and makes it the last sample; false without memory. */
 static bool add_sample(struct prom_scratch *scratch, const struct prom_family *family,
                        const char *const *values, double v)
 {
-        uint32_t labels_len;
-        size_t len = prom_render_lines_(family, values, NULL, &labels_len);
-        size_t room = len + LINE_EXTRA + values_size(values, family->n_labels);
+        const size_t len = values_size(values, family->n_labels);
         if (!reserve_seen(scratch) ||
-            !GROW(&scratch->text, &scratch->text_cap, scratch->text_len + room) ||
+            !GROW(&scratch->text, &scratch->text_cap, scratch->text_len + len + 1) ||
             !GROW(&scratch->samples, &scratch->cap_samples, scratch->n_samples + 1))
                 return false;
-        char *start = scratch->text + scratch->text_len, *p = start;
-        p += prom_render_lines_(family, values, p, &labels_len);
-        p += prom_format_number(v, p);
-        *p++ = '\n';
+        char *p = scratch->text + scratch->text_len;
         scratch->samples[scratch->n_samples++] = (struct sample){
                 .hash = prom_hash_values_(family->id, values, family->n_labels),
-                .offset = scratch->text_len,
-                .label_len = len,
-                .len = (size_t)(p - start),
-                .values = (size_t)(p - scratch->text),
+                .values = scratch->text_len,
+                .len = len,
+                .family = family,
                 .value = v,
         };
         for (unsigned i = 0; i < family->n_labels; i++)
@@ -219,14 +213,22 @@ void prom_emit_values(struct prom_emitter *emitter, size_t index, double v,
                 COUNT(&family->ignored, 1);
                 return;
         }
-        const struct sample *last = &scratch->samples[scratch->n_samples - 1];
-        scratch->text_len = last->values + values_size(cleaned, n);
+        scratch->text_len += scratch->samples[scratch->n_samples - 1].len;
         if (of_family->last)
                 scratch->samples[of_family->last - 1].next = scratch->n_samples;
         else
                 of_family->first = scratch->n_samples;
         of_family->last = scratch->n_samples;
         of_family->n++;
+}
+
+static bool is_wanted(const struct prom_collector *collector,
+                      const struct prom_render_options *options)
+{
+        for (size_t i = 0; i < collector->n; i++)
+                if (prom_is_wanted_(collector->families[i], options))
+                        return true;
+        return false;
 }
 
 static int run_collector(struct prom_collector *collector, struct prom_scratch *scratch)
@@ -253,7 +255,8 @@ int prom_collect_(struct prom_registry *registry, struct prom_scratch *scratch)
         pthread_mutex_lock(&registry->collect_lock);
         for (struct prom_collector *c = LOAD_ACQUIRE(&registry->collectors); c && r == 0;
              c = LOAD_ACQUIRE(&c->next))
-                r = run_collector(c, scratch);
+                if (is_wanted(c, scratch->options))
+                        r = run_collector(c, scratch);
         pthread_mutex_unlock(&registry->collect_lock);
         return r;
 }

@@ -11,7 +11,8 @@
  *   so a scrape walks them without a lock. Look-up is a memo per thread, then an open-addressing
  *   table that is replaced, never changed in place, when it grows. Only insertion takes
  *   table_lock. (series.c)
- * - All text of a series but its numbers is rendered when it is made. (series.c, text.c)
+ * - All text of a series but its numbers is rendered once for each dialect, at the first scrape in
+ *   it that comes upon the series, under table_lock. (lines.c, text.c, protobuf.c)
  *
  * Lock order: collect_lock of a registry, then table_lock, then slab_lock.
  */
@@ -41,6 +42,8 @@ enum {
         SERIES_BLOCKS_MAX = 32, /* each block is twice the size of the one before */
         SERIES_BLOCK_FIRST = 16,
         LINE_EXTRA = 64, /* room for the number and newline of a line, and for overshooting */
+        ESCAPED_NAME_MAX = 5 * PROM_NAME_MAX + 3, /* a dot may become "_dot_", and U__ in front */
+        LABELS_TEXT_MAX = PROM_LABELS_MAX * (ESCAPED_NAME_MAX + 2 * PROM_LABEL_VALUE_MAX + 16),
 };
 
 static inline double double_of(uint64_t bits)
@@ -140,12 +143,13 @@ enum dialect {
         N_DIALECTS
 };
 
-/* What updates and scrapes touch; fills a cache line. Never moves, never freed before its family.
+enum { N_ESCAPINGS = PROM_ALLOW_UTF8 + 1 };
+
+/* What updates and scrapes touch. Never moves, never freed before its family.
  * `state`, `word` of a gauge that comes back, and what is in `cold` change under slab_lock, the
  * state under table_lock too. */
 struct prom_series {
         struct prom_counter pub; /* the cell; first, a struct prom_counter * points here */
-        uint16_t lines_len;      /* length of the labels as rendered: see line_extra below */
         uint8_t state;           /* enum series_state */
         bool has_baseline;       /* cold->baseline is not all 0 */
         union {
@@ -154,8 +158,6 @@ struct prom_series {
                                           parts seen, see read.c */
                 struct native *native; /* of a native histogram or summary: all it is */
         };
-        /* Lines without the numbers, one after the other; NULL until first rendered. */
-        const char *lines[N_DIALECTS];
         struct prom_family *family;
         struct key *key; /* its label values */
         struct series_cold *cold;
@@ -192,9 +194,8 @@ struct table {
 
 struct label_slot {
         const char *name;
-        const char *fixed; /* value of a const label, escaped; NULL for a variable one */
-        const char *raw;   /* the same as it was given */
-        unsigned index;    /* of the value otherwise */
+        const char *raw; /* value of a const label; NULL for a variable one */
+        unsigned index;  /* of the value otherwise */
 };
 
 struct prom_family {
@@ -210,14 +211,9 @@ struct prom_family {
         const char *name;
         const char *help;
         const char *const *labels;
-        const struct label_slot *slots; /* all labels as rendered: sorted by name */
+        const struct label_slot *slots; /* all labels, sorted by name */
         unsigned n_slots;
-        const char *header; /* the HELP and TYPE lines */
-        size_t header_len;
-
-        /* lines of a series: line i is lines_len + line_extra[i] bytes long */
-        size_t n_lines;
-        const uint32_t *line_extra;
+        bool legacy_names;         /* its own and those of its labels, which no escaping changes */
         const char *unit;          /* or NULL */
         const char *const *states; /* of a state set */
         size_t n_states;
@@ -230,8 +226,8 @@ struct prom_family {
         uint64_t idle_timeout_ns;
         size_t n_buckets; /* +Inf not counted */
         const double *bounds;
-        size_t n_padded;       /* bounds filled up with +Inf to a multiple of 8 */
-        const char *const *le; /* the bounds as text, +Inf included */
+        size_t n_padded; /* bounds filled up with +Inf to a multiple of 8 */
+        struct rendering *renderings[N_DIALECTS][N_ESCAPINGS]; /* NULL until asked for */
 
         struct prom_series *blocks[SERIES_BLOCKS_MAX];
         size_t n_series; /* removed and hidden ones included */
@@ -276,8 +272,29 @@ void prom_family_free_(struct prom_family *family);
 /* With table_lock held: an id that was never used. */
 uint64_t prom_family_id_(void);
 
+/* Series stand in blocks: block b holds `first << b` of them and begins with number
+ * `first * (2^b - 1)`. A family without labels has one series, and a block of one. */
+static inline size_t prom_block_size_(const struct prom_family *family, unsigned block)
+{
+        return (size_t)(family->n_labels ? SERIES_BLOCK_FIRST : 1) << block;
+}
+
+/* The block of series i, and where in it. */
+static inline unsigned prom_block_of_(const struct prom_family *family, size_t i, size_t *ret_at)
+{
+        const size_t first = prom_block_size_(family, 0);
+        const unsigned block = 63 - (unsigned)__builtin_clzll(i / first + 1);
+        *ret_at = i - first * ((UINT64_C(1) << block) - 1);
+        return block;
+}
+
 /* Series i < n_series. */
-struct prom_series *prom_series_at_(const struct prom_family *family, size_t i);
+static inline struct prom_series *prom_series_at_(const struct prom_family *family, size_t i)
+{
+        size_t at;
+        const unsigned block = prom_block_of_(family, i, &at);
+        return &family->blocks[block][at];
+}
 
 uint64_t prom_hash_values_(uint64_t seed, const char *const *values, size_t n);
 
@@ -318,11 +335,6 @@ static inline unsigned prom_family_cells_(const struct prom_family *f)
         }
 }
 
-/* The lines of a series without the numbers: their length, and the text if out is not NULL. Sets
- * *ret_labels_len to the part of each line's length that depends on the values. */
-size_t prom_render_lines_(const struct prom_family *family, const char *const *values, char *out,
-                          uint32_t *ret_labels_len);
-
 /* Registers with all checks; collector may be NULL, reuse means prom_obtain_all(). */
 int prom_register_families_(struct prom_registry *registry, const struct prom_desc *descs, size_t n,
                             struct prom_collector *collector, bool reuse,
@@ -332,12 +344,21 @@ int prom_register_families_(struct prom_registry *registry, const struct prom_de
 
 enum { SUM_BATCH = 512 }; /* counters summed under one hold of slab_lock */
 
+/* Names and values of at most PROM_EXEMPLAR_LABELS_MAX labels, each with its NUL. */
+enum { EXEMPLAR_TEXT_MAX = 4 * PROM_EXEMPLAR_RUNES_MAX + 2 * PROM_EXEMPLAR_LABELS_MAX };
+
+struct exemplar {
+        double value;
+        int64_t time_ms; /* since 1970 */
+        unsigned n_labels;
+        char text[EXEMPLAR_TEXT_MAX]; /* name, value, name, value… */
+};
+
 struct sample {
         uint64_t hash;
-        size_t offset;    /* of the rendered line in text */
-        size_t label_len; /* up to the number */
-        size_t len;
         size_t values; /* of its label values in text, each with its NUL, one after the other */
+        size_t len;    /* of all these */
+        const struct prom_family *family;
         double value;
         size_t next; /* index + 1 of the next sample of the family, 0 at the end */
 };
@@ -364,10 +385,13 @@ struct prom_scratch {
         char *text;
         size_t text_len;
         size_t text_cap;
+        const struct prom_render_options *options; /* of the scrape; NULL for none */
         struct counter_value values[SUM_BATCH];
         struct prom_snapshot histogram;
         struct prom_native_snapshot native;
         struct prom_summary_snapshot summary;
+        struct exemplar exemplar;
+        char labels[LABELS_TEXT_MAX];
 };
 
 /* ---- values of series at a scrape (read.c) ------------------------------------------------ */
@@ -382,7 +406,7 @@ void prom_family_scraped_(struct prom_family *family);
 /* Series to show at the moment; 0: leave out the header too. */
 size_t prom_family_shown_(const struct prom_family *family);
 
-/* n <= SUM_BATCH counters that lie one after the other: see next_run() in text.c. */
+/* n <= SUM_BATCH counters that lie one after the other: see format.c. */
 void prom_read_counters_(struct prom_series *series, size_t n, bool with_created,
                          struct counter_value *ret_values);
 
@@ -412,16 +436,6 @@ int64_t prom_read_created_ms_(const struct prom_series *series);
 
 /* ---- exemplars (exemplar.c) --------------------------------------------------------------- */
 
-/* Names and values of at most PROM_EXEMPLAR_LABELS_MAX labels, each with its NUL. */
-enum { EXEMPLAR_TEXT_MAX = 4 * PROM_EXEMPLAR_RUNES_MAX + 2 * PROM_EXEMPLAR_LABELS_MAX };
-
-struct exemplar {
-        double value;
-        int64_t time_ms; /* since 1970 */
-        unsigned n_labels;
-        char text[EXEMPLAR_TEXT_MAX]; /* name, value, name, value… */
-};
-
 /* Slots of a series: 1 of a counter, one for each classic bucket (+Inf included) of a histogram,
  * PROM_NATIVE_EXEMPLARS of one with native buckets alone, otherwise 0. */
 size_t prom_exemplar_slots_(const struct prom_family *family);
@@ -442,7 +456,8 @@ struct prom_emitter {
         int failed;  /* -ENOMEM once memory ran out */
 };
 
-/* Runs the collectors; the samples are in scratch afterwards. 0 or -ENOMEM. */
+/* Runs the collectors, but those none of whose families is wanted; the samples are in scratch
+ * afterwards. 0 or -ENOMEM. */
 int prom_collect_(struct prom_registry *registry, struct prom_scratch *scratch);
 
 /* The counters every registry has about itself. */
@@ -450,6 +465,107 @@ int prom_register_self_(struct prom_registry *registry);
 
 /* Copies the registry's families into scratch. 0 or -ENOMEM. */
 int prom_list_families_(struct prom_registry *registry, struct prom_scratch *scratch);
+
+/* ---- names (escape.c) --------------------------------------------------------------------- */
+
+/* [a-zA-Z_:][a-zA-Z0-9_:]*, for a label without the colon. */
+bool prom_is_legacy_name_(const char *name, bool label);
+
+/* Writes the name (valid UTF-8 of at most PROM_NAME_MAX bytes) by the scheme. Returns the length. */
+size_t prom_escape_name_(const char *name, enum prom_escaping escaping, bool label,
+                         char out[ESCAPED_NAME_MAX + 1]);
+
+/* ---- how families look (lines.c) ---------------------------------------------------------- */
+
+/* What a line of a series has before and behind its labels. */
+struct line_part {
+        const char *prefix, *suffix;
+        uint32_t prefix_len, suffix_len;
+};
+
+/* Text dialects: the lines but their numbers, one after the other. Protobuf: the labels. Room for
+ * COPY_UNIT more follows. */
+struct series_text {
+        const char *text;
+        uint32_t labels_len;
+};
+
+/* How a family looks in one dialect with one escaping. Made at the first scrape that asks for it,
+ * under table_lock; lives as long as the family, and so do the texts of its series, which are made
+ * when a scrape comes upon new ones. */
+struct rendering {
+        struct prom_family *family;
+        enum dialect dialect;
+        enum prom_escaping escaping;
+        const char *header; /* HELP, TYPE and UNIT lines; in protobuf these fields */
+        size_t header_len;
+        const char **label_names; /* by slot, as they are written */
+        const char *state_label;  /* of a state set */
+        size_t n_lines;           /* of a series, that of the time of creation not counted */
+        struct line_part *parts;  /* of each line, in OpenMetrics also of that one */
+        struct series_text *blocks[SERIES_BLOCKS_MAX]; /* as the blocks of the family */
+        size_t n_series;                               /* that have a text */
+        unsigned length_width; /* protobuf: bytes of the length of the whole; a guess */
+};
+
+/* NULL without memory. */
+struct rendering *prom_rendering_(struct prom_family *family, struct prom_format format);
+void prom_renderings_free_(struct prom_family *family);
+
+/* Makes the texts of the first n series. `labels` has room for LABELS_TEXT_MAX. False without
+ * memory. */
+bool prom_rendering_extend_(struct rendering *rendering, size_t n, char *labels);
+
+/* Writes the labels with these values (each with its NUL, one after the other), at most
+ * LABELS_TEXT_MAX bytes. Returns the length. */
+size_t prom_render_labels_(const struct rendering *rendering, const char *values, char *out);
+
+/* ---- formats (format.c, text.c, protobuf.c) ------------------------------------------------ */
+
+/* A scrape under way. */
+struct scrape {
+        struct prom_buf *buf;
+        struct prom_format format;
+        const struct prom_render_options *options; /* or NULL */
+        struct rendering *rendering;               /* of the family at hand */
+        bool created;                              /* with times of creation */
+        bool exemplars;                            /* with exemplars */
+        bool failed;                               /* protobuf: memory ran out */
+        size_t family_at;                          /* protobuf: where the message begins */
+        unsigned family_width;                     /* and how wide its length was guessed to be */
+};
+
+/* Can names be quoted in it, and thus be any UTF-8? */
+static inline bool prom_quotes_names_(enum prom_format_kind kind)
+{
+        return kind != PROM_TEXT_0_0_4 && kind != PROM_OPENMETRICS_0_0_1;
+}
+
+/* Is the family, or one of its samples, among the names asked for? */
+bool prom_is_wanted_(const struct prom_family *family, const struct prom_render_options *options);
+
+bool prom_buf_grow_(struct prom_buf *buf, size_t n);
+
+/* Room for n bytes at the end, and LINE_EXTRA to overshoot into. */
+static inline bool prom_reserve_(struct prom_buf *buf, size_t n)
+{
+        return likely(buf->cap - buf->len > n + LINE_EXTRA) || prom_buf_grow_(buf, n);
+}
+
+bool prom_put_bytes_(struct prom_buf *buf, const char *bytes, size_t n);
+
+/* n <= SUM_BATCH series that lie one after the other, or one sample; false without memory. */
+bool prom_text_series_(struct scrape *s, struct prom_series *series,
+                       const struct series_text *texts, size_t n);
+bool prom_text_sample_(struct scrape *s, const char *values, double v);
+
+enum { PROTO_VARINT = 0, PROTO_FIXED64 = 1, PROTO_BYTES = 2, PROTO_VARINT_MAX = 10 };
+char *prom_proto_varint_(char *out, uint64_t n);
+bool prom_proto_begin_family_(struct scrape *s);
+bool prom_proto_end_family_(struct scrape *s);
+bool prom_proto_series_(struct scrape *s, struct prom_series *series,
+                        const struct series_text *texts, size_t n);
+bool prom_proto_sample_(struct scrape *s, const char *values, double v);
 
 /* Makes room for `need` elements in the array at *p (at least 1); false without memory. */
 #define GROW(p, cap, need)                                                                         \
@@ -466,6 +582,9 @@ void *prom_grow_(void *array, size_t *cap, size_t need, size_t size);
 
 /* Digits of n. Returns the length, at most 20. */
 size_t prom_format_u64_(uint64_t n, char *out);
+
+/* As prom_format_number(), but as OpenMetrics writes the bounds of buckets: "1.0", "1e+06". */
+size_t prom_format_canonical_(double v, char out[PROM_NUMBER_MAX]);
 
 /* Upper parts of the powers of ten: see number.c. */
 extern const uint64_t prom_pow10_[][2];

@@ -9,6 +9,10 @@
 #include <math.h>
 #include <string.h>
 
+/* From how many digits before the point on there is an exponent: as Go prints values, and as
+ * OpenMetrics ("Canonical Numbers") wants bounds of buckets. */
+enum { POINT_MAX = 21, CANONICAL_POINT_MAX = 6 };
+
 static const char digit_pairs[] = "00010203040506070809101112131415161718192021222324"
                                   "25262728293031323334353637383940414243444546474849"
                                   "50515253545556575859606162636465666768697071727374"
@@ -103,8 +107,8 @@ static struct decimal shortest(double v)
         return (struct decimal){s + (middle > half || (middle == half && (s & 1))), k};
 }
 
-/* Below 1e-4 and from 1e21 on with an exponent, as Go's and thus most Prometheus clients do. */
-static size_t write_decimal(struct decimal d, char *out)
+/* Below 1e-4 and with more than `point_max` digits before the point with an exponent. */
+static size_t write_decimal(struct decimal d, int point_max, char *out)
 {
         char digits[20];
         size_t n = prom_format_u64_(d.digits, digits);
@@ -114,7 +118,7 @@ static size_t write_decimal(struct decimal d, char *out)
         }
         const int point = (int)n + d.exponent; /* digits before the decimal point */
         char *p = out;
-        if (point < -3 || point > 21) {
+        if (point < -3 || point > point_max) {
                 int exponent = point - 1;
                 *p++ = digits[0];
                 if (n > 1) {
@@ -146,7 +150,8 @@ static size_t write_decimal(struct decimal d, char *out)
         return (size_t)(p - out);
 }
 
-size_t prom_format_number(double v, char out[PROM_NUMBER_MAX])
+/* What is no finite number; 0 otherwise. */
+static size_t write_special(double v, char *out)
 {
         if (isnan(v)) {
                 memcpy(out, "NaN", 3);
@@ -156,12 +161,35 @@ size_t prom_format_number(double v, char out[PROM_NUMBER_MAX])
                 memcpy(out, v > 0 ? "+Inf" : "-Inf", 4);
                 return 4;
         }
-        size_t sign = 0;
+        return 0;
+}
+
+size_t prom_format_number(double v, char out[PROM_NUMBER_MAX])
+{
+        size_t sign = write_special(v, out);
+        if (unlikely(sign))
+                return sign;
         if (signbit(v)) {
                 out[sign++] = '-';
                 v = -v;
         }
         if (v < 0x1p53 && v == (double)(uint64_t)v)
                 return sign + prom_format_u64_((uint64_t)v, out + sign);
-        return sign + write_decimal(shortest(v), out + sign);
+        return sign + write_decimal(shortest(v), POINT_MAX, out + sign);
+}
+
+size_t prom_format_canonical_(double v, char out[PROM_NUMBER_MAX])
+{
+        size_t n = write_special(v, out);
+        if (n)
+                return n;
+        if (signbit(v))
+                out[n++] = '-';
+        n += v == 0 ? (out[n] = '0', 1)
+                    : write_decimal(shortest(fabs(v)), CANONICAL_POINT_MAX, out + n);
+        if (!memchr(out, '.', n) && !memchr(out, 'e', n)) {
+                memcpy(out + n, ".0", 2);
+                n += 2;
+        }
+        return n;
 }

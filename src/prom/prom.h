@@ -68,6 +68,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -550,11 +551,37 @@ struct prom_buf {
 
 void prom_buf_release(struct prom_buf *buf);
 
-/* Renders all families in the text format 0.0.4 into buf, replacing what was there. Families are
- * sorted by name, labels by name with "le" last, series stand in the order they were made. A family
- * without series is left out. Numbers have the shortest form that reads back the same, whatever
- * the locale. Each series is consistent in itself (bucket +Inf == _count, and _sum belongs to
- * them); different series are read at slightly different moments. 0 or -ENOMEM, with buf->len 0. */
+struct prom_render_options {
+        /* OpenMetrics: with lines for the times of creation (..._created). Protobuf always says
+         * them, text never. */
+        bool created;
+        /* Only these families, by the name of the family or of one of its samples in any format;
+         * collectors of others are not called. A name that is no family's is passed over. */
+        const char *const *names;
+        size_t n_names; /* 0: all families */
+};
+
+/* Renders the families into buf, replacing what was there. options may be NULL.
+ *
+ * Families are sorted by name, labels by name with "le" and "quantile" last, series stand in the
+ * order they were made. A family without series is left out. Numbers have the shortest form that
+ * reads back the same, whatever the locale. Each series is consistent in itself (bucket +Inf ==
+ * _count, and _sum belongs to them); different series are read at slightly different moments.
+ *
+ * What the formats cannot say: text and OpenMetrics know no native buckets, of which only sum and
+ * count are shown; text and protobuf show an info and a state set as gauges; OpenMetrics forbids
+ * sum and count of a histogram with a negative bound, which are left out. OpenMetrics calls a
+ * counter without _total and an info without _info, and adds that to their samples.
+ *
+ * The first scrape in a format makes texts for all series, which are kept; names that are not
+ * legacy ones have one for each escaping asked for. A later scrape allocates nothing unless there
+ * is more to say than before.
+ *
+ * 0; -ENOMEM, with buf->len 0; -EINVAL for a format there is none of. */
+int prom_render(struct prom_registry *registry, struct prom_format format,
+                const struct prom_render_options *options, struct prom_buf *buf);
+
+/* prom_render() in text 0.0.4 without options. */
 int prom_render_text(struct prom_registry *registry, struct prom_buf *buf);
 
 /* Writes v as prom_render_text() does ("42", "0.1", "1e+21", "+Inf", "-Inf", "NaN"), without a NUL.
@@ -582,7 +609,7 @@ struct prom_point {
         size_t n_labels;
         double value;                          /* of a counter or gauge; 1 of an info */
         const struct prom_snapshot *histogram; /* NULL for what is none */
-        int64_t created_ms; /* since 1970; 0: not known, or a gauge */
+        int64_t created_ms;                    /* since 1970; 0: not known, or a gauge */
 };
 
 /* Called with point == NULL once for each family, those without series included, and then for each

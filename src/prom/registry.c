@@ -171,8 +171,8 @@ static bool same_family(const struct prom_family *a, const struct prom_family *b
                         return false;
         for (unsigned i = 0; i < a->n_slots; i++) {
                 const struct label_slot *x = &a->slots[i], *y = &b->slots[i];
-                if (strcmp(x->name, y->name) != 0 || !x->fixed != !y->fixed ||
-                    (x->fixed && strcmp(x->fixed, y->fixed) != 0))
+                if (strcmp(x->name, y->name) != 0 || !x->raw != !y->raw ||
+                    (x->raw && strcmp(x->raw, y->raw) != 0))
                         return false;
         }
         return a->n_buckets == 0 ||

@@ -128,34 +128,19 @@ static bool table_reserve(struct prom_family *family)
 
 /* ---- making series ------------------------------------------------------------------------ */
 
-/* Block b holds `first << b` series and begins with number `first * (2^b - 1)`. A family without
- * labels has one series, and a block of one. */
-static inline size_t block_first(const struct prom_family *family)
-{
-        return family->n_labels ? SERIES_BLOCK_FIRST : 1;
-}
-
-struct prom_series *prom_series_at_(const struct prom_family *family, size_t i)
-{
-        size_t first = block_first(family);
-        unsigned block = 63 - (unsigned)__builtin_clzll(i / first + 1);
-        return &family->blocks[block][i - first * ((UINT64_C(1) << block) - 1)];
-}
-
 static struct prom_series *next_series(struct prom_family *family)
 {
-        size_t first = block_first(family);
-        size_t i = family->n_series;
-        unsigned block = 63 - (unsigned)__builtin_clzll(i / first + 1);
+        size_t at;
+        const unsigned block = prom_block_of_(family, family->n_series, &at);
         if (!family->blocks[block]) {
-                size_t size = (first << block) * sizeof(struct prom_series);
+                size_t size = prom_block_size_(family, block) * sizeof(struct prom_series);
                 size = (size + 63) & ~(size_t)63;
                 family->blocks[block] = aligned_alloc(64, size);
                 if (!family->blocks[block])
                         return NULL;
                 memset(family->blocks[block], 0, size);
         }
-        return prom_series_at_(family, i);
+        return &family->blocks[block][at];
 }
 
 static struct key *key_new(struct prom_family *family, const char *const *values,
@@ -181,16 +166,11 @@ static struct key *key_new(struct prom_family *family, const char *const *values
 
 struct prom_series *prom_series_make_(struct prom_family *family, const char *const *values)
 {
-        uint32_t labels_len;
         struct prom_series *series = next_series(family);
-        size_t len = prom_render_lines_(family, values, NULL, &labels_len);
-        /* One unit more, so that copying a line by units stays within this series' text. */
-        char *lines = prom_arena_get_(&family->arena, len + COPY_UNIT);
         struct series_cold *cold = prom_arena_get_(&family->arena, sizeof(*cold));
         struct key *key = key_new(family, values, series);
-        if (!series || !lines || !cold || !key)
+        if (!series || !cold || !key)
                 return NULL;
-        prom_render_lines_(family, values, lines, &labels_len);
         if (prom_family_cells_(family)) {
                 unsigned float_cell = family->kind == PROM_COUNTER ? COUNTER_FLOAT : HISTOGRAM_SUM;
                 if (prom_cells_alloc_(prom_family_cells_(family), float_cell, &series->pub.cell) <
@@ -200,8 +180,6 @@ struct prom_series *prom_series_make_(struct prom_family *family, const char *co
         cold->created_ms = prom_wall_ms_();
         if (family->kind == PROM_INFO)
                 series->gauge = bits_of(1);
-        series->lines_len = (uint16_t)labels_len;
-        series->lines[DIALECT_TEXT] = lines;
         series->key = key;
         series->cold = cold;
         series->family = family;

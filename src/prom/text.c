@@ -1,28 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The text format 0.0.4: copies of pre-rendered lines, and digits. */
+/* The text format and OpenMetrics: copies of lines made before, and digits. */
 #include "prom/internal.h"
 
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-
-enum { BUFFER_FIRST = 4096 };
-
-/* Room for n bytes at the end, and some to overshoot into. */
-static inline bool reserve(struct prom_buf *buf, size_t n)
-{
-        if (likely(buf->cap - buf->len > n + LINE_EXTRA))
-                return true;
-        size_t cap = buf->cap ? buf->cap : BUFFER_FIRST;
-        while (cap - buf->len <= n + LINE_EXTRA)
-                cap *= 2;
-        char *data = realloc(buf->data, cap);
-        if (!data)
-                return false;
-        buf->data = data;
-        buf->cap = cap;
-        return true;
-}
 
 /* Copies in whole units, past the end: the text of a series and the buffer both have room for it.
  */
@@ -39,202 +19,201 @@ static inline char *put_u64(char *out, uint64_t n)
                 *out++ = (char)('0' + n);
         else
                 out += prom_format_u64_(n, out);
-        *out++ = '\n';
         return out;
 }
 
 static inline char *put_double(char *out, double v)
 {
-        out += prom_format_number(v, out);
-        *out++ = '\n';
+        return out + prom_format_number(v, out);
+}
+
+/* Milliseconds since 1970 as seconds. */
+static char *put_time(char *out, int64_t ms)
+{
+        const uint64_t n = ms < 0 ? 0 : (uint64_t)ms;
+        out += prom_format_u64_(n / 1000, out);
+        *out++ = '.';
+        *out++ = (char)('0' + n / 100 % 10);
+        *out++ = (char)('0' + n / 10 % 10);
+        *out++ = (char)('0' + n % 10);
         return out;
 }
 
-static bool render_bytes(struct prom_buf *buf, const char *bytes, size_t n)
+static inline size_t part_len(const struct line_part *part)
 {
-        if (!reserve(buf, n))
+        return part->prefix_len + part->suffix_len;
+}
+
+static inline void set_end(struct scrape *s, const char *end)
+{
+        s->buf->len = (size_t)(end - s->buf->data);
+}
+
+/* ---- what OpenMetrics has more ------------------------------------------------------------ */
+
+static inline bool end_line(struct scrape *s, const struct prom_series *series, size_t slot)
+{
+        s->buf->data[s->buf->len++] = '\n'; /* LINE_EXTRA has room for it */
+        return true;
+}
+
+static bool put_created(struct scrape *s, const struct series_text *text, int64_t created_ms)
+{
+        const struct rendering *r = s->rendering;
+        const struct line_part *part = &r->parts[r->n_lines];
+        if (!prom_reserve_(s->buf, part_len(part) + text->labels_len))
                 return false;
-        memcpy(buf->data + buf->len, bytes, n);
-        buf->len += n;
+        char *out = s->buf->data + s->buf->len;
+        out = mempcpy(out, part->prefix, part->prefix_len);
+        out = mempcpy(out, text->text + r->parts[0].prefix_len, text->labels_len);
+        out = mempcpy(out, part->suffix, part->suffix_len);
+        out = put_time(out, created_ms);
+        *out++ = '\n';
+        set_end(s, out);
         return true;
 }
 
 /* ---- by kind ------------------------------------------------------------------------------ */
 
-static bool render_counters(struct prom_buf *buf, const struct prom_family *family,
-                            struct prom_series *series, size_t n)
+static bool render_counters(struct scrape *s, struct prom_series *series,
+                            const struct series_text *texts, size_t n)
 {
-        struct prom_scratch *scratch = buf->scratch;
-        const size_t extra = family->line_extra[0];
-        prom_read_counters_(series, n, false, scratch->values);
+        const size_t extra = part_len(&s->rendering->parts[0]);
+        struct counter_value *values = s->buf->scratch->values;
+        prom_read_counters_(series, n, s->created, values);
         for (size_t i = 0; i < n; i++) {
-                const struct counter_value *value = &scratch->values[i];
-                if (unlikely(!value->shown))
+                const size_t len = texts[i].labels_len + extra;
+                if (unlikely(!values[i].shown))
                         continue;
-                if (!reserve(buf, series[i].lines_len + extra))
+                if (!prom_reserve_(s->buf, len))
                         return false;
-                char *out = copy_line(buf->data + buf->len, series[i].lines[DIALECT_TEXT],
-                                      series[i].lines_len + extra);
-                if (likely(value->part == 0))
-                        out = put_u64(out, value->whole);
+                char *out = copy_line(s->buf->data + s->buf->len, texts[i].text, len);
+                if (likely(values[i].part == 0))
+                        out = put_u64(out, values[i].whole);
                 else
-                        out = put_double(out, (double)value->whole + value->part);
-                buf->len = (size_t)(out - buf->data);
+                        out = put_double(out, (double)values[i].whole + values[i].part);
+                set_end(s, out);
+                if (!end_line(s, &series[i], 0) ||
+                    (s->created && !put_created(s, &texts[i], values[i].created_ms)))
+                        return false;
         }
         return true;
 }
 
-static bool render_gauges(struct prom_buf *buf, const struct prom_family *family,
-                          const struct prom_series *series, size_t n)
+static bool render_gauges(struct scrape *s, const struct prom_series *series,
+                          const struct series_text *texts, size_t n)
 {
-        const size_t extra = family->line_extra[0];
+        const size_t extra = part_len(&s->rendering->parts[0]);
         for (size_t i = 0; i < n; i++) {
+                const size_t len = texts[i].labels_len + extra;
                 double value;
                 if (unlikely(!prom_read_gauge_(&series[i], &value)))
                         continue;
-                if (!reserve(buf, series[i].lines_len + extra))
+                if (!prom_reserve_(s->buf, len))
                         return false;
-                char *out = copy_line(buf->data + buf->len, series[i].lines[DIALECT_TEXT],
-                                      series[i].lines_len + extra);
+                char *out = copy_line(s->buf->data + s->buf->len, texts[i].text, len);
                 out = put_double(out, value);
-                buf->len = (size_t)(out - buf->data);
+                *out++ = '\n';
+                set_end(s, out);
         }
         return true;
 }
 
-static bool render_histogram(struct prom_buf *buf, const struct prom_family *family,
-                             struct prom_series *series)
+/* Copies line number i of a series and steps behind it. */
+static inline char *next_line(struct scrape *s, const struct series_text *text, size_t i,
+                              const char **line)
 {
-        struct prom_snapshot *value = &buf->scratch->histogram;
-        const char *line = series->lines[DIALECT_TEXT];
+        const size_t len = text->labels_len + part_len(&s->rendering->parts[i]);
+        if (!prom_reserve_(s->buf, len))
+                return NULL;
+        char *out = copy_line(s->buf->data + s->buf->len, *line, len);
+        *line += len;
+        return out;
+}
+
+static bool render_histogram(struct scrape *s, struct prom_series *series,
+                             const struct series_text *text)
+{
+        const struct prom_family *family = s->rendering->family;
+        struct prom_snapshot *value = &s->buf->scratch->histogram;
+        const char *line = text->text;
         const size_t n = family->n_buckets + 1;
         uint64_t count = 0;
         if (!prom_read_histogram_(series, value))
                 return true;
-        for (size_t i = 0; i < family->n_lines; i++) {
-                const size_t len = series->lines_len + family->line_extra[i];
-                if (!reserve(buf, len))
+        for (size_t i = 0; i < s->rendering->n_lines; i++) {
+                char *out = next_line(s, text, i, &line);
+                if (!out)
                         return false;
-                char *out = copy_line(buf->data + buf->len, line, len);
                 if (i < n)
                         count += value->buckets[i];
                 out = i == n ? put_double(out, value->sum) : put_u64(out, count);
-                buf->len = (size_t)(out - buf->data);
-                line += len;
-        }
-        return true;
-}
-
-/* ---- families ----------------------------------------------------------------------------- */
-
-/* Series from `from` on that lie one after the other, at most SUM_BATCH of them. */
-static size_t next_run(const struct prom_family *family, size_t from, size_t n,
-                       struct prom_series **ret_series)
-{
-        const size_t first = family->n_labels ? SERIES_BLOCK_FIRST : 1;
-        const unsigned block = 63 - (unsigned)__builtin_clzll(from / first + 1);
-        const size_t block_end = first * ((UINT64_C(2) << block) - 1);
-        size_t end = block_end < n ? block_end : n;
-        *ret_series = prom_series_at_(family, from);
-        return end - from < SUM_BATCH ? end - from : SUM_BATCH;
-}
-
-static bool render_run(struct prom_buf *buf, const struct prom_family *family,
-                       struct prom_series *series, size_t n)
-{
-        switch (family->kind) {
-        case PROM_COUNTER:
-                return render_counters(buf, family, series, n);
-        case PROM_GAUGE:
-        case PROM_INFO:
-                return render_gauges(buf, family, series, n);
-        case PROM_HISTOGRAM:
-                break;
-        case PROM_SUMMARY:
-        case PROM_STATESET: /* written by the other formats */
-                return true;
-        }
-        for (size_t i = 0; i < n; i++)
-                if (!render_histogram(buf, family, &series[i]))
-                        return false;
-        return true;
-}
-
-static bool render_series(struct prom_buf *buf, struct prom_family *family)
-{
-        const size_t n = LOAD_ACQUIRE(&family->n_series);
-        prom_family_scraped_(family);
-        const bool written = family->kind != PROM_SUMMARY && family->kind != PROM_STATESET;
-        if (written && prom_family_shown_(family) > 0 &&
-            !render_bytes(buf, family->header, family->header_len))
-                return false;
-        for (size_t i = 0; i < n;) {
-                struct prom_series *series;
-                size_t run = next_run(family, i, n, &series);
-                if (!render_run(buf, family, series, run))
-                        return false;
-                i += run;
-        }
-        return true;
-}
-
-static bool render_samples(struct prom_buf *buf, const struct prom_family *family)
-{
-        const struct prom_scratch *scratch = buf->scratch;
-        for (size_t i = 0; i < scratch->n_per_family; i++) {
-                const struct family_samples *samples = &scratch->per_family[i];
-                if (samples->family != family || !samples->first)
-                        continue;
-                if (!render_bytes(buf, family->header, family->header_len))
-                        return false;
-                for (size_t s = samples->first; s; s = scratch->samples[s - 1].next) {
-                        const struct sample *sample = &scratch->samples[s - 1];
-                        if (!render_bytes(buf, scratch->text + sample->offset, sample->len))
+                set_end(s, out);
+                if (i < n && n > 1) {
+                        if (!end_line(s, series, i))
                                 return false;
+                } else {
+                        s->buf->data[s->buf->len++] = '\n';
                 }
         }
+        return !s->created || put_created(s, text, value->created_ms);
+}
+
+static bool render_stateset(struct scrape *s, const struct prom_series *series,
+                            const struct series_text *text)
+{
+        const char *line = text->text;
+        uint64_t bits;
+        if (!prom_read_stateset_(series, &bits))
+                return true;
+        for (size_t i = 0; i < s->rendering->n_lines; i++) {
+                char *out = next_line(s, text, i, &line);
+                if (!out)
+                        return false;
+                *out++ = (char)('0' + (bits >> i & 1));
+                *out++ = '\n';
+                set_end(s, out);
+        }
         return true;
 }
 
-static int render(struct prom_registry *registry, struct prom_buf *buf)
+bool prom_text_series_(struct scrape *s, struct prom_series *series,
+                       const struct series_text *texts, size_t n)
 {
-        if (!buf->scratch)
-                buf->scratch = calloc(1, sizeof(*buf->scratch));
-        if (!buf->scratch)
-                return -ENOMEM;
-        int r = prom_list_families_(registry, buf->scratch);
-        if (r == 0)
-                r = prom_collect_(registry, buf->scratch);
-        for (size_t i = 0; r == 0 && i < buf->scratch->n_families; i++) {
-                struct prom_family *family = buf->scratch->families[i];
-                bool ok = family->collector ? render_samples(buf, family)
-                                            : render_series(buf, family);
-                r = ok ? 0 : -ENOMEM;
+        bool ok = true;
+        switch (s->rendering->family->kind) {
+        case PROM_COUNTER:
+                return render_counters(s, series, texts, n);
+        case PROM_GAUGE:
+        case PROM_INFO:
+                return render_gauges(s, series, texts, n);
+        case PROM_HISTOGRAM:
+                for (size_t i = 0; ok && i < n; i++)
+                        ok = render_histogram(s, &series[i], &texts[i]);
+                break;
+        case PROM_STATESET:
+                for (size_t i = 0; ok && i < n; i++)
+                        ok = render_stateset(s, &series[i], &texts[i]);
+                break;
+        case PROM_SUMMARY:
+                break;
         }
-        return r;
+        return ok;
 }
 
-int prom_render_text(struct prom_registry *registry, struct prom_buf *buf)
+bool prom_text_sample_(struct scrape *s, const char *values, double v)
 {
-        buf->len = 0;
-        int r = reserve(buf, 1) ? render(registry, buf) : -ENOMEM;
-        if (r < 0)
-                buf->len = 0;
-        if (buf->data)
-                buf->data[buf->len] = '\0';
-        return r;
-}
-
-void prom_buf_release(struct prom_buf *buf)
-{
-        if (buf->scratch) {
-                free(buf->scratch->families);
-                free(buf->scratch->per_family);
-                free(buf->scratch->samples);
-                free(buf->scratch->seen);
-                free(buf->scratch->text);
-        }
-        free(buf->scratch);
-        free(buf->data);
-        *buf = (struct prom_buf)PROM_BUF_INIT;
+        char *labels = s->buf->scratch->labels;
+        const size_t len = prom_render_labels_(s->rendering, values, labels);
+        const struct line_part *part = &s->rendering->parts[0];
+        if (!prom_reserve_(s->buf, part_len(part) + len))
+                return false;
+        char *out = s->buf->data + s->buf->len;
+        out = mempcpy(out, part->prefix, part->prefix_len);
+        out = mempcpy(out, labels, len);
+        out = mempcpy(out, part->suffix, part->suffix_len);
+        out = put_double(out, v);
+        *out++ = '\n';
+        set_end(s, out);
+        return true;
 }

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A scrape: the families of a registry, one after the other, in the format asked for. */
+#include "prom/internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BUFFER_FIRST = 4096 };
+
+bool prom_buf_grow_(struct prom_buf *buf, size_t n)
+{
+        size_t cap = buf->cap ? buf->cap : BUFFER_FIRST;
+        while (cap - buf->len <= n + LINE_EXTRA)
+                cap *= 2;
+        char *data = realloc(buf->data, cap);
+        if (!data)
+                return false;
+        buf->data = data;
+        buf->cap = cap;
+        return true;
+}
+
+bool prom_put_bytes_(struct prom_buf *buf, const char *bytes, size_t n)
+{
+        if (!prom_reserve_(buf, n))
+                return false;
+        memcpy(buf->data + buf->len, bytes, n);
+        buf->len += n;
+        return true;
+}
+
+/* ---- the name[] filter -------------------------------------------------------------------- */
+
+/* Is `name` that of the family (here `own`), or of one of its samples in some format? */
+static bool names_family(const char *name, const char *own, enum prom_kind kind)
+{
+        static const char *const suffixes[][5] = {
+                [PROM_COUNTER] = {"", "_total", "_created"},
+                [PROM_GAUGE] = {""},
+                [PROM_HISTOGRAM] = {"", "_bucket", "_sum", "_count", "_created"},
+                [PROM_SUMMARY] = {"", "_sum", "_count", "_created"},
+                [PROM_INFO] = {"", "_info"},
+                [PROM_STATESET] = {""},
+        };
+        const char *cut = kind == PROM_COUNTER ? "_total" : kind == PROM_INFO ? "_info" : "";
+        size_t n = strlen(own), m = strlen(cut);
+        if (n > m && strcmp(own + n - m, cut) == 0)
+                n -= m; /* as OpenMetrics calls it */
+        if (strncmp(name, own, n) != 0)
+                return false;
+        for (size_t i = 0; i < 5 && suffixes[kind][i]; i++)
+                if (strcmp(name + n, suffixes[kind][i]) == 0)
+                        return true;
+        return false;
+}
+
+bool prom_is_wanted_(const struct prom_family *family, const struct prom_render_options *options)
+{
+        if (!options || options->n_names == 0)
+                return true;
+        for (int e = 0; e < N_ESCAPINGS; e++) {
+                char own[ESCAPED_NAME_MAX + 1];
+                prom_escape_name_(family->name, (enum prom_escaping)e, false, own);
+                for (size_t i = 0; i < options->n_names; i++)
+                        if (options->names[i] && names_family(options->names[i], own, family->kind))
+                                return true;
+                if (family->legacy_names)
+                        break;
+        }
+        return false;
+}
+
+/* ---- families ----------------------------------------------------------------------------- */
+
+static bool begin_family(struct scrape *s)
+{
+        const struct rendering *r = s->rendering;
+        return r->dialect == DIALECT_PROTOBUF ? prom_proto_begin_family_(s)
+                                              : prom_put_bytes_(s->buf, r->header, r->header_len);
+}
+
+static bool end_family(struct scrape *s)
+{
+        return s->rendering->dialect != DIALECT_PROTOBUF || prom_proto_end_family_(s);
+}
+
+static bool render_run(struct scrape *s, struct prom_series *series,
+                       const struct series_text *texts, size_t n)
+{
+        return s->rendering->dialect == DIALECT_PROTOBUF ? prom_proto_series_(s, series, texts, n)
+                                                         : prom_text_series_(s, series, texts, n);
+}
+
+static bool render_series(struct scrape *s, struct prom_family *family)
+{
+        const size_t n = LOAD_ACQUIRE(&family->n_series), len_before = s->buf->len;
+        prom_family_scraped_(family);
+        const bool shown = prom_family_shown_(family) > 0;
+        if (n == 0)
+                return true;
+        if (!prom_rendering_extend_(s->rendering, n, s->buf->scratch->labels) || !begin_family(s))
+                return false;
+        for (size_t i = 0; i < n;) {
+                size_t at;
+                const unsigned block = prom_block_of_(family, i, &at);
+                size_t run = prom_block_size_(family, block) - at;
+                run = run < n - i ? run : n - i;
+                run = run < SUM_BATCH ? run : SUM_BATCH;
+                if (!render_run(s, &family->blocks[block][at], &s->rendering->blocks[block][at],
+                                run))
+                        return false;
+                i += run;
+        }
+        if (!end_family(s))
+                return false;
+        if (!shown) /* they were read all the same, for what was counted in vain */
+                s->buf->len = len_before;
+        return true;
+}
+
+static bool render_samples(struct scrape *s, const struct family_samples *samples)
+{
+        const struct prom_scratch *scratch = s->buf->scratch;
+        if (!samples->first)
+                return true;
+        if (!begin_family(s))
+                return false;
+        for (size_t i = samples->first; i; i = scratch->samples[i - 1].next) {
+                const struct sample *sample = &scratch->samples[i - 1];
+                const char *values = scratch->text + sample->values;
+                bool ok = s->rendering->dialect == DIALECT_PROTOBUF
+                                  ? prom_proto_sample_(s, values, sample->value)
+                                  : prom_text_sample_(s, values, sample->value);
+                if (!ok)
+                        return false;
+        }
+        return end_family(s);
+}
+
+static bool render_family(struct scrape *s, struct prom_family *family)
+{
+        const struct prom_scratch *scratch = s->buf->scratch;
+        s->rendering = prom_rendering_(family, s->format);
+        if (!s->rendering)
+                return false;
+        if (!family->collector)
+                return render_series(s, family);
+        for (size_t i = 0; i < scratch->n_per_family; i++)
+                if (scratch->per_family[i].family == family)
+                        return render_samples(s, &scratch->per_family[i]);
+        return true;
+}
+
+static bool is_open(enum prom_format_kind kind)
+{
+        return kind == PROM_OPENMETRICS_1_0_0 || kind == PROM_OPENMETRICS_0_0_1;
+}
+
+static int render(struct prom_registry *registry, struct scrape *s)
+{
+        struct prom_buf *buf = s->buf;
+        if (!prom_reserve_(buf, 1))
+                return -ENOMEM;
+        if (!buf->scratch)
+                buf->scratch = calloc(1, sizeof(*buf->scratch));
+        if (!buf->scratch)
+                return -ENOMEM;
+        buf->scratch->options = s->options;
+        int r = prom_list_families_(registry, buf->scratch);
+        if (r == 0)
+                r = prom_collect_(registry, buf->scratch);
+        for (size_t i = 0; r == 0 && i < buf->scratch->n_families; i++) {
+                struct prom_family *family = buf->scratch->families[i];
+                if (prom_is_wanted_(family, s->options) && !render_family(s, family))
+                        r = -ENOMEM;
+        }
+        buf->scratch->options = NULL;
+        if (r == 0 && is_open(s->format.kind) && !prom_put_bytes_(buf, "# EOF\n", 6))
+                r = -ENOMEM;
+        return r;
+}
+
+int prom_render(struct prom_registry *registry, struct prom_format format,
+                const struct prom_render_options *options, struct prom_buf *buf)
+{
+        struct scrape s = {.buf = buf, .format = format, .options = options};
+        buf->len = 0;
+        if ((unsigned)format.kind > PROM_PROTOBUF_DELIMITED ||
+            (unsigned)format.escaping > PROM_ALLOW_UTF8)
+                return -EINVAL;
+        if (!prom_quotes_names_(format.kind) && format.escaping == PROM_ALLOW_UTF8)
+                s.format.escaping = PROM_ESCAPE_UNDERSCORES;
+        s.created = options && options->created && is_open(format.kind);
+        int r = render(registry, &s);
+        if (r < 0)
+                buf->len = 0;
+        if (buf->data)
+                buf->data[buf->len] = '\0';
+        return r;
+}
+
+int prom_render_text(struct prom_registry *registry, struct prom_buf *buf)
+{
+        return prom_render(registry, (struct prom_format){PROM_TEXT_0_0_4, PROM_ESCAPE_UNDERSCORES},
+                           NULL, buf);
+}
+
+void prom_buf_release(struct prom_buf *buf)
+{
+        if (buf->scratch) {
+                free(buf->scratch->families);
+                free(buf->scratch->per_family);
+                free(buf->scratch->samples);
+                free(buf->scratch->seen);
+                free(buf->scratch->text);
+        }
+        free(buf->scratch);
+        free(buf->data);
+        *buf = (struct prom_buf)PROM_BUF_INIT;
+}

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Delimited protobuf: messages io.prometheus.client.MetricFamily of client_model's metrics.proto,
+ * each after its length. The field numbers below are those of that file.
+ */
+#include "prom/internal.h"
+
+#include <math.h>
+#include <string.h>
+
+enum {
+        FAMILY_METRIC = 4,
+        METRIC_GAUGE = 2,
+        METRIC_COUNTER = 3,
+        METRIC_SUMMARY = 4,
+        METRIC_HISTOGRAM = 7,
+        VALUE = 1, /* of a counter and of a gauge */
+        COUNTER_EXEMPLAR = 2,
+        COUNTER_CREATED = 3,
+        SAMPLE_COUNT = 1, /* of a summary and of a histogram */
+        SAMPLE_SUM = 2,
+        SUMMARY_QUANTILE = 3,
+        SUMMARY_CREATED = 4,
+        QUANTILE_QUANTILE = 1,
+        QUANTILE_VALUE = 2,
+        HISTOGRAM_BUCKET = 3,
+        HISTOGRAM_SCHEMA = 5,
+        HISTOGRAM_ZERO_THRESHOLD = 6,
+        HISTOGRAM_ZERO_COUNT = 7,
+        HISTOGRAM_NEGATIVE_SPAN = 9,
+        HISTOGRAM_NEGATIVE_DELTA = 10,
+        HISTOGRAM_POSITIVE_SPAN = 12,
+        HISTOGRAM_POSITIVE_DELTA = 13,
+        HISTOGRAM_CREATED = 15,
+        HISTOGRAM_EXEMPLARS = 16,
+        BUCKET_COUNT = 1,
+        BUCKET_BOUND = 2,
+        BUCKET_EXEMPLAR = 3,
+        SPAN_OFFSET = 1,
+        SPAN_LENGTH = 2,
+        EXEMPLAR_LABEL = 1,
+        EXEMPLAR_VALUE = 2,
+        EXEMPLAR_TIME = 3,
+        LABEL_NAME = 1,
+        LABEL_VALUE = 2,
+        TIME_SECONDS = 1,
+        TIME_NANOS = 2,
+        FIELD_MAX = 2 * PROTO_VARINT_MAX, /* bytes of a field that is a number */
+        GAP_FILLED = 2,                   /* so many empty buckets cost less than a new span */
+};
+
+char *prom_proto_varint_(char *out, uint64_t n)
+{
+        for (; n >= 0x80; n >>= 7)
+                *out++ = (char)(n | 0x80);
+        *out++ = (char)n;
+        return out;
+}
+
+static unsigned varint_width(uint64_t n)
+{
+        return n < 0x80 ? 1 : (70u - (unsigned)__builtin_clzll(n)) / 7;
+}
+
+/* ---- fields ------------------------------------------------------------------------------- */
+
+static void put_tag(struct scrape *s, unsigned field, unsigned type)
+{
+        char *end = prom_proto_varint_(s->buf->data + s->buf->len, field << 3 | type);
+        s->buf->len = (size_t)(end - s->buf->data);
+}
+
+static bool reserve(struct scrape *s, size_t n)
+{
+        if (likely(!s->failed) && unlikely(!prom_reserve_(s->buf, n)))
+                s->failed = true;
+        return !s->failed;
+}
+
+static void put_u64(struct scrape *s, unsigned field, uint64_t n)
+{
+        if (!reserve(s, FIELD_MAX))
+                return;
+        put_tag(s, field, PROTO_VARINT);
+        char *end = prom_proto_varint_(s->buf->data + s->buf->len, n);
+        s->buf->len = (size_t)(end - s->buf->data);
+}
+
+static void put_double(struct scrape *s, unsigned field, double v)
+{
+        if (!reserve(s, FIELD_MAX))
+                return;
+        put_tag(s, field, PROTO_FIXED64);
+        const uint64_t bits = bits_of(v);
+        memcpy(s->buf->data + s->buf->len, &bits, sizeof(bits));
+        s->buf->len += sizeof(bits);
+}
+
+static void put_bytes(struct scrape *s, const char *bytes, size_t n)
+{
+        if (!reserve(s, n))
+                return;
+        memcpy(s->buf->data + s->buf->len, bytes, n);
+        s->buf->len += n;
+}
+
+/* ---- messages ----------------------------------------------------------------------------- */
+
+/* A message whose length is written in front when it is known; the width of the length is guessed,
+ * and the message moved where the guess was wrong. */
+struct mark {
+        size_t at; /* where the message begins */
+        unsigned width;
+};
+
+static struct mark begin(struct scrape *s, unsigned width)
+{
+        if (reserve(s, width))
+                s->buf->len += width;
+        return (struct mark){s->buf->len, width};
+}
+
+/* Returns how wide the length came out. */
+static unsigned end(struct scrape *s, struct mark mark)
+{
+        if (!reserve(s, PROTO_VARINT_MAX))
+                return mark.width;
+        const size_t n = s->buf->len - mark.at;
+        const unsigned width = varint_width(n);
+        char *start = s->buf->data + mark.at - mark.width;
+        if (unlikely(width != mark.width))
+                memmove(start + width, start + mark.width, n);
+        prom_proto_varint_(start, n);
+        s->buf->len = s->buf->len - mark.width + width;
+        return width;
+}
+
+/* A field that is a message of about `guess` bytes. */
+static struct mark begin_field(struct scrape *s, unsigned field, size_t guess)
+{
+        if (reserve(s, FIELD_MAX))
+                put_tag(s, field, PROTO_BYTES);
+        return begin(s, varint_width(guess));
+}
+
+static void put_time(struct scrape *s, unsigned field, int64_t ms)
+{
+        const struct mark mark = begin_field(s, field, 0);
+        put_u64(s, TIME_SECONDS, (uint64_t)(ms / 1000));
+        if (ms % 1000)
+                put_u64(s, TIME_NANOS, (uint64_t)(ms % 1000 * 1000000));
+        end(s, mark);
+}
+
+static struct mark begin_metric(struct scrape *s, const char *labels, size_t len, size_t guess)
+{
+        const struct mark mark = begin_field(s, FAMILY_METRIC, len + guess);
+        put_bytes(s, labels, len);
+        return mark;
+}
+
+/* ---- kinds -------------------------------------------------------------------------------- */
+
+static void put_counters(struct scrape *s, struct prom_series *series,
+                         const struct series_text *texts, size_t n)
+{
+        struct counter_value *values = s->buf->scratch->values;
+        prom_read_counters_(series, n, true, values);
+        for (size_t i = 0; i < n; i++) {
+                if (!values[i].shown)
+                        continue;
+                struct mark metric = begin_metric(s, texts[i].text, texts[i].labels_len, 25);
+                struct mark counter = begin_field(s, METRIC_COUNTER, 0);
+                put_double(s, VALUE, (double)values[i].whole + values[i].part);
+                put_time(s, COUNTER_CREATED, values[i].created_ms);
+                end(s, counter);
+                end(s, metric);
+        }
+}
+
+static void put_gauge(struct scrape *s, double v)
+{
+        struct mark gauge = begin_field(s, METRIC_GAUGE, 0);
+        put_double(s, VALUE, v);
+        end(s, gauge);
+}
+
+static void put_stateset(struct scrape *s, const struct prom_series *series,
+                         const struct series_text *text)
+{
+        uint64_t bits;
+        if (!prom_read_stateset_(series, &bits))
+                return;
+        for (size_t i = 0; i < s->rendering->n_lines; i++) {
+                const struct line_part *part = &s->rendering->parts[i];
+                struct mark metric =
+                        begin_metric(s, text->text, text->labels_len, part->suffix_len + 11);
+                put_bytes(s, part->suffix, part->suffix_len);
+                put_gauge(s, bits >> i & 1);
+                end(s, metric);
+        }
+}
+
+/* ---- histograms --------------------------------------------------------------------------- */
+
+/* +Inf, which every reader implies, stands there for its exemplar's sake alone. */
+static void put_classic_buckets(struct scrape *s, const struct prom_series *series,
+                                const struct prom_snapshot *value)
+{
+        uint64_t count = 0;
+        for (size_t i = 0; i <= value->n_buckets; i++) {
+                count += value->buckets[i];
+                if (i == value->n_buckets)
+                        break;
+                struct mark bucket = begin_field(s, HISTOGRAM_BUCKET, 0);
+                put_u64(s, BUCKET_COUNT, count);
+                put_double(s, BUCKET_BOUND,
+                           i < value->n_buckets ? s->rendering->family->bounds[i] : HUGE_VAL);
+                end(s, bucket);
+        }
+}
+
+static void put_histogram(struct scrape *s, struct prom_series *series,
+                          const struct series_text *text)
+{
+        struct prom_snapshot *value = &s->buf->scratch->histogram;
+        if (!prom_read_histogram_(series, value))
+                return;
+        struct mark metric = begin_metric(s, text->text, text->labels_len, 256);
+        struct mark histogram = begin_field(s, METRIC_HISTOGRAM, 256);
+        put_u64(s, SAMPLE_COUNT, value->count);
+        put_double(s, SAMPLE_SUM, value->sum);
+        if (value->n_buckets > 0)
+                put_classic_buckets(s, series, value);
+        put_time(s, HISTOGRAM_CREATED, value->created_ms);
+        end(s, histogram);
+        end(s, metric);
+}
+
+/* ---- families ----------------------------------------------------------------------------- */
+
+bool prom_proto_begin_family_(struct scrape *s)
+{
+        const struct rendering *r = s->rendering;
+        const struct mark mark = begin(s, LOAD(&r->length_width) ? LOAD(&r->length_width) : 1);
+        s->family_at = mark.at;
+        s->family_width = mark.width;
+        put_bytes(s, r->header, r->header_len);
+        return !s->failed;
+}
+
+bool prom_proto_end_family_(struct scrape *s)
+{
+        const unsigned width = end(s, (struct mark){s->family_at, s->family_width});
+        if (s->family_width != width)
+                STORE(&s->rendering->length_width, width); /* the next guess */
+        return !s->failed;
+}
+
+bool prom_proto_series_(struct scrape *s, struct prom_series *series,
+                        const struct series_text *texts, size_t n)
+{
+        const enum prom_kind kind = s->rendering->family->kind;
+        if (kind == PROM_COUNTER)
+                put_counters(s, series, texts, n);
+        for (size_t i = 0; kind != PROM_COUNTER && i < n && !s->failed; i++) {
+                double value;
+                if (kind == PROM_HISTOGRAM) {
+                        put_histogram(s, &series[i], &texts[i]);
+                } else if (kind == PROM_STATESET) {
+                        put_stateset(s, &series[i], &texts[i]);
+                } else if (prom_read_gauge_(&series[i], &value)) {
+                        struct mark metric =
+                                begin_metric(s, texts[i].text, texts[i].labels_len, 11);
+                        put_gauge(s, value);
+                        end(s, metric);
+                }
+        }
+        return !s->failed;
+}
+
+bool prom_proto_sample_(struct scrape *s, const char *values, double v)
+{
+        char *labels = s->buf->scratch->labels;
+        const size_t len = prom_render_labels_(s->rendering, values, labels);
+        struct mark metric = begin_metric(s, labels, len, 11);
+        if (s->rendering->family->kind == PROM_COUNTER) {
+                struct mark counter = begin_field(s, METRIC_COUNTER, 0);
+                put_double(s, VALUE, v);
+                end(s, counter);
+        } else {
+                put_gauge(s, v);
+        }
+        end(s, metric);
+        return !s->failed;
+}
