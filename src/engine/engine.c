@@ -258,8 +258,12 @@ static int accept_order(struct engine *e, const struct workload_spec *spec, size
         assert(job);
         r = reserve(e, job, err);
         *why = reject_of(r);
+        /* First the log: who finds the record finds that the workload has one. */
+        if (r == 0 && e->config.logs)
+                job->log = log_begin(e->config.logs, job->id);
         if (r == 0 && (r = record_insert(e->config.store, &job->record, err)) < 0) {
                 *why = ENGINE_REJECT_STORE;
+                log_abandon(&job->log);
                 unreserve(e, job);
         }
         if (r < 0) {
@@ -267,8 +271,6 @@ static int accept_order(struct engine *e, const struct workload_spec *spec, size
                 engine_unref_job(e, job); /* one who wants to kill it may still look at it */
                 return r;
         }
-        if (e->config.logs)
-                job->log = log_begin(e->config.logs, job->id);
         *ret = job;
         return 0;
 }

@@ -351,6 +351,27 @@ void log_end(struct log **owned)
         log_unref(log);
 }
 
+void log_abandon(struct log **owned)
+{
+        struct log *log = *owned;
+        struct logs *l;
+
+        *owned = NULL;
+        if (!log)
+                return;
+        l = log->logs;
+        pthread_mutex_lock(&log->lock);
+        assert(log->last_seq == 0 && !log->dirty);
+        log->ended = log->stored = true;
+        pthread_mutex_lock(&l->lock);
+        logs_remove(l, log);
+        pthread_mutex_unlock(&l->lock);
+        log_wake(log);
+        pthread_mutex_unlock(&log->lock);
+        log_unref(log); /* the table's */
+        log_unref(log);
+}
+
 /* ---- all logs ---- */
 
 static void take_config(struct logs *l, const struct logs_config *config)

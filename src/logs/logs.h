@@ -93,6 +93,9 @@ void log_write(struct log *log, enum workload_stream stream, const void *bytes, 
 /* Nothing more comes: those who follow are told. *log is NULL afterwards. */
 void log_end(struct log **log);
 
+/* As log_end() for a log to which nothing was written: as if it had never been begun. */
+void log_abandon(struct log **log);
+
 /* ---- the side that reads ---- */
 
 enum log_event_type {

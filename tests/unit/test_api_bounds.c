@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Probes and scrapes are answered whatever orders, kills and those who follow wait for. */
 #include "api_fixture.h"
+#include "logs/internal.h"
 
+#include <sched.h>
 #include <sqlite3.h>
 
 enum { MANY = 2 * API_WORKERS };
@@ -118,6 +120,20 @@ static void kills_that_wait_for_a_cleanup_hold_nobody_up(void **state)
         daemon_free(d);
 }
 
+/* Waits until so many logs have begun: before the record of their workload can be seen, so that
+ * nobody who finds it is told that its log is complete. */
+static void wait_logs(struct daemon *d, size_t n)
+{
+        size_t there;
+
+        do {
+                pthread_mutex_lock(&d->logs->lock);
+                there = d->logs->n_logs;
+                pthread_mutex_unlock(&d->logs->lock);
+                sched_yield();
+        } while (there != n);
+}
+
 static void orders_that_wait_for_the_store_hold_nobody_up(void **state)
 {
         struct daemon *d = daemon_new(2, MANY, NULL);
@@ -132,6 +148,7 @@ static void orders_that_wait_for_the_store_hold_nobody_up(void **state)
                 fds[i] = send_request(d, "POST", "/v1/workloads/async",
                                       "{\"runtime\":\"sh\",\"code\":\"exit 0\"}");
         wait_metric(d, "vulcan_http_long_requests 32\n");
+        wait_logs(d, API_ORDER_WORKERS);
         assert_probes_are_answered(d);
         assert_int_equal(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
         sqlite3_close(other);

@@ -331,10 +331,43 @@ static void many_logs_at_once(void **state)
         assert_log(p, "L799", 0, "1o L799~|end");
 }
 
+static void on_wake(void *ctx)
+{
+        *(bool *)ctx = true;
+}
+
+/* As if it had never been begun; who read it meanwhile comes to its end. */
+static void an_abandoned_log_is_unknown(void **state)
+{
+        struct place *p = *state;
+        char id[ULID_LEN + 1];
+        struct log_reader *reader;
+        struct log_summary summary;
+        struct log_event e;
+        bool woken = false;
+        struct log *log;
+
+        place_start(p, (struct logs_config){0});
+        assert_int_equal(ulid_new(id, NULL), 0);
+        log = log_begin(p->logs, id);
+        assert_int_equal(log_reader_new(p->logs, id, 0, on_wake, &woken, &reader, &p->err), 0);
+        assert_int_equal(log_reader_next(reader, &e, &p->err), 0);
+        assert_int_equal(e.type, LOG_EVENT_WAIT);
+        log_abandon(&log);
+        assert_null(log);
+        assert_true(woken);
+        assert_int_equal(log_reader_next(reader, &e, &p->err), 0);
+        assert_int_equal(e.type, LOG_EVENT_END);
+        log_reader_free(reader);
+        assert_int_equal(logs_summary(p->logs, id, &summary, &p->err), -ENOENT);
+        log_abandon(&log); /* there is none where there was no memory */
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, place_setup, place_teardown)
+                TEST(an_abandoned_log_is_unknown),
                 TEST(who_follows_gets_lines_as_they_come),
                 TEST(who_comes_late_reads_the_file_first),
                 TEST(who_is_too_slow_is_told_and_finds_it_in_the_history),
