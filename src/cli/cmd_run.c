@@ -14,6 +14,7 @@
 #include "cli/progress.h"
 #include "cli/run_args.h"
 #include "cli/run_exit.h"
+#include "cli/run_push.h"
 #include "cli/run_remote.h"
 #include "cli/vulcan_metrics.h"
 #include "cli/wiring.h"
@@ -235,6 +236,10 @@ int cmd_run(int argc, char **argv)
                 cli_fail(code, &err);
         if (run.args.metrics && run.engine)
                 print_metrics(&run);
+        if (run.engine && (run.args.settings.push[0] || run.args.settings.remote_write[0])) {
+                ending_restore(&run.ending); /* it may take seconds: a signal ends it */
+                run_push(&run.args.settings, run.args.quiet);
+        }
         release(&run);
         return code;
 }

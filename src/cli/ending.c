@@ -33,6 +33,11 @@ int ending_take(struct ending *e)
         return (int)info.ssi_signo;
 }
 
+void ending_restore(const struct ending *e)
+{
+        pthread_sigmask(SIG_UNBLOCK, &e->signals, NULL);
+}
+
 void ending_release(struct ending *e)
 {
         close_fd(&e->fd);

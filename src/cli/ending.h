@@ -23,4 +23,8 @@ int ending_block(struct ending *ret, struct err *err);
 /* The signal that has come, 0 if none has; then they have their usual action again. */
 int ending_take(struct ending *e);
 
+/* Gives them their usual action again when none is waited for any more; one that has come and was
+ * not taken acts now. */
+void ending_restore(const struct ending *e);
+
 void ending_release(struct ending *e);

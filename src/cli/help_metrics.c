@@ -232,6 +232,10 @@ int help_metrics_page(struct buf *ret, struct err *err)
                    "has them; `vulcan_build_info` is 1 and carries the version.\n\n"
                    "`prom_series_overflow_total` and `prom_ignored_updates_total` appear only when "
                    "a family ran into its bound of series, or an update made no sense: report "
-                   "both.\n");
+                   "both.\n\n"
+                   "## Runs without a daemon\n\n"
+                   "`vulcan run --metrics` prints the five metrics of its VM's life; `--push` and "
+                   "`--remote-write` send them to a Pushgateway or to Prometheus when it ends "
+                   "([the command line](cli.md)).\n");
         return 0;
 }

@@ -246,10 +246,11 @@ static int check_daemon(const struct run_args *a, struct err *err)
 
                 if (settings_source(&a->settings, i) == SETTINGS_FROM_FLAG &&
                     !(row.verbs & SETTINGS_CLIENT))
-                        return err_set(err, EINVAL,
-                                       "run: --%s has no effect with a daemon (%s): it is a "
-                                       "setting of vulcan serve",
-                                       row.flag, a->settings.server);
+                        return err_set(
+                                err, EINVAL, "run: --%s has no effect with a daemon (%s): %s",
+                                row.flag, a->settings.server,
+                                row.verbs & SETTINGS_SERVE ? "it is a setting of vulcan serve"
+                                                           : "its metrics are scraped from there");
         }
         return 0;
 }

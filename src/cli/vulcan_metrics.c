@@ -3,10 +3,10 @@
 
 #include <string.h>
 
-static const char *const five[] = {
+const char *const vulcan_metrics_five[] = {
         "vulcan_firecracker_vm_boot_seconds",       "vulcan_firecracker_active_vms",
         "vulcan_firecracker_vsock_latency_seconds", "vulcan_firecracker_vm_cleanup_seconds",
-        "vulcan_firecracker_workloads_total",
+        "vulcan_firecracker_workloads_total",       NULL,
 };
 
 static bool begins(const char *line, size_t n, const char *with)
@@ -43,8 +43,8 @@ static bool is_picked(const char *line, size_t n, bool all)
                 len++;
         if (all)
                 return begins(line, len, "vulcan_");
-        for (size_t i = 0; i < sizeof(five) / sizeof(five[0]); i++) {
-                if (is_part(line, len, five[i]))
+        for (size_t i = 0; vulcan_metrics_five[i]; i++) {
+                if (is_part(line, len, vulcan_metrics_five[i]))
                         return true;
         }
         return false;

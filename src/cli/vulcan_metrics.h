@@ -6,6 +6,9 @@
 
 #include <stdbool.h>
 
+/* Their names, ended by NULL. */
+extern const char *const vulcan_metrics_five[];
+
 /*
  * Adds the lines of the five metrics of a VM's life (boot, active, vsock latency, cleanup,
  * workloads), or with `all` of every family vulcan_*. 0, -ENOBUFS, -ENOMEM.

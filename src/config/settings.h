@@ -81,6 +81,11 @@ struct settings {
         unsigned log_lines_max; /* lines of a workload that its log keeps */
         uint64_t log_size_max;  /* bytes of all logs */
         unsigned log_age_max_s;
+        char push[SETTINGS_TEXT_MAX];            /* URL of a Pushgateway; "": none */
+        char remote_write[SETTINGS_TEXT_MAX];    /* URL of a remote-write receiver; "": none */
+        char push_token_file[SETTINGS_TEXT_MAX]; /* for both; "": no token */
+        char push_instance[SETTINGS_TEXT_MAX];   /* "": from node_id and the process */
+        unsigned push_timeout_s;
         enum log_level log_level;
 
         /* Private: where row i came from and, for the file, on which line. */

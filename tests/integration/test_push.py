@@ -6,6 +6,7 @@ import http.server
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -465,3 +466,94 @@ def test_gzip(server):
     plain, zipped = it.requests
     assert zipped[2]["Content-Encoding"] == "gzip" and len(zipped[3]) < len(plain[3])
     assert gzip.decompress(zipped[3]) == plain[3]
+
+
+# ---- vulcan run ------------------------------------------------------------------------------
+
+FIVE = {vulcan.BOOT, vulcan.ACTIVE, vulcan.VSOCK, vulcan.CLEANUP, vulcan.WORKLOADS}
+
+
+def test_run_pushes_to_a_gateway(fake_box_agent, gateway):
+    command = fake_box_agent.start("run", "--runtime", "sh", "--push", gateway.url, "-e",
+                             "echo hello; exit 7")
+    done = command.wait()
+    assert done.code == 7 and done.out == b"hello\n" and not done.err, done
+    instance = f"{socket.gethostname()[:63]}:{command.process.pid}"
+    (key, group), = groups(gateway).items()
+    assert dict(key) == {"job": "vulcan_run", "instance": instance}
+    assert {name for name in group if name.startswith("vulcan")} == FIVE
+    metrics = vulcan.Metrics(gateway.get("/metrics").decode())
+    labels = dict(key)
+    for histogram in (vulcan.BOOT, vulcan.VSOCK, vulcan.CLEANUP):
+        assert metrics.value(histogram + "_count", **labels) == 1
+    assert metrics.value(vulcan.ACTIVE, **labels) == 0
+    assert metrics.value(vulcan.WORKLOADS, runtime="sh", status="completed", **labels) == 1
+
+
+def test_run_writes_to_prometheus(fake_box_agent, prometheus):
+    """From the environment, and of a workload that fails."""
+    env = {"VULCAN_REMOTE_WRITE": prometheus.url + "/api/v1/write",
+           "VULCAN_PUSH_INSTANCE": "here"}
+    done = fake_box_agent.run("sh", "sleep 100", "--timeout", "1", env=env)
+    assert done.code == 124 and b"not pushed" not in done.err, done
+    found = only(prometheus, f'{vulcan.WORKLOADS}{{runtime="sh",status="failed"}}')
+    assert found["metric"] == {"__name__": vulcan.WORKLOADS, "job": "vulcan_run",
+                               "instance": "here", "runtime": "sh", "status": "failed"}
+    assert float(found["value"][1]) == 1
+    assert float(only(prometheus, vulcan.BOOT + "_count")["value"][1]) == 1
+    names = {r["metric"]["__name__"] for r in query(prometheus, '{job="vulcan_run"}')}
+    assert all(any(name.startswith(family) for family in FIVE) for name in names), names
+
+
+def test_run_pushes_to_both(fake_box_agent, gateway, server):
+    it = server(answer(204, **COUNTED))
+    done = fake_box_agent.run("sh", "exit 3", "--push", gateway.url, "--remote-write", it.url + "/w",
+                        "--push-token-file", fake_box_agent.file("token", "abc\n"))
+    assert done.code == 3 and not done.err, done
+    assert len(groups(gateway)) == 1
+    (_, path, headers, body, _), = it.requests
+    assert path == "/w" and headers["Authorization"] == "Bearer abc"
+    assert headers["User-Agent"].startswith("vulcan/")
+    series = {s.name: s for s in remote_write.read_2(body)}
+    assert series[vulcan.BOOT + "_count"].samples[0][0] == 1
+    assert series[vulcan.ACTIVE].labels["job"] == "vulcan_run"
+
+
+def test_run_goes_on_without_a_gateway(fake_box_agent):
+    url = f"http://127.0.0.1:{free_port()}"
+    done = fake_box_agent.run("sh", "echo hello; exit 7", "--push", url)
+    assert done.code == 7 and done.out == b"hello\n"
+    assert done.text.startswith(f"vulcan: metrics were not pushed: push to {url}/metrics/job/")
+    assert done.text.count("\n") == 1 and "Connection refused" in done.text
+    quiet = fake_box_agent.run("sh", "exit 7", "--quiet", "--push", url)
+    assert quiet.code == 7 and not quiet.err, quiet
+    wrong = fake_box_agent.run("sh", "exit 7", "--push", "ftp://host")
+    assert wrong.code == 7 and '"ftp://host" is no http://HOST:PORT' in wrong.text
+
+
+def test_run_waits_no_longer_than_told(fake_box_agent, server):
+    it = server(hang)
+    plain = fake_box_agent.run("sh", "exit 7")
+    done = fake_box_agent.run("sh", "exit 7", "--push", it.url, "--remote-write", it.url,
+                        "--push-timeout", "1s")
+    assert done.code == 7 and done.text.count("no answer in time") == 2, done
+    assert 0.9 < done.seconds < plain.seconds + 1 + 3 * vulcan.SLOW
+
+
+def test_run_is_ended_while_it_pushes(fake_box_agent, server):
+    it = server(hang)
+    command = fake_box_agent.start("run", "--runtime", "sh", "--push", it.url, "--push-timeout", "300",
+                             "-e", "echo hello")
+    deadline = time.monotonic() + vulcan.LIMIT_S
+    while not it.requests and command.process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    command.signal(signal.SIGINT)
+    done = command.wait()
+    assert done.code == -signal.SIGINT and done.out == b"hello\n", done
+
+
+def test_run_with_a_daemon_pushes_nothing(fake_box_agent, server):
+    it = server(answer(200))
+    done = fake_box_agent.run("sh", "exit 0", "--server", "http://127.0.0.1:1", "--push", it.url)
+    assert done.code == 125 and "--push has no effect with a daemon" in done.text, done
+    assert not it.requests

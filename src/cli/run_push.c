@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/run_push.h"
+
+#include "cli/cli.h"
+#include "cli/vulcan_metrics.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#ifdef VULCAN_PUSH
+
+#include "prom/push.h"
+
+static const char job[] = "vulcan_run";
+
+static int push(const struct prom_push_target *target, const char *instance,
+                struct prom_error *error)
+{
+        const struct prom_push_group group = {
+                .job = job,
+                .labels = (const struct prom_label[]){{"instance", instance}, {NULL, NULL}}};
+
+        return prom_push_gateway(target, PROM_PUSH_REPLACE, &group, prom_default_registry(), NULL,
+                                 error);
+}
+
+static int write_remote(const struct prom_push_target *target, const char *instance,
+                        struct prom_error *error)
+{
+        const struct prom_write_options options = {
+                .labels = (const struct prom_label[]){
+                        {"job", job}, {"instance", instance}, {NULL, NULL}}};
+
+        return prom_push_write(target, &options, prom_default_registry(), NULL, error);
+}
+
+#else
+
+struct prom_push_target {
+        const char *url, *token_file, *user_agent;
+        unsigned timeout_ms;
+        const char *const *names;
+};
+
+static int push(const struct prom_push_target *target, const char *instance,
+                struct prom_error *error)
+{
+        snprintf(error->msg, sizeof(error->msg), "this vulcan was built without it");
+        return -ENOTSUP;
+}
+
+#define write_remote push
+
+#endif
+
+typedef int push_fn(const struct prom_push_target *target, const char *instance,
+                    struct prom_error *error);
+
+static void try(push_fn *fn, const char *url, const struct settings *s, const char *instance,
+                unsigned timeout_ms, bool quiet)
+{
+        const struct prom_push_target target = {
+                .url = url,
+                .token_file = s->push_token_file[0] ? s->push_token_file : NULL,
+                .user_agent = "vulcan/" VULCAN_VERSION,
+                .timeout_ms = timeout_ms,
+                .names = vulcan_metrics_five};
+        struct prom_error error = {""};
+        struct err err = ERR_INIT;
+
+        if (!*url || fn(&target, instance, &error) == 0 || quiet)
+                return;
+        err_set(&err, EIO, "metrics were not pushed: %s", error.msg);
+        cli_fail(0, &err);
+}
+
+void run_push(const struct settings *s, bool quiet)
+{
+        unsigned timeout_ms = s->push_timeout_s * 1000;
+        char instance[sizeof(s->push_instance) + 32];
+
+        if (s->push_instance[0])
+                snprintf(instance, sizeof(instance), "%s", s->push_instance);
+        else
+                snprintf(instance, sizeof(instance), "%s:%ld", s->node_id, (long)getpid());
+        if (s->push[0] && s->remote_write[0])
+                timeout_ms /= 2; /* one after the other */
+        try(push, s->push, s, instance, timeout_ms, quiet);
+        try(write_remote, s->remote_write, s, instance, timeout_ms, quiet);
+}
