@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <isa-l/igzip_lib.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 /* Level 2 takes longer and gains 1 % on metrics, level 0 loses half. */

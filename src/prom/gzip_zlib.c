@@ -3,6 +3,7 @@
 #include "prom/encoding.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <zlib.h>
 

@@ -589,6 +589,88 @@ int prom_render_text(struct prom_registry *registry, struct prom_buf *buf);
 enum { PROM_NUMBER_MAX = 32 };
 size_t prom_format_number(double v, char out[PROM_NUMBER_MAX]);
 
+/* ---- answering scrapes ------------------------------------------------------------------ */
+
+/* What stands between an HTTP server and a registry, without the server: from the headers of a
+ * request to the status, the headers and the body of the answer.
+ *
+ *     struct prom_handler *handler;
+ *     if (prom_handler_new(prom_default_registry(), NULL, &handler, &error) < 0)
+ *             errx(1, "%s", error.msg);
+ *     ...
+ *     struct prom_request request = {.accept = ..., .accept_encoding = ..., .timeout = ...};
+ *     struct prom_response response;
+ *     prom_handler_serve(handler, &request, &response);
+ *     ... send response.status, the headers, response.len bytes of response.body ...
+ *     prom_response_release(&response);
+ *
+ * Scrapes that come while one is being rendered wait for the next rendering, which all of them share
+ * that want the same format: however many come, at most one more is made, and none shows a state
+ * older than its own arrival. So is each compressed form made once. Memory is used again: a scrape
+ * that finds no more to say than those before it allocates nothing.
+ *
+ * Status 406: no coding that the client accepts; 500: no memory; 503: more than max_in_flight
+ * scrapes, or no time left. The body says so in a line of plain text.
+ *
+ * Any thread may serve and release; each response belongs to one thread at a time. Serving waits,
+ * for collectors or another rendering. No child of fork() may use a handler that was in use at that
+ * moment. */
+struct prom_handler;
+
+enum {
+        PROM_IN_FLIGHT_DEFAULT = 16,      /* responses of a handler that were not released yet */
+        PROM_COMPRESS_MIN_DEFAULT = 1024, /* bytes of a body that is compressed */
+        PROM_FILTER_NAMES_MAX = 256,      /* names of a filter */
+};
+
+struct prom_handler_options {
+        unsigned max_in_flight; /* 0: PROM_IN_FLIGHT_DEFAULT. Bounds the memory of all bodies */
+        double timeout_s;       /* of a scrape that does not say, and at most; 0: none */
+        size_t compress_min;    /* shorter bodies are not compressed; 0: PROM_COMPRESS_MIN_DEFAULT,
+                                   SIZE_MAX: none is */
+        bool created;           /* as prom_render_options */
+        /* Where the handler's own metrics go, NULL for none: prom_scrapes_total{code},
+         * prom_scrapes_in_flight, prom_scrape_duration_seconds (from arrival to the body's being
+         * there), prom_scrape_bytes_total{encoding}. */
+        struct prom_registry *metrics;
+};
+
+/* options may be NULL. Errors as prom_obtain_all(). */
+int prom_handler_new(struct prom_registry *registry, const struct prom_handler_options *options,
+                     struct prom_handler **ret_handler, struct prom_error *error);
+
+/* All responses must have been released. NULL is fine. */
+void prom_handler_free(struct prom_handler *handler);
+
+/* Values of headers; a header that comes several times is to be joined by commas. NULL: it was not
+ * sent. All of it is borrowed for the time of the call. */
+struct prom_request {
+        const char *accept;
+        const char *accept_encoding;
+        const char *timeout;      /* X-Prometheus-Scrape-Timeout-Seconds; nonsense is ignored */
+        const char *const *names; /* only families with these names: the arguments name[] */
+        size_t n_names;           /* 0: all families. More than PROM_FILTER_NAMES_MAX: status 400 */
+        uint64_t arrival_ns;      /* prom_now_ns() when it came; 0: now */
+};
+
+struct prom_response {
+        int status; /* of HTTP */
+        const char *content_type;
+        const char *content_encoding; /* NULL: send no such header */
+        const char *vary;             /* the value of Vary */
+        const char *body;
+        size_t len;
+        struct prom_handler *handler_; /* what is held until the release */
+        struct prom_rendering *rendering_;
+};
+
+/* Always gives a response. */
+void prom_handler_serve(struct prom_handler *handler, const struct prom_request *request,
+                        struct prom_response *ret_response);
+
+/* Gives the body back; all pointers of the response are NULL afterwards. */
+void prom_response_release(struct prom_response *response);
+
 /* ---- reading a registry ----------------------------------------------------------------- */
 
 /* What a family is. Valid during the call it is handed to; nothing of it is to be written. */
