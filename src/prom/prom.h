@@ -685,11 +685,11 @@ struct prom_view {
         size_t n_bounds;
 };
 
-/* One series as it stands. Valid during the call. */
+/* One series as it stands, of a state set one state. Valid during the call. */
 struct prom_point {
         const struct prom_label *labels; /* const ones included, sorted by name; values as given */
         size_t n_labels;
-        double value;                          /* of a counter or gauge; 1 of an info */
+        double value; /* of a counter or gauge; 1 of an info; 1 or 0 of a state */
         const struct prom_snapshot *histogram; /* NULL for what is none */
         int64_t created_ms;                    /* since 1970; 0: not known, or a gauge */
 };

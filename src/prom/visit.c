@@ -51,11 +51,37 @@ static bool read_series(struct visit *visit, struct prom_series *series, struct 
         }
 }
 
+/* A point for each state, whose name is the value of a label named as the family. */
+static int visit_states(struct visit *visit, const struct prom_view *view,
+                        const struct prom_series *series)
+{
+        const struct prom_family *family = series->family;
+        struct prom_label labels[PROM_LABELS_MAX + 1];
+        struct prom_point point = {.labels = labels};
+        uint64_t bits;
+        size_t n = list_labels(family, series->key->values, labels), at = 0;
+        if (!prom_read_stateset_(series, &bits))
+                return 0;
+        while (at < n && strcmp(labels[at].name, family->name) < 0)
+                at++;
+        memmove(&labels[at + 1], &labels[at], (n - at) * sizeof(labels[0]));
+        point.n_labels = n + 1;
+        int r = 0;
+        for (size_t i = 0; r == 0 && i < family->n_states; i++) {
+                labels[at] = (struct prom_label){family->name, family->states[i]};
+                point.value = (double)(bits >> i & 1);
+                r = visit->fn(view, &point, visit->data);
+        }
+        return r;
+}
+
 static int visit_series(struct visit *visit, const struct prom_view *view,
                         struct prom_series *series)
 {
         struct prom_label labels[PROM_LABELS_MAX];
         struct prom_point point = {.labels = labels};
+        if (series->family->kind == PROM_STATESET)
+                return visit_states(visit, view, series);
         if (!read_series(visit, series, &point))
                 return 0;
         point.n_labels = list_labels(series->family, series->key->values, labels);

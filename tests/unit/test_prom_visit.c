@@ -156,6 +156,27 @@ static void test_stopped(void **state)
         prom_registry_free(r);
 }
 
+static void test_infos_and_states(void **state)
+{
+        struct prom_registry *r = prom_registry_new();
+        struct prom_family *info = declare(r, (struct prom_desc){.kind = PROM_INFO,
+                                                                 .name = "app_info",
+                                                                 .labels = NAMES("version")});
+        struct prom_family *mode = declare(r, (struct prom_desc){.kind = PROM_STATESET,
+                                                                 .name = "mode",
+                                                                 .labels = NAMES("zone", "cell"),
+                                                                 .states = NAMES("on", "off")});
+        struct seen seen = {0};
+        prom_info_set(info, "1.0");
+        prom_stateset_choose(prom_stateset_with(mode, "z", "c"), 1);
+        assert_int_equal(prom_visit(r, write_down, &seen), 0);
+        assert_non_null(strstr(seen.text, "app_info 5 \"Help.\" version\n  version=<1.0> 1\n"));
+        assert_non_null(strstr(seen.text, "mode 6 \"Help.\" zone cell\n"
+                                          "  cell=<c> mode=<on> zone=<z> 0\n"
+                                          "  cell=<c> mode=<off> zone=<z> 1\n"));
+        prom_registry_free(r);
+}
+
 /* As many samples as make the text of the collectors move while it grows. */
 static void collect_many(struct prom_emitter *emitter, void *data)
 {
@@ -193,9 +214,8 @@ static void test_many_samples(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_everything),
-                cmocka_unit_test(test_twice),
-                cmocka_unit_test(test_stopped),
+                cmocka_unit_test(test_everything),   cmocka_unit_test(test_twice),
+                cmocka_unit_test(test_stopped),      cmocka_unit_test(test_infos_and_states),
                 cmocka_unit_test(test_many_samples),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
