@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The metrics library by itself: built from its own folder, installed, used with pkg-config alone."""
+import gzip
+import os
+import re
+import shutil
+import subprocess
+import urllib.error
+import urllib.request
+
+import pytest
+
+import vulcan
+
+PROM = os.path.join(vulcan.ROOT, "src", "prom")
+EXAMPLES = os.path.join(PROM, "examples")
+NO_CODECS = ["-Dzlib=disabled", "-Disal=disabled", "-Dzstd=disabled"]
+WARNINGS = ["-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror"]
+LIBC = {"libc.so.6", "ld-linux-x86-64.so.2"}
+GZIP_LIBRARIES = {"libisal.so.2", "libz.so.1"}
+
+# All of it as anybody builds it, without sanitizers: once is enough.
+pytestmark = pytest.mark.skipif(vulcan.SLOW != 1, reason="the same in each variant: see the plain one")
+
+
+def run(*argv, **options):
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, **options)
+    assert done.returncode == 0, (argv, done.stdout, done.stderr)
+    return done.stdout
+
+
+class Installed:
+    """The library in a prefix of its own."""
+
+    def __init__(self, folder, *options):
+        self.build, self.prefix = str(folder / "build"), str(folder / "prefix")
+        run("meson", "setup", self.build, PROM, f"--prefix={self.prefix}", "--libdir=lib",
+            "-Dbuildtype=debug", "-Dexamples=false", *options)
+        run("ninja", "-C", self.build)
+        run("meson", "install", "-C", self.build)
+        self.env = dict(os.environ, PKG_CONFIG_PATH=f"{self.prefix}/lib/pkgconfig")
+
+    def pkg_config(self, *args):
+        return run("pkg-config", *args, "prom", env=self.env).split()
+
+    def needed(self, library="libprom.so"):
+        text = run("readelf", "-d", f"{self.prefix}/lib/{library}")
+        return set(re.findall(r"\(NEEDED\).*\[(.*)\]", text))
+
+    def compile(self, source, out, static=False, compiler="cc", flags=()):
+        libs = self.pkg_config("--libs", *(["--static"] if static else []))
+        if static:
+            libs = ["-l:libprom.a" if lib == "-lprom" else lib for lib in libs]
+        run(compiler, *flags, *WARNINGS, *self.pkg_config("--cflags"), source, "-o", out, *libs)
+        return str(out)
+
+    def execute(self, program, **options):
+        return subprocess.run([program], capture_output=True, text=True, check=False, timeout=60,
+                              env=dict(self.env, LD_LIBRARY_PATH=f"{self.prefix}/lib"), **options)
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    for tool in ("meson", "ninja", "pkg-config", "cc", "readelf", "nm"):
+        if not shutil.which(tool):
+            pytest.skip(f"no {tool}")
+    return Installed(tmp_path_factory.mktemp("prom"))
+
+
+@pytest.fixture(scope="module")
+def bare(installed, tmp_path_factory):
+    return Installed(tmp_path_factory.mktemp("bare"), *NO_CODECS, "-Dpush=disabled")
+
+
+def exported(library):
+    text = run("nm", "-D", "--defined-only", library)
+    return {line.split()[-1] for line in text.splitlines()}
+
+
+def declared(header):
+    """Names of functions and variables that a header declares, by the preprocessor's view of it."""
+    with open(header, encoding="utf-8") as f:
+        text = re.sub(r"/\*.*?\*/", "", f.read(), flags=re.S)
+    text = re.sub(r"^#.*?(?<!\\)$", "", text, flags=re.M | re.S)
+    text = re.sub(r"static inline[^;{]*(;|\{.*?^\})", "", text, flags=re.S | re.M)
+    text = re.sub(r"^typedef[^;]*;", "", text, flags=re.M)
+    names = set(re.findall(r"\b(prom_\w+)\((?!\*)", text))
+    return names | set(re.findall(r"^extern [^;(]*\b(prom_\w+)(?:\[\w*\])?;", text, flags=re.M))
+
+
+def test_what_is_installed(installed):
+    files = {os.path.relpath(os.path.join(folder, name), installed.prefix)
+             for folder, _, names in os.walk(installed.prefix) for name in names}
+    wanted = {"include/prom/prom.h", "lib/libprom.a", "lib/libprom.so", "lib/libprom.so.0",
+              "lib/libprom.so.0.1.0", "lib/pkgconfig/prom.pc"}
+    assert wanted <= files
+    assert all("push" in name for name in files - wanted), files - wanted
+    soname = run("readelf", "-d", f"{installed.prefix}/lib/libprom.so")
+    assert "[libprom.so.0]" in soname
+    assert installed.pkg_config("--modversion") == ["0.1.0"]
+
+
+def test_exports_are_the_header_and_nothing_else(installed):
+    names = exported(f"{installed.prefix}/lib/libprom.so")
+    assert names <= declared(os.path.join(PROM, "prom.h"))
+    assert all(name.startswith("prom_") for name in names)
+    push = f"{installed.prefix}/lib/libprom-push.so"
+    if os.path.exists(push):
+        assert exported(push) == declared(os.path.join(PROM, "push.h"))
+
+
+def test_it_needs_libc_and_the_codecs_that_are_built_in(installed, bare):
+    assert installed.needed() - LIBC <= GZIP_LIBRARIES | {"libzstd.so.1"}
+    assert bare.needed() <= LIBC
+
+
+@pytest.mark.parametrize("static", [False, True], ids=["shared", "static"])
+def test_example_that_counts_lines(installed, tmp_path, static):
+    program = installed.compile(f"{EXAMPLES}/lines.c", tmp_path / "lines", static)
+    linked = run("readelf", "-d", program)
+    assert ("libprom.so.0" in linked) is not static
+    done = installed.execute(program, input="# one\ntwo\n" + "x" * 500 + "\n")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert 'app_lines_total{kind="comment"} 1\n' in done.stdout
+    assert 'app_lines_total{kind="text"} 2\n' in done.stdout
+    assert 'app_line_bytes_bucket{le="100"} 2\n' in done.stdout
+    assert "app_line_bytes_sum 511\n" in done.stdout
+
+
+def test_the_readme_shows_the_example(installed):
+    with open(f"{EXAMPLES}/lines.c", encoding="utf-8") as f:
+        code = f.read().split("*/\n", 2)[2].lstrip()  # without its first two comments
+    with open(os.path.join(vulcan.ROOT, "README.md"), encoding="utf-8") as f:
+        assert code in f.read()
+    assert len(code.splitlines()) <= 35
+
+
+class Pool:
+    """The example with the pool of threads, running."""
+
+    def __init__(self, installed, program):
+        self.process = subprocess.Popen([program], stdout=subprocess.PIPE, text=True, env=dict(
+            installed.env, LD_LIBRARY_PATH=f"{installed.prefix}/lib"))
+        self.url = self.process.stdout.readline().strip()
+        assert self.url.startswith("http://127.0.0.1:")
+
+    def get(self, query="", url=None, method="GET", **headers):
+        names = {k.replace("_", "-"): v for k, v in headers.items()}
+        request = urllib.request.Request((url or self.url) + query, headers=names, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                return answer.status, answer.headers, answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.headers, error.read()
+
+    def close(self):
+        self.process.kill()
+        self.process.communicate()
+
+
+@pytest.mark.parametrize("static", [False, True], ids=["shared", "static"])
+def test_example_with_a_pool_of_threads(installed, tmp_path, static):
+    pool = Pool(installed, installed.compile(f"{EXAMPLES}/pool.c", tmp_path / "pool", static))
+    try:
+        status, headers, body = pool.get()
+        assert (status, int(headers["Content-Length"])) == (200, len(body))
+        assert headers["Content-Type"].startswith("text/plain; version=0.0.4")
+        counts = [float(n) for n in re.findall(rb'pool_jobs_total{result="prime"} (\d+)', body)]
+        assert len(counts) == 1 and b"\nprocess_threads 6\n" in body
+        status, headers, coded = pool.get(Accept_Encoding="gzip")
+        if headers["Content-Encoding"]:
+            assert headers["Content-Encoding"] == "gzip"
+            assert b"\npool_busy_threads " in gzip.decompress(coded)
+        status, headers, body = pool.get("?name[]=pool_jobs_total&name%5B%5D=pool_queued_jobs")
+        assert set(re.findall(rb"^# TYPE (\S+)", body, re.M)) == {b"pool_jobs_total",
+                                                                   b"pool_queued_jobs"}
+        status, headers, body = pool.get(method="HEAD")
+        assert (status, body) == (200, b"") and int(headers["Content-Length"]) > 1000
+        assert pool.get(url=pool.url + "x")[0] == 404
+        assert pool.get(Accept_Encoding="identity;q=0, *;q=0")[0] == 406
+    finally:
+        pool.close()
+
+
+def test_without_codecs_bodies_are_plain(bare, tmp_path):
+    pool = Pool(bare, bare.compile(f"{EXAMPLES}/pool.c", tmp_path / "pool"))
+    try:
+        status, headers, body = pool.get(Accept_Encoding="gzip, zstd")
+        assert (status, headers["Content-Encoding"], headers["Vary"]) == (200, None, "Accept")
+        assert b"prom_scrape_bytes_total{encoding=\"identity\"}" in body and b"gzip" not in body
+    finally:
+        pool.close()
+
+
+def test_gzip_by_zlib_in_a_subproject(installed, tmp_path):
+    """The folder as a subproject, without ISA-L."""
+    folder = tmp_path / "app"
+    (folder / "subprojects").mkdir(parents=True)
+    (folder / "subprojects" / "prom").symlink_to(PROM)
+    shutil.copy(f"{EXAMPLES}/pool.c", folder / "pool.c")
+    (folder / "meson.build").write_text(
+        "project('app', 'c', default_options: ['default_library=static'])\n"
+        "executable('pool', 'pool.c', dependencies: dependency('prom', fallback: 'prom'))\n")
+    run("meson", "setup", str(folder / "build"), str(folder), "--force-fallback-for=prom",
+        "-Dbuildtype=debug", "-Dprom:isal=disabled", "-Dprom:zstd=disabled", "-Dprom:zlib=enabled",
+        "-Dprom:push=disabled", "-Dprom:examples=false")
+    run("ninja", "-C", str(folder / "build"), "pool")
+    pool = Pool(installed, str(folder / "build" / "pool"))
+    try:
+        status, headers, coded = pool.get(Accept_Encoding="gzip")
+        assert (status, headers["Content-Encoding"]) == (200, "gzip")
+        assert b"\npool_busy_threads " in gzip.decompress(coded)
+    finally:
+        pool.close()
+
+
+def test_the_header_in_other_languages(installed, tmp_path):
+    source = tmp_path / "other.cc"
+    source.write_text(
+        "#include <prom/prom.h>\n"
+        "int main() {\n"
+        "        prom_counter_inc(nullptr);\n"
+        "        return prom_render_text(prom_default_registry(), nullptr) == 0;\n"
+        "}\n".replace("nullptr) == 0", "new prom_buf()) != 0"))
+    found = False
+    for compiler, flags in (("c++", ["-std=c++17"]), ("clang++", ["-std=c++17"])):
+        if shutil.which(compiler):
+            found = True
+            installed.compile(source, tmp_path / "other", compiler=compiler, flags=flags)
+    plain = tmp_path / "plain.c"
+    plain.write_text("#include <prom/prom.h>\nint main(void) { prom_counter_inc(NULL); }\n")
+    for compiler in ("cc", "clang"):
+        if shutil.which(compiler):
+            for flags in (["-std=c11", "-pedantic"], ["-std=gnu17", "-Wstrict-prototypes"]):
+                installed.compile(plain, tmp_path / "plain", compiler=compiler, flags=flags)
+    if not found:
+        pytest.skip("no C++ compiler")
