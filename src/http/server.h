@@ -68,7 +68,9 @@ struct http_server;
 struct prom_registry;
 
 enum {
-        HTTP_HEADERS_MAX = 32 * 1024,        /* bytes of request line and headers */
+        /* Bytes of request line and headers, with what is noted of them. libmicrohttpd takes and
+         * fills that much for each connection: most of what an idle one costs. */
+        HTTP_HEADERS_MAX = 8 * 1024,
         HTTP_DRAIN_MAX = 32 * 1024 * 1024,   /* bytes of a refused body that are read and dropped */
         HTTP_BODIES_MAX = 256 * 1024 * 1024, /* bytes of all bodies together */
         HTTP_ANSWER_HEADERS_MAX = 4,         /* headers of http_answer_header() */

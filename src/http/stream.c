@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { BLOCK = 16 * 1024 }; /* bytes that one read() is asked for at most */
+/* Bytes that one read() is asked for where the client knows no chunks (HTTP/1.0): each stream has a
+ * buffer of that size. Else it is what libmicrohttpd has left of its own. */
+enum { BLOCK = 1024 };
 
 /* On the server's thread. */
 static ssize_t on_read(void *ctx, uint64_t at, char *bytes, size_t max)

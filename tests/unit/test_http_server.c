@@ -352,6 +352,31 @@ static void headers_are_bounded(void **state)
         served_release(&s);
 }
 
+/* The longest token is well within the bound, beside what clients and proxies add. */
+static void a_long_token_fits(void **state)
+{
+        char token[HTTP_TOKEN_MAX + 1], extra[HTTP_HEADERS_MAX];
+        struct http_server_config c = config();
+        struct served s;
+        struct answer a;
+        int n;
+
+        memset(token, 't', HTTP_TOKEN_MAX);
+        token[HTTP_TOKEN_MAX] = '\0';
+        c.token = token;
+        served_start(&s, c);
+        n = snprintf(extra, sizeof(extra), "Authorization: Bearer %s\r\n", token);
+        for (int i = 0; i < 20; i++)
+                n += snprintf(extra + n, sizeof(extra) - (size_t)n,
+                              "X-Header-%d: some value that a proxy adds\r\n", i);
+        a = ask_with(&s, "POST", "/echo/x?limit=100&offset=1000", extra, "body", 4);
+        assert_int_equal(a.status, 200);
+        assert_string_equal(a.body, "body");
+        answer_release(&a);
+        served_stop(&s);
+        served_release(&s);
+}
+
 static void slow_clients_are_cut_off(void **state)
 {
         static const char half[] =
@@ -623,6 +648,7 @@ int main(void)
                 cmocka_unit_test(connections_are_kept),
                 cmocka_unit_test(what_is_not_http_ends_the_connection),
                 cmocka_unit_test(headers_are_bounded),
+                cmocka_unit_test(a_long_token_fits),
                 cmocka_unit_test(slow_clients_are_cut_off),
                 cmocka_unit_test(half_open_clients_do_not_hold_the_end_up),
                 cmocka_unit_test(a_client_that_leaves_while_its_answer_is_made_harms_nobody),
