@@ -18,6 +18,23 @@ static int compare_slots(const void *a, const void *b)
         return strcmp(((const struct label_slot *)a)->name, ((const struct label_slot *)b)->name);
 }
 
+/* After its labels. The names of a legacy family are the same under all escapings. */
+static bool make_open_names(struct prom_family *f)
+{
+        f->legacy_names = prom_is_legacy_name_(f->name, f->kind == PROM_STATESET);
+        for (unsigned i = 0; i < f->n_slots; i++)
+                f->legacy_names &= prom_is_legacy_name_(f->slots[i].name, true);
+        for (int e = 0; e < N_ESCAPINGS; e++) {
+                char name[ESCAPED_NAME_MAX + 1];
+                prom_open_name_(f, (enum prom_escaping)e, name);
+                f->open_names[e] =
+                        e > 0 && f->legacy_names ? f->open_names[0] : copy_string(f, name);
+                if (!f->open_names[e])
+                        return false;
+        }
+        return true;
+}
+
 static bool copy_labels(struct prom_family *f, const struct prom_desc *desc)
 {
         const char **labels = prom_arena_get_(&f->arena, sizeof(*labels) * PROM_LABELS_MAX);
@@ -40,9 +57,6 @@ static bool copy_labels(struct prom_family *f, const struct prom_desc *desc)
                 slots[f->n_slots++] = (struct label_slot){name, raw, 0};
         }
         qsort(slots, f->n_slots, sizeof(*slots), compare_slots);
-        f->legacy_names = prom_is_legacy_name_(f->name, f->kind == PROM_STATESET);
-        for (unsigned i = 0; i < f->n_slots; i++)
-                f->legacy_names &= prom_is_legacy_name_(slots[i].name, true);
         return true;
 }
 
@@ -118,7 +132,8 @@ int prom_family_new_(const struct prom_desc *desc, struct prom_family **ret,
         f->name = copy_string(f, desc->name);
         f->help = copy_string(f, desc->help);
         if (!f->name || !f->help || !copy_unit(f, desc) || !copy_states(f, desc) ||
-            !copy_quantiles(f, desc) || !copy_labels(f, desc) || !copy_buckets(f, desc)) {
+            !copy_quantiles(f, desc) || !copy_labels(f, desc) || !make_open_names(f) ||
+            !copy_buckets(f, desc)) {
                 prom_family_free_(f);
                 return prom_fail_(error, ENOMEM, "metric %s: out of memory", desc->name);
         }

@@ -32,41 +32,17 @@ bool prom_put_bytes_(struct prom_buf *buf, const char *bytes, size_t n)
 
 /* ---- the name[] filter -------------------------------------------------------------------- */
 
-/* Is `name` that of the family (here `own`), or of one of its samples in some format? */
-static bool names_family(const char *name, const char *own, enum prom_kind kind)
-{
-        static const char *const suffixes[][5] = {
-                [PROM_COUNTER] = {"", "_total", "_created"},
-                [PROM_GAUGE] = {""},
-                [PROM_HISTOGRAM] = {"", "_bucket", "_sum", "_count", "_created"},
-                [PROM_SUMMARY] = {"", "_sum", "_count", "_created"},
-                [PROM_INFO] = {"", "_info"},
-                [PROM_STATESET] = {""},
-        };
-        const char *cut = kind == PROM_COUNTER ? "_total" : kind == PROM_INFO ? "_info" : "";
-        size_t n = strlen(own), m = strlen(cut);
-        if (n > m && strcmp(own + n - m, cut) == 0)
-                n -= m; /* as OpenMetrics calls it */
-        if (strncmp(name, own, n) != 0)
-                return false;
-        for (size_t i = 0; i < 5 && suffixes[kind][i]; i++)
-                if (strcmp(name + n, suffixes[kind][i]) == 0)
-                        return true;
-        return false;
-}
-
 bool prom_is_wanted_(const struct prom_family *family, const struct prom_render_options *options)
 {
         if (!options || options->n_names == 0)
                 return true;
-        for (int e = 0; e < N_ESCAPINGS; e++) {
-                char own[ESCAPED_NAME_MAX + 1];
-                prom_escape_name_(family->name, (enum prom_escaping)e, false, own);
-                for (size_t i = 0; i < options->n_names; i++)
-                        if (options->names[i] && names_family(options->names[i], own, family->kind))
+        for (size_t i = 0; i < options->n_names; i++) {
+                const char *name = options->names[i];
+                if (name && strcmp(name, family->name) == 0)
+                        return true;
+                for (int e = 0; name && e < (family->legacy_names ? 1 : N_ESCAPINGS); e++)
+                        if (prom_is_sample_name_(name, family->open_names[e], family->kind))
                                 return true;
-                if (family->legacy_names)
-                        break;
         }
         return false;
 }

@@ -213,9 +213,10 @@ struct prom_family {
         const char *const *labels;
         const struct label_slot *slots; /* all labels, sorted by name */
         unsigned n_slots;
-        bool legacy_names;         /* its own and those of its labels, which no escaping changes */
-        const char *unit;          /* or NULL */
-        const char *const *states; /* of a state set */
+        bool legacy_names; /* its own and those of its labels, which no escaping changes */
+        const char *open_names[N_ESCAPINGS]; /* see prom_open_name_() */
+        const char *unit;                    /* or NULL */
+        const char *const *states;           /* of a state set */
         size_t n_states;
         const double *quantiles; /* of a summary */
         size_t n_quantiles;
@@ -474,6 +475,23 @@ bool prom_is_legacy_name_(const char *name, bool label);
 /* Writes the name (valid UTF-8 of at most PROM_NAME_MAX bytes) by the scheme. Returns the length. */
 size_t prom_escape_name_(const char *name, enum prom_escaping escaping, bool label,
                          char out[ESCAPED_NAME_MAX + 1]);
+
+/* The name of the family in OpenMetrics: without the _total of a counter and the _info of an info,
+ * which their samples have. (lines.c) */
+void prom_open_name_(const struct prom_family *family, enum prom_escaping escaping,
+                     char out[ESCAPED_NAME_MAX + 1]);
+
+/* ---- names that collide (collision.c) ------------------------------------------------------ */
+
+/* Is `name` that of a family called `base` in OpenMetrics, or of one of its samples? */
+bool prom_is_sample_name_(const char *name, const char *base, enum prom_kind kind);
+
+/* -EEXIST with a message if both cannot be in one registry. */
+int prom_check_collision_(const struct prom_family *new, const struct prom_family *old,
+                          struct prom_error *error);
+
+/* Are the names of two labels the same under some escaping? */
+bool prom_labels_meet_(const char *a, const char *b);
 
 /* ---- how families look (lines.c) ---------------------------------------------------------- */
 

@@ -83,26 +83,20 @@ static char *keep(const struct rendering *r, const struct text *t)
 
 /* ---- names -------------------------------------------------------------------------------- */
 
-static bool cut_suffix(char *name, const char *suffix)
+static void cut_suffix(char *name, const char *suffix)
 {
         const size_t n = strlen(name), m = strlen(suffix);
-        if (n <= m || strcmp(name + n - m, suffix) != 0)
-                return false;
-        name[n - m] = '\0';
-        return true;
+        if (n > m && strcmp(name + n - m, suffix) == 0)
+                name[n - m] = '\0';
 }
 
-/* The name of the family as the dialect has it: in OpenMetrics without the _total of a counter and
- * the _info of an info, which their samples get back. */
-static void family_name(const struct rendering *r, char out[ESCAPED_NAME_MAX + 1])
+void prom_open_name_(const struct prom_family *family, enum prom_escaping escaping,
+                     char out[ESCAPED_NAME_MAX + 1])
 {
-        const struct prom_family *f = r->family;
-        prom_escape_name_(f->name, r->escaping, false, out);
-        if (r->dialect != DIALECT_OPENMETRICS)
-                return;
-        if (f->kind == PROM_COUNTER)
+        prom_escape_name_(family->name, escaping, false, out);
+        if (family->kind == PROM_COUNTER)
                 cut_suffix(out, "_total");
-        else if (f->kind == PROM_INFO)
+        else if (family->kind == PROM_INFO)
                 cut_suffix(out, "_info");
 }
 
@@ -431,7 +425,10 @@ static struct rendering *make(struct prom_family *family, enum dialect dialect,
         prom_escape_name_(family->name, escaping, true, name);
         struct text label = {name, strlen(name) + 1};
         r->state_label = keep(r, &label);
-        family_name(r, name);
+        if (dialect == DIALECT_OPENMETRICS)
+                strcpy(name, family->open_names[escaping]);
+        else
+                prom_escape_name_(family->name, escaping, false, name);
         if (!r->state_label || !make_header(r, name) || !make_label_names(r) ||
             !make_lines(r, name))
                 return NULL;

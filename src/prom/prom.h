@@ -142,14 +142,24 @@ struct prom_label {
         const char *value;
 };
 
+/* Names. [a-zA-Z_:][a-zA-Z0-9_:]* for a metric and [a-zA-Z_][a-zA-Z0-9_]* for a label are read by
+ * every scraper. Any other UTF-8 of at most PROM_NAME_MAX bytes may be used too ("http.status"), as
+ * since Prometheus 3.0; other scrapers get it escaped (enum prom_escaping). Labels must not begin
+ * with "__", nor be called "le" in a histogram or "quantile" in a summary.
+ *
+ * Two metrics cannot be in one registry if a name of one, with or without a suffix its kind may
+ * have in any format (_total, _created, _bucket, _sum, _count, _info), is one of the other, as it is
+ * or escaped: "a.b" and "a_b" are the same to scrapers that know no UTF-8, which would refuse the
+ * whole scrape. Nor can two such labels be in one metric.
+ */
+
 /* What a metric is. Meant to be a row of a const table from which a program registers its metrics
  * and makes its documentation. Only kind, name and help have to be set. */
 struct prom_desc {
         enum prom_kind kind;
-        const char *name;          /* [a-zA-Z_:][a-zA-Z0-9_:]* */
+        const char *name;          /* see "Names" above */
         const char *help;          /* UTF-8, one sentence */
-        const char *const *labels; /* names, ended by NULL; NULL for none. [a-zA-Z_][a-zA-Z0-9_]*,
-                                      not "__...", not "le" for a histogram */
+        const char *const *labels; /* names, ended by NULL; NULL for none */
         const double *buckets;     /* histogram: upper bounds, finite and increasing; a +Inf at
                                       the end is allowed and implied; NULL for the default ones,
                                       or for none if native_factor is set */
@@ -192,7 +202,7 @@ int prom_exponential_buckets(double start, double factor, size_t n, double *ret_
 
 /* Adds a family to the registry.
  * -EINVAL   a name, label, help or bucket is not valid
- * -EEXIST   the name is taken, or would collide with the _bucket, _sum or _count of a histogram
+ * -EEXIST   the name is taken, or collides with that of another metric: see "Names"
  * -ENOSPC   PROM_FAMILIES_MAX or PROM_CELLS_MAX is reached
  * -ENOMEM
  * ret_family may be NULL; it is not touched on failure. */

@@ -135,32 +135,6 @@ struct prom_family *prom_registry_find(struct prom_registry *registry, const cha
         return family;
 }
 
-/* Is `name` one of the lines of the histogram? */
-static bool is_line_of(const struct prom_family *histogram, const char *name)
-{
-        static const char *const suffixes[] = {"_bucket", "_sum", "_count"};
-        size_t n = strlen(histogram->name);
-        if (histogram->kind != PROM_HISTOGRAM || strncmp(name, histogram->name, n) != 0)
-                return false;
-        for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
-                if (strcmp(name + n, suffixes[i]) == 0)
-                        return true;
-        return false;
-}
-
-static int check_collision(const struct prom_family *new, const struct prom_family *old,
-                           struct prom_error *error)
-{
-        if (strcmp(new->name, old->name) == 0)
-                return prom_fail_(error, EEXIST, "metric %s is registered already", new->name);
-        if (is_line_of(new, old->name) || is_line_of(old, new->name))
-                return prom_fail_(error, EEXIST,
-                                  "metric %.100s collides with a line of metric %.100s, which is "
-                                  "registered already",
-                                  new->name, old->name);
-        return 0;
-}
-
 static bool same_family(const struct prom_family *a, const struct prom_family *b)
 {
         if (a->kind != b->kind || a->n_labels != b->n_labels || a->n_slots != b->n_slots ||
@@ -214,9 +188,9 @@ static int make_family(struct batch *batch, const struct prom_desc *desc,
                 return 0;
         }
         for (size_t i = 0; r == 0 && i < batch->registry->n_families; i++)
-                r = check_collision(family, batch->registry->families[i], error);
+                r = prom_check_collision_(family, batch->registry->families[i], error);
         for (size_t i = 0; r == 0 && i < at; i++)
-                r = check_collision(family, batch->made[i], error);
+                r = prom_check_collision_(family, batch->made[i], error);
         if (r < 0 || family->n_labels || collector)
                 return r;
         family->only = prom_series_make_(family, NULL);

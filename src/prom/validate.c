@@ -19,25 +19,9 @@ int prom_fail_(struct prom_error *error, int code, const char *fmt, ...)
         return -code;
 }
 
-/* Not <ctype.h>: that follows the locale. */
-static bool is_name_char(char c, bool first, bool colon)
-{
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
-               (colon && c == ':') || (!first && c >= '0' && c <= '9');
-}
-
 bool prom_is_name_char_(char c)
 {
-        return is_name_char(c, false, true);
-}
-
-static bool is_name(const char *name, bool colon)
-{
-        size_t n = 0;
-        for (; name[n]; n++)
-                if (n == PROM_NAME_MAX || !is_name_char(name[n], n == 0, colon))
-                        return false;
-        return n > 0;
+        return prom_is_legacy_name_((const char[]){'_', c, '\0'}, false);
 }
 
 /* Length of the UTF-8 sequence at s as the Unicode standard (table 3-7) has it; 0 if it is none. */
@@ -79,6 +63,13 @@ bool prom_is_utf8_(const char *s)
         return true;
 }
 
+/* Any UTF-8, as Prometheus has it since 3.0. */
+static bool is_name(const char *name)
+{
+        const size_t n = strnlen(name, PROM_NAME_MAX + 1);
+        return n > 0 && n <= PROM_NAME_MAX && prom_is_utf8_(name);
+}
+
 size_t prom_clean_value_(const char *value, char out[PROM_LABEL_VALUE_MAX + 1])
 {
         static const char replacement[] = "\xef\xbf\xbd"; /* U+FFFD */
@@ -114,10 +105,10 @@ const double *prom_desc_buckets_(const struct prom_desc *desc)
 
 static int check_label(const struct prom_desc *desc, const char *label, struct prom_error *error)
 {
-        if (!is_name(label, false))
+        if (!is_name(label))
                 return prom_fail_(error, EINVAL,
-                                  "metric %s: label name \"%.100s\" is not valid (letters, digits "
-                                  "and _, no digit first, at most %d bytes)",
+                                  "metric %s: label name \"%.100s\" is not valid (UTF-8 of 1 to %d "
+                                  "bytes)",
                                   desc->name, label, PROM_NAME_MAX);
         if (strncmp(label, "__", 2) == 0)
                 return prom_fail_(error, EINVAL,
@@ -129,7 +120,7 @@ static int check_label(const struct prom_desc *desc, const char *label, struct p
         if (desc->kind == PROM_SUMMARY && strcmp(label, "quantile") == 0)
                 return prom_fail_(error, EINVAL,
                                   "metric %s: label quantile is reserved in summaries", desc->name);
-        if (desc->kind == PROM_STATESET && strcmp(label, desc->name) == 0)
+        if (desc->kind == PROM_STATESET && prom_labels_meet_(label, desc->name))
                 return prom_fail_(error, EINVAL,
                                   "metric %s: the label of its name is for its states", desc->name);
         return 0;
@@ -163,10 +154,16 @@ static int check_labels(const struct prom_desc *desc, struct prom_error *error)
                 if (n == PROM_LABELS_MAX)
                         return prom_fail_(error, EINVAL, "metric %s: more than %d labels",
                                           desc->name, PROM_LABELS_MAX);
-                for (size_t i = 0; i < n; i++)
+                for (size_t i = 0; i < n; i++) {
                         if (strcmp(seen[i], name) == 0)
                                 return prom_fail_(error, EINVAL, "metric %s: label %s given twice",
                                                   desc->name, name);
+                        if (prom_labels_meet_(seen[i], name))
+                                return prom_fail_(error, EINVAL,
+                                                  "metric %.80s: labels %.40s and %.40s are the "
+                                                  "same where names are escaped",
+                                                  desc->name, seen[i], name);
+                }
                 seen[n++] = name;
         }
 }
@@ -198,10 +195,9 @@ static int check_buckets(const struct prom_desc *desc, struct prom_error *error)
 
 int prom_check_desc_(const struct prom_desc *desc, struct prom_error *error)
 {
-        if (!desc->name || !is_name(desc->name, true))
+        if (!desc->name || !is_name(desc->name))
                 return prom_fail_(error, EINVAL,
-                                  "metric name \"%.100s\" is not valid (letters, digits, _ and :, "
-                                  "no digit first, at most %d bytes)",
+                                  "metric name \"%.100s\" is not valid (UTF-8 of 1 to %d bytes)",
                                   desc->name ? desc->name : "", PROM_NAME_MAX);
         if (desc->kind < PROM_COUNTER || desc->kind > PROM_STATESET)
                 return prom_fail_(error, EINVAL, "metric %s: %d is not a kind of metric",
