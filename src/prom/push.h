@@ -74,7 +74,7 @@ struct prom_push_target {
         const char *user_agent;    /* NULL: "prom-push/VERSION" */
         unsigned timeout_ms;       /* 0: PROM_PUSH_TIMEOUT_MS */
         unsigned attempts_max;     /* 0: PROM_PUSH_ATTEMPTS; 1: no retry */
-        const char *const *names;  /* the families to push, ended by NULL; NULL: all */
+        const char *const *names;  /* the families to push, ended by NULL; NULL or none: all */
 };
 
 /* How it went, also when it failed. */
@@ -98,9 +98,11 @@ struct prom_push_group {
         const char *job;                 /* not empty */
         const struct prom_label *labels; /* more labels, ended by a NULL name; NULL: none */
         bool gzip;                       /* compress what is sent (Pushgateway 1.5 and later) */
+        bool protobuf; /* send delimited protocol buffers instead of text: native histograms, and
+                          times of creation */
 };
 
-/* Pushes the registry in the text format. ret_result may be NULL. */
+/* Pushes the registry. ret_result may be NULL. */
 int prom_push_gateway(const struct prom_push_target *target, enum prom_push_verb verb,
                       const struct prom_push_group *group, struct prom_registry *registry,
                       struct prom_push_result *ret_result, struct prom_error *error);

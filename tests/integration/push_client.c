@@ -91,6 +91,9 @@ static void take(struct request *q, int option, char *value)
         case 'l':
                 add_label(q, value);
                 break;
+        case 'b':
+                q->group.protobuf = true;
+                break;
         case 'z':
                 q->group.gzip = true;
                 break;
@@ -144,14 +147,21 @@ static int push(const char *verb, const struct request *q, struct prom_push_resu
 
 int main(int argc, char **argv)
 {
-        static const struct option options[] = {
-                {"job", 1, NULL, 'j'},      {"label", 1, NULL, 'l'},
-                {"gzip", 0, NULL, 'z'},     {"stale", 0, NULL, 's'},
-                {"version", 1, NULL, 'v'},  {"timeout-ms", 1, NULL, 't'},
-                {"attempts", 1, NULL, 'a'}, {"user", 1, NULL, 'u'},
-                {"password", 1, NULL, 'p'}, {"token", 1, NULL, 'k'},
-                {"many", 1, NULL, 'm'},     {"name", 1, NULL, 'n'},
-                {"time", 1, NULL, 'T'},     {0}};
+        static const struct option options[] = {{"job", 1, NULL, 'j'},
+                                                {"label", 1, NULL, 'l'},
+                                                {"gzip", 0, NULL, 'z'},
+                                                {"stale", 0, NULL, 's'},
+                                                {"version", 1, NULL, 'v'},
+                                                {"timeout-ms", 1, NULL, 't'},
+                                                {"attempts", 1, NULL, 'a'},
+                                                {"user", 1, NULL, 'u'},
+                                                {"password", 1, NULL, 'p'},
+                                                {"token", 1, NULL, 'k'},
+                                                {"many", 1, NULL, 'm'},
+                                                {"name", 1, NULL, 'n'},
+                                                {"time", 1, NULL, 'T'},
+                                                {"protobuf", 0, NULL, 'b'},
+                                                {0}};
         struct prom_push_result result = {0};
         struct prom_error error = {""};
         struct request q = {.group.job = "test"};

@@ -226,9 +226,10 @@ def expect_test_metrics(metrics, **labels):
     assert metrics.value("test_seconds_count", **labels) == 3
 
 
-@pytest.mark.parametrize("zip_it", [[], ["--gzip"]], ids=["plain", "gzip"])
-def test_gateway_has_each_value(gateway, zip_it):
-    result = push("put", gateway.url, "--job", "backup", "--label", "instance=host:1", *zip_it)
+@pytest.mark.parametrize("words", [[], ["--gzip"], ["--protobuf"], ["--protobuf", "--gzip"]],
+                         ids="".join)
+def test_gateway_has_each_value(gateway, words):
+    result = push("put", gateway.url, "--job", "backup", "--label", "instance=host:1", *words)
     assert result["status"] == 200 and result["attempts"] == 1
     metrics = vulcan.Metrics(gateway.get("/metrics").decode())
     expect_test_metrics(metrics, job="backup", instance="host:1")

@@ -13,6 +13,8 @@
 #include <zlib.h>
 #endif
 
+enum { PUSH_TYPE_MAX = 256 }; /* bytes of the header Content-Type */
+
 /* ---- where ---------------------------------------------------------------------------------- */
 
 /* RFC 4648, section 5, without padding. */
@@ -135,44 +137,19 @@ static int check_point(const struct prom_view *family, const struct prom_point *
         return 0;
 }
 
-/* Takes the families out of the text that are not wanted. Each begins with its line of help. */
-static size_t pick(const struct prom_push_target *target, char *text, size_t len)
-{
-        static const char begin[] = "# HELP ";
-        bool wanted = true;
-        size_t kept = 0;
-        for (char *line = text, *end = text + len; line < end;) {
-                char *next = memchr(line, '\n', (size_t)(end - line));
-                next = next ? next + 1 : end;
-                if (strncmp(line, begin, sizeof(begin) - 1) == 0) {
-                        char name[PROM_NAME_MAX + 1];
-                        snprintf(name, sizeof(name), "%.*s",
-                                 (int)strcspn(line + sizeof(begin) - 1, " \n"),
-                                 line + sizeof(begin) - 1);
-                        wanted = prom_push_wants_(target, name);
-                }
-                if (wanted) {
-                        memmove(text + kept, line, (size_t)(next - line));
-                        kept += (size_t)(next - line);
-                }
-                line = next;
-        }
-        return kept;
-}
-
 #ifdef PROM_PUSH_HAVE_ZLIB
-static int gzip(const struct prom_buf *text, struct bytes *ret, struct prom_error *error)
+static int gzip(const struct prom_buf *body, struct bytes *ret, struct prom_error *error)
 {
         enum { WINDOW_GZIP = 15 + 16, MEMORY = 8 };
         z_stream z = {0};
         if (deflateInit2(&z, Z_BEST_SPEED, Z_DEFLATED, WINDOW_GZIP, MEMORY, Z_DEFAULT_STRATEGY) !=
             Z_OK)
                 return prom_push_fail_(error, ENOMEM, "out of memory");
-        size_t size = deflateBound(&z, text->len);
+        size_t size = deflateBound(&z, body->len);
         ret->data = malloc(size);
         ret->cap = size;
-        z.next_in = (Bytef *)text->data;
-        z.avail_in = (uInt)text->len;
+        z.next_in = (Bytef *)body->data;
+        z.avail_in = (uInt)body->len;
         z.next_out = (Bytef *)ret->data;
         z.avail_out = (uInt)size;
         int r = ret->data ? deflate(&z, Z_FINISH) : Z_MEM_ERROR;
@@ -181,27 +158,41 @@ static int gzip(const struct prom_buf *text, struct bytes *ret, struct prom_erro
         return r == Z_STREAM_END ? 0 : prom_push_fail_(error, ENOMEM, "out of memory");
 }
 #else
-static int gzip(const struct prom_buf *text, struct bytes *ret, struct prom_error *error)
+static int gzip(const struct prom_buf *body, struct bytes *ret, struct prom_error *error)
 {
         return prom_push_fail_(error, ENOTSUP, "built without gzip");
 }
 #endif
 
-static int send_text(struct push *push, struct push_request *request, bool zip,
-                     struct prom_registry *registry, struct prom_error *error)
+static int render(const struct prom_push_target *target, const struct prom_push_group *group,
+                  struct prom_registry *registry, struct prom_buf *ret,
+                  struct push_request *request, char type[PUSH_TYPE_MAX], struct prom_error *error)
 {
-        struct prom_buf text = PROM_BUF_INIT;
+        const struct prom_format format = {group->protobuf ? PROM_PROTOBUF_DELIMITED
+                                                           : PROM_TEXT_0_0_4,
+                                           PROM_ESCAPE_UNDERSCORES};
+        struct prom_render_options options = {.names = target->names};
+        while (target->names && target->names[options.n_names])
+                options.n_names++;
+        int r = prom_render(registry, format, &options, ret);
+        if (r < 0)
+                return prom_push_fail_(error, -r, "out of memory");
+        snprintf(type, PUSH_TYPE_MAX, "Content-Type: %s", prom_content_type(format));
+        request->body = ret->data;
+        request->body_size = ret->len;
+        request->headers[0] = type;
+        return 0;
+}
+
+static int send_body(struct push *push, const struct prom_push_group *group,
+                     struct prom_registry *registry, struct push_request *request,
+                     struct prom_error *error)
+{
+        struct prom_buf body = PROM_BUF_INIT;
         struct bytes zipped = {0};
-        int r = prom_render_text(registry, &text);
-        if (r < 0) {
-                prom_push_fail_(error, -r, "out of memory");
-        } else {
-                text.len = pick(push->target, text.data, text.len);
-                request->body = text.data;
-                request->body_size = text.len;
-                request->headers[0] = "Content-Type: " PROM_TEXT_CONTENT_TYPE;
-        }
-        if (r == 0 && zip && (r = gzip(&text, &zipped, error)) == 0) {
+        char type[PUSH_TYPE_MAX];
+        int r = render(push->target, group, registry, &body, request, type, error);
+        if (r == 0 && group->gzip && (r = gzip(&body, &zipped, error)) == 0) {
                 request->body = zipped.data;
                 request->body_size = zipped.len;
                 request->headers[1] = "Content-Encoding: gzip";
@@ -209,7 +200,7 @@ static int send_text(struct push *push, struct push_request *request, bool zip,
         if (r == 0)
                 r = prom_push_send_(push, request, error);
         bytes_release(&zipped);
-        prom_buf_release(&text);
+        prom_buf_release(&body);
         return r;
 }
 
@@ -237,7 +228,7 @@ int prom_push_gateway_with_(const struct prom_push_io *io, const struct prom_pus
                 if (r == -ENOMEM)
                         prom_push_fail_(error, ENOMEM, "out of memory");
                 if (r == 0)
-                        r = send_text(&push, &request, group->gzip, registry, error);
+                        r = send_body(&push, group, registry, &request, error);
         }
         bytes_release(&url);
         if (ret_result)

@@ -147,7 +147,7 @@ bool prom_push_wants_(const struct prom_push_target *target, const char *name)
         const char *const *names = target->names;
         while (names && *names && strcmp(*names, name) != 0)
                 names++;
-        return !names || *names;
+        return !target->names || !*target->names || *names;
 }
 
 int prom_push_begin_(struct push *push, const struct prom_push_target *target,
