@@ -82,19 +82,12 @@ def declared(header):
     with open(header, encoding="utf-8") as f:
         text = re.sub(r"/\*.*?\*/", "", f.read(), flags=re.S)
     text = re.sub(r"^#.*?(?<!\\)$", "", text, flags=re.M | re.S)
-<<<<<<< Updated upstream
-    text = re.sub(r"static inline[^;{]*(;|\{.*?^\})", "", text, flags=re.S | re.M)
-    text = re.sub(r"^typedef[^;]*;", "", text, flags=re.M)
-    names = set(re.findall(r"\b(prom_\w+)\((?!\*)", text))
-    return names | set(re.findall(r"^extern [^;(]*\b(prom_\w+)(?:\[\w*\])?;", text, flags=re.M))
-=======
     text = re.sub(r"__attribute__\(\(.*?\)\)(?=[ ;\n])", "", text)
     text = re.sub(r"static inline[^;{]*(;|\{.*?^\})", "", text, flags=re.S | re.M)
     text = re.sub(r"^typedef[^;]*;", "", text, flags=re.M)
     names = set(re.findall(r"\b(prom_\w+)\((?!\*)", text))
     variables = re.findall(r"^extern [^;(]*\b(prom_\w+)(?:\[\w*\])?\s*;", text, flags=re.M)
     return names | set(variables)
->>>>>>> Stashed changes
 
 
 def test_what_is_installed(installed):
@@ -123,8 +116,6 @@ def test_it_needs_libc_and_the_codecs_that_are_built_in(installed, bare):
     assert bare.needed() <= LIBC
 
 
-<<<<<<< Updated upstream
-=======
 def test_it_can_be_loaded_at_run_time(installed):
     """Its thread-local memory has to find room among that of a program which runs already."""
     library = f"{installed.prefix}/lib/libprom.so"
@@ -132,7 +123,6 @@ def test_it_can_be_loaded_at_run_time(installed):
     assert run(shutil.which("python3"), "-c", code) == "True\n"
 
 
->>>>>>> Stashed changes
 @pytest.mark.parametrize("static", [False, True], ids=["shared", "static"])
 def test_example_that_counts_lines(installed, tmp_path, static):
     program = installed.compile(f"{EXAMPLES}/lines.c", tmp_path / "lines", static)
