@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Cells, the slabs of the threads, and adding them up. */
-#include "prom/internal.h"
+#include "prom/native.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -24,6 +24,7 @@ enum {
 struct slab {
         uint64_t *cells;
         uint32_t n;
+        struct native_block *natives; /* of its thread */
         struct prom_own_ *owner; /* what its thread sees of it; NULL: it has no thread (any more) */
         bool orphaned;           /* its thread was left behind by fork(), perhaps in mid-update */
         struct slab *next;
@@ -127,6 +128,9 @@ static void thread_exits(void *p)
         pthread_mutex_lock(&prom_table_lock_); /* for float_cells and next_cell */
         pthread_mutex_lock(&prom_slab_lock_);
         slab->owner = NULL;
+        for (struct native_block *block = slab->natives; block; block = block->thread_next)
+                STORE(&slab->cells[block->cell], 0); /* an address, nothing to add up */
+        prom_native_fold_(slab->natives);
         const bool folded = fold(slab);
         if (folded) {
                 *slab->link = slab->next;
@@ -184,12 +188,24 @@ uint64_t *prom_cell_slow_(uint32_t cell)
         return found;
 }
 
+uint64_t *prom_own_cell_(uint32_t cell)
+{
+        return own_slab && cell < own_slab->n ? own_slab->cells + cell : NULL;
+}
+
+struct native_block **prom_own_natives_(void)
+{
+        return &own_slab->natives;
+}
+
 void prom_after_fork_(void)
 {
         for (struct slab *slab = base.next; slab; slab = slab->next) {
                 if (slab == own_slab)
                         continue;
                 slab->orphaned = true;
+                for (struct native_block *b = slab->natives; b; b = b->thread_next)
+                        b->orphaned = true;
                 slab->owner = NULL; /* another thread may get its stack */
         }
 }
@@ -210,7 +226,8 @@ int prom_cells_alloc_(unsigned n, unsigned float_cell, uint32_t *ret_cell)
                 next_cell += n;
         }
         uint32_t at = cell + float_cell;
-        float_cells[at / 64] |= UINT64_C(1) << (at % 64);
+        if (float_cell < n)
+                float_cells[at / 64] |= UINT64_C(1) << (at % 64);
         *ret_cell = cell;
         return 0;
 }
@@ -227,7 +244,8 @@ void prom_cells_free_(uint32_t cell, unsigned n, unsigned float_cell)
                                 STORE(&words[i], 0);
         }
         pthread_mutex_unlock(&prom_slab_lock_);
-        float_cells[at / 64] &= ~(UINT64_C(1) << (at % 64));
+        if (float_cell < n)
+                float_cells[at / 64] &= ~(UINT64_C(1) << (at % 64));
         if (GROW(&list->cells, &list->cap, list->n + 1))
                 list->cells[list->n++] = cell;
 }

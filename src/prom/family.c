@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Making a family from its description. */
-#include "prom/internal.h"
+#include "prom/native.h"
 
 #include <errno.h>
 #include <math.h>
@@ -113,6 +113,26 @@ static bool copy_quantiles(struct prom_family *f, const struct prom_desc *desc)
         return true;
 }
 
+/* Defaults are client_golang's, but for the number of buckets, which has none there. */
+static void set_limits(struct prom_family *f, const struct prom_desc *desc)
+{
+        f->native = desc->native_factor > 0;
+        f->classic = f->kind == PROM_HISTOGRAM && (!f->native || f->n_buckets > 0);
+        f->limits = (struct native_limits){.schema = SUMMARY_SCHEMA,
+                                           .max_buckets = PROM_SKETCH_BUCKETS_MAX,
+                                           .zero_threshold = NATIVE_ZERO_THRESHOLD};
+        if (!f->native)
+                return;
+        f->limits.schema = prom_native_schema_(desc->native_factor);
+        f->limits.max_buckets =
+                desc->native_max_buckets ? desc->native_max_buckets : PROM_NATIVE_BUCKETS_DEFAULT;
+        if (desc->native_zero_threshold)
+                f->limits.zero_threshold =
+                        desc->native_zero_threshold > 0 ? desc->native_zero_threshold : 0;
+        f->limits.max_zero_threshold = desc->native_max_zero_threshold;
+        f->limits.min_reset_ns = (uint64_t)(desc->native_min_reset_s * 1e9);
+}
+
 uint64_t prom_family_id_(void)
 {
         static uint64_t last_id;
@@ -137,6 +157,7 @@ int prom_family_new_(const struct prom_desc *desc, struct prom_family **ret,
                 prom_family_free_(f);
                 return prom_fail_(error, ENOMEM, "metric %s: out of memory", desc->name);
         }
+        set_limits(f, desc);
         *ret = f;
         return 0;
 }
@@ -162,9 +183,12 @@ void prom_family_free_(struct prom_family *f)
                 f->curried = next;
         }
         unsigned cells = prom_family_cells_(f);
-        unsigned float_cell = f->kind == PROM_COUNTER ? COUNTER_FLOAT : HISTOGRAM_SUM;
-        for (size_t i = 0; cells && i < f->n_series; i++)
-                prom_cells_free_(prom_series_at_(f, i)->pub.cell, cells, float_cell);
+        for (size_t i = 0; cells && i < f->n_series; i++) {
+                struct prom_series *series = prom_series_at_(f, i);
+                if (prom_is_sparse_(f))
+                        prom_native_release_(series);
+                prom_cells_free_(series->pub.cell, cells, prom_family_float_cell_(f));
+        }
         for (size_t i = 0; i < SERIES_BLOCKS_MAX; i++)
                 free(f->blocks[i]);
         free_tables(f);

@@ -96,8 +96,13 @@ void prom_arena_release_(struct arena *arena);
 extern pthread_mutex_t prom_slab_lock_;
 extern pthread_mutex_t prom_table_lock_;
 
+/* With slab_lock held: this thread's own cell, NULL if it has none yet, and its native blocks, if
+ * it has cells. */
+uint64_t *prom_own_cell_(uint32_t cell);
+struct native_block **prom_own_natives_(void);
+
 /* n consecutive cells within one chunk, zero in every slab. float_cell is the one among them that
- * holds a double. -ENOSPC. */
+ * holds a double, n for none. -ENOSPC. */
 int prom_cells_alloc_(unsigned n, unsigned float_cell, uint32_t *ret_cell);
 void prom_cells_free_(uint32_t cell, unsigned n, unsigned float_cell);
 
@@ -323,9 +328,20 @@ bool prom_family_full_(const struct prom_family *family, bool for_new);
 
 int64_t prom_wall_ms_(void);
 
-/* Words of one series of the family, and which of them is a double. */
+/* Is it counted in sparse buckets, those of a native histogram or of a summary? See native.h. */
+static inline bool prom_is_sparse_(const struct prom_family *f)
+{
+        return f->native || f->kind == PROM_SUMMARY;
+}
+
+/* How many bounds are below v: the index of its classic bucket. */
+size_t prom_find_bucket_(const struct prom_family *family, double v);
+
+/* Words of one series of the family, and which of them is a double, or their number for none. */
 static inline unsigned prom_family_cells_(const struct prom_family *f)
 {
+        if (prom_is_sparse_(f))
+                return 1; /* the address of a block */
         switch (f->kind) {
         case PROM_COUNTER:
                 return 2;
@@ -334,6 +350,13 @@ static inline unsigned prom_family_cells_(const struct prom_family *f)
         default:
                 return 0;
         }
+}
+
+static inline unsigned prom_family_float_cell_(const struct prom_family *f)
+{
+        if (prom_is_sparse_(f))
+                return 1;
+        return f->kind == PROM_COUNTER ? COUNTER_FLOAT : HISTOGRAM_SUM;
 }
 
 /* Registers with all checks; collector may be NULL, reuse means prom_obtain_all(). */

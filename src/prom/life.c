@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Series go and come back: removal, expiry of idle ones, and curried families. */
-#include "prom/internal.h"
+#include "prom/native.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -60,7 +60,8 @@ void prom_series_revive_(struct prom_series *series)
 /* With table_lock held. False without memory. */
 static bool remove_series(struct prom_series *series)
 {
-        const unsigned cells = prom_family_cells_(series->family);
+        const bool sparse = prom_is_sparse_(series->family);
+        const unsigned cells = sparse ? 0 : prom_family_cells_(series->family);
         uint64_t *baseline = series->cold->baseline;
         if (!baseline && cells) {
                 baseline = prom_arena_get_(&series->family->arena, cells * sizeof(*baseline));
@@ -69,7 +70,9 @@ static bool remove_series(struct prom_series *series)
         }
         pthread_mutex_lock(&prom_slab_lock_);
         series->cold->baseline = baseline;
-        if (cells)
+        if (sparse)
+                prom_native_reset_(series);
+        else if (cells)
                 prom_series_sums_(series, baseline);
         set_state(series, SERIES_REMOVED);
         pthread_mutex_unlock(&prom_slab_lock_);
@@ -256,6 +259,10 @@ static uint64_t digest(struct prom_series *series)
         const unsigned n = prom_family_cells_(series->family);
         if (n == 0)
                 return LOAD(&series->gauge);
+        if (prom_is_sparse_(series->family)) {
+                const struct native_sums *sums = prom_native_sum_(series);
+                return sums ? sums->count ^ bits_of(sums->sum) : 0;
+        }
         prom_series_sums_(series, cells);
         for (unsigned i = 0; i < n; i++)
                 hash = (hash ^ cells[i]) * UINT64_C(0x9e3779b97f4a7c15) + (hash >> 29);

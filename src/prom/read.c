@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a series shows: the sums over all threads, without what was counted in its earlier lives. */
-#include "prom/internal.h"
+#include "prom/native.h"
 
 #include <string.h>
 #include <time.h>
@@ -132,6 +132,8 @@ static void subtract_histogram(const struct prom_series *series, struct prom_sna
 
 bool prom_read_histogram_(struct prom_series *series, struct prom_snapshot *ret)
 {
+        if (series->family->native)
+                return prom_read_native_(series, ret, NULL);
         pthread_mutex_lock(&prom_slab_lock_);
         const bool removed = series->state == SERIES_REMOVED;
         const bool shown = series->state == SERIES_LIVE;
@@ -183,8 +185,20 @@ void prom_series_sums_(struct prom_series *series, uint64_t *ret_cells)
         }
 }
 
+/* What came since the last look is dropped with its epoch. */
+static void settle_sparse(struct prom_series *series)
+{
+        const struct native_sums *sums = prom_native_sum_(series);
+        if (!sums || sums->count == 0)
+                return;
+        COUNT(&series->family->ignored, sums->count);
+        prom_native_reset_(series);
+}
+
 void prom_series_settle_(struct prom_series *series)
 {
+        if (prom_is_sparse_(series->family))
+                return settle_sparse(series);
         uint64_t cells[PROM_CHUNK_WORDS_], ignored = 0;
         uint64_t *baseline = series->cold->baseline;
         const unsigned n = prom_family_cells_(series->family);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The series of a family: look-up and insertion. */
-#include "prom/internal.h"
+#include "prom/native.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -171,12 +171,13 @@ struct prom_series *prom_series_make_(struct prom_family *family, const char *co
         struct key *key = key_new(family, values, series);
         if (!series || !cold || !key)
                 return NULL;
-        if (prom_family_cells_(family)) {
-                unsigned float_cell = family->kind == PROM_COUNTER ? COUNTER_FLOAT : HISTOGRAM_SUM;
-                if (prom_cells_alloc_(prom_family_cells_(family), float_cell, &series->pub.cell) <
-                    0)
-                        return NULL;
-        }
+        series->family = family;
+        if (prom_is_sparse_(family) && !prom_native_init_(series))
+                return NULL;
+        if (prom_family_cells_(family) &&
+            prom_cells_alloc_(prom_family_cells_(family), prom_family_float_cell_(family),
+                              &series->pub.cell) < 0)
+                return NULL;
         cold->created_ms = prom_wall_ms_();
         if (family->kind == PROM_INFO)
                 series->gauge = bits_of(1);

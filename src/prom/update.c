@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Updating and reading back. */
-#include "prom/internal.h"
+#include "prom/native.h"
 
 #include <math.h>
 
@@ -150,6 +150,11 @@ static inline size_t find_bucket(const double *bounds, size_t n, double v)
         return below - (size_t)(count[0] + count[1]);
 }
 
+size_t prom_find_bucket_(const struct prom_family *family, double v)
+{
+        return find_bucket(family->bounds, family->n_padded, v);
+}
+
 void prom_histogram_observe(struct prom_histogram *histogram, double v)
 {
         if (unlikely(!histogram))
@@ -162,6 +167,8 @@ void prom_histogram_observe(struct prom_histogram *histogram, double v)
         }
         if (unlikely(v < 0) && !LOAD(&family->has_negative))
                 STORE(&series->family->has_negative, true);
+        if (family->native)
+                return prom_native_observe_((struct prom_series *)histogram, v);
         uint64_t *block = prom_cell_(series->pub.cell);
         uint64_t *bucket =
                 &block[HISTOGRAM_BUCKETS + find_bucket(family->bounds, family->n_padded, v)];

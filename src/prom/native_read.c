@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Adding up the blocks of a native histogram, and holding it to its limit. See native.h. */
+#include "prom/native.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+        QUICK_TRIES = 8, /* as in cells.c */
+        YIELDING_TRIES = 100,
+        SLEEPING_TRIES = 2000,
+        SLEEP_NS = 100000,
+};
+
+/* Under slab_lock. */
+static struct native_sums sums;
+static struct native_entry *scratch;
+static size_t cap_scratch;
+
+struct native_entry *prom_native_scratch_(size_t n)
+{
+        return GROW(&scratch, &cap_scratch, n) ? scratch : NULL;
+}
+
+/* ---- blocks ------------------------------------------------------------------------------- */
+
+/* What is in a block at one moment; entries and classic have room for it all. */
+struct block_values {
+        struct native_entry *entries;
+        uint64_t *classic;
+        uint64_t zeros;
+        double sum;
+};
+
+/* See read_block() in cells.c. */
+static bool read_block(const struct native_block *block, struct block_values *ret)
+{
+        const uint64_t sequence = LOAD_ACQUIRE(&block->sequence);
+        const size_t n = native_capacity(block);
+        ret->sum = double_of(LOAD_ACQUIRE(&block->sum));
+        ret->zeros = LOAD_ACQUIRE(&block->zeros);
+        for (size_t i = 0; i < n; i++) {
+                ret->entries[i].tag = LOAD_ACQUIRE(&block->entries[i].tag);
+                ret->entries[i].count = LOAD_ACQUIRE(&block->entries[i].count);
+        }
+        for (size_t i = 0; i < block->native->n_classic; i++)
+                ret->classic[i] = LOAD_ACQUIRE(&block->classic[i]);
+        return !(sequence & 1) && LOAD(&block->sequence) == sequence;
+}
+
+static void read_exactly(struct native_block *block, struct block_values *ret)
+{
+        struct native *native = block->native;
+        for (int i = 0; i < QUICK_TRIES; i++)
+                if (read_block(block, ret) || block->orphaned)
+                        return;
+        const uint64_t version = native->version;
+        STORE(&native->version, NATIVE_HELD_OFF);
+        for (int i = 0; !read_block(block, ret); i++) {
+                if (i == YIELDING_TRIES + SLEEPING_TRIES)
+                        break;
+                if (i < YIELDING_TRIES)
+                        sched_yield();
+                else
+                        nanosleep(&(struct timespec){.tv_nsec = SLEEP_NS}, NULL);
+        }
+        STORE(&native->version, version);
+}
+
+static bool add_block(struct native_block *block)
+{
+        const size_t n = native_capacity(block);
+        uint64_t classic[PROM_BUCKETS_MAX + 1];
+        if (!GROW(&sums.entries, &sums.cap, sums.n + n + 1))
+                return false;
+        struct native_entry *entries = sums.entries + sums.n;
+        struct block_values values = {.entries = entries, .classic = classic};
+        read_exactly(block, &values);
+        sums.zeros += values.zeros;
+        sums.sum += values.sum;
+        for (size_t i = 0; i < block->native->n_classic; i++)
+                sums.classic[i] += classic[i];
+        for (size_t i = 0; i < n; i++) {
+                const struct native_entry entry = entries[i];
+                if (entry.tag == 0 || entry.count == 0)
+                        continue;
+                const uint64_t tag = prom_native_converted_(block, entry.tag);
+                if (tag)
+                        sums.entries[sums.n++] = (struct native_entry){tag, entry.count};
+                else
+                        sums.zeros += entry.count;
+        }
+        return true;
+}
+
+/* ---- sums --------------------------------------------------------------------------------- */
+
+static inline uint64_t rank(const struct native_entry *entry)
+{
+        return entry->tag >> 1 | entry->tag << 63;
+}
+
+/* Not qsort(), which may allocate. Gaps of Ciura, "Best Increments for the Average Case of
+ * Shellsort" (2001), continued by a factor of 2.25. */
+static void sort(struct native_entry *entries, size_t n)
+{
+        static const size_t gaps[] = {17961, 7983, 3548, 1577, 701, 301, 132, 57, 23, 10, 4, 1};
+        for (size_t g = 0; g < sizeof(gaps) / sizeof(gaps[0]); g++) {
+                const size_t gap = gaps[g];
+                for (size_t i = gap; i < n; i++) {
+                        const struct native_entry entry = entries[i];
+                        size_t at = i;
+                        for (; at >= gap && rank(&entries[at - gap]) > rank(&entry); at -= gap)
+                                entries[at] = entries[at - gap];
+                        entries[at] = entry;
+                }
+        }
+}
+
+/* Adds up neighbours of the same bucket. */
+static void combine(void)
+{
+        size_t n = 0;
+        for (size_t i = 0; i < sums.n; i++) {
+                if (n && sums.entries[n - 1].tag == sums.entries[i].tag)
+                        sums.entries[n - 1].count += sums.entries[i].count;
+                else
+                        sums.entries[n++] = sums.entries[i];
+        }
+        sums.n = n;
+}
+
+static void finish(struct prom_series *series)
+{
+        struct native *native = series->native;
+        sort(sums.entries, sums.n);
+        combine();
+        sums.count = sums.zeros;
+        for (size_t i = 0; i < sums.n; i++)
+                sums.count += sums.entries[i].count;
+        if (LOAD(&series->family->has_negative))
+                return;
+        if (sums.sum > native->largest_sum)
+                native->largest_sum = sums.sum;
+        sums.sum = native->largest_sum;
+}
+
+static bool add_blocks(struct prom_series *series)
+{
+        const struct native *native = series->native;
+        sums.n = 0;
+        sums.schema = native->schema;
+        sums.zero_threshold = native->zero_threshold;
+        sums.zeros = 0;
+        sums.sum = 0;
+        memset(sums.classic, 0, native->n_classic * sizeof(sums.classic[0]));
+        for (struct native_block *block = native->blocks; block; block = block->next)
+                if (block->epoch == native->epoch && !add_block(block))
+                        return false;
+        return true;
+}
+
+struct native_sums *prom_native_sum_(struct prom_series *series)
+{
+        if (!add_blocks(series))
+                return NULL;
+        finish(series);
+        return &sums;
+}
+
+/* ---- the limit ---------------------------------------------------------------------------- */
+
+/* Makes the smallest buckets part of the zeros, if the threshold may be that large. */
+static bool widen_zeros(double max_threshold)
+{
+        int32_t smallest = INT32_MAX;
+        for (size_t i = 0; i < sums.n; i++)
+                if (native_index(sums.entries[i].tag) < smallest)
+                        smallest = native_index(sums.entries[i].tag);
+        if (sums.n == 0 || sums.zero_threshold >= max_threshold)
+                return false;
+        const double threshold = prom_native_bound_(smallest, sums.schema);
+        if (!(threshold <= max_threshold))
+                return false;
+        size_t n = 0;
+        for (size_t i = 0; i < sums.n; i++) {
+                if (native_index(sums.entries[i].tag) == smallest)
+                        sums.zeros += sums.entries[i].count;
+                else
+                        sums.entries[n++] = sums.entries[i];
+        }
+        sums.n = n;
+        if (threshold > sums.zero_threshold)
+                sums.zero_threshold = threshold;
+        return true;
+}
+
+static bool halve_resolution(void)
+{
+        if (sums.schema == NATIVE_SCHEMA_MIN)
+                return false;
+        sums.schema--;
+        for (size_t i = 0; i < sums.n; i++) {
+                const uint64_t tag = sums.entries[i].tag;
+                sums.entries[i].tag = native_tag(native_coarser(native_index(tag), 1), tag & 1);
+        }
+        combine();
+        return true;
+}
+
+/* Sets the series as the sums are. */
+static void set_as_sums(struct native *native)
+{
+        if (native->schema == sums.schema && native->zero_threshold == sums.zero_threshold)
+                return;
+        native->schema = sums.schema;
+        native->zero_threshold = sums.zero_threshold;
+        STORE_RELEASE(&native->version, native->version + 1);
+}
+
+static void reduce(const struct native *native, const struct native_limits *limits)
+{
+        while (sums.n > native->max_buckets &&
+               (widen_zeros(limits->max_zero_threshold) || halve_resolution()))
+                ;
+}
+
+void prom_native_reset_(struct prom_series *series)
+{
+        struct native *native = series->native;
+        native->epoch++;
+        native->schema = series->family->limits.schema;
+        native->zero_threshold = series->family->limits.zero_threshold;
+        native->reset_ns = prom_now_ns();
+        native->largest_sum = 0;
+        series->cold->created_ms = prom_wall_ms_();
+        STORE_RELEASE(&native->version, native->version + 1);
+}
+
+static bool reset_is_due(const struct prom_series *series)
+{
+        const uint64_t min_ns = series->family->limits.min_reset_ns;
+        return min_ns && prom_now_ns() - series->native->reset_ns >= min_ns;
+}
+
+void prom_native_limit_(struct prom_series *series, uint64_t tag)
+{
+        if (reset_is_due(series)) {
+                prom_native_reset_(series);
+                return;
+        }
+        if (!add_blocks(series) || !GROW(&sums.entries, &sums.cap, sums.n + 1))
+                return;
+        sums.entries[sums.n++] = (struct native_entry){tag, 0};
+        finish(series);
+        reduce(series->native, &series->family->limits);
+        set_as_sums(series->native);
+}
+
+/* That a reset comes after the sums are taken, rather than before, loses no observation. */
+struct native_sums *prom_native_sum_limited_(struct prom_series *series)
+{
+        struct native *native = series->native;
+        const struct native_limits *limits = &series->family->limits;
+        if (!prom_native_sum_(series))
+                return NULL;
+        const bool reduced = native->schema != limits->schema ||
+                             native->zero_threshold != limits->zero_threshold;
+        if (likely(!reduced && sums.n <= native->max_buckets))
+                return &sums;
+        reduce(native, limits);
+        if (reset_is_due(series))
+                prom_native_reset_(series);
+        else
+                set_as_sums(native);
+        return &sums;
+}
+
+/* ---- for the formats ---------------------------------------------------------------------- */
+
+static void fill_native(const struct native_sums *from, struct prom_native_snapshot *ret)
+{
+        ret->schema = from->schema;
+        ret->zero_threshold = from->zero_threshold;
+        ret->zero_count = from->zeros;
+        ret->count = from->count;
+        ret->sum = from->sum;
+        ret->n_positive = 0;
+        for (size_t i = 0; i < from->n; i++) {
+                ret->n_positive += !(from->entries[i].tag & 1);
+                ret->buckets[i] = (struct prom_native_bucket){native_index(from->entries[i].tag),
+                                                              from->entries[i].count};
+        }
+        ret->n_negative = from->n - ret->n_positive;
+}
+
+/* Without classic buckets all is in +Inf. */
+static void fill_classic(const struct native *native, const struct native_sums *from,
+                         struct prom_snapshot *ret)
+{
+        ret->count = from->count;
+        ret->sum = from->sum;
+        ret->n_buckets = native->n_classic ? native->n_classic - 1 : 0;
+        ret->buckets[0] = from->count;
+        if (native->n_classic)
+                memcpy(ret->buckets, from->classic, native->n_classic * sizeof(ret->buckets[0]));
+}
+
+bool prom_read_native_(struct prom_series *series, struct prom_snapshot *ret_classic,
+                       struct prom_native_snapshot *ret_native)
+{
+        bool shown = false;
+        pthread_mutex_lock(&prom_slab_lock_);
+        const int64_t created_ms = series->cold->created_ms;
+        if (unlikely(series->state == SERIES_REMOVED))
+                prom_series_settle_(series);
+        const struct native_sums *from = prom_native_sum_limited_(series);
+        if (from) {
+                shown = series->state == SERIES_LIVE;
+                if (ret_native) {
+                        fill_native(from, ret_native);
+                        ret_native->created_ms = created_ms;
+                }
+                if (ret_classic) {
+                        fill_classic(series->native, from, ret_classic);
+                        ret_classic->created_ms = created_ms;
+                }
+        }
+        pthread_mutex_unlock(&prom_slab_lock_);
+        return shown;
+}
+
+int prom_histogram_native_snapshot(const struct prom_histogram *histogram,
+                                   struct prom_native_snapshot *ret_snapshot)
+{
+        struct prom_series *series = (struct prom_series *)histogram;
+        if (!series || !series->family->native)
+                return -EINVAL;
+        ret_snapshot->schema = NATIVE_SCHEMA_MIN - 1;
+        (void)prom_read_native_(series, NULL, ret_snapshot);
+        return ret_snapshot->schema < NATIVE_SCHEMA_MIN ? -ENOMEM : 0;
+}

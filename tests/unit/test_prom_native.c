@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Native histograms: which bucket a value falls into, the limit, resets, threads. */
+#include "prom/native.h"
+
+#include <errno.h>
+#include <float.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+static struct prom_registry *registry;
+static struct prom_native_snapshot s; /* too large for a stack */
+
+static int set_up(void **state)
+{
+        registry = prom_registry_new();
+        return registry ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+        prom_registry_free(registry);
+        return 0;
+}
+
+static struct prom_family *add(struct prom_desc desc)
+{
+        struct prom_family *family;
+        struct prom_error error = {""};
+        desc.kind = PROM_HISTOGRAM;
+        desc.name = "h";
+        desc.help = "h";
+        if (prom_register(registry, &desc, &family, &error) < 0)
+                fail_msg("%s", error.msg);
+        return family;
+}
+
+static struct prom_histogram *make(struct prom_desc desc)
+{
+        return prom_histogram_with(add(desc));
+}
+
+static void take(struct prom_histogram *h)
+{
+        assert_int_equal(prom_histogram_native_snapshot(h, &s), 0);
+        uint64_t count = s.zero_count;
+        for (size_t i = 0; i < s.n_positive + s.n_negative; i++) {
+                count += s.buckets[i].count;
+                assert_true(s.buckets[i].count > 0);
+                if (i && i != s.n_positive)
+                        assert_true(s.buckets[i].index > s.buckets[i - 1].index);
+        }
+        assert_int_equal(count, s.count);
+}
+
+static uint64_t random_bits(void)
+{
+        static uint64_t x = 88172645463325252; /* Marsaglia, "Xorshift RNGs" (2003) */
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        return x;
+}
+
+/* ---- buckets ------------------------------------------------------------------------------ */
+
+static long double fine_bound(int i)
+{
+        return 1 + (long double)prom_native_bounds_[i] / ((uint64_t)1 << 52);
+}
+
+/* 2^(i/256) * 2^(j/256) == 2^((i+j)/256) for all pairs ties all bounds to each other and to 2. */
+static void test_bounds(void **state)
+{
+        for (int i = 0; i < NATIVE_BOUNDS; i++) {
+                assert_true(prom_native_bounds_[i] < prom_native_bounds_[i + 1]);
+                for (int j = 0; i + j <= NATIVE_BOUNDS; j++) {
+                        long double error = fine_bound(i) * fine_bound(j) - fine_bound(i + j);
+                        assert_true(error < 2 * (long double)DBL_EPSILON &&
+                                    error > -2 * (long double)DBL_EPSILON);
+                }
+        }
+        assert_true(fine_bound(0) == 1 && fine_bound(NATIVE_BOUNDS) == 2);
+}
+
+static void check_index(double v)
+{
+        const int32_t fine = prom_native_index_(v);
+        for (int schema = NATIVE_SCHEMA_MIN; schema <= NATIVE_SCHEMA_MAX; schema++) {
+                int32_t i = native_coarser(fine, (unsigned)(NATIVE_SCHEMA_MAX - schema));
+                assert_true(v <= prom_native_bound_(i, schema));
+                assert_true(v > prom_native_bound_(i - 1, schema));
+        }
+}
+
+static void test_index(void **state)
+{
+        for (int i = 0; i < 200000; i++) {
+                double v = double_of(random_bits() & ~(UINT64_C(1) << 63));
+                if (isfinite(v) && v >= DBL_MIN)
+                        check_index(v);
+        }
+        for (int i = 0; i < NATIVE_BOUNDS; i++) {
+                check_index((double)fine_bound(i));
+                check_index(double_of(bits_of((double)fine_bound(i)) + 1));
+                check_index(double_of(bits_of((double)fine_bound(i)) - 1));
+        }
+        assert_int_equal(prom_native_index_(1), 0);
+        assert_int_equal(prom_native_index_(2), 256);
+        assert_int_equal(prom_native_index_(1.5), 150); /* 256 * log2(1.5) = 149.75 */
+        assert_int_equal(prom_native_index_(-0.5), -256);
+        assert_int_equal(prom_native_index_(DBL_MAX), 1024 * 256);
+        assert_int_equal(prom_native_index_(DBL_MIN), -1022 * 256);
+        assert_int_equal(prom_native_index_(0x1p-1074), -1074 * 256);
+        assert_int_equal(prom_native_index_(0x3p-1074), -1073 * 256 + 150);
+}
+
+static void test_schema(void **state)
+{
+        static const struct {
+                double factor;
+                int schema;
+        } cases[] = {{1.0001, 8}, {1.002, 8},  {1.0028, 8}, {1.006, 7}, {1.1, 3}, {1.2, 2},
+                     {1.5, 1},    {1.99, 1},   {2, 0},      {3.9, 0},   {4, -1},  {16, -2},
+                     {256, -3},   {65535, -3}, {65536, -4}, {1e300, -4}};
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+                assert_int_equal(prom_native_schema_(cases[i].factor), cases[i].schema);
+}
+
+/* ---- counting ----------------------------------------------------------------------------- */
+
+static void test_counts(void **state)
+{
+        struct prom_histogram *h = make((struct prom_desc){.native_factor = 2});
+        static const double values[] = {0, -0.0, 1e-39, -1e-39, 1, 1, 1.5, 2, -3, -4, 1000};
+        for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
+                prom_histogram_observe(h, values[i]);
+        prom_histogram_observe(h, (double)NAN);
+        prom_histogram_observe(h, (double)INFINITY);
+        take(h);
+        assert_int_equal(s.schema, 0);
+        assert_true(s.zero_threshold == 0x1p-128);
+        assert_int_equal(s.zero_count, 4);
+        assert_int_equal(s.count, 11);
+        assert_true(s.sum == 998.5);
+        assert_true(s.created_ms > 0);
+        static const struct prom_native_bucket expected[] = {{0, 2}, {1, 2}, {10, 1}, {2, 2}};
+        assert_int_equal(s.n_positive, 3);
+        assert_int_equal(s.n_negative, 1);
+        for (size_t i = 0; i < 4; i++) {
+                assert_int_equal(s.buckets[i].index, expected[i].index);
+                assert_int_equal(s.buckets[i].count, expected[i].count);
+        }
+        assert_int_equal(prom_family_ignored(prom_registry_find(registry, "h")), 2);
+
+        struct prom_snapshot classic; /* +Inf alone */
+        prom_histogram_snapshot(h, &classic);
+        assert_int_equal(classic.n_buckets, 0);
+        assert_int_equal(classic.buckets[0], 11);
+        assert_true(classic.count == 11 && classic.sum == 998.5);
+}
+
+static void test_both(void **state)
+{
+        static const double bounds[] = {1, 2};
+        struct prom_histogram *h =
+                make((struct prom_desc){.native_factor = 1.1, .buckets = bounds, .n_buckets = 2});
+        struct prom_snapshot classic;
+        for (int i = 1; i <= 300; i++)
+                prom_histogram_observe(h, i / 100.0);
+        prom_histogram_snapshot(h, &classic);
+        assert_int_equal(classic.n_buckets, 2);
+        assert_true(classic.buckets[0] == 100 && classic.buckets[1] == 100 &&
+                    classic.buckets[2] == 100 && classic.count == 300);
+        take(h);
+        assert_int_equal(s.schema, 3);
+        assert_int_equal(s.count, 300);
+        assert_true(s.sum == classic.sum);
+}
+
+static void test_zero_threshold(void **state)
+{
+        struct prom_histogram *h =
+                make((struct prom_desc){.native_factor = 2, .native_zero_threshold = 0.5});
+        prom_histogram_observe(h, 0.5);
+        prom_histogram_observe(h, -0.5);
+        prom_histogram_observe(h, 0.500001);
+        take(h);
+        assert_int_equal(s.zero_count, 2);
+        assert_int_equal(s.n_positive, 1);
+        prom_registry_free(registry);
+        registry = prom_registry_new();
+        h = make((struct prom_desc){.native_factor = 2, .native_zero_threshold = -1});
+        prom_histogram_observe(h, 0x1p-1074);
+        prom_histogram_observe(h, 0);
+        prom_histogram_observe(h, -DBL_MAX);
+        take(h);
+        assert_true(s.zero_threshold == 0);
+        assert_int_equal(s.zero_count, 1);
+        assert_int_equal(s.buckets[0].index, -1074);
+        assert_int_equal(s.buckets[1].index, 1024);
+}
+
+/* ---- the limit ---------------------------------------------------------------------------- */
+
+static void test_resolution_is_halved(void **state)
+{
+        struct prom_histogram *h =
+                make((struct prom_desc){.native_factor = 1.1, .native_max_buckets = 4});
+        for (int i = 1; i <= 1000; i++) {
+                prom_histogram_observe(h, i);
+                if (i == 2) {
+                        take(h);
+                        assert_int_equal(s.schema, 3);
+                }
+        }
+        take(h);
+        assert_int_equal(s.count, 1000);
+        assert_true(s.n_positive <= 4);
+        assert_int_equal(s.schema, -2); /* 1, up to 16, 256, 4096 */
+        static const struct prom_native_bucket expected[] = {{0, 1}, {1, 15}, {2, 240}, {3, 744}};
+        assert_memory_equal(&s.buckets[0].index, &expected[0].index, sizeof(int32_t));
+        for (size_t i = 0; i < 4; i++) {
+                assert_int_equal(s.buckets[i].index, expected[i].index);
+                assert_int_equal(s.buckets[i].count, expected[i].count);
+        }
+}
+
+static void test_the_coarsest_is_not_held(void **state)
+{
+        struct prom_histogram *h = make((struct prom_desc){
+                .native_factor = 2, .native_max_buckets = 1, .native_zero_threshold = -1});
+        for (int e = -1074; e < 1024; e++) {
+                double v = e < -1022 ? double_of(UINT64_C(1) << (e + 1074))
+                                     : double_of((uint64_t)(e + 1023) << 52);
+                prom_histogram_observe(h, v);
+                prom_histogram_observe(h, -v);
+        }
+        take(h);
+        assert_int_equal(s.schema, -4);
+        assert_int_equal(s.count, 2 * 2098);
+        assert_true(s.n_positive == s.n_negative && s.n_positive <= NATIVE_COARSEST / 2);
+}
+
+static void test_zeros_are_widened(void **state)
+{
+        struct prom_histogram *h = make((struct prom_desc){
+                .native_factor = 2, .native_max_buckets = 3, .native_max_zero_threshold = 0.25});
+        prom_histogram_observe(h, 0.1);
+        prom_histogram_observe(h, -0.1);
+        prom_histogram_observe(h, 1);
+        take(h);
+        assert_int_equal(s.zero_count, 0);
+        prom_histogram_observe(h, 2);
+        take(h);
+        assert_int_equal(s.schema, 0);
+        assert_true(s.zero_threshold == 0.125);
+        assert_int_equal(s.zero_count, 2);
+        assert_true(s.n_positive == 2 && s.n_negative == 0);
+        prom_histogram_observe(h, 0.12);
+        prom_histogram_observe(h, 4);
+        prom_histogram_observe(h, 8); /* one too many, and 1 is above what zeros may be */
+        take(h);
+        assert_int_equal(s.schema, -1);
+        assert_int_equal(s.zero_count, 3);
+        assert_int_equal(s.count, 7);
+}
+
+static void test_reset(void **state)
+{
+        static const double bounds[] = {100};
+        struct prom_histogram *h = make((struct prom_desc){.native_factor = 1.1,
+                                                           .native_max_buckets = 2,
+                                                           .native_min_reset_s = 1e-9,
+                                                           .buckets = bounds,
+                                                           .n_buckets = 1});
+        struct prom_snapshot classic;
+        prom_histogram_observe(h, 1);
+        prom_histogram_observe(h, 2);
+        prom_histogram_observe(h, 200); /* too many: all begins anew, with this one */
+        take(h);
+        assert_int_equal(s.count, 1);
+        assert_true(s.sum == 200);
+        assert_int_equal(s.schema, 3);
+        prom_histogram_snapshot(h, &classic);
+        assert_true(classic.buckets[0] == 0 && classic.buckets[1] == 1);
+}
+
+static void test_later_reset(void **state)
+{
+        struct prom_histogram *h = make((struct prom_desc){
+                .native_factor = 1.1, .native_max_buckets = 2, .native_min_reset_s = 1e6});
+        prom_histogram_observe(h, 1);
+        prom_histogram_observe(h, 2);
+        prom_histogram_observe(h, 200);
+        take(h);
+        assert_int_equal(s.count, 3); /* too early to reset it */
+        assert_true(s.schema < 3);
+        struct prom_series *series = (struct prom_series *)h;
+        series->native->reset_ns -= UINT64_C(1000000) * 1000000000; /* as if it were long ago */
+        take(h);
+        assert_int_equal(s.count, 3); /* reset once this was read */
+        take(h);
+        assert_int_equal(s.count, 0);
+        assert_int_equal(s.schema, 3);
+        assert_true(s.sum == 0);
+}
+
+static void test_removal(void **state)
+{
+        struct prom_family *f = add((struct prom_desc){.native_factor = 1.1,
+                                                       .labels = (const char *const[]){"a", NULL}});
+        struct prom_histogram *h = prom_histogram_with(f, "x");
+        prom_histogram_observe(h, 1);
+        assert_int_equal(prom_remove(f, "x"), 0);
+        prom_histogram_observe(h, 1);
+        prom_histogram_observe(h, 1);
+        take(h);
+        assert_int_equal(s.count, 0);
+        assert_int_equal(prom_family_ignored(f), 2);
+        prom_histogram_observe(h, 1);
+        assert_ptr_equal(prom_histogram_with(f, "x"), h);
+        assert_int_equal(prom_family_ignored(f), 3);
+        prom_histogram_observe(h, 7);
+        take(h);
+        assert_int_equal(s.count, 1);
+        assert_true(s.sum == 7);
+}
+
+/* ---- threads ------------------------------------------------------------------------------ */
+
+enum { THREADS = 4, ROUNDS = 3000, GENERATIONS = 5 };
+
+static void *observe(void *h)
+{
+        for (int i = 0; i < ROUNDS; i++)
+                prom_histogram_observe(h, (double)(i % 100 + 1));
+        return NULL;
+}
+
+static void test_threads_exit(void **state)
+{
+        static const double bounds[] = {50};
+        struct prom_histogram *h = make((struct prom_desc){
+                .native_factor = 1.1, .native_max_buckets = 30, .buckets = bounds, .n_buckets = 1});
+        struct prom_snapshot classic;
+        uint64_t before = 0;
+        for (int g = 0; g < GENERATIONS; g++) {
+                pthread_t threads[THREADS];
+                for (int i = 0; i < THREADS; i++)
+                        assert_int_equal(pthread_create(&threads[i], NULL, observe, h), 0);
+                observe(h);
+                take(h);
+                assert_true(s.count >= before + ROUNDS);
+                before = s.count;
+                for (int i = 0; i < THREADS; i++)
+                        pthread_join(threads[i], NULL);
+        }
+        take(h);
+        const uint64_t total = (uint64_t)GENERATIONS * (THREADS + 1) * ROUNDS;
+        assert_int_equal(s.count, total);
+        assert_true(s.sum == (double)total * 50.5);
+        assert_int_equal(s.schema, 2); /* 54 buckets of schema 3, 28 of schema 2 */
+        prom_histogram_snapshot(h, &classic);
+        assert_true(classic.buckets[0] == total / 2 && classic.buckets[1] == total / 2);
+}
+
+/* Threads with buckets of their own: each within the limit, their sum not. */
+static void *observe_decade(void *data)
+{
+        struct prom_histogram *h = prom_histogram_with(prom_registry_find(registry, "h"));
+        double v = 1;
+        for (int i = 0; i < *(int *)data; i++)
+                v *= 1000;
+        for (int i = 0; i < 100; i++, v *= 1.05)
+                prom_histogram_observe(h, v);
+        return NULL;
+}
+
+static void test_limit_of_the_sum(void **state)
+{
+        struct prom_histogram *h =
+                make((struct prom_desc){.native_factor = 1.1, .native_max_buckets = 70});
+        for (int i = 0; i < 5; i++) {
+                pthread_t thread;
+                assert_int_equal(pthread_create(&thread, NULL, observe_decade, &i), 0);
+                pthread_join(thread, NULL);
+        }
+        take(h);
+        assert_int_equal(s.count, 500);
+        assert_true(s.n_positive <= 70);
+        assert_true(s.schema < 3);
+}
+
+static void test_descriptions(void **state)
+{
+        const struct prom_desc bad[] = {
+                {PROM_HISTOGRAM, "h", "h", .native_factor = 1},
+                {PROM_HISTOGRAM, "h", "h", .native_factor = -2},
+                {PROM_HISTOGRAM, "h", "h", .native_factor = (double)INFINITY},
+                {PROM_HISTOGRAM, "h", "h", .native_factor = (double)NAN},
+                {PROM_HISTOGRAM, "h", "h", .native_max_buckets = 10},
+                {PROM_HISTOGRAM, "h", "h", .native_min_reset_s = 10},
+                {PROM_HISTOGRAM, "h", "h", .native_factor = 2,
+                 .native_max_buckets = PROM_NATIVE_BUCKETS_MAX + 1},
+                {PROM_HISTOGRAM, "h", "h", .native_factor = 2, .native_min_reset_s = -1},
+                {PROM_HISTOGRAM, "h", "h", .native_factor = 2,
+                 .native_zero_threshold = (double)NAN},
+                {PROM_HISTOGRAM, "h", "h", .native_factor = 2, .native_max_zero_threshold = -1},
+                {PROM_GAUGE, "h", "h", .native_factor = 2},
+        };
+        struct prom_error error;
+        for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+                assert_int_equal(prom_register(registry, &bad[i], NULL, &error), -EINVAL);
+        struct prom_histogram *classic = make((struct prom_desc){.labels = NULL});
+        assert_int_equal(prom_histogram_native_snapshot(classic, &s), -EINVAL);
+        assert_int_equal(prom_histogram_native_snapshot(NULL, &s), -EINVAL);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_bounds),
+                cmocka_unit_test(test_index),
+                cmocka_unit_test(test_schema),
+                TEST(test_counts),
+                TEST(test_both),
+                TEST(test_zero_threshold),
+                TEST(test_resolution_is_halved),
+                TEST(test_the_coarsest_is_not_held),
+                TEST(test_zeros_are_widened),
+                TEST(test_reset),
+                TEST(test_later_reset),
+                TEST(test_removal),
+                TEST(test_threads_exit),
+                TEST(test_limit_of_the_sum),
+                TEST(test_descriptions),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
