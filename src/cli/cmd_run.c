@@ -152,7 +152,7 @@ static int prepare(struct run *run, struct err *err)
         size_t level = settings_find("log-level");
         int r;
 
-        progress_init(&run->progress, terminal ? STDERR_FILENO : -1);
+        progress_init(&run->progress, terminal ? STDERR_FILENO : -1, "booting the microVM");
         /* What `serve` logs as it goes would stand in the program's output here. */
         if (run->args.quiet)
                 log_set_level(LOG_LEVEL_ERROR);

@@ -4,18 +4,28 @@
 #include "base/clock.h"
 
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
-void progress_init(struct progress *p, int fd)
+void progress_init(struct progress *p, int fd, const char *what)
 {
-        *p = (struct progress){.fd = fd};
+        *p = (struct progress){.fd = fd, .what = what};
         pthread_mutex_init(&p->lock, NULL);
+        pthread_cond_init(&p->changed, NULL);
 }
 
 void progress_release(struct progress *p)
 {
+        if (p->runs) {
+                pthread_mutex_lock(&p->lock);
+                p->quit = true;
+                pthread_cond_signal(&p->changed);
+                pthread_mutex_unlock(&p->lock);
+                pthread_join(p->thread, NULL);
+        }
         progress_end(p);
+        pthread_cond_destroy(&p->changed);
         pthread_mutex_destroy(&p->lock);
 }
 
@@ -34,21 +44,56 @@ static bool put(int fd, const char *text, size_t n)
         return poll(&room, 1, 0) == 1 && write(fd, text, n) == (ssize_t)n;
 }
 
-void progress_tick(struct progress *p)
+/* With the lock. */
+static void draw(struct progress *p)
 {
         char line[80];
         int n;
 
+        if (!p->since_ns)
+                return;
+        n = snprintf(line, sizeof(line), "\r\033[K%.40s, %.1f s", p->what,
+                     ns_to_s(clock_ns() - p->since_ns));
+        if (put(p->fd, line, (size_t)n))
+                p->drawn = true;
+}
+
+void progress_tick(struct progress *p)
+{
         if (p->fd < 0)
                 return;
         pthread_mutex_lock(&p->lock);
-        if (p->since_ns) {
-                n = snprintf(line, sizeof(line), "\r\033[Kbooting the microVM, %.1f s",
-                             ns_to_s(clock_ns() - p->since_ns));
-                if (put(p->fd, line, (size_t)n))
-                        p->drawn = true;
+        draw(p);
+        pthread_mutex_unlock(&p->lock);
+}
+
+static void *tick_on(void *arg)
+{
+        struct progress *p = arg;
+
+        pthread_mutex_lock(&p->lock);
+        while (!p->quit) {
+                uint64_t next = clock_ns() + PROGRESS_PERIOD_MS * NS_PER_MS;
+                struct timespec ts = {.tv_sec = (time_t)(next / NS_PER_S),
+                                      .tv_nsec = (long)(next % NS_PER_S)};
+
+                pthread_cond_clockwait(&p->changed, &p->lock, CLOCK_MONOTONIC, &ts);
+                draw(p);
         }
         pthread_mutex_unlock(&p->lock);
+        return NULL;
+}
+
+void progress_run(struct progress *p)
+{
+        sigset_t all, was;
+
+        if (p->fd < 0)
+                return;
+        sigfillset(&all); /* signals are for the main thread */
+        pthread_sigmask(SIG_SETMASK, &all, &was);
+        p->runs = pthread_create(&p->thread, NULL, tick_on, p) == 0;
+        pthread_sigmask(SIG_SETMASK, &was, NULL);
 }
 
 void progress_end(struct progress *p)

@@ -6,6 +6,7 @@
 #include "cli/cli.h"
 #include "cli/ending.h"
 #include "cli/log_stream.h"
+#include "cli/progress.h"
 #include "cli/remote.h"
 #include "cli/vulcan_metrics.h"
 #include "cli/writer.h"
@@ -27,6 +28,7 @@ struct remote_run {
         struct remote remote;
         struct ending ending;
         struct writer writer; /* woken by the signal itself */
+        struct progress progress;
         char id[ULID_LEN + 1];
         struct run_end end;
         bool midline;
@@ -186,8 +188,10 @@ static int submit(struct remote_run *run, struct err *err)
 
 static int write_output(struct remote_run *run, int fd, const void *bytes, size_t n)
 {
-        int r = n ? writer_write(&run->writer, fd, bytes, n) : 0;
+        int r;
 
+        progress_end(&run->progress);
+        r = n ? writer_write(&run->writer, fd, bytes, n) : 0;
         if (r == 0 && n && fd == STDOUT_FILENO)
                 run->midline = ((const char *)bytes)[n - 1] != '\n';
         return r;
@@ -311,9 +315,14 @@ static int follow(struct remote_run *run, struct err *err)
                 .ctx = run,
         };
         json_t *record = NULL;
-        int r = log_stream_run(&stream, err);
-        bool no_log = r == -ENOENT;
+        bool no_log;
+        int r;
 
+        progress_begin(&run->progress);
+        progress_run(&run->progress);
+        r = log_stream_run(&stream, err);
+        progress_end(&run->progress);
+        no_log = r == -ENOENT;
         if (r == 0 || no_log)
                 r = wait_for_record(run, &record, err);
         if (r == 0 && no_log)
@@ -368,6 +377,9 @@ int run_remote(struct run_args *args)
         struct err err = ERR_INIT;
         int code, r;
 
+        progress_init(&run.progress,
+                      !args->quiet && cli_is_terminal(STDERR_FILENO) ? STDERR_FILENO : -1,
+                      "waiting for output");
         signal(SIGPIPE, SIG_IGN);
         log_set_level(args->quiet ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN);
         if ((r = remote_open(&run.remote, &args->settings, &err)) < 0 ||
@@ -379,6 +391,7 @@ int run_remote(struct run_args *args)
                 cli_fail(code, &err);
         if (args->metrics && r == 0)
                 print_metrics(&run);
+        progress_release(&run.progress);
         remote_release(&run.remote);
         ending_release(&run.ending);
         return code;

@@ -157,6 +157,29 @@ def test_killed_from_elsewhere(client):
     assert result.code == 137 and b"killed" in result.err
 
 
+def test_a_line_shows_the_wait_and_goes_away(fake_box):
+    fake_box.env["FAKE_FC_FAIL"] = "slow-boot:450"
+    client = Client(fake_box)
+    words = ["--runtime", "sh", "-e", "print hello"]
+    code, shown = Terminal(client.box, "run", *words).wait()
+    lines, _, rest = shown.rpartition(b"\r\x1b[K")
+    assert code == 0 and rest == b"hello\r\n", shown
+    drawn = re.findall(rb"\r\x1b\[Kwaiting for output, (\d+\.\d) s", lines)
+    assert len(drawn) >= 2 and drawn == sorted(drawn, key=float) and b"\n" not in lines, shown
+    assert Terminal(client.box, "run", "--quiet", *words).wait() == (0, b"hello\r\n")
+    result = client("run", *words)
+    assert (result.out, result.err) == (b"hello\n", b"")
+
+
+def test_ctrl_c_takes_the_line_away(fake_box):
+    fake_box.env["FAKE_FC_FAIL"] = "hang"
+    terminal = Terminal(Client(fake_box).box, "run", "--runtime", "sh", "-e", "print x")
+    terminal.wait_for(b"waiting for output")
+    terminal.type(b"\x03")
+    code, shown = terminal.wait()
+    assert code == 130 and shown.rpartition(b"\r\x1b[K")[2].replace(b"^C", b"") == b"", shown
+
+
 def test_a_terminal_is_not_read(client):
     terminal = Terminal(client.box, "run", "--runtime", "sh", "-e", "print hello")
     assert terminal.wait() == (0, b"hello\r\n")

@@ -155,7 +155,7 @@ static void test_progress_is_drawn_and_taken_away(void **state)
         int fds[2];
 
         assert_int_equal(pipe(fds), 0);
-        progress_init(&p, fds[1]);
+        progress_init(&p, fds[1], "booting the microVM");
         progress_tick(&p);
         assert_int_equal(drain(fds[0], text, sizeof(text)), 0); /* nothing is waited for yet */
         progress_begin(&p);
@@ -179,7 +179,7 @@ static void test_progress_without_terminal_is_silent(void **state)
 {
         struct progress p;
 
-        progress_init(&p, -1);
+        progress_init(&p, -1, "booting the microVM");
         progress_begin(&p);
         progress_tick(&p);
         assert_false(p.drawn);
