@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Load on `vulcan serve` over the cheapest VMM there is (tests/fake, its guest a thread): what the
+ * Load on `vulcan serve` over the cheapest VMM there is (tests/fake/bare_firecracker.c): what the
  * daemon itself costs. Prints, all of one daemon in one run:
  *
- *     workloads per second, HTTP to result: CONNECTIONS clients that ask again when they are answered
+ *     workloads per second, HTTP to result: CONNECTIONS clients that ask again when they are answered;
+ *     who used the CPU meanwhile
  *     the daemon's own overhead at a fixed rate: from the moment a request is due until its answer
  *     is read, less boot and program as its record has them
  *     resident memory at rest, and what each active VM adds
  *     status reads per second, beside nginx with a file of the same size (wrk; skipped where either
  *     is missing)
  *
- * bench_cli_serve [SECONDS [MAX_VMS]]. Load generator, daemon and VMMs share the machine.
+ * bench_cli_serve [SECONDS [MAX_VMS [TMPFS]]]. Load generator, daemon and VMMs share the machine. The
+ * VMs' directories stand in the state directory, below /tmp, or in the directory TMPFS.
  */
 #include "base/clock.h"
 #include "base/fs.h"
@@ -27,6 +29,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -41,7 +44,7 @@ enum {
         READ_ROUNDS = 3, /* in turn */
 };
 
-static char dir[64], bin[PATH_MAX];
+static char dir[64], vms_dir[PATH_MAX], bin[PATH_MAX];
 static int port;
 static pid_t daemon_pid;
 static double samples[SAMPLES_MAX];
@@ -90,6 +93,18 @@ static void make_images(void)
         put("images/sh.runtime", runtime, sizeof(runtime) - 1);
 }
 
+/* Has the daemon find `<state>/vms` somewhere else. */
+static void place_vms(const char *tmpfs)
+{
+        char state[128], vms[160];
+
+        snprintf(vms_dir, sizeof(vms_dir), "%s/vulcan-bench-XXXXXX", tmpfs);
+        snprintf(state, sizeof(state), "%s/state", dir);
+        snprintf(vms, sizeof(vms), "%s/vms", state);
+        if (!mkdtemp(vms_dir) || mkdir(state, 0700) < 0 || symlink(vms_dir, vms) < 0)
+                die(tmpfs);
+}
+
 static void start_daemon(const char *max_vms)
 {
         char vulcan[PATH_MAX + 32], fake[PATH_MAX + 32], images[128], state[128], line[512] = "";
@@ -97,7 +112,7 @@ static void start_daemon(const char *max_vms)
         FILE *f;
 
         snprintf(vulcan, sizeof(vulcan), "%s/bin/vulcan", bin);
-        snprintf(fake, sizeof(fake), "%s/tests/fake_firecracker", bin);
+        snprintf(fake, sizeof(fake), "%s/tests/bare_firecracker", bin);
         snprintf(images, sizeof(images), "%s/images", dir);
         snprintf(state, sizeof(state), "%s/state", dir);
         if (pipe(fds) < 0)
@@ -106,7 +121,6 @@ static void start_daemon(const char *max_vms)
         if (daemon_pid == 0) {
                 prctl(PR_SET_PDEATHSIG, SIGKILL);
                 dup2(fds[1], 2);
-                setenv("FAKE_FC_GUEST", "builtin", 1);
                 execl(vulcan, "vulcan", "serve", "--listen", "127.0.0.1:0", "--state-dir", state,
                       "--images", images, "--vmm", fake, "--max-vms", max_vms, "--max-memory-mb",
                       "1000000", "--max-queue", "4096", "--drain", "0", (char *)NULL);
@@ -133,6 +147,66 @@ static long rss_kb(void)
                 kb = strtol(at + 6, NULL, 10);
         buf_release(&b);
         return kb;
+}
+
+/* ---- who uses the CPU ---- */
+
+/* Seconds of CPU since the beginning; `vmms` are those that were reaped. */
+struct cpu {
+        double daemon, vmms, client, at;
+};
+
+/* Number `first` and those behind it, `n` altogether, of the words behind `after`. */
+static double sum_ticks(const char *path, const char *after, int first, int n)
+{
+        struct buf b = BUF_INIT(64 * 1024);
+        double sum = 0;
+        char *at;
+
+        if (fs_read(path, &b, NULL) == 0 && (at = strstr(b.data, after)) != NULL) {
+                at += strlen(after);
+                for (int i = 0; i < first + n && *at; i++) {
+                        at += strspn(at, " ");
+                        if (i >= first)
+                                sum += strtod(at, NULL);
+                        at += strcspn(at, " ");
+                }
+        }
+        buf_release(&b);
+        return sum / (double)sysconf(_SC_CLK_TCK);
+}
+
+static struct cpu cpu_used(void)
+{
+        struct cpu c;
+        struct rusage self;
+        char path[64];
+
+        snprintf(path, sizeof(path), "/proc/%d/stat", (int)daemon_pid);
+        getrusage(RUSAGE_SELF, &self);
+        c.daemon = sum_ticks(path, ") ", 11, 2); /* utime and stime, proc(5) */
+        c.vmms = sum_ticks(path, ") ", 13, 2);
+        c.client = (double)(self.ru_utime.tv_sec + self.ru_stime.tv_sec) +
+                   (double)(self.ru_utime.tv_usec + self.ru_stime.tv_usec) / 1e6;
+        c.at = ns_to_s(clock_ns());
+        return c;
+}
+
+static void print_cpu(const struct cpu *was, double workloads)
+{
+        struct cpu now = cpu_used();
+        double daemon = now.daemon - was->daemon, vmms = now.vmms - was->vmms;
+        double client = now.client - was->client;
+        long cores = sysconf(_SC_NPROCESSORS_ONLN);
+        double percent = 100 / ((now.at - was->at) * (double)cores);
+
+        printf("  of %ld cores             daemon %.0f %%, VMMs %.0f %%, client %.0f %%; the rest "
+               "(%.0f "
+               "%%) disk, kernel, others, idle\n",
+               cores, daemon * percent, vmms * percent, client * percent,
+               100 - (daemon + vmms + client) * percent);
+        printf("  CPU of a workload      daemon %.0f us, its VMM %.0f us\n",
+               daemon * 1e6 / workloads, vmms * 1e6 / workloads);
 }
 
 /* ---- the clients ---- */
@@ -370,6 +444,7 @@ static void measure_reads(void)
 int main(int argc, char **argv)
 {
         double seconds = argc > 1 ? atof(argv[1]) : 5, rate;
+        struct cpu cpu;
         const char *max_vms = argc > 2 ? argv[2] : "128";
         static const double rates[] = {500, 250};
         ssize_t n = readlink("/proc/self/exe", bin, sizeof(bin) - 1);
@@ -381,20 +456,26 @@ int main(int argc, char **argv)
         if (!mkdtemp(dir))
                 die("mkdtemp");
         make_images();
+        if (argc > 3)
+                place_vms(argv[3]);
         start_daemon(max_vms);
         for (int i = 0; i < CONNECTIONS; i++)
                 clients[i].fd = dial();
         sleep(1);
         printf("resident at rest         %8.1f MB\n", (double)rss_kb() / 1024);
         load(0.5, 0); /* warm */
+        cpu = cpu_used();
         rate = load(seconds, 0);
         printf("workloads                %8.0f a second, %d clients, at most %s VMs\n", rate,
                CONNECTIONS, max_vms);
+        print_cpu(&cpu, (double)n_samples);
         for (size_t i = 0; i < 2; i++) {
+                cpu = cpu_used();
                 rate = load(seconds, rates[i]);
                 printf("own overhead             p50 %.2f ms, p99 %.2f ms, max %.2f ms at %.0f a "
                        "second\n",
                        quantile(0.5), quantile(0.99), quantile(1), rate);
+                print_cpu(&cpu, (double)n_samples);
         }
         printf("resident after load      %8.1f MB\n", (double)rss_kb() / 1024);
         measure_reads();
@@ -402,5 +483,7 @@ int main(int argc, char **argv)
         kill(daemon_pid, SIGTERM);
         waitpid(daemon_pid, NULL, 0);
         fs_remove_tree(dir, NULL);
+        if (argc > 3)
+                fs_remove_tree(vms_dir, NULL);
         return 0;
 }
