@@ -150,7 +150,7 @@ void fc_counters_flush(const struct fc_vm *vm)
 }
 
 /* Opens what the VMM left under the name of its metrics, if that is a file. */
-static FILE *open_metrics(const struct fc_vm *vm)
+static FILE *open_metrics(const struct fc_vm *vm, size_t *ret_size)
 {
         _cleanup_close_ int fd = -1;
         char path[PATH_MAX];
@@ -165,20 +165,23 @@ static FILE *open_metrics(const struct fc_vm *vm)
             st.st_size > FC_COUNTERS_FILE_MAX || !(f = fdopen(fd, "re")))
                 return NULL;
         steal_fd(&fd);
+        *ret_size = (size_t)st.st_size;
         return f;
 }
 
 void fc_counters_collect(const struct fc_vm *vm)
 {
-        _cleanup_fclose_ FILE *f = open_metrics(vm);
-        _cleanup_free_ char *line = malloc(FC_COUNTERS_LINE_MAX);
+        size_t size = 0;
+        _cleanup_fclose_ FILE *f = open_metrics(vm, &size);
+        size_t room = size < FC_COUNTERS_LINE_MAX ? size + 2 : FC_COUNTERS_LINE_MAX;
+        _cleanup_free_ char *line = malloc(room);
         struct prom_counter *lost = vm->spec->metrics->lost_lines;
         struct fc_counters c = {0};
         bool within = false; /* a line that is too long */
 
         if (!f || !line)
                 prom_counter_inc(lost);
-        while (f && line && fgets(line, FC_COUNTERS_LINE_MAX, f)) {
+        while (f && line && fgets(line, (int)room, f)) {
                 size_t n = strlen(line);
                 bool whole = n && line[n - 1] == '\n';
 

@@ -31,8 +31,8 @@ static int receive(struct dialog *d, int fd, struct err *err)
         ssize_t n;
         int r;
 
-        if (room > CHUNK)
-                room = CHUNK;
+        if (room > d->room)
+                room = d->room;
         r = buf_reserve(&d->in, room);
         if (r < 0)
                 return err_set(err, -r, "out of memory");
@@ -44,6 +44,8 @@ static int receive(struct dialog *d, int fd, struct err *err)
         if (n <= 0)
                 return err_set(err, ECONNRESET, "the connection to the guest agent ended");
         buf_commit(&d->in, (size_t)n);
+        if ((size_t)n == room && d->room < CHUNK)
+                d->room *= 2;
         return (int)n;
 }
 

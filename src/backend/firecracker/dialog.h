@@ -27,10 +27,14 @@ struct dialog_events {
         void (*pong)(void *ctx, uint64_t since_ping_ns);
 };
 
+/* Most agents say little: a buffer for more is made when it is needed. */
+enum { DIALOG_FIRST_ROOM = 2048 };
+
 struct dialog {
         struct buf in;  /* received, not yet a whole frame */
         struct buf out; /* to be sent, from out_at on */
         size_t out_at;
+        size_t room;         /* of the next receive: grows with what comes */
         const uint8_t *code; /* borrowed from the spec */
         size_t code_left;
         int stdin_fd;        /* borrowed from the spec; -1: none, or at its end */
@@ -46,6 +50,7 @@ struct dialog {
 #define DIALOG_INIT                                                                                \
         ((struct dialog){.in = BUF_INIT(WIRE_HEADER_SIZE + WIRE_PAYLOAD_MAX),                      \
                          .out = BUF_INIT(2 * (WIRE_HEADER_SIZE + WIRE_PAYLOAD_MAX)),               \
+                         .room = DIALOG_FIRST_ROOM,                                                \
                          .stdin_fd = -1})
 
 /* Reads towards HELLO. 0 and the message (release it), -EAGAIN more is needed, -ECONNRESET the

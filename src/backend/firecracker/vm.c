@@ -100,11 +100,14 @@ static int make_dir(struct fc_vm *vm, struct err *err)
 }
 
 /* The socket at which the guest's connections to CID 2, port WIRE_PORT, arrive. */
+#define LISTENER "v.sock_5000"
+_Static_assert(WIRE_PORT == 5000, "as in the name");
+
 static int make_listener(struct fc_vm *vm, struct err *err)
 {
         struct sockaddr_un addr = {.sun_family = AF_UNIX};
         _cleanup_close_ int fd = -1;
-        int n = snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/v.sock_%d", vm->dir, WIRE_PORT);
+        int n = snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/" LISTENER, vm->dir);
 
         if (n > FC_SUN_PATH_MAX)
                 return err_set(err, ENAMETOOLONG, "state directory too long for a Unix socket: %s",
@@ -461,6 +464,18 @@ static bool stop_and_detach(struct fc_vm *vm, uint64_t since)
         return gone;
 }
 
+/* Removes the directory: what is known to be in it by name, and anything else by looking, which needs
+ * a descriptor that there may be none of. */
+static int remove_dir(struct fc_vm *vm, struct err *err)
+{
+        static const char *const files[] = {"v.sock",      "api.sock", LISTENER,
+                                            "config.json", "metrics",  "vmm"};
+
+        for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+                unlinkat(vm->dir_fd, files[i], 0);
+        return rmdir(vm->dir) == 0 ? 0 : fs_remove_tree(vm->dir, err);
+}
+
 uint64_t fc_vm_cleanup(struct fc_vm *vm, bool was_ready)
 {
         struct fc_metrics *m = vm->spec->metrics;
@@ -486,8 +501,7 @@ uint64_t fc_vm_cleanup(struct fc_vm *vm, bool was_ready)
         if (vm->dir_fd >= 0) {
                 if (started)
                         fc_counters_collect(vm);
-                /* An empty one needs no descriptor, which may be what there was none of. */
-                if (gone && (started || rmdir(vm->dir) < 0) && fs_remove_tree(vm->dir, &err) < 0)
+                if (gone && remove_dir(vm, &err) < 0)
                         log_error("workload %s: %s", vm->spec->id, err.msg);
                 close_fd(&vm->dir_fd);
                 if (started)
