@@ -317,17 +317,17 @@ int proc_become_subreaper(struct err *err)
 static int read_stat(pid_t pid, char *ret_state, uint64_t *ret_start)
 {
         char path[64], text[1024];
-        _cleanup_fclose_ FILE *f = NULL;
+        _cleanup_close_ int fd = -1;
         unsigned long long start;
         char state;
         char *after;
-        size_t n;
+        ssize_t n;
 
         snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-        f = fopen(path, "re");
-        if (!f)
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+        if (n <= 0)
                 return -ESRCH;
-        n = fread(text, 1, sizeof(text) - 1, f);
         text[n] = '\0';
         after = strrchr(text, ')');
         if (!after || sscanf(after + 1,
