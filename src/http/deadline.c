@@ -85,6 +85,7 @@ static void *watch(void *arg)
                 uint64_t next = expire(d), look = clock_ns() + LOOK_MS * NS_PER_MS;
                 struct timespec ts;
 
+                d->asleep = !next;
                 if (next > look)
                         next = look;
                 ts = (struct timespec){.tv_sec = (time_t)(next / NS_PER_S),
@@ -136,9 +137,11 @@ void http_deadline_set(struct http_deadlines *d, struct http_connection *c, enum
         unlist(d, c);
         if (owes != HTTP_OWES_NOTHING) {
                 c->deadline_ns = clock_ns() + d->time_ns;
-                /* The watcher waits for the first of a list; it need not know of those behind it. */
-                if (TAILQ_EMPTY(&d->lists[owes]))
+                /* No deadline is nearer than the next look, so only a watcher that does not look at
+                 * all has to be told; a signal for each request would cost more than its answer. */
+                if (d->asleep)
                         pthread_cond_signal(&d->changed);
+                d->asleep = false;
                 TAILQ_INSERT_TAIL(&d->lists[owes], c, at);
                 c->owes = owes;
         }

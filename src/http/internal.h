@@ -39,6 +39,7 @@ struct http_deadlines {
         pthread_cond_t changed;
         struct http_connection_list lists[HTTP_OWING_COUNT];
         uint64_t time_ns;
+        bool asleep; /* the watcher waits for nothing but to be told */
         bool quit;
         pthread_t thread;
 };
