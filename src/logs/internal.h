@@ -93,11 +93,13 @@ struct logs {
         struct log_list dirty; /* with lines or held pieces that no item covers */
         uint64_t dirty_since_ns;
         struct item_list queue;
-        size_t queue_bytes;
+        size_t queue_bytes, queue_items;
+        uint64_t queue_due_ns;      /* when the queue is to be written; 0: at once */
         struct item_list unwritten; /* ends that the file did not take: tried again */
         size_t n_unwritten;
-        uint64_t again_ns; /* when */
-        bool flush_now, quit;
+        uint64_t again_ns;        /* when */
+        uint64_t sleeps_until_ns; /* the writer; 0: it looks at all this before it sleeps again */
+        bool quit;
         uint64_t n_flushes, n_flushed; /* asked for by logs_sync(), and fulfilled */
 };
 
@@ -106,8 +108,8 @@ void chunk_unref(struct chunk *c);
 /* With the log's lock: gives up what need not be in memory. */
 void log_trim(struct log *log);
 
-/* With the log's lock: hands the open chunk to the writer. */
-void log_seal(struct log *log);
+/* With the log's lock: hands the open chunk to the writer, to be written by `due_ns`. */
+void log_seal(struct log *log, uint64_t due_ns);
 
 /* With the log's lock: emits pieces that have waited since before `before_ns`. True if some are
  * still held. */

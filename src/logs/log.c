@@ -147,7 +147,27 @@ static void lose(struct log *log, uint64_t n, enum log_reason reason)
         prom_counter_add_int(log->logs->metrics.dropped[reason], n);
 }
 
-void log_seal(struct log *log)
+/* With the logs' lock: the writer shall be awake then. Most of the time it will be anyway. */
+static void wake_writer(struct logs *l, uint64_t due_ns)
+{
+        if (due_ns >= l->sleeps_until_ns)
+                return;
+        l->sleeps_until_ns = 0;
+        pthread_cond_signal(&l->work);
+}
+
+/* With the logs' lock. What is not due at once waits for more, to share a transaction with it. */
+static void enqueue(struct logs *l, struct item *item, uint64_t due_ns)
+{
+        if (++l->queue_items >= LOGS_ITEMS_MAX)
+                due_ns = 0;
+        if (TAILQ_EMPTY(&l->queue) || due_ns < l->queue_due_ns)
+                l->queue_due_ns = due_ns;
+        TAILQ_INSERT_TAIL(&l->queue, item, at);
+        wake_writer(l, due_ns);
+}
+
+void log_seal(struct log *log, uint64_t due_ns)
 {
         struct logs *l = log->logs;
         struct chunk *c = log->open;
@@ -161,10 +181,9 @@ void log_seal(struct log *log)
         pthread_mutex_lock(&l->lock);
         full = l->queue_bytes && l->queue_bytes + c->len > l->config.queue_max;
         if (!full) {
-                TAILQ_INSERT_TAIL(&l->queue, &c->item, at);
+                enqueue(l, &c->item, due_ns);
                 l->queue_bytes += c->len;
                 prom_gauge_set(l->metrics.queue_bytes, (double)l->queue_bytes);
-                pthread_cond_signal(&l->work);
         }
         pthread_mutex_unlock(&l->lock);
         if (full) {
@@ -186,7 +205,7 @@ static struct chunk *open_chunk(struct log *log, size_t n)
                 return c;
         if (c && log->next_cap < LOGS_CHUNK_MAX)
                 log->next_cap *= 4; /* it was too small: who writes much gets larger ones */
-        log_seal(log);
+        log_seal(log, 0);
         for (cap = log->next_cap; cap < n; cap *= 2)
                 ;
         c = malloc(sizeof(*c) + cap);
@@ -301,7 +320,7 @@ static void make_dirty(struct log *log)
                 log->dirty = true;
                 if (TAILQ_EMPTY(&l->dirty)) {
                         l->dirty_since_ns = clock_ns();
-                        pthread_cond_signal(&l->work);
+                        wake_writer(l, l->dirty_since_ns + LOGS_FLUSH_MS * NS_PER_MS);
                 }
                 TAILQ_INSERT_TAIL(&l->dirty, log, in_dirty);
         }
@@ -328,6 +347,7 @@ void log_write(struct log *log, enum workload_stream stream, const void *bytes, 
 
 void log_end(struct log **owned)
 {
+        uint64_t due_ns = clock_ns() + LOGS_FLUSH_MS * NS_PER_MS;
         struct log *log = *owned;
         struct logs *l;
 
@@ -337,14 +357,13 @@ void log_end(struct log **owned)
         l = log->logs;
         pthread_mutex_lock(&log->lock);
         log_flush_held(log, UINT64_MAX);
-        log_seal(log);
+        log_seal(log, due_ns);
         log->ended = true;
         pthread_mutex_lock(&l->lock);
         if (log->dirty)
                 TAILQ_REMOVE(&l->dirty, log, in_dirty);
         log->dirty = true; /* for good: there is nothing to flush any more */
-        TAILQ_INSERT_TAIL(&l->queue, &log->end, at);
-        pthread_cond_signal(&l->work);
+        enqueue(l, &log->end, due_ns);
         pthread_mutex_unlock(&l->lock);
         log_wake(log);
         pthread_mutex_unlock(&log->lock);

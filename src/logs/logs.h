@@ -53,6 +53,7 @@ enum {
         LOGS_WINDOW_MAX = 1 << 20,    /* bytes of a log in memory for those who follow */
         LOGS_QUEUE_MAX = 64 << 20,    /* bytes of all logs that wait to be written */
         LOGS_BATCH_MAX = 8 << 20,     /* bytes of one transaction */
+        LOGS_ITEMS_MAX = 512,         /* chunks and ends that wait for more to share one with */
         LOGS_FLUSH_MS = 100,          /* lines are in the file after that time, if it keeps up */
         LOGS_AGAIN_MS = 500,          /* until an end that was not taken is tried again */
         LOGS_UNWRITTEN_MAX = 4096,    /* ends that wait so; more are not written */

@@ -23,6 +23,7 @@ static void take_batch(struct logs *l, struct item_list *ret)
         while ((item = TAILQ_FIRST(&l->queue)) != NULL && n < LOGS_BATCH_MAX) {
                 TAILQ_REMOVE(&l->queue, item, at);
                 TAILQ_INSERT_TAIL(ret, item, at);
+                l->queue_items--;
                 n += item->chunk ? item->chunk->len : 0;
         }
 }
@@ -188,7 +189,7 @@ static void flush_dirty(struct logs *l, bool all)
                 pthread_mutex_lock(&log->lock);
                 seq = log->last_seq;
                 held = log_flush_held(log, before);
-                log_seal(log);
+                log_seal(log, 0);
                 if (log->last_seq != seq)
                         log_wake(log);
                 pthread_mutex_unlock(&log->lock);
@@ -229,6 +230,8 @@ static bool expire(struct logs *l, bool *failing)
 static void take_unwritten(struct logs *l)
 {
         TAILQ_CONCAT(&l->queue, &l->unwritten, at);
+        l->queue_items += l->n_unwritten;
+        l->queue_due_ns = 0;
         l->n_unwritten = 0;
 }
 
@@ -236,15 +239,35 @@ static void wait_until(struct logs *l, uint64_t ns)
 {
         struct timespec ts = {.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};
 
+        l->sleeps_until_ns = ns;
         pthread_cond_timedwait(&l->work, &l->lock, &ts);
+        l->sleeps_until_ns = 0;
+}
+
+static uint64_t dirty_due(const struct logs *l)
+{
+        return l->dirty_since_ns + LOGS_FLUSH_MS * NS_PER_MS;
+}
+
+/* With the lock: until something is due or is told. */
+static void wait_for_work(struct logs *l, uint64_t next_expire)
+{
+        uint64_t ns = next_expire;
+
+        if (!TAILQ_EMPTY(&l->dirty) && dirty_due(l) < ns)
+                ns = dirty_due(l);
+        if (!TAILQ_EMPTY(&l->queue) && l->queue_due_ns < ns)
+                ns = l->queue_due_ns;
+        if (l->n_unwritten && l->again_ns < ns)
+                ns = l->again_ns;
+        wait_until(l, ns);
 }
 
 /* With the lock: does one thing there is to do, or waits. False when there will be none. */
 static bool step(struct logs *l, uint64_t *next_expire, bool *failing)
 {
-        uint64_t now = clock_ns(), due = l->dirty_since_ns + LOGS_FLUSH_MS * NS_PER_MS;
+        uint64_t now = clock_ns();
         bool urgent = l->quit || l->n_flushed < l->n_flushes;
-        uint64_t wake = *next_expire;
 
         if (l->n_unwritten && (l->quit || now >= l->again_ns))
                 take_unwritten(l);
@@ -258,9 +281,9 @@ static bool step(struct logs *l, uint64_t *next_expire, bool *failing)
                 *next_expire = more ? 0 : now + LOGS_EXPIRE_MS * NS_PER_MS;
                 if (!TAILQ_EMPTY(&l->queue))
                         write_queue(l, &failing[0]);
-        } else if (!TAILQ_EMPTY(&l->queue)) {
+        } else if (!TAILQ_EMPTY(&l->queue) && (urgent || now >= l->queue_due_ns)) {
                 write_queue(l, &failing[0]);
-        } else if (!TAILQ_EMPTY(&l->dirty) && (urgent || now >= due)) {
+        } else if (!TAILQ_EMPTY(&l->dirty) && (urgent || now >= dirty_due(l))) {
                 flush_dirty(l, urgent);
         } else if (l->n_flushed < l->n_flushes) {
                 l->n_flushed = l->n_flushes;
@@ -268,11 +291,7 @@ static bool step(struct logs *l, uint64_t *next_expire, bool *failing)
         } else if (l->quit) {
                 return false;
         } else {
-                if (!TAILQ_EMPTY(&l->dirty) && due < wake)
-                        wake = due;
-                if (l->n_unwritten && l->again_ns < wake)
-                        wake = l->again_ns;
-                wait_until(l, wake);
+                wait_for_work(l, *next_expire);
         }
         return true;
 }
