@@ -113,7 +113,7 @@ static int open_files(void **state)
         strcpy(f->dir, "/tmp/vulcan-unit-XXXXXX");
         f->registry = prom_registry_new();
         f->spec = (struct fc_vm_spec){.id = "id", .metrics = &f->metrics};
-        f->vm = (struct fc_vm){.spec = &f->spec};
+        f->vm = (struct fc_vm){.spec = &f->spec, .proc = PROC_INIT, .stop_fd = -1};
         *state = f;
         if (!mkdtemp(f->dir))
                 return -1;
