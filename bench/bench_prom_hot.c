@@ -277,13 +277,13 @@ static struct prom_registry *registry_with(enum prom_kind kind, size_t n)
         return r;
 }
 
-static double best_scrape_ms(struct prom_registry *r, size_t *ret_bytes)
+static double best_scrape_ms(struct prom_registry *r, enum prom_format_kind kind, size_t *ret_bytes)
 {
         struct prom_buf buf = PROM_BUF_INIT;
         double best = 1e9;
         for (int i = 0; i < 30; i++) {
                 uint64_t begin = prom_now_ns();
-                if (prom_render_text(r, &buf) < 0)
+                if (prom_render(r, (struct prom_format){.kind = kind}, NULL, &buf) < 0)
                         abort();
                 double ms = (double)(prom_now_ns() - begin) / 1e6;
                 best = ms < best ? ms : best;
@@ -306,25 +306,39 @@ static double best_plain_ms(const struct plain *p)
         return best;
 }
 
+/* In each format, and beside the floor of text; 0 for none. */
+static void bench_formats(const char *name, struct prom_registry *r, double floor_ms)
+{
+        static const struct {
+                enum prom_format_kind kind;
+                const char *name;
+        } formats[] = {{PROM_TEXT_0_0_4, "text"},
+                       {PROM_OPENMETRICS_1_0_0, "OpenMetrics"},
+                       {PROM_PROTOBUF_DELIMITED, "protobuf"}};
+        for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+                size_t bytes;
+                double ms = best_scrape_ms(r, formats[i].kind, &bytes);
+                printf("%-28s %-13s %10.3f %10.3f %10zu\n", name, formats[i].name, ms, floor_ms,
+                       bytes);
+        }
+}
+
 static void bench_scrapes(void)
 {
         static const size_t sizes[] = {1000, 10000, 100000};
-        size_t bytes;
         printf("\n%-42s %10s %10s %10s\n", "scrape", "prom, ms", "floor, ms", "bytes");
         for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
                 char name[64];
                 struct plain plain;
                 struct prom_registry *r = registry_with(PROM_COUNTER, sizes[i]);
                 plain_new(&plain, sizes[i]);
-                double ms = best_scrape_ms(r, &bytes);
                 snprintf(name, sizeof(name), "%zu counters, 2 labels", sizes[i]);
-                printf("%-42s %10.3f %10.3f %10zu\n", name, ms, best_plain_ms(&plain), bytes);
+                bench_formats(name, r, best_plain_ms(&plain));
                 plain_free(&plain);
                 prom_registry_free(r);
         }
         struct prom_registry *r = registry_with(PROM_HISTOGRAM, 1000);
-        double ms = best_scrape_ms(r, &bytes);
-        printf("%-42s %10.3f %10s %10zu\n", "1000 histograms of 14 lines", ms, "-", bytes);
+        bench_formats("1000 histograms of 14 lines", r, 0);
         prom_registry_free(r);
 }
 
