@@ -144,7 +144,8 @@ static const struct advice {
          "`vulcan_http_evicted_connections_total`."},
         {"vulcan_http_long_requests",
          "Waiting orders and followed logs are refused with 503 at 7/8 of `--max-connections`, "
-         "kills and other orders at 15/16, so that probes and scrapes always get in."},
+         "kills, other orders and reads of records at 15/16, so that probes and scrapes always "
+         "get in."},
         {"vulcan_http_evicted_connections_total",
          "Clients open connections and do not use them: keep fewer, or raise "
          "`--max-connections`."},

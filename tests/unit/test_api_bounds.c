@@ -158,6 +158,35 @@ static void orders_that_wait_for_the_store_hold_nobody_up(void **state)
         daemon_free(d);
 }
 
+/* What reads the store waits for what is being written. */
+static void reads_that_wait_for_the_store_hold_nobody_up(void **state)
+{
+        enum { CONNECTIONS = 64, ROOM = 56 };
+        struct daemon *d = daemon_bounded(2, MANY, NULL, 0, 0, CONNECTIONS);
+        int order, fds[ROOM], refused = 0;
+        char path[96];
+        sqlite3 *other;
+
+        snprintf(path, sizeof(path), "%s/db", d->dir);
+        assert_int_equal(sqlite3_open(path, &other), SQLITE_OK);
+        assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+        order = send_request(d, "POST", "/v1/workloads/async",
+                             "{\"runtime\":\"sh\",\"code\":\"exit 0\"}");
+        wait_logs(d, 1);
+        for (int i = 0; i < ROOM; i++)
+                fds[i] = send_request(d, "GET", "/v1/stats", "");
+        wait_metric(d, "vulcan_http_long_requests 56\n");
+        assert_probes_are_answered(d);
+        assert_int_equal(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+        sqlite3_close(other);
+        for (int i = 0; i < ROOM; i++)
+                refused += status_of(fds[i]) == 503;
+        assert_int_equal(refused, 1);
+        assert_int_equal(status_of(order), 202);
+        daemon_stop(d);
+        daemon_free(d);
+}
+
 /* Those who follow and those who wait take what they get; kills and async orders have some more. */
 static void those_who_wait_leave_connections_to_probes(void **state)
 {
@@ -198,6 +227,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(kills_that_wait_for_a_cleanup_hold_nobody_up),
                 cmocka_unit_test(orders_that_wait_for_the_store_hold_nobody_up),
+                cmocka_unit_test(reads_that_wait_for_the_store_hold_nobody_up),
                 cmocka_unit_test(those_who_wait_leave_connections_to_probes),
         };
 
