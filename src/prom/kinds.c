@@ -145,7 +145,5 @@ int prom_check_kind_(const struct prom_desc *desc, struct prom_error *error)
                 if (r < 0)
                         return r;
         }
-        if (desc->kind == PROM_SUMMARY)
-                return prom_fail_(error, EINVAL, "metric %s: no summaries yet", desc->name);
         return 0;
 }

@@ -411,5 +411,6 @@ void prom_native_release_(struct prom_series *series)
         pthread_mutex_lock(&prom_slab_lock_);
         while (series->native->blocks)
                 block_free(series->native->blocks);
+        prom_summary_window_free_(series->native->window);
         pthread_mutex_unlock(&prom_slab_lock_);
 }

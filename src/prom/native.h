@@ -155,4 +155,8 @@ void prom_native_fold_(struct native_block *blocks);
 bool prom_native_init_(struct prom_series *series);
 void prom_native_release_(struct prom_series *series);
 
+/* v is finite; has_negative of the family is set where it has to be. */
 void prom_native_observe_(struct prom_series *series, double v);
+
+void prom_summary_window_free_(struct summary_window *window); /* summary.c */
+void prom_summary_age_(struct prom_summary *summary, uint64_t ns);

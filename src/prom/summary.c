@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Summaries: a sketch of sparse buckets (native.h) that only grows, and quantiles of what it grew by
+ * since an earlier scrape. So no update reads a clock; the window moves when somebody looks.
+ */
+#include "prom/native.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+        WINDOW_STEPS = 5,              /* sketches kept in the time of a window */
+        WINDOW_MAX = WINDOW_STEPS + 2, /* and one before it, and a scrape that came late */
+};
+
+/* The sums as they were. */
+struct sketch {
+        uint64_t time_ns;
+        uint64_t zeros;
+        int schema;
+        struct native_entry *entries;
+        size_t n;
+        size_t cap;
+};
+
+/* Under slab_lock; sketches from the oldest to the newest. */
+struct summary_window {
+        uint64_t epoch;
+        size_t n;
+        struct sketch sketches[WINDOW_MAX];
+};
+
+void prom_summary_observe(struct prom_summary *summary, double v)
+{
+        struct prom_series *series = (struct prom_series *)summary;
+        if (unlikely(!series))
+                return;
+        if (unlikely(!isfinite(v))) {
+                COUNT(&series->family->ignored, 1);
+                return;
+        }
+        if (unlikely(v < 0) && !LOAD(&series->family->has_negative))
+                STORE(&series->family->has_negative, true);
+        prom_native_observe_(series, v);
+}
+
+void prom_summary_observe_since_ns(struct prom_summary *summary, uint64_t start_ns)
+{
+        const uint64_t now = prom_now_ns();
+        prom_summary_observe(summary, now > start_ns ? (double)(now - start_ns) / 1e9 : 0);
+}
+
+/* ---- the window, with slab_lock held ------------------------------------------------------ */
+
+/* The oldest goes to the end, its memory to be used again. */
+static void rotate(struct summary_window *window)
+{
+        const struct sketch oldest = window->sketches[0];
+        window->n--;
+        memmove(&window->sketches[0], &window->sketches[1],
+                window->n * sizeof(window->sketches[0]));
+        window->sketches[window->n] = oldest;
+}
+
+/* What the sketch grew by since then is in the window; NULL: all of it. The oldest sketch is the
+ * last that is at least max_age old, once there is one. */
+static const struct sketch *window_base(const struct prom_series *series,
+                                        struct summary_window *window, uint64_t now_ns)
+{
+        const struct native *native = series->native;
+        const uint64_t max_age_ns = series->family->max_age_ns;
+        if (window->epoch != native->epoch) {
+                window->n = 0;
+                window->epoch = native->epoch;
+        }
+        while (window->n > 1 && now_ns - window->sketches[1].time_ns >= max_age_ns)
+                rotate(window);
+        if (window->n == 0)
+                return NULL;
+        const bool young = now_ns - native->reset_ns < max_age_ns;
+        return young ? NULL : &window->sketches[0];
+}
+
+/* Keeps the sums, if the newest sketch is old enough. Without memory the window becomes longer. */
+static void keep(struct summary_window *window, const struct native_sums *sums, uint64_t now_ns,
+                 uint64_t max_age_ns)
+{
+        const struct sketch *newest = window->n ? &window->sketches[window->n - 1] : NULL;
+        if (newest && now_ns - newest->time_ns < max_age_ns / WINDOW_STEPS)
+                return;
+        if (window->n == WINDOW_MAX)
+                rotate(window);
+        struct sketch *sketch = &window->sketches[window->n];
+        if (!GROW(&sketch->entries, &sketch->cap, sums->n + 1))
+                return;
+        if (sums->n)
+                memcpy(sketch->entries, sums->entries, sums->n * sizeof(sums->entries[0]));
+        sketch->n = sums->n;
+        sketch->schema = sums->schema;
+        sketch->zeros = sums->zeros;
+        sketch->time_ns = now_ns;
+        window->n++;
+}
+
+/* Takes the base from the sums, which thereby are those of the window. The base's buckets are a part
+ * of theirs, in the same order, but perhaps finer. */
+static void subtract(struct native_sums *sums, const struct sketch *base)
+{
+        size_t at = 0;
+        sums->zeros -= base->zeros;
+        sums->count = sums->zeros;
+        for (size_t i = 0; i < base->n; i++) {
+                const uint64_t tag = base->entries[i].tag;
+                const uint64_t wanted = native_tag(
+                        native_coarser(native_index(tag), (unsigned)(base->schema - sums->schema)),
+                        tag & 1);
+                while (at < sums->n && sums->entries[at].tag != wanted)
+                        at++;
+                if (at < sums->n)
+                        sums->entries[at].count -= base->entries[i].count;
+        }
+        for (size_t i = 0; i < sums->n; i++)
+                sums->count += sums->entries[i].count;
+}
+
+/* The middle of a bucket, by ratio: the bound halfway at twice the resolution. */
+static double middle(const struct native_sums *sums, const struct native_entry *entry)
+{
+        const int32_t index = native_index(entry->tag);
+        const double v = prom_native_bound_(2 * index - 1, sums->schema + 1);
+        return entry->tag & 1 ? -v : v;
+}
+
+/* The smallest value such that at least q of all are not larger (nearest rank). */
+static double quantile(const struct native_sums *sums, double q)
+{
+        if (sums->count == 0)
+                return (double)NAN;
+        const double wanted = q * (double)sums->count;
+        uint64_t rank = (uint64_t)wanted, seen = 0;
+        rank += (double)rank < wanted || rank == 0;
+        size_t n_positive = 0;
+        while (n_positive < sums->n && !(sums->entries[n_positive].tag & 1))
+                n_positive++;
+        for (size_t i = sums->n; i > n_positive; i--) {
+                seen += sums->entries[i - 1].count;
+                if (seen >= rank)
+                        return middle(sums, &sums->entries[i - 1]);
+        }
+        seen += sums->zeros;
+        if (seen >= rank)
+                return 0;
+        for (size_t i = 0; i < n_positive; i++) {
+                seen += sums->entries[i].count;
+                if (seen >= rank)
+                        return middle(sums, &sums->entries[i]);
+        }
+        return (double)NAN; /* not reached: rank <= count */
+}
+
+static bool read_quantiles(struct prom_series *series, struct native_sums *sums,
+                           struct prom_summary_snapshot *ret)
+{
+        const struct prom_family *family = series->family;
+        struct native *native = series->native;
+        ret->n_quantiles = family->n_quantiles;
+        if (family->n_quantiles == 0)
+                return true;
+        if (!native->window)
+                native->window = calloc(1, sizeof(*native->window));
+        if (!native->window)
+                return false;
+        const uint64_t now_ns = prom_now_ns();
+        const struct sketch *base = window_base(series, native->window, now_ns);
+        struct sketch none = {.schema = sums->schema};
+        struct sketch before = base ? *base : none; /* the newest may take its place */
+        keep(native->window, sums, now_ns, family->max_age_ns);
+        subtract(sums, &before);
+        for (size_t i = 0; i < family->n_quantiles; i++) {
+                ret->quantiles[i] = family->quantiles[i];
+                ret->values[i] = quantile(sums, family->quantiles[i]);
+        }
+        return true;
+}
+
+/* ---- reading ------------------------------------------------------------------------------ */
+
+/* 0, or -ENOMEM. */
+static int read_summary(struct prom_series *series, struct prom_summary_snapshot *ret,
+                        bool *ret_shown)
+{
+        int r = -ENOMEM;
+        pthread_mutex_lock(&prom_slab_lock_);
+        if (unlikely(series->state == SERIES_REMOVED))
+                prom_series_settle_(series);
+        struct native_sums *sums = prom_native_sum_limited_(series);
+        if (sums) {
+                ret->count = sums->count;
+                ret->sum = sums->sum;
+                ret->created_ms = series->cold->created_ms;
+                *ret_shown = series->state == SERIES_LIVE;
+                r = read_quantiles(series, sums, ret) ? 0 : -ENOMEM;
+        }
+        pthread_mutex_unlock(&prom_slab_lock_);
+        return r;
+}
+
+bool prom_read_summary_(struct prom_series *series, struct prom_summary_snapshot *ret_snapshot)
+{
+        bool shown = false;
+        return read_summary(series, ret_snapshot, &shown) == 0 && shown;
+}
+
+int prom_summary_snapshot(struct prom_summary *summary, struct prom_summary_snapshot *ret_snapshot)
+{
+        bool shown;
+        if (!summary)
+                return -EINVAL;
+        return read_summary((struct prom_series *)summary, ret_snapshot, &shown);
+}
+
+void prom_summary_window_free_(struct summary_window *window)
+{
+        for (size_t i = 0; window && i < WINDOW_MAX; i++)
+                free(window->sketches[i].entries);
+        free(window);
+}
+
+/* For tests: as if all that was seen so far had been seen so much earlier. */
+void prom_summary_age_(struct prom_summary *summary, uint64_t ns)
+{
+        struct native *native = ((struct prom_series *)summary)->native;
+        pthread_mutex_lock(&prom_slab_lock_);
+        native->reset_ns -= ns;
+        for (size_t i = 0; native->window && i < native->window->n; i++)
+                native->window->sketches[i].time_ns -= ns;
+        pthread_mutex_unlock(&prom_slab_lock_);
+}
