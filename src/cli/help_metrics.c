@@ -128,8 +128,8 @@ static const struct advice {
         {"vulcan_log_expired_lines_total",
          "Grows with the output once the logs are full. If lines go too early: raise "
          "`--log-size-max` or `--log-age-max`."},
-        {"vulcan_log_store_bytes", "Stays below `--log-size-max`. The file does not shrink, its "
-                                   "space is used again."},
+        {"vulcan_log_store_bytes", "Stays below `--log-size-max`. The file is somewhat larger; it "
+                                   "shrinks when more than a quarter of it is free."},
         {"vulcan_http_requests_total",
          "`path` is a route's pattern, `unmatched` where there is "
          "none. `status` 429 is the queue's "

@@ -13,9 +13,10 @@ struct log_reader {
         char id[ULID_LEN + 1];
         void (*wake)(void *ctx); /* NULL: does not follow */
         void *ctx;
-        uint64_t cursor;   /* number of the last line that was read or given up */
-        uint64_t last_seq; /* lines up to this one are in the file or nowhere */
-        bool live;         /* has read from memory: falls behind from now on */
+        uint64_t cursor;    /* number of the last line that was read or given up */
+        uint64_t last_seq;  /* lines up to this one are in the file or nowhere */
+        uint64_t limit_seq; /* lines behind this one were beyond the limit; without a log */
+        bool live;          /* has read from memory: falls behind from now on */
 
         /* Lines that were fetched: of a chunk in memory, or of one from the file. */
         const uint8_t *at, *end;
@@ -58,9 +59,11 @@ static int attach(struct log_reader *r, struct err *err)
         found = log_store_summary(r->logs->config.store, r->id, &summary, err);
         if (found == -ENOENT)
                 return err_set(err, ENOENT, "no log of %s", r->id);
-        if (found == 0)
-                r->last_seq = summary.last_seq;
-        return found;
+        if (found < 0)
+                return found;
+        r->last_seq = summary.last_seq;
+        r->limit_seq = summary.recorded_seq;
+        return 0;
 }
 
 int log_reader_new(struct logs *l, const char *id, uint64_t after, void (*wake)(void *ctx),
@@ -257,8 +260,11 @@ static int fetch_from_file(struct log_reader *r, struct log_event *ret, struct e
                 r->fetched_seq = c.last_seq;
                 r->created_ms = c.created_ms;
         }
+        if (!r->log && r->cursor < r->limit_seq && r->limit_seq < missing)
+                missing = r->limit_seq;
         if (r->cursor < missing)
-                return drop(r, missing, "lost", ret);
+                return drop(r, missing, !r->log && r->cursor >= r->limit_seq ? "limit" : "lost",
+                            ret);
         if (found == 0)
                 return FETCHED;
         *ret = (struct log_event){.type = LOG_EVENT_END};
@@ -312,7 +318,7 @@ int logs_summary(struct logs *l, const char *id, struct log_summary *ret, struct
         if (!log)
                 return log_store_summary(l->config.store, id, ret, err);
         pthread_mutex_lock(&log->lock);
-        *ret = (struct log_summary){log->last_seq, log->lost, log->ended};
+        *ret = (struct log_summary){log->last_seq, log->recorded_seq, log->lost, log->ended};
         pthread_mutex_unlock(&log->lock);
         log_unref(log);
         return 0;

@@ -33,8 +33,11 @@ static int write_item(struct logs *l, const struct item *item, struct err *err)
         const struct chunk *c = item->chunk;
 
         if (!c)
-                return log_store_end(l->config.store, item->log->id, item->log->last_seq,
-                                     item->log->lost, clock_wall_ms(), err);
+                return log_store_end(l->config.store, item->log->id,
+                                     &(struct log_summary){.last_seq = item->log->last_seq,
+                                                           .recorded_seq = item->log->recorded_seq,
+                                                           .lost = item->log->lost},
+                                     clock_wall_ms(), err);
         return log_store_add(l->config.store,
                              &(struct log_chunk){.id = item->log->id,
                                                  .first_seq = c->first_seq,

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/db.h"
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "store/store.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -65,15 +69,43 @@ int db_query_int(sqlite3 *db, const char *name, const char *sql, int64_t *ret, s
         return r;
 }
 
-static int check(sqlite3 *db, const char *name, const char *path, struct err *err)
+/* Interrupts a statement that takes too long. The parts of it that matter ask no progress handler. */
+struct watchdog {
+        sqlite3 *db;
+        uint64_t until_ns;
+        pthread_mutex_t lock; /* guards the rest */
+        pthread_cond_t changed;
+        bool over, barked;
+};
+
+static void *watch(void *arg)
+{
+        struct watchdog *w = arg;
+
+        pthread_mutex_lock(&w->lock);
+        while (!w->over) {
+                struct timespec ts = {(time_t)(w->until_ns / NS_PER_S),
+                                      (long)(w->until_ns % NS_PER_S)};
+
+                if (pthread_cond_clockwait(&w->changed, &w->lock, CLOCK_MONOTONIC, &ts) !=
+                    ETIMEDOUT)
+                        continue;
+                /* Again and again: one that comes before the statement runs is of no effect. */
+                w->barked = true;
+                sqlite3_interrupt(w->db);
+                w->until_ns = clock_ns() + NS_PER_MS;
+        }
+        pthread_mutex_unlock(&w->lock);
+        return NULL;
+}
+
+/* Reads the file through. */
+static int quick_check(sqlite3 *db, const char *name, struct err *err)
 {
         sqlite3_stmt *st = NULL;
         const char *verdict;
-        struct stat info;
         int r = 0;
 
-        if (stat(path, &info) < 0 || info.st_size > STORE_CHECK_MAX)
-                return 0;
         if (sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &st, NULL) != SQLITE_OK ||
             sqlite3_step(st) != SQLITE_ROW) {
                 r = db_failed(db, name, "check the file", err);
@@ -85,6 +117,44 @@ static int check(sqlite3 *db, const char *name, const char *path, struct err *er
         }
         sqlite3_finalize(st);
         return r;
+}
+
+/*
+ * The start of a daemon must not take minutes because its file is large and its disk slow. So a file
+ * of more than STORE_CHECK_MAX is not read through, nor one that takes longer than the time there is,
+ * whose verdict is worth nothing. Damage in such a file is found when what is damaged is read.
+ */
+static int check(sqlite3 *db, const struct db_schema *schema, const char *path, struct err *err)
+{
+        unsigned ms = schema->check_ms ? schema->check_ms : DB_CHECK_MS;
+        struct watchdog w = {.db = db,
+                             .until_ns = clock_ns() + ms * NS_PER_MS,
+                             .lock = PTHREAD_MUTEX_INITIALIZER,
+                             .changed = PTHREAD_COND_INITIALIZER};
+        sigset_t all, was;
+        pthread_t thread;
+        struct stat info;
+        int r;
+
+        if (stat(path, &info) < 0 || info.st_size > STORE_CHECK_MAX)
+                return 0;
+        sigfillset(&all); /* signals are for the program's own threads */
+        pthread_sigmask(SIG_SETMASK, &all, &was);
+        r = pthread_create(&thread, NULL, watch, &w);
+        pthread_sigmask(SIG_SETMASK, &was, NULL);
+        if (r)
+                return err_set(err, r, "start a thread: %s", strerror(r));
+        r = quick_check(db, schema->name, err);
+        pthread_mutex_lock(&w.lock);
+        w.over = true;
+        pthread_cond_signal(&w.changed);
+        pthread_mutex_unlock(&w.lock);
+        pthread_join(thread, NULL);
+        if (!w.barked)
+                return r;
+        log_warn("%s: %s could not be read through within %u ms; it is used as it is", schema->name,
+                 path, ms);
+        return 0;
 }
 
 static int migrate(sqlite3 *db, const struct db_schema *schema, struct err *err)
@@ -143,7 +213,7 @@ int db_open(const char *path, const struct db_schema *schema, sqlite3 **ret, str
         if (r < 0)
                 return r;
         if ((r = exec(*ret, schema->name, schema->pragmas, err)) < 0 ||
-            (r = check(*ret, schema->name, path, err)) < 0 || (r = migrate(*ret, schema, err)) < 0)
+            (r = check(*ret, schema, path, err)) < 0 || (r = migrate(*ret, schema, err)) < 0)
                 err_wrap(err, "%s", path);
         return r;
 }
@@ -177,4 +247,19 @@ int db_move_aside(const char *path, char ret[PATH_MAX], struct err *err)
                         return err_errno(err, "move the damaged %s aside", from);
         }
         return 0;
+}
+
+bool db_give_back(sqlite3 *db)
+{
+        int64_t mode = 0, pages = 0, free = 0;
+        char sql[64];
+
+        if (db_query_int(db, "", "PRAGMA auto_vacuum", &mode, NULL) < 0 || mode != 2 ||
+            db_query_int(db, "", "PRAGMA page_count", &pages, NULL) < 0 ||
+            db_query_int(db, "", "PRAGMA freelist_count", &free, NULL) < 0 ||
+            free <= DB_GIVE_BACK_PAGES || free <= pages / DB_GIVE_BACK_SHARE)
+                return false;
+        snprintf(sql, sizeof(sql), "PRAGMA incremental_vacuum(%d)", DB_GIVE_BACK_PAGES);
+        /* What fails is tried again with the next round. */
+        return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK;
 }

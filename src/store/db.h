@@ -12,13 +12,21 @@
 
 #include <limits.h>
 #include <sqlite3.h>
+#include <stdbool.h>
 #include <stdint.h>
+
+enum {
+        DB_CHECK_MS = 3000,       /* how long a file is read through at open */
+        DB_GIVE_BACK_SHARE = 4,   /* 1/4 of a file may be free space */
+        DB_GIVE_BACK_PAGES = 256, /* given back in one step */
+};
 
 struct db_schema {
         const char *name;         /* for messages: "store" */
         const char *pragmas;      /* run at each open */
         const char *const *steps; /* step n takes a file from version n to n + 1 */
         int n_steps;
+        unsigned check_ms; /* 0: DB_CHECK_MS; for tests */
 };
 
 /*
@@ -42,3 +50,10 @@ int db_query_int(sqlite3 *db, const char *name, const char *sql, int64_t *ret, s
 
 /* Prepares a statement that is used for long. */
 int db_prepare(sqlite3 *db, const char *name, const char *sql, sqlite3_stmt **ret, struct err *err);
+
+/*
+ * Gives some of the free space of a file back to the disk, where there is more of it than a file in
+ * use needs: what is given back has to be taken again. Files that were made with
+ * auto_vacuum=INCREMENTAL only; others keep their size. True if there is more to give back.
+ */
+bool db_give_back(sqlite3 *db);

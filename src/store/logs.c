@@ -41,6 +41,8 @@ static const char *const steps[] = {
         " lost INTEGER NOT NULL,"
         " ended_ms INTEGER NOT NULL) WITHOUT ROWID;"
         "CREATE INDEX ends_by_time ON ends(ended_ms)",
+        /* 2. Logs from before: what they lost is lost, for whatever reason. */
+        "ALTER TABLE ends ADD COLUMN recorded_seq INTEGER NOT NULL DEFAULT 9223372036854775807",
 };
 
 /*
@@ -49,7 +51,8 @@ static const char *const steps[] = {
  */
 static const struct db_schema schema = {
         .name = "logs",
-        .pragmas = "PRAGMA page_size=16384; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; "
+        .pragmas = "PRAGMA page_size=16384; PRAGMA auto_vacuum=INCREMENTAL; PRAGMA "
+                   "journal_mode=WAL; PRAGMA synchronous=NORMAL; "
                    "PRAGMA wal_autocheckpoint=2048; PRAGMA journal_size_limit=67108864; "
                    "PRAGMA cache_size=-4096; PRAGMA trusted_schema=OFF",
         .steps = steps,
@@ -59,8 +62,8 @@ static const struct db_schema schema = {
 static const char *const writing_sql[WRITING] = {
         [ADD] = "INSERT INTO chunks(workload, first_seq, last_seq, created_ms, size, lines)"
                 " VALUES(?1,?2,?3,?4,?5,?6)",
-        [END] = "INSERT OR REPLACE INTO ends(workload, last_seq, lost, ended_ms)"
-                " VALUES(?1,?2,?3,?4)",
+        [END] = "INSERT OR REPLACE INTO ends(workload, last_seq, lost, ended_ms, recorded_seq)"
+                " VALUES(?1,?2,?3,?4,?5)",
         [OLDEST] = "SELECT id, size, created_ms, last_seq-first_seq+1 FROM chunks"
                    " ORDER BY id LIMIT ?1",
         [DELETE] = "DELETE FROM chunks WHERE id<=?1",
@@ -72,7 +75,7 @@ static const char *const reading_sql[READING] = {
         [NEXT] = "SELECT first_seq, last_seq, created_ms, lines FROM chunks"
                  " WHERE workload=?1 AND last_seq>?2 ORDER BY last_seq LIMIT 1",
         [LAST] = "SELECT max(last_seq) FROM chunks WHERE workload=?1",
-        [ENDED] = "SELECT last_seq, lost FROM ends WHERE workload=?1",
+        [ENDED] = "SELECT last_seq, lost, recorded_seq FROM ends WHERE workload=?1",
 };
 
 static int failed(sqlite3 *db, const char *what, struct err *err)
@@ -182,16 +185,18 @@ int log_store_add(struct log_store *s, const struct log_chunk *c, struct err *er
         return r;
 }
 
-int log_store_end(struct log_store *s, const char *id, uint64_t last_seq, uint64_t lost,
+int log_store_end(struct log_store *s, const char *id, const struct log_summary *summary,
                   int64_t now_ms, struct err *err)
 {
         sqlite3_stmt *st = s->writing[END];
         int r = 0;
 
         if (sqlite3_bind_text(st, 1, id, -1, SQLITE_STATIC) != SQLITE_OK ||
-            sqlite3_bind_int64(st, 2, (int64_t)last_seq) != SQLITE_OK ||
-            sqlite3_bind_int64(st, 3, (int64_t)lost) != SQLITE_OK ||
-            sqlite3_bind_int64(st, 4, now_ms) != SQLITE_OK || sqlite3_step(st) != SQLITE_DONE)
+            sqlite3_bind_int64(st, 2, (int64_t)summary->last_seq) != SQLITE_OK ||
+            sqlite3_bind_int64(st, 3, (int64_t)summary->lost) != SQLITE_OK ||
+            sqlite3_bind_int64(st, 4, now_ms) != SQLITE_OK ||
+            sqlite3_bind_int64(st, 5, (int64_t)summary->recorded_seq) != SQLITE_OK ||
+            sqlite3_step(st) != SQLITE_DONE)
                 r = failed(s->db, "write the end of a log", err);
         done(st);
         return r;
@@ -286,6 +291,7 @@ int log_store_expire(struct log_store *s, int64_t before_ms, uint64_t max_bytes,
                 return r;
         }
         s->size -= found.bytes < s->size ? found.bytes : s->size;
+        found.more |= db_give_back(s->db);
         *ret = found;
         return 0;
 }
@@ -341,7 +347,12 @@ int log_store_summary(struct log_store *s, const char *id, struct log_summary *r
                 if (step == SQLITE_ROW && sqlite3_column_type(st, 0) != SQLITE_NULL) {
                         known = true;
                         found.last_seq = (uint64_t)sqlite3_column_int64(st, 0);
+                        found.recorded_seq = found.last_seq;
                         if (i == ENDED) {
+                                uint64_t recorded = (uint64_t)sqlite3_column_int64(st, 2);
+
+                                if (recorded < found.last_seq)
+                                        found.recorded_seq = recorded;
                                 found.lost = (uint64_t)sqlite3_column_int64(st, 1);
                                 found.ended = true;
                         }

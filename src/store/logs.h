@@ -16,7 +16,8 @@
  * of a workload are added in the order of their numbers; numbers may be missing between them.
  *
  * Retention: log_store_expire() deletes chunks, oldest first, that are too old or too many. What
- * was deleted is a gap at the beginning of a log.
+ * was deleted is a gap at the beginning of a log. Where much is deleted the file shrinks, some at a
+ * time, down to a quarter of free space; a file made by a version that did not say so keeps its size.
  *
  * Errors: as store.h. A chunk that was not committed is gone with log_store_rollback().
  * Thread rule: begin, add, end, commit, rollback, expire and close belong to one thread (the
@@ -50,9 +51,10 @@ struct log_chunk {
 
 /* What is known of a whole log. */
 struct log_summary {
-        uint64_t last_seq; /* 0: no line */
-        uint64_t lost;     /* lines that never came into the file */
-        bool ended;        /* log_store_end() was called: all is said */
+        uint64_t last_seq;     /* 0: no line */
+        uint64_t recorded_seq; /* lines behind this one were beyond the log's limit */
+        uint64_t lost;         /* lines that never came into the file */
+        bool ended;            /* log_store_end() was called: all is said */
 };
 
 /* `moved_to`: where a damaged file has gone, "" if it was sound. */
@@ -65,8 +67,8 @@ void log_store_close(struct log_store *s);
 int log_store_begin(struct log_store *s, struct err *err);
 int log_store_add(struct log_store *s, const struct log_chunk *chunk, struct err *err);
 
-/* Says that a log is complete. */
-int log_store_end(struct log_store *s, const char *id, uint64_t last_seq, uint64_t lost,
+/* Says that a log is complete: how its summary is to be from now on. */
+int log_store_end(struct log_store *s, const char *id, const struct log_summary *summary,
                   int64_t now_ms, struct err *err);
 int log_store_commit(struct log_store *s, struct err *err);
 void log_store_rollback(struct log_store *s);

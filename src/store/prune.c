@@ -3,6 +3,7 @@
 #include "store/internal.h"
 
 #include "base/log.h"
+#include "store/db.h"
 
 #include <stdatomic.h>
 
@@ -76,7 +77,7 @@ static int delete_oldest(struct connection *c, int64_t last)
         return n;
 }
 
-void store_prune(struct writer *w, uint64_t max_records, uint64_t max_bytes)
+static void delete_beyond(struct writer *w, uint64_t max_records, uint64_t max_bytes)
 {
         struct connection *c = &w->c;
 
@@ -100,4 +101,11 @@ void store_prune(struct writer *w, uint64_t max_records, uint64_t max_bytes)
                 if (n <= 0 || (n < STEP && !large))
                         return;
         }
+}
+
+void store_prune(struct writer *w, uint64_t max_records, uint64_t max_bytes)
+{
+        delete_beyond(w, max_records, max_bytes);
+        for (int i = 0; i < STEPS_MAX && db_give_back(w->c.db); i++)
+                ;
 }

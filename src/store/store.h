@@ -66,7 +66,8 @@ int store_open(const char *path, struct store **ret, struct store_opened *ret_op
 /*
  * Bounds what is kept: at most about `records` of them, in a file of which about `bytes` are in use.
  * The oldest that have ended go first, unfinished ones never; looked at each STORE_PRUNE_EVERY
- * writes. 0: no bound, as after store_open().
+ * writes. 0: no bound, as after store_open(). The file shrinks where more than a quarter of it has
+ * come free (db.h), if it was made by a version that prepares files for that.
  */
 void store_bound(struct store *s, uint64_t records, uint64_t bytes);
 

@@ -2,6 +2,8 @@
 /* Output cut into lines, kept in a file, read again: exactly. */
 #include "logs_fixture.h"
 
+#include <sys/stat.h>
+
 #include <sqlite3.h>
 
 static void lines_of_both_streams_are_numbered_together(void **state)
@@ -161,7 +163,7 @@ static void what_is_past_the_limit_is_counted_and_said(void **state)
         assert_reads(live, "[3-4 limit]|end");
         log_reader_free(live);
         logs_sync(p->logs);
-        assert_log(p, "A", 0, "1o a|2o b|[3-4 lost]|end");
+        assert_log(p, "A", 0, "1o a|2o b|[3-4 limit]|end"); /* as those who followed were told */
         assert_int_equal(logs_summary(p->logs, "A", &summary, NULL), 0);
         assert_int_equal(summary.lost, 2);
         assert_metric(p, "vulcan_log_dropped_lines_total{reason=\"limit\"} 2\n");
@@ -172,6 +174,7 @@ static void old_lines_are_deleted(void **state)
         struct place *p = *state;
         struct log_expired expired;
         struct log_chunk chunk = {.first_seq = 1, .last_seq = 4, .bytes = "xxxx", .size = 4};
+        const struct log_summary end = {.last_seq = 4, .recorded_seq = 4};
         char id[3] = "A0", moved_to[PATH_MAX];
         struct log_summary summary;
 
@@ -182,7 +185,7 @@ static void old_lines_are_deleted(void **state)
                 chunk.id = id;
                 chunk.created_ms = 1000 + i;
                 assert_int_equal(log_store_add(p->store, &chunk, &p->err), 0);
-                assert_int_equal(log_store_end(p->store, id, 4, 0, 1000 + i, &p->err), 0);
+                assert_int_equal(log_store_end(p->store, id, &end, 1000 + i, &p->err), 0);
         }
         assert_int_equal(log_store_size(p->store), 0);
         assert_int_equal(log_store_commit(p->store, &p->err), 0);
@@ -290,6 +293,72 @@ static void a_file_that_cannot_be_written_loses_lines_and_says_so(void **state)
         assert_metric(p, "vulcan_log_dropped_lines_total{reason=\"store\"} 1\n");
 }
 
+static off_t size_of(const char *path)
+{
+        struct stat info;
+
+        assert_int_equal(stat(path, &info), 0);
+        return info.st_size;
+}
+
+/* Fills a file and deletes most of it. */
+static void fill_and_expire(struct place *p)
+{
+        enum { CHUNKS = 100, CHUNK = 200 * 1024 };
+        struct log_chunk chunk = {.id = "A", .bytes = calloc(1, CHUNK), .size = CHUNK};
+        struct log_expired expired = {.more = true};
+        char moved_to[PATH_MAX];
+        int rounds = 0;
+
+        assert_int_equal(log_store_open(p->path, &p->store, moved_to, &p->err), 0);
+        assert_int_equal(log_store_begin(p->store, &p->err), 0);
+        for (int i = 0; i < CHUNKS; i++) {
+                chunk.first_seq = chunk.last_seq = (uint64_t)i + 1;
+                chunk.created_ms = i;
+                assert_int_equal(log_store_add(p->store, &chunk, &p->err), 0);
+        }
+        assert_int_equal(log_store_commit(p->store, &p->err), 0);
+        for (; expired.more; rounds++)
+                assert_int_equal(log_store_expire(p->store, CHUNKS - 5, 1 << 30, &expired, &p->err),
+                                 0);
+        assert_true(rounds > 2); /* some at a time */
+        assert_int_equal(log_store_size(p->store), 5 * CHUNK);
+        log_store_close(p->store);
+        free((void *)chunk.bytes);
+}
+
+static void a_file_shrinks_when_much_was_deleted(void **state)
+{
+        struct place *p = *state;
+
+        fill_and_expire(p);
+        assert_in_range(size_of(p->path), 5 * 200 * 1024, 8 * 1024 * 1024);
+}
+
+/* As a version before this one made it. */
+static void an_earlier_file_is_used_on(void **state)
+{
+        static const char *const sql =
+                "PRAGMA page_size=16384; PRAGMA journal_mode=WAL;"
+                "CREATE TABLE chunks(id INTEGER PRIMARY KEY, workload TEXT NOT NULL,"
+                " first_seq INTEGER NOT NULL, last_seq INTEGER NOT NULL,"
+                " created_ms INTEGER NOT NULL, size INTEGER NOT NULL, lines BLOB NOT NULL);"
+                "CREATE UNIQUE INDEX chunks_by_place ON chunks(workload, last_seq);"
+                "CREATE TABLE ends(workload TEXT PRIMARY KEY, last_seq INTEGER NOT NULL,"
+                " lost INTEGER NOT NULL, ended_ms INTEGER NOT NULL) WITHOUT ROWID;"
+                "CREATE INDEX ends_by_time ON ends(ended_ms);"
+                "INSERT INTO ends VALUES('OLD', 7, 7, 1); PRAGMA user_version=1";
+        struct place *p = *state;
+        sqlite3 *db;
+
+        assert_int_equal(sqlite3_open(p->path, &db), SQLITE_OK);
+        assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+        sqlite3_close(db);
+        place_start(p, (struct logs_config){.age_max_s = UINT_MAX});
+        assert_log(p, "OLD", 0, "[1-7 lost]|end");
+        place_end(p);
+}
+
 /* Its lines may be lost; that it is complete, and how many are lost, is not. */
 static void an_end_that_is_not_taken_is_written_later(void **state)
 {
@@ -340,6 +409,8 @@ int main(void)
                 TEST(a_damaged_chunk_is_said_to_be_lost),
                 TEST(a_file_that_cannot_be_written_loses_lines_and_says_so),
                 TEST(an_end_that_is_not_taken_is_written_later),
+                TEST(a_file_shrinks_when_much_was_deleted),
+                TEST(an_earlier_file_is_used_on),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

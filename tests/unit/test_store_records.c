@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/ulid.h"
+#include "store/db.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -470,6 +471,75 @@ static void a_few_large_records_are_not_all_deleted(void **state)
         workload_release(&got);
 }
 
+static off_t size_of(const char *path)
+{
+        struct stat info;
+
+        assert_int_equal(stat(path, &info), 0);
+        return info.st_size;
+}
+
+static void the_file_shrinks_when_much_was_deleted(void **state)
+{
+        struct place *p = *state;
+        static char text[100000];
+        off_t before;
+
+        memset(text, 'x', sizeof(text));
+        for (int i = 0; i < 80; i++) { /* 8 MB */
+                struct workload w = pending();
+
+                w.status = WORKLOAD_COMPLETED;
+                buf_release(&w.output);
+                w.output = BUF_INIT(sizeof(text));
+                assert_int_equal(buf_add(&w.output, text, sizeof(text)), 0);
+                assert_int_equal(store_insert(p->store, &w, &p->err), 0);
+                buf_release(&w.output);
+        }
+        reopen(p);
+        before = size_of(p->path);
+        assert_true(before > 8000000);
+        store_bound(p->store, 4, 0);
+        for (int i = 0; i < 2; i++) {
+                struct workload w = pending();
+
+                assert_int_equal(store_insert(p->store, &w, &p->err), 0);
+                workload_release(&w);
+        }
+        reopen(p);
+        assert_true(size_of(p->path) < before / 3);
+}
+
+/* Large enough for its check to take a while; what is damaged, the beginning, is read last. */
+static void a_check_that_takes_too_long_is_given_up(void **state)
+{
+        static const char *const steps[] = {
+                "CREATE TABLE t(a, b);"
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<400000)"
+                " INSERT INTO t SELECT i, 'some text to fill pages with' FROM n"};
+        struct db_schema schema = {
+                .name = "test", .pragmas = "PRAGMA user_version", .steps = steps, .n_steps = 1};
+        struct place *p = *state;
+        char path[96], bytes[4096];
+        sqlite3 *db = NULL;
+        int fd;
+
+        snprintf(path, sizeof(path), "%s/large", p->dir);
+        assert_int_equal(db_open(path, &schema, &db, &p->err), 0);
+        sqlite3_close(db);
+        memset(bytes, 0xff, sizeof(bytes));
+        fd = open(path, O_WRONLY);
+        assert_int_equal(pwrite(fd, bytes, sizeof(bytes), 4 * sizeof(bytes)), sizeof(bytes));
+        close(fd);
+        schema.check_ms = 1;
+        if (db_open(path, &schema, &db, &p->err) < 0)
+                fail_msg("%s", p->err.msg);
+        sqlite3_close(db);
+        schema.check_ms = 60 * 1000;
+        assert_int_equal(db_open(path, &schema, &db, &p->err), -EUCLEAN);
+        sqlite3_close(db);
+}
+
 static void threads_share_it(void **state)
 {
         struct place *p = *state;
@@ -506,6 +576,8 @@ int main(void)
                 TEST(old_records_make_room),
                 TEST(large_records_make_room),
                 TEST(a_few_large_records_are_not_all_deleted),
+                TEST(the_file_shrinks_when_much_was_deleted),
+                TEST(a_check_that_takes_too_long_is_given_up),
                 TEST(threads_share_it),
         };
 
