@@ -3,14 +3,13 @@
  * What the files of prom share. Data structures:
  *
  * - Counters and histograms live in *cells*, words with process-wide numbers. Each thread has a
- *   slab: an array of all cells, mapped as it touches them, that only it writes, with plain (relaxed or release)
- *   stores. A scrape adds up all slabs under slab_lock; a thread that exits folds its slab into the
- *   base slab under the same lock. (cells.c)
+ *   slab: an array of all cells, without memory where it has counted nothing, that only it writes,
+ *   with plain (relaxed or release) stores. A scrape adds up all slabs under slab_lock; a thread
+ *   that exits folds its slab into the base slab under the same lock. (cells.c)
  * - A gauge is one shared word in its series.
  * - Series stand in blocks that never move, in the order they were made; `n_series` is stored last,
- *   so a scrape walks them without a lock. Look-up is a memo per thread, then an open-addressing
- *   table that is replaced, never changed in place, when it grows. Only insertion takes
- *   table_lock. (series.c)
+ *   so a scrape walks them without a lock. Look-up reads an open-addressing table that is replaced,
+ *   never changed in place, when it grows. Only insertion takes table_lock. (series.c, words.h)
  * - All text of a series but its numbers is rendered once for each dialect, at the first scrape in
  *   it that comes upon the series, under table_lock. (lines.c, text.c, protobuf.c)
  *
@@ -19,6 +18,7 @@
 #pragma once
 
 #include "prom/prom.h"
+#include "prom/words.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -182,7 +182,8 @@ struct series_cold {
 struct key {
         struct prom_series *series; /* of the base, in the table of a curried family */
         const char *values;         /* each with its NUL, one after the other */
-        uint16_t sizes[];           /* of the values, the NUL included */
+        uint16_t *sizes;            /* of the values, the NUL included */
+        words16 first[];            /* of each value; see words.h */
 };
 
 struct table_entry {

@@ -7,42 +7,10 @@
 
 enum {
         TABLE_FIRST = 16,
-        MEMO_ENTRIES = 64, /* of each thread */
+        FEW_VALUES = 4, /* looked up by code of their own */
 };
 
-/* What this thread looked up last, found by the addresses of the values (a call with literals thus
- * keeps finding its own entry) but compared by their content. An id is never used again, so an
- * entry of a family that is gone is merely never found. */
-static __thread struct memo {
-        uint64_t family_id;
-        struct key *key;
-} memos[MEMO_ENTRIES];
-
 /* ---- hashing and comparing ---------------------------------------------------------------- */
-
-static inline uint64_t mix(uint64_t a, uint64_t b)
-{
-        unsigned __int128 product = (unsigned __int128)(a ^ UINT64_C(0x9e3779b97f4a7c15)) *
-                                    (b ^ UINT64_C(0xd1b54a32d192ed03));
-        return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
-static inline uint64_t load(const char *s, size_t n)
-{
-        uint64_t word = 0;
-        memcpy(&word, s, n);
-        return word;
-}
-
-/* The last len < 8 bytes of a value. */
-static inline uint64_t load_rest(const char *s, size_t len)
-{
-        if (len >= 4)
-                return load(s, 4) << 32 | load(s + len - 4, 4);
-        if (len >= 2)
-                return load(s, 2) << 16 | load(s + len - 2, 2);
-        return len ? load(s, 1) : 0;
-}
 
 /* Of the family's id too, so that equal values in two families part. Chosen values can make a chain
  * as long as the family's cap at worst. */
@@ -51,11 +19,9 @@ uint64_t prom_hash_values_(uint64_t seed, const char *const *values, size_t n)
         uint64_t hash = seed;
         for (size_t i = 0; i < n; i++) {
                 const char *s = values[i] ? values[i] : "";
-                size_t len = strlen(s);
-                hash += len << 32;
-                for (; len >= 8; s += 8, len -= 8)
-                        hash = mix(hash, load(s, 8));
-                hash = mix(hash, load_rest(s, len));
+                words16 w = words_of(s);
+                for (hash = words_mix(hash, w); words_full(w); hash = words_mix(hash, w))
+                        w = words_of(s += WORDS_SIZE);
         }
         return hash;
 }
@@ -70,16 +36,6 @@ static inline bool key_equals(const struct key *key, const char *const *values, 
         }
         return true;
 }
-
-static inline struct memo *memo_of(uint64_t family_id, const char *const *values, size_t n)
-{
-        uint64_t hash = family_id;
-        for (size_t i = 0; i < n; i++)
-                hash = hash * 31 + (uintptr_t)values[i];
-        return &memos[hash * UINT64_C(0x9e3779b97f4a7c15) >> 58];
-}
-
-_Static_assert(MEMO_ENTRIES == 1 << (64 - 58), "the shift above takes the number of entries");
 
 /* ---- the table ---------------------------------------------------------------------------- */
 
@@ -146,20 +102,24 @@ static struct prom_series *next_series(struct prom_family *family)
 static struct key *key_new(struct prom_family *family, const char *const *values,
                            struct prom_series *series)
 {
+        const unsigned n = family->n_labels;
         size_t len = 0;
-        for (unsigned i = 0; i < family->n_labels; i++)
+        for (unsigned i = 0; i < n; i++)
                 len += strlen(values[i]) + 1;
-        size_t head = sizeof(struct key) + family->n_labels * sizeof(uint16_t);
+        size_t head = sizeof(struct key) + n * (sizeof(words16) + sizeof(uint16_t));
         struct key *key = prom_arena_get_(&family->arena, head + len);
         if (!key)
                 return NULL;
         char *p = (char *)key + head;
         key->series = series;
         key->values = p;
-        for (unsigned i = 0; i < family->n_labels; i++) {
-                key->sizes[i] = (uint16_t)(strlen(values[i]) + 1);
-                memcpy(p, values[i], key->sizes[i]);
-                p += key->sizes[i];
+        key->sizes = (uint16_t *)(key->first + n);
+        for (unsigned i = 0; i < n; i++) {
+                const uint16_t size = (uint16_t)(strlen(values[i]) + 1);
+                key->first[i] = words_copied(values[i]);
+                key->sizes[i] = size;
+                memcpy(p, values[i], size);
+                p += size;
         }
         return key;
 }
@@ -303,44 +263,69 @@ static __attribute__((noinline)) struct prom_series *with_new_values(struct prom
         return series ? series : overflow(base);
 }
 
-/* Out of line, to keep the registers of the memo's path few. */
+/* Everything but the common case. */
 static __attribute__((noinline)) struct prom_series *
-with_table(struct prom_family *family, const char *const *values, struct memo *memo)
+with_any(struct prom_family *family, enum prom_kind kind, const char *const *values, size_t n)
 {
-        struct key *key = find(family, values);
-        if (unlikely(!key || LOAD(&key->series->state) != SERIES_LIVE))
-                return with_new_values(family, values);
-        memo->family_id = family->id;
-        memo->key = key;
-        return key->series;
-}
-
-static __attribute__((noinline)) struct prom_series *with_wrong_use(struct prom_family *family)
-{
-        if (family)
+        if (!family)
+                return NULL;
+        if (family->kind != kind || family->n_labels != n || family->collector) {
                 COUNT(family->base ? &family->base->ignored : &family->ignored, 1);
-        return NULL;
+                return NULL;
+        }
+        struct key *key = n ? find(family, values) : NULL;
+        struct prom_series *series = key ? key->series : LOAD_ACQUIRE(&family->only);
+        if (series && LOAD(&series->state) == SERIES_LIVE)
+                return series;
+        return with_new_values(family, values);
 }
 
-static inline struct prom_series *with(struct prom_family *family, enum prom_kind kind,
-                                       const char *const *values, size_t n)
+/* The common case of 1 to FEW_VALUES short values whose series is there: no calls, so that it needs
+ * few registers. */
+static inline __attribute__((always_inline)) struct prom_series *
+with_few(struct prom_family *family, enum prom_kind kind, const char *const *values, size_t n)
 {
-        if (unlikely(!family || family->kind != kind || family->n_labels != n || family->collector))
-                return with_wrong_use(family);
-        struct prom_series *series;
-        if (n == 0) {
-                series = LOAD_ACQUIRE(&family->only);
-                if (likely(series && LOAD(&series->state) == SERIES_LIVE))
-                        return series;
-                return with_new_values(family, values);
+        words16 w[FEW_VALUES];
+        if (unlikely(!family || family->kind != kind || family->n_labels != n))
+                return with_any(family, kind, values, n);
+        uint64_t hash = family->id;
+#pragma GCC unroll 4
+        for (size_t i = 0; i < n; i++) {
+                if (unlikely(!words_quickly(values[i], &w[i])))
+                        return with_any(family, kind, values, n);
+                hash = words_mix(hash, w[i]);
         }
-        struct memo *memo = memo_of(family->id, values, n);
-        if (memo->family_id == family->id && key_equals(memo->key, values, n)) {
-                series = memo->key->series;
-                if (likely(LOAD(&series->state) == SERIES_LIVE))
-                        return series;
+        const struct table *table = LOAD_ACQUIRE(&family->table);
+        for (size_t at = hash; likely(table); at++) {
+                const struct table_entry *entry = &table->entries[at & table->mask];
+                const struct key *key = LOAD_ACQUIRE(&entry->key);
+                if (unlikely(!key))
+                        break;
+                if (unlikely(entry->hash != hash))
+                        continue;
+                if (likely(words_equal(key->first, w, n) &&
+                           LOAD(&key->series->state) == SERIES_LIVE))
+                        return key->series;
+                break;
         }
-        return with_table(family, values, memo);
+        return with_any(family, kind, values, n);
+}
+
+static inline __attribute__((always_inline)) struct prom_series *
+with(struct prom_family *family, enum prom_kind kind, const char *const *values, size_t n)
+{
+        switch (n) {
+        case 1:
+                return with_few(family, kind, values, 1);
+        case 2:
+                return with_few(family, kind, values, 2);
+        case 3:
+                return with_few(family, kind, values, 3);
+        case 4:
+                return with_few(family, kind, values, 4);
+        default:
+                return with_any(family, kind, values, n);
+        }
 }
 
 struct prom_counter *prom_counter_with_values(struct prom_family *family, const char *const *values,

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <cmocka.h>
 
 #define NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
@@ -156,6 +157,59 @@ static void test_values_are_cleaned(void **state)
         prom_registry_free(r);
 }
 
+/* Values of every length are found again and told apart, wherever they lie: `page` ends where
+ * nothing may be read. */
+static void look_up_lengths(struct prom_family *family, size_t n, char *page)
+{
+        enum { LENGTHS = 40 };
+        struct prom_counter *found[LENGTHS][2];
+        const char *values[PROM_LABELS_MAX];
+        for (size_t i = 0; i < n; i++)
+                values[i] = "a value";
+        for (size_t len = 0; len < LENGTHS; len++) {
+                for (size_t last = 0; last < 2; last++) {
+                        char *s = page + 4096 - len - 1;
+                        memset(s, 'x', len);
+                        s[len] = '\0';
+                        if (len)
+                                s[len - 1] = last ? 'y' : 'x';
+                        values[n - 1] = s;
+                        found[len][last] = prom_counter_with_values(family, values, n);
+                        assert_non_null(found[len][last]);
+                        char other[64];
+                        memset(other, 'z', sizeof(other));
+                        strcpy(other + 3, s);
+                        values[n - 1] = other + 3;
+                        assert_ptr_equal(prom_counter_with_values(family, values, n),
+                                         found[len][last]);
+                }
+                assert_int_equal(found[len][0] == found[len][1], len == 0);
+                for (size_t i = 0; i < len; i++)
+                        assert_ptr_not_equal(found[i][0], found[len][0]);
+        }
+}
+
+static void test_values_of_every_length(void **state)
+{
+        static const char *const names[] = {"a", "b", "c", "d", "e", "f"};
+        char *pages =
+                mmap(NULL, 2 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        assert_true(pages != MAP_FAILED);
+        assert_int_equal(mprotect(pages + 4096, 4096, PROT_NONE), 0);
+        for (size_t n = 1; n <= 6; n++) {
+                struct prom_registry *r = prom_registry_new();
+                const char *labels[7] = {NULL};
+                memcpy(labels, names, n * sizeof(*labels));
+                look_up_lengths(add(r, (struct prom_desc){.kind = PROM_COUNTER,
+                                                          .name = "c_total",
+                                                          .help = "h",
+                                                          .labels = labels}),
+                                n, pages);
+                prom_registry_free(r);
+        }
+        munmap(pages, 2 * 4096);
+}
+
 static void test_misuse(void **state)
 {
         struct prom_registry *r = prom_registry_new();
@@ -218,10 +272,15 @@ static void test_gauge(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_handles),       cmocka_unit_test(test_many_series),
-                cmocka_unit_test(test_cap),           cmocka_unit_test(test_default_cap),
-                cmocka_unit_test(test_misuse),        cmocka_unit_test(test_values_are_cleaned),
-                cmocka_unit_test(test_counter_parts), cmocka_unit_test(test_gauge),
+                cmocka_unit_test(test_handles),
+                cmocka_unit_test(test_many_series),
+                cmocka_unit_test(test_cap),
+                cmocka_unit_test(test_default_cap),
+                cmocka_unit_test(test_misuse),
+                cmocka_unit_test(test_values_are_cleaned),
+                cmocka_unit_test(test_counter_parts),
+                cmocka_unit_test(test_gauge),
+                cmocka_unit_test(test_values_of_every_length),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
