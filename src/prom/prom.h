@@ -700,8 +700,10 @@ struct prom_point {
         const struct prom_label *labels; /* const ones included, sorted by name; values as given */
         size_t n_labels;
         double value; /* of a counter or gauge; 1 of an info; 1 or 0 of a state */
-        const struct prom_snapshot *histogram; /* NULL for what is none */
-        int64_t created_ms;                    /* since 1970; 0: not known, or a gauge */
+        const struct prom_snapshot *histogram;     /* NULL for what is none */
+        const struct prom_native_snapshot *native; /* its native buckets; NULL if it has none */
+        const struct prom_summary_snapshot *summary;
+        int64_t created_ms; /* since 1970; 0: not known, or a gauge */
 };
 
 /* Called with point == NULL once for each family, those without series included, and then for each
@@ -713,6 +715,20 @@ typedef int prom_visit_fn(const struct prom_view *family, const struct prom_poin
  * who write other formats, check or test what a scrape would show. Holds no lock while it calls.
  * 0, -ENOMEM, or what `visit` returned. */
 int prom_visit(struct prom_registry *registry, prom_visit_fn *visit, void *data);
+
+/* One number of a series, as the text formats show it. */
+struct prom_sample {
+        const char *name;               /* with _bucket, _sum or _count */
+        const struct prom_label *extra; /* "le" or "quantile", beside the point's; or NULL */
+        double value;
+};
+typedef int prom_sample_fn(const struct prom_view *family, const struct prom_point *point,
+                           const struct prom_sample *sample, void *data);
+
+/* Calls `fn` for each number of the point: for visitors. A histogram with native buckets alone has
+ * but _sum and _count. 0, or what `fn` returned, which ends it if it is not 0. */
+int prom_point_samples(const struct prom_view *family, const struct prom_point *point,
+                       prom_sample_fn *fn, void *data);
 
 /* ---- the fast path, inlined; nothing below is for callers -------------------------------- */
 

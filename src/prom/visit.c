@@ -3,6 +3,7 @@
 #include "prom/internal.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,6 +34,7 @@ static size_t list_labels(const struct prom_family *family, const char *values,
 static bool read_series(struct visit *visit, struct prom_series *series, struct prom_point *point)
 {
         struct prom_snapshot *histogram = &visit->buf.scratch->histogram;
+        struct prom_native_snapshot *native = &visit->buf.scratch->native;
         struct counter_value counter;
         switch (series->family->kind) {
         case PROM_COUNTER:
@@ -42,7 +44,9 @@ static bool read_series(struct visit *visit, struct prom_series *series, struct 
                 return counter.shown;
         case PROM_HISTOGRAM:
                 point->histogram = histogram;
-                if (!prom_read_histogram_(series, histogram))
+                point->native = series->family->native ? native : NULL;
+                if (!(point->native ? prom_read_native_(series, histogram, native)
+                                    : prom_read_histogram_(series, histogram)))
                         return false;
                 point->created_ms = histogram->created_ms;
                 return true;
@@ -147,4 +151,71 @@ int prom_visit(struct prom_registry *registry, prom_visit_fn *fn, void *data)
                 r = visit_family(&visit, scratch->families[i]);
         prom_buf_release(&visit.buf);
         return r;
+}
+
+/* ---- one number after the other ----------------------------------------------------------- */
+
+enum { SUFFIX_MAX = 8 };
+
+struct samples {
+        const struct prom_view *family;
+        const struct prom_point *point;
+        prom_sample_fn *fn;
+        void *data;
+};
+
+static int give(const struct samples *s, const char *suffix, const struct prom_label *extra,
+                double value)
+{
+        char name[PROM_NAME_MAX + SUFFIX_MAX];
+        stpcpy(stpcpy(name, s->family->name), suffix);
+        const struct prom_sample sample = {name, extra, value};
+        return s->fn(s->family, s->point, &sample, s->data);
+}
+
+static int give_bound(const struct samples *s, const char *suffix, const char *label, double bound,
+                      double value)
+{
+        char text[PROM_NUMBER_MAX + 1];
+        text[prom_format_number(bound, text)] = '\0';
+        return give(s, suffix, &(struct prom_label){label, text}, value);
+}
+
+static int give_sum_and_count(const struct samples *s, double sum, uint64_t count)
+{
+        int r = give(s, "_sum", NULL, sum);
+        return r ? r : give(s, "_count", NULL, (double)count);
+}
+
+static int give_histogram(const struct samples *s)
+{
+        const struct prom_snapshot *h = s->point->histogram;
+        uint64_t count = 0;
+        int r = 0;
+        for (size_t i = 0; r == 0 && i <= h->n_buckets && (h->n_buckets || !s->point->native);
+             i++) {
+                count += h->buckets[i];
+                r = give_bound(s, "_bucket", "le",
+                               i < h->n_buckets ? s->family->bounds[i] : (double)INFINITY,
+                               (double)count);
+        }
+        return r ? r : give_sum_and_count(s, h->sum, h->count);
+}
+
+static int give_summary(const struct samples *s)
+{
+        const struct prom_summary_snapshot *summary = s->point->summary;
+        int r = 0;
+        for (size_t i = 0; r == 0 && i < summary->n_quantiles; i++)
+                r = give_bound(s, "", "quantile", summary->quantiles[i], summary->values[i]);
+        return r ? r : give_sum_and_count(s, summary->sum, summary->count);
+}
+
+int prom_point_samples(const struct prom_view *family, const struct prom_point *point,
+                       prom_sample_fn *fn, void *data)
+{
+        const struct samples s = {family, point, fn, data};
+        if (point->histogram)
+                return give_histogram(&s);
+        return point->summary ? give_summary(&s) : give(&s, "", NULL, point->value);
 }

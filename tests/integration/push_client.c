@@ -63,6 +63,18 @@ static void fill(unsigned many)
         }
 }
 
+static void fill_native(void)
+{
+        static const double values[] = {0, 0, 1, 1.5, 1.6, 100, -3};
+        struct prom_histogram *h =
+                prom_histogram_with(declare((struct prom_desc){.kind = PROM_HISTOGRAM,
+                                                               .name = "test_native",
+                                                               .help = "Native.",
+                                                               .native_factor = 2}));
+        for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
+                prom_histogram_observe(h, values[i]);
+}
+
 struct request {
         struct prom_push_target target;
         struct prom_push_group group;
@@ -71,6 +83,7 @@ struct request {
         size_t n_labels;
         const char *names[2];
         unsigned many;
+        bool native;
 };
 
 static void add_label(struct request *q, char *word)
@@ -90,6 +103,9 @@ static void take(struct request *q, int option, char *value)
                 break;
         case 'l':
                 add_label(q, value);
+                break;
+        case 'N':
+                q->native = true;
                 break;
         case 'b':
                 q->group.protobuf = true;
@@ -147,21 +163,15 @@ static int push(const char *verb, const struct request *q, struct prom_push_resu
 
 int main(int argc, char **argv)
 {
-        static const struct option options[] = {{"job", 1, NULL, 'j'},
-                                                {"label", 1, NULL, 'l'},
-                                                {"gzip", 0, NULL, 'z'},
-                                                {"stale", 0, NULL, 's'},
-                                                {"version", 1, NULL, 'v'},
-                                                {"timeout-ms", 1, NULL, 't'},
-                                                {"attempts", 1, NULL, 'a'},
-                                                {"user", 1, NULL, 'u'},
-                                                {"password", 1, NULL, 'p'},
-                                                {"token", 1, NULL, 'k'},
-                                                {"many", 1, NULL, 'm'},
-                                                {"name", 1, NULL, 'n'},
-                                                {"time", 1, NULL, 'T'},
-                                                {"protobuf", 0, NULL, 'b'},
-                                                {0}};
+        static const struct option options[] = {
+                {"job", 1, NULL, 'j'},      {"label", 1, NULL, 'l'},
+                {"gzip", 0, NULL, 'z'},     {"stale", 0, NULL, 's'},
+                {"version", 1, NULL, 'v'},  {"timeout-ms", 1, NULL, 't'},
+                {"attempts", 1, NULL, 'a'}, {"user", 1, NULL, 'u'},
+                {"password", 1, NULL, 'p'}, {"token", 1, NULL, 'k'},
+                {"many", 1, NULL, 'm'},     {"name", 1, NULL, 'n'},
+                {"time", 1, NULL, 'T'},     {"protobuf", 0, NULL, 'b'},
+                {"native", 0, NULL, 'N'},   {0}};
         struct prom_push_result result = {0};
         struct prom_error error = {""};
         struct request q = {.group.job = "test"};
@@ -172,6 +182,8 @@ int main(int argc, char **argv)
         q.group.labels = q.write.labels = q.labels;
         q.target.url = argv[optind + 1];
         fill(q.many);
+        if (q.native)
+                fill_native();
         int r = push(argv[optind], &q, &result, &error);
         printf("status=%u attempts=%u version=%u samples=%zu\n", result.status, result.attempts,
                result.version, result.samples);

@@ -169,4 +169,4 @@ def read_histogram(data):
 
     return {"count": one.get(1, 0), "sum": struct.unpack("<d", one.get(3, bytes(8)))[0],
             "schema": schema, "zero": one.get(6, 0), "positive": buckets(11, 12),
-            "negative": buckets(8, 9), "timestamp": one.get(15, 0)}
+            "negative": buckets(8, 9), "timestamp": one.get(15, 0), "created": one.get(17, 0)}

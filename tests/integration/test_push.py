@@ -372,6 +372,42 @@ def test_write_2_message(server):
         assert (s.created > 0) == (s.type != 2) and s.created <= s.samples[0][1]
 
 
+NATIVE = {"count": 7, "sum": 101.1, "schema": 0, "zero": 2, "positive": {0: 1, 1: 2, 7: 1},
+          "negative": {2: 1}}
+
+
+@pytest.mark.parametrize("version, read", [("1", remote_write.read_1), ("2", remote_write.read_2)])
+def test_write_native_histogram(server, version, read):
+    it = server(answer(204, X_Prometheus_Remote_Write_Histograms_Written=1))
+    result = push("write", it.url, "--version", version, "--native", "--name", "test_native",
+                  "--time", "12345")
+    assert result["samples"] == 1
+    series, = read(it.requests[0][3])
+    assert series.name == "test_native" and series.samples == []
+    got = series.histogram
+    assert got.pop("timestamp") == 12345
+    assert (got.pop("created") > 0) == (version == "2")
+    assert got == {**NATIVE, "sum": pytest.approx(NATIVE["sum"])}
+
+
+def test_native_histogram_in_prometheus(prometheus):
+    result = push("write", prometheus.url + "/api/v1/write", "--native", "--name", "test_native")
+    assert result["samples"] == 1
+    for function, want in (("histogram_count", 7), ("histogram_sum", 101.1),
+                           ("histogram_fraction(-4, -2, ", 1 / 7),
+                           ("histogram_fraction(64, 128, ", 1 / 7)):
+        call = function if function.endswith(", ") else function + "("
+        assert float(only(prometheus, f"{call}test_native)")["value"][1]) == pytest.approx(want)
+
+
+def test_stale_marker_ends_a_native_histogram(prometheus):
+    at = int(time.time()) - 30
+    push("write", prometheus.url + "/api/v1/write", "--native", "--name", "test_native", "--stale",
+         "--time", str(at * 1000))
+    assert len(query(prometheus, "test_native", at)) == 1
+    assert query(prometheus, "test_native", at + 1) == []
+
+
 def test_write_1_message(server):
     it = server(answer(204))
     push("write", it.url, "--version", "1", "--stale", "--time", "12345")

@@ -59,9 +59,10 @@ struct push_answer {
         unsigned retry_after_s;       /* 0: not given */
         char line[PUSH_LINE_MAX + 1]; /* of the body, the first one, printable */
         bool line_ended;
-        bool counted;     /* it says how much was written (remote-write 2.0) */
-        uint64_t samples; /* and how many samples that were */
-        size_t read;      /* bytes of the body so far */
+        bool counted;        /* it says how much was written (remote-write 2.0) */
+        uint64_t samples;    /* and how many samples that were, */
+        uint64_t histograms; /* and native histograms */
+        size_t read;         /* bytes of the body so far */
 };
 
 /* For curl.c and the fuzzer: a line of the header, and a piece of the body. */

@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,12 +19,14 @@ enum {
         V1_TIMESERIES = 1,
         V1_SERIES_LABELS = 1,
         V1_SERIES_SAMPLES = 2,
+        V1_SERIES_HISTOGRAMS = 4,
         V1_LABEL_NAME = 1,
         V1_LABEL_VALUE = 2,
         /* io.prometheus.write.v2.Request; its symbols: symbols.c */
         V2_TIMESERIES = 5,
         V2_SERIES_LABELS = 1,
         V2_SERIES_SAMPLES = 2,
+        V2_SERIES_HISTOGRAMS = 3,
         V2_SERIES_METADATA = 5,
         V2_METADATA_TYPE = 1,
         V2_METADATA_HELP = 3,
@@ -35,10 +36,22 @@ enum {
         /* in both */
         SAMPLE_VALUE = 1,
         SAMPLE_TIMESTAMP = 2,
+        HISTOGRAM_COUNT = 1,
+        HISTOGRAM_SUM = 3,
+        HISTOGRAM_SCHEMA = 4,
+        HISTOGRAM_ZERO_THRESHOLD = 5,
+        HISTOGRAM_ZERO_COUNT = 6,
+        HISTOGRAM_NEGATIVE_SPANS = 8,
+        HISTOGRAM_NEGATIVE_DELTAS = 9,
+        HISTOGRAM_POSITIVE_SPANS = 11,
+        HISTOGRAM_POSITIVE_DELTAS = 12,
+        HISTOGRAM_TIMESTAMP = 15,
+        V2_HISTOGRAM_CREATED = 17,
+        SPAN_OFFSET = 1,
+        SPAN_LENGTH = 2,
 
         /* "__name__" and "le" as well */
         LABELS_MAX = PROM_LABELS_MAX + PROM_PUSH_LABELS_MAX + 2,
-        SUFFIX_MAX = 8,
 };
 
 struct writer {
@@ -100,6 +113,13 @@ static void put_labels_2(struct writer *w, const struct labels *labels)
 
 /* ---- series ------------------------------------------------------------------------------- */
 
+static uint64_t bits_of(double v)
+{
+        uint64_t bits;
+        memcpy(&bits, &v, sizeof(bits));
+        return bits;
+}
+
 static void put_sample(struct writer *w, uint64_t bits, int64_t timestamp_ms, int64_t created_ms)
 {
         w->part.len = 0;
@@ -114,9 +134,7 @@ static void put_sample(struct writer *w, uint64_t bits, int64_t timestamp_ms, in
 
 static void put_samples(struct writer *w, double value, int64_t created_ms)
 {
-        uint64_t bits;
-        memcpy(&bits, &value, sizeof(bits));
-        put_sample(w, isnan(value) ? ORDINARY_NAN : bits, w->timestamp_ms, created_ms);
+        put_sample(w, isnan(value) ? ORDINARY_NAN : bits_of(value), w->timestamp_ms, created_ms);
         if (w->options->stale)
                 put_sample(w, STALE_MARKER, w->timestamp_ms + 1, created_ms);
 }
@@ -136,28 +154,31 @@ static void put_metadata(struct writer *w, const struct prom_view *family)
         bytes_field_bytes(&w->one, V2_SERIES_METADATA, w->part.data, w->part.len);
 }
 
-/* One series as the other side has them: NAME SUFFIX {labels, name="value"}. */
-static void put_series(struct writer *w, const struct prom_view *family,
-                       const struct prom_point *point, const char *suffix,
-                       const struct prom_label *extra, double value)
+static void gather_labels(struct writer *w, const struct prom_point *point, const char *name,
+                          const struct prom_label *extra, struct labels *ret)
 {
-        char name[PROM_NAME_MAX + SUFFIX_MAX + 1];
-        struct labels labels = {.n = 0};
-        snprintf(name, sizeof(name), "%s%s", family->name, suffix);
-        add_label(&labels, "__name__", name);
+        ret->n = 0;
+        add_label(ret, "__name__", name);
         for (size_t i = 0; i < point->n_labels; i++)
-                add_label(&labels, point->labels[i].name, point->labels[i].value);
+                add_label(ret, point->labels[i].name, point->labels[i].value);
         if (extra)
-                add_label(&labels, extra->name, extra->value);
+                add_label(ret, extra->name, extra->value);
         for (const struct prom_label *l = w->options->labels; l && l->name; l++)
-                add_label(&labels, l->name, l->value);
+                add_label(ret, l->name, l->value);
+}
 
+static void begin_series(struct writer *w, const struct labels *labels)
+{
         w->one.len = 0;
         if (w->version == 1)
-                put_labels_1(w, &labels);
+                put_labels_1(w, labels);
         else
-                put_labels_2(w, &labels);
-        put_samples(w, value, point->created_ms);
+                put_labels_2(w, labels);
+}
+
+static void end_series(struct writer *w, const struct prom_view *family,
+                       const struct prom_point *point)
+{
         if (w->version == 2) {
                 put_metadata(w, family);
                 /* Where drafts of 2.0 before the fourth have it; later ones reserve the field. */
@@ -167,21 +188,92 @@ static void put_series(struct writer *w, const struct prom_view *family,
                           w->one.len);
 }
 
-static void put_histogram(struct writer *w, const struct prom_view *family,
-                          const struct prom_point *point)
+/* A series for each number, as the other side would have them from a scrape. */
+static int put_number(const struct prom_view *family, const struct prom_point *point,
+                      const struct prom_sample *sample, void *data)
 {
-        const struct prom_snapshot *h = point->histogram;
-        uint64_t count = 0;
-        for (size_t i = 0; i <= h->n_buckets; i++) {
-                char bound[PROM_NUMBER_MAX + 1];
-                double le = i < h->n_buckets ? family->bounds[i] : (double)INFINITY;
-                bound[prom_format_number(le, bound)] = '\0';
-                count += h->buckets[i];
-                put_series(w, family, point, "_bucket", &(struct prom_label){"le", bound},
-                           (double)count);
+        struct writer *w = data;
+        struct labels labels;
+        gather_labels(w, point, sample->name, sample->extra, &labels);
+        begin_series(w, &labels);
+        put_samples(w, sample->value, point->created_ms);
+        end_series(w, family, point);
+        return 0;
+}
+
+/* ---- native histograms -------------------------------------------------------------------- */
+
+/* Runs of buckets, and each count as the difference to the one before. */
+static void put_buckets(struct bytes *out, const struct prom_native_bucket *buckets, size_t n,
+                        unsigned spans_field, unsigned deltas_field)
+{
+        struct bytes span = {0}, deltas = {0};
+        int64_t last = 0;
+        int32_t next = 0;
+        for (size_t i = 0; i < n;) {
+                size_t run = 1;
+                while (i + run < n && buckets[i + run].index == buckets[i].index + (int32_t)run)
+                        run++;
+                span.len = 0;
+                bytes_field_varint(&span, SPAN_OFFSET, zigzag(buckets[i].index - next));
+                bytes_field_varint(&span, SPAN_LENGTH, run);
+                bytes_field_bytes(out, spans_field, span.data, span.len);
+                next = buckets[i].index + (int32_t)run;
+                for (; run; run--, i++) {
+                        bytes_varint(&deltas, zigzag((int64_t)buckets[i].count - last));
+                        last = (int64_t)buckets[i].count;
+                }
         }
-        put_series(w, family, point, "_sum", NULL, h->sum);
-        put_series(w, family, point, "_count", NULL, (double)h->count);
+        if (n)
+                bytes_field_bytes(out, deltas_field, deltas.data, deltas.len);
+        out->failed = out->failed || span.failed || deltas.failed;
+        bytes_release(&span);
+        bytes_release(&deltas);
+}
+
+/* Field numbers are the same in both versions, but for the last. */
+static void put_histogram(struct writer *w, const struct prom_native_snapshot *h)
+{
+        w->part.len = 0;
+        bytes_field_varint(&w->part, HISTOGRAM_COUNT, h->count);
+        bytes_field_double(&w->part, HISTOGRAM_SUM, bits_of(h->sum));
+        bytes_field_varint(&w->part, HISTOGRAM_SCHEMA, zigzag(h->schema));
+        bytes_field_double(&w->part, HISTOGRAM_ZERO_THRESHOLD, bits_of(h->zero_threshold));
+        bytes_field_varint(&w->part, HISTOGRAM_ZERO_COUNT, h->zero_count);
+        put_buckets(&w->part, h->buckets + h->n_positive, h->n_negative, HISTOGRAM_NEGATIVE_SPANS,
+                    HISTOGRAM_NEGATIVE_DELTAS);
+        put_buckets(&w->part, h->buckets, h->n_positive, HISTOGRAM_POSITIVE_SPANS,
+                    HISTOGRAM_POSITIVE_DELTAS);
+        bytes_field_varint(&w->part, HISTOGRAM_TIMESTAMP, (uint64_t)w->timestamp_ms);
+        if (w->version == 2)
+                bytes_field_varint(&w->part, V2_HISTOGRAM_CREATED, (uint64_t)h->created_ms);
+        bytes_field_bytes(&w->one, w->version == 1 ? V1_SERIES_HISTOGRAMS : V2_SERIES_HISTOGRAMS,
+                          w->part.data, w->part.len);
+        w->samples++;
+}
+
+/* A marker has the sum of nothing. */
+static void put_stale_histogram(struct writer *w, const struct prom_native_snapshot *h)
+{
+        w->part.len = 0;
+        bytes_field_double(&w->part, HISTOGRAM_SUM, STALE_MARKER);
+        bytes_field_varint(&w->part, HISTOGRAM_SCHEMA, zigzag(h->schema));
+        bytes_field_varint(&w->part, HISTOGRAM_TIMESTAMP, (uint64_t)w->timestamp_ms + 1);
+        bytes_field_bytes(&w->one, w->version == 1 ? V1_SERIES_HISTOGRAMS : V2_SERIES_HISTOGRAMS,
+                          w->part.data, w->part.len);
+        w->samples++;
+}
+
+static void put_native(struct writer *w, const struct prom_view *family,
+                       const struct prom_point *point)
+{
+        struct labels labels;
+        gather_labels(w, point, family->name, NULL, &labels);
+        begin_series(w, &labels);
+        put_histogram(w, point->native);
+        if (w->options->stale)
+                put_stale_histogram(w, point->native);
+        end_series(w, family, point);
 }
 
 /* ---- messages ----------------------------------------------------------------------------- */
@@ -217,10 +309,10 @@ static int put_point(const struct prom_view *family, const struct prom_point *po
         struct writer *w = data;
         if (!point || !prom_push_wants_(w->target, family->name))
                 return 0;
-        if (point->histogram)
-                put_histogram(w, family, point);
-        else
-                put_series(w, family, point, "", NULL, point->value);
+        if (point->native)
+                put_native(w, family, point);
+        if (!point->native || family->n_bounds)
+                prom_point_samples(family, point, put_number, w);
         return w->samples < PROM_WRITE_SAMPLES_MAX ? 0 : end_message(w);
 }
 

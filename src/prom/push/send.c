@@ -27,9 +27,12 @@ void prom_push_take_header_(struct push_answer *answer, const char *bytes, size_
 {
         if (!skip_prefix(&bytes, &n, "x-prometheus-remote-write-"))
                 return;
-        bool samples = skip_prefix(&bytes, &n, "samples-written:");
-        if (!samples && !skip_prefix(&bytes, &n, "histograms-written:") &&
-            !skip_prefix(&bytes, &n, "exemplars-written:"))
+        uint64_t exemplars, *into = skip_prefix(&bytes, &n, "samples-written:") ? &answer->samples
+                                    : skip_prefix(&bytes, &n, "histograms-written:")
+                                            ? &answer->histograms
+                                    : skip_prefix(&bytes, &n, "exemplars-written:") ? &exemplars
+                                                                                    : NULL;
+        if (!into)
                 return;
         uint64_t number = 0;
         while (n && (*bytes == ' ' || *bytes == '\t'))
@@ -37,8 +40,7 @@ void prom_push_take_header_(struct push_answer *answer, const char *bytes, size_
         for (; n && *bytes >= '0' && *bytes <= '9' && number < UINT64_MAX / 10 - 1; bytes++, n--)
                 number = number * 10 + (uint64_t)(*bytes - '0');
         answer->counted = true;
-        if (samples)
-                answer->samples = number;
+        *into = number;
 }
 
 void prom_push_take_body_(struct push_answer *answer, const char *bytes, size_t n)

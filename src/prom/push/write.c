@@ -66,7 +66,7 @@ static int send_all(struct push *push, const struct messages *messages, struct p
         for (size_t i = 0; i < messages->n; i++) {
                 int r = send_message(push, &messages->list[i], error);
                 if (push->result.version == 2)
-                        push->result.samples += push->answer.samples;
+                        push->result.samples += push->answer.samples + push->answer.histograms;
                 if (r < 0)
                         return r;
                 if (is_unread(push))
