@@ -177,6 +177,50 @@ static void test_infos_and_states(void **state)
         prom_registry_free(r);
 }
 
+static int write_number(const struct prom_view *family, const struct prom_point *point,
+                        const struct prom_sample *sample, void *data)
+{
+        add(data, "%s", sample->name);
+        if (sample->extra)
+                add(data, " %s=%s", sample->extra->name, sample->extra->value);
+        add(data, " %g\n", sample->value);
+        return strcmp(sample->name, "seconds_sum") == 0 ? -ECANCELED : 0;
+}
+
+static int write_numbers(const struct prom_view *family, const struct prom_point *point, void *data)
+{
+        return point ? prom_point_samples(family, point, write_number, data) : 0;
+}
+
+static void test_numbers(void **state)
+{
+        struct prom_registry *r = prom_registry_new();
+        struct prom_family *native = declare(
+                r,
+                (struct prom_desc){.kind = PROM_HISTOGRAM, .name = "native", .native_factor = 2});
+        struct prom_family *both = declare(r, (struct prom_desc){.kind = PROM_HISTOGRAM,
+                                                                 .name = "both",
+                                                                 .native_factor = 2,
+                                                                 .buckets = (const double[]){1},
+                                                                 .n_buckets = 1});
+        struct seen seen = {0};
+        prom_histogram_observe(prom_histogram_with(native), 3);
+        prom_histogram_observe(prom_histogram_with(both), 0.5);
+        assert_int_equal(prom_visit(r, write_numbers, &seen), 0);
+        assert_string_equal(seen.text, "both_bucket le=1 1\nboth_bucket le=+Inf 1\n"
+                                       "both_sum 0.5\nboth_count 1\n"
+                                       "native_sum 3\nnative_count 1\n");
+        prom_registry_free(r);
+
+        r = filled();
+        memset(&seen, 0, sizeof(seen));
+        assert_int_equal(prom_visit(r, write_numbers, &seen), -ECANCELED);
+        assert_string_equal(strstr(seen.text, "requests"),
+                            "requests_total 3\nrequests_total 1.5\nseconds_bucket le=0.5 1\n"
+                            "seconds_bucket le=2 1\nseconds_bucket le=+Inf 2\nseconds_sum 8.25\n");
+        prom_registry_free(r);
+}
+
 /* As many samples as make the text of the collectors move while it grows. */
 static void collect_many(struct prom_emitter *emitter, void *data)
 {
@@ -214,9 +258,9 @@ static void test_many_samples(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_everything),   cmocka_unit_test(test_twice),
-                cmocka_unit_test(test_stopped),      cmocka_unit_test(test_infos_and_states),
-                cmocka_unit_test(test_many_samples),
+                cmocka_unit_test(test_everything), cmocka_unit_test(test_twice),
+                cmocka_unit_test(test_stopped),    cmocka_unit_test(test_infos_and_states),
+                cmocka_unit_test(test_numbers),    cmocka_unit_test(test_many_samples),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
