@@ -185,6 +185,7 @@ void prom_family_free_(struct prom_family *f)
         unsigned cells = prom_family_cells_(f);
         for (size_t i = 0; cells && i < f->n_series; i++) {
                 struct prom_series *series = prom_series_at_(f, i);
+                prom_free_exemplars_(series);
                 if (prom_is_sparse_(f))
                         prom_native_release_(series);
                 prom_cells_free_(series->pub.cell, cells, prom_family_float_cell_(f));

@@ -13,7 +13,7 @@
  * - All text of a series but its numbers is rendered once for each dialect, at the first scrape in
  *   it that comes upon the series, under table_lock. (lines.c, text.c, protobuf.c)
  *
- * Lock order: collect_lock of a registry, then table_lock, then slab_lock.
+ * Lock order: collect_lock of a registry, then table_lock, then slab_lock, then exemplar_lock.
  */
 #pragma once
 
@@ -173,7 +173,8 @@ struct series_cold {
         int64_t created_ms;
         uint64_t *baseline; /* its cells when it last came back; what it shows is counted from
                                there. Of a removed one: when it was last looked at. Or NULL */
-        struct exemplar **exemplars; /* by slot; see exemplar.c */
+        struct kept_exemplar **exemplars; /* by slot; see exemplar.c */
+        size_t next_exemplar;             /* of native buckets alone */
         uint64_t idle_value;         /* a digest of what the last change was to */
         uint64_t idle_since_ns;      /* prom_now_ns(); 0: not looked at yet */
 };
@@ -469,6 +470,12 @@ static inline bool prom_has_exemplars_(const struct prom_series *series)
 {
         return LOAD_ACQUIRE(&series->cold->exemplars) != NULL;
 }
+
+extern pthread_mutex_t prom_exemplar_lock_;
+
+/* Of a series that begins anew, or is freed. */
+void prom_forget_exemplars_(struct prom_series *series);
+void prom_free_exemplars_(struct prom_series *series);
 
 /* Copies the exemplar in that slot; false if there is none. */
 bool prom_read_exemplar_(const struct prom_series *series, size_t slot,

@@ -38,6 +38,7 @@ static void set_state(struct prom_series *series, enum series_state state)
 static void start_again(struct prom_series *series)
 {
         prom_series_settle_(series);
+        prom_forget_exemplars_(series);
         series->has_baseline = series->cold->baseline != NULL;
         series->cold->created_ms = prom_wall_ms_();
         if (series->family->kind == PROM_GAUGE || series->family->kind == PROM_STATESET)

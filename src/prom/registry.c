@@ -18,10 +18,12 @@ static void before_fork(void)
 {
         pthread_mutex_lock(&prom_table_lock_);
         pthread_mutex_lock(&prom_slab_lock_);
+        pthread_mutex_lock(&prom_exemplar_lock_);
 }
 
 static void after_fork_parent(void)
 {
+        pthread_mutex_unlock(&prom_exemplar_lock_);
         pthread_mutex_unlock(&prom_slab_lock_);
         pthread_mutex_unlock(&prom_table_lock_);
 }

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Exemplars: which are kept, where, and which are refused. */
+#include "prom/internal.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define LABELS(...) ((const struct prom_label[]){__VA_ARGS__, {NULL, NULL}})
+
+static struct prom_registry *registry;
+
+static int set_up(void **state)
+{
+        registry = prom_registry_new();
+        return registry ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+        prom_registry_free(registry);
+        return 0;
+}
+
+static struct prom_family *add(struct prom_desc desc)
+{
+        struct prom_family *family;
+        struct prom_error error = {""};
+        desc.help = "h";
+        if (prom_register(registry, &desc, &family, &error) < 0)
+                fail_msg("%s", error.msg);
+        return family;
+}
+
+static bool kept(const void *handle, size_t slot, struct exemplar *e)
+{
+        return prom_read_exemplar_(handle, slot, e);
+}
+
+static void test_counter(void **state)
+{
+        struct prom_family *f = add((struct prom_desc){.kind = PROM_COUNTER, .name = "c_total"});
+        struct prom_counter *c = prom_counter_with(f);
+        struct exemplar e;
+        assert_false(kept(c, 0, &e));
+        prom_counter_add_exemplar(c, 2, LABELS({"trace_id", "abc"}, {"span", "\xc3\xbc"}));
+        assert_true(kept(c, 0, &e));
+        assert_true(e.value == 2 && e.time_ms > 0);
+        assert_int_equal(e.n_labels, 2);
+        assert_memory_equal(e.text, "trace_id\0abc\0span\0\xc3\xbc", 21);
+        prom_counter_add_exemplar(c, 0.5,
+                                  LABELS({"trace_id", "longer than the one before by far"}));
+        assert_true(kept(c, 0, &e));
+        assert_true(e.value == 0.5);
+        assert_string_equal(e.text + 9, "longer than the one before by far");
+        prom_counter_add_exemplar(c, 1, LABELS({"t", NULL}));
+        assert_true(kept(c, 0, &e));
+        assert_memory_equal(e.text, "t\0", 3);
+        assert_false(kept(c, 1, &e));
+        assert_true(prom_counter_value(c) == 3.5);
+        assert_int_equal(prom_family_ignored(f), 0);
+}
+
+static void test_refusals(void **state)
+{
+        struct prom_family *f = add((struct prom_desc){.kind = PROM_COUNTER, .name = "c_total"});
+        struct prom_counter *c = prom_counter_with(f);
+        struct exemplar e;
+        char most[PROM_EXEMPLAR_RUNES_MAX + 1], wide[4 * PROM_EXEMPLAR_RUNES_MAX + 1] = "";
+        memset(most, 'x', sizeof(most) - 1);
+        most[sizeof(most) - 1] = '\0';
+        for (int i = 0; i < PROM_EXEMPLAR_RUNES_MAX - 1; i++)
+                strcat(wide, "\xf0\x9f\x8c\x8d");
+        prom_counter_add_exemplar(c, 1, LABELS({"a", most}));
+        prom_counter_add_exemplar(c, 1, LABELS({NULL, NULL}));
+        prom_counter_add_exemplar(c, 1, NULL);
+        prom_counter_add_exemplar(c, 1, LABELS({"a", "\xff"}));
+        prom_counter_add_exemplar(c, 1, LABELS({"a b", "x"}));
+        prom_counter_add_exemplar(c, 1, LABELS({"", "x"}));
+        prom_counter_add_exemplar(c, 1, LABELS({"a", "x"}, {"a", "y"}));
+        prom_counter_add_exemplar(c, 1,
+                                  LABELS({"a", ""}, {"b", ""}, {"c", ""}, {"d", ""}, {"e", ""},
+                                         {"f", ""}, {"g", ""}, {"h", ""}, {"i", ""}));
+        assert_int_equal(prom_family_ignored(f), 8);
+        assert_true(prom_counter_value(c) == 8);
+        prom_counter_add_exemplar(c, -1, LABELS({"a", "x"}));
+        assert_int_equal(prom_family_ignored(f), 9);
+        prom_counter_add_exemplar(NULL, 1, LABELS({"a", "x"}));
+        assert_false(kept(c, 0, &e));
+        prom_counter_add_exemplar(c, 1, LABELS({"a", most + 1}));
+        assert_true(kept(c, 0, &e));
+        prom_counter_add_exemplar(c, 1, LABELS({"a", wide}));
+        assert_true(kept(c, 0, &e));
+        assert_string_equal(e.text + 2, wide);
+}
+
+static void test_buckets(void **state)
+{
+        static const double bounds[] = {1, 2};
+        struct prom_family *f = add((struct prom_desc){
+                .kind = PROM_HISTOGRAM, .name = "h", .buckets = bounds, .n_buckets = 2});
+        struct prom_histogram *h = prom_histogram_with(f);
+        struct exemplar e;
+        prom_histogram_observe_exemplar(h, 1, LABELS({"t", "one"}));
+        prom_histogram_observe_exemplar(h, 7, LABELS({"t", "seven"}));
+        assert_true(kept(h, 0, &e));
+        assert_string_equal(e.text + 2, "one");
+        assert_false(kept(h, 1, &e));
+        assert_true(kept(h, 2, &e));
+        assert_true(e.value == 7);
+        assert_false(kept(h, 3, &e));
+        prom_histogram_observe_exemplar(h, (double)__builtin_nan(""), LABELS({"t", "x"}));
+        prom_histogram_observe_exemplar(NULL, 1, LABELS({"t", "x"}));
+        assert_int_equal(prom_family_ignored(f), 1);
+        struct prom_snapshot s;
+        prom_histogram_snapshot(h, &s);
+        assert_int_equal(s.count, 2);
+}
+
+static void test_native_keeps_the_last(void **state)
+{
+        struct prom_family *f =
+                add((struct prom_desc){.kind = PROM_HISTOGRAM, .name = "h", .native_factor = 1.1});
+        struct prom_histogram *h = prom_histogram_with(f);
+        struct exemplar e;
+        double sum = 0;
+        for (int i = 1; i <= PROM_NATIVE_EXEMPLARS + 3; i++)
+                prom_histogram_observe_exemplar(h, i, LABELS({"t", "x"}));
+        for (size_t i = 0; i < PROM_NATIVE_EXEMPLARS; i++) {
+                assert_true(kept(h, i, &e));
+                sum += e.value;
+        }
+        assert_true(sum == 4 + 5 + 6 + 7 + 8 + 9 + 10 + 11 + 12 + 13);
+        assert_false(kept(h, PROM_NATIVE_EXEMPLARS, &e));
+}
+
+static void test_removal(void **state)
+{
+        struct prom_family *f = add((struct prom_desc){.kind = PROM_COUNTER,
+                                                       .name = "c_total",
+                                                       .labels = (const char *const[]){"a", NULL}});
+        struct prom_counter *c = prom_counter_with(f, "x");
+        struct exemplar e;
+        prom_counter_add_exemplar(c, 1, LABELS({"t", "first"}));
+        assert_int_equal(prom_remove(f, "x"), 0);
+        prom_counter_add_exemplar(c, 1, LABELS({"t", "stale"}));
+        assert_ptr_equal(prom_counter_with(f, "x"), c);
+        assert_false(kept(c, 0, &e));
+        prom_counter_add_exemplar(c, 1, LABELS({"t", "second"}));
+        assert_true(kept(c, 0, &e));
+        assert_string_equal(e.text + 2, "second");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                TEST(test_counter), TEST(test_refusals),
+                TEST(test_buckets), TEST(test_native_keeps_the_last),
+                TEST(test_removal),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
