@@ -206,13 +206,25 @@ static int connect_file(const char *path, const struct db_schema *schema, int fl
         return 0;
 }
 
+/* Setting these on a file that has them would write to it, before it is known to be sound. */
+static int lay_out(sqlite3 *db, const struct db_schema *schema, struct err *err)
+{
+        int64_t pages = 0;
+        int r = db_query_int(db, schema->name, "PRAGMA page_count", &pages, err);
+
+        if (r < 0 || pages > 0 || !schema->layout)
+                return r;
+        return exec(db, schema->name, schema->layout, err);
+}
+
 int db_open(const char *path, const struct db_schema *schema, sqlite3 **ret, struct err *err)
 {
         int r = connect_file(path, schema, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, ret, err);
 
         if (r < 0)
                 return r;
-        if ((r = exec(*ret, schema->name, schema->pragmas, err)) < 0 ||
+        if ((r = lay_out(*ret, schema, err)) < 0 ||
+            (r = exec(*ret, schema->name, schema->pragmas, err)) < 0 ||
             (r = check(*ret, schema, path, err)) < 0 || (r = migrate(*ret, schema, err)) < 0)
                 err_wrap(err, "%s", path);
         return r;

@@ -23,6 +23,7 @@ enum {
 
 struct db_schema {
         const char *name;         /* for messages: "store" */
+        const char *layout;       /* pragmas that count when the file is made; NULL: none */
         const char *pragmas;      /* run at each open */
         const char *const *steps; /* step n takes a file from version n to n + 1 */
         int n_steps;

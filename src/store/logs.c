@@ -51,7 +51,8 @@ static const char *const steps[] = {
  */
 static const struct db_schema schema = {
         .name = "logs",
-        .pragmas = "PRAGMA page_size=16384; PRAGMA auto_vacuum=INCREMENTAL; PRAGMA "
+        .layout = "PRAGMA page_size=16384; PRAGMA auto_vacuum=INCREMENTAL",
+        .pragmas = "PRAGMA "
                    "journal_mode=WAL; PRAGMA synchronous=NORMAL; "
                    "PRAGMA wal_autocheckpoint=2048; PRAGMA journal_size_limit=67108864; "
                    "PRAGMA cache_size=-4096; PRAGMA trusted_schema=OFF",

@@ -20,7 +20,8 @@ enum { SQL_MAX = 2048 };
 
 static const struct db_schema schema = {
         .name = "store",
-        .pragmas = "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL; PRAGMA "
+        .layout = "PRAGMA auto_vacuum=INCREMENTAL",
+        .pragmas = "PRAGMA journal_mode=WAL; PRAGMA "
                    "synchronous=FULL; PRAGMA foreign_keys=ON; "
                    "PRAGMA trusted_schema=OFF; PRAGMA cache_size=-1024",
         .steps = store_schema,
