@@ -19,15 +19,17 @@ struct connection {
 TAILQ_HEAD(store_op_list, store_op);
 
 struct writer {
-        struct connection c;  /* the writing thread's own */
-        pthread_mutex_t lock; /* guards all below; never held across I/O */
-        pthread_cond_t work, done;
+        struct connection c;        /* the writing thread's own */
+        pthread_mutex_t lock;       /* guards all below; never held across I/O */
+        pthread_cond_t work;        /* for the thread */
+        pthread_cond_t done;        /* `n_done` grew */
         struct store_op_list queue; /* in order */
         struct store_op_list batch; /* being written */
         size_t n_urgent;            /* of the queue: somebody waits for them */
         uint64_t oldest_ns;         /* when the queue got its first operation */
         uint64_t n_queued, n_done;  /* ever */
         uint64_t hurry;             /* nothing up to this one is to be put off */
+        uint64_t sleeps_until_ns;   /* the thread; 0: it looks at all this before it sleeps again */
         bool quit, started;
         uint64_t max_records, max_bytes; /* 0: no bound */
         unsigned n_unpruned;             /* writes since the bounds were looked at */

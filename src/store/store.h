@@ -36,6 +36,7 @@
 #include "workload/workload.h"
 
 #include <limits.h>
+#include <semaphore.h>
 #include <stddef.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -100,7 +101,8 @@ struct store_op {
         const char *id;
         char own_id[ULID_LEN + 1];
         int64_t started_ms;
-        bool lazy, done;
+        bool lazy;
+        sem_t written; /* posted once, when `result` and `err` are there; not of a lazy one */
         int result;
         struct err err;
         TAILQ_ENTRY(store_op) at;

@@ -75,6 +75,12 @@ static int apply_end(struct connection *c, struct store_op *op, struct err *err)
         return r;
 }
 
+/* In place of a beginning whose end comes with it, and says all that it would. */
+static int apply_nothing(struct connection *c, struct store_op *op, struct err *err)
+{
+        return 0;
+}
+
 /* ---- the writing thread ---- */
 
 static int run_sql(struct connection *c, const char *sql, struct err *err)
@@ -146,22 +152,39 @@ static int on_commit(void *ctx, sqlite3 *db, const char *name, int frames)
         return SQLITE_OK;
 }
 
-/* With the lock: waits until there is something to write; false: nothing will come any more. */
+/* With the lock. UINT64_MAX: until it is told. */
+static void sleep_until(struct writer *w, uint64_t ns)
+{
+        struct timespec ts = {.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};
+
+        w->sleeps_until_ns = ns;
+        if (ns == UINT64_MAX)
+                pthread_cond_wait(&w->work, &w->lock);
+        else
+                pthread_cond_timedwait(&w->work, &w->lock, &ts);
+        w->sleeps_until_ns = 0;
+}
+
+/*
+ * With the lock: waits until there is something to write; false: nothing will come any more. While
+ * there was something of late it sleeps no longer than the next that can be put off: so nobody has
+ * to wake it for that.
+ */
 static bool wait_for_work(struct writer *w)
 {
+        uint64_t lingers_until = clock_ns() + LAZY_MS * NS_PER_MS;
+
         for (;;) {
-                uint64_t until = w->oldest_ns + LAZY_MS * NS_PER_MS;
-                struct timespec ts = {.tv_sec = (time_t)(until / NS_PER_S),
-                                      .tv_nsec = (long)(until % NS_PER_S)};
+                uint64_t now = clock_ns(), until = w->oldest_ns + LAZY_MS * NS_PER_MS;
 
                 if (TAILQ_EMPTY(&w->queue)) {
                         if (w->quit)
                                 return false;
-                        pthread_cond_wait(&w->work, &w->lock);
-                } else if (w->n_urgent || w->quit || w->hurry > w->n_done || clock_ns() >= until) {
+                        sleep_until(w, now < lingers_until ? lingers_until : UINT64_MAX);
+                } else if (w->n_urgent || w->quit || w->hurry > w->n_done || now >= until) {
                         return true;
                 } else {
-                        pthread_cond_timedwait(&w->work, &w->lock, &ts);
+                        sleep_until(w, until);
                 }
         }
 }
@@ -181,21 +204,27 @@ static size_t take_batch(struct writer *w)
         return n;
 }
 
+/* With the lock, which it gives up meanwhile: tells each of those that wait, and no others. */
 static void finish_batch(struct writer *w, size_t n)
 {
+        struct store_op_list finished = TAILQ_HEAD_INITIALIZER(finished);
         struct store_op *op;
 
         w->n_done += n;
-        while ((op = TAILQ_FIRST(&w->batch)) != NULL) {
-                TAILQ_REMOVE(&w->batch, op, at);
-                op->done = true;
-                if (!op->lazy)
+        TAILQ_CONCAT(&finished, &w->batch, at);
+        pthread_cond_broadcast(&w->done);
+        pthread_mutex_unlock(&w->lock);
+        while ((op = TAILQ_FIRST(&finished)) != NULL) {
+                TAILQ_REMOVE(&finished, op, at);
+                if (!op->lazy) {
+                        sem_post(&op->written); /* it is gone now */
                         continue;
+                }
                 if (op->result < 0) /* nobody is there to be told */
                         log_error("workload %s: %s", op->id, op->err.msg);
                 free(op);
         }
-        pthread_cond_broadcast(&w->done);
+        pthread_mutex_lock(&w->lock);
 }
 
 /* The log is copied into the file when nobody waits; it must not grow for ever either. */
@@ -251,29 +280,48 @@ void store_bound(struct store *s, uint64_t records, uint64_t bytes)
         pthread_mutex_unlock(&w->lock);
 }
 
+/* With the lock: the beginning that still waits when the end comes need not be written. */
+static void supersede(struct writer *w, const char *id)
+{
+        struct store_op *op;
+
+        TAILQ_FOREACH(op, &w->queue, at)
+        {
+                if (op->lazy && strcmp(op->id, id) == 0)
+                        op->apply = apply_nothing;
+        }
+}
+
 static void enqueue(struct store *s, struct store_op *op)
 {
         struct writer *w = &s->writer;
+        uint64_t now = clock_ns();
+        bool sleeps;
 
+        if (!op->lazy)
+                sem_init(&op->written, 0, 0);
         pthread_mutex_lock(&w->lock);
+        if (op->apply == apply_end)
+                supersede(w, op->id);
         if (TAILQ_EMPTY(&w->queue))
-                w->oldest_ns = clock_ns();
+                w->oldest_ns = now;
         TAILQ_INSERT_TAIL(&w->queue, op, at);
         w->n_queued++;
         if (!op->lazy)
                 w->n_urgent++;
-        pthread_cond_signal(&w->work);
+        sleeps = (op->lazy ? now + LAZY_MS * NS_PER_MS : 0) < w->sleeps_until_ns;
+        if (sleeps)
+                w->sleeps_until_ns = 0; /* it is told once */
         pthread_mutex_unlock(&w->lock);
+        if (sleeps)
+                pthread_cond_signal(&w->work);
 }
 
 int store_wait(struct store *s, struct store_op *op, struct err *err)
 {
-        struct writer *w = &s->writer;
-
-        pthread_mutex_lock(&w->lock);
-        while (!op->done)
-                pthread_cond_wait(&w->done, &w->lock);
-        pthread_mutex_unlock(&w->lock);
+        while (sem_wait(&op->written) < 0)
+                ; /* interrupted */
+        sem_destroy(&op->written);
         if (op->result < 0 && err)
                 *err = op->err;
         return op->result;
