@@ -10,7 +10,7 @@
 #include <time.h>
 
 enum {
-        SLAB_FIRST = 4096,     /* words; a multiple of a page and of a chunk */
+        EXTENT_FIRST = 4096,   /* words; a multiple of a page and of a chunk */
         FOLD_GROUP = 8,        /* words; divides a chunk */
         QUICK_TRIES = 8,       /* reads of a histogram before its thread is held off, */
         YIELDING_TRIES = 100,  /* and after, giving way to the thread in between, */
@@ -18,12 +18,11 @@ enum {
         SLEEP_NS = 100000,
 };
 
-/* The cells a thread has counted in, by number: a mapping of its own of n words, 0 where it has not
- * counted yet, and then without memory behind them (but for the zero page, once a scrape read it). It
- * grows by the power of two when the thread comes to a cell beyond. */
+/* The cells a thread has counted in, by number: a mapping of its own with room for all there may be,
+ * of which the first `extent` can be used. It is 0 where the thread has not counted yet, and has no
+ * memory behind it there (but for the zero page, once a scrape read it). */
 struct slab {
-        uint64_t *cells;
-        uint32_t n;
+        uint64_t *cells;              /* NULL: none, in the base */
         struct native_block *natives; /* of its thread */
         struct prom_own_ *owner; /* what its thread sees of it; NULL: it has no thread (any more) */
         bool orphaned;           /* its thread was left behind by fork(), perhaps in mid-update */
@@ -35,7 +34,7 @@ pthread_mutex_t prom_slab_lock_ = PTHREAD_MUTEX_INITIALIZER;
 pthread_mutex_t prom_table_lock_ = PTHREAD_MUTEX_INITIALIZER;
 uint64_t prom_lost_updates_;
 
-/* A scrape may set `n` of another thread to 0 for a moment; that thread then comes to
+/* A scrape may take the cells of another thread away for a moment; that thread then comes to
  * prom_cell_slow_() and waits for slab_lock there. */
 __thread struct prom_own_ prom_own_;
 static __thread struct slab *own_slab;
@@ -43,6 +42,7 @@ static __thread struct slab *own_slab;
 /* Under slab_lock. */
 static struct slab base;
 static struct slab *slabs = &base;
+static uint32_t extent = EXTENT_FIRST; /* of the cells of every slab; all in use are below it */
 static uint64_t lost_cells[PROM_CHUNK_WORDS_];
 
 /* Under table_lock. */
@@ -65,25 +65,40 @@ static inline bool is_float(uint32_t cell)
 
 /* ---- threads come and go ----------------------------------------------------------------- */
 
-/* Makes it reach beyond `cell`. */
-static bool slab_reach(struct slab *slab, uint32_t cell)
+/* Address space for all cells, the first `extent` of them usable; NULL if there is none. */
+static uint64_t *cells_new(void)
 {
-        uint32_t n = SLAB_FIRST;
-        while (n <= cell)
-                n *= 2;
-        if (n <= slab->n)
-                return true;
-        void *cells = slab->n ? mremap(slab->cells, slab->n * sizeof(*slab->cells),
-                                       n * sizeof(*slab->cells), MREMAP_MAYMOVE)
-                              : mmap(NULL, n * sizeof(*slab->cells), PROT_READ | PROT_WRITE,
-                                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        const size_t size = PROM_CELLS_MAX * sizeof(uint64_t);
+        void *cells =
+                mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (cells == MAP_FAILED)
-                return false;
+                return NULL;
         /* Huge pages would give every thread megabytes for its first count. */
-        (void)madvise(cells, n * sizeof(*slab->cells), MADV_NOHUGEPAGE);
-        slab->cells = cells;
-        slab->n = n;
-        return true;
+        (void)madvise(cells, size, MADV_NOHUGEPAGE);
+        if (mprotect(cells, extent * sizeof(uint64_t), PROT_READ | PROT_WRITE) == 0)
+                return cells;
+        munmap(cells, size);
+        return NULL;
+}
+
+/* Makes the cells below `end` usable in every slab. */
+static bool extend(uint32_t end)
+{
+        uint32_t n = extent;
+        bool done = true;
+        if (end <= extent)
+                return true;
+        while (n < end)
+                n *= 2;
+        pthread_mutex_lock(&prom_slab_lock_);
+        for (struct slab *slab = slabs; slab && done; slab = slab->next)
+                if (slab->cells)
+                        done = mprotect(slab->cells, n * sizeof(uint64_t),
+                                        PROT_READ | PROT_WRITE) == 0;
+        if (done)
+                extent = n;
+        pthread_mutex_unlock(&prom_slab_lock_);
+        return done;
 }
 
 static void fold_group(uint32_t first, const uint64_t *words)
@@ -100,26 +115,21 @@ static void fold_group(uint32_t first, const uint64_t *words)
         }
 }
 
-/* Adds a slab's cells to the base; false without memory. */
-static bool fold(struct slab *slab)
+/* Adds a slab's cells to the base. */
+static void fold(struct slab *slab)
 {
-        if (!base.n) { /* nothing to add to: they become the base's own */
+        if (!base.cells) { /* nothing to add to: they become the base's own */
                 base.cells = slab->cells;
-                base.n = slab->n;
-                return true;
+                return;
         }
-        if (!slab_reach(&base, slab->n - 1))
-                return false;
-        const uint32_t end = next_cell < slab->n ? next_cell : slab->n;
-        for (uint32_t i = 0; i < end; i += FOLD_GROUP) {
+        for (uint32_t i = 0; i < next_cell; i += FOLD_GROUP) {
                 uint64_t any = 0;
                 for (uint32_t j = 0; j < FOLD_GROUP; j++)
                         any |= slab->cells[i + j];
                 if (any)
                         fold_group(i, slab->cells);
         }
-        munmap(slab->cells, slab->n * sizeof(*slab->cells));
-        return true;
+        munmap(slab->cells, PROM_CELLS_MAX * sizeof(uint64_t));
 }
 
 static void thread_exits(void *p)
@@ -131,20 +141,17 @@ static void thread_exits(void *p)
         for (struct native_block *block = slab->natives; block; block = block->thread_next)
                 STORE(&slab->cells[block->cell], 0); /* an address, nothing to add up */
         prom_native_fold_(slab->natives);
-        const bool folded = fold(slab);
-        if (folded) {
-                *slab->link = slab->next;
-                if (slab->next)
-                        slab->next->link = slab->link;
-        }
+        fold(slab);
+        *slab->link = slab->next;
+        if (slab->next)
+                slab->next->link = slab->link;
         pthread_mutex_unlock(&prom_slab_lock_);
         pthread_mutex_unlock(&prom_table_lock_);
         /* Should another destructor of this thread still count something, it gets a new slab, and
          * this function runs again. */
-        prom_own_ = (struct prom_own_){NULL, 0};
+        prom_own_.cells = NULL;
         own_slab = NULL;
-        if (folded) /* else it stays in the list: sums stay right */
-                free(slab);
+        free(slab);
 }
 
 static void make_exit_key(void)
@@ -156,8 +163,12 @@ static void make_exit_key(void)
 static struct slab *slab_new(void)
 {
         struct slab *slab = calloc(1, sizeof(*slab));
-        if (!slab)
+        if (slab)
+                slab->cells = cells_new();
+        if (!slab || !slab->cells) {
+                free(slab);
                 return NULL;
+        }
         pthread_once(&exit_once, make_exit_key);
         /* Without a key nobody says when the thread ends: the slab stays in the list for ever and
          * its thread cannot be held off; sums stay right, memory is lost. */
@@ -177,9 +188,8 @@ uint64_t *prom_cell_slow_(uint32_t cell)
         pthread_mutex_lock(&prom_slab_lock_);
         if (!own_slab)
                 own_slab = slab_new();
-        if (own_slab && slab_reach(own_slab, cell)) {
-                prom_own_.cells = own_slab->cells;
-                STORE(&prom_own_.n, own_slab->n);
+        if (own_slab) {
+                STORE(&prom_own_.cells, own_slab->cells);
                 found = own_slab->cells + cell;
         } else {
                 COUNT(&prom_lost_updates_, 1);
@@ -188,9 +198,15 @@ uint64_t *prom_cell_slow_(uint32_t cell)
         return found;
 }
 
+void prom_counter_add_slow_(struct prom_counter *counter, uint64_t n)
+{
+        uint64_t *cell = prom_cell_slow_(counter->cell);
+        STORE(cell, LOAD(cell) + n);
+}
+
 uint64_t *prom_own_cell_(uint32_t cell)
 {
-        return own_slab && cell < own_slab->n ? own_slab->cells + cell : NULL;
+        return own_slab ? own_slab->cells + cell : NULL;
 }
 
 struct native_block **prom_own_natives_(void)
@@ -220,7 +236,7 @@ int prom_cells_alloc_(unsigned n, unsigned float_cell, uint32_t *ret_cell)
         } else {
                 if ((next_cell & (PROM_CHUNK_WORDS_ - 1)) + n > PROM_CHUNK_WORDS_)
                         next_cell = (next_cell | (PROM_CHUNK_WORDS_ - 1)) + 1;
-                if (next_cell > PROM_CELLS_MAX - n)
+                if (next_cell > PROM_CELLS_MAX - n || !extend(next_cell + n))
                         return -ENOSPC;
                 cell = next_cell;
                 next_cell += n;
@@ -239,7 +255,7 @@ void prom_cells_free_(uint32_t cell, unsigned n, unsigned float_cell)
         pthread_mutex_lock(&prom_slab_lock_);
         for (struct slab *slab = slabs; slab; slab = slab->next) {
                 uint64_t *words = slab->cells + cell;
-                for (unsigned i = 0; cell < slab->n && i < n; i++)
+                for (unsigned i = 0; slab->cells && i < n; i++)
                         if (LOAD(&words[i]))
                                 STORE(&words[i], 0);
         }
@@ -256,10 +272,8 @@ void prom_sum_counters_(const uint32_t *cells, size_t n, bool with_parts,
                         struct counter_value *values)
 {
         for (struct slab *slab = slabs; slab; slab = slab->next) {
-                for (size_t i = 0; i < n; i++) {
+                for (size_t i = 0; slab->cells && i < n; i++) {
                         const uint64_t *words = slab->cells + cells[i];
-                        if (cells[i] >= slab->n)
-                                continue;
                         values[i].whole += LOAD(&words[COUNTER_INT]);
                         if (with_parts)
                                 values[i].part += double_of(LOAD(&words[COUNTER_FLOAT]));
@@ -288,7 +302,7 @@ static void read_slab(struct slab *slab, uint32_t cell, size_t n, uint64_t *buck
                 if (read_block(block, n, buckets, sum) || slab->orphaned)
                         return;
         if (slab->owner)
-                STORE(&slab->owner->n, 0);
+                STORE(&slab->owner->cells, NULL);
         for (int i = 0; !read_block(block, n, buckets, sum); i++) {
                 if (i == YIELDING_TRIES + SLEEPING_TRIES)
                         break;
@@ -298,14 +312,14 @@ static void read_slab(struct slab *slab, uint32_t cell, size_t n, uint64_t *buck
                         nanosleep(&(struct timespec){.tv_nsec = SLEEP_NS}, NULL);
         }
         if (slab->owner)
-                STORE(&slab->owner->n, slab->n);
+                STORE(&slab->owner->cells, slab->cells);
 }
 
 void prom_sum_histogram_(uint32_t cell, size_t n_buckets, uint64_t *buckets, double *sum)
 {
         for (struct slab *slab = slabs; slab; slab = slab->next) {
                 uint64_t one[PROM_BUCKETS_MAX + 1], part;
-                if (cell >= slab->n)
+                if (!slab->cells)
                         continue;
                 read_slab(slab, cell, n_buckets, one, &part);
                 for (size_t i = 0; i < n_buckets; i++)

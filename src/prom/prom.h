@@ -43,8 +43,9 @@
  *
  * Threads. Any thread may call any function at any time, with two exceptions: prom_registry_free()
  * must be the last use of the registry and of its handles, and a struct prom_buf belongs to one
- * thread at a time. Updating never takes a lock and never allocates, but for the first touch of a
- * group of series by a thread. Fetching a handle takes a lock only to create a series (which needs
+ * thread at a time. Updating never takes a lock and never allocates, but for the first update by a
+ * thread, which reserves 32 MiB of address space (of memory it takes what the thread's own counts
+ * need). Fetching a handle takes a lock only to create a series (which needs
  * 40 KiB of stack). A scrape holds no lock while it renders. A thread that exits leaves its counts
  * behind. Nothing here is safe in a signal handler.
  *
@@ -742,26 +743,32 @@ struct prom_counter {
         uint32_t cell;
 };
 
-/* This thread's cells by number, as far as it has come yet. */
+/* This thread's cells by number, NULL before its first update. */
 struct prom_own_ {
         uint64_t *cells;
-        uint32_t n;
 };
 extern __thread struct prom_own_ prom_own_ __attribute__((tls_model("initial-exec")));
 uint64_t *prom_cell_slow_(uint32_t cell);
+void prom_counter_add_slow_(struct prom_counter *counter, uint64_t n);
 
 static inline uint64_t *prom_cell_(uint32_t cell)
 {
-        if (__builtin_expect(cell >= __atomic_load_n(&prom_own_.n, __ATOMIC_RELAXED), 0))
+        uint64_t *cells = __atomic_load_n(&prom_own_.cells, __ATOMIC_RELAXED);
+        if (__builtin_expect(!cells, 0))
                 return prom_cell_slow_(cell);
-        return prom_own_.cells + cell;
+        return cells + cell;
 }
 
 static inline void prom_counter_add_int(struct prom_counter *counter, uint64_t n)
 {
         if (__builtin_expect(!counter, 0))
                 return;
-        uint64_t *cell = prom_cell_(counter->cell);
+        uint64_t *cell = __atomic_load_n(&prom_own_.cells, __ATOMIC_RELAXED);
+        if (__builtin_expect(!cell, 0)) {
+                prom_counter_add_slow_(counter, n);
+                return;
+        }
+        cell += counter->cell;
         __atomic_store_n(cell, __atomic_load_n(cell, __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);
 }
 
