@@ -395,12 +395,57 @@ static void an_end_that_is_not_taken_is_written_later(void **state)
         assert_int_equal(summary.lost, 1);
 }
 
+/* How many transactions were written. */
+static unsigned long writes(struct place *p)
+{
+        static const char name[] = "\nvulcan_log_write_seconds_count ";
+        struct prom_buf text = PROM_BUF_INIT;
+        const char *at;
+        unsigned long n;
+
+        assert_int_equal(prom_render_text(p->registry, &text), 0);
+        at = strstr(text.data, name);
+        assert_non_null(at);
+        n = strtoul(at + sizeof(name) - 1, NULL, 10);
+        prom_buf_release(&text);
+        return n;
+}
+
+static void ends_share_a_write(void **state)
+{
+        enum { LOGS = 200 };
+        struct log_summary summary;
+        struct place *p = *state;
+        char id[8];
+
+        place_start(p, (struct logs_config){0});
+        for (int i = 0; i < LOGS; i++) {
+                struct log *log;
+
+                snprintf(id, sizeof(id), "L%d", i);
+                log = log_begin(p->logs, id);
+                write_text(log, WORKLOAD_STDOUT, "line\n");
+                log_end(&log);
+        }
+        logs_sync(p->logs);
+        assert_in_range(writes(p), 1, LOGS / 2);
+        place_end(p);
+        place_start(p, (struct logs_config){0});
+        for (int i = 0; i < LOGS; i++) {
+                snprintf(id, sizeof(id), "L%d", i);
+                assert_int_equal(logs_summary(p->logs, id, &summary, NULL), 0);
+                assert_true(summary.ended);
+                assert_int_equal(summary.last_seq, 1);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, place_setup, place_teardown)
                 TEST(lines_of_both_streams_are_numbered_together),
                 TEST(a_log_survives_the_daemon),
+                TEST(ends_share_a_write),
                 TEST(bytes_are_exact),
                 TEST(a_line_at_the_bound_is_whole),
                 TEST(what_is_past_the_limit_is_counted_and_said),

@@ -560,6 +560,30 @@ static void threads_share_it(void **state)
         assert_int_equal(stats.total, 120);
 }
 
+/* The end stands for a beginning that was not written yet, and for that of no other record. */
+static void an_end_overtakes_its_beginning(void **state)
+{
+        struct place *p = *state;
+        struct workload a = pending(), b = pending(), read;
+        struct store_op op;
+
+        assert_int_equal(store_insert(p->store, &a, &p->err), 0);
+        assert_int_equal(store_insert(p->store, &b, &p->err), 0);
+        assert_int_equal(store_begin_soon(p->store, a.id, 10, &p->err), 0);
+        assert_int_equal(store_begin_soon(p->store, b.id, 20, &p->err), 0);
+        end(&a, WORKLOAD_COMPLETED);
+        store_end_start(p->store, &a, &op);
+        assert_int_equal(store_wait(p->store, &op, &p->err), 0);
+        assert_int_equal(store_get(p->store, a.id, &read, &p->err), 0);
+        assert_same(&read, &a);
+        assert_int_equal(read.started_ms, a.started_ms);
+        workload_release(&read);
+        assert_int_equal(store_get(p->store, b.id, &read, &p->err), 0);
+        assert_int_equal(read.status, WORKLOAD_RUNNING);
+        assert_int_equal(read.started_ms, 20);
+        workload_release(&read);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -578,6 +602,7 @@ int main(void)
                 TEST(a_few_large_records_are_not_all_deleted),
                 TEST(the_file_shrinks_when_much_was_deleted),
                 TEST(a_check_that_takes_too_long_is_given_up),
+                TEST(an_end_overtakes_its_beginning),
                 TEST(threads_share_it),
         };
 
