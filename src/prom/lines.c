@@ -395,7 +395,7 @@ static bool extend(struct rendering *r, size_t n, char *labels)
                         break;
         }
         STORE_RELEASE(&r->n_series, i);
-        return i == n;
+        return i >= n; /* another scrape may have come further */
 }
 
 bool prom_rendering_extend_(struct rendering *r, size_t n, char *labels)
