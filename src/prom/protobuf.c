@@ -86,6 +86,12 @@ static void put_u64(struct scrape *s, unsigned field, uint64_t n)
         s->buf->len = (size_t)(end - s->buf->data);
 }
 
+/* sint32 and sint64: zigzag. */
+static void put_signed(struct scrape *s, unsigned field, int64_t n)
+{
+        put_u64(s, field, (uint64_t)n << 1 ^ (uint64_t)(n >> 63));
+}
+
 static void put_double(struct scrape *s, unsigned field, double v)
 {
         if (!reserve(s, FIELD_MAX))
@@ -220,11 +226,77 @@ static void put_classic_buckets(struct scrape *s, const struct prom_series *seri
         }
 }
 
+static void put_span(struct scrape *s, unsigned field, int64_t offset, uint64_t length)
+{
+        struct mark span = begin_field(s, field, 0);
+        put_signed(s, SPAN_OFFSET, offset);
+        put_u64(s, SPAN_LENGTH, length);
+        end(s, span);
+}
+
+/* Does bucket i begin a span? */
+static bool begins_span(const struct prom_native_bucket *buckets, size_t i)
+{
+        return i == 0 || (int64_t)buckets[i].index - buckets[i - 1].index - 1 > GAP_FILLED;
+}
+
+/* Runs of buckets: each with the distance from the one before (the first: from 0) and its length. */
+static void put_spans(struct scrape *s, unsigned field, const struct prom_native_bucket *buckets,
+                      size_t n)
+{
+        int64_t end_before = 0;
+        for (size_t i = 0, next; i < n; i = next) {
+                for (next = i + 1; next < n && !begins_span(buckets, next);)
+                        next++;
+                const int64_t end_now = (int64_t)buckets[next - 1].index + 1;
+                put_span(s, field, buckets[i].index - end_before,
+                         (uint64_t)(end_now - buckets[i].index));
+                end_before = end_now;
+        }
+}
+
+/* Counts, each as the difference from the one before, empty buckets within a span included. */
+static void put_deltas(struct scrape *s, unsigned field, const struct prom_native_bucket *buckets,
+                       size_t n)
+{
+        uint64_t before = 0;
+        for (size_t i = 0; i < n; i++) {
+                if (!begins_span(buckets, i))
+                        for (int64_t gap = buckets[i - 1].index + 1; gap < buckets[i].index;
+                             gap++) {
+                                put_signed(s, field, (int64_t)(0 - before));
+                                before = 0;
+                        }
+                put_signed(s, field, (int64_t)(buckets[i].count - before));
+                before = buckets[i].count;
+        }
+}
+
+static void put_native_buckets(struct scrape *s, const struct prom_native_snapshot *value)
+{
+        const struct prom_native_bucket *negative = value->buckets + value->n_positive;
+        put_signed(s, HISTOGRAM_SCHEMA, value->schema);
+        put_double(s, HISTOGRAM_ZERO_THRESHOLD, value->zero_threshold);
+        put_u64(s, HISTOGRAM_ZERO_COUNT, value->zero_count);
+        put_spans(s, HISTOGRAM_NEGATIVE_SPAN, negative, value->n_negative);
+        put_deltas(s, HISTOGRAM_NEGATIVE_DELTA, negative, value->n_negative);
+        put_spans(s, HISTOGRAM_POSITIVE_SPAN, value->buckets, value->n_positive);
+        put_deltas(s, HISTOGRAM_POSITIVE_DELTA, value->buckets, value->n_positive);
+        /* Without observations and with a zero bucket of no width: an empty span tells that it is a
+         * native histogram. */
+        if (value->n_positive + value->n_negative == 0 && value->zero_count == 0 &&
+            !(value->zero_threshold > 0))
+                put_span(s, HISTOGRAM_POSITIVE_SPAN, 0, 0);
+}
+
 static void put_histogram(struct scrape *s, struct prom_series *series,
                           const struct series_text *text)
 {
+        const struct prom_family *family = s->rendering->family;
         struct prom_snapshot *value = &s->buf->scratch->histogram;
-        if (!prom_read_histogram_(series, value))
+        struct prom_native_snapshot *native = &s->buf->scratch->native;
+        if (family->native ? !prom_read_native_(series, value, native)
+                           : !prom_read_histogram_(series, value))
                 return;
         struct mark metric = begin_metric(s, text->text, text->labels_len, 256);
         struct mark histogram = begin_field(s, METRIC_HISTOGRAM, 256);
@@ -232,6 +304,8 @@ static void put_histogram(struct scrape *s, struct prom_series *series,
         put_double(s, SAMPLE_SUM, value->sum);
         if (value->n_buckets > 0)
                 put_classic_buckets(s, series, value);
+        if (family->native)
+                put_native_buckets(s, native);
         put_time(s, HISTOGRAM_CREATED, value->created_ms);
         end(s, histogram);
         end(s, metric);
