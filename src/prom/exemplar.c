@@ -81,6 +81,7 @@ static struct kept_exemplar **slot_at(struct prom_series *series, size_t slot)
                                sizeof(struct kept_exemplar *));
                 if (!slots)
                         return NULL;
+                STORE(&series->family->has_exemplars, true);
                 STORE_RELEASE(&series->cold->exemplars, slots);
         }
         return &slots[slot];

@@ -120,6 +120,7 @@ static bool render_family(struct scrape *s, struct prom_family *family)
         s->rendering = prom_rendering_(family, s->format);
         if (!s->rendering)
                 return false;
+        s->exemplars = s->rendering->dialect != DIALECT_TEXT && LOAD(&family->has_exemplars);
         if (!family->collector)
                 return render_series(s, family);
         for (size_t i = 0; i < scratch->n_per_family; i++)

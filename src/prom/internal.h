@@ -175,8 +175,8 @@ struct series_cold {
                                there. Of a removed one: when it was last looked at. Or NULL */
         struct kept_exemplar **exemplars; /* by slot; see exemplar.c */
         size_t next_exemplar;             /* of native buckets alone */
-        uint64_t idle_value;         /* a digest of what the last change was to */
-        uint64_t idle_since_ns;      /* prom_now_ns(); 0: not looked at yet */
+        uint64_t idle_value;              /* a digest of what the last change was to */
+        uint64_t idle_since_ns;           /* prom_now_ns(); 0: not looked at yet */
 };
 
 /* A series as the table knows it. */
@@ -245,8 +245,9 @@ struct prom_family {
         struct prom_series *only;     /* of a family without labels, or all of them curried */
         struct arena arena;
 
-        bool has_parts;    /* some counter was added a fraction */
-        bool has_negative; /* some histogram observed a value below 0 */
+        bool has_parts;     /* some counter was added a fraction */
+        bool has_negative;  /* some histogram observed a value below 0 */
+        bool has_exemplars; /* some series has one, or had */
         uint64_t overflows;
         uint64_t ignored;
         struct prom_family *next; /* in the registry's list of all, retired ones included */

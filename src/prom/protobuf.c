@@ -110,6 +110,17 @@ static void put_bytes(struct scrape *s, const char *bytes, size_t n)
         s->buf->len += n;
 }
 
+static void put_string(struct scrape *s, unsigned field, const char *string)
+{
+        const size_t n = strlen(string);
+        if (!reserve(s, FIELD_MAX))
+                return;
+        put_tag(s, field, PROTO_BYTES);
+        char *end = prom_proto_varint_(s->buf->data + s->buf->len, n);
+        s->buf->len = (size_t)(end - s->buf->data);
+        put_bytes(s, string, n);
+}
+
 /* ---- messages ----------------------------------------------------------------------------- */
 
 /* A message whose length is written in front when it is known; the width of the length is guessed,
@@ -158,6 +169,29 @@ static void put_time(struct scrape *s, unsigned field, int64_t ms)
         end(s, mark);
 }
 
+static void put_exemplar(struct scrape *s, unsigned field, const struct exemplar *exemplar)
+{
+        const struct mark mark = begin_field(s, field, 0);
+        const char *text = exemplar->text;
+        for (unsigned i = 0; i < exemplar->n_labels; i++) {
+                const struct mark label = begin_field(s, EXEMPLAR_LABEL, 0);
+                put_string(s, LABEL_NAME, text);
+                text += strlen(text) + 1;
+                put_string(s, LABEL_VALUE, text);
+                text += strlen(text) + 1;
+                end(s, label);
+        }
+        put_double(s, EXEMPLAR_VALUE, exemplar->value);
+        put_time(s, EXEMPLAR_TIME, exemplar->time_ms);
+        end(s, mark);
+}
+
+static bool read_exemplar(struct scrape *s, const struct prom_series *series, size_t slot)
+{
+        return unlikely(s->exemplars) && prom_has_exemplars_(series) &&
+               prom_read_exemplar_(series, slot, &s->buf->scratch->exemplar);
+}
+
 static struct mark begin_metric(struct scrape *s, const char *labels, size_t len, size_t guess)
 {
         const struct mark mark = begin_field(s, FAMILY_METRIC, len + guess);
@@ -178,6 +212,8 @@ static void put_counters(struct scrape *s, struct prom_series *series,
                 struct mark metric = begin_metric(s, texts[i].text, texts[i].labels_len, 25);
                 struct mark counter = begin_field(s, METRIC_COUNTER, 0);
                 put_double(s, VALUE, (double)values[i].whole + values[i].part);
+                if (read_exemplar(s, &series[i], 0))
+                        put_exemplar(s, COUNTER_EXEMPLAR, &s->buf->scratch->exemplar);
                 put_time(s, COUNTER_CREATED, values[i].created_ms);
                 end(s, counter);
                 end(s, metric);
@@ -215,13 +251,16 @@ static void put_classic_buckets(struct scrape *s, const struct prom_series *seri
 {
         uint64_t count = 0;
         for (size_t i = 0; i <= value->n_buckets; i++) {
+                const bool exemplar = read_exemplar(s, series, i);
                 count += value->buckets[i];
-                if (i == value->n_buckets)
+                if (i == value->n_buckets && !exemplar)
                         break;
                 struct mark bucket = begin_field(s, HISTOGRAM_BUCKET, 0);
                 put_u64(s, BUCKET_COUNT, count);
                 put_double(s, BUCKET_BOUND,
                            i < value->n_buckets ? s->rendering->family->bounds[i] : HUGE_VAL);
+                if (exemplar)
+                        put_exemplar(s, BUCKET_EXEMPLAR, &s->buf->scratch->exemplar);
                 end(s, bucket);
         }
 }
@@ -302,11 +341,14 @@ static void put_histogram(struct scrape *s, struct prom_series *series,
         struct mark histogram = begin_field(s, METRIC_HISTOGRAM, 256);
         put_u64(s, SAMPLE_COUNT, value->count);
         put_double(s, SAMPLE_SUM, value->sum);
-        if (value->n_buckets > 0)
+        if (family->classic)
                 put_classic_buckets(s, series, value);
         if (family->native)
                 put_native_buckets(s, native);
         put_time(s, HISTOGRAM_CREATED, value->created_ms);
+        for (size_t i = 0; !family->classic && i < PROM_NATIVE_EXEMPLARS; i++)
+                if (read_exemplar(s, series, i))
+                        put_exemplar(s, HISTOGRAM_EXEMPLARS, &s->buf->scratch->exemplar);
         end(s, histogram);
         end(s, metric);
 }

@@ -51,9 +51,52 @@ static inline void set_end(struct scrape *s, const char *end)
 
 /* ---- what OpenMetrics has more ------------------------------------------------------------ */
 
-static inline bool end_line(struct scrape *s, const struct prom_series *series, size_t slot)
+static char *put_quoted(char *out, const char *s)
 {
-        s->buf->data[s->buf->len++] = '\n'; /* LINE_EXTRA has room for it */
+        *out++ = '"';
+        for (; *s; s++) {
+                if (*s == '\n' || *s == '\\' || *s == '"')
+                        *out++ = '\\';
+                *out++ = *s;
+                if (*s == '\n')
+                        out[-1] = 'n';
+        }
+        *out++ = '"';
+        return out;
+}
+
+/* " # {trace_id="..."} 0.5 1700000000.123" behind the number, and the end of the line. */
+static bool end_line(struct scrape *s, const struct prom_series *series, size_t slot)
+{
+        struct exemplar *exemplar = &s->buf->scratch->exemplar;
+        if (likely(!s->exemplars) || !prom_has_exemplars_(series) ||
+            !prom_read_exemplar_(series, slot, exemplar)) {
+                s->buf->data[s->buf->len++] = '\n'; /* LINE_EXTRA has room for it */
+                return true;
+        }
+        if (!prom_reserve_(s->buf, 2 * EXEMPLAR_TEXT_MAX + 4 * PROM_EXEMPLAR_LABELS_MAX + 8))
+                return false;
+        char *out = stpcpy(s->buf->data + s->buf->len, " # {");
+        const char *text = exemplar->text;
+        for (unsigned i = 0; i < exemplar->n_labels; i++) {
+                if (i)
+                        *out++ = ',';
+                out = stpcpy(out, text);
+                *out++ = '=';
+                text += strlen(text) + 1;
+                out = put_quoted(out, text);
+                text += strlen(text) + 1;
+        }
+        *out++ = '}';
+        *out++ = ' ';
+        set_end(s, out);
+        if (!prom_reserve_(s->buf, 2 * PROM_NUMBER_MAX))
+                return false;
+        out = put_double(s->buf->data + s->buf->len, exemplar->value);
+        *out++ = ' ';
+        out = put_time(out, exemplar->time_ms);
+        *out++ = '\n';
+        set_end(s, out);
         return true;
 }
 
@@ -149,7 +192,7 @@ static bool render_histogram(struct scrape *s, struct prom_series *series,
                         count += value->buckets[i];
                 out = i == n ? put_double(out, value->sum) : put_u64(out, count);
                 set_end(s, out);
-                if (i < n && n > 1) {
+                if (i < n && family->classic) {
                         if (!end_line(s, series, i))
                                 return false;
                 } else {

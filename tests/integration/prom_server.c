@@ -103,6 +103,28 @@ static void fill_histograms(void)
         prom_histogram_observe(prom_histogram_with(negative), -0.5);
 }
 
+static const struct prom_label traces[] = {
+        {"trace_id", "4bf92f3577b34da6"}, {"note", "\"\\\n\xce\xb5"}, {NULL, NULL}};
+
+static void fill_exemplars(void)
+{
+        struct prom_counter *counter = prom_counter_with(
+                declare((struct prom_desc){.kind = PROM_COUNTER, .name = "test_traced_total"}));
+        struct prom_histogram *classic =
+                prom_histogram_with(declare((struct prom_desc){.kind = PROM_HISTOGRAM,
+                                                               .name = "test_traced_seconds",
+                                                               .buckets = (const double[]){1, 2},
+                                                               .n_buckets = 2}));
+        struct prom_histogram *native = prom_histogram_with(declare((struct prom_desc){
+                .kind = PROM_HISTOGRAM, .name = "test_traced_native", .native_factor = 2}));
+        prom_counter_add_exemplar(counter, 2.5, traces);
+        prom_histogram_observe_exemplar(classic, 1.5, traces);
+        prom_histogram_observe_exemplar(classic, 3, &traces[2]);
+        prom_histogram_observe_exemplar(classic, 3, &traces[1]);
+        prom_histogram_observe_exemplar(native, 5, traces);
+        prom_histogram_observe_exemplar(native, 6, traces);
+}
+
 static void fill_foreign(void)
 {
         struct prom_family *f = declare((struct prom_desc){.kind = PROM_COUNTER,
@@ -248,6 +270,7 @@ static void fill(const char *number)
         }
         fill_simple();
         fill_histograms();
+        fill_exemplars();
         fill_foreign();
         fill_collected();
 }

@@ -186,6 +186,35 @@ def test_all_formats_tell_the_same():
         same(text, by_key(s for f in families for s in prom_decode.samples(f, total=True, negative_sums=False)))
 
 
+TRACE = {"trace_id": "4bf92f3577b34da6", "note": '"\\\nε'}
+
+
+def test_exemplars():
+    families, _ = read_open(body(OPEN))
+    found = {}
+    for sample in (s for f in families for s in f.samples if s.exemplar):
+        assert abs(float(sample.exemplar.timestamp) - time.time()) < 3600
+        found[sample.name, sample.labels.get("le")] = sample.exemplar.labels, sample.exemplar.value
+    note = {"note": TRACE["note"]}
+    assert found == {("test_traced_total", None): (TRACE, 2.5),
+                     ("test_traced_seconds_bucket", "2.0"): (TRACE, 1.5),
+                     ("test_traced_seconds_bucket", "+Inf"): (note, 3)}, found
+
+    def plain(exemplar):
+        assert abs(exemplar["timestamp"]["seconds"] - time.time()) < 3600
+        return {e["name"]: e["value"] for e in exemplar["label"]}, exemplar["value"]
+
+    families = {f["name"]: f["metric"][0] for f in prom_decode.families(body(PROTO))}
+    assert plain(families["test_traced_total"]["counter"]["exemplar"]) == (TRACE, 2.5)
+    buckets = families["test_traced_seconds"]["histogram"]["bucket"]
+    assert [b["upper_bound"] for b in buckets] == [1, 2, math.inf]
+    assert "exemplar" not in buckets[0]
+    assert [plain(b["exemplar"]) for b in buckets[1:]] == [(TRACE, 1.5), (note, 3)]
+    native = families["test_traced_native"]["histogram"]["exemplars"]
+    assert [plain(e) for e in native] == [(TRACE, 5), (TRACE, 6)]
+    assert b"4bf92f3577b34da6" not in body(TEXT)
+
+
 # ---- native histograms -----------------------------------------------------------------------
 
 def histogram_of(families, name):
