@@ -458,6 +458,9 @@ void prom_series_sums_(struct prom_series *series, uint64_t *ret_cells);
  * ignored. */
 void prom_series_settle_(struct prom_series *series);
 
+/* With slab_lock held: the series begins anew now. No two times of its creation are the same. */
+void prom_series_restamp_(struct prom_series *series);
+
 /* When the series was made, came back or was reset. */
 int64_t prom_read_created_ms_(const struct prom_series *series);
 

@@ -40,7 +40,7 @@ static void start_again(struct prom_series *series)
         prom_series_settle_(series);
         prom_forget_exemplars_(series);
         series->has_baseline = series->cold->baseline != NULL;
-        series->cold->created_ms = prom_wall_ms_();
+        prom_series_restamp_(series);
         if (series->family->kind == PROM_GAUGE || series->family->kind == PROM_STATESET)
                 STORE(&series->gauge, 0);
 }

@@ -236,7 +236,7 @@ void prom_native_reset_(struct prom_series *series)
         native->zero_threshold = series->family->limits.zero_threshold;
         native->reset_ns = prom_now_ns();
         native->largest_sum = 0;
-        series->cold->created_ms = prom_wall_ms_();
+        prom_series_restamp_(series);
         STORE_RELEASE(&native->version, native->version + 1);
 }
 

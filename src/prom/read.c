@@ -12,6 +12,13 @@ int64_t prom_wall_ms_(void)
         return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+void prom_series_restamp_(struct prom_series *series)
+{
+        int64_t *created_ms = &series->cold->created_ms;
+        const int64_t now_ms = prom_wall_ms_();
+        *created_ms = now_ms > *created_ms ? now_ms : *created_ms + 1;
+}
+
 /* The parts of a sum are added up in another order once a thread has exited, which may make it
  * smaller by a rounding error; Prometheus would take that for a restart of the counter. So it is
  * never less than it was seen to be. */
