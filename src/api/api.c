@@ -7,6 +7,7 @@
 #include "api/openapi.h"
 #include "api/order.h"
 #include "api/render.h"
+#include "api/scrape.h"
 #include "base/cleanup.h"
 #include "base/ulid.h"
 #include "engine/engine.h"
@@ -17,15 +18,13 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct api {
         struct api_config config;
-        pthread_mutex_t lock; /* guards scrape, whose memory the next scrape reuses */
-        struct prom_buf scrape;
+        struct prom_handler *scrapes;
         struct api_logs *logs;
         struct api_cache *cache;
 };
@@ -287,20 +286,8 @@ static void get_health(struct http_request *request, void *ctx)
 static void get_metrics(struct http_request *request, void *ctx)
 {
         struct api *api = ctx;
-        struct buf body = BUF_INIT(API_ANSWER_MAX);
-        int r;
 
-        pthread_mutex_lock(&api->lock);
-        r = prom_render_text(api->config.registry, &api->scrape);
-        if (r == 0)
-                r = buf_add(&body, api->scrape.data, api->scrape.len);
-        pthread_mutex_unlock(&api->lock);
-        if (r < 0) {
-                buf_release(&body);
-                http_answer_error(request, 500, "out of memory");
-                return;
-        }
-        http_answer(request, 200, PROM_TEXT_CONTENT_TYPE, &body);
+        api_scrape_answer(api->scrapes, request);
 }
 
 static void get_logs(struct http_request *request, void *ctx)
@@ -369,13 +356,15 @@ int api_new(const struct api_config *config, struct api **ret, struct err *err)
         api->config = *config;
         if (!api->config.registry)
                 api->config.registry = prom_default_registry();
-        pthread_mutex_init(&api->lock, NULL);
         api->cache = api_cache_new();
         if (!api->cache) {
                 api_free(api);
                 return err_set(err, ENOMEM, "out of memory");
         }
-        r = api_logs_new(config->logs, config->engine, config->heartbeat_s, &api->logs, err);
+        r = api_scrape_new(api->config.registry, &api->scrapes, err);
+        if (r == 0)
+                r = api_logs_new(config->logs, config->engine, config->heartbeat_s, &api->logs,
+                                 err);
         if (r < 0) {
                 api_free(api);
                 return r;
@@ -390,7 +379,6 @@ void api_free(struct api *api)
                 return;
         api_logs_free(api->logs);
         api_cache_free(api->cache);
-        prom_buf_release(&api->scrape);
-        pthread_mutex_destroy(&api->lock);
+        prom_handler_free(api->scrapes);
         free(api);
 }

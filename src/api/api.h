@@ -53,11 +53,12 @@ enum {
         API_READ_WORKERS = 4,
         API_ORDER_WORKERS = 8, /* those that wait for the disk share one wait */
         API_KILL_WORKERS = 3,
+        API_SCRAPE_WORKERS = 4, /* who waits for a rendering shares the next one with the others */
 };
 
 #define API_LANE_WORKERS                                                                           \
         {                                                                                          \
-                0, API_READ_WORKERS, API_ORDER_WORKERS, API_KILL_WORKERS                           \
+                API_SCRAPE_WORKERS, API_READ_WORKERS, API_ORDER_WORKERS, API_KILL_WORKERS          \
         }
 
 struct api_config {

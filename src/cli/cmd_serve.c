@@ -176,7 +176,10 @@ static void keep_memory_low(void)
 
 static int register_process_metrics(struct err *err)
 {
-        const struct prom_label labels[] = {{"version", VULCAN_VERSION}, {NULL, NULL}};
+        const struct prom_label labels[] = {{"version", VULCAN_VERSION},
+                                            {"compiler", PROM_COMPILER},
+                                            {"c_standard", PROM_C_STANDARD},
+                                            {NULL, NULL}};
         struct prom_error error;
         int r = prom_register_process_collector(prom_default_registry(), &error);
 

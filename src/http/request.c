@@ -48,6 +48,52 @@ const char *http_request_header(const struct http_request *request, const char *
         return MHD_lookup_connection_value(request->mhd, MHD_HEADER_KIND, name);
 }
 
+struct wanted {
+        const char *name;
+        size_t len;
+        const char **values;
+        size_t n, max;
+};
+
+static enum MHD_Result on_value(void *ctx, enum MHD_ValueKind kind, const char *name, size_t len,
+                                const char *value, size_t size)
+{
+        struct wanted *wanted = ctx;
+
+        if (len != wanted->len || strncasecmp(name, wanted->name, len) != 0)
+                return MHD_YES;
+        if (wanted->n < wanted->max)
+                wanted->values[wanted->n] = value ? value : "";
+        wanted->n++;
+        return MHD_YES;
+}
+
+static size_t find_all(const struct http_request *request, enum MHD_ValueKind kind,
+                       const char *name, const char **values, size_t max)
+{
+        struct wanted wanted = {name, strlen(name), values, 0, max};
+
+        MHD_get_connection_values_n(request->mhd, kind, on_value, &wanted);
+        return wanted.n;
+}
+
+size_t http_request_headers(const struct http_request *request, const char *name,
+                            const char **values, size_t max)
+{
+        return find_all(request, MHD_HEADER_KIND, name, values, max);
+}
+
+size_t http_request_queries(const struct http_request *request, const char *name,
+                            const char **values, size_t max)
+{
+        return find_all(request, MHD_GET_ARGUMENT_KIND, name, values, max);
+}
+
+uint64_t http_request_arrival_ns(const struct http_request *request)
+{
+        return request->start_ns;
+}
+
 const struct buf *http_request_body(const struct http_request *request)
 {
         return &request->body;
@@ -142,6 +188,21 @@ void http_answer(struct http_request *request, unsigned status, const char *cont
         assert(!request->status);
         request->status = status;
         request->response = make_response(request, content_type, body);
+        http_request_answered(request);
+}
+
+void http_answer_lent(struct http_request *request, unsigned status, const char *content_type,
+                      const char *body, size_t n, void (*release)(void *ctx), void *ctx)
+{
+        assert(!request->status);
+        request->status = status;
+        /* It is read only; libmicrohttpd takes no const. */
+        request->response = MHD_create_response_from_buffer_with_free_callback_cls(
+                n, (void *)(uintptr_t)body, release, ctx);
+        if (request->response)
+                http_request_add_headers(request, request->response, content_type);
+        else
+                release(ctx);
         http_request_answered(request);
 }
 

@@ -62,6 +62,7 @@
 #include "http/route.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct http_server;
@@ -122,6 +123,16 @@ const char *http_request_query(const struct http_request *request, const char *n
 
 const char *http_request_header(const struct http_request *request, const char *name);
 
+/* All headers, or arguments, of that name, in their order. Returns how many there are; `values` holds
+ * the first `max` of them, which live as long as the request. */
+size_t http_request_headers(const struct http_request *request, const char *name,
+                            const char **values, size_t max);
+size_t http_request_queries(const struct http_request *request, const char *name,
+                            const char **values, size_t max);
+
+/* When its headers had come: clock_ns(). */
+uint64_t http_request_arrival_ns(const struct http_request *request);
+
 /* The body; empty if there was none. */
 const struct buf *http_request_body(const struct http_request *request);
 
@@ -131,6 +142,11 @@ void http_answer_header(struct http_request *request, const char *name, const ch
 /* Answers. The memory of `body` is taken over (it is empty afterwards); NULL for no body. */
 void http_answer(struct http_request *request, unsigned status, const char *content_type,
                  struct buf *body);
+
+/* Answers with a body that is lent: release(ctx) is called once, when it was sent or nobody wants it
+ * any more, on any thread, perhaps before this returns. */
+void http_answer_lent(struct http_request *request, unsigned status, const char *content_type,
+                      const char *body, size_t n, void (*release)(void *ctx), void *ctx);
 
 /*
  * Answers with a body that comes bit by bit, however long that takes: no deadline applies but that of
