@@ -129,24 +129,33 @@ void prom_stateset_choose(struct prom_stateset *stateset, size_t state)
 typedef double pair __attribute__((vector_size(16), aligned(8)));
 typedef int64_t pair_mask __attribute__((vector_size(16)));
 
+/* Minus how many of eight bounds are below, in two parts. */
+static inline pair_mask below_of(const double *bounds, pair wanted)
+{
+        const pair *p = (const pair *)bounds;
+        return (p[0] < wanted) + (p[1] < wanted) + (p[2] < wanted) + (p[3] < wanted);
+}
+
 /* How many bounds are below v, which is the index of v's bucket. `bounds` is filled up with +Inf to
- * n, a multiple of 8. Halving steps without a branch down to 32, then counts them all. */
+ * n, a multiple of 8. Halving steps without a branch down to 32, then counts them all; those of the
+ * usual number without a loop. */
 static inline size_t find_bucket(const double *bounds, size_t n, double v)
 {
+        const pair wanted = {v, v};
+        pair_mask count = {0, 0};
         size_t below = 0;
+        if (likely(n == 16)) {
+                count = below_of(bounds, wanted) + below_of(bounds + 8, wanted);
+                return -(size_t)(count[0] + count[1]);
+        }
         while (n > 32) {
                 size_t half = (n / 2 + 7) & ~(size_t)7;
                 bool upper = bounds[below + half - 1] < v;
                 below += upper ? half : 0;
                 n = upper ? n - half : half;
         }
-        const double *b = bounds + below;
-        const pair wanted = {v, v};
-        pair_mask count = {0, 0};
-        for (size_t i = 0; i < n; i += 8) {
-                const pair *p = (const pair *)(b + i);
-                count += (p[0] < wanted) + (p[1] < wanted) + (p[2] < wanted) + (p[3] < wanted);
-        }
+        for (size_t i = 0; i < n; i += 8)
+                count += below_of(bounds + below + i, wanted);
         return below - (size_t)(count[0] + count[1]);
 }
 
@@ -155,30 +164,62 @@ size_t prom_find_bucket_(const struct prom_family *family, double v)
         return find_bucket(family->bounds, family->n_padded, v);
 }
 
-void prom_histogram_observe(struct prom_histogram *histogram, double v)
+/* A double of this thread's own, which others only read: a plain load and store of the same speed
+ * as any, where an atomic one would go through an integer register. */
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+typedef volatile double own_double __attribute__((may_alias));
+
+static inline void add_own(uint64_t *cell, double v)
 {
-        if (unlikely(!histogram))
-                return;
-        const struct prom_series *series = (const struct prom_series *)histogram;
-        const struct prom_family *family = series->family;
-        if (unlikely(!isfinite(v))) {
-                ignore_update(series->family);
-                return;
-        }
-        if (unlikely(v < 0) && !LOAD(&family->has_negative))
-                STORE(&series->family->has_negative, true);
-        if (family->native)
-                return prom_native_observe_((struct prom_series *)histogram, v);
-        uint64_t *block = prom_cell_(series->pub.cell);
+        __atomic_thread_fence(__ATOMIC_RELEASE);
+        *(own_double *)cell += v;
+}
+#else
+static inline void add_own(uint64_t *cell, double v)
+{
+        STORE_RELEASE(cell, bits_of(double_of(LOAD(cell)) + v));
+}
+#endif
+
+static inline void observe_classic(uint64_t *block, const struct prom_family *family, double v)
+{
         uint64_t *bucket =
                 &block[HISTOGRAM_BUCKETS + find_bucket(family->bounds, family->n_padded, v)];
         uint64_t sequence = LOAD(&block[HISTOGRAM_SEQ]);
-        double sum = double_of(LOAD(&block[HISTOGRAM_SUM]));
-
         STORE(&block[HISTOGRAM_SEQ], sequence + 1);
-        STORE_RELEASE(&block[HISTOGRAM_SUM], bits_of(sum + v));
+        add_own(&block[HISTOGRAM_SUM], v);
         STORE_RELEASE(bucket, LOAD(bucket) + 1);
         STORE_RELEASE(&block[HISTOGRAM_SEQ], sequence + 2);
+}
+
+/* Everything but the common case. */
+static __attribute__((noinline)) void observe_any(struct prom_series *series, double v)
+{
+        if (!series)
+                return;
+        struct prom_family *family = series->family;
+        if (!isfinite(v)) {
+                ignore_update(family);
+                return;
+        }
+        if (v < 0 && !LOAD(&family->has_negative))
+                STORE(&family->has_negative, true);
+        if (family->native)
+                prom_native_observe_(series, v);
+        else
+                observe_classic(prom_cell_(series->pub.cell), family, v);
+}
+
+/* The common case, a finite value not below 0 and classic buckets alone, has no calls, so that it
+ * needs few registers. */
+void prom_histogram_observe(struct prom_histogram *histogram, double v)
+{
+        struct prom_series *series = (struct prom_series *)histogram;
+        uint64_t *cells = LOAD(&prom_own_.cells);
+        if (likely(series && cells && bits_of(v) < bits_of(INFINITY) && !series->family->native))
+                observe_classic(cells + series->pub.cell, series->family, v);
+        else
+                observe_any(series, v);
 }
 
 void prom_histogram_observe_since_ns(struct prom_histogram *histogram, uint64_t start_ns)
