@@ -105,8 +105,8 @@ static int decode_base64(json_t *value, const char *field, uint8_t **ret, size_t
 
 static int take_archive(struct api_order *order, json_t *value, struct err *err)
 {
-        uint8_t *code;
-        size_t size;
+        uint8_t *code = NULL;
+        size_t size = 0;
         int r = decode_base64(value, "code_archive", &code, &size, err);
 
         if (r < 0)
@@ -216,7 +216,7 @@ static int take_input(struct api_order *order, json_t *value, struct err *err)
 static int take_input_base64(struct api_order *order, json_t *value, struct err *err)
 {
         _cleanup_free_ uint8_t *bytes = NULL;
-        size_t size;
+        size_t size = 0;
         int r = decode_base64(value, "input_base64", &bytes, &size, err);
 
         return r < 0 ? r : set_input(order, bytes, size, "input_base64", err);

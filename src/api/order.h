@@ -4,7 +4,8 @@
  *
  *     {"runtime": "python", "isolation": "auto", "code": "…" | "code_archive": "base64 of tar.gz",
  *      "entrypoint": "main.py", "args": ["…"], "env": {"NAME": "value"},
- *      "input": "…" | "input_base64": "base64 of bytes", "network": "none" | "nat", "resources": {"cpus": 1, "mem_mb": 256, "timeout_s": 60}}
+ *      "input": "…" | "input_base64": "base64 of bytes", "network": "none" | "nat",
+ *      "resources": {"cpus": 1, "mem_mb": 256, "timeout_s": 60}}
  *
  * Strict: a field that is not in this list, one of the wrong type, one that stands twice and a
  * value out of range are -EINVAL with a message that names the field. null counts as left out.

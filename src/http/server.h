@@ -24,10 +24,11 @@
  * request of a web page (it has an Origin) where there is no token, since any page can reach a
  * server on the loopback of its reader, 404 no such path, 405 with Allow, 413 body too large, 503
  * too many bytes of bodies at once. What is not HTTP is refused by libmicrohttpd (400, 431, 505)
- * with a page of its own, and counted with method "other", path "unmatched" and that status. A client that ends its
- * stream in the middle of a request is let go within about a second. An error that is known from the headers is answered when the body has been
- * read and dropped, so that the client sees it; a body beyond HTTP_DRAIN_MAX, or one that waits for
- * "100 Continue", is not waited for.
+ * with a page of its own, and counted with method "other", path "unmatched" and that status. A
+ * client that ends its stream in the middle of a request is let go within about a second. An error
+ * that is known from the headers is answered when the body has been read and dropped, so that the
+ * client sees it; a body beyond HTTP_DRAIN_MAX, or one that waits for "100 Continue", is not waited
+ * for.
  *
  * Bounds: connections, bytes of a body (per route) and of all bodies together, bytes of the headers
  * (HTTP_HEADERS_MAX), seconds without progress (idle_timeout_s) and seconds to send the headers of a
