@@ -2,9 +2,9 @@
 /*
  * vulcan serve: the daemon. Settings, store, engine, API and HTTP server are put together here and
  * taken apart in the opposite order when a signal comes. The first signal ends the daemon when all
- * workloads have ended, or kills them when --drain has passed; a second one kills them at once; a
- * third one ends the process where it stands (and the VMMs with it, which die with the threads that
- * started them; the next start tidies up).
+ * workloads have ended, or kills them when --drain has passed; a second one kills them at once (and
+ * is passed over when that has happened already); a third one ends the process where it stands (and
+ * the VMMs with it, which die with the threads that started them; the next start tidies up).
  */
 #include "api/api.h"
 #include "base/cleanup.h"
@@ -346,6 +346,22 @@ static int await(struct serve *d, bool draining, uint64_t deadline_ns)
         }
 }
 
+static void pass_over(int signo)
+{
+}
+
+/* From now on signals are the kernel's: one that was to cut the drain short and comes after its end
+ * is passed over, the next one ends the process. */
+static void give_signals_back(struct serve *d, bool cut_short)
+{
+        struct sigaction action = {.sa_handler = pass_over, .sa_flags = SA_RESETHAND | SA_RESTART};
+
+        for (int signo = 1; signo < NSIG && !cut_short; signo++)
+                if (sigismember(&d->signals, signo) == 1)
+                        sigaction(signo, &action, NULL);
+        pthread_sigmask(SIG_UNBLOCK, &d->signals, NULL);
+}
+
 /* Serves until it is told to end, then on for those that have not ended, as long as they may. */
 static void serve(struct serve *d)
 {
@@ -368,7 +384,7 @@ static void serve(struct serve *d)
                 log_info("%s: killing what runs", strsignal(signo));
         else if (signo < 0)
                 log_info("killing what has not ended after %u s", seconds);
-        pthread_sigmask(SIG_UNBLOCK, &d->signals, NULL); /* the next one ends the process */
+        give_signals_back(d, signo > 0);
 }
 
 static int cmd_serve(int argc, char **argv)

@@ -58,6 +58,36 @@ def test_a_second_signal_kills_at_once(fake_box):
     assert records(fake_box) == {i: "killed" for i in ids}
 
 
+def test_a_second_signal_after_the_drain_changes_nothing(fake_box):
+    """Nothing runs: the drain is over at once, and the second signal comes while the daemon ends."""
+    for i in range(20):
+        daemon = fake_box.serve("--drain", "300")
+        if i % 4 == 0:
+            daemon.submit("sh", "exit 0")
+        daemon.signal(signal.SIGTERM)
+        time.sleep(i * 0.0005)
+        daemon.signal(signal.SIGTERM)
+        assert daemon.wait().code == 0, i
+
+
+def test_a_third_signal_ends_the_process_and_the_next_start_tidies_up(fake_box):
+    daemon = fake_box.serve("--drain", "300")
+    workload = daemon.start("sh", "hang")
+    until(lambda: running(daemon) == 1)
+    note = os.path.join(fake_box.state, "vms", workload["id"], "vmm")
+    until(lambda: os.path.exists(note))
+    daemon.signal(signal.SIGTERM)
+    until(lambda: daemon.request("GET", "/healthz")[0] == 503)
+    daemon.signal(signal.SIGTERM)
+    daemon.signal(signal.SIGINT)  # not the same number: the second may still be pending
+    # Either of the last two is the third, and the daemon may have been quicker.
+    assert daemon.wait().code in (0, -signal.SIGINT, -signal.SIGTERM)
+    daemon = fake_box.serve()
+    record = daemon.json("GET", f"/v1/workloads/{workload['id']}")
+    assert record["status"] in ("killed", "failed"), record
+    assert not os.listdir(os.path.join(fake_box.state, "vms"))
+
+
 def test_who_waits_for_a_workload_gets_its_end(fake_box):
     daemon = fake_box.serve("--drain", "30")
     answers = []

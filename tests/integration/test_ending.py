@@ -33,6 +33,20 @@ def end_by(box, number, code):
     assert result.out == b"ready\n"
 
 
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_while_it_ends(fake_box, second):
+    """It may end the process where it stands; then the next start tidies up."""
+    for pause in (0, 0.001, 0.003):
+        command = fake_box.start("run", "--runtime", "sh", "-e", "print ready\nhang")
+        command.wait_for("ready")
+        command.signal(signal.SIGINT)
+        time.sleep(pause)
+        command.signal(second)
+        result = command.wait(10)
+        assert result.code in (130, 128 + second, -second, -signal.SIGINT), result
+        sweep(fake_box)
+
+
 def test_ctrl_c_while_it_boots(fake_box, trace):
     fake_box.env["FAKE_FC_FAIL"] = "hang"
     command = fake_box.start("run", "--runtime", "sh", "-e", "print x")
