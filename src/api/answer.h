@@ -16,9 +16,6 @@ void api_answer_json(struct http_request *request, unsigned status, json_t *json
 /* The HTTP status for a negative errno of the engine or the store. */
 unsigned api_status_of(int code);
 
-/* Adds the header to the answer to come. */
-void api_add_retry_after(struct http_request *request, unsigned seconds);
-
 /* Adds Retry-After. */
 void api_add_retry_after(struct http_request *request, unsigned seconds);
 
