@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What engine.c (orders, looking, ending) and life.c (workers, the life of one job) share. Private.
- */
+/* What engine.c (orders, looking, killing), life.c (workers, the life of one job), later.c (ends that
+ * are not written down yet) and stop.c (the engine's end) share. Private. */
 #pragma once
 
 #include "engine/admission.h"
