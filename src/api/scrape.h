@@ -14,7 +14,7 @@ struct prom_handler;
 struct prom_registry;
 
 enum {
-        API_SCRAPES_MAX = 32,       /* being answered at once; bounds the memory of their bodies */
+        API_SCRAPES_MAX = 64,       /* being answered at once; bounds the memory of their bodies */
         API_SCRAPE_HEADERS_MAX = 8, /* lines of one header that are read */
 };
 

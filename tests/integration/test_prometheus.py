@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real Prometheus scrapes `vulcan serve` and answers; promtool has nothing to say."""
+import concurrent.futures
+import gzip
 import json
 import os
 import shutil
@@ -109,6 +111,53 @@ def test_promtool_is_silent(fake_box):
     check = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True,
                            check=False)
     assert (check.returncode, check.stdout, check.stderr) == (0, b"", b""), check
+
+
+def test_openmetrics_is_strict(fake_box):
+    parser = pytest.importorskip("prometheus_client.openmetrics.parser",
+                                 reason="no python3-prometheus-client")
+    daemon = fake_box.serve()
+    daemon.submit("sh", "print x")
+    status, raw, headers = daemon.request("GET", "/metrics", headers={
+        "Accept": "application/openmetrics-text;version=1.0.0,text/plain;q=0.5",
+        "Accept-Encoding": "gzip"})
+    assert (status, headers["Content-Encoding"]) == (200, "gzip")
+    assert headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
+    text = gzip.decompress(raw).decode()
+    families = {f.name: f for f in parser.text_string_to_metric_families(text)}
+    assert {BOOT, ACTIVE, VSOCK, CLEANUP, WORKLOADS.removesuffix("_total")} <= set(families)
+    samples = families[WORKLOADS.removesuffix("_total")].samples
+    assert sum(s.value for s in samples if s.name == WORKLOADS) == 1
+
+
+def resident_kb(pid, field):
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        return next(int(line.split()[1]) for line in f if line.startswith(field))
+
+
+@pytest.mark.skipif(vulcan.SLOW != 1, reason="sanitizers have memory of their own")
+def test_many_scrapers_cost_little(fake_box):
+    """However many scrape at once, and however they want it: few bodies are made and kept."""
+    clients, scrapes = 48, 20
+    daemon = fake_box.serve()
+    daemon.metrics()
+    pid = daemon.process.pid
+    before = resident_kb(pid, "VmRSS:")
+    wanted = [{}, {"Accept-Encoding": "gzip"}, {"Accept-Encoding": "zstd"},
+              {"Accept": "application/openmetrics-text;version=1.0.0"}]
+
+    def scrape(i):
+        answers = [daemon.request("GET", "/metrics", headers=wanted[(i + n) % len(wanted)])
+                   for n in range(scrapes)]
+        assert all(status == 200 and body for status, body, _ in answers), answers
+
+    with concurrent.futures.ThreadPoolExecutor(clients) as pool:
+        list(pool.map(scrape, range(clients)))
+    grown = resident_kb(pid, "VmHWM:") - before
+    assert grown < 16 * 1024, grown
+    metrics = daemon.metrics()
+    assert metrics.value("prom_scrapes_total", code="200") == clients * scrapes + 1
+    assert metrics.value("prom_scrapes_in_flight") == 1  # this one
 
 
 def test_metrics_of_a_single_run(box):
