@@ -243,6 +243,27 @@ static void put_stateset(struct scrape *s, const struct prom_series *series,
         }
 }
 
+static void put_summary(struct scrape *s, struct prom_series *series,
+                        const struct series_text *text)
+{
+        struct prom_summary_snapshot *value = &s->buf->scratch->summary;
+        if (!prom_read_summary_(series, value))
+                return;
+        struct mark metric = begin_metric(s, text->text, text->labels_len, 128);
+        struct mark summary = begin_field(s, METRIC_SUMMARY, 0);
+        put_u64(s, SAMPLE_COUNT, value->count);
+        put_double(s, SAMPLE_SUM, value->sum);
+        for (size_t i = 0; i < value->n_quantiles; i++) {
+                struct mark quantile = begin_field(s, SUMMARY_QUANTILE, 0);
+                put_double(s, QUANTILE_QUANTILE, value->quantiles[i]);
+                put_double(s, QUANTILE_VALUE, value->values[i]);
+                end(s, quantile);
+        }
+        put_time(s, SUMMARY_CREATED, value->created_ms);
+        end(s, summary);
+        end(s, metric);
+}
+
 /* ---- histograms --------------------------------------------------------------------------- */
 
 /* +Inf, which every reader implies, stands there for its exemplar's sake alone. */
@@ -383,6 +404,8 @@ bool prom_proto_series_(struct scrape *s, struct prom_series *series,
                 double value;
                 if (kind == PROM_HISTOGRAM) {
                         put_histogram(s, &series[i], &texts[i]);
+                } else if (kind == PROM_SUMMARY) {
+                        put_summary(s, &series[i], &texts[i]);
                 } else if (kind == PROM_STATESET) {
                         put_stateset(s, &series[i], &texts[i]);
                 } else if (prom_read_gauge_(&series[i], &value)) {

@@ -202,6 +202,29 @@ static bool render_histogram(struct scrape *s, struct prom_series *series,
         return !s->created || put_created(s, text, value->created_ms);
 }
 
+static bool render_summary(struct scrape *s, struct prom_series *series,
+                           const struct series_text *text)
+{
+        struct prom_summary_snapshot *value = &s->buf->scratch->summary;
+        const char *line = text->text;
+        if (!prom_read_summary_(series, value))
+                return true;
+        for (size_t i = 0; i < s->rendering->n_lines; i++) {
+                char *out = next_line(s, text, i, &line);
+                if (!out)
+                        return false;
+                if (i < value->n_quantiles)
+                        out = put_double(out, value->values[i]);
+                else if (i == value->n_quantiles)
+                        out = put_double(out, value->sum);
+                else
+                        out = put_u64(out, value->count);
+                *out++ = '\n';
+                set_end(s, out);
+        }
+        return !s->created || put_created(s, text, value->created_ms);
+}
+
 static bool render_stateset(struct scrape *s, const struct prom_series *series,
                             const struct series_text *text)
 {
@@ -239,6 +262,8 @@ bool prom_text_series_(struct scrape *s, struct prom_series *series,
                         ok = render_stateset(s, &series[i], &texts[i]);
                 break;
         case PROM_SUMMARY:
+                for (size_t i = 0; ok && i < n; i++)
+                        ok = render_summary(s, &series[i], &texts[i]);
                 break;
         }
         return ok;

@@ -99,6 +99,16 @@ static void fill_histograms(void)
                 prom_histogram_observe(prom_histogram_with(native), seen[i]);
                 prom_histogram_observe(prom_histogram_with(both), seen[i]);
         }
+        static const double quantiles[] = {0, 0.5, 1};
+        struct prom_family *summary = declare((struct prom_desc){.kind = PROM_SUMMARY,
+                                                                 .name = "test_summary",
+                                                                 .labels = NAMES("of"),
+                                                                 .quantiles = quantiles,
+                                                                 .n_quantiles = 3});
+        prom_summary_with(summary, "nothing");
+        for (size_t i = 0; i < sizeof(seen) / sizeof(seen[0]); i++)
+                prom_summary_observe(prom_summary_with(summary, "all"), seen[i]);
+        declare((struct prom_desc){.kind = PROM_SUMMARY, .name = "test_summary_plain"});
         prom_histogram_observe(prom_histogram_with(native), -0.3);
         prom_histogram_observe(prom_histogram_with(negative), -0.5);
 }
@@ -226,16 +236,21 @@ static void fill_series(struct prom_family *f, enum prom_kind kind, const char *
                 prom_stateset_set(prom_stateset_with_values(f, values, 2), pick(2), 1);
                 break;
         case PROM_SUMMARY:
+                for (uint64_t n = pick(20); n > 0; n--)
+                        prom_summary_observe(prom_summary_with_values(f, values, 2),
+                                             (double)pick(1000) / 64);
+                prom_summary_with_values(f, values, 2);
                 break;
         }
 }
 
 static void fill_by_chance(void)
 {
-        static const enum prom_kind kinds[] = {PROM_COUNTER, PROM_GAUGE, PROM_HISTOGRAM, PROM_INFO,
-                                               PROM_STATESET};
+        static const enum prom_kind kinds[] = {PROM_COUNTER, PROM_GAUGE,    PROM_HISTOGRAM,
+                                               PROM_INFO,    PROM_STATESET, PROM_SUMMARY};
+        static const double median = 0.5;
         for (int i = 0; i < FAMILIES_OF_CHANCE; i++) {
-                const enum prom_kind kind = kinds[pick(5)];
+                const enum prom_kind kind = kinds[pick(6)];
                 const bool foreign = pick(3) == 0;
                 char name[64], help[TEXT_MAX], labels[2][32];
                 snprintf(name, sizeof(name), foreign ? "chance.%d%s" : "chance_%d%s", i,
@@ -251,6 +266,8 @@ static void fill_by_chance(void)
                         .help = help,
                         .labels = NAMES(labels[0], labels[1]),
                         .states = kind == PROM_STATESET ? NAMES("x", "y") : NULL,
+                        .quantiles = kind == PROM_SUMMARY ? &median : NULL,
+                        .n_quantiles = kind == PROM_SUMMARY,
                         .native_factor = kind == PROM_HISTOGRAM && pick(2) ? 1.3 : 0});
                 for (uint64_t n = pick(SERIES_OF_CHANCE) + 1; n > 0; n--) {
                         char values[2][TEXT_MAX];

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A scrape that finds no more to say than the one before allocates nothing, in every format. */
+#include "prom/prom.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { COUNTED = 0 }; /* a sanitizer has its own allocator */
+static unsigned long allocations;
+#else
+enum { COUNTED = 1 };
+static unsigned long allocations;
+
+extern void *__libc_malloc(size_t n);
+extern void *__libc_calloc(size_t n, size_t size);
+extern void *__libc_realloc(void *p, size_t n);
+
+void *malloc(size_t n)
+{
+        allocations++;
+        return __libc_malloc(n);
+}
+
+void *calloc(size_t n, size_t size)
+{
+        allocations++;
+        return __libc_calloc(n, size);
+}
+
+void *realloc(void *p, size_t n)
+{
+        allocations++;
+        return __libc_realloc(p, n);
+}
+
+void *reallocarray(void *p, size_t n, size_t size)
+{
+        allocations++;
+        return __libc_realloc(p, n * size);
+}
+#endif
+
+enum { SERIES = 700 };
+
+static struct prom_family *add(struct prom_registry *r, struct prom_desc desc)
+{
+        struct prom_error error;
+        struct prom_family *family;
+        desc.help = "h";
+        desc.labels = NAMES("l");
+        if (prom_register(r, &desc, &family, &error) < 0)
+                fail_msg("%s", error.msg);
+        return family;
+}
+
+static void collect(struct prom_emitter *emitter, void *data)
+{
+        prom_emit(emitter, 0, 1, "a");
+        prom_emit(emitter, 0, 2, "b");
+}
+
+static void fill(struct prom_registry *r)
+{
+        static const double median = 0.5;
+        static const struct prom_label trace[] = {{"trace_id", "x"}, {NULL, NULL}};
+        struct prom_family *counters =
+                add(r, (struct prom_desc){.kind = PROM_COUNTER, .name = "c_total"});
+        struct prom_family *foreign =
+                add(r, (struct prom_desc){.kind = PROM_GAUGE, .name = "dotted.name"});
+        struct prom_family *classic =
+                add(r, (struct prom_desc){.kind = PROM_HISTOGRAM, .name = "classic"});
+        struct prom_family *native = add(
+                r,
+                (struct prom_desc){.kind = PROM_HISTOGRAM, .name = "native", .native_factor = 1.1});
+        struct prom_family *summary = add(r, (struct prom_desc){.kind = PROM_SUMMARY,
+                                                                .name = "summary",
+                                                                .quantiles = &median,
+                                                                .n_quantiles = 1});
+        struct prom_family *states = add(r, (struct prom_desc){.kind = PROM_STATESET,
+                                                               .name = "state",
+                                                               .states = NAMES("on", "off")});
+        for (int i = 0; i < SERIES; i++) {
+                char value[16];
+                snprintf(value, sizeof(value), "%d", i);
+                prom_counter_add_exemplar(prom_counter_with(counters, value), i, trace);
+                prom_gauge_set(prom_gauge_with(foreign, value), i / 7.0);
+                prom_histogram_observe_exemplar(prom_histogram_with(classic, value), i, trace);
+        }
+        for (int i = 1; i < 100; i++) {
+                prom_histogram_observe(prom_histogram_with(native, "x"), i);
+                prom_summary_observe(prom_summary_with(summary, "x"), i);
+        }
+        prom_stateset_set(prom_stateset_with(states, "x"), 1, 1);
+        const struct prom_desc desc = {
+                .kind = PROM_GAUGE, .name = "emitted", .help = "h", .labels = NAMES("l")};
+        assert_int_equal(prom_register_collector(r, &desc, 1, collect, NULL, NULL, NULL), 0);
+}
+
+static void test_repeated_scrapes(void **state)
+{
+        if (!COUNTED) {
+                print_message("SKIP: a sanitizer's allocator is not counted\n");
+                skip();
+        }
+        struct prom_registry *r = prom_registry_new();
+        fill(r);
+        const struct prom_render_options options = {.created = true};
+        for (int kind = 0; kind <= PROM_PROTOBUF_DELIMITED; kind++)
+                for (int e = 0; e <= PROM_ALLOW_UTF8; e++) {
+                        struct prom_format format = {(enum prom_format_kind)kind,
+                                                     (enum prom_escaping)e};
+                        struct prom_buf buf = PROM_BUF_INIT;
+                        /* Two, as a summary keeps what it was at the first. */
+                        assert_int_equal(prom_render(r, format, &options, &buf), 0);
+                        assert_int_equal(prom_render(r, format, &options, &buf), 0);
+                        const unsigned long before = allocations;
+                        assert_true(before > SERIES / 10);
+                        for (int i = 0; i < 3; i++)
+                                assert_int_equal(prom_render(r, format, &options, &buf), 0);
+                        if (allocations != before)
+                                fail_msg("%lu allocations in format %d, escaping %d",
+                                         allocations - before, kind, e);
+                        prom_buf_release(&buf);
+                }
+        prom_registry_free(r);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {cmocka_unit_test(test_repeated_scrapes)};
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
