@@ -137,11 +137,21 @@ struct prom_family *prom_registry_find(struct prom_registry *registry, const cha
         return family;
 }
 
+static bool same_values(const double *a, size_t n_a, const double *b, size_t n_b)
+{
+        return n_a == n_b && (n_a == 0 || memcmp(a, b, n_a * sizeof(*a)) == 0);
+}
+
+/* What its users count on; neither the help nor bounds that protect memory. */
 static bool same_family(const struct prom_family *a, const struct prom_family *b)
 {
         if (a->kind != b->kind || a->n_labels != b->n_labels || a->n_slots != b->n_slots ||
-            a->n_buckets != b->n_buckets || a->collector || b->collector)
+            a->n_states != b->n_states || a->native != b->native ||
+            a->limits.schema != b->limits.schema || a->collector || b->collector)
                 return false;
+        for (size_t i = 0; i < a->n_states; i++)
+                if (strcmp(a->states[i], b->states[i]) != 0)
+                        return false;
         for (unsigned i = 0; i < a->n_labels; i++)
                 if (strcmp(a->labels[i], b->labels[i]) != 0)
                         return false;
@@ -151,8 +161,8 @@ static bool same_family(const struct prom_family *a, const struct prom_family *b
                     (x->raw && strcmp(x->raw, y->raw) != 0))
                         return false;
         }
-        return a->n_buckets == 0 ||
-               memcmp(a->bounds, b->bounds, sizeof(*a->bounds) * a->n_buckets) == 0;
+        return same_values(a->bounds, a->n_buckets, b->bounds, b->n_buckets) &&
+               same_values(a->quantiles, a->n_quantiles, b->quantiles, b->n_quantiles);
 }
 
 /* ---- registering -------------------------------------------------------------------------- */
@@ -184,7 +194,7 @@ static int make_family(struct batch *batch, const struct prom_desc *desc,
                 if (!same_family(family, old))
                         return prom_fail_(error, EEXIST,
                                           "metric %s is registered already with another kind, "
-                                          "other labels or other buckets",
+                                          "other labels, buckets, quantiles or states",
                                           desc->name);
                 batch->taken[at] = old;
                 return 0;

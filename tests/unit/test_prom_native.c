@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 static struct prom_registry *registry;
@@ -396,6 +398,57 @@ static void test_limit_of_the_sum(void **state)
         assert_true(s.schema < 3);
 }
 
+/* ---- fork() ------------------------------------------------------------------------------- */
+
+static int busy;
+
+static void *observe_busily(void *h)
+{
+        uint64_t n = 0;
+        for (; __atomic_load_n(&busy, __ATOMIC_RELAXED); n++)
+                prom_histogram_observe(h, (double)(n % 50 + 1));
+        return (void *)(uintptr_t)n;
+}
+
+/* The other thread is not here any more, wherever in an observation it was. */
+static int check_child(struct prom_histogram *h)
+{
+        if (prom_histogram_native_snapshot(h, &s) < 0)
+                return 1;
+        const uint64_t before = s.count;
+        prom_histogram_observe(h, 7);
+        prom_histogram_observe(h, 1e6);
+        if (prom_histogram_native_snapshot(h, &s) < 0 || s.count != before + 2)
+                return 2;
+        return before >= 10 ? 0 : 3;
+}
+
+static void test_fork(void **state)
+{
+        struct prom_histogram *h =
+                make((struct prom_desc){.native_factor = 1.1, .native_max_buckets = 40});
+        pthread_t observer;
+        void *observed;
+        for (int i = 0; i < 10; i++)
+                prom_histogram_observe(h, i);
+        busy = 1;
+        assert_int_equal(pthread_create(&observer, NULL, observe_busily, h), 0);
+        for (int i = 0; i < 10; i++) {
+                int status;
+                pid_t pid = fork();
+                assert_true(pid >= 0);
+                if (pid == 0)
+                        _exit(check_child(h));
+                assert_int_equal(waitpid(pid, &status, 0), pid);
+                assert_int_equal(status, 0);
+                take(h); /* it observes without pause, and is read exactly */
+        }
+        __atomic_store_n(&busy, 0, __ATOMIC_RELAXED);
+        pthread_join(observer, &observed);
+        take(h);
+        assert_int_equal(s.count, (uint64_t)(uintptr_t)observed + 10);
+}
+
 static void test_descriptions(void **state)
 {
         const struct prom_desc bad[] = {
@@ -440,6 +493,7 @@ int main(void)
                 TEST(test_removal),
                 TEST(test_threads_exit),
                 TEST(test_limit_of_the_sum),
+                TEST(test_fork),
                 TEST(test_descriptions),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -141,6 +141,31 @@ static void test_descriptions(void **state)
         assert_true(prom_stateset_value(prom_stateset_with(f)) == UINT64_C(1) << 63);
 }
 
+static void test_obtain(void **state)
+{
+        static const double median[] = {0.5}, other[] = {0.9};
+        const struct prom_desc first[] = {
+                {PROM_STATESET, "s", "h", .states = NAMES("a", "b")},
+                {PROM_SUMMARY, "q", "h", .quantiles = median, .n_quantiles = 1},
+                {PROM_HISTOGRAM, "n", "h", .native_factor = 1.1},
+        };
+        const struct prom_desc different[] = {
+                {PROM_STATESET, "s", "h", .states = NAMES("a", "c")},
+                {PROM_STATESET, "s", "h", .states = NAMES("a")},
+                {PROM_SUMMARY, "q", "h", .quantiles = other, .n_quantiles = 1},
+                {PROM_SUMMARY, "q", "h", .labels = NULL},
+                {PROM_HISTOGRAM, "n", "h", .native_factor = 2},
+                {PROM_HISTOGRAM, "n", "h", .native_factor = 1.1, .buckets = median, .n_buckets = 1},
+                {PROM_HISTOGRAM, "n", "h", .labels = NULL},
+        };
+        struct prom_family *made[3], *again[3];
+        assert_int_equal(prom_obtain_all(registry, first, 3, made, NULL), 0);
+        assert_int_equal(prom_obtain_all(registry, first, 3, again, NULL), 0);
+        assert_memory_equal(made, again, sizeof(made));
+        for (size_t i = 0; i < sizeof(different) / sizeof(different[0]); i++)
+                assert_int_equal(prom_obtain_all(registry, &different[i], 1, again, NULL), -EEXIST);
+}
+
 /* ---- helpers ------------------------------------------------------------------------------ */
 
 static void test_times(void **state)
@@ -191,8 +216,8 @@ static void test_scopes(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                TEST(test_info),  TEST(test_stateset), TEST(test_descriptions),
-                TEST(test_times), TEST(test_scopes),
+                TEST(test_info),   TEST(test_stateset), TEST(test_descriptions),
+                TEST(test_obtain), TEST(test_times),    TEST(test_scopes),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
