@@ -240,15 +240,14 @@ struct prom_stateset;
  *
  * A NULL value is "". Bytes that are not UTF-8 become U+FFFD, values beyond PROM_LABEL_VALUE_MAX
  * are cut. NULL (which every update takes) if the family is NULL, of another kind, fed by a
- * collector, or has another number of labels; NULL too if there is no memory for a new series. */
-#define prom_counter_with(family, ...)                                                             \
-        prom_counter_with_values(family, PROM_VALUES_(__VA_ARGS__), PROM_N_VALUES_(__VA_ARGS__))
-#define prom_gauge_with(family, ...)                                                               \
-        prom_gauge_with_values(family, PROM_VALUES_(__VA_ARGS__), PROM_N_VALUES_(__VA_ARGS__))
-#define prom_histogram_with(family, ...)                                                           \
-        prom_histogram_with_values(family, PROM_VALUES_(__VA_ARGS__), PROM_N_VALUES_(__VA_ARGS__))
-#define prom_summary_with(family, ...)                                                             \
-        prom_summary_with_values(family, PROM_VALUES_(__VA_ARGS__), PROM_N_VALUES_(__VA_ARGS__))
+ * collector, or has another number of labels; NULL too if there is no memory for a new series.
+ *
+ * A call with up to 4 values, all literals, keeps its series at its place in the program and costs
+ * hardly more than a handle. */
+#define prom_counter_with(family, ...) PROM_WITH_(counter, family, ##__VA_ARGS__)
+#define prom_gauge_with(family, ...) PROM_WITH_(gauge, family, ##__VA_ARGS__)
+#define prom_histogram_with(family, ...) PROM_WITH_(histogram, family, ##__VA_ARGS__)
+#define prom_summary_with(family, ...) PROM_WITH_(summary, family, ##__VA_ARGS__)
 #define prom_info_with(family, ...)                                                                \
         prom_info_with_values(family, PROM_VALUES_(__VA_ARGS__), PROM_N_VALUES_(__VA_ARGS__))
 #define prom_stateset_with(family, ...)                                                            \
@@ -333,7 +332,7 @@ static inline int prom_count_failure(struct prom_counter *counter, int result);
 /* ---- gauges ----------------------------------------------------------------------------- */
 
 /* Any double, NaN and the infinities included. add and sub are exact under concurrency. */
-void prom_gauge_set(struct prom_gauge *gauge, double v);
+static inline void prom_gauge_set(struct prom_gauge *gauge, double v);
 void prom_gauge_add(struct prom_gauge *gauge, double v);
 void prom_gauge_sub(struct prom_gauge *gauge, double v);
 void prom_gauge_inc(struct prom_gauge *gauge);
@@ -704,7 +703,8 @@ struct prom_point {
         const struct prom_snapshot *histogram;     /* NULL for what is none */
         const struct prom_native_snapshot *native; /* its native buckets; NULL if it has none */
         const struct prom_summary_snapshot *summary;
-        int64_t created_ms; /* since 1970; 0: not known, or a gauge */
+        int64_t created_ms;   /* since 1970; 0: not known, or a gauge */
+        const void *private_; /* for prom_point_exemplar() */
 };
 
 /* Called with point == NULL once for each family, those without series included, and then for each
@@ -722,6 +722,7 @@ struct prom_sample {
         const char *name;               /* with _bucket, _sum or _count */
         const struct prom_label *extra; /* "le" or "quantile", beside the point's; or NULL */
         double value;
+        int slot; /* for prom_point_exemplar(); -1: it has none */
 };
 typedef int prom_sample_fn(const struct prom_view *family, const struct prom_point *point,
                            const struct prom_sample *sample, void *data);
@@ -731,11 +732,95 @@ typedef int prom_sample_fn(const struct prom_view *family, const struct prom_poi
 int prom_point_samples(const struct prom_view *family, const struct prom_point *point,
                        prom_sample_fn *fn, void *data);
 
+/* An exemplar, with the memory of its labels: not to be copied. */
+struct prom_exemplar {
+        double value;
+        int64_t time_ms; /* since 1970 */
+        size_t n_labels;
+        struct prom_label labels[PROM_EXEMPLAR_LABELS_MAX];
+        char text_[4 * PROM_EXEMPLAR_RUNES_MAX + 2 * PROM_EXEMPLAR_LABELS_MAX];
+};
+
+/* The exemplar of a counter (slot 0), of a classic bucket (slots 0 to n_bounds), or one of those of a
+ * histogram with native buckets alone (slots 0 to PROM_NATIVE_EXEMPLARS - 1). 0, or -ENOENT if there
+ * is none. */
+int prom_point_exemplar(const struct prom_point *point, int slot, struct prom_exemplar *ret);
+
 /* ---- the fast path, inlined; nothing below is for callers -------------------------------- */
 
 #define PROM_VALUES_(...) ((const char *const[]){NULL, ##__VA_ARGS__} + 1)
 #define PROM_N_VALUES_(...)                                                                        \
         (sizeof((const char *const[]){NULL, ##__VA_ARGS__}) / sizeof(const char *) - 1)
+
+/* A call whose label values are all literals, the content of which cannot change, remembers its
+ * series. Only the first one that comes to a place in the program is kept there. */
+struct prom_site_ {
+        uint64_t family_id; /* stored last, with release */
+        void *series;
+};
+void prom_site_keep_(struct prom_site_ *site, struct prom_family *family, void *series);
+
+/* What families and series begin with. */
+struct prom_family_head_ {
+        uint32_t kind;
+        uint32_t n_labels;
+        uint64_t id; /* not 0 */
+};
+enum { PROM_SERIES_LIVE_, PROM_SERIES_HIDDEN_, PROM_SERIES_REMOVED_ };
+struct prom_series_head_ {
+        uint32_t cell;
+        uint8_t state;
+        uint64_t gauge;
+};
+
+static inline void *prom_site_find_(const struct prom_site_ *site, const struct prom_family *family)
+{
+        if (!family || __atomic_load_n(&site->family_id, __ATOMIC_ACQUIRE) !=
+                               ((const struct prom_family_head_ *)(const void *)family)->id)
+                return NULL;
+        const struct prom_series_head_ *series = (const struct prom_series_head_ *)site->series;
+        if (__atomic_load_n(&series->state, __ATOMIC_RELAXED) != PROM_SERIES_LIVE_)
+                return NULL;
+        return site->series;
+}
+
+#define PROM_WITH_(kind_, family_, ...)                                                            \
+        __extension__({                                                                            \
+                static struct prom_site_ prom_site_here_;                                          \
+                struct prom_family *prom_family_here_ = (family_);                                 \
+                struct prom_##kind_ *prom_found_here_ = NULL;                                      \
+                if (PROM_LITERALS_(__VA_ARGS__))                                                   \
+                        prom_found_here_ = (struct prom_##kind_ *)prom_site_find_(                 \
+                                &prom_site_here_, prom_family_here_);                              \
+                if (!prom_found_here_) {                                                           \
+                        prom_found_here_ = prom_##kind_##_with_values(                             \
+                                prom_family_here_, PROM_VALUES_(__VA_ARGS__),                      \
+                                PROM_N_VALUES_(__VA_ARGS__));                                      \
+                        if (PROM_LITERALS_(__VA_ARGS__))                                           \
+                                prom_site_keep_(&prom_site_here_, prom_family_here_,               \
+                                                prom_found_here_);                                 \
+                }                                                                                  \
+                prom_found_here_;                                                                  \
+        })
+
+/* Whether all are literals; 0 if there are more than 4. */
+#define PROM_LITERALS_(...)                                                                        \
+        PROM_LITERALS_PICK_(0, ##__VA_ARGS__, PROM_LITERALS_MANY_, PROM_LITERALS_MANY_,            \
+                            PROM_LITERALS_MANY_, PROM_LITERALS_MANY_, PROM_LITERALS_MANY_,         \
+                            PROM_LITERALS_MANY_, PROM_LITERALS_MANY_, PROM_LITERALS_MANY_,         \
+                            PROM_LITERALS_MANY_, PROM_LITERALS_MANY_, PROM_LITERALS_MANY_,         \
+                            PROM_LITERALS_MANY_, PROM_LITERALS_4_, PROM_LITERALS_3_,               \
+                            PROM_LITERALS_2_, PROM_LITERALS_1_, PROM_LITERALS_0_)                  \
+        (__VA_ARGS__)
+#define PROM_LITERALS_PICK_(_0, _1, _2, _3, _4, _5, _6, _7, _8, _9, _10, _11, _12, _13, _14, _15,  \
+                            _16, picked, ...)                                                      \
+        picked
+#define PROM_LITERALS_0_() 1
+#define PROM_LITERALS_1_(a) (__builtin_constant_p(a))
+#define PROM_LITERALS_2_(a, b) (__builtin_constant_p(a) && __builtin_constant_p(b))
+#define PROM_LITERALS_3_(a, b, c) (PROM_LITERALS_2_(a, b) && __builtin_constant_p(c))
+#define PROM_LITERALS_4_(a, b, c, d) (PROM_LITERALS_2_(a, b) && PROM_LITERALS_2_(c, d))
+#define PROM_LITERALS_MANY_(...) 0
 
 enum { PROM_CHUNK_SHIFT_ = 9, PROM_CHUNK_WORDS_ = 1 << PROM_CHUNK_SHIFT_ };
 
@@ -775,6 +860,22 @@ static inline void prom_counter_add_int(struct prom_counter *counter, uint64_t n
 static inline void prom_counter_inc(struct prom_counter *counter)
 {
         prom_counter_add_int(counter, 1);
+}
+
+void prom_gauge_ignored_(struct prom_gauge *gauge);
+
+static inline void prom_gauge_set(struct prom_gauge *gauge, double v)
+{
+        struct prom_series_head_ *series = (struct prom_series_head_ *)(void *)gauge;
+        if (__builtin_expect(!series || __atomic_load_n(&series->state, __ATOMIC_RELAXED) ==
+                                                PROM_SERIES_REMOVED_,
+                             0)) {
+                prom_gauge_ignored_(gauge);
+                return;
+        }
+        uint64_t bits;
+        __builtin_memcpy(&bits, &v, sizeof(bits));
+        __atomic_store_n(&series->gauge, bits, __ATOMIC_RELAXED);
 }
 
 static inline int prom_count_failure(struct prom_counter *counter, int result)

@@ -328,6 +328,29 @@ with(struct prom_family *family, enum prom_kind kind, const char *const *values,
         }
 }
 
+_Static_assert(
+        offsetof(struct prom_family, id) == offsetof(struct prom_family_head_, id) &&
+                offsetof(struct prom_series, pub) == offsetof(struct prom_series_head_, cell) &&
+                offsetof(struct prom_series, state) == offsetof(struct prom_series_head_, state) &&
+                offsetof(struct prom_series, gauge) == offsetof(struct prom_series_head_, gauge) &&
+                (int)SERIES_LIVE == PROM_SERIES_LIVE_ &&
+                (int)SERIES_REMOVED == PROM_SERIES_REMOVED_,
+        "what prom.h knows of them");
+
+/* A series that stands for others is found anew each time: the next look-up may make theirs. */
+void prom_site_keep_(struct prom_site_ *site, struct prom_family *family, void *series)
+{
+        void *none = NULL;
+        if (!series)
+                return;
+        const struct prom_family *base = family->base ? family->base : family;
+        if (series == LOAD_ACQUIRE(&base->overflow))
+                return;
+        if (__atomic_compare_exchange_n(&site->series, &none, series, false, __ATOMIC_RELAXED,
+                                        __ATOMIC_RELAXED))
+                STORE_RELEASE(&site->family_id, family->id);
+}
+
 struct prom_counter *prom_counter_with_values(struct prom_family *family, const char *const *values,
                                               size_t n)
 {

@@ -48,11 +48,10 @@ static inline uint64_t *gauge_cell(struct prom_gauge *gauge)
         return &series->gauge;
 }
 
-void prom_gauge_set(struct prom_gauge *gauge, double v)
+void prom_gauge_ignored_(struct prom_gauge *gauge)
 {
-        uint64_t *cell = gauge_cell(gauge);
-        if (likely(cell))
-                STORE(cell, bits_of(v));
+        if (gauge)
+                ignore_update(((struct prom_series *)gauge)->family);
 }
 
 void prom_gauge_add(struct prom_gauge *gauge, double v)

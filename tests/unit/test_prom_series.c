@@ -210,6 +210,49 @@ static void test_values_of_every_length(void **state)
         munmap(pages, 2 * 4096);
 }
 
+/* One place in the program, with literals alone. */
+static struct prom_counter *of_literals(struct prom_family *family)
+{
+        return prom_counter_with(family, "GET", "200");
+}
+
+static void test_a_place_with_literals(void **state)
+{
+        const char *const values[] = {"GET", "200"}, *const others[] = {"PUT", "500"};
+        const struct prom_desc desc = {.kind = PROM_COUNTER,
+                                       .name = "c_total",
+                                       .help = "h",
+                                       .labels = NAMES("method", "status"),
+                                       .max_series = 1};
+        for (int round = 0; round < 2; round++) {
+                struct prom_registry *r = prom_registry_new();
+                struct prom_desc second = desc;
+                second.name = "d_total";
+                struct prom_family *c = add(r, desc), *d = add(r, second);
+                struct prom_counter *of_c = prom_counter_with_values(c, values, 2);
+                struct prom_counter *of_d = prom_counter_with_values(d, values, 2);
+                for (int i = 0; i < 3; i++) {
+                        assert_ptr_equal(of_literals(c), of_c);
+                        assert_ptr_equal(of_literals(d), of_d);
+                        assert_null(of_literals(NULL));
+                }
+                prom_counter_inc(of_literals(c));
+                assert_int_equal(prom_remove_values(c, values, 2), 0);
+                assert_ptr_equal(of_literals(c), of_c);
+                assert_true(prom_counter_value(of_c) == 0);
+                prom_registry_free(r);
+        }
+        struct prom_registry *r = prom_registry_new();
+        struct prom_family *c = add(r, desc);
+        prom_counter_with_values(c, others, 2);
+        struct prom_counter *overflow = prom_counter_with(c, "a", "b");
+        assert_int_equal(prom_family_overflows(c), 1);
+        for (int i = 0; i < 3; i++)
+                assert_ptr_equal(prom_counter_with(c, "GET", "200"), overflow);
+        assert_int_equal(prom_family_overflows(c), 4);
+        prom_registry_free(r);
+}
+
 static void test_misuse(void **state)
 {
         struct prom_registry *r = prom_registry_new();
@@ -281,6 +324,7 @@ int main(void)
                 cmocka_unit_test(test_counter_parts),
                 cmocka_unit_test(test_gauge),
                 cmocka_unit_test(test_values_of_every_length),
+                cmocka_unit_test(test_a_place_with_literals),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
