@@ -6,10 +6,17 @@
  *   slab: an array of all cells, without memory where it has counted nothing, that only it writes,
  *   with plain (relaxed or release) stores. A scrape adds up all slabs under slab_lock; a thread
  *   that exits folds its slab into the base slab under the same lock. (cells.c)
- * - A gauge is one shared word in its series.
+ * - Sparse buckets, those of native histograms and summaries, are in blocks of memory, one for each
+ *   thread and series; the cell of the series holds the block's address. (native.h)
+ * - A gauge, an info or a state set is one shared word in its series.
  * - Series stand in blocks that never move, in the order they were made; `n_series` is stored last,
  *   so a scrape walks them without a lock. Look-up reads an open-addressing table that is replaced,
  *   never changed in place, when it grows. Only insertion takes table_lock. (series.c, words.h)
+ * - A series is never freed or used for other label values. One that is removed stays as it is but
+ *   for its state; when it comes back, what its cells hold by then becomes its baseline, and what
+ *   it shows is counted from there (sparse buckets have epochs instead). States and baselines
+ *   change under both table_lock and slab_lock, so whoever has either sees whole lives. (life.c,
+ *   read.c)
  * - All text of a series but its numbers is rendered once for each dialect, at the first scrape in
  *   it that comes upon the series, under table_lock. (lines.c, text.c, protobuf.c)
  *

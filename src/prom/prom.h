@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A Prometheus client: counters, gauges and histograms for programs in C.
+ * A Prometheus client for programs in C: counters, gauges, histograms (classic and native),
+ * summaries, infos and state sets.
  *
  * Needs libc and POSIX threads, nothing else. Knows no HTTP: it writes the body of a scrape into
  * memory, and PROM_TEXT_CONTENT_TYPE is the Content-Type that belongs to it.
@@ -33,34 +34,39 @@
  *
  * Words. A *family* is one metric name with its help, kind and label names. A *series* is a family
  * with one set of label values; a family without labels has exactly one, which exists (at 0) from
- * registration on. A *handle* (struct prom_counter *, prom_gauge *, prom_histogram *) names a
+ * registration on. A *handle* (struct prom_counter *, prom_gauge *, prom_histogram *, …) names a
  * series. Fetch handles once where the label values are known beforehand; that also makes the
  * series appear at 0, as it should.
  *
  * Ownership. A registry owns its families, a family its series. Families and handles are plain
  * pointers that stay valid until prom_registry_free(); nothing else frees them and nothing needs
- * to be given back. Every string handed in is copied.
+ * to be given back. That holds for handles of series that were removed too: updates through them
+ * are ignored and counted, until the series is fetched again. Every string handed in is copied.
  *
  * Threads. Any thread may call any function at any time, with two exceptions: prom_registry_free()
  * must be the last use of the registry and of its handles, and a struct prom_buf belongs to one
  * thread at a time. Updating never takes a lock and never allocates, but for the first update by a
  * thread, which reserves 32 MiB of address space (of memory it takes what the thread's own counts
- * need). Fetching a handle takes a lock only to create a series (which needs
- * 40 KiB of stack). A scrape holds no lock while it renders. A thread that exits leaves its counts
- * behind. Nothing here is safe in a signal handler.
+ * need), and, with native buckets and summaries, for a thread's first update of a series, one that
+ * needs more buckets, and one that meets a scrape in mid-update. Fetching a handle takes a lock only
+ * to create a series or to show it again (which needs 40 KiB of stack). A scrape holds no lock while
+ * it renders. A thread that exits leaves its counts behind. Nothing here is safe in a signal handler.
  *
  * fork(). The child goes on with the parent's values as they were. Locks are carried over fork();
  * vfork() and posix_spawn() followed by exec need nothing.
  *
  * Misuse is never undefined: an update that cannot be meant (a counter made smaller, a NaN or an
- * infinity for a counter or a histogram), a handle fetched for another kind or with another number
- * of label values than the family has, and a bad sample from a collector are no-ops, counted in
+ * infinity for a counter, histogram or summary, a state a set does not have, an exemplar that is
+ * none), an update of a removed series, a handle fetched for another kind or with another number of
+ * label values than the family has, and a bad sample from a collector are no-ops, counted in
  *     prom_ignored_updates_total{family="..."}
  * Updating a NULL handle does nothing, so code whose metrics were never registered runs on.
  *
  * Bounds. A family has at most prom_desc.max_series series. Past that, prom_..._with() hands out
  * one more series, whose label values are all "overflow", and counts each such look-up in
  *     prom_series_overflow_total{family="..."}
+ * Removed and idle series make room for others, but as their handles stay good they keep their
+ * memory; so in all, a family holds PROM_TOMBSTONES_FACTOR times that many different ones at most.
  * Both counters belong to every registry and show a family from its first such event on. The other
  * bounds stand in the enum below.
  *
@@ -214,8 +220,8 @@ int prom_register(struct prom_registry *registry, const struct prom_desc *desc,
 int prom_register_all(struct prom_registry *registry, const struct prom_desc *descs, size_t n,
                       struct prom_family **ret_families, struct prom_error *error);
 
-/* As prom_register_all(), but a family that is there with the same kind, labels, const labels and
- * buckets is taken as it is; -EEXIST with the name if one differs. For an object of which a
+/* As prom_register_all(), but a family that is there with the same kind, labels, const labels,
+ * buckets, quantiles and states is taken as it is; -EEXIST with the name if one differs. For an object of which a
  * process may make several, all counting into the same metrics. */
 int prom_obtain_all(struct prom_registry *registry, const struct prom_desc *descs, size_t n,
                     struct prom_family **ret_families, struct prom_error *error);
