@@ -35,6 +35,7 @@ static bool read_series(struct visit *visit, struct prom_series *series, struct 
 {
         struct prom_snapshot *histogram = &visit->buf.scratch->histogram;
         struct prom_native_snapshot *native = &visit->buf.scratch->native;
+        struct prom_summary_snapshot *summary = &visit->buf.scratch->summary;
         struct counter_value counter;
         switch (series->family->kind) {
         case PROM_COUNTER:
@@ -49,6 +50,12 @@ static bool read_series(struct visit *visit, struct prom_series *series, struct 
                                     : prom_read_histogram_(series, histogram)))
                         return false;
                 point->created_ms = histogram->created_ms;
+                return true;
+        case PROM_SUMMARY:
+                point->summary = summary;
+                if (!prom_read_summary_(series, summary))
+                        return false;
+                point->created_ms = summary->created_ms;
                 return true;
         default:
                 return prom_read_gauge_(series, &point->value);
@@ -83,7 +90,7 @@ static int visit_series(struct visit *visit, const struct prom_view *view,
                         struct prom_series *series)
 {
         struct prom_label labels[PROM_LABELS_MAX];
-        struct prom_point point = {.labels = labels};
+        struct prom_point point = {.labels = labels, .private_ = series};
         if (series->family->kind == PROM_STATESET)
                 return visit_states(visit, view, series);
         if (!read_series(visit, series, &point))
@@ -165,26 +172,26 @@ struct samples {
 };
 
 static int give(const struct samples *s, const char *suffix, const struct prom_label *extra,
-                double value)
+                double value, int slot)
 {
         char name[PROM_NAME_MAX + SUFFIX_MAX];
         stpcpy(stpcpy(name, s->family->name), suffix);
-        const struct prom_sample sample = {name, extra, value};
+        const struct prom_sample sample = {name, extra, value, slot};
         return s->fn(s->family, s->point, &sample, s->data);
 }
 
 static int give_bound(const struct samples *s, const char *suffix, const char *label, double bound,
-                      double value)
+                      double value, int slot)
 {
         char text[PROM_NUMBER_MAX + 1];
         text[prom_format_number(bound, text)] = '\0';
-        return give(s, suffix, &(struct prom_label){label, text}, value);
+        return give(s, suffix, &(struct prom_label){label, text}, value, slot);
 }
 
 static int give_sum_and_count(const struct samples *s, double sum, uint64_t count)
 {
-        int r = give(s, "_sum", NULL, sum);
-        return r ? r : give(s, "_count", NULL, (double)count);
+        int r = give(s, "_sum", NULL, sum, -1);
+        return r ? r : give(s, "_count", NULL, (double)count, -1);
 }
 
 static int give_histogram(const struct samples *s)
@@ -197,7 +204,7 @@ static int give_histogram(const struct samples *s)
                 count += h->buckets[i];
                 r = give_bound(s, "_bucket", "le",
                                i < h->n_buckets ? s->family->bounds[i] : (double)INFINITY,
-                               (double)count);
+                               (double)count, (int)i);
         }
         return r ? r : give_sum_and_count(s, h->sum, h->count);
 }
@@ -207,7 +214,7 @@ static int give_summary(const struct samples *s)
         const struct prom_summary_snapshot *summary = s->point->summary;
         int r = 0;
         for (size_t i = 0; r == 0 && i < summary->n_quantiles; i++)
-                r = give_bound(s, "", "quantile", summary->quantiles[i], summary->values[i]);
+                r = give_bound(s, "", "quantile", summary->quantiles[i], summary->values[i], -1);
         return r ? r : give_sum_and_count(s, summary->sum, summary->count);
 }
 
@@ -217,5 +224,27 @@ int prom_point_samples(const struct prom_view *family, const struct prom_point *
         const struct samples s = {family, point, fn, data};
         if (point->histogram)
                 return give_histogram(&s);
-        return point->summary ? give_summary(&s) : give(&s, "", NULL, point->value);
+        if (point->summary)
+                return give_summary(&s);
+        return give(&s, "", NULL, point->value, family->kind == PROM_COUNTER ? 0 : -1);
+}
+
+int prom_point_exemplar(const struct prom_point *point, int slot, struct prom_exemplar *ret)
+{
+        const struct prom_series *series = point->private_;
+        struct exemplar exemplar;
+        if (!series || slot < 0 || (size_t)slot >= prom_exemplar_slots_(series->family) ||
+            !prom_has_exemplars_(series) || !prom_read_exemplar_(series, (size_t)slot, &exemplar))
+                return -ENOENT;
+        ret->value = exemplar.value;
+        ret->time_ms = exemplar.time_ms;
+        ret->n_labels = exemplar.n_labels;
+        const char *from = exemplar.text;
+        for (unsigned i = 0; i < exemplar.n_labels; i++) {
+                ret->labels[i].name = strcpy(ret->text_ + (from - exemplar.text), from);
+                from += strlen(from) + 1;
+                ret->labels[i].value = strcpy(ret->text_ + (from - exemplar.text), from);
+                from += strlen(from) + 1;
+        }
+        return 0;
 }

@@ -34,7 +34,8 @@ static void fill(unsigned many)
                                            .help = "Jobs \\ done.",
                                            .labels = (const char *const[]){"way", NULL}});
         prom_counter_add_int(prom_counter_with(jobs, "in \"quotes\"\n\\ \xce\xb5"), 1234567);
-        prom_counter_add(prom_counter_with(jobs, "out"), 0.1);
+        prom_counter_add_exemplar(prom_counter_with(jobs, "out"), 0.1,
+                                  (const struct prom_label[]){{"trace_id", "abc\"1"}, {0}});
         prom_gauge_set(prom_gauge_with(declare((struct prom_desc){
                                .kind = PROM_GAUGE, .name = "test_depth", .help = "Depth."})),
                        -2.5);
@@ -46,7 +47,7 @@ static void fill(unsigned many)
                                                                .buckets = (const double[]){0.5, 1},
                                                                .n_buckets = 2}));
         prom_histogram_observe(h, 0.25);
-        prom_histogram_observe(h, 0.75);
+        prom_histogram_observe_exemplar(h, 0.75, (const struct prom_label[]){{"run", "r1"}, {0}});
         prom_histogram_observe(h, 8);
         if (!many)
                 return;
@@ -73,6 +74,7 @@ static void fill_native(void)
                                                                .native_factor = 2}));
         for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
                 prom_histogram_observe(h, values[i]);
+        prom_histogram_observe_exemplar(h, 1.25, (const struct prom_label[]){{"run", "r2"}, {0}});
 }
 
 struct request {

@@ -88,6 +88,10 @@ class Series:
         self.type = self.help = self.unit = None
         self.created = 0
         self.histogram = None
+        self.exemplars = []  # (labels, value, ms)
+
+    def exemplar(self, labels, parts):
+        self.exemplars.append((dict(labels), *struct.unpack("<d", parts[2]), parts[3]))
 
     def sample(self, data):
         parts = dict(fields(data))
@@ -108,9 +112,14 @@ def read_1(body):
         labels = [tuple(v.decode() for _, v in sorted(fields(p))) for n, p in parts if n == 1]
         series = Series(labels)
         for n, part in parts:
-            assert n in (1, 2, 4), f"field {n} of a TimeSeries"
+            assert n in (1, 2, 3, 4), f"field {n} of a TimeSeries"
             if n == 2:
                 series.sample(part)
+            if n == 3:
+                parts = list(fields(part))
+                labels = [tuple(v.decode() for _, v in sorted(fields(p))) for k, p in parts
+                          if k == 1]
+                series.exemplar(labels, dict(parts))
             if n == 4:
                 series.histogram = read_histogram(part)
         yield series
@@ -131,11 +140,17 @@ def read_2(body):
         used.update(refs)
         series = Series([(symbols[n], symbols[v]) for n, v in zip(refs[::2], refs[1::2])])
         for n, part in parts:
-            assert n in (1, 2, 3, 5, 6), f"field {n} of a TimeSeries"
+            assert n in (1, 2, 3, 4, 5, 6), f"field {n} of a TimeSeries"
             if n == 2:
                 series.created = series.sample(part)
             elif n == 3:
                 series.histogram = read_histogram(part)
+            elif n == 4:
+                parts = dict(fields(part))
+                refs = list(packed(parts[1]))
+                used.update(refs)
+                series.exemplar([(symbols[a], symbols[b]) for a, b in zip(refs[::2], refs[1::2])],
+                                parts)
             elif n == 5:
                 metadata = dict(fields(part))
                 series.type = metadata.get(1, 0)

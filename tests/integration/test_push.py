@@ -189,7 +189,8 @@ def prometheus(folder):
     with open(config, "w", encoding="ascii"):
         pass
     real = Real(["prometheus", f"--config.file={config}", f"--storage.tsdb.path={folder}/data",
-                 "--web.enable-remote-write-receiver", "--enable-feature=native-histograms",
+                 "--web.enable-remote-write-receiver",
+                 "--enable-feature=native-histograms,exemplar-storage",
                  "--log.level=warn"], "/-/ready")
     yield real
     real.close()
@@ -291,6 +292,16 @@ def test_write_1_arrives(prometheus):
     expect_in_prometheus(prometheus, job="j", instance="i:1")
 
 
+def test_exemplars_in_prometheus(prometheus):
+    push("write", prometheus.url + "/api/v1/write", "--version", "1")
+    words = urllib.parse.urlencode({"query": "test_jobs_total", "start": int(time.time()) - 60,
+                                    "end": int(time.time()) + 60})
+    (found,) = json.loads(prometheus.get("/api/v1/query_exemplars?" + words))["data"]
+    assert found["seriesLabels"] == {"__name__": "test_jobs_total", "way": "out"}
+    assert [(e["labels"], float(e["value"])) for e in found["exemplars"]] == \
+        [({"trace_id": 'abc"1'}, 0.1)]
+
+
 def test_write_falls_back_to_what_prometheus_knows(prometheus):
     """Debian's takes a 2.0 request, reads it as an empty 1.0 one and counts nothing."""
     result = push("write", prometheus.url + "/api/v1/write", "--label", "job=j")
@@ -370,9 +381,19 @@ def test_write_2_message(server):
                 "s": (3, "Seconds.", "seconds")}[s.name[5]]
         assert (s.type, s.help, s.unit) == kind
         assert (s.created > 0) == (s.type != 2) and s.created <= s.samples[0][1]
+    expect_exemplars(series)
 
 
-NATIVE = {"count": 7, "sum": 101.1, "schema": 0, "zero": 2, "positive": {0: 1, 1: 2, 7: 1},
+def expect_exemplars(series):
+    got = {(s.name, s.labels.get("way") or s.labels.get("le")): s.exemplars[0] for s in series
+           if s.exemplars}
+    assert all(abs(e[2] / 1000 - time.time()) < 60 for e in got.values())
+    assert {k: e[:2] for k, e in got.items()} == {
+        ("test_jobs_total", "out"): ({"trace_id": 'abc"1'}, 0.1),
+        ("test_seconds_bucket", "1"): ({"run": "r1"}, 0.75)}
+
+
+NATIVE = {"count": 8, "sum": 102.35, "schema": 0, "zero": 2, "positive": {0: 1, 1: 3, 7: 1},
           "negative": {2: 1}}
 
 
@@ -384,6 +405,7 @@ def test_write_native_histogram(server, version, read):
     assert result["samples"] == 1
     series, = read(it.requests[0][3])
     assert series.name == "test_native" and series.samples == []
+    assert [e[:2] for e in series.exemplars] == [({"run": "r2"}, 1.25)]
     got = series.histogram
     assert got.pop("timestamp") == 12345
     assert (got.pop("created") > 0) == (version == "2")
@@ -393,9 +415,9 @@ def test_write_native_histogram(server, version, read):
 def test_native_histogram_in_prometheus(prometheus):
     result = push("write", prometheus.url + "/api/v1/write", "--native", "--name", "test_native")
     assert result["samples"] == 1
-    for function, want in (("histogram_count", 7), ("histogram_sum", 101.1),
-                           ("histogram_fraction(-4, -2, ", 1 / 7),
-                           ("histogram_fraction(64, 128, ", 1 / 7)):
+    for function, want in (("histogram_count", 8), ("histogram_sum", 102.35),
+                           ("histogram_fraction(-4, -2, ", 1 / 8),
+                           ("histogram_fraction(64, 128, ", 1 / 8)):
         call = function if function.endswith(", ") else function + "("
         assert float(only(prometheus, f"{call}test_native)")["value"][1]) == pytest.approx(want)
 
@@ -417,6 +439,7 @@ def test_write_1_message(server):
     series = list(remote_write.read_1(body))
     assert len(series) == 8
     assert all(s.samples[0][1] == 12345 and s.stale_at == 12346 for s in series)
+    expect_exemplars(series)
 
 
 @pytest.mark.parametrize("status", [400, 415, 204])

@@ -221,6 +221,74 @@ static void test_numbers(void **state)
         prom_registry_free(r);
 }
 
+static int write_exemplars(const struct prom_view *family, const struct prom_point *point,
+                           const struct prom_sample *sample, void *data)
+{
+        struct prom_exemplar e;
+        if (prom_point_exemplar(point, sample->slot, &e) < 0)
+                return 0;
+        add(data, "%s%s%s %g", sample->name, sample->extra ? " " : "",
+            sample->extra ? sample->extra->value : "", e.value);
+        for (size_t i = 0; i < e.n_labels; i++)
+                add(data, " %s=<%s>", e.labels[i].name, e.labels[i].value);
+        add(data, "\n");
+        assert_true(e.time_ms > 0);
+        return 0;
+}
+
+static int find_exemplars(const struct prom_view *family, const struct prom_point *point,
+                          void *data)
+{
+        return point ? prom_point_samples(family, point, write_exemplars, data) : 0;
+}
+
+static void test_exemplars(void **state)
+{
+        static const struct prom_label one[] = {{"trace_id", "a\n"}, {"span", "s"}, {NULL, NULL}};
+        static const struct prom_label empty[] = {{"x", ""}, {NULL, NULL}};
+        struct prom_registry *r = prom_registry_new();
+        struct prom_family *jobs =
+                declare(r, (struct prom_desc){.kind = PROM_COUNTER, .name = "jobs_total"});
+        struct prom_family *wait = declare(r, (struct prom_desc){.kind = PROM_HISTOGRAM,
+                                                                 .name = "wait",
+                                                                 .buckets = (const double[]){1, 2},
+                                                                 .n_buckets = 2});
+        struct seen seen = {0};
+        prom_counter_inc(prom_counter_with(jobs));
+        assert_int_equal(prom_visit(r, find_exemplars, &seen), 0);
+        assert_string_equal(seen.text, "");
+        prom_counter_add_exemplar(prom_counter_with(jobs), 2, one);
+        prom_histogram_observe_exemplar(prom_histogram_with(wait), 1.5, empty);
+        prom_histogram_observe_exemplar(prom_histogram_with(wait), 9, one);
+        assert_int_equal(prom_visit(r, find_exemplars, &seen), 0);
+        assert_string_equal(seen.text, "jobs_total 2 trace_id=<a\n> span=<s>\n"
+                                       "wait_bucket 2 1.5 x=<>\n"
+                                       "wait_bucket +Inf 9 trace_id=<a\n> span=<s>\n");
+        prom_registry_free(r);
+}
+
+static void test_summary(void **state)
+{
+        struct prom_registry *r = prom_registry_new();
+        struct prom_family *family =
+                declare(r, (struct prom_desc){.kind = PROM_SUMMARY,
+                                              .name = "size",
+                                              .quantiles = (const double[]){0.5},
+                                              .n_quantiles = 1});
+        struct seen seen = {0};
+        for (int i = 0; i < 9; i++)
+                prom_summary_observe(prom_summary_with(family), 4);
+        assert_int_equal(prom_visit(r, write_numbers, &seen), 0);
+        double median;
+        int n = 0;
+        assert_int_equal(sscanf(seen.text, "size quantile=0.5 %lf\nsize_sum 36\nsize_count 9\n%n",
+                                &median, &n),
+                         1);
+        assert_int_equal(n, strlen(seen.text));
+        assert_true(median > 3.9 && median < 4.1);
+        prom_registry_free(r);
+}
+
 /* As many samples as make the text of the collectors move while it grows. */
 static void collect_many(struct prom_emitter *emitter, void *data)
 {
@@ -260,7 +328,8 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_everything), cmocka_unit_test(test_twice),
                 cmocka_unit_test(test_stopped),    cmocka_unit_test(test_infos_and_states),
-                cmocka_unit_test(test_numbers),    cmocka_unit_test(test_many_samples),
+                cmocka_unit_test(test_numbers),    cmocka_unit_test(test_exemplars),
+                cmocka_unit_test(test_summary),    cmocka_unit_test(test_many_samples),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,16 +17,16 @@
 enum {
         /* prometheus.WriteRequest */
         V1_TIMESERIES = 1,
-        V1_SERIES_LABELS = 1,
         V1_SERIES_SAMPLES = 2,
+        V1_SERIES_EXEMPLARS = 3,
         V1_SERIES_HISTOGRAMS = 4,
         V1_LABEL_NAME = 1,
         V1_LABEL_VALUE = 2,
         /* io.prometheus.write.v2.Request; its symbols: symbols.c */
         V2_TIMESERIES = 5,
-        V2_SERIES_LABELS = 1,
         V2_SERIES_SAMPLES = 2,
         V2_SERIES_HISTOGRAMS = 3,
+        V2_SERIES_EXEMPLARS = 4,
         V2_SERIES_METADATA = 5,
         V2_METADATA_TYPE = 1,
         V2_METADATA_HELP = 3,
@@ -34,8 +34,11 @@ enum {
         V2_SERIES_CREATED = 6,
         V2_SAMPLE_CREATED = 3,
         /* in both */
+        LABELS = 1, /* of a series or an exemplar */
         SAMPLE_VALUE = 1,
         SAMPLE_TIMESTAMP = 2,
+        EXEMPLAR_VALUE = 2,
+        EXEMPLAR_TIMESTAMP = 3,
         HISTOGRAM_COUNT = 1,
         HISTOGRAM_SUM = 3,
         HISTOGRAM_SCHEMA = 4,
@@ -64,6 +67,7 @@ struct writer {
         struct bytes list; /* the series of the message being made */
         struct bytes one;  /* one series */
         struct bytes part; /* one of its parts */
+        struct bytes exemplar;
         size_t samples;
 };
 
@@ -90,25 +94,34 @@ static void add_label(struct labels *labels, const char *name, const char *value
         labels->n++;
 }
 
-static void put_labels_1(struct writer *w, const struct labels *labels)
+static void put_labels_1(struct writer *w, const struct labels *labels, struct bytes *out)
 {
         for (size_t i = 0; i < labels->n; i++) {
                 const struct prom_label *l = &labels->list[i];
                 w->part.len = 0;
                 bytes_field_bytes(&w->part, V1_LABEL_NAME, l->name, strlen(l->name));
                 bytes_field_bytes(&w->part, V1_LABEL_VALUE, l->value, strlen(l->value));
-                bytes_field_bytes(&w->one, V1_SERIES_LABELS, w->part.data, w->part.len);
+                bytes_field_bytes(out, LABELS, w->part.data, w->part.len);
         }
 }
 
-static void put_labels_2(struct writer *w, const struct labels *labels)
+static void put_labels_2(struct writer *w, const struct labels *labels, struct bytes *out)
 {
         w->part.len = 0;
         for (size_t i = 0; i < labels->n; i++) {
                 bytes_varint(&w->part, prom_push_symbol_(&w->symbols, labels->list[i].name));
                 bytes_varint(&w->part, prom_push_symbol_(&w->symbols, labels->list[i].value));
         }
-        bytes_field_bytes(&w->one, V2_SERIES_LABELS, w->part.data, w->part.len);
+        bytes_field_bytes(out, LABELS, w->part.data, w->part.len);
+}
+
+/* Of a series or an exemplar. */
+static void put_labels(struct writer *w, const struct labels *labels, struct bytes *out)
+{
+        if (w->version == 1)
+                put_labels_1(w, labels, out);
+        else
+                put_labels_2(w, labels, out);
 }
 
 /* ---- series ------------------------------------------------------------------------------- */
@@ -167,15 +180,6 @@ static void gather_labels(struct writer *w, const struct prom_point *point, cons
                 add_label(ret, l->name, l->value);
 }
 
-static void begin_series(struct writer *w, const struct labels *labels)
-{
-        w->one.len = 0;
-        if (w->version == 1)
-                put_labels_1(w, labels);
-        else
-                put_labels_2(w, labels);
-}
-
 static void end_series(struct writer *w, const struct prom_view *family,
                        const struct prom_point *point)
 {
@@ -188,6 +192,22 @@ static void end_series(struct writer *w, const struct prom_view *family,
                           w->one.len);
 }
 
+static void put_exemplar(struct writer *w, const struct prom_point *point, int slot)
+{
+        struct prom_exemplar exemplar;
+        struct labels labels = {.n = 0};
+        if (prom_point_exemplar(point, slot, &exemplar) < 0)
+                return;
+        for (size_t i = 0; i < exemplar.n_labels; i++)
+                add_label(&labels, exemplar.labels[i].name, exemplar.labels[i].value);
+        w->exemplar.len = 0;
+        put_labels(w, &labels, &w->exemplar);
+        bytes_field_double(&w->exemplar, EXEMPLAR_VALUE, bits_of(exemplar.value));
+        bytes_field_varint(&w->exemplar, EXEMPLAR_TIMESTAMP, (uint64_t)exemplar.time_ms);
+        bytes_field_bytes(&w->one, w->version == 1 ? V1_SERIES_EXEMPLARS : V2_SERIES_EXEMPLARS,
+                          w->exemplar.data, w->exemplar.len);
+}
+
 /* A series for each number, as the other side would have them from a scrape. */
 static int put_number(const struct prom_view *family, const struct prom_point *point,
                       const struct prom_sample *sample, void *data)
@@ -195,8 +215,10 @@ static int put_number(const struct prom_view *family, const struct prom_point *p
         struct writer *w = data;
         struct labels labels;
         gather_labels(w, point, sample->name, sample->extra, &labels);
-        begin_series(w, &labels);
+        w->one.len = 0;
+        put_labels(w, &labels, &w->one);
         put_samples(w, sample->value, point->created_ms);
+        put_exemplar(w, point, sample->slot);
         end_series(w, family, point);
         return 0;
 }
@@ -269,8 +291,11 @@ static void put_native(struct writer *w, const struct prom_view *family,
 {
         struct labels labels;
         gather_labels(w, point, family->name, NULL, &labels);
-        begin_series(w, &labels);
+        w->one.len = 0;
+        put_labels(w, &labels, &w->one);
         put_histogram(w, point->native);
+        for (int slot = 0; slot < PROM_NATIVE_EXEMPLARS && family->n_bounds == 0; slot++)
+                put_exemplar(w, point, slot);
         if (w->options->stale)
                 put_stale_histogram(w, point->native);
         end_series(w, family, point);
@@ -281,7 +306,8 @@ static void put_native(struct writer *w, const struct prom_view *family,
 static int end_message(struct writer *w)
 {
         struct messages *out = w->out;
-        if (w->list.failed || w->one.failed || w->part.failed || w->symbols.text.failed)
+        if (w->list.failed || w->one.failed || w->part.failed || w->exemplar.failed ||
+            w->symbols.text.failed)
                 return -ENOMEM;
         if (w->samples == 0)
                 return 0;
@@ -350,6 +376,7 @@ int prom_push_messages_(unsigned version, const struct prom_push_target *target,
         bytes_release(&w.list);
         bytes_release(&w.one);
         bytes_release(&w.part);
+        bytes_release(&w.exemplar);
         return r < 0 ? prom_push_fail_(error, -r, "out of memory") : 0;
 }
 
