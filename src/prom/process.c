@@ -216,13 +216,13 @@ int prom_register_process_collector(struct prom_registry *registry, struct prom_
 int prom_register_build_info(struct prom_registry *registry, const char *name,
                              const struct prom_label *labels, struct prom_error *error)
 {
-        struct prom_desc desc = {.kind = PROM_GAUGE,
+        struct prom_desc desc = {.kind = PROM_INFO,
                                  .name = name,
                                  .help = "Always 1; the labels say what was built.",
                                  .const_labels = labels};
         struct prom_family *family;
         int r = prom_register(registry, &desc, &family, error);
         if (r == 0)
-                prom_gauge_set(prom_gauge_with(family), 1);
+                prom_info_with(family);
         return r;
 }

@@ -493,7 +493,7 @@ void prom_emit_values(struct prom_emitter *emitter, size_t index, double v,
  * namespace), process_threads, from /proc/self. What cannot be read is left out. */
 int prom_register_process_collector(struct prom_registry *registry, struct prom_error *error);
 
-/* A gauge that is 1 and carries the labels, by custom called NAME_build_info:
+/* An info that carries the labels, by custom called NAME_build_info:
  *     {{"version", VERSION}, {"revision", REVISION}, {"compiler", PROM_COMPILER},
  *      {"c_standard", PROM_C_STANDARD}, {NULL, NULL}} */
 int prom_register_build_info(struct prom_registry *registry, const char *name,

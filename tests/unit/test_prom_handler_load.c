@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Answering scrapes: what memory it takes, and many at once. */
+#include "prom_handler_fixture.h"
+
+/* ---- allocations of this program: counted, and refused on request ---- */
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define COUNTS_ALLOCATIONS 1
+void *__libc_malloc(size_t n);
+void *__libc_calloc(size_t n, size_t size);
+void *__libc_realloc(void *p, size_t n);
+#else
+#define COUNTS_ALLOCATIONS 0
+#endif
+
+static unsigned long n_allocations;
+static unsigned long refuse_at; /* the number of the one that gets no memory; 0: none */
+
+#if COUNTS_ALLOCATIONS
+static bool may_allocate(void)
+{
+        return __atomic_add_fetch(&n_allocations, 1, __ATOMIC_RELAXED) !=
+               __atomic_load_n(&refuse_at, __ATOMIC_RELAXED);
+}
+
+void *malloc(size_t n)
+{
+        return may_allocate() ? __libc_malloc(n) : NULL;
+}
+
+void *calloc(size_t n, size_t size)
+{
+        return may_allocate() ? __libc_calloc(n, size) : NULL;
+}
+
+void *realloc(void *p, size_t n)
+{
+        return may_allocate() ? __libc_realloc(p, n) : NULL;
+}
+#endif
+
+/* ---- memory ---- */
+
+static void test_repeated_scrapes_allocate_nothing(void **state)
+{
+        static const char *const encodings[] = {NULL, "gzip", "zstd"};
+        struct test t;
+        struct prom_response response;
+        if (!COUNTS_ALLOCATIONS) {
+                print_message("SKIP: allocations belong to a sanitizer\n");
+                skip();
+        }
+        set_up(&t, NULL);
+        add_series(&t, 5000);
+        for (int round = 0; round < 4; round++) {
+                unsigned long before = n_allocations;
+                t.collected = 0; /* so that there is no more to say */
+                for (size_t i = 0; i < sizeof(encodings) / sizeof(encodings[0]); i++) {
+                        assert_int_equal(serve(&t, encodings[i], &response), 200);
+                        prom_response_release(&response);
+                }
+                if (round > 0)
+                        assert_int_equal(n_allocations, before);
+        }
+        tear_down(&t);
+}
+
+static void test_memory_of_one_large_scrape_is_given_back(void **state)
+{
+        struct test t;
+        struct prom_response response;
+        const char *const name = "level";
+        set_up(&t, NULL);
+        add_series(&t, 50000);
+        assert_int_equal(serve(&t, "gzip", &response), 200);
+        prom_response_release(&response);
+        size_t size = 0;
+        for (int i = 0; i < 50; i++) {
+                prom_handler_serve(t.handler, &(struct prom_request){.names = &name, .n_names = 1},
+                                   &response);
+                size = malloc_usable_size((void *)(uintptr_t)response.body);
+                prom_response_release(&response);
+        }
+        assert_in_range(size, 1, 256 << 10);
+        tear_down(&t);
+}
+
+static void test_without_memory(void **state)
+{
+        struct test t;
+        struct prom_response response;
+        unsigned refused = 0;
+        if (!COUNTS_ALLOCATIONS) {
+                print_message("SKIP: allocations belong to a sanitizer\n");
+                skip();
+        }
+        for (unsigned long i = 1; i <= 40; i++) {
+                set_up(&t, NULL);
+                add_series(&t, 1000);
+                __atomic_store_n(&refuse_at, n_allocations + i, __ATOMIC_RELAXED);
+                int status = serve(&t, "gzip", &response);
+                __atomic_store_n(&refuse_at, 0, __ATOMIC_RELAXED);
+                if (status != 200) {
+                        assert_int_equal(status, 500);
+                        assert_string_equal(response.body, "out of memory\n");
+                        assert_null(response.content_encoding);
+                        refused++;
+                }
+                prom_response_release(&response);
+                assert_int_equal(serve(&t, "gzip", &response), 200);
+                prom_response_release(&response);
+                assert_int_equal(own_value(&t, "prom_scrapes_in_flight"), 0);
+                tear_down(&t);
+        }
+        assert_true(refused > 5);
+}
+
+/* ---- all of it under threads ---- */
+
+enum { SCRAPERS = 6, SCRAPES = 150, UPDATERS = 2 };
+
+struct crowd {
+        struct test t;
+        struct prom_family *family;
+        bool ends;
+        unsigned long served;
+};
+
+static void *update(void *data)
+{
+        struct crowd *c = data;
+        for (unsigned i = 0; !__atomic_load_n(&c->ends, __ATOMIC_RELAXED); i++) {
+                char value[16];
+                snprintf(value, sizeof(value), "%u", i % 300);
+                prom_counter_inc(prom_counter_with(c->t.many, value));
+                prom_gauge_set(prom_gauge_with(c->t.gauge), i);
+        }
+        return NULL;
+}
+
+/* What was counted before a scrape arrives is in it. */
+static void *scrape_often(void *data)
+{
+        static const char *const encodings[] = {NULL, "gzip", "zstd", "gzip;q=0.5, *"};
+        static unsigned numbers;
+        struct crowd *c = data;
+        unsigned number = __atomic_fetch_add(&numbers, 1, __ATOMIC_RELAXED);
+        char id[16], line[64];
+        snprintf(id, sizeof(id), "%u", number);
+        snprintf(line, sizeof(line), "mine_total{id=\"%s\"}", id);
+        struct prom_counter *counter = prom_counter_with(c->family, id);
+        for (unsigned i = 1; i <= SCRAPES; i++) {
+                struct prom_response response;
+                prom_counter_inc(counter);
+                prom_handler_serve(
+                        c->t.handler,
+                        &(struct prom_request){.accept_encoding = encodings[(i + number) % 4]},
+                        &response);
+                if (response.status != 200)
+                        fail_msg("status %d", response.status);
+                if (!response.content_encoding && value_in(response.body, response.len, line) != i)
+                        fail_msg("%s is not %u", line, i);
+                __atomic_fetch_add(&c->served, 1, __ATOMIC_RELAXED);
+                prom_response_release(&response);
+        }
+        return NULL;
+}
+
+static void test_crowd(void **state)
+{
+        struct crowd c = {.ends = false};
+        pthread_t scrapers[SCRAPERS], updaters[UPDATERS];
+        set_up(&c.t, NULL);
+        assert_int_equal(prom_register(c.t.registry,
+                                       &(struct prom_desc){.kind = PROM_COUNTER,
+                                                           .name = "mine_total",
+                                                           .help = "h",
+                                                           .labels = NAMES("id")},
+                                       &c.family, NULL),
+                         0);
+        for (int i = 0; i < UPDATERS; i++)
+                pthread_create(&updaters[i], NULL, update, &c);
+        for (int i = 0; i < SCRAPERS; i++)
+                pthread_create(&scrapers[i], NULL, scrape_often, &c);
+        for (int i = 0; i < SCRAPERS; i++)
+                pthread_join(scrapers[i], NULL);
+        __atomic_store_n(&c.ends, true, __ATOMIC_RELAXED);
+        for (int i = 0; i < UPDATERS; i++)
+                pthread_join(updaters[i], NULL);
+        assert_int_equal(c.served, SCRAPERS * SCRAPES);
+        assert_int_equal(own_value(&c.t, "prom_scrapes_total{code=\"200\"}"), SCRAPERS * SCRAPES);
+        assert_int_equal(own_value(&c.t, "prom_scrapes_in_flight"), 0);
+        assert_in_range(c.t.collected, 1, SCRAPERS * SCRAPES);
+        tear_down(&c.t);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_repeated_scrapes_allocate_nothing),
+                cmocka_unit_test(test_memory_of_one_large_scrape_is_given_back),
+                cmocka_unit_test(test_without_memory),
+                cmocka_unit_test(test_crowd),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
