@@ -46,6 +46,7 @@ enum {
         TIME_SECONDS = 1,
         TIME_NANOS = 2,
         FIELD_MAX = 2 * PROTO_VARINT_MAX, /* bytes of a field that is a number */
+        COUNTER_MAX = 48,                 /* bytes of a counter without an exemplar */
         GAP_FILLED = 2,                   /* so many empty buckets cost less than a new span */
 };
 
@@ -201,22 +202,66 @@ static struct mark begin_metric(struct scrape *s, const char *labels, size_t len
 
 /* ---- kinds -------------------------------------------------------------------------------- */
 
+static void put_counter_with_exemplar(struct scrape *s, const struct series_text *text,
+                                      const struct counter_value *value)
+{
+        struct mark metric = begin_metric(s, text->text, text->labels_len, 0);
+        struct mark counter = begin_field(s, METRIC_COUNTER, 0);
+        put_double(s, VALUE, (double)value->whole + value->part);
+        put_exemplar(s, COUNTER_EXEMPLAR, &s->buf->scratch->exemplar);
+        put_time(s, COUNTER_CREATED, value->created_ms);
+        end(s, counter);
+        end(s, metric);
+}
+
+static char *write_tag(char *out, unsigned field, unsigned type)
+{
+        *out++ = (char)(field << 3 | type);
+        return out;
+}
+
+/* The same without an exemplar, laid out by hand: all lengths but that of the whole are below 128.
+ */
+static void put_counter(struct scrape *s, const struct series_text *text,
+                        const struct counter_value *value)
+{
+        char counter[COUNTER_MAX] = {0}, *p = write_tag(counter, VALUE, PROTO_FIXED64);
+        const uint64_t bits = bits_of((double)value->whole + value->part);
+        p = mempcpy(p, &bits, sizeof(bits));
+        p = write_tag(p, COUNTER_CREATED, PROTO_BYTES);
+        char *time = p + 1;
+        char *time_end = prom_proto_varint_(write_tag(time, TIME_SECONDS, PROTO_VARINT),
+                                            (uint64_t)value->created_ms / 1000);
+        time_end = prom_proto_varint_(write_tag(time_end, TIME_NANOS, PROTO_VARINT),
+                                      (uint64_t)value->created_ms % 1000 * 1000000);
+        *p = (char)(time_end - time);
+
+        const size_t counter_len = (size_t)(time_end - counter);
+        const size_t metric_len = text->labels_len + 2 + counter_len;
+        if (!reserve(s, metric_len + FIELD_MAX + COUNTER_MAX))
+                return;
+        char *out = write_tag(s->buf->data + s->buf->len, FAMILY_METRIC, PROTO_BYTES);
+        out = prom_proto_varint_(out, metric_len);
+        for (size_t i = 0; i < text->labels_len; i += COPY_UNIT)
+                memcpy(out + i, text->text + i, COPY_UNIT);
+        out = write_tag(out + text->labels_len, METRIC_COUNTER, PROTO_BYTES);
+        *out++ = (char)counter_len;
+        memcpy(out, counter, COUNTER_MAX);
+        s->buf->len = (size_t)(out - s->buf->data) + counter_len;
+}
+
 static void put_counters(struct scrape *s, struct prom_series *series,
                          const struct series_text *texts, size_t n)
 {
         struct counter_value *values = s->buf->scratch->values;
         prom_read_counters_(series, n, true, values);
         for (size_t i = 0; i < n; i++) {
-                if (!values[i].shown)
+                if (unlikely(!values[i].shown))
                         continue;
-                struct mark metric = begin_metric(s, texts[i].text, texts[i].labels_len, 25);
-                struct mark counter = begin_field(s, METRIC_COUNTER, 0);
-                put_double(s, VALUE, (double)values[i].whole + values[i].part);
                 if (read_exemplar(s, &series[i], 0))
-                        put_exemplar(s, COUNTER_EXEMPLAR, &s->buf->scratch->exemplar);
-                put_time(s, COUNTER_CREATED, values[i].created_ms);
-                end(s, counter);
-                end(s, metric);
+                        put_counter_with_exemplar(s, &texts[i], &values[i]);
+                else
+                        put_counter(s, &texts[i], &values[i]);
         }
 }
 

@@ -118,7 +118,7 @@ static void fill(char *out, size_t n, bool noise)
         uint32_t random = 12345;
         for (size_t i = 0; i < n; i++) {
                 random = random * 1664525 + 1013904223;
-                out[i] = noise || i % 50 > 42 ? (char)(random >> 24) : line[i % 50 % 43];
+                out[i] = noise || i % 50 > 42 ? (char)(random >> 24) : line[i % (sizeof(line) - 1)];
         }
 }
 
