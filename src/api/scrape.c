@@ -13,6 +13,7 @@
 int api_scrape_new(struct prom_registry *registry, struct prom_handler **ret, struct err *err)
 {
         const struct prom_handler_options options = {.max_in_flight = API_SCRAPES_MAX,
+                                                     .timeout_s = API_SCRAPE_TIMEOUT_S,
                                                      .metrics = registry};
         struct prom_error error;
         int r = prom_handler_new(registry, &options, ret, &error);

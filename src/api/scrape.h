@@ -16,6 +16,7 @@ struct prom_registry;
 enum {
         API_SCRAPES_MAX = 64,       /* being answered at once; bounds the memory of their bodies */
         API_SCRAPE_HEADERS_MAX = 8, /* lines of one header that are read */
+        API_SCRAPE_TIMEOUT_S = 60,  /* of who does not say how long it waits, and at most */
 };
 
 int api_scrape_new(struct prom_registry *registry, struct prom_handler **ret, struct err *err);
