@@ -35,12 +35,39 @@ static inline char *digits_before(char *end, uint64_t n)
         return end;
 }
 
+/* How many digits n has: by its highest bit, and one less below the power of ten there. */
+static inline size_t count_digits(uint64_t n)
+{
+        static const uint64_t powers[] = {
+                0,
+                10,
+                100,
+                1000,
+                10000,
+                100000,
+                1000000,
+                10000000,
+                100000000,
+                1000000000,
+                10000000000,
+                100000000000,
+                1000000000000,
+                10000000000000,
+                100000000000000,
+                1000000000000000,
+                10000000000000000,
+                100000000000000000,
+                1000000000000000000,
+                10000000000000000000u,
+        };
+        const size_t guess = (size_t)(64 - __builtin_clzll(n | 1)) * 1233 >> 12;
+        return guess + (n >= powers[guess]);
+}
+
 size_t prom_format_u64_(uint64_t n, char *out)
 {
-        char digits[20];
-        char *start = digits_before(digits + sizeof(digits), n);
-        size_t len = (size_t)(digits + sizeof(digits) - start);
-        memcpy(out, start, len);
+        const size_t len = n ? count_digits(n) : 1;
+        digits_before(out + len, n);
         return len;
 }
 

@@ -66,11 +66,11 @@ static char *put_quoted(char *out, const char *s)
 }
 
 /* " # {trace_id="..."} 0.5 1700000000.123" behind the number, and the end of the line. */
-static bool end_line(struct scrape *s, const struct prom_series *series, size_t slot)
+static __attribute__((noinline)) bool
+end_with_exemplar(struct scrape *s, const struct prom_series *series, size_t slot)
 {
         struct exemplar *exemplar = &s->buf->scratch->exemplar;
-        if (likely(!s->exemplars) || !prom_has_exemplars_(series) ||
-            !prom_read_exemplar_(series, slot, exemplar)) {
+        if (!prom_has_exemplars_(series) || !prom_read_exemplar_(series, slot, exemplar)) {
                 s->buf->data[s->buf->len++] = '\n'; /* LINE_EXTRA has room for it */
                 return true;
         }
@@ -97,6 +97,14 @@ static bool end_line(struct scrape *s, const struct prom_series *series, size_t 
         out = put_time(out, exemplar->time_ms);
         *out++ = '\n';
         set_end(s, out);
+        return true;
+}
+
+static inline bool end_line(struct scrape *s, const struct prom_series *series, size_t slot)
+{
+        if (unlikely(s->exemplars))
+                return end_with_exemplar(s, series, slot);
+        s->buf->data[s->buf->len++] = '\n';
         return true;
 }
 

@@ -3,6 +3,7 @@
 #include "prom/prom.h"
 
 #include <float.h>
+#include <inttypes.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -160,6 +161,39 @@ static void test_integers(void **state)
         }
 }
 
+/* Counters show whole numbers of every length exactly. */
+static void test_whole_numbers(void **state)
+{
+        static const char *const labels[] = {"n", NULL};
+        const struct prom_desc desc = {
+                .kind = PROM_COUNTER, .name = "whole_total", .help = "h", .labels = labels};
+        struct prom_registry *r = prom_registry_new();
+        struct prom_buf buf = PROM_BUF_INIT;
+        struct prom_family *family;
+        uint64_t power = 1, values[64] = {0, UINT64_MAX};
+        size_t n = 2;
+        for (int digits = 1; digits <= 20; digits++, power *= 10) {
+                values[n++] = power - 1;
+                values[n++] = power;
+                values[n++] = power + 1;
+        }
+        assert_int_equal(prom_register(r, &desc, &family, NULL), 0);
+        for (size_t i = 0; i < n; i++) {
+                char label[32];
+                snprintf(label, sizeof(label), "%zu", i);
+                prom_counter_add_int(prom_counter_with(family, label), values[i]);
+        }
+        assert_int_equal(prom_render_text(r, &buf), 0);
+        for (size_t i = 0; i < n; i++) {
+                char line[128];
+                snprintf(line, sizeof(line), "\nwhole_total{n=\"%zu\"} %" PRIu64 "\n", i,
+                         values[i]);
+                assert_non_null(strstr(buf.data, line));
+        }
+        prom_buf_release(&buf);
+        prom_registry_free(r);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -167,6 +201,7 @@ int main(void)
                 cmocka_unit_test(test_random),
                 cmocka_unit_test(test_every_power_of_two_and_its_neighbours),
                 cmocka_unit_test(test_integers),
+                cmocka_unit_test(test_whole_numbers),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
