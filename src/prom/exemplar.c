@@ -76,9 +76,11 @@ static size_t lay_out(const struct prom_label *labels, struct exemplar *e)
 static struct kept_exemplar **slot_at(struct prom_series *series, size_t slot)
 {
         struct kept_exemplar **slots = series->cold->exemplars;
+        const size_t n = prom_exemplar_slots_(series->family);
+        if (slot >= n)
+                return NULL;
         if (!slots) {
-                slots = calloc(prom_exemplar_slots_(series->family),
-                               sizeof(struct kept_exemplar *));
+                slots = calloc(n, sizeof(struct kept_exemplar *));
                 if (!slots)
                         return NULL;
                 STORE(&series->family->has_exemplars, true);

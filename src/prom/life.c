@@ -126,8 +126,8 @@ static int remove_matching(struct prom_family *base, const struct pattern *patte
         pthread_mutex_lock(&prom_table_lock_);
         for (size_t i = 0; n >= 0 && i < base->n_series; i++) {
                 struct prom_series *series = prom_series_at_(base, i);
-                if (series->state == SERIES_REMOVED || series == spared ||
-                    !matches(series, pattern))
+                const bool wanted = series->state != SERIES_REMOVED && matches(series, pattern);
+                if (!wanted || (spared && series == spared))
                         continue;
                 n = remove_series(series) ? n + 1 : -ENOMEM;
         }
@@ -137,8 +137,7 @@ static int remove_matching(struct prom_family *base, const struct pattern *patte
 
 static void fixed_pattern(const struct prom_family *family, struct pattern *pattern)
 {
-        const unsigned n = family->base ? family->base->n_labels : family->n_labels;
-        for (unsigned i = 0; i < n; i++)
+        for (unsigned i = 0; i < PROM_LABELS_MAX; i++)
                 pattern->values[i] = family->base ? family->fixed[i] : NULL;
 }
 

@@ -31,6 +31,7 @@ struct native_entry *prom_native_scratch_(size_t n)
 struct block_values {
         struct native_entry *entries;
         uint64_t *classic;
+        size_t n_classic;
         uint64_t zeros;
         double sum;
 };
@@ -46,7 +47,7 @@ static bool read_block(const struct native_block *block, struct block_values *re
                 ret->entries[i].tag = LOAD_ACQUIRE(&block->entries[i].tag);
                 ret->entries[i].count = LOAD_ACQUIRE(&block->entries[i].count);
         }
-        for (size_t i = 0; i < block->native->n_classic; i++)
+        for (size_t i = 0; i < ret->n_classic; i++)
                 ret->classic[i] = LOAD_ACQUIRE(&block->classic[i]);
         return !(sequence & 1) && LOAD(&block->sequence) == sequence;
 }
@@ -77,11 +78,12 @@ static bool add_block(struct native_block *block)
         if (!GROW(&sums.entries, &sums.cap, sums.n + n + 1))
                 return false;
         struct native_entry *entries = sums.entries + sums.n;
-        struct block_values values = {.entries = entries, .classic = classic};
+        struct block_values values = {
+                .entries = entries, .classic = classic, .n_classic = block->native->n_classic};
         read_exactly(block, &values);
         sums.zeros += values.zeros;
         sums.sum += values.sum;
-        for (size_t i = 0; i < block->native->n_classic; i++)
+        for (size_t i = 0; i < values.n_classic; i++)
                 sums.classic[i] += classic[i];
         for (size_t i = 0; i < n; i++) {
                 const struct native_entry entry = entries[i];
