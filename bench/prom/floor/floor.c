@@ -206,8 +206,8 @@ static inline void observe_native(double v)
 /* What the threads leave behind. */
 static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct all {
-        uint64_t counter, found, observed;
-        double sum;
+        uint64_t counter, found, observed, sparse;
+        double sum, sparse_sum;
 } all;
 
 static void leave(void)
@@ -220,8 +220,9 @@ static void leave(void)
         for (size_t i = 0; i <= N_BOUNDS; i++)
                 all.observed += own.histogram.buckets[i];
         for (size_t i = 0; i < NATIVE_OCTAVES << NATIVE_SCHEMA; i++)
-                all.observed += own.native.buckets[i];
-        all.sum += own.histogram.sum + own.native.sum;
+                all.sparse += own.native.buckets[i];
+        all.sum += own.histogram.sum;
+        all.sparse_sum += own.native.sum;
         pthread_mutex_unlock(&all_lock);
 }
 
@@ -251,8 +252,9 @@ static struct bench_body expose(void)
         int n = snprintf(
                 text, sizeof(text),
                 "bench_total %" PRIu64 "\nbench_found_total %" PRIu64
-                "\nbench_level %.17g\nbench_seconds_sum %.17g\nbench_seconds_count %" PRIu64 "\n",
-                all.counter, all.found, v, all.sum, all.observed);
+                "\nbench_level %.17g\nbench_seconds_sum %.17g\nbench_seconds_count %" PRIu64
+                "\nbench_sparse_seconds_sum %.17g\nbench_sparse_seconds_count %" PRIu64 "\n",
+                all.counter, all.found, v, all.sum, all.observed, all.sparse_sum, all.sparse);
         return (struct bench_body){text, (size_t)n};
 }
 

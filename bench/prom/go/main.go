@@ -112,7 +112,7 @@ var updates = map[string]func() func(count int){
 		return observe(prometheus.HistogramOpts{Name: "bench_seconds", Help: "h"})
 	},
 	"native": func() func(int) {
-		return observe(prometheus.HistogramOpts{Name: "bench_seconds", Help: "h",
+		return observe(prometheus.HistogramOpts{Name: "bench_sparse_seconds", Help: "h",
 			NativeHistogramBucketFactor: 1.1})
 	},
 }

@@ -9,7 +9,7 @@
 
 static struct prom_counter *counter;
 static struct prom_gauge *gauge;
-static struct prom_histogram *histogram;
+static struct prom_histogram *histogram, *sparse;
 static struct prom_family *vector;
 
 BENCH_LOOP(count_up, struct prom_counter *c = counter, prom_counter_inc(c))
@@ -24,6 +24,8 @@ BENCH_LOOP(set_gauge, struct prom_gauge *g = gauge, prom_gauge_set(g, (double)i)
 BENCH_LOOP(add_gauge, struct prom_gauge *g = gauge, prom_gauge_add(g, 1))
 BENCH_LOOP(observe, struct prom_histogram *h = histogram,
            prom_histogram_observe(h, bench_values[i % BENCH_VALUES]))
+BENCH_LOOP(observe_sparse, struct prom_histogram *h = sparse,
+           prom_histogram_observe(h, bench_values[i % BENCH_VALUES]))
 
 static struct prom_buf buf = PROM_BUF_INIT;
 
@@ -32,6 +34,25 @@ static struct bench_body render(void)
         if (prom_render_text(prom_default_registry(), &buf) < 0)
                 errx(1, "no memory");
         return (struct bench_body){buf.data, buf.len};
+}
+
+/* The handler, asked as Prometheus asks. */
+static struct bench_body serve_gzip(void)
+{
+        static const struct prom_request request = {
+                .accept = "text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+                .accept_encoding = "gzip",
+        };
+        static struct prom_handler *handler;
+        static struct prom_response response;
+        struct prom_error error;
+        if (!handler && prom_handler_new(prom_default_registry(), NULL, &handler, &error) < 0)
+                errx(1, "%s", error.msg);
+        prom_response_release(&response);
+        prom_handler_serve(handler, &request, &response);
+        if (response.status != 200)
+                errx(1, "status %d", response.status);
+        return (struct bench_body){response.body, response.len};
 }
 
 /* ---- scrapes ------------------------------------------------------------------------------- */
@@ -104,15 +125,20 @@ static void register_updated(void)
                 {.kind = PROM_COUNTER, .name = "bench_found_total", .help = "h", .labels = labels},
                 {.kind = PROM_GAUGE, .name = "bench_level", .help = "h"},
                 {.kind = PROM_HISTOGRAM, .name = "bench_seconds", .help = "h"},
+                {.kind = PROM_HISTOGRAM,
+                 .name = "bench_sparse_seconds",
+                 .help = "h",
+                 .native_factor = 1.1},
         };
-        struct prom_family *families[4];
+        struct prom_family *families[5];
         struct prom_error error;
-        if (prom_register_all(prom_default_registry(), descs, 4, families, &error) < 0)
+        if (prom_register_all(prom_default_registry(), descs, 5, families, &error) < 0)
                 errx(1, "%s", error.msg);
         counter = prom_counter_with(families[0]);
         vector = families[1];
         gauge = prom_gauge_with(families[2]);
         histogram = prom_histogram_with(families[3]);
+        sparse = prom_histogram_with(families[4]);
 }
 
 int main(int argc, char **argv)
@@ -125,11 +151,13 @@ int main(int argc, char **argv)
                 {"gauge-set", set_gauge},
                 {"gauge-add", add_gauge},
                 {"histogram", observe},
+                {"native", observe_sparse},
                 {NULL, NULL},
         };
         static const struct bench_scrape scrapes[] = {
                 {"scrape-counters", make_counters, touch_counters, render},
                 {"scrape-histograms", make_histograms, touch_histograms, render},
+                {"scrape-gzip", make_counters, touch_counters, serve_gzip},
                 {NULL, NULL, NULL, NULL},
         };
         const struct bench_peer peer = {"src/prom " VULCAN_VERSION " (gcc " __VERSION__ ")",
