@@ -3,14 +3,13 @@
 
 #include "cli/cli.h"
 #include "cli/vulcan_metrics.h"
+#include "prom/push.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #ifdef VULCAN_PUSH
-
-#include "prom/push.h"
 
 static const char job[] = "vulcan_run";
 
@@ -36,12 +35,6 @@ static int write_remote(const struct prom_push_target *target, const char *insta
 }
 
 #else
-
-struct prom_push_target {
-        const char *url, *token_file, *user_agent;
-        unsigned timeout_ms;
-        const char *const *names;
-};
 
 static int push(const struct prom_push_target *target, const char *instance,
                 struct prom_error *error)
