@@ -3,8 +3,9 @@
  * A Prometheus client for programs in C: counters, gauges, histograms (classic and native),
  * summaries, infos and state sets.
  *
- * Needs libc and POSIX threads, nothing else. Knows no HTTP: it writes the body of a scrape into
- * memory, and PROM_TEXT_CONTENT_TYPE is the Content-Type that belongs to it.
+ * Needs libc and POSIX threads, and a codec where scrapes are to be compressed. Knows no HTTP server:
+ * it writes the body of a scrape into memory (prom_render_text() and its sisters), or makes the whole
+ * answer to a request out of its headers (struct prom_handler).
  *
  *     enum { REQUESTS, IN_FLIGHT, LATENCY, N_METRICS };     // at file scope, for the literals' sake
  *     static const struct prom_desc metrics[N_METRICS] = {
@@ -651,7 +652,7 @@ struct prom_handler_options {
         struct prom_registry *metrics;
 };
 
-/* options may be NULL. Errors as prom_obtain_all(). */
+/* The registry must outlive the handler. options may be NULL. Errors as prom_obtain_all(). */
 int prom_handler_new(struct prom_registry *registry, const struct prom_handler_options *options,
                      struct prom_handler **ret_handler, struct prom_error *error);
 
@@ -664,7 +665,7 @@ struct prom_request {
         const char *accept;
         const char *accept_encoding;
         const char *timeout;      /* X-Prometheus-Scrape-Timeout-Seconds; nonsense is ignored */
-        const char *const *names; /* only families with these names: the arguments name[] */
+        const char *const *names; /* the arguments name[]: see prom_render_options */
         size_t n_names;           /* 0: all families. More than PROM_FILTER_NAMES_MAX: status 400 */
         uint64_t arrival_ns;      /* prom_now_ns() when it came; 0: now */
 };
