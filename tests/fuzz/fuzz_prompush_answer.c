@@ -7,6 +7,8 @@
 
 enum { PIECE = 7 };
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         const char *p = (const char *)data, *end = p + size;
