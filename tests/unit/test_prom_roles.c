@@ -322,8 +322,86 @@ static void test_all_roles(void **state)
         prom_registry_free(registry);
 }
 
+/* ---- sums of fractions -------------------------------------------------------------------- */
+
+/* Threads that count one after the other and then end one after the other. */
+enum { N_COUNTING = 3 };
+static struct {
+        double v;
+        struct prom_family **families; /* a counter, a histogram, a native one, a summary */
+        pthread_barrier_t counted, may_end;
+} counting[N_COUNTING];
+
+static void *count_and_wait(void *data)
+{
+        const size_t i = (size_t)(uintptr_t)data;
+        struct prom_family **f = counting[i].families;
+        prom_counter_add(prom_counter_with(f[0]), counting[i].v);
+        prom_histogram_observe(prom_histogram_with(f[1]), counting[i].v);
+        prom_histogram_observe(prom_histogram_with(f[2]), counting[i].v);
+        prom_summary_observe(prom_summary_with(f[3]), counting[i].v);
+        pthread_barrier_wait(&counting[i].counted);
+        pthread_barrier_wait(&counting[i].may_end);
+        return NULL;
+}
+
+static void read_sums(struct prom_family **f, double sums[4])
+{
+        static struct prom_native_snapshot native;
+        struct prom_snapshot histogram;
+        struct prom_summary_snapshot summary;
+        sums[0] = prom_counter_value(prom_counter_with(f[0]));
+        prom_histogram_snapshot(prom_histogram_with(f[1]), &histogram);
+        sums[1] = histogram.sum;
+        assert_int_equal(prom_histogram_native_snapshot(prom_histogram_with(f[2]), &native), 0);
+        sums[2] = native.sum;
+        assert_int_equal(prom_summary_snapshot(prom_summary_with(f[3]), &summary), 0);
+        sums[3] = summary.sum;
+}
+
+/* In this order, 2^-53 + 2^-53 + 1.5 is more than 1.5 + 2^-53 + 2^-53, into which it turns when the
+ * thread that counted 1.5 ends. */
+static void test_sums_never_shrink(void **state)
+{
+        static const double values[N_COUNTING] = {1.5, 0x1p-53, 0x1p-53};
+        const struct prom_desc descs[] = {
+                {.kind = PROM_COUNTER, .name = "c_total", .help = "h"},
+                {.kind = PROM_HISTOGRAM, .name = "h", .help = "h"},
+                {.kind = PROM_HISTOGRAM, .name = "n", .help = "h", .native_factor = 2},
+                {.kind = PROM_SUMMARY, .name = "s", .help = "h"},
+        };
+        struct prom_family *f[4];
+        pthread_t threads[N_COUNTING];
+        double before[4], after[4];
+        registry = prom_registry_new();
+        assert_int_equal(prom_register_all(registry, descs, 4, f, NULL), 0);
+        for (size_t i = 0; i < N_COUNTING; i++) {
+                counting[i].v = values[i];
+                counting[i].families = f;
+                pthread_barrier_init(&counting[i].counted, NULL, 2);
+                pthread_barrier_init(&counting[i].may_end, NULL, 2);
+                assert_int_equal(
+                        pthread_create(&threads[i], NULL, count_and_wait, (void *)(uintptr_t)i), 0);
+                pthread_barrier_wait(&counting[i].counted);
+        }
+        read_sums(f, before);
+        assert_true(before[0] == 1.5 + 0x1p-52);
+        for (size_t i = 0; i < N_COUNTING; i++) {
+                pthread_barrier_wait(&counting[i].may_end);
+                pthread_join(threads[i], NULL);
+                read_sums(f, after);
+                for (size_t j = 0; j < 4; j++)
+                        assert_true(after[j] >= before[j]);
+                memcpy(before, after, sizeof(before));
+        }
+        prom_registry_free(registry);
+}
+
 int main(void)
 {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(test_all_roles)};
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_all_roles),
+                cmocka_unit_test(test_sums_never_shrink),
+        };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
