@@ -26,7 +26,6 @@ struct coded {
         enum { NOT_MADE, BUSY, MADE } state;
         struct prom_bytes_ bytes;
         void *memory; /* of the codec */
-        size_t usual; /* bytes it needed lately */
 };
 
 struct prom_rendering {
@@ -177,8 +176,6 @@ static void trim(struct prom_rendering *rendering)
                 prom_buf_release(&rendering->buf);
         for (int i = 0; i < N_ENCODINGS; i++) {
                 struct coded *coded = &rendering->coded[i];
-                if (coded->state == MADE)
-                        coded->usual = follow(coded->usual, coded->bytes.len);
                 if (is_too_large(coded->bytes.cap, rendering->usual))
                         prom_bytes_release_(&coded->bytes);
                 coded->state = NOT_MADE;
