@@ -10,7 +10,7 @@
 struct visit {
         prom_visit_fn *fn;
         void *data;
-        struct prom_buf buf; /* for its scratch alone */
+        struct prom_scratch *scratch;
 };
 
 /* The labels of a series in the order of their names; `values` stand one after the other. */
@@ -33,10 +33,11 @@ static size_t list_labels(const struct prom_family *family, const char *values,
 /* False if the series is not to be shown. */
 static bool read_series(struct visit *visit, struct prom_series *series, struct prom_point *point)
 {
-        struct prom_snapshot *histogram = &visit->buf.scratch->histogram;
-        struct prom_native_snapshot *native = &visit->buf.scratch->native;
-        struct prom_summary_snapshot *summary = &visit->buf.scratch->summary;
+        struct prom_snapshot *histogram = &visit->scratch->histogram;
+        struct prom_native_snapshot *native = &visit->scratch->native;
+        struct prom_summary_snapshot *summary = &visit->scratch->summary;
         struct counter_value counter;
+        bool shown;
         switch (series->family->kind) {
         case PROM_COUNTER:
                 prom_read_counters_(series, 1, true, &counter);
@@ -45,12 +46,15 @@ static bool read_series(struct visit *visit, struct prom_series *series, struct 
                 return counter.shown;
         case PROM_HISTOGRAM:
                 point->histogram = histogram;
-                point->native = series->family->native ? native : NULL;
-                if (!(point->native ? prom_read_native_(series, histogram, native)
-                                    : prom_read_histogram_(series, histogram)))
-                        return false;
-                point->created_ms = histogram->created_ms;
-                return true;
+                if (series->family->native) {
+                        point->native = native;
+                        shown = prom_read_native_(series, histogram, native);
+                } else {
+                        shown = prom_read_histogram_(series, histogram);
+                }
+                if (shown)
+                        point->created_ms = histogram->created_ms;
+                return shown;
         case PROM_SUMMARY:
                 point->summary = summary;
                 if (!prom_read_summary_(series, summary))
@@ -104,14 +108,14 @@ static int visit_sample(struct visit *visit, const struct prom_view *view,
 {
         struct prom_label labels[PROM_LABELS_MAX];
         struct prom_point point = {.labels = labels, .value = sample->value};
-        point.n_labels = list_labels(family, visit->buf.scratch->text + sample->values, labels);
+        point.n_labels = list_labels(family, visit->scratch->text + sample->values, labels);
         return visit->fn(view, &point, visit->data);
 }
 
 static int visit_samples(struct visit *visit, const struct prom_view *view,
                          const struct prom_family *family)
 {
-        const struct prom_scratch *scratch = visit->buf.scratch;
+        const struct prom_scratch *scratch = visit->scratch;
         int r = 0;
         for (size_t i = 0; i < scratch->n_per_family; i++) {
                 if (scratch->per_family[i].family != family)
@@ -146,17 +150,17 @@ static int visit_family(struct visit *visit, struct prom_family *family)
 
 int prom_visit(struct prom_registry *registry, prom_visit_fn *fn, void *data)
 {
-        struct visit visit = {.fn = fn, .data = data};
-        visit.buf.scratch = calloc(1, sizeof(*visit.buf.scratch));
-        if (!visit.buf.scratch)
+        struct prom_buf buf = {.scratch = calloc(1, sizeof(*buf.scratch))};
+        struct prom_scratch *scratch = buf.scratch;
+        if (!scratch)
                 return -ENOMEM;
-        struct prom_scratch *scratch = visit.buf.scratch;
+        struct visit visit = {fn, data, scratch};
         int r = prom_list_families_(registry, scratch);
         if (r == 0)
                 r = prom_collect_(registry, scratch);
         for (size_t i = 0; r == 0 && i < scratch->n_families; i++)
                 r = visit_family(&visit, scratch->families[i]);
-        prom_buf_release(&visit.buf);
+        prom_buf_release(&buf);
         return r;
 }
 

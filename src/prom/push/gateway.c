@@ -13,8 +13,6 @@
 #include <zlib.h>
 #endif
 
-enum { PUSH_TYPE_MAX = 256 }; /* bytes of the header Content-Type */
-
 /* ---- where ---------------------------------------------------------------------------------- */
 
 /* RFC 4648, section 5, without padding. */
@@ -164,23 +162,23 @@ static int gzip(const struct prom_buf *body, struct bytes *ret, struct prom_erro
 }
 #endif
 
-static int render(const struct prom_push_target *target, const struct prom_push_group *group,
+static int render(struct push *push, const struct prom_push_group *group,
                   struct prom_registry *registry, struct prom_buf *ret,
-                  struct push_request *request, char type[PUSH_TYPE_MAX], struct prom_error *error)
+                  struct push_request *request, struct prom_error *error)
 {
         const struct prom_format format = {group->protobuf ? PROM_PROTOBUF_DELIMITED
                                                            : PROM_TEXT_0_0_4,
                                            PROM_ESCAPE_UNDERSCORES};
-        struct prom_render_options options = {.names = target->names};
-        while (target->names && target->names[options.n_names])
+        struct prom_render_options options = {.names = push->target->names};
+        while (push->target->names && push->target->names[options.n_names])
                 options.n_names++;
         int r = prom_render(registry, format, &options, ret);
         if (r < 0)
                 return prom_push_fail_(error, -r, "out of memory");
-        snprintf(type, PUSH_TYPE_MAX, "Content-Type: %s", prom_content_type(format));
+        snprintf(push->type, sizeof(push->type), "Content-Type: %s", prom_content_type(format));
         request->body = ret->data;
         request->body_size = ret->len;
-        request->headers[0] = type;
+        request->headers[0] = push->type;
         return 0;
 }
 
@@ -190,8 +188,7 @@ static int send_body(struct push *push, const struct prom_push_group *group,
 {
         struct prom_buf body = PROM_BUF_INIT;
         struct bytes zipped = {0};
-        char type[PUSH_TYPE_MAX];
-        int r = render(push->target, group, registry, &body, request, type, error);
+        int r = render(push, group, registry, &body, request, error);
         if (r == 0 && group->gzip && (r = gzip(&body, &zipped, error)) == 0) {
                 request->body = zipped.data;
                 request->body_size = zipped.len;

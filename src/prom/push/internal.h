@@ -32,7 +32,7 @@ void bytes_field_double(struct bytes *b, unsigned field, uint64_t bits);
 void bytes_field_bytes(struct bytes *b, unsigned field, const void *data, size_t n);
 static inline uint64_t zigzag(int64_t v)
 {
-        return (uint64_t)v << 1 ^ (uint64_t)(v >> 63);
+        return (uint64_t)v << 1 ^ (v < 0 ? UINT64_MAX : 0);
 }
 
 /* Fills error, if there is one, and returns -code. Control characters become blanks. */
@@ -87,6 +87,7 @@ struct push {
         uint64_t deadline_ms;
         char authorization[2 * PROM_PUSH_SECRET_MAX]; /* header line; "": none */
         char agent[256];
+        char type[256];            /* header line of what is sent to a gateway */
         struct push_answer answer; /* the last one */
         struct prom_push_result result;
 };
