@@ -2,6 +2,7 @@
 /* Counting in sparse exponential buckets: the blocks of the threads. See native.h. */
 #include "prom/native.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,13 @@
 /* ---- buckets ------------------------------------------------------------------------------ */
 
 /* v = m * 2^e with m in [1, 2): 256 buckets up to 2^e, and one more for each bound below m. */
+static inline int32_t index_of_parts(int32_t e, uint64_t m)
+{
+        const unsigned below = prom_native_guess_[m >> (MANTISSA_BITS - 9)];
+        return (e - EXPONENT_BIAS) * NATIVE_BOUNDS + (int32_t)below +
+               (prom_native_bounds_[below] < m);
+}
+
 static inline int32_t index_of(uint64_t bits)
 {
         int32_t e = (int32_t)(bits >> MANTISSA_BITS);
@@ -23,9 +31,7 @@ static inline int32_t index_of(uint64_t bits)
                 m = m << shift & MANTISSA_MASK;
                 e = 1 - shift;
         }
-        const unsigned below = prom_native_guess_[m >> (MANTISSA_BITS - 9)];
-        return (e - EXPONENT_BIAS) * NATIVE_BOUNDS + (int32_t)below +
-               (prom_native_bounds_[below] < m);
+        return index_of_parts(e, m);
 }
 
 int32_t prom_native_index_(double v)
@@ -62,11 +68,16 @@ int prom_native_schema_(double factor)
         return schema;
 }
 
+/* Where the search for a tag begins. Buckets in use mostly lie one beside the other, and so do their
+ * entries: each is found at once. The negative ones begin in the other half. */
+static inline size_t home_of(const struct native_block *block, uint64_t tag)
+{
+        return ((tag >> 1) + (tag & 1) * (block->mask / 2)) & block->mask;
+}
+
 static inline struct native_entry *slot_of(struct native_block *block, uint64_t tag)
 {
-        const size_t mask = native_capacity(block) - 1;
-        size_t i = tag * UINT64_C(0x9e3779b97f4a7c15) >> block->hash_shift;
-        for (;; i = (i + 1) & mask) {
+        for (size_t i = home_of(block, tag);; i = (i + 1) & block->mask) {
                 struct native_entry *entry = &block->entries[i];
                 const uint64_t there = LOAD(&entry->tag);
                 if (there == tag || there == 0)
@@ -83,6 +94,15 @@ static void set_room(struct native_block *block)
         block->room = (uint32_t)(most > limit && block->used < limit ? limit : most);
 }
 
+static void set_threshold(struct native_block *block)
+{
+        const struct native *native = block->native;
+        block->zero_threshold = native->zero_threshold;
+        block->simple_above = native->zero_threshold > DBL_MIN ? native->zero_threshold : DBL_MIN;
+        if (native->n_classic)
+                block->simple_above = (double)INFINITY;
+}
+
 static struct native_block *block_new(struct native *native, size_t capacity)
 {
         const size_t classic = native->n_classic * sizeof(uint64_t);
@@ -95,8 +115,8 @@ static struct native_block *block_new(struct native *native, size_t capacity)
         block->native = native;
         block->epoch = native->epoch;
         block->coarser = (unsigned)(NATIVE_SCHEMA_MAX - native->schema);
-        block->zero_threshold = native->zero_threshold;
-        block->hash_shift = 64 - (unsigned)__builtin_ctzll(capacity);
+        set_threshold(block);
+        block->mask = (uint32_t)capacity - 1;
         block->classic = (uint64_t *)&block->entries[capacity];
         set_room(block);
         return block;
@@ -207,7 +227,7 @@ void prom_native_rebuild_(struct native_block *block)
         }
         block->epoch = native->epoch;
         block->coarser = (unsigned)(NATIVE_SCHEMA_MAX - native->schema);
-        block->zero_threshold = native->zero_threshold;
+        set_threshold(block);
         block->version = native->version;
         set_room(block);
 }
@@ -314,7 +334,8 @@ static inline uint64_t *place_of(struct native_block *block, double v, uint64_t 
         return &entry->count;
 }
 
-void prom_native_observe_(struct prom_series *series, double v)
+/* Everything but the common case. */
+static __attribute__((noinline)) void observe_any(struct prom_series *series, double v)
 {
         struct native *native = series->native;
         struct native_entry *new;
@@ -322,12 +343,12 @@ void prom_native_observe_(struct prom_series *series, double v)
         uint64_t *count, tag = 0;
         for (;;) {
                 block = (struct native_block *)(uintptr_t)LOAD(prom_cell_(series->pub.cell));
-                if (unlikely(!block || block->version != LOAD_ACQUIRE(&native->version)))
+                if (!block || block->version != LOAD_ACQUIRE(&native->version))
                         block = refresh(series);
-                if (unlikely(!block))
+                if (!block)
                         return lose();
                 count = place_of(block, v, &tag, &new);
-                if (likely(count))
+                if (count)
                         break;
                 if (!make_room(series, tag))
                         return lose();
@@ -335,17 +356,40 @@ void prom_native_observe_(struct prom_series *series, double v)
         uint64_t *bucket =
                 native->n_classic ? &block->classic[prom_find_bucket_(series->family, v)] : NULL;
         const uint64_t sequence = LOAD(&block->sequence);
-        const double sum = double_of(LOAD(&block->sum));
 
         STORE(&block->sequence, sequence + 1);
-        if (unlikely(new)) {
+        if (new) {
                 STORE_RELEASE(&new->tag, tag);
                 block->used++;
         }
-        STORE_RELEASE(&block->sum, bits_of(sum + v));
+        add_own(&block->sum, v);
         STORE_RELEASE(count, LOAD(count) + 1);
         if (bucket)
                 STORE_RELEASE(bucket, LOAD(bucket) + 1);
+        STORE_RELEASE(&block->sequence, sequence + 2);
+}
+
+/* The common case has no calls, so that it needs few registers: a normal number above the zero
+ * threshold, into a bucket that this thread has and finds at once, and no classic buckets. */
+void prom_native_observe_(struct prom_series *series, double v)
+{
+        const uint64_t *cells = LOAD(&prom_own_.cells), bits = bits_of(v);
+        struct native_block *block =
+                cells ? (struct native_block *)(uintptr_t)LOAD(&cells[series->pub.cell]) : NULL;
+        if (unlikely(!block || block->version != LOAD_ACQUIRE(&series->native->version) ||
+                     !(v > block->simple_above)))
+                return observe_any(series, v);
+        const int32_t index =
+                index_of_parts((int32_t)(bits >> MANTISSA_BITS), bits & MANTISSA_MASK);
+        const uint64_t tag = native_tag(native_coarser(index, block->coarser), false);
+        struct native_entry *entry = &block->entries[home_of(block, tag)];
+        if (unlikely(LOAD(&entry->tag) != tag))
+                return observe_any(series, v);
+        const uint64_t sequence = LOAD(&block->sequence);
+
+        STORE(&block->sequence, sequence + 1);
+        add_own(&block->sum, v);
+        STORE_RELEASE(&entry->count, LOAD(&entry->count) + 1);
         STORE_RELEASE(&block->sequence, sequence + 2);
 }
 

@@ -51,8 +51,9 @@ struct native_block {
         uint64_t sum; /* a double */
         uint64_t zeros;
         double zero_threshold;
+        double simple_above; /* values above it are normal, go into a bucket and nowhere else */
         unsigned coarser; /* NATIVE_SCHEMA_MAX - schema */
-        unsigned hash_shift;
+        uint32_t mask; /* number of entries - 1 */
         uint32_t used; /* entries */
         uint32_t room; /* to be used */
         uint64_t *classic;
@@ -92,7 +93,7 @@ static inline int32_t native_index(uint64_t tag)
 
 static inline size_t native_capacity(const struct native_block *block)
 {
-        return (size_t)1 << (64 - block->hash_shift);
+        return (size_t)block->mask + 1;
 }
 
 /* The bucket `steps` schemas coarser that holds bucket `index`. */

@@ -163,23 +163,6 @@ size_t prom_find_bucket_(const struct prom_family *family, double v)
         return find_bucket(family->bounds, family->n_padded, v);
 }
 
-/* A double of this thread's own, which others only read: a plain load and store of the same speed
- * as any, where an atomic one would go through an integer register. */
-#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
-typedef volatile double own_double __attribute__((may_alias));
-
-static inline void add_own(uint64_t *cell, double v)
-{
-        __atomic_thread_fence(__ATOMIC_RELEASE);
-        *(own_double *)cell += v;
-}
-#else
-static inline void add_own(uint64_t *cell, double v)
-{
-        STORE_RELEASE(cell, bits_of(double_of(LOAD(cell)) + v));
-}
-#endif
-
 static inline void observe_classic(uint64_t *block, const struct prom_family *family, double v)
 {
         uint64_t *bucket =
@@ -209,16 +192,17 @@ static __attribute__((noinline)) void observe_any(struct prom_series *series, do
                 observe_classic(prom_cell_(series->pub.cell), family, v);
 }
 
-/* The common case, a finite value not below 0 and classic buckets alone, has no calls, so that it
- * needs few registers. */
+/* The common case, a finite value not below 0, has no calls, so that it needs few registers. */
 void prom_histogram_observe(struct prom_histogram *histogram, double v)
 {
         struct prom_series *series = (struct prom_series *)histogram;
         uint64_t *cells = LOAD(&prom_own_.cells);
-        if (likely(series && cells && bits_of(v) < bits_of(INFINITY) && !series->family->native))
-                observe_classic(cells + series->pub.cell, series->family, v);
-        else
+        if (unlikely(!series || !cells || bits_of(v) >= bits_of(INFINITY)))
                 observe_any(series, v);
+        else if (series->family->native)
+                prom_native_observe_(series, v);
+        else
+                observe_classic(cells + series->pub.cell, series->family, v);
 }
 
 void prom_histogram_observe_since_ns(struct prom_histogram *histogram, uint64_t start_ns)
