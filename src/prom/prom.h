@@ -785,10 +785,11 @@ static inline void *prom_site_find_(const struct prom_site_ *site, const struct 
         if (!family || __atomic_load_n(&site->family_id, __ATOMIC_ACQUIRE) !=
                                ((const struct prom_family_head_ *)(const void *)family)->id)
                 return NULL;
-        const struct prom_series_head_ *series = (const struct prom_series_head_ *)site->series;
-        if (__atomic_load_n(&series->state, __ATOMIC_RELAXED) != PROM_SERIES_LIVE_)
+        void *series = __atomic_load_n(&site->series, __ATOMIC_RELAXED);
+        if (__atomic_load_n(&((const struct prom_series_head_ *)series)->state, __ATOMIC_RELAXED) !=
+            PROM_SERIES_LIVE_)
                 return NULL;
-        return site->series;
+        return series;
 }
 
 #define PROM_WITH_(kind_, family_, ...)                                                            \
