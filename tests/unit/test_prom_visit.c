@@ -3,6 +3,7 @@
 #include "prom/prom.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -323,13 +324,75 @@ static void test_many_samples(void **state)
         prom_registry_free(r);
 }
 
+/* ---- beside others ------------------------------------------------------------------------ */
+
+enum { ROUNDS = 3000, WORKERS = 2 };
+
+struct work {
+        struct prom_family *jobs, *wait;
+};
+
+static void *update(void *data)
+{
+        struct work *work = data;
+        for (int i = 0; i < ROUNDS; i++) {
+                char n[16];
+                snprintf(n, sizeof(n), "%d", i % 500);
+                prom_counter_inc(prom_counter_with(work->jobs, n));
+                prom_histogram_observe(prom_histogram_with(work->wait), i % 3);
+                prom_remove(work->wait);
+                if (i % 7 == 0)
+                        prom_remove(work->jobs, n);
+        }
+        return NULL;
+}
+
+/* Of each histogram count and buckets belong together, and no removed series has a value. */
+static int check_whole(const struct prom_view *family, const struct prom_point *point, void *data)
+{
+        unsigned *visited = data;
+        if (!point || !point->histogram)
+                return 0;
+        uint64_t sum = 0;
+        for (size_t i = 0; i <= point->histogram->n_buckets; i++)
+                sum += point->histogram->buckets[i];
+        assert_int_equal(sum, point->histogram->count);
+        assert_true(point->created_ms > 0);
+        ++*visited;
+        return 0;
+}
+
+static void test_beside_others(void **state)
+{
+        struct prom_registry *r = prom_registry_new();
+        struct work work = {
+                .jobs = declare(r, (struct prom_desc){.kind = PROM_COUNTER,
+                                                      .name = "jobs_total",
+                                                      .labels = NAMES("n")}),
+                .wait = declare(r, (struct prom_desc){.kind = PROM_HISTOGRAM, .name = "wait"})};
+        pthread_t threads[WORKERS];
+        unsigned visited = 0;
+        for (int i = 0; i < WORKERS; i++)
+                assert_int_equal(pthread_create(&threads[i], NULL, update, &work), 0);
+        for (int i = 0; i < 50; i++)
+                assert_int_equal(prom_visit(r, check_whole, &visited), 0);
+        for (int i = 0; i < WORKERS; i++)
+                pthread_join(threads[i], NULL);
+        prom_histogram_observe(prom_histogram_with(work.wait), 1);
+        unsigned before = visited;
+        assert_int_equal(prom_visit(r, check_whole, &visited), 0);
+        assert_int_equal(visited, before + 1);
+        prom_registry_free(r);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_everything), cmocka_unit_test(test_twice),
-                cmocka_unit_test(test_stopped),    cmocka_unit_test(test_infos_and_states),
-                cmocka_unit_test(test_numbers),    cmocka_unit_test(test_exemplars),
-                cmocka_unit_test(test_summary),    cmocka_unit_test(test_many_samples),
+                cmocka_unit_test(test_everything),   cmocka_unit_test(test_twice),
+                cmocka_unit_test(test_stopped),      cmocka_unit_test(test_infos_and_states),
+                cmocka_unit_test(test_numbers),      cmocka_unit_test(test_exemplars),
+                cmocka_unit_test(test_summary),      cmocka_unit_test(test_beside_others),
+                cmocka_unit_test(test_many_samples),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
