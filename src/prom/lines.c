@@ -192,7 +192,7 @@ static void set_bound(const struct rendering *r, struct line *line, const char *
         line->value = line->number;
 }
 
-/* The standard of OpenMetrics forbids sum and count of a histogram with negative bounds. */
+/* OpenMetrics forbids sum and count of a histogram with negative bounds: see also text.c. */
 static bool has_sum(const struct rendering *r)
 {
         const struct prom_family *f = r->family;

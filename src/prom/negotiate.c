@@ -144,10 +144,11 @@ static enum prom_escaping escaping_of(struct span wanted, enum prom_format_kind 
                                             [PROM_ESCAPE_DOTS] = "dots",
                                             [PROM_ESCAPE_VALUES] = "values",
                                             [PROM_ALLOW_UTF8] = "allow-utf-8"};
-        const bool old = kind == PROM_TEXT_0_0_4 || kind == PROM_OPENMETRICS_0_0_1;
         for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
                 if (span_is(wanted, names[i]))
-                        return i == PROM_ALLOW_UTF8 && old ? PROM_ESCAPE_UNDERSCORES : i;
+                        return i == PROM_ALLOW_UTF8 && !prom_quotes_names_(kind)
+                                       ? PROM_ESCAPE_UNDERSCORES
+                                       : i;
         return PROM_ESCAPE_UNDERSCORES;
 }
 
@@ -224,5 +225,7 @@ const char *prom_content_type(struct prom_format format)
         };
         if ((unsigned)format.kind >= N_FORMATS || (unsigned)format.escaping > PROM_ALLOW_UTF8)
                 return PROM_TEXT_CONTENT_TYPE;
+        if (format.escaping == PROM_ALLOW_UTF8 && !prom_quotes_names_(format.kind))
+                format.escaping = PROM_ESCAPE_UNDERSCORES; /* as prom_render() does */
         return types[format.kind][format.escaping];
 }

@@ -586,9 +586,10 @@ struct prom_render_options {
  * _count, and _sum belongs to them); different series are read at slightly different moments.
  *
  * What the formats cannot say: text and OpenMetrics know no native buckets, of which only sum and
- * count are shown; text and protobuf show an info and a state set as gauges; OpenMetrics forbids
- * sum and count of a histogram with a negative bound, which are left out. OpenMetrics calls a
- * counter without _total and an info without _info, and adds that to their samples.
+ * count are shown; text and protobuf show an info and a state set as gauges. OpenMetrics has no sums
+ * and quantiles below 0: the sum (and the count of a histogram) is left out once a family has
+ * observed such a value, or if a bound is negative. It calls a counter without _total and an info
+ * without _info, and adds that to their samples. Text has no exemplars.
  *
  * The first scrape in a format makes texts for all series, which are kept; names that are not
  * legacy ones have one for each escaping asked for. A later scrape allocates nothing unless there

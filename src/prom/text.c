@@ -182,6 +182,13 @@ static inline char *next_line(struct scrape *s, const struct series_text *text, 
         return out;
 }
 
+/* OpenMetrics takes sums for counters: they are forbidden once a value below 0 was observed. A
+ * histogram without sum is to have no count either. */
+static bool has_sums(const struct scrape *s)
+{
+        return s->rendering->dialect == DIALECT_TEXT || !LOAD(&s->rendering->family->has_negative);
+}
+
 static bool render_histogram(struct scrape *s, struct prom_series *series,
                              const struct series_text *text)
 {
@@ -192,7 +199,8 @@ static bool render_histogram(struct scrape *s, struct prom_series *series,
         uint64_t count = 0;
         if (!prom_read_histogram_(series, value))
                 return true;
-        for (size_t i = 0; i < s->rendering->n_lines; i++) {
+        const size_t n_lines = has_sums(s) ? s->rendering->n_lines : n;
+        for (size_t i = 0; i < n_lines; i++) {
                 char *out = next_line(s, text, i, &line);
                 if (!out)
                         return false;
@@ -210,6 +218,14 @@ static bool render_histogram(struct scrape *s, struct prom_series *series,
         return !s->created || put_created(s, text, value->created_ms);
 }
 
+/* May the line be shown? OpenMetrics forbids quantiles below 0 too. */
+static bool shows_line(const struct scrape *s, const struct prom_summary_snapshot *value, size_t i)
+{
+        if (i < value->n_quantiles)
+                return s->rendering->dialect == DIALECT_TEXT || !(value->values[i] < 0);
+        return i != value->n_quantiles || has_sums(s);
+}
+
 static bool render_summary(struct scrape *s, struct prom_series *series,
                            const struct series_text *text)
 {
@@ -221,6 +237,8 @@ static bool render_summary(struct scrape *s, struct prom_series *series,
                 char *out = next_line(s, text, i, &line);
                 if (!out)
                         return false;
+                if (!shows_line(s, value, i)) /* it was copied past the end, where it counts not */
+                        continue;
                 if (i < value->n_quantiles)
                         out = put_double(out, value->values[i]);
                 else if (i == value->n_quantiles)

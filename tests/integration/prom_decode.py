@@ -112,9 +112,14 @@ def labels_of(metric, **more):
     return labels | more
 
 
-def samples(family, total, negative_sums=True):
+def has_negative(histogram):
+    return bool(histogram["negative_delta"]) or histogram["sample_sum"] < 0 or \
+        any(b["upper_bound"] < 0 for b in histogram["bucket"])
+
+
+def samples(family, total, negatives=True):
     """[(name, labels, value)], as a text would show the family. total: counters end with _total.
-    negative_sums: a histogram with negative bounds has a sum and a count."""
+    negatives: there are sums (and counts of histograms) and quantiles of values below 0."""
     name = family["name"]
     for metric in family["metric"]:
         if "counter" in metric:
@@ -125,8 +130,10 @@ def samples(family, total, negative_sums=True):
         elif "summary" in metric:
             summary = metric["summary"]
             for quantile in summary["quantile"]:
-                yield name, labels_of(metric, quantile=quantile["quantile"]), quantile["value"]
-            yield name + "_sum", labels_of(metric), summary["sample_sum"]
+                if negatives or not quantile["value"] < 0:
+                    yield name, labels_of(metric, quantile=quantile["quantile"]), quantile["value"]
+            if negatives or summary["sample_sum"] >= 0:
+                yield name + "_sum", labels_of(metric), summary["sample_sum"]
             yield name + "_count", labels_of(metric), summary["sample_count"]
         else:
             histogram = metric["histogram"]
@@ -134,6 +141,6 @@ def samples(family, total, negative_sums=True):
             bounds.setdefault(math.inf, histogram["sample_count"])
             for bound, count in bounds.items():
                 yield name + "_bucket", labels_of(metric, le=bound), count
-            if negative_sums or min(bounds) >= 0:
+            if negatives or not has_negative(histogram):
                 yield name + "_sum", labels_of(metric), histogram["sample_sum"]
                 yield name + "_count", labels_of(metric), histogram["sample_count"]

@@ -3,6 +3,7 @@
  * A program with metrics of every kind, for test_prom_formats.py.
  *
  *     prom_server body SEED ACCEPT    writes one scrape; its Content-Type goes to standard error
+ *     prom_server escape              reads a name a line, writes each as the three escapings have it
  *     prom_server serve               serves scrapes of seed 0 on a port of 127.0.0.1, which it
  *                                     prints, until standard input ends
  *
@@ -109,8 +110,20 @@ static void fill_histograms(void)
         for (size_t i = 0; i < sizeof(seen) / sizeof(seen[0]); i++)
                 prom_summary_observe(prom_summary_with(summary, "all"), seen[i]);
         declare((struct prom_desc){.kind = PROM_SUMMARY, .name = "test_summary_plain"});
+        prom_summary_observe(
+                prom_summary_with(declare((struct prom_desc){.kind = PROM_SUMMARY,
+                                                             .name = "test_summary_below_zero",
+                                                             .quantiles = quantiles,
+                                                             .n_quantiles = 3})),
+                -2.5);
         prom_histogram_observe(prom_histogram_with(native), -0.3);
         prom_histogram_observe(prom_histogram_with(negative), -0.5);
+        prom_histogram_observe(
+                prom_histogram_with(declare((struct prom_desc){.kind = PROM_HISTOGRAM,
+                                                               .name = "test_below_zero",
+                                                               .buckets = bounds,
+                                                               .n_buckets = 1})),
+                -2.5);
 }
 
 static const struct prom_label traces[] = {
@@ -129,7 +142,7 @@ static void fill_exemplars(void)
                 .kind = PROM_HISTOGRAM, .name = "test_traced_native", .native_factor = 2}));
         prom_counter_add_exemplar(counter, 2.5, traces);
         prom_histogram_observe_exemplar(classic, 1.5, traces);
-        prom_histogram_observe_exemplar(classic, 3, &traces[2]);
+        prom_histogram_observe(classic, 3);
         prom_histogram_observe_exemplar(classic, 3, &traces[1]);
         prom_histogram_observe_exemplar(native, 5, traces);
         prom_histogram_observe_exemplar(native, 6, traces);
@@ -308,6 +321,33 @@ static int write_body(const char *accept)
         return fflush(stdout) == 0 ? 0 : 1;
 }
 
+/* ---- names --------------------------------------------------------------------------------- */
+
+static int write_escaped(void)
+{
+        char name[PROM_NAME_MAX + 2];
+        struct prom_buf buf = PROM_BUF_INIT;
+        while (fgets(name, sizeof(name), stdin)) {
+                struct prom_registry *r = prom_registry_new();
+                name[strcspn(name, "\n")] = '\0';
+                const struct prom_desc desc = {.kind = PROM_GAUGE, .name = name, .help = ""};
+                struct prom_error error;
+                if (!r || prom_register(r, &desc, NULL, &error) < 0)
+                        errx(1, "%s", r ? error.msg : "no memory");
+                for (int e = PROM_ESCAPE_UNDERSCORES; e <= PROM_ESCAPE_VALUES; e++) {
+                        const struct prom_format format = {PROM_TEXT_0_0_4, (enum prom_escaping)e};
+                        if (prom_render(r, format, NULL, &buf) < 0)
+                                errx(1, "no memory");
+                        const char *line = strstr(buf.data, " gauge\n") + strlen(" gauge\n");
+                        printf("%.*s%c", (int)strcspn(line, " "), line,
+                               e < PROM_ESCAPE_VALUES ? '\t' : '\n');
+                }
+                prom_registry_free(r);
+        }
+        prom_buf_release(&buf);
+        return fflush(stdout) == 0 ? 0 : 1;
+}
+
 /* ---- many ---------------------------------------------------------------------------------- */
 
 /* The value of a header, copied out of the request; NULL if it is not there. */
@@ -393,5 +433,7 @@ int main(int argc, char **argv)
                 fill("0");
                 return serve();
         }
-        errx(2, "usage: prom_server body SEED ACCEPT | serve");
+        if (argc == 2 && strcmp(argv[1], "escape") == 0)
+                return write_escaped();
+        errx(2, "usage: prom_server body SEED ACCEPT | escape | serve");
 }

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The formats of the metrics library, judged by the parsers of others: promtool, Debian's
 python3-prometheus-client, a decoder of protobuf that knows nothing of the library (prom_decode.py),
-a real Prometheus that ingests native histograms. tests/golden/prom has what each format looks like;
+a real Prometheus that ingests native histograms, the parsers of a current one where there is Go
+(tests/judge/prom; its modules have to be there: `go mod download` in that folder). tests/golden/prom has what each format looks like;
 VULCAN_TEST_GOLDEN=write writes it anew."""
 import json
 import math
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -183,7 +185,7 @@ def test_all_formats_tell_the_same():
         _, text = read_text(body(TEXT, seed))
         same(text, by_key(s for f in families for s in prom_decode.samples(f, total=True)))
         _, text = read_open(body(OPEN, seed))
-        same(text, by_key(s for f in families for s in prom_decode.samples(f, total=True, negative_sums=False)))
+        same(text, by_key(s for f in families for s in prom_decode.samples(f, total=True, negatives=False)))
 
 
 TRACE = {"trace_id": "4bf92f3577b34da6", "note": '"\\\nε'}
@@ -250,6 +252,86 @@ def test_native_histograms():
     assert empty["zero_threshold"] == 0 and empty["sample_count"] == 0
     assert empty["positive_span"] == [{"offset": 0, "length": 0}]
     assert "schema" not in histogram_of(families, "test_wait_seconds")
+
+
+# ---- a current Prometheus' parsers -----------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def judge(tmp_path_factory):
+    if not shutil.which("go"):
+        pytest.skip("no go")
+    program = tmp_path_factory.mktemp("judge") / "judge"
+    folder = os.path.join(vulcan.ROOT, "tests", "judge", "prom")
+    built = subprocess.run(["go", "build", "-o", program, "."], cwd=folder, capture_output=True,
+                           check=False, text=True,
+                           env=dict(os.environ, GOFLAGS="-mod=readonly", GOPROXY="off"))
+    if built.returncode:
+        pytest.skip(f"go mod download in tests/judge/prom first: {built.stderr[:200]}")
+
+    def run(words, text):
+        done = subprocess.run([program, *words], input=text, capture_output=True, check=False)
+        assert done.returncode == 0, (words, done.stderr, text)
+        return done.stdout.decode()
+    return run
+
+
+def judged(judge, accept, seed):
+    done = subprocess.run(vulcan.wrap([SERVER, "body", str(seed), accept]), capture_output=True,
+                          check=True)
+    lines = judge(["read", done.stderr.decode()], done.stdout).splitlines()
+    entries = [json.loads(line) for line in lines]
+    samples = by_key((e["name"], e["labels"], float(e["value"]))
+                     for e in entries if not e["native"])
+    return samples, {key(e["name"], e["labels"]): e for e in entries if e["native"]}, entries
+
+
+def test_prometheus_3_reads_all_formats(judge):
+    for seed in (0, *SEEDS):
+        families = prom_decode.families(body(PROTO_UTF8, seed))
+        text, _, _ = judged(judge, TEXT_1, seed)
+        same(text, by_key(s for f in families for s in prom_decode.samples(f, total=False)))
+        text, _, _ = judged(judge, OPEN_UTF8, seed)
+        same(text, by_key(s for f in families
+                          for s in prom_decode.samples(f, total=True, negatives=False)))
+        _, native, _ = judged(judge, PROTO_UTF8, seed)
+        for name, metric in ((f["name"], m) for f in families for m in f["metric"]
+                             if "schema" in m.get("histogram", {})):
+            found = native.pop(key(name, prom_decode.labels_of(metric)))
+            histogram = metric["histogram"]
+            counts = [count for sign in ("positive", "negative")
+                      for _, count in prom_decode.native_buckets(histogram[f"{sign}_span"],
+                                                                 histogram[f"{sign}_delta"])]
+            assert sum(counts) + histogram["zero_count"] == histogram["sample_count"]
+            assert (found["schema"], found["count"], found["zero"], found["buckets"]) == \
+                (histogram["schema"], histogram["sample_count"], histogram["zero_count"],
+                 len(counts)), found
+            assert float(found["sum"]) == histogram["sample_sum"]
+        assert not native
+
+
+def test_prometheus_3_reads_exemplars(judge):
+    """Of OpenMetrics it leaves the values of their labels escaped."""
+    _, _, entries = judged(judge, OPEN_UTF8, 0)
+    traced = [e["name"] for e in entries
+              if e.get("exemplar", {}).get("trace_id") == TRACE["trace_id"]]
+    assert traced == ["test_traced_seconds_bucket", "test_traced_total"]
+    _, _, entries = judged(judge, PROTO_UTF8, 0)
+    traced = {e["name"] for e in entries if e.get("exemplar") == TRACE}
+    assert traced == {"test_traced_seconds_bucket", "test_traced_total", "test_traced_native"}
+
+
+def random_names(count):
+    chance = random.Random(5)
+    for _ in range(count):
+        yield "".join(chance.choice('abzAZ_:.09-/ "\\{}\t\x7f\x80é߿ࠀ花\ufffd😱\U0010ffff')
+                      for _ in range(chance.randint(1, 12)))
+
+
+def test_escaping_is_that_of_prometheus(judge):
+    names = "".join(name + "\n" for name in random_names(5000)).encode()
+    ours = subprocess.run(vulcan.wrap([SERVER, "escape"]), input=names, capture_output=True,
+                          check=True).stdout.decode()
+    assert ours.split("\n") == judge(["escape"], names).split("\n")
 
 
 # ---- a real Prometheus -----------------------------------------------------------------------

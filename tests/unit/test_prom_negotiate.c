@@ -162,6 +162,8 @@ static void test_bounds(void **state)
 
         struct prom_format wrong = {(enum prom_format_kind)77, PROM_ALLOW_UTF8};
         assert_string_equal(prom_content_type(wrong), TEXT);
+        wrong = (struct prom_format){PROM_OPENMETRICS_0_0_1, PROM_ALLOW_UTF8};
+        assert_string_equal(prom_content_type(wrong), OM_0);
         wrong = (struct prom_format){PROM_TEXT_1_0_0, (enum prom_escaping)4};
         assert_string_equal(prom_content_type(wrong), TEXT);
 }
