@@ -193,6 +193,20 @@ def test_example_with_a_pool_of_threads(installed, tmp_path, static):
         pool.close()
 
 
+def test_push_is_found_by_pkg_config(installed, tmp_path):
+    if not os.path.exists(f"{installed.prefix}/lib/libprom-push.so"):
+        pytest.skip("built without libprom-push: apt-get install libsnappy-dev")
+    assert {"libcurl.so.4", "libsnappy.so.1", "libprom.so.0"} <= installed.needed("libprom-push.so")
+    flags = run("pkg-config", "--cflags", "--libs", "prom-push", env=installed.env).split()
+    program = str(tmp_path / "client")
+    run("cc", *WARNINGS, os.path.join(vulcan.ROOT, "tests/integration/push_client.c"), "-o",
+        program, *flags)
+    words = [program, "put", "http://127.0.0.1:1", "--attempts", "1"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60,
+                          env=dict(installed.env, LD_LIBRARY_PATH=f"{installed.prefix}/lib"))
+    assert done.returncode == 1 and "Connection refused" in done.stderr, done
+
+
 def test_without_codecs_bodies_are_plain(bare, tmp_path):
     pool = Pool(bare, bare.compile(f"{EXAMPLES}/pool.c", tmp_path / "pool"))
     try:
