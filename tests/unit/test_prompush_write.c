@@ -379,6 +379,7 @@ static void test_versions(void **state)
                 {PROM_WRITE_AUTO, {STATUS(400), STATUS(400)}, -EREMOTEIO, 1, 0, SENT_2 SENT_1},
                 /* it has understood, and did not like a part of it */
                 {PROM_WRITE_AUTO, {STATUS(400, COUNTED(1))}, -EREMOTEIO, 2, 1, SENT_2},
+                {PROM_WRITE_AUTO, {STATUS(400, COUNTED(0))}, -EREMOTEIO, 2, 0, SENT_2},
                 {PROM_WRITE_AUTO, {STATUS(401)}, -EREMOTEIO, 2, 0, SENT_2},
                 {PROM_WRITE_AUTO, {STATUS(404)}, -EREMOTEIO, 2, 0, SENT_2},
                 {PROM_WRITE_AUTO,

@@ -96,12 +96,13 @@ static int send_version(struct push *push, unsigned version,
         return r;
 }
 
-/* Does what became of the 2.0 request say that 1.0 may be understood? */
+/* Does what became of the 2.0 request say that 1.0 may be understood? Who counts, even to 0, knows
+ * 2.0. */
 static bool is_older(const struct push *push, int result)
 {
         const unsigned status = push->answer.status;
-        return result == -EREMOTEIO && push->result.samples == 0 &&
-               (status == 415 || status == 400 || (status / 100 == 2 && is_unread(push)));
+        return result == -EREMOTEIO && push->result.samples == 0 && is_unread(push) &&
+               (status == 415 || status == 400 || status / 100 == 2);
 }
 
 int prom_push_write_with_(const struct prom_push_io *io, const struct prom_push_target *target,
