@@ -196,6 +196,29 @@ struct prom_info *prom_info_set_values(struct prom_family *family, const char *c
 
 /* ---- curried families --------------------------------------------------------------------- */
 
+static bool same_fixed(const struct prom_family *curried, const struct pattern *pattern)
+{
+        for (unsigned i = 0; i < PROM_LABELS_MAX; i++) {
+                const char *a = curried->fixed[i], *b = pattern->values[i];
+                if (!a != !b || (a && strcmp(a, b) != 0))
+                        return false;
+        }
+        return true;
+}
+
+/* The one with the same labels set, or NULL; and how many there are. */
+static struct prom_family *curried_find(const struct prom_family *base,
+                                        const struct pattern *pattern, size_t *ret_n)
+{
+        *ret_n = 0;
+        for (struct prom_family *c = base->curried; c; c = c->next) {
+                if (same_fixed(c, pattern))
+                        return c;
+                ++*ret_n;
+        }
+        return NULL;
+}
+
 static struct prom_family *curried_new(struct prom_family *base, const struct pattern *pattern)
 {
         struct prom_family *curried = calloc(1, sizeof(*curried));
@@ -241,9 +264,15 @@ int prom_curry(struct prom_family *family, const struct prom_label *labels,
                 return prom_fail_(error, EINVAL,
                                   "metric %s: has no label %.100s left that could be set",
                                   base->name, wrong);
+        size_t n;
         pthread_mutex_lock(&prom_table_lock_);
-        struct prom_family *curried = curried_new(base, &pattern);
+        struct prom_family *curried = curried_find(base, &pattern, &n);
+        if (!curried && n < PROM_CURRIED_MAX)
+                curried = curried_new(base, &pattern);
         pthread_mutex_unlock(&prom_table_lock_);
+        if (!curried && n == PROM_CURRIED_MAX)
+                return prom_fail_(error, ENOSPC, "metric %s: has %d curried families already",
+                                  base->name, PROM_CURRIED_MAX);
         if (!curried)
                 return prom_fail_(error, ENOMEM, "metric %s: out of memory", base->name);
         *ret_family = curried;

@@ -108,6 +108,7 @@ enum {
         PROM_EXEMPLAR_RUNES_MAX = 128,     /* UTF-8 characters of all its names and values */
         PROM_NATIVE_EXEMPLARS = 10,        /* exemplars of a histogram with native buckets alone */
         PROM_SKETCH_BUCKETS_MAX = 1024,    /* populated buckets of a summary's sketch */
+        PROM_CURRIED_MAX = 1024,     /* curried families of a family */
         PROM_TOMBSTONES_FACTOR = 16, /* times max_series: the series a family holds at most, removed
                                         and hidden ones included; past it: see overflow above */
 };
@@ -251,14 +252,12 @@ struct prom_stateset;
  *
  * A call with up to 4 values, all literals, keeps its series at its place in the program and costs
  * hardly more than a handle. */
-#define prom_counter_with(family, ...) PROM_WITH_(counter, family, ##__VA_ARGS__)
-#define prom_gauge_with(family, ...) PROM_WITH_(gauge, family, ##__VA_ARGS__)
-#define prom_histogram_with(family, ...) PROM_WITH_(histogram, family, ##__VA_ARGS__)
-#define prom_summary_with(family, ...) PROM_WITH_(summary, family, ##__VA_ARGS__)
-#define prom_info_with(family, ...)                                                                \
-        prom_info_with_values(family, PROM_VALUES_(__VA_ARGS__), PROM_N_VALUES_(__VA_ARGS__))
-#define prom_stateset_with(family, ...)                                                            \
-        prom_stateset_with_values(family, PROM_VALUES_(__VA_ARGS__), PROM_N_VALUES_(__VA_ARGS__))
+#define prom_counter_with(...) PROM_WITH_(counter, __VA_ARGS__)
+#define prom_gauge_with(...) PROM_WITH_(gauge, __VA_ARGS__)
+#define prom_histogram_with(...) PROM_WITH_(histogram, __VA_ARGS__)
+#define prom_summary_with(...) PROM_WITH_(summary, __VA_ARGS__)
+#define prom_info_with(...) PROM_CALL_(prom_info_with_values, __VA_ARGS__)
+#define prom_stateset_with(...) PROM_CALL_(prom_stateset_with_values, __VA_ARGS__)
 
 struct prom_counter *prom_counter_with_values(struct prom_family *family, const char *const *values,
                                               size_t n);
@@ -287,8 +286,7 @@ struct prom_stateset *prom_stateset_with_values(struct prom_family *family,
 
 /* Removes one series. 0; -ENOENT if there is none with these values; -EINVAL (and counted as
  * ignored) for another number of values than the family has labels, or a family of a collector. */
-#define prom_remove(family, ...)                                                                   \
-        prom_remove_values(family, PROM_VALUES_(__VA_ARGS__), PROM_N_VALUES_(__VA_ARGS__))
+#define prom_remove(...) PROM_CALL_(prom_remove_values, __VA_ARGS__)
 int prom_remove_values(struct prom_family *family, const char *const *values, size_t n);
 
 /* Removes all series that have these labels, a list ended by a NULL name. Their number, which may
@@ -302,9 +300,10 @@ int prom_clear(struct prom_family *family);
 
 /* A view of the family with some of its labels set: prom_..._with(), prom_remove...() and
  * prom_clear() on it take or concern the rest. Its look-up costs what that of a family with so many
- * labels does. The view belongs to the family and lives as long; make it once and keep it. Views
- * of views are fine.
+ * labels does. The view belongs to the family and lives as long; make it once and keep it: the
+ * same labels give the same view, but take a lock and a search. Views of views are fine.
  * -EINVAL   no label of that name, one given twice, or a family of a collector
+ * -ENOSPC   PROM_CURRIED_MAX is reached
  * -ENOMEM */
 int prom_curry(struct prom_family *family, const struct prom_label *labels,
                struct prom_family **ret_family, struct prom_error *error);
@@ -441,8 +440,7 @@ int prom_summary_snapshot(struct prom_summary *summary, struct prom_summary_snap
 
 /* An info is there once prom_info_with() was called. prom_info_set() makes it and removes all
  * others of the family. */
-#define prom_info_set(family, ...)                                                                 \
-        prom_info_set_values(family, PROM_VALUES_(__VA_ARGS__), PROM_N_VALUES_(__VA_ARGS__))
+#define prom_info_set(...) PROM_CALL_(prom_info_set_values, __VA_ARGS__)
 struct prom_info *prom_info_set_values(struct prom_family *family, const char *const *values,
                                        size_t n);
 
@@ -483,8 +481,8 @@ void prom_collector_remove(struct prom_collector *collector);
 /* One sample of the family descs[index], with the values of its labels. A second sample with the
  * same labels in one scrape, a counter below 0 or NaN, a wrong index or number of values are
  * ignored and counted; samples past max_series are dropped and counted as overflow. */
-#define prom_emit(emitter, index, v, ...)                                                          \
-        prom_emit_values(emitter, index, v, PROM_VALUES_(__VA_ARGS__), PROM_N_VALUES_(__VA_ARGS__))
+#define prom_emit(emitter, index, ...)                                                             \
+        PROM_PASTE_(PROM_EMIT_, PROM_HAS_VALUES_(__VA_ARGS__))(emitter, index, __VA_ARGS__)
 void prom_emit_values(struct prom_emitter *emitter, size_t index, double v,
                       const char *const *values, size_t n);
 
@@ -563,7 +561,7 @@ struct prom_buf {
 
 #define PROM_BUF_INIT                                                                              \
         {                                                                                          \
-                0                                                                                  \
+                NULL, 0, 0, NULL                                                                   \
         }
 
 void prom_buf_release(struct prom_buf *buf);
@@ -756,9 +754,35 @@ int prom_point_exemplar(const struct prom_point *point, int slot, struct prom_ex
 
 /* ---- the fast path, inlined; nothing below is for callers -------------------------------- */
 
-#define PROM_VALUES_(...) ((const char *const[]){NULL, ##__VA_ARGS__} + 1)
-#define PROM_N_VALUES_(...)                                                                        \
-        (sizeof((const char *const[]){NULL, ##__VA_ARGS__}) / sizeof(const char *) - 1)
+/* Strict C and C++ cannot leave out the comma before no values, and g++ takes no address of an array
+ * that has no name. So there are two of each macro, 0_ for a family alone and 1_ for label values. */
+#define PROM_HAS_VALUES_(...)                                                                      \
+        PROM_PICK_(__VA_ARGS__, 1_, 1_, 1_, 1_, 1_, 1_, 1_, 1_, 1_, 1_, 1_, 1_, 1_, 1_, 1_, 1_,    \
+                   0_, 0)
+#define PROM_PICK_(_0, _1, _2, _3, _4, _5, _6, _7, _8, _9, _10, _11, _12, _13, _14, _15, _16,      \
+                   picked, ...)                                                                    \
+        picked
+#define PROM_PASTE_(a, b) PROM_PASTE_EXPANDED_(a, b)
+#define PROM_PASTE_EXPANDED_(a, b) a##b
+
+#define PROM_VALUES_HERE_(...) const char *const prom_values_here_[] = {__VA_ARGS__}
+#define PROM_N_VALUES_HERE_ (sizeof(prom_values_here_) / sizeof(prom_values_here_[0]))
+
+#define PROM_CALL_(call, ...)                                                                      \
+        PROM_PASTE_(PROM_CALL_, PROM_HAS_VALUES_(__VA_ARGS__))(call, __VA_ARGS__)
+#define PROM_CALL_0_(call, family) call(family, NULL, 0)
+#define PROM_CALL_1_(call, family, ...)                                                            \
+        __extension__({                                                                            \
+                PROM_VALUES_HERE_(__VA_ARGS__);                                                    \
+                call(family, prom_values_here_, PROM_N_VALUES_HERE_);                              \
+        })
+
+#define PROM_EMIT_0_(emitter, index, v) prom_emit_values(emitter, index, v, NULL, 0)
+#define PROM_EMIT_1_(emitter, index, v, ...)                                                       \
+        __extension__({                                                                            \
+                PROM_VALUES_HERE_(__VA_ARGS__);                                                    \
+                prom_emit_values(emitter, index, v, prom_values_here_, PROM_N_VALUES_HERE_);       \
+        })
 
 /* A call whose label values are all literals, the content of which cannot change, remembers its
  * series. Only the first one that comes to a place in the program is kept there. */
@@ -793,38 +817,41 @@ static inline void *prom_site_find_(const struct prom_site_ *site, const struct 
         return series;
 }
 
-#define PROM_WITH_(kind_, family_, ...)                                                            \
+#define PROM_WITH_(kind_, ...)                                                                     \
+        PROM_PASTE_(PROM_WITH_, PROM_HAS_VALUES_(__VA_ARGS__))(kind_, __VA_ARGS__)
+#define PROM_WITH_0_(kind_, family_) PROM_WITH_SITE_(kind_, family_, 1, 0, NULL)
+#define PROM_WITH_1_(kind_, family_, ...)                                                          \
+        PROM_WITH_SITE_(kind_, family_, PROM_LITERALS_(__VA_ARGS__), PROM_N_VALUES_HERE_,          \
+                        __VA_ARGS__)
+#define PROM_WITH_SITE_(kind_, family_, literals_, n_, ...)                                        \
         __extension__({                                                                            \
                 static struct prom_site_ prom_site_here_;                                          \
                 struct prom_family *prom_family_here_ = (family_);                                 \
                 struct prom_##kind_ *prom_found_here_ = NULL;                                      \
-                if (PROM_LITERALS_(__VA_ARGS__))                                                   \
+                if (literals_)                                                                     \
                         prom_found_here_ = (struct prom_##kind_ *)prom_site_find_(                 \
                                 &prom_site_here_, prom_family_here_);                              \
                 if (!prom_found_here_) {                                                           \
-                        prom_found_here_ = prom_##kind_##_with_values(                             \
-                                prom_family_here_, PROM_VALUES_(__VA_ARGS__),                      \
-                                PROM_N_VALUES_(__VA_ARGS__));                                      \
-                        if (PROM_LITERALS_(__VA_ARGS__))                                           \
+                        PROM_VALUES_HERE_(__VA_ARGS__);                                            \
+                        prom_found_here_ = prom_##kind_##_with_values(prom_family_here_,           \
+                                                                      prom_values_here_, n_);      \
+                        if (literals_)                                                             \
                                 prom_site_keep_(&prom_site_here_, prom_family_here_,               \
                                                 prom_found_here_);                                 \
                 }                                                                                  \
                 prom_found_here_;                                                                  \
         })
 
-/* Whether all are literals; 0 if there are more than 4. */
+/* Whether all are literals; 0 if there are more than 4. Of a pointer that is not written as one,
+ * __builtin_constant_p() knows nothing, not even where a function was made part of its caller: no two
+ * values come to one place. */
 #define PROM_LITERALS_(...)                                                                        \
-        PROM_LITERALS_PICK_(0, ##__VA_ARGS__, PROM_LITERALS_MANY_, PROM_LITERALS_MANY_,            \
-                            PROM_LITERALS_MANY_, PROM_LITERALS_MANY_, PROM_LITERALS_MANY_,         \
-                            PROM_LITERALS_MANY_, PROM_LITERALS_MANY_, PROM_LITERALS_MANY_,         \
-                            PROM_LITERALS_MANY_, PROM_LITERALS_MANY_, PROM_LITERALS_MANY_,         \
-                            PROM_LITERALS_MANY_, PROM_LITERALS_4_, PROM_LITERALS_3_,               \
-                            PROM_LITERALS_2_, PROM_LITERALS_1_, PROM_LITERALS_0_)                  \
+        PROM_PICK_(0, __VA_ARGS__, PROM_LITERALS_MANY_, PROM_LITERALS_MANY_, PROM_LITERALS_MANY_,  \
+                   PROM_LITERALS_MANY_, PROM_LITERALS_MANY_, PROM_LITERALS_MANY_,                  \
+                   PROM_LITERALS_MANY_, PROM_LITERALS_MANY_, PROM_LITERALS_MANY_,                  \
+                   PROM_LITERALS_MANY_, PROM_LITERALS_MANY_, PROM_LITERALS_MANY_,                  \
+                   PROM_LITERALS_4_, PROM_LITERALS_3_, PROM_LITERALS_2_, PROM_LITERALS_1_, 0)      \
         (__VA_ARGS__)
-#define PROM_LITERALS_PICK_(_0, _1, _2, _3, _4, _5, _6, _7, _8, _9, _10, _11, _12, _13, _14, _15,  \
-                            _16, picked, ...)                                                      \
-        picked
-#define PROM_LITERALS_0_() 1
 #define PROM_LITERALS_1_(a) (__builtin_constant_p(a))
 #define PROM_LITERALS_2_(a, b) (__builtin_constant_p(a) && __builtin_constant_p(b))
 #define PROM_LITERALS_3_(a, b, c) (PROM_LITERALS_2_(a, b) && __builtin_constant_p(c))
@@ -895,8 +922,6 @@ static inline int prom_count_failure(struct prom_counter *counter, int result)
 }
 
 #define PROM_UNIQUE_(name) PROM_PASTE_(name, __COUNTER__)
-#define PROM_PASTE_(a, b) PROM_PASTE_EXPANDED_(a, b)
-#define PROM_PASTE_EXPANDED_(a, b) a##b
 
 struct prom_time_scope_ {
         struct prom_histogram *histogram;

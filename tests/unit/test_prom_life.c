@@ -234,6 +234,25 @@ static void test_curry(void **state)
         assert_int_equal(prom_family_ignored(f), 2);
 }
 
+static void test_curried_families_are_bounded(void **state)
+{
+        struct prom_family *f = add((struct prom_desc){PROM_GAUGE, "g", .labels = NAMES("a", "b")});
+        struct prom_family *first, *same, *other;
+        struct prom_error error;
+        assert_int_equal(prom_curry(f, LABELS({"a", "0"}), &first, NULL), 0);
+        assert_int_equal(prom_curry(f, LABELS({"b", "0"}), &other, NULL), 0);
+        assert_ptr_not_equal(first, other);
+        for (int i = 0; i < PROM_CURRIED_MAX - 1; i++) {
+                char value[16];
+                snprintf(value, sizeof(value), "%d", i);
+                assert_int_equal(prom_curry(f, LABELS({"a", value}), &other, NULL), 0);
+        }
+        assert_int_equal(prom_curry(f, LABELS({"a", "0"}), &same, NULL), 0);
+        assert_ptr_equal(same, first);
+        assert_int_equal(prom_curry(f, LABELS({"a", "new"}), &other, &error), -ENOSPC);
+        assert_non_null(strstr(error.msg, "metric g"));
+}
+
 static void test_removal_through_curried(void **state)
 {
         struct prom_family *f =
@@ -374,6 +393,7 @@ int main(void)
                 TEST(test_bad_removals),
                 TEST(test_room),
                 TEST(test_curry),
+                TEST(test_curried_families_are_bounded),
                 TEST(test_removal_through_curried),
                 TEST(test_curried_over_the_cap),
                 TEST(test_idle),
