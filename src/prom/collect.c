@@ -45,9 +45,12 @@ int prom_register_collector(struct prom_registry *registry, const struct prom_de
         struct prom_collector like = {
                 .registry = registry, .collect = collect, .data = data, .n = n};
         for (size_t i = 0; i < n; i++)
-                if (descs[i].kind != PROM_COUNTER && descs[i].kind != PROM_GAUGE)
+                if ((descs[i].kind != PROM_COUNTER && descs[i].kind != PROM_GAUGE &&
+                     descs[i].kind != PROM_HISTOGRAM) ||
+                    descs[i].native_factor != 0)
                         return prom_fail_(error, EINVAL,
-                                          "metric %s: a collector feeds counters and gauges only",
+                                          "metric %s: a collector feeds counters, gauges and "
+                                          "histograms of classic buckets only",
                                           descs[i].name ? descs[i].name : "");
         return add_collector(&like, descs, ret_collector, error);
 }
@@ -157,10 +160,12 @@ static size_t values_size(const char *const *values, size_t n)
 
 /* Puts the label values behind the text and makes it the last sample; false without memory. */
 static bool add_sample(struct prom_scratch *scratch, const struct prom_family *family,
-                       const char *const *values, double v)
+                       const char *const *values, double v, const uint64_t *counts)
 {
         const size_t len = values_size(values, family->n_labels);
+        const size_t n_counts = counts ? family->n_buckets + 1 : 0;
         if (!reserve_seen(scratch) ||
+            !GROW(&scratch->counts, &scratch->cap_counts, scratch->n_counts + n_counts + 1) ||
             !GROW(&scratch->text, &scratch->text_cap, scratch->text_len + len + 1) ||
             !GROW(&scratch->samples, &scratch->cap_samples, scratch->n_samples + 1))
                 return false;
@@ -171,14 +176,18 @@ static bool add_sample(struct prom_scratch *scratch, const struct prom_family *f
                 .len = len,
                 .family = family,
                 .value = v,
+                .counts = scratch->n_counts,
         };
+        if (n_counts)
+                memcpy(scratch->counts + scratch->n_counts, counts, n_counts * sizeof(*counts));
         for (unsigned i = 0; i < family->n_labels; i++)
                 p = stpcpy(p, values[i]) + 1;
         return true;
 }
 
-void prom_emit_values(struct prom_emitter *emitter, size_t index, double v,
-                      const char *const *values, size_t n)
+/* counts: of a histogram, whose sum is v, those of its buckets. */
+static void emit(struct prom_emitter *emitter, size_t index, double v, const uint64_t *counts,
+                 const char *const *values, size_t n)
 {
         struct prom_scratch *scratch = emitter->scratch;
         struct prom_collector *collector = emitter->collector;
@@ -190,7 +199,8 @@ void prom_emit_values(struct prom_emitter *emitter, size_t index, double v,
         }
         struct prom_family *family = collector->families[index];
         struct family_samples *of_family = &scratch->per_family[emitter->base + index];
-        if (n != family->n_labels || (family->kind == PROM_COUNTER && !(v >= 0))) {
+        if (n != family->n_labels || (family->kind == PROM_COUNTER && !(v >= 0)) ||
+            (family->kind == PROM_HISTOGRAM) != (counts != NULL)) {
                 COUNT(&family->ignored, 1);
                 return;
         }
@@ -204,7 +214,7 @@ void prom_emit_values(struct prom_emitter *emitter, size_t index, double v,
                 prom_clean_value_(values[i], clean[i]);
                 cleaned[i] = clean[i];
         }
-        if (!add_sample(scratch, family, cleaned, v)) {
+        if (!add_sample(scratch, family, cleaned, v, counts)) {
                 emitter->failed = -ENOMEM;
                 return;
         }
@@ -214,6 +224,7 @@ void prom_emit_values(struct prom_emitter *emitter, size_t index, double v,
                 return;
         }
         scratch->text_len += scratch->samples[scratch->n_samples - 1].len;
+        scratch->n_counts += counts ? family->n_buckets + 1 : 0;
         if (of_family->last)
                 scratch->samples[of_family->last - 1].next = scratch->n_samples;
         else
@@ -229,6 +240,40 @@ static bool is_wanted(const struct prom_collector *collector,
                 if (prom_is_wanted_(collector->families[i], options))
                         return true;
         return false;
+}
+
+void prom_emit_values(struct prom_emitter *emitter, size_t index, double v,
+                      const char *const *values, size_t n)
+{
+        emit(emitter, index, v, NULL, values, n);
+}
+
+void prom_emit_histogram_values(struct prom_emitter *emitter, size_t index, const uint64_t *counts,
+                                size_t n_counts, double sum, const char *const *values, size_t n)
+{
+        struct prom_collector *collector = emitter->collector;
+        if (index < collector->n &&
+            (n_counts != collector->families[index]->n_buckets + 1 || sum != sum || !counts)) {
+                COUNT(&collector->families[index]->ignored, 1);
+                return;
+        }
+        if (index < collector->n && sum < 0)
+                STORE(&collector->families[index]->has_negative, true);
+        emit(emitter, index, sum, counts, values, n);
+}
+
+void prom_sample_histogram_(const struct prom_scratch *scratch, const struct sample *sample,
+                            struct prom_snapshot *ret_snapshot)
+{
+        const size_t n = sample->family->n_buckets;
+        ret_snapshot->n_buckets = n;
+        ret_snapshot->sum = sample->value;
+        ret_snapshot->count = 0;
+        ret_snapshot->created_ms = 0;
+        for (size_t i = 0; i <= n; i++) {
+                ret_snapshot->buckets[i] = scratch->counts[sample->counts + i];
+                ret_snapshot->count += ret_snapshot->buckets[i];
+        }
 }
 
 static int run_collector(struct prom_collector *collector, struct prom_scratch *scratch)
@@ -250,6 +295,7 @@ int prom_collect_(struct prom_registry *registry, struct prom_scratch *scratch)
         scratch->n_samples = 0;
         scratch->n_per_family = 0;
         scratch->text_len = 0;
+        scratch->n_counts = 0;
         if (scratch->seen)
                 memset(scratch->seen, 0, scratch->cap_seen * sizeof(scratch->seen[0]));
         pthread_mutex_lock(&registry->collect_lock);

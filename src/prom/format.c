@@ -95,6 +95,26 @@ static bool render_series(struct scrape *s, struct prom_family *family)
         return true;
 }
 
+static bool render_text_sample(struct scrape *s, const struct sample *sample)
+{
+        struct prom_scratch *scratch = s->buf->scratch;
+        const char *values = scratch->text + sample->values;
+        if (sample->family->kind != PROM_HISTOGRAM)
+                return prom_text_sample_(s, values, sample->value);
+        prom_sample_histogram_(scratch, sample, &scratch->histogram);
+        return prom_text_histogram_sample_(s, values, &scratch->histogram);
+}
+
+static bool render_proto_sample(struct scrape *s, const struct sample *sample)
+{
+        struct prom_scratch *scratch = s->buf->scratch;
+        const char *values = scratch->text + sample->values;
+        if (sample->family->kind != PROM_HISTOGRAM)
+                return prom_proto_sample_(s, values, sample->value);
+        prom_sample_histogram_(scratch, sample, &scratch->histogram);
+        return prom_proto_histogram_sample_(s, values, &scratch->histogram);
+}
+
 static bool render_samples(struct scrape *s, const struct family_samples *samples)
 {
         const struct prom_scratch *scratch = s->buf->scratch;
@@ -104,10 +124,9 @@ static bool render_samples(struct scrape *s, const struct family_samples *sample
                 return false;
         for (size_t i = samples->first; i; i = scratch->samples[i - 1].next) {
                 const struct sample *sample = &scratch->samples[i - 1];
-                const char *values = scratch->text + sample->values;
-                bool ok = s->rendering->dialect == DIALECT_PROTOBUF
-                                  ? prom_proto_sample_(s, values, sample->value)
-                                  : prom_text_sample_(s, values, sample->value);
+                const bool ok = s->rendering->dialect == DIALECT_PROTOBUF
+                                        ? render_proto_sample(s, sample)
+                                        : render_text_sample(s, sample);
                 if (!ok)
                         return false;
         }
@@ -191,6 +210,7 @@ void prom_buf_release(struct prom_buf *buf)
                 free(buf->scratch->samples);
                 free(buf->scratch->seen);
                 free(buf->scratch->text);
+                free(buf->scratch->counts);
         }
         free(buf->scratch);
         free(buf->data);

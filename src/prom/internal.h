@@ -410,8 +410,9 @@ struct sample {
         size_t values; /* of its label values in text, each with its NUL, one after the other */
         size_t len;    /* of all these */
         const struct prom_family *family;
-        double value;
-        size_t next; /* index + 1 of the next sample of the family, 0 at the end */
+        double value;  /* of a histogram: its sum */
+        size_t counts; /* of a histogram: those of its buckets in scratch->counts */
+        size_t next;   /* index + 1 of the next sample of the family, 0 at the end */
 };
 
 struct family_samples {
@@ -436,6 +437,9 @@ struct prom_scratch {
         char *text;
         size_t text_len;
         size_t text_cap;
+        uint64_t *counts;
+        size_t n_counts;
+        size_t cap_counts;
         const struct prom_render_options *options; /* of the scrape; NULL for none */
         struct counter_value values[SUM_BATCH];
         struct prom_snapshot histogram;
@@ -522,6 +526,10 @@ int prom_collect_(struct prom_registry *registry, struct prom_scratch *scratch);
 
 /* The counters every registry has about itself. */
 int prom_register_self_(struct prom_registry *registry);
+
+/* What a collector emitted for a histogram. */
+void prom_sample_histogram_(const struct prom_scratch *scratch, const struct sample *sample,
+                            struct prom_snapshot *ret_snapshot);
 
 /* Copies the registry's families into scratch. 0 or -ENOMEM. */
 int prom_list_families_(struct prom_registry *registry, struct prom_scratch *scratch);
@@ -635,6 +643,8 @@ bool prom_put_bytes_(struct prom_buf *buf, const char *bytes, size_t n);
 bool prom_text_series_(struct scrape *s, struct prom_series *series,
                        const struct series_text *texts, size_t n);
 bool prom_text_sample_(struct scrape *s, const char *values, double v);
+bool prom_text_histogram_sample_(struct scrape *s, const char *values,
+                                 const struct prom_snapshot *value);
 
 enum { PROTO_VARINT = 0, PROTO_FIXED64 = 1, PROTO_BYTES = 2, PROTO_VARINT_MAX = 10 };
 char *prom_proto_varint_(char *out, uint64_t n);
@@ -643,6 +653,8 @@ bool prom_proto_end_family_(struct scrape *s);
 bool prom_proto_series_(struct scrape *s, struct prom_series *series,
                         const struct series_text *texts, size_t n);
 bool prom_proto_sample_(struct scrape *s, const char *values, double v);
+bool prom_proto_histogram_sample_(struct scrape *s, const char *values,
+                                  const struct prom_snapshot *value);
 
 /* Makes room for `need` elements in the array at *p (at least 1); false without memory. */
 #define GROW(p, cap, need)                                                                         \

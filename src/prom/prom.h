@@ -461,8 +461,8 @@ struct prom_collector;
  * register metrics; it must not render its own registry, nor remove a collector. */
 typedef void prom_collect_fn(struct prom_emitter *emitter, void *data);
 
-/* Registers the families (counters and gauges) that `collect` feeds. Errors as prom_register_all(),
- * and -EINVAL for a histogram. */
+/* Registers the families (counters, gauges and histograms of classic buckets) that `collect` feeds.
+ * Errors as prom_register_all(), and -EINVAL for other kinds. */
 int prom_register_collector(struct prom_registry *registry, const struct prom_desc *descs, size_t n,
                             prom_collect_fn *collect, void *data,
                             struct prom_collector **ret_collector, struct prom_error *error);
@@ -485,6 +485,15 @@ void prom_collector_remove(struct prom_collector *collector);
         PROM_PASTE_(PROM_EMIT_, PROM_HAS_VALUES_(__VA_ARGS__))(emitter, index, __VA_ARGS__)
 void prom_emit_values(struct prom_emitter *emitter, size_t index, double v,
                       const char *const *values, size_t n);
+
+/* The same for a histogram that is kept elsewhere: the counts of its buckets, each by itself, that of
+ * +Inf last, and the sum of what was observed (any number). Another number of counts than the family
+ * has buckets is ignored and counted. */
+#define prom_emit_histogram(emitter, index, counts, n_counts, sum, ...)                            \
+        prom_emit_histogram_values(emitter, index, counts, n_counts, sum,                          \
+                                   PROM_VALUES_(__VA_ARGS__), PROM_N_VALUES_(__VA_ARGS__))
+void prom_emit_histogram_values(struct prom_emitter *emitter, size_t index, const uint64_t *counts,
+                                size_t n_counts, double sum, const char *const *values, size_t n);
 
 /* process_cpu_seconds_total, process_open_fds, process_max_fds, process_virtual_memory_bytes,
  * process_virtual_memory_max_bytes, process_resident_memory_bytes, process_start_time_seconds,

@@ -189,7 +189,7 @@ static void put_exemplar(struct scrape *s, unsigned field, const struct exemplar
 
 static bool read_exemplar(struct scrape *s, const struct prom_series *series, size_t slot)
 {
-        return unlikely(s->exemplars) && prom_has_exemplars_(series) &&
+        return unlikely(s->exemplars) && series && prom_has_exemplars_(series) &&
                prom_read_exemplar_(series, slot, &s->buf->scratch->exemplar);
 }
 
@@ -475,6 +475,21 @@ bool prom_proto_sample_(struct scrape *s, const char *values, double v)
         } else {
                 put_gauge(s, v);
         }
+        end(s, metric);
+        return !s->failed;
+}
+
+bool prom_proto_histogram_sample_(struct scrape *s, const char *values,
+                                  const struct prom_snapshot *value)
+{
+        char *labels = s->buf->scratch->labels;
+        const size_t len = prom_render_labels_(s->rendering, values, labels);
+        struct mark metric = begin_metric(s, labels, len, 256);
+        struct mark histogram = begin_field(s, METRIC_HISTOGRAM, 256);
+        put_u64(s, SAMPLE_COUNT, value->count);
+        put_double(s, SAMPLE_SUM, value->sum);
+        put_classic_buckets(s, NULL, value);
+        end(s, histogram);
         end(s, metric);
         return !s->failed;
 }

@@ -302,19 +302,49 @@ bool prom_text_series_(struct scrape *s, struct prom_series *series,
         return ok;
 }
 
-bool prom_text_sample_(struct scrape *s, const char *values, double v)
+/* Line number i with these labels, but its number. */
+static char *begin_sample(struct scrape *s, size_t i, const char *labels, size_t len)
 {
-        char *labels = s->buf->scratch->labels;
-        const size_t len = prom_render_labels_(s->rendering, values, labels);
-        const struct line_part *part = &s->rendering->parts[0];
+        const struct line_part *part = &s->rendering->parts[i];
         if (!prom_reserve_(s->buf, part_len(part) + len))
-                return false;
+                return NULL;
         char *out = s->buf->data + s->buf->len;
         out = mempcpy(out, part->prefix, part->prefix_len);
         out = mempcpy(out, labels, len);
-        out = mempcpy(out, part->suffix, part->suffix_len);
-        out = put_double(out, v);
+        return mempcpy(out, part->suffix, part->suffix_len);
+}
+
+static void end_sample(struct scrape *s, char *out)
+{
         *out++ = '\n';
         set_end(s, out);
+}
+
+bool prom_text_sample_(struct scrape *s, const char *values, double v)
+{
+        char *labels = s->buf->scratch->labels;
+        char *out = begin_sample(s, 0, labels, prom_render_labels_(s->rendering, values, labels));
+        if (!out)
+                return false;
+        end_sample(s, put_double(out, v));
+        return true;
+}
+
+bool prom_text_histogram_sample_(struct scrape *s, const char *values,
+                                 const struct prom_snapshot *value)
+{
+        char *labels = s->buf->scratch->labels;
+        const size_t len = prom_render_labels_(s->rendering, values, labels);
+        const size_t n = value->n_buckets + 1;
+        const size_t n_lines = has_sums(s) ? s->rendering->n_lines : n;
+        uint64_t count = 0;
+        for (size_t i = 0; i < n_lines; i++) {
+                char *out = begin_sample(s, i, labels, len);
+                if (!out)
+                        return false;
+                if (i < n)
+                        count += value->buckets[i];
+                end_sample(s, i == n ? put_double(out, value->sum) : put_u64(out, count));
+        }
         return true;
 }

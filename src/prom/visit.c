@@ -109,6 +109,11 @@ static int visit_sample(struct visit *visit, const struct prom_view *view,
         struct prom_label labels[PROM_LABELS_MAX];
         struct prom_point point = {.labels = labels, .value = sample->value};
         point.n_labels = list_labels(family, visit->scratch->text + sample->values, labels);
+        if (family->kind == PROM_HISTOGRAM) {
+                prom_sample_histogram_(visit->scratch, sample, &visit->scratch->histogram);
+                point.histogram = &visit->scratch->histogram;
+                point.value = 0;
+        }
         return visit->fn(view, &point, visit->data);
 }
 

@@ -196,17 +196,6 @@ static void test_a_collector_may_register(void **state)
         prom_registry_free(r);
 }
 
-static void test_histograms_are_refused(void **state)
-{
-        struct prom_registry *r = prom_registry_new();
-        struct prom_desc desc = {.kind = PROM_HISTOGRAM, .name = "h_seconds", .help = "h"};
-        struct prom_error error;
-        assert_int_equal(prom_register_collector(r, &desc, 1, collect_pool, NULL, NULL, &error),
-                         -EINVAL);
-        assert_non_null(strstr(error.msg, "h_seconds"));
-        prom_registry_free(r);
-}
-
 static double value_of(const char *text, const char *name)
 {
         char start[64];
@@ -369,7 +358,6 @@ int main(void)
                 cmocka_unit_test(test_bad_samples),
                 cmocka_unit_test(test_many_samples_and_cap),
                 cmocka_unit_test(test_a_collector_may_register),
-                cmocka_unit_test(test_histograms_are_refused),
                 cmocka_unit_test(test_process),
                 cmocka_unit_test(test_network_bytes),
                 cmocka_unit_test(test_values),
