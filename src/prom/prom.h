@@ -489,9 +489,9 @@ void prom_emit_values(struct prom_emitter *emitter, size_t index, double v,
 /* The same for a histogram that is kept elsewhere: the counts of its buckets, each by itself, that of
  * +Inf last, and the sum of what was observed (any number). Another number of counts than the family
  * has buckets is ignored and counted. */
-#define prom_emit_histogram(emitter, index, counts, n_counts, sum, ...)                            \
-        prom_emit_histogram_values(emitter, index, counts, n_counts, sum,                          \
-                                   PROM_VALUES_(__VA_ARGS__), PROM_N_VALUES_(__VA_ARGS__))
+#define prom_emit_histogram(emitter, index, counts, n_counts, ...)                                 \
+        PROM_PASTE_(PROM_EMIT_HISTOGRAM_, PROM_HAS_VALUES_(__VA_ARGS__))                           \
+        (emitter, index, counts, n_counts, __VA_ARGS__)
 void prom_emit_histogram_values(struct prom_emitter *emitter, size_t index, const uint64_t *counts,
                                 size_t n_counts, double sum, const char *const *values, size_t n);
 
@@ -764,7 +764,7 @@ int prom_point_exemplar(const struct prom_point *point, int slot, struct prom_ex
 /* ---- the fast path, inlined; nothing below is for callers -------------------------------- */
 
 /* Strict C and C++ cannot leave out the comma before no values, and g++ takes no address of an array
- * that has no name. So there are two of each macro, 0_ for a family alone and 1_ for label values. */
+ * without a name. So there are two of each macro: 0_ for a family alone, 1_ for one with values. */
 #define PROM_HAS_VALUES_(...)                                                                      \
         PROM_PICK_(__VA_ARGS__, 1_, 1_, 1_, 1_, 1_, 1_, 1_, 1_, 1_, 1_, 1_, 1_, 1_, 1_, 1_, 1_,    \
                    0_, 0)
@@ -791,6 +791,15 @@ int prom_point_exemplar(const struct prom_point *point, int slot, struct prom_ex
         __extension__({                                                                            \
                 PROM_VALUES_HERE_(__VA_ARGS__);                                                    \
                 prom_emit_values(emitter, index, v, prom_values_here_, PROM_N_VALUES_HERE_);       \
+        })
+
+#define PROM_EMIT_HISTOGRAM_0_(emitter, index, counts, n_counts, sum)                              \
+        prom_emit_histogram_values(emitter, index, counts, n_counts, sum, NULL, 0)
+#define PROM_EMIT_HISTOGRAM_1_(emitter, index, counts, n_counts, sum, ...)                         \
+        __extension__({                                                                            \
+                PROM_VALUES_HERE_(__VA_ARGS__);                                                    \
+                prom_emit_histogram_values(emitter, index, counts, n_counts, sum,                  \
+                                           prom_values_here_, PROM_N_VALUES_HERE_);                \
         })
 
 /* A call whose label values are all literals, the content of which cannot change, remembers its

@@ -56,8 +56,12 @@ int prom_lint(struct prom_registry *registry, prom_lint_fn *callback, void *data
  * _count), then the names and values of its labels in any order, const ones as you like, "le",
  * "quantile" and the label of a state set included. NaN if there is no such series. Collectors
  * run. */
-#define prom_test_value(registry, name, ...)                                                       \
-        prom_test_value_of(registry, name, PROM_VALUES_(__VA_ARGS__), PROM_N_VALUES_(__VA_ARGS__))
+#define prom_test_value(registry, ...)                                                             \
+        __extension__({                                                                            \
+                PROM_VALUES_HERE_(__VA_ARGS__);                                                    \
+                prom_test_value_of(registry, prom_values_here_[0], prom_values_here_ + 1,          \
+                                   PROM_N_VALUES_HERE_ - 1);                                       \
+        })
 double prom_test_value_of(struct prom_registry *registry, const char *name,
                           const char *const *labels, size_t n);
 
