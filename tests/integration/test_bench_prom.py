@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`make bench-prom` measures and checks what it measures (without the other libraries)."""
 import os
+import re
 import subprocess
 import sys
 
@@ -22,9 +23,10 @@ def test_every_case_is_measured_and_what_it_counted_is_right():
     assert done.returncode == 0, done.stderr
     rows = [line for line in done.stdout.splitlines() if line.startswith("| ")]
     for case in ("counter +1", "gauge set", "gauge +1", "histogram, 11 buckets"):
-        cells = next(row for row in rows if row.startswith(f"| {case} ")).split("|")
+        cells = [row for row in rows if row.startswith(f"| {case} ")][1].split("|")
         assert float(cells[2]) > 0 and float(cells[3]) > 0, cells
     assert any(row.startswith("| 100,000 counters: allocations ") for row in rows)
+    assert re.search(r"^\d+ of \d+ aims are met\.$", done.stdout, re.M)
 
 
 @pytest.mark.parametrize("said, expected", [
