@@ -314,7 +314,7 @@ static bool make_lines(struct rendering *r, const char *name)
 static bool make_label_names(struct rendering *r)
 {
         struct prom_family *f = r->family;
-        char escaped[ESCAPED_NAME_MAX + 1], out[2 * ESCAPED_NAME_MAX + 3];
+        char escaped[ESCAPED_NAME_MAX + 1], out[2 * ESCAPED_NAME_MAX + 3] = "";
         r->label_names = prom_arena_get_(&f->arena, sizeof(*r->label_names) * (f->n_slots + 1));
         for (unsigned i = 0; r->label_names && i < f->n_slots; i++) {
                 struct text t = {out, 0};

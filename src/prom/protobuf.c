@@ -90,7 +90,7 @@ static void put_u64(struct scrape *s, unsigned field, uint64_t n)
 /* sint32 and sint64: zigzag. */
 static void put_signed(struct scrape *s, unsigned field, int64_t n)
 {
-        put_u64(s, field, (uint64_t)n << 1 ^ (uint64_t)(n >> 63));
+        put_u64(s, field, (uint64_t)n << 1 ^ (n < 0 ? UINT64_MAX : 0));
 }
 
 static void put_double(struct scrape *s, unsigned field, double v)
