@@ -164,6 +164,7 @@ static void collect(struct prom_emitter *emitter, void *data)
 {
         prom_emit(emitter, 0, 1.25, WAY);
         prom_emit(emitter, 1, 7);
+        prom_emit_histogram(emitter, 2, ((const uint64_t[]){1, 0, 2}), 3, 9.5, "x");
 }
 
 static void fill_collected(void)
@@ -173,8 +174,14 @@ static void fill_collected(void)
                  .name = "test_collected",
                  .help = "Help.",
                  .labels = NAMES("way")},
-                {.kind = PROM_COUNTER, .name = "test_collected_seen_total", .help = "Help."}};
-        if (prom_register_collector(prom_default_registry(), descs, 2, collect, NULL, NULL, NULL) <
+                {.kind = PROM_COUNTER, .name = "test_collected_seen_total", .help = "Help."},
+                {.kind = PROM_HISTOGRAM,
+                 .name = "test_collected_wait",
+                 .help = "Help.",
+                 .labels = NAMES("of"),
+                 .buckets = (const double[]){0.5, 1},
+                 .n_buckets = 2}};
+        if (prom_register_collector(prom_default_registry(), descs, 3, collect, NULL, NULL, NULL) <
             0)
                 errx(2, "no collector");
 }
