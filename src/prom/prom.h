@@ -50,8 +50,10 @@
  * thread, which reserves 32 MiB of address space (of memory it takes what the thread's own counts
  * need), and, with native buckets and summaries, for a thread's first update of a series, one that
  * needs more buckets, and one that meets a scrape in mid-update. Fetching a handle takes a lock only
- * to create a series or to show it again (which needs 40 KiB of stack). A scrape holds no lock while
- * it renders. A thread that exits leaves its counts behind. Nothing here is safe in a signal handler.
+ * to create a series or to show it again (which needs 16 KiB of stack; registering, scraping and
+ * prom_info_set() need 32). A scrape holds a lock while it makes the texts of new series, for some
+ * hundred of them at a time, and none while it renders. A thread that exits leaves its counts behind.
+ * Nothing here is safe in a signal handler.
  *
  * fork(). The child goes on with the parent's values as they were. Locks are carried over fork();
  * vfork() and posix_spawn() followed by exec need nothing.
@@ -108,7 +110,7 @@ enum {
         PROM_EXEMPLAR_RUNES_MAX = 128,     /* UTF-8 characters of all its names and values */
         PROM_NATIVE_EXEMPLARS = 10,        /* exemplars of a histogram with native buckets alone */
         PROM_SKETCH_BUCKETS_MAX = 1024,    /* populated buckets of a summary's sketch */
-        PROM_CURRIED_MAX = 1024,     /* curried families of a family */
+        PROM_CURRIED_MAX = 1024,           /* curried families of a family */
         PROM_TOMBSTONES_FACTOR = 16, /* times max_series: the series a family holds at most, removed
                                         and hidden ones included; past it: see overflow above */
 };
