@@ -36,6 +36,15 @@
 #define STORE_RELEASE(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 #define COUNT(p, n) __atomic_fetch_add((p), (n), __ATOMIC_RELAXED)
 
+/* gcc and clang say in different ways that they check threads. */
+#if defined(__SANITIZE_THREAD__)
+#define PROM_CHECK_THREADS 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define PROM_CHECK_THREADS 1
+#endif
+#endif
+
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
@@ -69,7 +78,7 @@ static inline uint64_t bits_of(double v)
 
 /* A double of this thread's own, which others only read: a plain load and store of the same speed
  * as any, where an atomic one would go through an integer register. */
-#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+#if defined(__x86_64__) && !defined(PROM_CHECK_THREADS)
 typedef volatile double own_double __attribute__((may_alias));
 
 static inline void add_own(uint64_t *cell, double v)

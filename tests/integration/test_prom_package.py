@@ -124,6 +124,17 @@ def test_it_can_be_loaded_at_run_time(installed):
     assert run(shutil.which("python3"), "-c", code) == "True\n"
 
 
+def test_it_stays_until_the_last_thread_that_counted_has_ended(installed):
+    """Code of it runs when such a thread ends, whoever closed the library meanwhile."""
+    library = f"{installed.prefix}/lib/libprom.so"
+    code = (f"import _ctypes, ctypes, threading; lib = ctypes.CDLL({library!r})\n"
+            "def count():\n"
+            "    lib.prom_cell_slow_(0)\n"
+            "    _ctypes.dlclose(lib._handle)\n"
+            "thread = threading.Thread(target=count); thread.start(); thread.join(); print('ended')")
+    assert run(shutil.which("python3"), "-c", code) == "ended\n"
+
+
 @pytest.mark.parametrize("static", [False, True], ids=["shared", "static"])
 def test_example_that_counts_lines(installed, tmp_path, static):
     program = installed.compile(f"{EXAMPLES}/lines.c", tmp_path / "lines", static)
@@ -239,24 +250,30 @@ def test_gzip_by_zlib_in_a_subproject(installed, tmp_path):
         pool.close()
 
 
-def test_the_header_in_other_languages(installed, tmp_path):
-    source = tmp_path / "other.cc"
-    source.write_text(
-        "#include <prom/prom.h>\n"
-        "int main() {\n"
-        "        prom_counter_inc(nullptr);\n"
-        "        return prom_render_text(prom_default_registry(), nullptr) == 0;\n"
-        "}\n".replace("nullptr) == 0", "new prom_buf()) != 0"))
-    found = False
-    for compiler, flags in (("c++", ["-std=c++17"]), ("clang++", ["-std=c++17"])):
-        if shutil.which(compiler):
-            found = True
-            installed.compile(source, tmp_path / "other", compiler=compiler, flags=flags)
-    plain = tmp_path / "plain.c"
-    plain.write_text("#include <prom/prom.h>\nint main(void) { prom_counter_inc(NULL); }\n")
-    for compiler in ("cc", "clang"):
-        if shutil.which(compiler):
-            for flags in (["-std=c11", "-pedantic"], ["-std=gnu17", "-Wstrict-prototypes"]):
-                installed.compile(plain, tmp_path / "plain", compiler=compiler, flags=flags)
-    if not found:
-        pytest.skip("no C++ compiler")
+LANGUAGES = [
+    ("cc", "c", "c99"), ("cc", "c", "gnu17"), ("clang", "c", "c99"), ("clang", "c", "c17"),
+    ("c++", "c++", "c++11"), ("c++", "c++", "c++17"), ("clang++", "c++", "c++11"), ("clang++", "c++", "c++20"),
+]
+
+
+@pytest.mark.parametrize("compiler,language,standard", LANGUAGES)
+def test_the_header_as_strict_c_and_as_cplusplus(installed, tmp_path, compiler, language, standard):
+    if not shutil.which(compiler):
+        pytest.skip(f"no {compiler}")
+    source = os.path.join(vulcan.ROOT, "tests/integration/prom_user.c")
+    shutil.copy(source, tmp_path / "user.c" if language == "c" else tmp_path / "user.cc")
+    flags = [f"-std={standard}", "-O2", "-pedantic", "-Wconversion", "-Wsign-conversion"]
+    user = installed.compile(tmp_path / ("user.c" if language == "c" else "user.cc"), tmp_path / "user",
+                             compiler=compiler, flags=flags)
+    done = installed.execute(user)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "not registered" not in done.stdout
+    counters = [line for line in done.stdout.splitlines() if line.startswith("c_total{")]
+    assert sorted(counters) == [
+        'c_total{code="200",method="GET"} 2', 'c_total{code="200",method="PUT"} 1',
+        'c_total{code="204",method="GET"} 1', 'c_total{code="205",method="GET"} 0.5',
+        'c_total{code="500",method="GET"} 1']
+    assert done.stdout.endswith("\n2 2\n")
+    for line in ("g 2", "h_count 1", "s_count 1", 'i_info{version="2"} 1', 'st{st="off"} 1',
+                 'labelled{version="1.0"} 2', "plain_seconds_count 1"):
+        assert f"\n{line}\n" in done.stdout
