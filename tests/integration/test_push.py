@@ -60,7 +60,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.server.requests.append((self.command, self.path, self.headers, body,
-                                     time.monotonic()))
+                                     time.monotonic(), self.client_address))
         replies = self.server.replies
         reply = replies.pop(0) if len(replies) > 1 else replies[0]
         reply(self)
@@ -358,7 +358,7 @@ def test_write_2_message(server):
     before = time.time()
     result = push("write", it.url + "/x", "--version", "2", "--label", "job=j", "--label", "z=")
     assert result == {"status": 204, "attempts": 1, "version": 2, "samples": 8}
-    (method, path, headers, body, _), = it.requests
+    (method, path, headers, body, *_), = it.requests
     assert (method, path) == ("POST", "/x")
     assert headers["Content-Encoding"] == "snappy"
     assert headers["Content-Type"] == "application/x-protobuf;proto=io.prometheus.write.v2.Request"
@@ -430,10 +430,19 @@ def test_stale_marker_ends_a_native_histogram(prometheus):
     assert query(prometheus, "test_native", at + 1) == []
 
 
+def test_write_many_over_one_connection(server):
+    it = server(answer(204))
+    result = push("write", it.url, "--version", "1", "--many", "5000", "--name", "test_many_total")
+    assert result == {"status": 204, "attempts": 3, "version": 1, "samples": 5000}
+    assert len(it.requests) == 3 and len({peer for *_, peer in it.requests}) == 1
+    names = [s.labels["n"] for request in it.requests for s in remote_write.read_1(request[3])]
+    assert names == [str(n) for n in range(5000)]
+
+
 def test_write_1_message(server):
     it = server(answer(204))
     push("write", it.url, "--version", "1", "--stale", "--time", "12345")
-    (_, _, headers, body, _), = it.requests
+    (_, _, headers, body, *_), = it.requests
     assert headers["Content-Type"] == "application/x-protobuf"
     assert headers["X-Prometheus-Remote-Write-Version"] == "0.1.0"
     series = list(remote_write.read_1(body))
@@ -474,9 +483,9 @@ def test_final_answers(server, status):
 
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_again_until_it_works(server, status):
-    it = server(answer(status), tear, answer(status), answer(200))
+    it = server(tear, answer(status), answer(status), answer(200))
     assert push("put", it.url) == {"status": 200, "attempts": 4, "version": 0, "samples": 0}
-    assert len({body for _, _, _, body, _ in it.requests}) == 1
+    assert len({request[3] for request in it.requests}) == 1
 
 
 def test_retry_after_is_waited_for(server):
@@ -515,7 +524,7 @@ def test_credentials(server, folder):
     it = server(answer(200))
     push("put", it.url, "--token", path)
     push("put", it.url, "--user", "me", "--password", path)
-    assert [headers["Authorization"] for _, _, headers, _, _ in it.requests] == \
+    assert [request[2]["Authorization"] for request in it.requests] == \
         ["Bearer s3cret", "Basic " + base64.b64encode(b"me:s3cret").decode()]
 
 
@@ -571,7 +580,7 @@ def test_run_pushes_to_both(fake_box_agent, gateway, server):
                         "--push-token-file", fake_box_agent.file("token", "abc\n"))
     assert done.code == 3 and not done.err, done
     assert len(groups(gateway)) == 1
-    (_, path, headers, body, _), = it.requests
+    (_, path, headers, body, *_), = it.requests
     assert path == "/w" and headers["Authorization"] == "Bearer abc"
     assert headers["User-Agent"].startswith("vulcan/")
     series = {s.name: s for s in remote_write.read_2(body)}

@@ -21,8 +21,8 @@ struct reply {
 };
 
 struct world {
-        struct reply replies[ANSWERS_MAX]; /* the last one is given again and again */
-        size_t n_replies, asked;
+        struct reply replies[ANSWERS_MAX];     /* the last one is given again and again */
+        size_t n_replies, asked, asked_before; /* before: this push */
         uint64_t now_ms;
         unsigned last_timeout_ms;
         char log[LOG_MAX]; /* a line for each request and wait */
@@ -40,13 +40,15 @@ static void note(struct world *w, const char *fmt, ...)
         va_end(args);
 }
 
-static int world_send(void *ctx, const struct push_request *request, unsigned timeout_ms,
-                      struct push_answer *ret, struct prom_error *error)
+static int world_send(void *ctx, void **session, const struct push_request *request,
+                      unsigned timeout_ms, struct push_answer *ret, struct prom_error *error)
 {
         struct world *w = ctx;
         size_t i = w->asked < w->n_replies ? w->asked : w->n_replies - 1;
         const struct reply *reply = &w->replies[i];
         w->asked++;
+        assert_true(*session == NULL || *session == w); /* ours from the first request on */
+        *session = w;
         w->last_timeout_ms = timeout_ms;
         note(w, "%s %s", request->method, request->url);
         for (size_t h = 0; request->headers[h]; h++)
@@ -64,6 +66,13 @@ static int world_send(void *ctx, const struct push_request *request, unsigned ti
         return 0;
 }
 
+static void world_end(void *ctx, void *session)
+{
+        struct world *w = ctx;
+        assert_true(session == (w->asked > w->asked_before ? w : NULL));
+        w->asked_before = w->asked;
+}
+
 static uint64_t world_now(void *ctx)
 {
         return ((struct world *)ctx)->now_ms;
@@ -76,7 +85,8 @@ static void world_wait(void *ctx, unsigned ms)
         w->now_ms += ms;
 }
 
-#define IO(world) (&(const struct prom_push_io){world_send, world_now, world_wait, (world)})
+#define IO(world)                                                                                  \
+        (&(const struct prom_push_io){world_send, world_end, world_now, world_wait, (world)})
 
 static inline struct world *world_new(const struct reply *replies, size_t n)
 {

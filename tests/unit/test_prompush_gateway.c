@@ -236,7 +236,7 @@ static void test_credentials(void **state)
                 {.url = "http://h", .password_file = path},
                 {.url = "http://h", .user = "a:b", .password_file = path},
         };
-        w->asked = 0;
+        w->asked = w->asked_before = 0;
         for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
                 struct outcome o = push(w, &wrong[i], PROM_PUSH_DELETE, &group);
                 assert_int_equal(w->asked, 0);

@@ -96,12 +96,9 @@ static int perform(CURL *easy, struct push_answer *answer, const char *details,
         return code == CURLE_OK || (cut && status) ? 0 : explain(easy, code, details, error);
 }
 
-static int send_request(void *ctx, const struct push_request *request, unsigned timeout_ms,
-                        struct push_answer *ret, struct prom_error *error)
+/* Without "Expect": the other side may refuse a body when it likes, and nothing waits. */
+static struct curl_slist *make_headers(const struct push_request *request)
 {
-        char details[CURL_ERROR_SIZE] = "";
-        CURL *easy = curl_easy_init();
-        /* Without "Expect": the other side may refuse a body when it likes, and nothing waits. */
         struct curl_slist *headers = curl_slist_append(NULL, "Expect:");
         for (size_t i = 0; headers && request->headers[i]; i++) {
                 struct curl_slist *more = curl_slist_append(headers, request->headers[i]);
@@ -109,15 +106,33 @@ static int send_request(void *ctx, const struct push_request *request, unsigned 
                         curl_slist_free_all(headers);
                 headers = more;
         }
+        return headers;
+}
+
+/* The session is libcurl's handle, which keeps the connection. */
+static int send_request(void *ctx, void **session, const struct push_request *request,
+                        unsigned timeout_ms, struct push_answer *ret, struct prom_error *error)
+{
+        char details[CURL_ERROR_SIZE] = "";
+        CURL *easy = *session ? *session : curl_easy_init();
+        struct curl_slist *headers = make_headers(request);
         int r = -ENOMEM;
+        *session = easy;
         if (!easy || !headers ||
             set_up(easy, request, timeout_ms, headers, ret, details) != CURLE_OK)
                 prom_push_fail_(error, ENOMEM, "libcurl cannot be set up");
         else
                 r = perform(easy, ret, details, error);
+        if (easy)
+                curl_easy_reset(easy); /* of what ends here: headers, answer, details */
         curl_slist_free_all(headers);
-        curl_easy_cleanup(easy);
         return r;
+}
+
+static void end(void *ctx, void *session)
+{
+        if (session)
+                curl_easy_cleanup(session);
 }
 
 static uint64_t now_ms(void *ctx)
@@ -132,4 +147,4 @@ static void wait_ms(void *ctx, unsigned ms)
                 ;
 }
 
-const struct prom_push_io prom_push_curl_ = {send_request, now_ms, wait_ms, NULL};
+const struct prom_push_io prom_push_curl_ = {send_request, end, now_ms, wait_ms, NULL};

@@ -228,8 +228,7 @@ int prom_push_gateway_with_(const struct prom_push_io *io, const struct prom_pus
                         r = send_body(&push, group, registry, &request, error);
         }
         bytes_release(&url);
-        if (ret_result)
-                *ret_result = push.result;
+        prom_push_end_(&push, ret_result);
         return r;
 }
 

@@ -72,8 +72,10 @@ void prom_push_take_body_(struct push_answer *answer, const char *bytes, size_t 
 /* What a push needs of the world. `send` returns 0 with an answer of any status, or what became of
  * the connection, with a message that does not name the URL. */
 struct prom_push_io {
-        int (*send)(void *ctx, const struct push_request *request, unsigned timeout_ms,
-                    struct push_answer *ret, struct prom_error *error);
+        /* *session is NULL at first and may be used to keep the connection for the next request */
+        int (*send)(void *ctx, void **session, const struct push_request *request,
+                    unsigned timeout_ms, struct push_answer *ret, struct prom_error *error);
+        void (*end)(void *ctx, void *session); /* takes NULL */
         uint64_t (*now_ms)(void *ctx);
         void (*wait_ms)(void *ctx, unsigned ms);
         void *ctx;
@@ -88,13 +90,15 @@ struct push {
         char authorization[2 * PROM_PUSH_SECRET_MAX]; /* header line; "": none */
         char agent[256];
         char type[256];            /* header line of what is sent to a gateway */
+        void *session;             /* of io */
         struct push_answer answer; /* the last one */
         struct prom_push_result result;
 };
 
-/* Checks the target and reads its files. */
+/* Checks the target and reads its files. To be ended even if that fails. */
 int prom_push_begin_(struct push *push, const struct prom_push_target *target,
                      const struct prom_push_io *io, struct prom_error *error);
+void prom_push_end_(struct push *push, struct prom_push_result *ret_result);
 
 /* Sends, again and again where that is called for. 0 for 2xx; the answer is in push->answer.
  * Headers of the target are added to those of the request. */

@@ -25,6 +25,7 @@ int prom_push_load_(struct prom_error *error);
         F(curl_easy_getinfo)                                                                       \
         F(curl_easy_init)                                                                          \
         F(curl_easy_perform)                                                                       \
+        F(curl_easy_reset)                                                                         \
         F(curl_easy_setopt)                                                                        \
         F(curl_easy_strerror)                                                                      \
         F(curl_global_init)                                                                        \
@@ -45,6 +46,7 @@ extern struct prom_push_libs {
 #define curl_easy_getinfo prom_push_libs_.curl_easy_getinfo_
 #define curl_easy_init prom_push_libs_.curl_easy_init_
 #define curl_easy_perform prom_push_libs_.curl_easy_perform_
+#define curl_easy_reset prom_push_libs_.curl_easy_reset_
 #define curl_easy_setopt prom_push_libs_.curl_easy_setopt_
 #define curl_easy_strerror prom_push_libs_.curl_easy_strerror_
 #define curl_global_init prom_push_libs_.curl_global_init_

@@ -168,6 +168,13 @@ int prom_push_begin_(struct push *push, const struct prom_push_target *target,
         return 0;
 }
 
+void prom_push_end_(struct push *push, struct prom_push_result *ret_result)
+{
+        push->io->end(push->io->ctx, push->session);
+        if (ret_result)
+                *ret_result = push->result;
+}
+
 /* ---- sending ------------------------------------------------------------------------------ */
 
 static void add_header(struct push_request *request, const char *line)
@@ -222,8 +229,8 @@ int prom_push_send_(struct push *push, struct push_request *request, struct prom
                                                "push to %.150s: the time for it is over",
                                                request->url);
                 push->answer = (struct push_answer){0};
-                int r = io->send(io->ctx, request, (unsigned)(push->deadline_ms - now),
-                                 &push->answer, &why);
+                int r = io->send(io->ctx, &push->session, request,
+                                 (unsigned)(push->deadline_ms - now), &push->answer, &why);
                 push->result.attempts++;
                 push->result.status = push->answer.status;
                 if (r == 0 && push->answer.status / 100 == 2)

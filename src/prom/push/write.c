@@ -118,8 +118,7 @@ int prom_push_write_with_(const struct prom_push_io *io, const struct prom_push_
                                  error);
         if (options->version == PROM_WRITE_AUTO && is_older(&push, r))
                 r = send_version(&push, 1, options, registry, error);
-        if (ret_result)
-                *ret_result = push.result;
+        prom_push_end_(&push, ret_result);
         return r;
 }
 
