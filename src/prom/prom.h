@@ -281,13 +281,16 @@ struct prom_stateset *prom_stateset_with_values(struct prom_family *family,
  * was added) when a scrape, or prom_..._with(), finds them. When the same label values are fetched
  * again the series comes back under the same handle, at 0 and with a new time of creation. Updates
  * that run beside a removal may fall on either side of it. The fractions of a series that came back
- * are as exact as a double holding those of all its lives.
+ * are as exact as a double holding those of all its lives. Read back, a removed series is 0.
  *
- * Removed series keep their memory: see PROM_TOMBSTONES_FACTOR. Those of a collector are not to be
- * removed. The functions take a lock and may be called by any thread. */
+ * As its handles stay good, a removed series keeps its memory (some hundred bytes, and its cells),
+ * and so does one that is hidden as idle: a label whose values never come again uses up the room of
+ * its family in the end, see PROM_TOMBSTONES_FACTOR; give such a family a large max_series. Those of
+ * a collector are not to be removed. The functions take a lock and may be called by any thread. */
 
 /* Removes one series. 0; -ENOENT if there is none with these values; -EINVAL (and counted as
- * ignored) for another number of values than the family has labels, or a family of a collector. */
+ * ignored) for another number of values than the family has labels, or a family of a collector;
+ * -ENOMEM, which the others may return too. */
 #define prom_remove(...) PROM_CALL_(prom_remove_values, __VA_ARGS__)
 int prom_remove_values(struct prom_family *family, const char *const *values, size_t n);
 
