@@ -183,6 +183,7 @@ void prom_series_sums_(struct prom_series *series, uint64_t *ret_cells)
                 break;
         case PROM_HISTOGRAM:
                 sum_histogram(series, &histogram);
+                ret_cells[HISTOGRAM_SEQ] = 0;
                 ret_cells[HISTOGRAM_SUM] = bits_of(histogram.sum);
                 memcpy(&ret_cells[HISTOGRAM_BUCKETS], histogram.buckets,
                        (histogram.n_buckets + 1) * sizeof(uint64_t));
