@@ -52,10 +52,10 @@ struct native_block {
         uint64_t zeros;
         double zero_threshold;
         double simple_above; /* values above it are normal, go into a bucket and nowhere else */
-        unsigned coarser; /* NATIVE_SCHEMA_MAX - schema */
-        uint32_t mask; /* number of entries - 1 */
-        uint32_t used; /* entries */
-        uint32_t room; /* to be used */
+        unsigned coarser;    /* NATIVE_SCHEMA_MAX - schema */
+        uint32_t mask;       /* number of entries - 1 */
+        uint32_t used;       /* entries */
+        uint32_t room;       /* to be used */
         uint64_t *classic;
         uint64_t epoch;
         struct native *native;
