@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A scrape that finds no more to say than the one before allocates nothing, in every format. */
+/* A scrape that finds no more to say than the one before allocates nothing, in every format; one
+ * that gets no memory fails as a whole, and the next one says it all. */
 #include "prom/prom.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,36 +16,46 @@
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { COUNTED = 0 }; /* a sanitizer has its own allocator */
 static unsigned long allocations;
+static long allowed; /* allocations until one fails; -1: none does */
 #else
 enum { COUNTED = 1 };
 static unsigned long allocations;
+static long allowed = -1;
 
 extern void *__libc_malloc(size_t n);
 extern void *__libc_calloc(size_t n, size_t size);
 extern void *__libc_realloc(void *p, size_t n);
 
-void *malloc(size_t n)
+static bool may_allocate(void)
 {
         allocations++;
-        return __libc_malloc(n);
+        if (allowed == 0) {
+                allowed = -2; /* this once */
+                errno = ENOMEM;
+                return false;
+        }
+        allowed -= allowed > 0;
+        return true;
+}
+
+void *malloc(size_t n)
+{
+        return may_allocate() ? __libc_malloc(n) : NULL;
 }
 
 void *calloc(size_t n, size_t size)
 {
-        allocations++;
-        return __libc_calloc(n, size);
+        return may_allocate() ? __libc_calloc(n, size) : NULL;
 }
 
 void *realloc(void *p, size_t n)
 {
-        allocations++;
-        return __libc_realloc(p, n);
+        return may_allocate() ? __libc_realloc(p, n) : NULL;
 }
 
 void *reallocarray(void *p, size_t n, size_t size)
 {
-        allocations++;
-        return __libc_realloc(p, n * size);
+        return may_allocate() ? __libc_realloc(p, n * size) : NULL;
 }
 #endif
 
@@ -103,12 +115,17 @@ static void fill(struct prom_registry *r)
         assert_int_equal(prom_register_collector(r, &desc, 1, collect, NULL, NULL, NULL), 0);
 }
 
+static void skip_with_sanitizer(void)
+{
+        if (COUNTED)
+                return;
+        print_message("SKIP: a sanitizer has an allocator of its own\n");
+        skip();
+}
+
 static void test_repeated_scrapes(void **state)
 {
-        if (!COUNTED) {
-                print_message("SKIP: a sanitizer's allocator is not counted\n");
-                skip();
-        }
+        skip_with_sanitizer();
         struct prom_registry *r = prom_registry_new();
         fill(r);
         const struct prom_render_options options = {.created = true};
@@ -132,8 +149,48 @@ static void test_repeated_scrapes(void **state)
         prom_registry_free(r);
 }
 
+/* A first scrape whose nth allocation fails, and the next one, which gets what it needs. False if
+ * the first needed no more than n. */
+static bool scrape_without_memory(struct prom_format format, long n)
+{
+        struct prom_registry *r = prom_registry_new();
+        struct prom_buf buf = PROM_BUF_INIT, again = PROM_BUF_INIT;
+        fill(r);
+        allowed = n;
+        const int result = prom_render(r, format, NULL, &buf);
+        const bool failed = allowed == -2;
+        allowed = -1;
+        assert_true(result == 0 || (failed && result == -ENOMEM && buf.len == 0));
+        assert_int_equal(prom_render(r, format, NULL, &buf), 0);
+        assert_int_equal(prom_render(r, format, NULL, &again), 0);
+        assert_int_equal(again.len, buf.len);
+        if (format.kind != PROM_PROTOBUF_DELIMITED)
+                assert_non_null(strstr(buf.data, "c_total{l=\"699\"} 699"));
+        prom_buf_release(&buf);
+        prom_buf_release(&again);
+        prom_registry_free(r);
+        return failed;
+}
+
+static void test_without_memory(void **state)
+{
+        static const struct prom_format formats[] = {
+                {PROM_TEXT_1_0_0, PROM_ALLOW_UTF8},
+                {PROM_OPENMETRICS_1_0_0, PROM_ESCAPE_DOTS},
+                {PROM_PROTOBUF_DELIMITED, PROM_ESCAPE_VALUES},
+        };
+        skip_with_sanitizer();
+        for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+                long n = 0;
+                while (scrape_without_memory(formats[i], n))
+                        n++;
+                assert_true(n > 20);
+        }
+}
+
 int main(void)
 {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(test_repeated_scrapes)};
+        const struct CMUnitTest tests[] = {cmocka_unit_test(test_repeated_scrapes),
+                                           cmocka_unit_test(test_without_memory)};
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
