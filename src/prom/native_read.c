@@ -105,21 +105,51 @@ static inline uint64_t rank(const struct native_entry *entry)
         return entry->tag >> 1 | entry->tag << 63;
 }
 
-/* Not qsort(), which may allocate. Gaps of Ciura, "Best Increments for the Average Case of
- * Shellsort" (2001), continued by a factor of 2.25. */
-static void sort(struct native_entry *entries, size_t n)
+/* The end of the run of ascending entries that begins at i. */
+static size_t run_end(const struct native_entry *entries, size_t n, size_t i)
 {
-        static const size_t gaps[] = {17961, 7983, 3548, 1577, 701, 301, 132, 57, 23, 10, 4, 1};
-        for (size_t g = 0; g < sizeof(gaps) / sizeof(gaps[0]); g++) {
-                const size_t gap = gaps[g];
-                for (size_t i = gap; i < n; i++) {
-                        const struct native_entry entry = entries[i];
-                        size_t at = i;
-                        for (; at >= gap && rank(&entries[at - gap]) > rank(&entry); at -= gap)
-                                entries[at] = entries[at - gap];
-                        entries[at] = entry;
+        for (i++; i < n && rank(&entries[i - 1]) <= rank(&entries[i]);)
+                i++;
+        return i;
+}
+
+static void merge(struct native_entry *out, const struct native_entry *a,
+                  const struct native_entry *end_a, const struct native_entry *end_b)
+{
+        const struct native_entry *b = end_a;
+        while (a < end_a && b < end_b)
+                *out++ = rank(b) < rank(a) ? *b++ : *a++;
+        while (a < end_a)
+                *out++ = *a++;
+        while (b < end_b)
+                *out++ = *b++;
+}
+
+/* By merging neighbouring runs, of which there are few: a block has its entries in the order of
+ * their indexes, begun somewhere in the middle. Not qsort(), which may allocate. False without
+ * memory. */
+static bool sort(void)
+{
+        const size_t n = sums.n;
+        struct native_entry *from = sums.entries;
+        if (n == 0 || run_end(from, n, 0) == n)
+                return true;
+        struct native_entry *to = prom_native_scratch_(n);
+        if (!to)
+                return false;
+        do {
+                for (size_t i = 0, middle, end; i < n; i = end) {
+                        middle = run_end(from, n, i);
+                        end = middle < n ? run_end(from, n, middle) : n;
+                        merge(to + i, from + i, from + middle, from + end);
                 }
-        }
+                struct native_entry *other = from;
+                from = to;
+                to = other;
+        } while (run_end(from, n, 0) < n);
+        if (from != sums.entries)
+                memcpy(sums.entries, from, n * sizeof(*from));
+        return true;
 }
 
 /* Adds up neighbours of the same bucket. */
@@ -135,19 +165,21 @@ static void combine(void)
         sums.n = n;
 }
 
-static void finish(struct prom_series *series)
+static bool finish(struct prom_series *series)
 {
         struct native *native = series->native;
-        sort(sums.entries, sums.n);
+        if (!sort())
+                return false;
         combine();
         sums.count = sums.zeros;
         for (size_t i = 0; i < sums.n; i++)
                 sums.count += sums.entries[i].count;
         if (LOAD(&series->family->has_negative))
-                return;
+                return true;
         if (sums.sum > native->largest_sum)
                 native->largest_sum = sums.sum;
         sums.sum = native->largest_sum;
+        return true;
 }
 
 static bool add_blocks(struct prom_series *series)
@@ -167,10 +199,7 @@ static bool add_blocks(struct prom_series *series)
 
 struct native_sums *prom_native_sum_(struct prom_series *series)
 {
-        if (!add_blocks(series))
-                return NULL;
-        finish(series);
-        return &sums;
+        return add_blocks(series) && finish(series) ? &sums : NULL;
 }
 
 /* ---- the limit ---------------------------------------------------------------------------- */
@@ -257,7 +286,8 @@ void prom_native_limit_(struct prom_series *series, uint64_t tag)
         if (!add_blocks(series) || !GROW(&sums.entries, &sums.cap, sums.n + 1))
                 return;
         sums.entries[sums.n++] = (struct native_entry){tag, 0};
-        finish(series);
+        if (!finish(series))
+                return;
         reduce(series->native, &series->family->limits);
         set_as_sums(series->native);
 }
