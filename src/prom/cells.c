@@ -182,31 +182,31 @@ static struct slab *slab_new(void)
         return slab;
 }
 
-uint64_t *prom_cell_slow_(uint32_t cell)
+uint64_t *prom_own_cell_(uint32_t cell)
 {
-        uint64_t *found = &lost_cells[cell & (PROM_CHUNK_WORDS_ - 1)];
-        pthread_mutex_lock(&prom_slab_lock_);
         if (!own_slab)
                 own_slab = slab_new();
-        if (own_slab) {
-                STORE(&prom_own_.cells, own_slab->cells);
-                found = own_slab->cells + cell;
-        } else {
-                COUNT(&prom_lost_updates_, 1);
-        }
+        if (!own_slab)
+                return NULL;
+        STORE(&prom_own_.cells, own_slab->cells);
+        return own_slab->cells + cell;
+}
+
+uint64_t *prom_cell_slow_(uint32_t cell)
+{
+        pthread_mutex_lock(&prom_slab_lock_);
+        uint64_t *found = prom_own_cell_(cell);
         pthread_mutex_unlock(&prom_slab_lock_);
-        return found;
+        if (found)
+                return found;
+        COUNT(&prom_lost_updates_, 1);
+        return &lost_cells[cell & (PROM_CHUNK_WORDS_ - 1)];
 }
 
 void prom_counter_add_slow_(struct prom_counter *counter, uint64_t n)
 {
         uint64_t *cell = prom_cell_slow_(counter->cell);
         STORE(cell, LOAD(cell) + n);
-}
-
-uint64_t *prom_own_cell_(uint32_t cell)
-{
-        return own_slab ? own_slab->cells + cell : NULL;
 }
 
 struct native_block **prom_own_natives_(void)

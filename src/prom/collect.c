@@ -239,7 +239,7 @@ static bool is_wanted(const struct prom_collector *collector,
         for (size_t i = 0; i < collector->n; i++)
                 if (prom_is_wanted_(collector->families[i], options))
                         return true;
-        return false;
+        return collector->n == 0; /* it may update any */
 }
 
 void prom_emit_values(struct prom_emitter *emitter, size_t index, double v,
@@ -279,7 +279,7 @@ void prom_sample_histogram_(const struct prom_scratch *scratch, const struct sam
 static int run_collector(struct prom_collector *collector, struct prom_scratch *scratch)
 {
         if (!GROW(&scratch->per_family, &scratch->cap_per_family,
-                  scratch->n_per_family + collector->n))
+                  scratch->n_per_family + collector->n + 1))
                 return -ENOMEM;
         struct prom_emitter emitter = {scratch, collector, scratch->n_per_family, 0};
         for (size_t i = 0; i < collector->n; i++)

@@ -129,8 +129,8 @@ void prom_arena_release_(struct arena *arena);
 extern pthread_mutex_t prom_slab_lock_;
 extern pthread_mutex_t prom_table_lock_;
 
-/* With slab_lock held: this thread's own cell, NULL if it has none yet, and its native blocks, if
- * it has cells. */
+/* With slab_lock held: this thread's own cell, NULL if there is no memory for its cells, and its
+ * native blocks, if it has cells. */
 uint64_t *prom_own_cell_(uint32_t cell);
 struct native_block **prom_own_natives_(void);
 

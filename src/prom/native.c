@@ -334,6 +334,14 @@ static inline uint64_t *place_of(struct native_block *block, double v, uint64_t 
         return &entry->count;
 }
 
+/* This thread's block as it stands, NULL if there is none. Not by prom_cell_(): what that gives a
+ * thread without memory for cells is no address. */
+static inline struct native_block *block_here(const struct prom_series *series)
+{
+        const uint64_t *cells = LOAD(&prom_own_.cells);
+        return cells ? (struct native_block *)(uintptr_t)LOAD(&cells[series->pub.cell]) : NULL;
+}
+
 /* Everything but the common case. */
 static __attribute__((noinline)) void observe_any(struct prom_series *series, double v)
 {
@@ -342,7 +350,7 @@ static __attribute__((noinline)) void observe_any(struct prom_series *series, do
         struct native_block *block;
         uint64_t *count, tag = 0;
         for (;;) {
-                block = (struct native_block *)(uintptr_t)LOAD(prom_cell_(series->pub.cell));
+                block = block_here(series);
                 if (!block || block->version != LOAD_ACQUIRE(&native->version))
                         block = refresh(series);
                 if (!block)
@@ -373,9 +381,8 @@ static __attribute__((noinline)) void observe_any(struct prom_series *series, do
  * threshold, into a bucket that this thread has and finds at once, and no classic buckets. */
 void prom_native_observe_(struct prom_series *series, double v)
 {
-        const uint64_t *cells = LOAD(&prom_own_.cells), bits = bits_of(v);
-        struct native_block *block =
-                cells ? (struct native_block *)(uintptr_t)LOAD(&cells[series->pub.cell]) : NULL;
+        const uint64_t bits = bits_of(v);
+        struct native_block *block = block_here(series);
         if (unlikely(!block || block->version != LOAD_ACQUIRE(&series->native->version) ||
                      !(v > block->simple_above)))
                 return observe_any(series, v);

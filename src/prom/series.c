@@ -124,7 +124,8 @@ static struct key *key_new(struct prom_family *family, const char *const *values
         return key;
 }
 
-struct prom_series *prom_series_make_(struct prom_family *family, const char *const *values)
+static struct prom_series *make_with_cell(struct prom_family *family, const char *const *values,
+                                          uint32_t cell)
 {
         struct prom_series *series = next_series(family);
         struct series_cold *cold = prom_arena_get_(&family->arena, sizeof(*cold));
@@ -134,10 +135,7 @@ struct prom_series *prom_series_make_(struct prom_family *family, const char *co
         series->family = family;
         if (prom_is_sparse_(family) && !prom_native_init_(series))
                 return NULL;
-        if (prom_family_cells_(family) &&
-            prom_cells_alloc_(prom_family_cells_(family), prom_family_float_cell_(family),
-                              &series->pub.cell) < 0)
-                return NULL;
+        series->pub.cell = cell;
         cold->created_ms = prom_wall_ms_();
         if (family->kind == PROM_INFO)
                 series->gauge = bits_of(1);
@@ -146,6 +144,20 @@ struct prom_series *prom_series_make_(struct prom_family *family, const char *co
         series->family = family;
         STORE(&family->n_live, family->n_live + 1);
         STORE_RELEASE(&family->n_series, family->n_series + 1);
+        return series;
+}
+
+/* The cells come first: they can run out for good, and what was taken of the family's memory is not
+ * given back. */
+struct prom_series *prom_series_make_(struct prom_family *family, const char *const *values)
+{
+        const unsigned n = prom_family_cells_(family), of_double = prom_family_float_cell_(family);
+        uint32_t cell = 0;
+        if (n && prom_cells_alloc_(n, of_double, &cell) < 0)
+                return NULL;
+        struct prom_series *series = make_with_cell(family, values, cell);
+        if (!series && n)
+                prom_cells_free_(cell, n, of_double);
         return series;
 }
 

@@ -114,6 +114,11 @@ static int check_label(const struct prom_desc *desc, const char *label, struct p
                 return prom_fail_(error, EINVAL,
                                   "metric %s: label %s: names starting with __ are reserved",
                                   desc->name, label);
+        if (prom_labels_meet_(label, "__name__"))
+                return prom_fail_(error, EINVAL,
+                                  "metric %s: label %s would be __name__ where names are escaped, "
+                                  "which is reserved",
+                                  desc->name, label);
         if (desc->kind == PROM_HISTOGRAM && strcmp(label, "le") == 0)
                 return prom_fail_(error, EINVAL, "metric %s: label le is reserved in histograms",
                                   desc->name);

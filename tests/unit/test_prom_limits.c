@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What happens when cells or memory run out, and other edges of what prom.h promises. */
+#include "prom/prom.h"
+#include "prom/testing.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#define NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static struct prom_family *new_family(struct prom_registry *r, const struct prom_desc *desc)
+{
+        struct prom_family *family = NULL;
+        struct prom_error error;
+        if (prom_register(r, desc, &family, &error) < 0)
+                fail_msg("%s", error.msg);
+        return family;
+}
+
+/* ---- out of cells --------------------------------------------------------------------------- */
+
+static struct prom_counter *counter_number(struct prom_family *family, unsigned n)
+{
+        char value[16];
+        snprintf(value, sizeof(value), "%u", n);
+        return prom_counter_with(family, value);
+}
+
+/* Look-ups that find no cells any more go to the overflow series, and leave no memory behind. */
+static void test_look_ups_without_cells_cost_no_memory(void **state)
+{
+        (void)state;
+        enum { WIDE = 250, TRIES = 20000 };
+        double bounds[WIDE];
+        struct prom_registry *r = prom_registry_new();
+        assert_int_equal(prom_linear_buckets(1, 1, WIDE, bounds), 0);
+        struct prom_family *wide =
+                new_family(r, &(struct prom_desc){.kind = PROM_HISTOGRAM,
+                                                  .name = "wide",
+                                                  .help = "h",
+                                                  .labels = NAMES("n"),
+                                                  .buckets = bounds,
+                                                  .n_buckets = WIDE,
+                                                  .max_series = PROM_SERIES_MAX});
+        struct prom_family *narrow =
+                new_family(r, &(struct prom_desc){.kind = PROM_COUNTER,
+                                                  .name = "narrow_total",
+                                                  .help = "h",
+                                                  .labels = NAMES("n"),
+                                                  .max_series = PROM_SERIES_MAX});
+        prom_counter_inc(prom_counter_with(narrow, "overflow"));
+        prom_histogram_observe(prom_histogram_with(wide, "overflow"), 1);
+        unsigned n = 0;
+        for (; prom_family_overflows(wide) == 0; n++) {
+                char value[16];
+                snprintf(value, sizeof(value), "%u", n);
+                assert_non_null(prom_histogram_with(wide, value));
+        }
+        assert_in_range(n, PROM_CELLS_MAX / 512, PROM_CELLS_MAX / WIDE);
+        for (n = 0; prom_family_overflows(narrow) == 0; n++)
+                assert_non_null(counter_number(narrow, n));
+
+        size_t before = mallinfo2().uordblks;
+        for (unsigned i = 0; i < TRIES; i++)
+                assert_ptr_equal(counter_number(narrow, n + i),
+                                 prom_counter_with(narrow, "overflow"));
+        assert_int_equal(prom_family_overflows(narrow), TRIES + 1);
+        assert_true(mallinfo2().uordblks - before < TRIES);
+        prom_registry_free(r);
+
+        r = prom_registry_new(); /* all are free again */
+        narrow = new_family(r, &(struct prom_desc){.kind = PROM_COUNTER,
+                                                   .name = "narrow_total",
+                                                   .help = "h",
+                                                   .labels = NAMES("n")});
+        prom_counter_inc(counter_number(narrow, 1));
+        assert_true(prom_counter_value(counter_number(narrow, 1)) == 1);
+        prom_registry_free(r);
+}
+
+/* ---- out of memory -------------------------------------------------------------------------- */
+
+static struct {
+        struct prom_family *families[4];
+        pthread_barrier_t barrier;
+} starved;
+
+static void *count_without_cells(void *data)
+{
+        (void)data;
+        pthread_barrier_wait(&starved.barrier);
+        pthread_barrier_wait(&starved.barrier);
+        for (unsigned i = 0; i < 1000; i++)
+                prom_counter_add_int(counter_number(starved.families[0], i), UINT64_MAX / 3);
+        prom_histogram_observe(prom_histogram_with(starved.families[1]), 1);
+        prom_histogram_observe(prom_histogram_with(starved.families[2]), 1);
+        prom_summary_observe(prom_summary_with(starved.families[3]), 1);
+        return NULL;
+}
+
+/* A thread that gets no address space for its cells loses what it counts, and nothing else. */
+static int lose_updates(void)
+{
+        struct prom_registry *r = prom_registry_new();
+        const struct prom_desc descs[] = {
+                {.kind = PROM_COUNTER, .name = "c_total", .help = "h", .labels = NAMES("n")},
+                {.kind = PROM_HISTOGRAM, .name = "native", .help = "h", .native_factor = 1.1},
+                {.kind = PROM_HISTOGRAM, .name = "classic", .help = "h"},
+                {.kind = PROM_SUMMARY, .name = "s", .help = "h"},
+        };
+        pthread_t thread;
+        struct rlimit limit = {.rlim_cur = 1, .rlim_max = RLIM_INFINITY};
+        struct prom_buf buf = PROM_BUF_INIT;
+        if (prom_register_all(r, descs, 4, starved.families, NULL) < 0)
+                return 2;
+        for (unsigned i = 0; i < 1000; i++)
+                counter_number(starved.families[0], i);
+        pthread_barrier_init(&starved.barrier, NULL, 2);
+        if (prom_render_text(r, &buf) < 0 ||
+            pthread_create(&thread, NULL, count_without_cells, NULL) != 0)
+                return 3;
+        pthread_barrier_wait(&starved.barrier);
+        if (setrlimit(RLIMIT_AS, &limit) < 0)
+                return 4;
+        pthread_barrier_wait(&starved.barrier);
+        pthread_join(thread, NULL);
+        limit.rlim_cur = RLIM_INFINITY;
+        if (setrlimit(RLIMIT_AS, &limit) < 0 || prom_render_text(r, &buf) < 0)
+                return 5;
+        return strstr(buf.data,
+                      "\nprom_ignored_updates_total{family=\"(out of memory)\"} 1003\n") &&
+                               strstr(buf.data, "\nc_total{n=\"7\"} 0\n") &&
+                               strstr(buf.data, "\nclassic_count 0\n") &&
+                               strstr(buf.data, "\nnative_count 0\n")
+                       ? 0
+                       : 6;
+}
+
+static void test_a_thread_without_memory_for_cells(void **state)
+{
+        (void)state;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+        skip(); /* they need address space themselves */
+#endif
+        int status;
+        fflush(stdout);
+        pid_t child = fork();
+        if (child == 0)
+                _exit(lose_updates());
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+}
+
+/* ---- collectors ----------------------------------------------------------------------------- */
+
+static void set_gauge(struct prom_emitter *emitter, void *data)
+{
+        (void)emitter;
+        prom_gauge_inc(data);
+}
+
+/* One without families of its own, to update others' before they are shown. */
+static void test_a_collector_without_families_runs(void **state)
+{
+        (void)state;
+        struct prom_registry *r = prom_registry_new();
+        struct prom_gauge *gauge = prom_gauge_with(
+                new_family(r, &(struct prom_desc){.kind = PROM_GAUGE, .name = "g", .help = "h"}));
+        struct prom_buf buf = PROM_BUF_INIT;
+        assert_int_equal(prom_register_collector(r, NULL, 0, set_gauge, gauge, NULL, NULL), 0);
+        assert_int_equal(prom_render_text(r, &buf), 0);
+        assert_non_null(strstr(buf.data, "\ng 1\n"));
+        const struct prom_render_options only = {.names = NAMES("g"), .n_names = 1};
+        assert_int_equal(prom_render(r, (struct prom_format){0}, &only, &buf), 0);
+        assert_non_null(strstr(buf.data, "\ng 2\n"));
+        prom_buf_release(&buf);
+        prom_registry_free(r);
+}
+
+/* ---- names ---------------------------------------------------------------------------------- */
+
+/* No label may become that of the metric's name where it is escaped. */
+static void test_labels_that_would_be_the_name(void **state)
+{
+        (void)state;
+        static const char *const names[] = {"..name..", " _name__", "_\xc3\xa9name__"};
+        struct prom_registry *r = prom_registry_new();
+        for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+                struct prom_error error = {""};
+                const struct prom_desc desc = {
+                        .kind = PROM_GAUGE, .name = "g", .help = "h", .labels = NAMES(names[i])};
+                assert_int_equal(prom_register(r, &desc, NULL, &error), -EINVAL);
+                assert_non_null(strstr(error.msg, "reserved"));
+        }
+        prom_registry_free(r);
+}
+
+/* ---- infos ---------------------------------------------------------------------------------- */
+
+enum { INFO_THREADS = 4, INFO_ROUNDS = 3000 };
+
+static struct {
+        struct prom_registry *registry;
+        struct prom_family *family;
+        pthread_barrier_t barrier;
+} infos;
+
+static void *set_infos(void *value)
+{
+        for (int i = 0; i < INFO_ROUNDS; i++) {
+                pthread_barrier_wait(&infos.barrier);
+                prom_info_set(infos.family, (const char *)value);
+                pthread_barrier_wait(&infos.barrier);
+                if (*(const char *)value == 'a')
+                        assert_int_equal(prom_test_count(infos.registry, "i_info"), 1);
+        }
+        return NULL;
+}
+
+/* Whoever sets it last, the others are gone. */
+static void test_infos_set_at_once_leave_one(void **state)
+{
+        (void)state;
+        static char values[INFO_THREADS][2] = {"a", "b", "c", "d"};
+        pthread_t threads[INFO_THREADS];
+        infos.registry = prom_registry_new();
+        infos.family = new_family(infos.registry, &(struct prom_desc){.kind = PROM_INFO,
+                                                                      .name = "i_info",
+                                                                      .help = "h",
+                                                                      .labels = NAMES("v")});
+        pthread_barrier_init(&infos.barrier, NULL, INFO_THREADS);
+        for (int i = 1; i < INFO_THREADS; i++)
+                assert_int_equal(pthread_create(&threads[i], NULL, set_infos, values[i]), 0);
+        set_infos(values[0]);
+        for (int i = 1; i < INFO_THREADS; i++)
+                pthread_join(threads[i], NULL);
+        pthread_barrier_destroy(&infos.barrier);
+        prom_registry_free(infos.registry);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_a_thread_without_memory_for_cells),
+                cmocka_unit_test(test_a_collector_without_families_runs),
+                cmocka_unit_test(test_labels_that_would_be_the_name),
+                cmocka_unit_test(test_infos_set_at_once_leave_one),
+                cmocka_unit_test(test_look_ups_without_cells_cost_no_memory),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
