@@ -31,14 +31,14 @@ static void fill_tables(void)
         }
 }
 
-static uint64_t now_ns(void)
+static uint64_t clock_ns(clockid_t clock)
 {
         struct timespec t;
-        clock_gettime(CLOCK_MONOTONIC, &t);
+        clock_gettime(clock, &t);
         return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
-static void print_result(uint64_t ns, uint64_t allocations)
+static void print_result(uint64_t ns, uint64_t cpu_ns, uint64_t allocations)
 {
         char line[256];
         unsigned long peak_kb = 0;
@@ -48,8 +48,9 @@ static void print_result(uint64_t ns, uint64_t allocations)
                         peak_kb = strtoul(line + 6, NULL, 10);
         if (f)
                 fclose(f);
-        printf("{\"ns\": %" PRIu64 ", \"allocations\": %" PRIu64 ", \"peak_kb\": %lu}\n", ns,
-               allocations, peak_kb);
+        printf("{\"ns\": %" PRIu64 ", \"cpu_ns\": %" PRIu64 ", \"allocations\": %" PRIu64
+               ", \"peak_kb\": %lu}\n",
+               ns, cpu_ns, allocations, peak_kb);
 }
 
 static void write_body(struct bench_body body, const char *path)
@@ -66,25 +67,27 @@ struct worker {
         pthread_barrier_t *start;
         void (*loop)(long count);
         long count;
-        uint64_t begin_ns, end_ns;
+        uint64_t begin_ns, end_ns, cpu_ns;
 };
 
 static void *work(void *arg)
 {
         struct worker *w = arg;
         pthread_barrier_wait(w->start);
-        w->begin_ns = now_ns();
+        w->begin_ns = clock_ns(CLOCK_MONOTONIC);
+        uint64_t cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
         w->loop(w->count);
-        w->end_ns = now_ns();
+        w->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu_ns;
+        w->end_ns = clock_ns(CLOCK_MONOTONIC);
         return NULL;
 }
 
 /* From the first thread's begin to the last one's end. */
-static uint64_t run_threads(void (*loop)(long), unsigned threads, long count)
+static uint64_t run_threads(void (*loop)(long), unsigned threads, long count, uint64_t *ret_cpu_ns)
 {
         struct worker *workers = calloc(threads, sizeof(*workers));
         pthread_barrier_t start;
-        uint64_t begin = UINT64_MAX, end = 0;
+        uint64_t begin = UINT64_MAX, end = 0, cpu_ns = 0;
         if (!workers || pthread_barrier_init(&start, NULL, threads))
                 errx(1, "no memory");
         for (unsigned i = 0; i < threads; i++) {
@@ -96,9 +99,11 @@ static uint64_t run_threads(void (*loop)(long), unsigned threads, long count)
                 pthread_join(workers[i].thread, NULL);
                 begin = workers[i].begin_ns < begin ? workers[i].begin_ns : begin;
                 end = workers[i].end_ns > end ? workers[i].end_ns : end;
+                cpu_ns += workers[i].cpu_ns;
         }
         pthread_barrier_destroy(&start);
         free(workers);
+        *ret_cpu_ns = cpu_ns;
         return end - begin;
 }
 
@@ -126,7 +131,7 @@ static void scrapes(const struct bench_scrape *s, unsigned threads, long count, 
         pthread_barrier_t touched, over;
         struct toucher toucher = {s->touch, &touched, &over};
         struct bench_body body = {NULL, 0};
-        uint64_t ns = 0, allocations = 0;
+        uint64_t ns = 0, cpu_ns = 0, allocations = 0;
         s->make(n_series);
         pthread_barrier_init(&touched, NULL, threads);
         pthread_barrier_init(&over, NULL, threads);
@@ -137,14 +142,19 @@ static void scrapes(const struct bench_scrape *s, unsigned threads, long count, 
         for (long i = -1; i < count; i++) {
                 s->touch();
                 bench_allocations_start();
-                uint64_t begin = now_ns();
+                uint64_t begin = clock_ns(CLOCK_MONOTONIC);
+                uint64_t cpu_begin = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
                 body = s->scrape();
-                uint64_t end = now_ns();
+                uint64_t cpu_end = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+                uint64_t end = clock_ns(CLOCK_MONOTONIC);
                 uint64_t n = bench_allocations_stop();
-                ns += i < 0 ? 0 : end - begin;
-                allocations += i < 0 ? 0 : n;
+                if (i < 0)
+                        continue;
+                ns += end - begin;
+                cpu_ns += cpu_end - cpu_begin;
+                allocations += n;
         }
-        print_result(ns, allocations);
+        print_result(ns, cpu_ns, allocations);
         write_body(body, path);
         pthread_barrier_wait(&over);
         for (unsigned i = 1; i < threads; i++)
@@ -166,7 +176,9 @@ int bench_main(int argc, char **argv, const struct bench_peer *peer)
         for (const struct bench_update *u = peer->updates; u->name; u++) {
                 if (strcmp(u->name, argv[1]) != 0)
                         continue;
-                print_result(run_threads(u->loop, (unsigned)threads, count), 0);
+                uint64_t cpu_ns;
+                uint64_t ns = run_threads(u->loop, (unsigned)threads, count, &cpu_ns);
+                print_result(ns, cpu_ns, 0);
                 write_body(peer->expose(), argv[5]);
                 return 0;
         }

@@ -12,7 +12,8 @@
  * Either way the library's last exposition goes to the file OUT, where the runner checks that all
  * that was counted is there. Standard output is one line of JSON:
  *
- *     {"ns": time of all, "allocations": in all timed scrapes, "peak_kb": of the process}
+ *     {"ns": time of all, "cpu_ns": the processor's, "allocations": in all timed scrapes,
+ *      "peak_kb": of the process}
  *
  * The Go and Rust programs (bench/prom/go, bench/prom/rust) do the same.
  */

@@ -42,7 +42,7 @@ def test_a_program_that_counts_wrongly_ends_the_run(tmp_path, said, expected):
             "#!/bin/sh\n"
             "if [ $1 = --about ]; then echo a program; exit; fi\n"
             f"echo '{said}' >$5\n"
-            "echo '{\"ns\": 1000, \"allocations\": 0, \"peak_kb\": 1}'\n")
+            "echo '{\"ns\": 1000, \"cpu_ns\": 1000, \"allocations\": 0, \"peak_kb\": 1}'\n")
         (folder / name).chmod(0o755)
     done = measure(str(tmp_path))
     assert done.returncode == 1 and expected in done.stderr, done.stderr

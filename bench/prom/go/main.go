@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -131,8 +132,17 @@ func observe(opts prometheus.HistogramOpts) func(int) {
 	}
 }
 
-// From the first goroutine's begin to the last one's end.
-func runThreads(loop func(int), threads, count int) time.Duration {
+// Of the whole process: a goroutine has no clock of its own.
+func cpuTime() time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		log.Fatal(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+// From the first goroutine's begin to the last one's end, and the processor's time.
+func runThreads(loop func(int), threads, count int) (ns, cpu time.Duration) {
 	var ready, done sync.WaitGroup
 	start := make(chan struct{})
 	begins, ends := make([]time.Time, threads), make([]time.Time, threads)
@@ -149,8 +159,10 @@ func runThreads(loop func(int), threads, count int) time.Duration {
 		}()
 	}
 	ready.Wait()
+	cpu = cpuTime()
 	close(start)
 	done.Wait()
+	cpu = cpuTime() - cpu
 	begin, end := begins[0], ends[0]
 	for t := range begins {
 		if begins[t].Before(begin) {
@@ -160,7 +172,7 @@ func runThreads(loop func(int), threads, count int) time.Duration {
 			end = ends[t]
 		}
 	}
-	return end.Sub(begin)
+	return end.Sub(begin), cpu
 }
 
 // ---- scrapes ---------------------------------------------------------------------------------
@@ -238,21 +250,22 @@ func renderGzip() func() {
 	}
 }
 
-func scrapes(touch, scrape func(), count int) (ns time.Duration, allocations uint64) {
+func scrapes(touch, scrape func(), count int) (ns, cpu time.Duration, allocations uint64) {
 	var before, after runtime.MemStats
 	for i := -1; i < count; i++ {
 		touch()
 		runtime.ReadMemStats(&before)
-		begin := time.Now()
+		begin, cpuBegin := time.Now(), cpuTime()
 		scrape()
-		end := time.Now()
+		end, cpuEnd := time.Now(), cpuTime()
 		runtime.ReadMemStats(&after)
 		if i >= 0 {
 			ns += end.Sub(begin)
+			cpu += cpuEnd - cpuBegin
 			allocations += after.Mallocs - before.Mallocs
 		}
 	}
-	return ns, allocations
+	return ns, cpu, allocations
 }
 
 // ----------------------------------------------------------------------------------------------
@@ -277,8 +290,9 @@ func peakKB() int {
 	return kb
 }
 
-func finish(ns time.Duration, allocations uint64, path string) {
-	fmt.Printf("{\"ns\": %d, \"allocations\": %d, \"peak_kb\": %d}\n", ns, allocations, peakKB())
+func finish(ns, cpu time.Duration, allocations uint64, path string) {
+	fmt.Printf("{\"ns\": %d, \"cpu_ns\": %d, \"allocations\": %d, \"peak_kb\": %d}\n", ns, cpu,
+		allocations, peakKB())
 	if err := os.WriteFile(path, body.Bytes(), 0o600); err != nil {
 		log.Fatal(err)
 	}
@@ -303,9 +317,9 @@ func main() {
 	fillTables()
 	name, threads, count, n := os.Args[1], number(os.Args[2]), number(os.Args[3]), number(os.Args[4])
 	if update, ok := updates[name]; ok {
-		ns := runThreads(update(), threads, count)
+		ns, cpu := runThreads(update(), threads, count)
 		render()
-		finish(ns, 0, os.Args[5])
+		finish(ns, cpu, 0, os.Args[5])
 		return
 	}
 	var touch func()
@@ -324,6 +338,6 @@ func main() {
 	for t := 1; t < threads; t++ {
 		touch()
 	}
-	ns, allocations := scrapes(touch, scrape, count)
-	finish(ns, allocations, os.Args[5])
+	ns, cpu, allocations := scrapes(touch, scrape, count)
+	finish(ns, cpu, allocations, os.Args[5])
 }

@@ -79,23 +79,36 @@ pub trait Peer {
     fn render(&self, body: &mut String);
 }
 
-/// From the first thread's begin to the last one's end.
-fn run_threads(update: Arc<dyn Fn(usize) + Send + Sync>, threads: usize, count: usize) -> Duration {
+/// Of this thread.
+fn cpu_time() -> Duration {
+    let mut t = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let failed = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut t) };
+    assert_eq!(failed, 0);
+    Duration::new(t.tv_sec as u64, t.tv_nsec as u32)
+}
+
+/// From the first thread's begin to the last one's end, and the processor's time.
+fn run_threads(
+    update: Arc<dyn Fn(usize) + Send + Sync>,
+    threads: usize,
+    count: usize,
+) -> (Duration, Duration) {
     let start = Arc::new(Barrier::new(threads));
     let workers: Vec<_> = (0..threads)
         .map(|_| {
             let (start, update) = (start.clone(), update.clone());
             std::thread::spawn(move || {
                 start.wait();
-                let begin = Instant::now();
+                let (begin, cpu) = (Instant::now(), cpu_time());
                 update(count);
-                (begin, Instant::now())
+                let cpu = cpu_time() - cpu;
+                (begin, Instant::now(), cpu)
             })
         })
         .collect();
     let times: Vec<_> = workers.into_iter().map(|w| w.join().unwrap()).collect();
     let begin = times.iter().map(|t| t.0).min().unwrap();
-    times.iter().map(|t| t.1).max().unwrap() - begin
+    (times.iter().map(|t| t.1).max().unwrap() - begin, times.iter().map(|t| t.2).sum())
 }
 
 fn peak_kb() -> u64 {
@@ -104,9 +117,9 @@ fn peak_kb() -> u64 {
     line.split_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or(0)
 }
 
-fn finish(time: Duration, allocations: u64, body: &str, path: &str) {
-    let (ns, peak) = (time.as_nanos(), peak_kb());
-    println!("{{\"ns\": {ns}, \"allocations\": {allocations}, \"peak_kb\": {peak}}}");
+fn finish(time: Duration, cpu: Duration, allocations: u64, body: &str, path: &str) {
+    print!("{{\"ns\": {}, \"cpu_ns\": {}, ", time.as_nanos(), cpu.as_nanos());
+    println!("\"allocations\": {allocations}, \"peak_kb\": {}}}", peak_kb());
     std::fs::write(path, body).unwrap();
 }
 
@@ -123,9 +136,9 @@ pub fn main<P: Peer>(mut peer: P) {
     let (threads, count, n) = (number(threads), number(count), number(n));
     let mut body = String::new();
     if let Some(update) = peer.update(name) {
-        let time = run_threads(update, threads, count);
+        let (time, cpu) = run_threads(update, threads, count);
         peer.render(&mut body);
-        return finish(time, 0, &body, path);
+        return finish(time, cpu, 0, &body, path);
     }
     let Some(touch) = peer.series(name, n) else {
         std::process::exit(NO_SUCH_CASE);
@@ -133,21 +146,22 @@ pub fn main<P: Peer>(mut peer: P) {
     for _ in 1..threads {
         touch();
     }
-    let (mut time, mut allocations) = (Duration::ZERO, 0);
+    let (mut time, mut cpu, mut allocations) = (Duration::ZERO, Duration::ZERO, 0);
     for i in 0..=count {
         touch();
         ALLOCATIONS.store(0, Relaxed);
         COUNTING.store(true, Relaxed);
-        let begin = Instant::now();
+        let (begin, cpu_begin) = (Instant::now(), cpu_time());
         peer.render(&mut body);
-        let end = Instant::now();
+        let (cpu_end, end) = (cpu_time(), Instant::now());
         COUNTING.store(false, Relaxed);
         if i > 0 {
             time += end - begin;
+            cpu += cpu_end - cpu_begin;
             allocations += ALLOCATIONS.load(Relaxed);
         }
     }
-    finish(time, allocations, &body, path);
+    finish(time, cpu, allocations, &body, path);
 }
 
 /// The version of a crate in Cargo.lock, and the compiler's.
