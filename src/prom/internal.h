@@ -347,6 +347,10 @@ struct prom_series *prom_series_make_(struct prom_family *family, const char *co
 /* With table_lock held: the series with these clean values, live, or NULL. */
 struct prom_series *prom_series_find_(const struct prom_family *family, const char *const *values);
 
+/* With table_lock held: the same, made or shown again if need be, and entered in the table of the
+ * curried family too. NULL if the family is full, and without memory or cells. */
+struct prom_series *prom_series_obtain_(struct prom_family *family, const char *const *values);
+
 /* The values, or those of a curried family, made clean and completed to those of the base. */
 struct clean_values {
         const char *values[PROM_LABELS_MAX];

@@ -119,11 +119,11 @@ static bool matches(const struct prom_series *series, const struct pattern *patt
         return true;
 }
 
+/* With table_lock held. Their number, or -ENOMEM. */
 static int remove_matching(struct prom_family *base, const struct pattern *pattern,
                            const struct prom_series *spared)
 {
         int n = 0;
-        pthread_mutex_lock(&prom_table_lock_);
         for (size_t i = 0; n >= 0 && i < base->n_series; i++) {
                 struct prom_series *series = prom_series_at_(base, i);
                 const bool wanted = series->state != SERIES_REMOVED && matches(series, pattern);
@@ -131,7 +131,6 @@ static int remove_matching(struct prom_family *base, const struct pattern *patte
                         continue;
                 n = remove_series(series) ? n + 1 : -ENOMEM;
         }
-        pthread_mutex_unlock(&prom_table_lock_);
         return n;
 }
 
@@ -167,7 +166,10 @@ int prom_remove_partial(struct prom_family *family, const struct prom_label *lab
         fixed_pattern(family, &pattern);
         if (!add_to_pattern(base_of(family), labels, &pattern, &wrong))
                 return refuse(family);
-        return remove_matching(base_of(family), &pattern, NULL);
+        pthread_mutex_lock(&prom_table_lock_);
+        int n = remove_matching(base_of(family), &pattern, NULL);
+        pthread_mutex_unlock(&prom_table_lock_);
+        return n;
 }
 
 int prom_clear(struct prom_family *family)
@@ -175,23 +177,23 @@ int prom_clear(struct prom_family *family)
         return prom_remove_partial(family, NULL);
 }
 
-/* The others go first: a scrape in between finds no info, rather than two that contradict each
- * other. */
+/* In one step for all who set it, so that one is left. The others go first: a scrape in between finds
+ * none, rather than two that contradict each other. */
 struct prom_info *prom_info_set_values(struct prom_family *family, const char *const *values,
                                        size_t n)
 {
-        if (family && family->kind == PROM_INFO && family->n_labels == n && !family->collector) {
-                struct clean_values clean;
-                struct pattern pattern;
-                struct prom_family *base = base_of(family);
-                prom_clean_values_(family, values, &clean);
-                fixed_pattern(family, &pattern);
-                pthread_mutex_lock(&prom_table_lock_);
-                const struct prom_series *wanted = prom_series_find_(base, clean.values);
-                pthread_mutex_unlock(&prom_table_lock_);
-                (void)remove_matching(base, &pattern, wanted);
-        }
-        return prom_info_with_values(family, values, n);
+        struct clean_values clean;
+        struct pattern pattern;
+        if (!family || family->kind != PROM_INFO || family->n_labels != n || family->collector)
+                return prom_info_with_values(family, values, n); /* counts it */
+        struct prom_family *base = base_of(family);
+        prom_clean_values_(family, values, &clean);
+        fixed_pattern(family, &pattern);
+        pthread_mutex_lock(&prom_table_lock_);
+        (void)remove_matching(base, &pattern, prom_series_find_(base, clean.values));
+        struct prom_series *series = prom_series_obtain_(family, clean.values);
+        pthread_mutex_unlock(&prom_table_lock_);
+        return series ? (struct prom_info *)series : prom_info_with_values(family, values, n);
 }
 
 /* ---- curried families --------------------------------------------------------------------- */

@@ -236,9 +236,7 @@ void prom_clean_values_(const struct prom_family *family, const char *const *val
         }
 }
 
-/* The series with these clean values, those of the base, entered in the table of the curried family
- * too. */
-static struct prom_series *obtain_for(struct prom_family *family, const char *const *full)
+struct prom_series *prom_series_obtain_(struct prom_family *family, const char *const *full)
 {
         struct prom_family *base = family->base ? family->base : family;
         struct prom_series *series = obtain(base, full, false);
@@ -269,7 +267,7 @@ static __attribute__((noinline)) struct prom_series *with_new_values(struct prom
         if (!key && prom_family_full_(base, true))
                 return overflow(base);
         pthread_mutex_lock(&prom_table_lock_);
-        struct prom_series *series = obtain_for(family, clean.values);
+        struct prom_series *series = prom_series_obtain_(family, clean.values);
         pthread_mutex_unlock(&prom_table_lock_);
         /* No memory, or no cells left: as if the family were full. */
         return series ? series : overflow(base);
