@@ -7,6 +7,7 @@
 
 enum {
         TABLE_FIRST = 16,
+        TABLE_SMALL = 8192, /* entries, 128 KiB */
         FEW_VALUES = 4, /* looked up by code of their own */
 };
 
@@ -63,11 +64,12 @@ static void table_put(struct table *table, uint64_t hash, struct key *key)
         table->used++;
 }
 
-/* Makes room for one more entry, keeping the table at most half full. */
+/* Makes room for one more entry, keeping the table at most half full, and a small one a quarter: most
+ * look-ups then find their series at once. */
 static bool table_reserve(struct prom_family *family)
 {
         struct table *old = family->table;
-        if (old && (old->used + 1) * 2 <= old->mask + 1)
+        if (old && (old->used + 1) * (old->mask < TABLE_SMALL ? 4 : 2) <= old->mask + 1)
                 return true;
         size_t n = old ? (old->mask + 1) * 2 : TABLE_FIRST;
         struct table *table = calloc(1, sizeof(*table) + n * sizeof(table->entries[0]));
