@@ -133,6 +133,27 @@ static void test_histogram_goes_and_comes_back(void **state)
                           "h_count{a=\"x\"} 1"));
 }
 
+/* However fast they follow each other: what is less than before under the same time of creation
+ * would be a counter that went back. */
+static void test_no_two_lives_begin_at_once(void **state)
+{
+        struct prom_family *f = add((struct prom_desc){.kind = PROM_HISTOGRAM, .name = "h"});
+        struct prom_family *n =
+                add((struct prom_desc){.kind = PROM_HISTOGRAM, .name = "n", .native_factor = 1.1});
+        struct prom_snapshot s;
+        int64_t before[2] = {0, 0};
+        for (int i = 0; i < 200; i++) {
+                prom_histogram_snapshot(prom_histogram_with(f), &s);
+                assert_true(s.created_ms > before[0]);
+                before[0] = s.created_ms;
+                prom_histogram_snapshot(prom_histogram_with(n), &s);
+                assert_true(s.created_ms > before[1]);
+                before[1] = s.created_ms;
+                assert_int_equal(prom_clear(f), 1);
+                assert_int_equal(prom_clear(n), 1);
+        }
+}
+
 static void test_without_labels(void **state)
 {
         struct prom_family *f = add((struct prom_desc){PROM_COUNTER, "c_total", .labels = NULL});
@@ -388,6 +409,7 @@ int main(void)
                 TEST(test_counter_goes_and_comes_back),
                 TEST(test_gauge_goes_and_comes_back),
                 TEST(test_histogram_goes_and_comes_back),
+                TEST(test_no_two_lives_begin_at_once),
                 TEST(test_without_labels),
                 TEST(test_partial),
                 TEST(test_bad_removals),
