@@ -425,11 +425,13 @@ int prom_histogram_native_snapshot(const struct prom_histogram *histogram,
 void prom_summary_observe(struct prom_summary *summary, double v);
 void prom_summary_observe_since_ns(struct prom_summary *summary, uint64_t start_ns);
 
-/* Quantiles are of the observations of the last max_age_s, as far back as the scrapes (and
- * snapshots) taken in that time tell, and wrong by at most 1.1 % of their value (a factor of
- * 2^(1/64)) while a window's values span less than PROM_SKETCH_BUCKETS_MAX buckets of 2^(1/32);
- * beyond, the buckets double in width. NaN if there were none. Prefer a histogram: quantiles of
- * several processes cannot be added up. */
+/* Quantiles are of the observations since the last of five looks (scrapes or snapshots) in max_age_s
+ * that is at least max_age_s ago, so of up to a fifth more than that if looks are frequent; before
+ * there is one, of all, or since the first look once the summary is older than max_age_s. They are
+ * wrong by at most 1.1 % of their value (a factor of 2^(1/64)), as long as all values fall into
+ * PROM_SKETCH_BUCKETS_MAX buckets that grow by 2^(1/32); beyond, the buckets double in width. A
+ * quantile is that of the nearest rank, NaN if there were no observations. Prefer a histogram:
+ * quantiles of several processes cannot be added up. */
 struct prom_summary_snapshot {
         uint64_t count;
         double sum;
