@@ -76,8 +76,9 @@ int prom_register_value(struct prom_registry *registry, const struct prom_desc *
         return add_collector(&like, desc, ret_collector, error);
 }
 
-static void unpublish(struct prom_registry *registry, const struct prom_family *family)
+static void retire(struct prom_registry *registry, struct prom_family *family)
 {
+        family->retired = true;
         for (size_t i = 0; i < registry->n_families; i++) {
                 if (registry->families[i] != family)
                         continue;
@@ -88,7 +89,8 @@ static void unpublish(struct prom_registry *registry, const struct prom_family *
         }
 }
 
-/* The families themselves stay until the registry is freed: a scrape may be rendering them. */
+/* The families themselves stay until the registry is freed, as a scrape may be rendering them, and
+ * serve the next collector with the same ones. */
 void prom_collector_remove(struct prom_collector *collector)
 {
         if (!collector)
@@ -102,7 +104,7 @@ void prom_collector_remove(struct prom_collector *collector)
         if (*link)
                 STORE_RELEASE(link, collector->next);
         for (size_t i = 0; i < collector->n; i++)
-                unpublish(registry, collector->families[i]);
+                retire(registry, collector->families[i]);
         pthread_mutex_unlock(&prom_table_lock_);
         pthread_mutex_unlock(&registry->collect_lock);
         free(collector->families);

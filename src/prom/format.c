@@ -140,7 +140,7 @@ static bool render_family(struct scrape *s, struct prom_family *family)
         if (!s->rendering)
                 return false;
         s->exemplars = s->rendering->dialect != DIALECT_TEXT && LOAD(&family->has_exemplars);
-        if (!family->collector)
+        if (!LOAD(&family->collector))
                 return render_series(s, family);
         for (size_t i = 0; i < scratch->n_per_family; i++)
                 if (scratch->per_family[i].family == family)

@@ -245,6 +245,7 @@ struct prom_family {
         size_t max_series;
         struct prom_registry *registry;
         struct prom_collector *collector; /* NULL for a family with handles */
+        bool retired;                     /* that was removed */
         struct prom_family *base;         /* of a curried one; never itself curried */
         const char *const *fixed;         /* then: by label of the base, NULL for those left */
         struct prom_family *curried;      /* list of those curried from this one, linked by next */

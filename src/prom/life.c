@@ -90,7 +90,7 @@ static int refuse(struct prom_family *family)
 int prom_remove_values(struct prom_family *family, const char *const *values, size_t n)
 {
         struct clean_values clean;
-        if (!family || family->n_labels != n || family->collector)
+        if (!family || family->n_labels != n || LOAD(&family->collector))
                 return refuse(family);
         prom_clean_values_(family, values, &clean);
         pthread_mutex_lock(&prom_table_lock_);
@@ -161,7 +161,7 @@ int prom_remove_partial(struct prom_family *family, const struct prom_label *lab
 {
         struct pattern pattern;
         const char *wrong;
-        if (!family || family->collector)
+        if (!family || LOAD(&family->collector))
                 return refuse(family);
         fixed_pattern(family, &pattern);
         if (!add_to_pattern(base_of(family), labels, &pattern, &wrong))
@@ -184,7 +184,8 @@ struct prom_info *prom_info_set_values(struct prom_family *family, const char *c
 {
         struct clean_values clean;
         struct pattern pattern;
-        if (!family || family->kind != PROM_INFO || family->n_labels != n || family->collector)
+        if (!family || family->kind != PROM_INFO || family->n_labels != n ||
+            LOAD(&family->collector))
                 return prom_info_with_values(family, values, n); /* counts it */
         struct prom_family *base = base_of(family);
         prom_clean_values_(family, values, &clean);
@@ -257,7 +258,7 @@ int prom_curry(struct prom_family *family, const struct prom_label *labels,
 {
         struct pattern pattern;
         const char *wrong;
-        if (!family || family->collector)
+        if (!family || LOAD(&family->collector))
                 return prom_fail_(error, EINVAL, "metric %s: a collector's cannot be curried",
                                   family ? family->name : "(none)");
         struct prom_family *base = base_of(family);

@@ -482,7 +482,8 @@ int prom_register_value(struct prom_registry *registry, const struct prom_desc *
                         struct prom_error *error);
 
 /* Takes the collector and its families out again; on return `collect` is not running and will not
- * be called. NULL is fine. */
+ * be called. NULL is fine. The families keep their memory, which collectors with the same ones use
+ * again. */
 void prom_collector_remove(struct prom_collector *collector);
 
 /* One sample of the family descs[index], with the values of its labels. A second sample with the

@@ -45,10 +45,12 @@ static void finish_counter(struct prom_series *series, bool with_parts, struct c
 {
         if (unlikely(with_parts))
                 value->part = never_less(series, value->part);
-        if (unlikely(series->state == SERIES_REMOVED))
+        if (unlikely(series->state == SERIES_REMOVED)) {
                 prom_series_settle_(series);
-        else if (unlikely(series->has_baseline))
+                *value = (struct counter_value){0};
+        } else if (unlikely(series->has_baseline)) {
                 subtract_counter(series, value);
+        }
         value->shown = series->state == SERIES_LIVE;
 }
 
@@ -75,8 +77,6 @@ double prom_counter_value(const struct prom_counter *counter)
         if (!counter)
                 return 0;
         prom_read_counters_((struct prom_series *)counter, 1, false, &value);
-        if (LOAD(&((const struct prom_series *)counter)->state) == SERIES_REMOVED)
-                return 0;
         return (double)value.whole + value.part;
 }
 

@@ -147,7 +147,7 @@ static bool same_family(const struct prom_family *a, const struct prom_family *b
 {
         if (a->kind != b->kind || a->n_labels != b->n_labels || a->n_slots != b->n_slots ||
             a->n_states != b->n_states || a->native != b->native ||
-            a->limits.schema != b->limits.schema || a->collector || b->collector)
+            a->limits.schema != b->limits.schema)
                 return false;
         for (size_t i = 0; i < a->n_states; i++)
                 if (strcmp(a->states[i], b->states[i]) != 0)
@@ -191,7 +191,7 @@ static int make_family(struct batch *batch, const struct prom_desc *desc,
 
         struct prom_family *old = find(batch->registry, desc->name);
         if (old && reuse) {
-                if (!same_family(family, old))
+                if (collector || old->collector || !same_family(family, old))
                         return prom_fail_(error, EEXIST,
                                           "metric %s is registered already with another kind, "
                                           "other labels, buckets, quantiles or states",
@@ -212,6 +212,40 @@ static int make_family(struct batch *batch, const struct prom_desc *desc,
         return 0;
 }
 
+static bool same_string(const char *a, const char *b)
+{
+        return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* A family like this one whose collector was removed, or NULL. Registering such a collector again and
+ * again shall not take memory each time. */
+static struct prom_family *find_retired(const struct prom_registry *registry,
+                                        const struct prom_family *like)
+{
+        for (struct prom_family *f = registry->all; f; f = f->next)
+                if (f->retired && same_string(f->name, like->name) && same_family(f, like) &&
+                    same_string(f->help, like->help) && same_string(f->unit, like->unit) &&
+                    f->max_series == like->max_series)
+                        return f;
+        return NULL;
+}
+
+/* The family is the registry's from now on, unless a retired one takes its place. */
+static struct prom_family *settle(struct prom_registry *registry, struct prom_family **made)
+{
+        struct prom_family *family = *made;
+        struct prom_family *retired = family->collector ? find_retired(registry, family) : NULL;
+        if (retired) {
+                STORE(&retired->collector, family->collector);
+                retired->retired = false;
+                return retired;
+        }
+        family->next = registry->all;
+        registry->all = family;
+        *made = NULL;
+        return family;
+}
+
 static void publish(struct prom_registry *registry, struct prom_family *family)
 {
         size_t at = position(registry, family->name);
@@ -219,8 +253,6 @@ static void publish(struct prom_registry *registry, struct prom_family *family)
                 (registry->n_families - at) * sizeof(registry->families[0]));
         registry->families[at] = family;
         registry->n_families++;
-        family->next = registry->all;
-        registry->all = family;
 }
 
 /* With table_lock held. */
@@ -241,9 +273,8 @@ static int register_batch(struct batch *batch, const struct prom_desc *descs, si
         for (size_t i = 0; i < n; i++) {
                 if (batch->taken[i])
                         continue;
-                publish(registry, batch->made[i]);
-                batch->taken[i] = batch->made[i];
-                batch->made[i] = NULL;
+                batch->taken[i] = settle(registry, &batch->made[i]);
+                publish(registry, batch->taken[i]);
         }
         return 0;
 }

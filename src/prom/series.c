@@ -8,7 +8,7 @@
 enum {
         TABLE_FIRST = 16,
         TABLE_SMALL = 8192, /* entries, 128 KiB */
-        FEW_VALUES = 4, /* looked up by code of their own */
+        FEW_VALUES = 4,     /* looked up by code of their own */
 };
 
 /* ---- hashing and comparing ---------------------------------------------------------------- */
@@ -281,7 +281,7 @@ with_any(struct prom_family *family, enum prom_kind kind, const char *const *val
 {
         if (!family)
                 return NULL;
-        if (family->kind != kind || family->n_labels != n || family->collector) {
+        if (family->kind != kind || family->n_labels != n || LOAD(&family->collector)) {
                 COUNT(family->base ? &family->base->ignored : &family->ignored, 1);
                 return NULL;
         }

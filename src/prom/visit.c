@@ -143,7 +143,7 @@ static int visit_family(struct visit *visit, struct prom_family *family)
                                        .bounds = family->bounds,
                                        .n_bounds = family->n_buckets};
         int r = visit->fn(&view, NULL, visit->data);
-        if (r == 0 && family->collector)
+        if (r == 0 && LOAD(&family->collector))
                 return visit_samples(visit, &view, family);
         if (r == 0)
                 prom_family_scraped_(family);

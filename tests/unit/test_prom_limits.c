@@ -170,6 +170,13 @@ static void set_gauge(struct prom_emitter *emitter, void *data)
         prom_gauge_inc(data);
 }
 
+static void emit_two(struct prom_emitter *emitter, void *data)
+{
+        (void)data;
+        prom_emit(emitter, 0, 1, "x");
+        prom_emit(emitter, 1, 2);
+}
+
 /* One without families of its own, to update others' before they are shown. */
 static void test_a_collector_without_families_runs(void **state)
 {
@@ -184,6 +191,43 @@ static void test_a_collector_without_families_runs(void **state)
         const struct prom_render_options only = {.names = NAMES("g"), .n_names = 1};
         assert_int_equal(prom_render(r, (struct prom_format){0}, &only, &buf), 0);
         assert_non_null(strstr(buf.data, "\ng 2\n"));
+        prom_buf_release(&buf);
+        prom_registry_free(r);
+}
+
+/* One that comes and goes takes no memory each time, and its families are the same. */
+static void test_collectors_that_come_and_go(void **state)
+{
+        (void)state;
+        enum { TRIES = 3000 };
+        const struct prom_desc descs[] = {
+                {.kind = PROM_GAUGE, .name = "a", .help = "h", .labels = NAMES("l")},
+                {.kind = PROM_COUNTER, .name = "b_total", .help = "h"},
+        };
+        const struct prom_desc other = {
+                .kind = PROM_GAUGE, .name = "a", .help = "other", .labels = NAMES("l")};
+        struct prom_registry *r = prom_registry_new();
+        struct prom_collector *collector;
+        struct prom_family *a = NULL;
+        struct prom_buf buf = PROM_BUF_INIT;
+        size_t before = 0;
+        for (unsigned i = 0; i < TRIES; i++) {
+                if (i == 2)
+                        before = mallinfo2().uordblks;
+                assert_int_equal(
+                        prom_register_collector(r, descs, 2, emit_two, NULL, &collector, NULL), 0);
+                assert_true(i == 0 || a == prom_registry_find(r, "a"));
+                a = prom_registry_find(r, "a");
+                assert_int_equal(prom_render_text(r, &buf), 0);
+                assert_non_null(strstr(buf.data, "\na{l=\"x\"} 1\n"));
+                prom_collector_remove(collector);
+                assert_null(prom_registry_find(r, "a"));
+        }
+        assert_true(mallinfo2().uordblks - before < TRIES);
+        assert_int_equal(prom_register_collector(r, &other, 1, emit_two, NULL, NULL, NULL), 0);
+        assert_ptr_not_equal(a, prom_registry_find(r, "a"));
+        assert_int_equal(prom_render_text(r, &buf), 0);
+        assert_non_null(strstr(buf.data, "# HELP a other\n"));
         prom_buf_release(&buf);
         prom_registry_free(r);
 }
@@ -254,6 +298,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_a_thread_without_memory_for_cells),
                 cmocka_unit_test(test_a_collector_without_families_runs),
+                cmocka_unit_test(test_collectors_that_come_and_go),
                 cmocka_unit_test(test_labels_that_would_be_the_name),
                 cmocka_unit_test(test_infos_set_at_once_leave_one),
                 cmocka_unit_test(test_look_ups_without_cells_cost_no_memory),
