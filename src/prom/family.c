@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 static char *copy_string(struct prom_family *f, const char *s)
 {
@@ -133,10 +134,19 @@ static void set_limits(struct prom_family *f, const struct prom_desc *desc)
         f->limits.min_reset_ns = (uint64_t)(desc->native_min_reset_s * 1e9);
 }
 
+/* The first is what nobody outside of the process knows: with ids begin the hashes of label values,
+ * and who could choose values of one hash would make every look-up as long as the family is. */
 uint64_t prom_family_id_(void)
 {
         static uint64_t last_id;
-        return ++last_id;
+        const void *random = (const void *)(uintptr_t)getauxval(AT_RANDOM);
+        words16 bytes = {0, 0};
+        if (last_id == 0 && random) {
+                memcpy(&bytes, random, sizeof(bytes));
+                last_id = words_mix(UINT64_C(0x243f6a8885a308d3), bytes);
+        }
+        last_id += last_id == UINT64_MAX ? 2 : 1;
+        return last_id;
 }
 
 int prom_family_new_(const struct prom_desc *desc, struct prom_family **ret,

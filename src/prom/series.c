@@ -13,8 +13,8 @@ enum {
 
 /* ---- hashing and comparing ---------------------------------------------------------------- */
 
-/* Of the family's id too, so that equal values in two families part. Chosen values can make a chain
- * as long as the family's cap at worst. */
+/* Of the family's id too, so that equal values in two families part, and nobody can choose values of
+ * one hash: see prom_family_id_(). */
 uint64_t prom_hash_values_(uint64_t seed, const char *const *values, size_t n)
 {
         uint64_t hash = seed;
