@@ -6,9 +6,13 @@
  * engine's worker writes the program's output. A signal ends the workload; from then on signals
  * have their default action again, so that a second one ends the process at once (and the VMM with
  * it, which dies with the thread that started it).
+ *
+ * A reader that takes nothing (`| less`) holds the worker, and with it the program; but not for longer
+ * than the program's time: then what is left of the output goes to memory, so that the VM can end.
  */
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "cli/cli.h"
 #include "cli/ending.h"
 #include "cli/progress.h"
@@ -29,6 +33,8 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+enum { LIMIT_SLACK_S = 1 /* for the end of a program whose time is up to come to us */ };
+
 struct run {
         struct run_args args;
         struct engine *engine;
@@ -37,12 +43,22 @@ struct run {
         int ended_fd; /* eventfd: readable when `end` is filled in */
         struct ending ending;
         int timer_fd; /* ticks while there is a progress line; -1: none */
+        int limit_fd; /* readable when the program's time is up, and a little more: limit_s */
+        time_t limit_s;
         char id[ULID_LEN + 1];
         struct run_end end; /* written by the worker before ended_fd */
         bool midline;       /* standard output does not stand at the start of a line */
 };
 
 /* ---- what the engine says, on its worker thread ---- */
+
+/* The guest ends the program when its time is up; from then on only what was said waits. */
+static void start_limit(struct run *run)
+{
+        const struct itimerspec once = {.it_value.tv_sec = run->limit_s};
+
+        timerfd_settime(run->limit_fd, 0, &once, NULL);
+}
 
 static void on_booting(void *ctx)
 {
@@ -56,6 +72,7 @@ static void on_ready(void *ctx)
         struct run *run = ctx;
 
         progress_end(&run->progress);
+        start_limit(run);
 }
 
 static int on_output(void *ctx, enum workload_stream stream, const void *bytes, size_t n)
@@ -121,12 +138,13 @@ static int wait_until_ended(struct run *run, struct err *err)
 {
         struct pollfd fds[] = {{run->ended_fd, POLLIN, 0},
                                {run->ending.fd, POLLIN, 0},
-                               {run->timer_fd, POLLIN, 0}}; /* poll() skips a descriptor of -1 */
+                               {run->timer_fd, POLLIN, 0}, /* poll() skips a descriptor of -1 */
+                               {run->limit_fd, POLLIN, 0}};
 
         for (;;) {
                 uint64_t ticks, one;
 
-                if (poll(fds, 3, -1) < 0) {
+                if (poll(fds, 4, -1) < 0) {
                         if (errno == EINTR)
                                 continue;
                         return err_errno(err, "poll");
@@ -140,6 +158,10 @@ static int wait_until_ended(struct run *run, struct err *err)
                 if (fds[1].revents) {
                         take_signal(run);
                         fds[1].fd = -1;
+                }
+                if (fds[3].revents) {
+                        writer_spool(&run->writer);
+                        fds[3].fd = -1;
                 }
         }
 }
@@ -161,13 +183,40 @@ static int prepare(struct run *run, struct err *err)
         else
                 log_set_level(run->args.settings.log_level);
         run->ended_fd = eventfd(0, EFD_CLOEXEC);
-        if (run->ended_fd < 0)
-                return err_errno(err, "eventfd");
+        run->limit_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+        if (run->ended_fd < 0 || run->limit_fd < 0)
+                return err_errno(err, "eventfd, timerfd");
         if ((r = writer_init(&run->writer, err)) < 0 || (r = ending_block(&run->ending, err)) < 0)
                 return r;
         /* Reading a terminal that has put us in the background shall fail rather than stop us. */
         signal(SIGTTIN, SIG_IGN);
         return terminal ? start_timer(run, err) : 0;
+}
+
+/* What its reader had not taken when the time was up. Its VM is gone; a signal ends the wait. */
+static void write_the_rest(struct run *run)
+{
+        bool unread = run->end.caught || run->end.write_error;
+        int r = unread ? 0 : writer_flush(&run->writer, run->ending.fd);
+
+        if (run->writer.dropped)
+                log_warn("%llu bytes of output were dropped: nobody read while the program's time "
+                         "ran",
+                         (unsigned long long)run->writer.dropped);
+        if (r == -ECANCELED)
+                run->end.caught = ending_take(&run->ending);
+        else if (r < 0)
+                run->end.write_error = -r;
+        if (r < 0 && run->end.status == WORKLOAD_COMPLETED)
+                run->end.status = WORKLOAD_KILLED; /* nobody knows all that it said */
+}
+
+/* An archive is unpacked first, which may take as long. */
+static time_t time_of_program(const struct workload_spec *spec)
+{
+        unsigned limit_s = spec->limits.timeout_s ? spec->limits.timeout_s : WORKLOAD_TIMEOUT_S;
+
+        return (spec->archive ? 2 : 1) * (time_t)limit_s + LIMIT_SLACK_S;
 }
 
 static int run_workload(struct run *run, struct err *err)
@@ -177,10 +226,13 @@ static int run_workload(struct run *run, struct err *err)
                                          on_interrupt, on_ended, run};
         int r;
 
+        run->limit_s = time_of_program(&run->args.spec);
         if ((r = wiring_new_engine(&run->args.settings, &wiring, &run->engine, err)) < 0 ||
             (r = engine_submit(run->engine, &run->args.spec, "auto", &sink, run->id, err)) < 0)
                 return r;
-        return wait_until_ended(run, err);
+        if ((r = wait_until_ended(run, err)) == 0)
+                write_the_rest(run);
+        return r;
 }
 
 static void print_metrics(struct run *run)
@@ -204,12 +256,17 @@ static void release(struct run *run)
         close_fd(&run->ended_fd);
         ending_release(&run->ending);
         close_fd(&run->timer_fd);
+        close_fd(&run->limit_fd);
         run_args_release(&run->args);
 }
 
 int cmd_run(int argc, char **argv)
 {
-        struct run run = {.ended_fd = -1, .ending = ENDING_INIT, .timer_fd = -1, .writer = {-1}};
+        struct run run = {.ended_fd = -1,
+                          .ending = ENDING_INIT,
+                          .timer_fd = -1,
+                          .limit_fd = -1,
+                          .writer = WRITER_INIT};
         struct err err = ERR_INIT;
         int code;
 

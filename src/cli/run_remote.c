@@ -373,7 +373,7 @@ static int fail(struct remote_run *run, int r, struct err *err)
 
 int run_remote(struct run_args *args)
 {
-        struct remote_run run = {.args = args, .ending = ENDING_INIT, .writer = {-1}};
+        struct remote_run run = {.args = args, .ending = ENDING_INIT, .writer = WRITER_INIT};
         struct err err = ERR_INIT;
         int code, r;
 

@@ -50,13 +50,14 @@ enum {
         WORKLOAD_CPUS_MAX = 32,
         WORKLOAD_MEM_MIN_MB = 64,
         WORKLOAD_MEM_MAX_MB = 64 * 1024,
+        WORKLOAD_TIMEOUT_S = 60, /* the default */
         WORKLOAD_TIMEOUT_MAX_S = 24 * 3600,
 };
 
 struct workload_limits {
         unsigned cpus;       /* virtual CPUs; 0: default (1) */
         unsigned mem_mb;     /* MiB of guest memory; 0: the runtime's default */
-        unsigned timeout_s;  /* wall time of the program; 0: default (60) */
+        unsigned timeout_s;  /* wall time of the program; 0: the default */
         unsigned processes;  /* processes and threads in the guest; 0: default */
         uint64_t output_max; /* bytes of both streams together; 0: default */
 };

@@ -2,7 +2,9 @@
 """Vulcan itself is ended, politely and not: no VM outlives it, and the next start cleans up."""
 import json
 import os
+import select
 import signal
+import subprocess
 import time
 
 import pytest
@@ -144,3 +146,21 @@ def test_nobody_reads_the_output(fake_box):
     command.process.stdout.close()
     command.process.wait(vulcan.LIMIT_S)
     assert command.process.returncode == 141
+
+
+def test_a_reader_that_takes_nothing_does_not_keep_the_vm(fake_box, trace):
+    """As `vulcan run … | less`: the VM is gone when its time is, and no byte of it is lost."""
+    read_end, write_end = os.pipe()
+    command = subprocess.Popen(
+        [vulcan.VULCAN, "run", "--runtime", "sh", "--timeout", "1", "-e", "bytes 400000"],
+        env=fake_box.env, stdout=write_end, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    os.close(write_end)
+    wait_for_vmm(trace)
+    (pid,) = trace.read()
+    gone = os.pidfd_open(pid)
+    assert select.select([gone], [], [], 20 * vulcan.SLOW)[0], "the VM is there still"
+    os.close(gone)
+    assert command.poll() is None
+    with os.fdopen(read_end, "rb") as pipe:
+        assert len(pipe.read()) == 400000
+    assert (command.wait(vulcan.LIMIT_S), command.stderr.read()) == (0, b"")

@@ -35,6 +35,17 @@ static void *write_it(void *ctx)
         return NULL;
 }
 
+static void *flush_it(void *ctx)
+{
+        struct job *job = ctx;
+        int stop[2];
+
+        job->result = pipe(stop) < 0 ? -errno : writer_flush(job->writer, stop[0]);
+        close(stop[0]);
+        close(stop[1]);
+        return NULL;
+}
+
 static char *pattern(size_t n)
 {
         char *p = malloc(n);
@@ -94,6 +105,70 @@ static void test_interrupt_ends_a_blocked_write(void **state)
         assert_int_equal(writer_write(&w, fds[1], sent, BIG), -ECANCELED); /* and every later one */
         close(fds[0]);
         close(fds[1]);
+        writer_release(&w);
+        free(sent);
+}
+
+/* What a reader does not take in time is kept, in order, and written when it reads on. */
+static void test_spool_keeps_what_nobody_reads(void **state)
+{
+        struct writer w;
+        char *sent = pattern(BIG), *got = malloc(BIG);
+        struct job job = {.writer = &w, .bytes = sent, .n = BIG / 2, .result = 1};
+        pthread_t thread;
+        size_t n = 0;
+        ssize_t r;
+        int fds[2];
+
+        assert_int_equal(writer_init(&w, NULL), 0);
+        assert_int_equal(pipe(fds), 0);
+        job.fd = fds[1];
+        assert_int_equal(pthread_create(&thread, NULL, write_it, &job), 0);
+        writer_spool(&w); /* whether it waits already or not */
+        pthread_join(thread, NULL);
+        assert_int_equal(job.result, 0);
+        assert_int_equal(writer_write(&w, fds[1], sent + BIG / 2, BIG / 2), 0);
+        assert_true(w.spool.len > BIG / 2);
+
+        job = (struct job){.writer = &w, .result = 1};
+        assert_int_equal(pthread_create(&thread, NULL, flush_it, &job), 0);
+        while (n < BIG && (r = read(fds[0], got + n, BIG - n)) > 0)
+                n += (size_t)r;
+        pthread_join(thread, NULL);
+        assert_int_equal(job.result, 0);
+        assert_int_equal(n, BIG);
+        assert_memory_equal(got, sent, BIG);
+        assert_int_equal(w.dropped, 0);
+        close(fds[0]);
+        close(fds[1]);
+        writer_release(&w);
+        free(sent);
+        free(got);
+}
+
+static void test_spool_is_bounded(void **state)
+{
+        char *sent = pattern(BIG);
+        struct writer w;
+        int fds[2], stop[2];
+
+        assert_int_equal(writer_init(&w, NULL), 0);
+        assert_int_equal(pipe(fds), 0);
+        assert_int_equal(pipe(stop), 0);
+        writer_spool(&w);
+        for (size_t n = 0; n <= WRITER_SPOOL_MAX; n += BIG)
+                assert_int_equal(writer_write(&w, fds[1], sent, BIG), 0);
+        assert_true(w.dropped >= BIG && w.dropped < 3 * BIG);
+        assert_true(w.spool.len <= WRITER_SPOOL_MAX);
+
+        /* Somebody is told to stop, and the spool is given up. */
+        assert_int_equal(write(stop[1], "x", 1), 1);
+        assert_int_equal(writer_flush(&w, stop[0]), -ECANCELED);
+        assert_int_equal(w.spool.len, 0);
+        for (int i = 0; i < 2; i++) {
+                close(fds[i]);
+                close(stop[i]);
+        }
         writer_release(&w);
         free(sent);
 }
@@ -191,6 +266,8 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_all_bytes_arrive_in_order),
                 cmocka_unit_test(test_interrupt_ends_a_blocked_write),
+                cmocka_unit_test(test_spool_keeps_what_nobody_reads),
+                cmocka_unit_test(test_spool_is_bounded),
                 cmocka_unit_test(test_reader_that_is_gone),
                 cmocka_unit_test(test_files),
                 cmocka_unit_test(test_progress_is_drawn_and_taken_away),

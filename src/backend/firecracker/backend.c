@@ -12,7 +12,6 @@
 
 enum {
         DEFAULT_CPUS = 1,
-        DEFAULT_TIMEOUT_S = 60,
         DEFAULT_PROCESSES = 512,
         DEFAULT_BOOT_TIMEOUT_MS = 30 * 1000,
         RESULT_GRACE_MS = 5 * 1000,
@@ -49,7 +48,7 @@ static int fc_resolve(struct backend *base, struct workload_spec *spec, struct e
         if (!spec->limits.mem_mb)
                 spec->limits.mem_mb = runtime.mem_mb;
         if (!spec->limits.timeout_s)
-                spec->limits.timeout_s = DEFAULT_TIMEOUT_S;
+                spec->limits.timeout_s = WORKLOAD_TIMEOUT_S;
         if (!spec->limits.processes)
                 spec->limits.processes = DEFAULT_PROCESSES;
         if (!spec->limits.output_max)

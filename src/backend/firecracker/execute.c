@@ -295,9 +295,20 @@ static uint64_t result_deadline(const struct fc_run *run)
                run->backend->result_grace_ms * NS_PER_MS;
 }
 
+/* The agent's clock runs on while our reader holds us up; from then on it has a grace to be heard in,
+ * if the deadline was missed for that. */
+static uint64_t deadline_after_hold(const struct fc_run *run, uint64_t deadline)
+{
+        uint64_t heard = clock_ns() + run->backend->result_grace_ms * NS_PER_MS;
+
+        if (heard <= deadline)
+                return deadline;
+        return deadline + run->held_ns < heard ? deadline + run->held_ns : heard;
+}
+
 /*
- * Reads and writes until the result is there. The deadline is the agent's: the time that our reader
- * takes for the output is not counted; and when it has passed while words of the agent wait for us,
+ * Reads and writes until the result is there. The deadline is the agent's. The time that our reader
+ * takes for the output moves it; and when it has passed while words of the agent wait for us,
  * because this process had been stopped, there is one more grace to read them in.
  */
 static int stream(struct fc_run *run, struct err *err)
@@ -339,8 +350,8 @@ static int stream(struct fc_run *run, struct err *err)
                         }
                         graced = true;
                         deadline = clock_ns() + run->backend->result_grace_ms * NS_PER_MS;
-                } else {
-                        deadline += run->held_ns;
+                } else if (run->held_ns) {
+                        deadline = deadline_after_hold(run, deadline);
                 }
                 run->held_ns = 0;
         }
