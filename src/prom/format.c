@@ -72,11 +72,11 @@ static bool render_series(struct scrape *s, struct prom_family *family)
 {
         const size_t n = LOAD_ACQUIRE(&family->n_series), len_before = s->buf->len;
         prom_family_scraped_(family);
-        const bool shown = prom_family_shown_(family) > 0;
         if (n == 0)
                 return true;
         if (!prom_rendering_extend_(s->rendering, n, s->buf->scratch->labels) || !begin_family(s))
                 return false;
+        const size_t len_header = s->buf->len;
         for (size_t i = 0; i < n;) {
                 size_t at;
                 const unsigned block = prom_block_of_(family, i, &at);
@@ -88,10 +88,9 @@ static bool render_series(struct scrape *s, struct prom_family *family)
                         return false;
                 i += run;
         }
-        if (!end_family(s))
-                return false;
-        if (!shown) /* they were read all the same, for what was counted in vain */
-                s->buf->len = len_before;
+        if (s->buf->len > len_header)
+                return end_family(s);
+        s->buf->len = len_before; /* none is shown, all were read for what was counted in vain */
         return true;
 }
 

@@ -472,9 +472,6 @@ struct prom_scratch {
 /* Before the series of a family are read in a scrape: hides what is idle for too long. */
 void prom_family_scraped_(struct prom_family *family);
 
-/* Series to show at the moment; 0: leave out the header too. */
-size_t prom_family_shown_(const struct prom_family *family);
-
 /* n <= SUM_BATCH counters that lie one after the other: see format.c. */
 void prom_read_counters_(struct prom_series *series, size_t n, bool with_created,
                          struct counter_value *ret_values);

@@ -336,8 +336,3 @@ void prom_family_scraped_(struct prom_family *family)
                 pthread_mutex_unlock(&prom_table_lock_);
         }
 }
-
-size_t prom_family_shown_(const struct prom_family *family)
-{
-        return LOAD(&family->n_live);
-}
