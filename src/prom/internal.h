@@ -682,6 +682,7 @@ void *prom_grow_(void *array, size_t *cap, size_t need, size_t size);
 
 /* Digits of n. Returns the length, at most 20. */
 size_t prom_format_u64_(uint64_t n, char *out);
+extern const char prom_digit_pairs_[]; /* "00" to "99" */
 
 /* As prom_format_number(), but as OpenMetrics writes the bounds of buckets: "1.0", "1e+06". */
 size_t prom_format_canonical_(double v, char out[PROM_NUMBER_MAX]);

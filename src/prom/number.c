@@ -13,22 +13,22 @@
  * OpenMetrics ("Canonical Numbers") wants bounds of buckets. */
 enum { POINT_MAX = 21, CANONICAL_POINT_MAX = 6 };
 
-static const char digit_pairs[] = "00010203040506070809101112131415161718192021222324"
-                                  "25262728293031323334353637383940414243444546474849"
-                                  "50515253545556575859606162636465666768697071727374"
-                                  "75767778798081828384858687888990919293949596979899";
+const char prom_digit_pairs_[] = "00010203040506070809101112131415161718192021222324"
+                                 "25262728293031323334353637383940414243444546474849"
+                                 "50515253545556575859606162636465666768697071727374"
+                                 "75767778798081828384858687888990919293949596979899";
 
 /* Writes the digits of n so that they end before `end`; returns where they start. */
 static inline char *digits_before(char *end, uint64_t n)
 {
         while (n >= 100) {
                 end -= 2;
-                memcpy(end, &digit_pairs[n % 100 * 2], 2);
+                memcpy(end, &prom_digit_pairs_[n % 100 * 2], 2);
                 n /= 100;
         }
         if (n >= 10) {
                 end -= 2;
-                memcpy(end, &digit_pairs[n * 2], 2);
+                memcpy(end, &prom_digit_pairs_[n * 2], 2);
         } else {
                 *--end = (char)('0' + n);
         }

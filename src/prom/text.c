@@ -4,29 +4,41 @@
 
 #include <string.h>
 
-/* As memcpy(), for the usual lengths without a call or a loop: the upper half may overlap the lower
+/* As memcpy(), for the usual lengths without a call or a loop: the upper part may overlap the lower
  * one. */
 static inline char *copy_line(char *out, const char *line, size_t n)
 {
         if (likely(n >= 32 && n <= 64)) {
                 memcpy(out, line, 32);
                 memcpy(out + n - 32, line + n - 32, 32);
-        } else if (likely(n > 64 && n <= 128)) {
+        } else if (likely(n > 64 && n <= 96)) {
                 memcpy(out, line, 64);
-                memcpy(out + n - 64, line + n - 64, 64);
+                memcpy(out + n - 32, line + n - 32, 32);
         } else {
                 memcpy(out, line, n);
         }
         return out + n;
 }
 
+static inline char *put_below_100(char *out, uint64_t n)
+{
+        if (n < 10) {
+                *out = (char)('0' + n);
+                return out + 1;
+        }
+        memcpy(out, &prom_digit_pairs_[n * 2], 2);
+        return out + 2;
+}
+
 static inline char *put_u64(char *out, uint64_t n)
 {
-        if (n < 10)
-                *out++ = (char)('0' + n);
-        else
-                out += prom_format_u64_(n, out);
-        return out;
+        if (n < 100)
+                return put_below_100(out, n);
+        if (n >= 10000)
+                return out + prom_format_u64_(n, out);
+        out = put_below_100(out, n / 100);
+        memcpy(out, &prom_digit_pairs_[n % 100 * 2], 2);
+        return out + 2;
 }
 
 static inline char *put_double(char *out, double v)
