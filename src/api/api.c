@@ -52,6 +52,8 @@ static int submit(struct api *api, struct http_request *request, const struct en
                 order.spec.limits.output_max = api->config.output_max;
                 r = engine_submit(api->config.engine, &order.spec, order.isolation, sink, id, &err);
                 api_order_release(&order);
+        } else {
+                engine_count_invalid(api->config.engine);
         }
         if (r == -EAGAIN)
                 api_add_retry_after(request, engine_retry_after_s(api->config.engine));

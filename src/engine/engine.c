@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "logs/logs.h"
 
 #include <assert.h>
@@ -260,6 +261,8 @@ static int accept_order(struct engine *e, const struct workload_spec *spec, size
                 job->log = log_begin(e->config.logs, job->id);
         if (r == 0 && (r = record_insert(e->config.store, &job->record, err)) < 0) {
                 *why = ENGINE_REJECT_STORE;
+                if (!atomic_exchange(&e->store_refuses, true))
+                        log_error("orders are refused: %s", err->msg);
                 log_abandon(&job->log);
                 unreserve(e, job);
         }
@@ -268,6 +271,8 @@ static int accept_order(struct engine *e, const struct workload_spec *spec, size
                 engine_unref_job(e, job); /* one who wants to kill it may still look at it */
                 return r;
         }
+        if (atomic_load(&e->store_refuses) && atomic_exchange(&e->store_refuses, false))
+                log_warn("orders are taken again");
         *ret = job;
         return 0;
 }
@@ -289,6 +294,11 @@ int engine_submit(struct engine *e, struct workload_spec *spec, const char *isol
         memcpy(ret_id, job->id, ULID_LEN + 1);
         enqueue(e, job);
         return 0;
+}
+
+void engine_count_invalid(struct engine *e)
+{
+        prom_counter_inc(e->metrics.rejected[ENGINE_REJECT_INVALID]);
 }
 
 /* ---- look, kill ---- */

@@ -106,6 +106,9 @@ void engine_free(struct engine *e);
 int engine_submit(struct engine *e, struct workload_spec *spec, const char *isolation,
                   const struct engine_sink *sink, char ret_id[ULID_LEN + 1], struct err *err);
 
+/* Counts an order that its reader refused for its form, so that it never came here. */
+void engine_count_invalid(struct engine *e);
+
 /* A copy of the record, of a live workload or from the store. -ENOENT. Release it. */
 int engine_get(struct engine *e, const char *id, struct workload *ret, struct err *err);
 

@@ -50,6 +50,7 @@ struct engine {
         struct engine_config config;
         const char *isolations[ENGINE_BACKENDS_MAX];
         struct engine_metrics metrics;
+        atomic_bool store_refuses; /* the last order could not be written down; this was said */
 
         pthread_mutex_t lock; /* guards all below; never held across I/O, backend or store */
         pthread_cond_t work;  /* something is ready, or workers shall end */

@@ -303,6 +303,8 @@ def test_wrong_bodies_are_a_400_that_names_the_field(fake_box):
     metrics = daemon.metrics()
     assert metrics.total(vulcan.WORKLOADS) == 0
     assert metrics.total("vulcan_http_requests_total", status="400") == 2 * len(BAD_BODIES)
+    assert metrics.value("vulcan_workloads_rejected_total",
+                         reason="invalid") == 2 * len(BAD_BODIES)
 
 
 def test_unknown_ids_routes_and_methods(fake_box):

@@ -215,6 +215,9 @@ def test_a_store_that_stays_busy(fake_box):
     check_recorded(daemon, fake_box, workload["id"], "completed")
     assert daemon.submit("sh", "print x")["status"] == "completed"
     assert daemon.metrics().total(WORKLOADS) == 2
+    said = daemon.log()
+    assert said.count("error: orders are refused: store: ") == 1, said
+    assert said.count("warn: orders are taken again\n") == 1, said
 
 
 def test_a_daemon_that_ends_while_its_store_is_busy(fake_box):
