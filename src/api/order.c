@@ -369,7 +369,8 @@ int api_order_parse(const char *body, size_t size, struct api_order *ret, struct
                 return err_set(err, EINVAL, "body: empty; it must be a JSON object");
         if (count_values(body, size) > API_VALUES_MAX)
                 return err_set(err, EINVAL, "body: more than %d values", API_VALUES_MAX);
-        json = json_loadb(body, size, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &where);
+        json = json_loadb(body, size, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY,
+                          &where);
         if (!json)
                 return err_set(err, EINVAL, "body: not JSON (line %d, column %d): %.160s",
                                where.line, where.column, where.text);

@@ -103,6 +103,8 @@ static void what_is_wrong_is_named(void **state)
                 {"{} x", "body: not JSON"},
                 {"\xff", "body: not JSON"},
                 {"[]", "body: must be a JSON object"},
+                {"null", "body: must be a JSON object"},
+                {"\"x\"", "body: must be a JSON object"},
                 {"{\"runtime\":\"sh\",\"runtime\":\"sh\",\"code\":\"x\"}", "body: not JSON"},
                 {"{}", "runtime: missing"},
                 {"{\"code\":\"x\"}", "runtime: missing"},
