@@ -288,7 +288,10 @@ static void route_request(struct http_request *request, const char *method, cons
         if (server->has_token && !(request->route && request->route->flags & HTTP_ROUTE_OPEN) &&
             !token_is_right(request)) {
                 http_answer_header(request, "WWW-Authenticate", "Bearer");
-                refuse(request, 401, "a bearer token is needed (Authorization: Bearer TOKEN)");
+                refuse(request, 401,
+                       http_request_header(request, "Authorization")
+                               ? "that is not the bearer token (Authorization: Bearer TOKEN)"
+                               : "a bearer token is needed (Authorization: Bearer TOKEN)");
         } else if (!server->has_token && http_request_header(request, "Origin")) {
                 refuse(request, 403, "requests from web pages need a token to be set");
         } else if (!request->route && same_path) {

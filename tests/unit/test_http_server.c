@@ -237,6 +237,7 @@ static void tokens_are_asked_for(void **state)
         answer_release(&a);
         a = ask_with(&s, "GET", "/later", "Authorization: Bearer secret wor\r\n", NULL, 0);
         assert_int_equal(a.status, 401);
+        assert_contains(a.body, "{\"error\":\"that is not the bearer token");
         answer_release(&a);
         a = ask_with(&s, "GET", "/later", "Authorization: Basic secret word\r\n", NULL, 0);
         assert_int_equal(a.status, 401);
