@@ -8,6 +8,26 @@
 #include <stdio.h>
 #include <string.h>
 
+/* In front of what is wrong with a body. */
+#define UNREADABLE "An error occurred when deserializing the json body of a request"
+
+/* A path as Firecracker reads it: leading slashes, and what follows the second part, mean nothing. */
+struct route {
+        char name[64]; /* the first part, "" for "/"; longer ones, cut, are no known name either */
+        char id[96];   /* the second one; "": none */
+};
+
+static void split_path(struct route *ret, const char *path)
+{
+        size_t n;
+
+        path += strspn(path, "/");
+        n = strcspn(path, "/");
+        snprintf(ret->name, sizeof(ret->name), "%.*s", (int)n, path);
+        path += n + (path[n] == '/');
+        snprintf(ret->id, sizeof(ret->id), "%.*s", (int)strcspn(path, "/"), path);
+}
+
 static void put_json(struct api_reply *ret, int status, json_t *json)
 {
         char *text = json ? json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
@@ -27,12 +47,13 @@ static void fault(struct api_reply *ret, const char *message)
         put_json(ret, 400, json);
 }
 
-static void no_such(struct api_reply *ret, const char *method, const char *path)
+/* Firecracker names the first part of the path alone. */
+static void no_such(struct api_reply *ret, const char *method, const struct route *r)
 {
         char text[256];
 
-        snprintf(text, sizeof(text), "Invalid request method and/or path: %.16s %.160s", method,
-                 path);
+        snprintf(text, sizeof(text), "Invalid request method and/or path: %.16s %.160s.", method,
+                 r->name);
         fault(ret, text);
 }
 
@@ -68,30 +89,35 @@ static const char *state_name(enum vm_state state)
         return state == VM_RUNNING ? "Running" : state == VM_PAUSED ? "Paused" : "Not started";
 }
 
-static void handle_get(struct api *api, const char *path, struct api_reply *ret)
+static void handle_get(struct api *api, const struct route *r, struct api_reply *ret)
 {
-        const struct vm_section *s = vm_section_find(path + 1, strlen(path + 1));
+        const struct vm_section *s = vm_section_find(r->name, strlen(r->name));
 
-        if (strcmp(path, "/") == 0) {
+        if (!r->name[0]) {
                 api->metrics->get_instance_info_count++;
                 put_json(ret, 200,
                          json_pack("{s:s, s:s, s:s, s:s}", "id", api->id, "state",
                                    state_name(api->state), "vmm_version", VMM_API_VERSION,
                                    "app_name", "vulcan-vmm"));
-        } else if (strcmp(path, "/version") == 0) {
+        } else if (strcmp(r->name, "version") == 0) {
                 api->metrics->get_vmm_version_count++;
                 put_json(ret, 200, json_pack("{s:s}", "firecracker_version", VMM_API_VERSION));
-        } else if (strcmp(path, "/vm/config") == 0) {
+        } else if (strcmp(r->name, "vm") == 0 && strcmp(r->id, "config") == 0) {
                 put_json(ret, 200, vm_config_dump(api->cfg));
-        } else if (strcmp(path, "/machine-config") == 0) {
+        } else if (strcmp(r->name, "machine-config") == 0) {
                 api->metrics->get_machine_cfg_count++;
                 put_json(ret, 200, vm_config_dump_section(api->cfg, s));
         } else if (s && vm_section_refusal(s)) {
                 fault(ret, vm_section_refusal(s));
         } else {
-                no_such(ret, "GET", path);
+                no_such(ret, "GET", r);
         }
 }
+
+static const char before_start[] =
+        "The requested operation is not supported before starting the microVM.";
+static const char after_start[] =
+        "The requested operation is not supported after starting the microVM.";
 
 /* Runs what the body's one field names. */
 static int run_word(struct api *api, const json_t *body, const char *field,
@@ -100,31 +126,30 @@ static int run_word(struct api *api, const json_t *body, const char *field,
         const char *word = json_string_value(json_object_get(body, field));
 
         if (!word)
-                return err_set(err, EINVAL, "%s: missing or no string", field);
+                return err_set(err, EBADMSG, "%s: missing or no string", field);
         if (json_object_size(body) != 1)
-                return err_set(err, EINVAL, "unknown field besides \"%s\"", field);
+                return err_set(err, EBADMSG, "unknown field besides \"%s\"", field);
         return run(api, word, err);
 }
 
 static int run_action(struct api *api, const char *word, struct err *err)
 {
-        if (strcmp(word, "FlushMetrics") == 0)
-                return api->ops->flush_metrics(api->arg, err);
         if (strcmp(word, "InstanceStart") == 0) {
+                struct err why = ERR_INIT;
+                int r;
+
                 if (api->state != VM_NOT_STARTED)
-                        return err_set(err, EBUSY,
-                                       "The requested operation is not supported after "
-                                       "starting the microVM.");
-                return api->ops->start(api->arg, err);
+                        return err_set(err, EBUSY, "%s", after_start);
+                r = api->ops->start(api->arg, &why);
+                return r < 0 ? err_set(err, -r, "Start microvm error: %s", why.msg) : r;
         }
-        if (strcmp(word, "SendCtrlAltDel") == 0) {
+        if (strcmp(word, "SendCtrlAltDel") == 0 || strcmp(word, "FlushMetrics") == 0) {
                 if (api->state == VM_NOT_STARTED)
-                        return err_set(err, EBUSY,
-                                       "The requested operation is not supported "
-                                       "before starting the microVM.");
-                return api->ops->ctrl_alt_del(api->arg, err);
+                        return err_set(err, EBUSY, "%s", before_start);
+                return word[0] == 'S' ? api->ops->ctrl_alt_del(api->arg, err)
+                                      : api->ops->flush_metrics(api->arg, err);
         }
-        return err_set(err, EINVAL,
+        return err_set(err, EBADMSG,
                        "action_type: \"%.64s\" is none of InstanceStart, "
                        "FlushMetrics, SendCtrlAltDel",
                        word);
@@ -135,37 +160,60 @@ static int run_state(struct api *api, const char *word, struct err *err)
         bool pause = strcmp(word, "Paused") == 0;
 
         if (!pause && strcmp(word, "Resumed") != 0)
-                return err_set(err, EINVAL, "state: \"%.64s\" is none of Paused, Resumed", word);
+                return err_set(err, EBADMSG, "state: \"%.64s\" is none of Paused, Resumed", word);
         if (api->state == VM_NOT_STARTED)
-                return err_set(err, EBUSY,
-                               "The requested operation is not supported before "
-                               "starting the microVM.");
+                return err_set(err, EBUSY, "%s", before_start);
         if (api->state == (pause ? VM_PAUSED : VM_RUNNING))
                 return 0;
         return pause ? api->ops->pause(api->arg, err) : api->ops->resume(api->arg, err);
 }
 
+/* Puts Firecracker's words in front of what is wrong with a section. */
+static int explain(const struct vm_section *s, int r, struct err *err)
+{
+        static const struct {
+                const char *section, *words;
+        } kinds[] = {
+                {"boot-source", "Boot source error"},
+                {"drives", "Drive config error"},
+                {"entropy", "Entropy config error"},
+                {"logger", "Logger error"},
+                {"metrics", "Metrics error"},
+                {"machine-config", "Machine config error"},
+                {"vsock", "Vsock config error"},
+                {"network-interfaces", "Network config error"},
+        };
+
+        if (r == -EBADMSG)
+                return err_wrap(err, UNREADABLE);
+        for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]) && r != -ENOTSUP; i++) {
+                if (strcmp(kinds[i].section, vm_section_name(s)) == 0)
+                        return err_wrap(err, "%s", kinds[i].words);
+        }
+        return r;
+}
+
 static int put_section(struct api *api, const struct vm_section *s, const json_t *body,
                        const char *id, bool partial, struct err *err)
 {
-        bool had_metrics = api->cfg->has_metrics;
-        int r;
+        bool is_metrics = strcmp(vm_section_name(s), "metrics") == 0;
+        int r = 0;
 
         if (api->state != VM_NOT_STARTED)
-                return err_set(err, EBUSY,
-                               "The requested operation is not supported after "
-                               "starting the microVM.");
-        if (strcmp(vm_section_name(s), "metrics") == 0 && had_metrics)
-                return err_set(err, EBUSY, "The metrics system was already initialized.");
-        r = vm_config_put(api->cfg, s, body, id, partial, err);
+                return err_set(err, EBUSY, "%s", after_start);
+        if (is_metrics && api->cfg->has_metrics)
+                r = err_set(err, EBUSY,
+                            "Cannot initialize the metrics system due to bad user input: "
+                            "Reinitialization of metrics not allowed.");
+        if (r == 0)
+                r = vm_config_put(api->cfg, s, body, id, partial, err);
         if (r == 0 && strcmp(vm_section_name(s), "logger") == 0)
                 r = api->ops->apply_logger(api->arg, &api->cfg->logger, err);
-        if (r == 0 && strcmp(vm_section_name(s), "metrics") == 0) {
-                r = api->ops->apply_metrics(api->arg, api->cfg->metrics.metrics_path, err);
-                if (r < 0)
-                        api->cfg->has_metrics = false;
+        if (r == 0 && is_metrics) {
+                r = api->ops->apply_metrics(api->arg, &api->cfg->metrics, err);
+                api->cfg->has_metrics = r == 0;
         }
-        return r;
+        return r < 0 ? explain(s, r, err) : r;
 }
 
 #define COUNT(m, field)                                                                            \
@@ -203,82 +251,101 @@ static struct counters counters_of(struct vmm_metrics *m, const char *what, bool
         return (struct counters){0};
 }
 
-/* Splits "/name/id"; false when there is more or the id is empty. */
-static bool split_path(const char *path, size_t *ret_name_len, const char **ret_id)
+/* What can be unplugged from Firecracker's machine, with PCI; not from this one. */
+static int unplug(const struct route *r, struct err *err)
 {
-        const char *slash = strchr(path + 1, '/');
+        static const char *const pluggable[] = {"drives", "pmem", "network-interfaces"};
 
-        *ret_name_len = slash ? (size_t)(slash - path - 1) : strlen(path + 1);
-        *ret_id = slash ? slash + 1 : NULL;
-        return !slash || (slash[1] && !strchr(slash + 1, '/'));
+        for (size_t i = 0; i < sizeof(pluggable) / sizeof(pluggable[0]); i++) {
+                if (strcmp(r->name, pluggable[i]) == 0)
+                        return err_set(err, ENOTSUP, "DELETE of %s is not supported by vulcan-vmm",
+                                       r->name);
+        }
+        return -ENOENT;
 }
 
 /* Requests that change something; 0, 1 or -errno as the operations. -ENOENT: no such thing. */
-static int change(struct api *api, const char *method, const char *path, const json_t *body,
+static int change(struct api *api, bool put, const struct route *r, const json_t *body,
                   struct err *err)
 {
-        bool put = strcmp(method, "PUT") == 0;
-        const struct vm_section *s;
-        const char *id;
-        size_t n;
+        const struct vm_section *s = vm_section_find(r->name, strlen(r->name));
+        bool action = put && strcmp(r->name, "actions") == 0;
 
-        if (put && strcmp(path, "/actions") == 0)
-                return run_word(api, body, "action_type", run_action, err);
-        if (!put && strcmp(path, "/vm") == 0)
-                return run_word(api, body, "state", run_state, err);
-        if (!split_path(path, &n, &id))
-                return -ENOENT;
-        s = vm_section_find(path + 1, n);
-        if (!s || (!vm_section_refusal(s) && vm_section_is_list(s) != (id != NULL)))
+        if (action || (!put && strcmp(r->name, "vm") == 0)) {
+                int done = action ? run_word(api, body, "action_type", run_action, err)
+                                  : run_word(api, body, "state", run_state, err);
+
+                return done == -EBADMSG ? err_wrap(err, UNREADABLE) : done;
+        }
+        if (!s)
                 return -ENOENT;
         if (vm_section_refusal(s))
                 return err_set(err, ENOTSUP, "%s", vm_section_refusal(s));
+        if (vm_section_is_list(s) && !r->id[0])
+                return err_set(err, EINVAL, "The ID cannot be empty.");
+        if (!put && vm_section_is_list(s))
+                return err_set(err, ENOTSUP, "PATCH of %s is not supported by vulcan-vmm",
+                               vm_section_name(s));
         if (!put && strcmp(vm_section_name(s), "machine-config") != 0)
-                return vm_section_is_list(s)
-                               ? err_set(err, ENOTSUP, "PATCH of %s is not supported by vulcan-vmm",
-                                         vm_section_name(s))
-                               : -ENOENT;
-        return put_section(api, s, body, id, !put, err);
+                return -ENOENT;
+        if (!put && json_object_size(body) == 0 && json_is_object(body))
+                return err_set(err, EINVAL, "Empty PATCH request.");
+        return put_section(api, s, body, vm_section_is_list(s) ? r->id : NULL, !put, err);
+}
+
+/* Reads the body and does what it says. */
+static int change_from_text(struct api *api, bool put, const struct route *r, const char *body,
+                            size_t n, struct err *err)
+{
+        const struct vm_section *s = vm_section_find(r->name, strlen(r->name));
+        json_error_t e;
+        json_t *json;
+        int done;
+
+        if (n == 0)
+                return err_set(err, EINVAL, "Empty %s request.", put ? "PUT" : "PATCH");
+        if (api->busy)
+                return err_set(err, EBUSY, "Another operation is in progress.");
+        if (s && vm_section_refusal(s))
+                return err_set(err, ENOTSUP, "%s", vm_section_refusal(s));
+        json = json_loadb(body, n, JSON_REJECT_DUPLICATES, &e);
+        done = json ? change(api, put, r, json, err)
+                    : err_set(err, EBADMSG, UNREADABLE ": not valid JSON: %s", e.text);
+        json_decref(json);
+        return done;
 }
 
 void api_handle(struct api *api, const char *method, const char *path, const char *body, size_t n,
                 struct api_reply *ret)
 {
         bool put = strcmp(method, "PUT") == 0;
-        struct counters c;
+        struct counters c = {0};
         struct err err = ERR_INIT;
-        char name[32] = "";
-        json_error_t e;
-        json_t *json;
+        struct route route;
         int r;
 
-        if (path[0] != '/' || (!put && strcmp(method, "PATCH") != 0)) {
-                if (path[0] == '/' && strcmp(method, "GET") == 0)
-                        handle_get(api, path, ret);
+        split_path(&route, path);
+        if (strcmp(method, "GET") == 0) {
+                if (n)
+                        fault(ret, "GET request cannot have a body.");
                 else
-                        no_such(ret, method, path);
+                        handle_get(api, &route, ret);
                 return;
         }
-        snprintf(name, sizeof(name), "%.*s", (int)strcspn(path + 1, "/"), path + 1);
-        c = counters_of(api->metrics, name, put);
-        if (c.count)
-                ++*c.count;
-        json = json_loadb(body ? body : "", n, JSON_REJECT_DUPLICATES, &e);
-        if (api->busy)
-                r = err_set(&err, EBUSY, "Another operation is in progress.");
-        else if (!json && vm_section_find(name, strlen(name)) &&
-                 vm_section_refusal(vm_section_find(name, strlen(name))))
-                r = err_set(&err, ENOTSUP, "%s",
-                            vm_section_refusal(vm_section_find(name, strlen(name))));
-        else if (!json)
-                r = err_set(&err, EINVAL, "The body is not valid JSON: %s", e.text);
-        else
-                r = change(api, method, path, json, &err);
-        json_decref(json);
+        if (put || strcmp(method, "PATCH") == 0) {
+                c = counters_of(api->metrics, route.name, put);
+                if (c.count)
+                        ++*c.count;
+                r = change_from_text(api, put, &route, body, n, &err);
+        } else {
+                r = strcmp(method, "DELETE") != 0 ? -ENOENT
+                    : n                           ? err_set(&err, EINVAL, "Empty Delete request.")
+                                                  : unplug(&route, &err);
+        }
         if (r < 0 && c.fails)
                 ++*c.fails;
         if (r == -ENOENT && !err.code)
-                no_such(ret, method, path);
+                no_such(ret, method, &route);
         else
                 finish(api, ret, r, &err);
 }

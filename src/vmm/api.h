@@ -2,6 +2,10 @@
 /*
  * Firecracker's API without its transport: a method, a path and a body in, a status and a body out.
  *
+ * Paths are read as Firecracker reads them: `path` as it was sent, undecoded; what follows the second
+ * part means nothing. Messages begin with Firecracker's words for their kind ("Boot source error",
+ * "The requested operation is not supported after starting the microVM."); what follows is ours.
+ *
  * PUT and PATCH bodies go through the same table of sections as the configuration file (config.h).
  * Success is 204, or 200 with JSON; any error is 400 with {"fault_message": "…"}, what this
  * program does not have included. Starting, pausing and resuming need QEMU's answer: they may be
@@ -31,7 +35,7 @@ struct api_ops {
         int (*ctrl_alt_del)(void *arg, struct err *err);
         /* A section of the configuration that takes effect at once was put. */
         int (*apply_logger)(void *arg, const struct vm_logger *logger, struct err *err);
-        int (*apply_metrics)(void *arg, const char *path, struct err *err);
+        int (*apply_metrics)(void *arg, const struct vm_metrics_section *metrics, struct err *err);
 };
 
 struct api_reply {

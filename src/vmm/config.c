@@ -313,8 +313,10 @@ static int put_entry(struct vm_config *cfg, const struct vm_section *s, const un
                 const char *id = *(char *const *)((const char *)e + s->fields->offset);
 
                 if (path_id && strcmp(path_id, id) != 0)
-                        return err_set(err, EINVAL, "%s: \"%s\" in the body, \"%.64s\" in the path",
-                                       s->fields->name, id, path_id);
+                        return err_set(err, EINVAL,
+                                       "The id from the path [%.64s] does not match the id from "
+                                       "the body [%s]!",
+                                       path_id, id);
                 at = find_entry(cfg, s, id, err);
                 if (at < 0)
                         return at;
@@ -343,6 +345,8 @@ int vm_config_put(struct vm_config *cfg, const struct vm_section *s, const json_
         if (partial && fields_copy(s->fields, &e, entry_of(cfg, s, 0), s->size) < 0)
                 return err_set(err, ENOMEM, "out of memory");
         r = fields_parse(s->fields, body, &e, partial, err);
+        if (r == -EINVAL)
+                r = -(err->code = EBADMSG);
         if (r == 0)
                 r = put_entry(cfg, s, &e, id, err);
         if (r < 0)

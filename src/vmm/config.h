@@ -109,6 +109,8 @@ const char *vm_section_refusal(const struct vm_section *s);
  * Puts one object into the configuration: the whole section, or one entry of a list (`id` from the
  * path must be the one in the body; NULL: not known from elsewhere). An entry with that id is
  * replaced. With `partial`, fields that are absent stay as they are. Nothing changes on failure.
+ * -EBADMSG: the body is not what the section's fields are; -ENOTSUP: Firecracker has it, not we;
+ * any other code: a value that cannot be had.
  */
 int vm_config_put(struct vm_config *cfg, const struct vm_section *s, const json_t *body,
                   const char *id, bool partial, struct err *err);

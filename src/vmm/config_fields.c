@@ -24,9 +24,9 @@ static int parse_string(const struct field *f, const json_t *v, char **at, struc
         if (strlen(json_string_value(v)) != n)
                 return err_set(err, EINVAL, "%s: holds a NUL character", f->name);
         if (n < (size_t)f->min)
-                return err_set(err, EINVAL, "%s: must not be empty", f->name);
+                return err_set(err, ERANGE, "%s: must not be empty", f->name);
         if (f->max && n > (size_t)f->max)
-                return err_set(err, EINVAL, "%s: longer than %lld bytes", f->name,
+                return err_set(err, ERANGE, "%s: longer than %lld bytes", f->name,
                                (long long)f->max);
         copy = strdup(json_string_value(v));
         if (!copy)
@@ -41,7 +41,7 @@ static int parse_int(const struct field *f, const json_t *v, int64_t *at, struct
         if (!json_is_integer(v))
                 return err_set(err, EINVAL, "%s: must be a whole number", f->name);
         if (json_integer_value(v) < f->min || json_integer_value(v) > f->max)
-                return err_set(err, EINVAL, "%s: %lld is not between %lld and %lld", f->name,
+                return err_set(err, ERANGE, "%s: %lld is not between %lld and %lld", f->name,
                                (long long)json_integer_value(v), (long long)f->min,
                                (long long)f->max);
         *at = json_integer_value(v);

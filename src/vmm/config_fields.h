@@ -30,7 +30,10 @@ struct field {
         const char *const *names; /* NULL-terminated */
 };
 
-/* Reads an object into *base, whose members are initialised. On failure *base may be half-read. */
+/*
+ * Reads an object into *base, whose members are initialised. On failure *base may be half-read.
+ * -EINVAL: not what the fields are; -ERANGE: out of a field's limits; -ENOTSUP: not had here.
+ */
 int fields_parse(const struct field *fields, const json_t *object, void *base, bool partial,
                  struct err *err);
 

@@ -91,9 +91,26 @@ static int put_head(char *line, size_t size, enum logger_level level, const char
         return (int)n;
 }
 
+void logger_escape(char *ret, size_t size, const char *text)
+{
+        size_t n = 0;
+
+        for (; *text; text++) {
+                bool control = (unsigned char)*text < ' ' || *text == 0x7f;
+
+                if (n + (control ? 4 : 1) >= size)
+                        break;
+                if (control)
+                        n += (size_t)snprintf(ret + n, size - n, "\\x%02x", (unsigned char)*text);
+                else
+                        ret[n++] = *text;
+        }
+        ret[n] = '\0';
+}
+
 void logger_line(enum logger_level level, const char *file, int at, const char *fmt, ...)
 {
-        char line[LOGGER_LINE_MAX];
+        char line[LOGGER_LINE_MAX], text[LOGGER_LINE_MAX];
         va_list ap;
         int n;
 
@@ -101,10 +118,10 @@ void logger_line(enum logger_level level, const char *file, int at, const char *
                 return;
         n = put_head(line, sizeof(line), level, file, at);
         va_start(ap, fmt);
-        n += vsnprintf(line + n, sizeof(line) - (size_t)n - 1, fmt, ap);
+        vsnprintf(text, sizeof(text), fmt, ap);
         va_end(ap);
-        if (n > LOGGER_LINE_MAX - 2)
-                n = LOGGER_LINE_MAX - 2;
+        logger_escape(line + n, sizeof(line) - (size_t)n - 1, text);
+        n += (int)strlen(line + n);
         line[n++] = '\n';
         if (write(logger.fd, line, (size_t)n) != n)
                 logger.missed++;

@@ -3,7 +3,7 @@
  * The VMM's log as Firecracker writes it: `<UTC time> [<id>:<thread>:<level>:<file>:<line>] text`,
  * to standard output or to --log-path (a file or a FIFO, opened non-blocking: a full one loses
  * lines, which are counted). The default level is Warn, because standard output is the guest's
- * console too. What ends the process goes to standard error as well, by main().
+ * console too. A line is one line, whatever the text holds. What ends the process goes to standard error as well, by main().
  * Thread rule: one thread.
  */
 #pragma once
@@ -11,6 +11,7 @@
 #include "base/err.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum logger_level {
@@ -38,6 +39,12 @@ int logger_open(const char *path, struct err *err);
 
 /* Lines that could not be written. */
 uint64_t logger_missed(void);
+
+/*
+ * Copies text with its control characters as \xNN: what a request or a file name holds never begins
+ * a line of its own. Cut where `size` ends, never inside an escape.
+ */
+void logger_escape(char *ret, size_t size, const char *text);
 
 void logger_line(enum logger_level level, const char *file, int line, const char *fmt, ...)
         __attribute__((format(printf, 4, 5)));

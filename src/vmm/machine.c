@@ -384,11 +384,11 @@ static int op_logger(void *arg, const struct vm_logger *l, struct err *err)
         return 0;
 }
 
-static int op_metrics(void *arg, const char *path, struct err *err)
+static int op_metrics(void *arg, const struct vm_metrics_section *section, struct err *err)
 {
         struct machine *m = arg;
 
-        return metrics_file_open(&m->metrics_file, path, err);
+        return metrics_file_open(&m->metrics_file, section->metrics_path, err);
 }
 
 static const struct api_ops ops = {
@@ -465,7 +465,7 @@ static int apply_config(struct machine *m, struct err *err)
         if (m->cfg.metrics.metrics_path && had_metrics)
                 return err_set(err, EINVAL, "%s: metrics: --metrics-path is given already",
                                m->args->config_file);
-        if (m->cfg.metrics.metrics_path && op_metrics(m, m->cfg.metrics.metrics_path, err) < 0)
+        if (m->cfg.metrics.metrics_path && op_metrics(m, &m->cfg.metrics, err) < 0)
                 return err_wrap(err, "%s: metrics", m->args->config_file);
         return vm_config_check(&m->cfg, err);
 }
@@ -475,7 +475,7 @@ static void init_fields(struct machine *m, const struct vmm_args *args)
         *m = (struct machine){.args = args,
                               .metrics_file = METRICS_FILE_INIT,
                               .qemu = PROC_INIT,
-                              .http = {.listen_fd = -1, .src = {.fd = -1}}};
+                              .http = {.listen_fd = -1, .src = {.fd = -1}, .incoming = {.fd = -1}}};
         m->metrics_timer = (struct loop_timer){.expired = metrics_due, .owner = m};
         m->qemu_exit = (struct loop_source){.fd = -1, .ready = qemu_ended, .owner = m};
         m->qemu_errors = (struct loop_source){.fd = -1, .ready = errors_ready, .owner = m};

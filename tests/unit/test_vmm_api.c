@@ -61,9 +61,10 @@ static int op_logger(void *arg, const struct vm_logger *logger, struct err *err)
         return 0;
 }
 
-static int op_metrics(void *arg, const char *path, struct err *err)
+static int op_metrics(void *arg, const struct vm_metrics_section *metrics, struct err *err)
 {
         struct fixture *f = arg;
+        const char *path = metrics->metrics_path;
 
         if (strcmp(path, "/bad") == 0)
                 return err_set(err, EACCES, "metrics_path: cannot open /bad");
@@ -207,7 +208,7 @@ static void metrics_are_set_once(void **state)
 
         assert_int_equal(ask(f, "PUT", "/metrics", "{\"metrics_path\":\"/m\"}"), 204);
         assert_string_equal(f->metrics_path, "/m");
-        refused(f, "PUT", "/metrics", "{\"metrics_path\":\"/n\"}", "already initialized");
+        refused(f, "PUT", "/metrics", "{\"metrics_path\":\"/n\"}", "Metrics error: Cannot initialize the metrics system due to bad user input: Reinit");
 }
 
 static void what_is_not_there_says_so(void **state)
@@ -221,6 +222,7 @@ static void what_is_not_there_says_so(void **state)
         for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
                 refused(f, "PUT", paths[i], "{}", "not supported by vulcan-vmm");
                 refused(f, "PATCH", paths[i], "not json", "not supported by vulcan-vmm");
+                refused(f, "PUT", paths[i], "", "Empty PUT request.");
         }
         refused(f, "GET", "/balloon", NULL, "not supported by vulcan-vmm");
         refused(f, "PATCH", "/drives/a", "{\"drive_id\":\"a\"}", "not supported by vulcan-vmm");
@@ -230,7 +232,7 @@ static void nonsense_is_refused(void **state)
 {
         struct fixture *f = *state;
 
-        refused(f, "GET", "/nothing", NULL, "Invalid request method and/or path: GET /nothing");
+        refused(f, "GET", "/nothing", NULL, "Invalid request method and/or path: GET nothing.");
         refused(f, "DELETE", "/vsock", NULL, "Invalid request");
         refused(f, "GET", "/\xff\xfe", NULL, "Invalid request");
         refused(f, "PATCH", "/vm",
@@ -239,18 +241,16 @@ static void nonsense_is_refused(void **state)
                 "Invalid request: not UTF-8");
         refused(f, "PUT", "/", "{}", "Invalid request");
         refused(f, "PUT", "", "{}", "Invalid request");
-        refused(f, "PUT", "/drives", "{}", "Invalid request");
-        refused(f, "PUT", "/drives/", "{}", "Invalid request");
-        refused(f, "PUT", "/drives/a/b", "{}", "Invalid request");
-        refused(f, "PUT", "/vsock/a", "{}", "Invalid request");
+        refused(f, "PUT", "/drives", "{}", "The ID cannot be empty.");
+        refused(f, "PUT", "/drives/", "{}", "The ID cannot be empty.");
         refused(f, "PATCH", "/vsock", "{}", "Invalid request");
-        refused(f, "PUT", "/vsock", "", "not valid JSON");
+        refused(f, "PUT", "/vsock", "", "Empty PUT request.");
         refused(f, "PUT", "/vsock", "{\"guest_cid\":3", "not valid JSON");
         refused(f, "PUT", "/vsock", "[]", "JSON object");
         refused(f, "PUT", "/vsock", "null", "not valid JSON");
         refused(f, "PUT", "/drives/a",
                 "{\"drive_id\":\"b\",\"path_on_host\":\"/\",\"is_root_device\":false}",
-                "\\\"b\\\" in the body, \\\"a\\\" in the path");
+                "The id from the path [a] does not match the id from the body [b]!");
         refused(f, "PUT", "/actions", "{}", "action_type: missing");
         refused(f, "PUT", "/actions", "{\"action_type\":\"Explode\"}", "none of InstanceStart");
         refused(f, "PUT", "/actions", "{\"action_type\":\"FlushMetrics\",\"x\":1}",
