@@ -178,7 +178,7 @@ class Real:
 
 @pytest.fixture
 def gateway(folder):
-    real = Real(["prometheus-pushgateway"], "/-/ready")
+    real = Real(["prometheus-pushgateway", "--persistence.file="], "/-/ready")
     yield real
     real.close()
 
