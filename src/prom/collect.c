@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Metrics computed at scrape time. */
-#include "prom/internal.h"
+#include "prom/render.h"
 
 #include <errno.h>
 #include <math.h>

@@ -4,7 +4,7 @@
  * without the suffixes its kind may have, may be one of another. That must hold under each escaping,
  * or scrapers that know no UTF-8 would get two metrics as one and refuse the whole scrape.
  */
-#include "prom/internal.h"
+#include "prom/render.h"
 
 #include <errno.h>
 #include <string.h>

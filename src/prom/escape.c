@@ -4,7 +4,7 @@
  * label name escaping schemes". As in Prometheus' own libraries, a name made of these alone is left
  * as it is by every scheme.
  */
-#include "prom/internal.h"
+#include "prom/render.h"
 
 #include <string.h>
 

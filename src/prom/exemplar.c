@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Exemplars: what a trace was called that made a counter or a bucket grow. Off the paths that count:
  * kept under a lock of their own, the last of the lock order, which no update waits for. */
-#include "prom/internal.h"
+#include "prom/render.h"
 
 #include <stdlib.h>
 #include <string.h>

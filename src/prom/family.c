@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Making a family from its description. */
 #include "prom/native.h"
+#include "prom/render.h"
 
 #include <errno.h>
 #include <math.h>

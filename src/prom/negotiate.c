@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which format a scraper is answered in: the Accept header as RFC 9110, section 12.5.1 has it. */
-#include "prom/internal.h"
+#include "prom/render.h"
 
 #include <string.h>
 #include <strings.h>

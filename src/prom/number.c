@@ -4,7 +4,7 @@
  * of Raffaele Giulietti, "The Schubfach way to render doubles" (2020): scale the interval of
  * decimals that round to the number by a power of ten, in 128 bits, and take the shortest in it.
  */
-#include "prom/internal.h"
+#include "prom/render.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Registries: what is registered, under which names, and what fork() does to the locks. */
-#include "prom/internal.h"
+#include "prom/render.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The text format and OpenMetrics: copies of lines made before, and digits. */
-#include "prom/internal.h"
+#include "prom/render.h"
 
 #include <string.h>
 

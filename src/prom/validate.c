@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What may be registered, and what becomes of label values. */
-#include "prom/internal.h"
+#include "prom/render.h"
 
 #include <errno.h>
 #include <math.h>
