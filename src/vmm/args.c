@@ -115,17 +115,32 @@ static int check_id(const char *id, struct err *err)
         return 0;
 }
 
+/* --help, then --version, win over whatever else is said, as Firecracker has it. */
+static bool asks_for_text(struct vmm_args *ret, int argc, char *const *argv)
+{
+        struct vmm_args args = {0};
+
+        for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+                args.help =
+                        args.help || strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0;
+                args.version = args.version || strcmp(argv[i], "--version") == 0;
+        }
+        if (args.help || args.version)
+                *ret = args;
+        return args.help || args.version;
+}
+
 int vmm_args_parse(struct vmm_args *ret, int argc, char *const *argv, struct err *err)
 {
         struct vmm_args args = {0};
         int r = 0;
 
+        if (asks_for_text(ret, argc, argv))
+                return 0;
         for (int i = 1; i < argc && r == 0 && strcmp(argv[i], "--") != 0; i++)
                 r = parse_one(&args, argc, argv, &i, err);
         if (r < 0)
                 return r;
-        if (args.no_api && args.api_sock)
-                return err_set(err, EINVAL, "--no-api and --api-sock exclude each other");
         if (args.no_api && !args.config_file)
                 return err_set(err, EINVAL, "--no-api needs --config-file");
         if (args.no_seccomp && args.seccomp_filter)

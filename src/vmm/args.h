@@ -2,7 +2,7 @@
 /*
  * Firecracker's command line. One table (args.c) holds every flag; flags that mean something only
  * to Firecracker are taken and ignored, flags for what vulcan-vmm has not are refused by name.
- * Values point into argv. Thread rule: any thread.
+ * With --help or --version nothing else is looked at. Values point into argv. Thread rule: any thread.
  */
 #pragma once
 
@@ -15,12 +15,22 @@
 #define VMM_API_VERSION "1.12.0" /* the Firecracker whose API and files these are */
 #define VMM_DEFAULT_SOCKET "/run/firecracker.socket"
 
-/* Exit codes, as Firecracker's FcExitCode. */
+/*
+ * Exit codes, as Firecracker's FcExitCode. A refused configuration file is a generic error there;
+ * what is named bad configuration is a wrong --level.
+ */
 enum vmm_exit {
         VMM_EXIT_OK = 0,
         VMM_EXIT_GENERIC = 1,
+        VMM_EXIT_SIGSYS = 2,
+        VMM_EXIT_SIGBUS = 149,
+        VMM_EXIT_SIGSEGV = 150,
+        VMM_EXIT_SIGXFSZ = 151,
         VMM_EXIT_BAD_CONFIGURATION = 152,
         VMM_EXIT_BAD_ARGUMENTS = 153,
+        VMM_EXIT_SIGXCPU = 154,
+        VMM_EXIT_SIGHUP = 156,
+        VMM_EXIT_SIGILL = 157,
 };
 
 struct vmm_args {

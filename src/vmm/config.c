@@ -27,7 +27,7 @@ static const struct field machine_fields[] = {
         {.name = "smt", .type = FIELD_ONLY, .names = only_false},
         {.name = "track_dirty_pages", .type = FIELD_ONLY, .names = only_false},
         {.name = "huge_pages", .type = FIELD_ONLY, .names = none},
-        {.name = "cpu_template", .type = FIELD_ONLY, .names = none},
+        {.name = "cpu_template", .type = FIELD_UNSHOWN, .names = none},
         {0},
 };
 
@@ -46,7 +46,7 @@ static const struct field drive_fields[] = {
         {"cache_type", FIELD_ENUM, false, AT(vm_drive, cache_type), 0, 0, cache_names},
         {"io_engine", FIELD_ENUM, false, AT(vm_drive, io_engine), 0, 0, engine_names},
         {.name = "partuuid", .type = FIELD_ABSENT},
-        {.name = "rate_limiter", .type = FIELD_ABSENT},
+        {.name = "rate_limiter", .type = FIELD_LIMITER},
         {.name = "socket", .type = FIELD_ABSENT},
         {0},
 };
@@ -55,8 +55,8 @@ static const struct field net_fields[] = {
         {"iface_id", FIELD_STRING, true, AT(vm_net, iface_id), 1, 64, NULL},
         {"host_dev_name", FIELD_STRING, true, AT(vm_net, host_dev_name), 1, IFNAMSIZ - 1, NULL},
         {"guest_mac", FIELD_STRING, false, AT(vm_net, guest_mac), 17, 17, NULL},
-        {.name = "rx_rate_limiter", .type = FIELD_ABSENT},
-        {.name = "tx_rate_limiter", .type = FIELD_ABSENT},
+        {.name = "rx_rate_limiter", .type = FIELD_LIMITER},
+        {.name = "tx_rate_limiter", .type = FIELD_LIMITER},
         {0},
 };
 
@@ -73,16 +73,19 @@ static const struct field logger_fields[] = {
         {"level", FIELD_STRING, false, AT(vm_logger, level), 1, 16, NULL},
         {"show_level", FIELD_BOOL, false, AT(vm_logger, show_level), 0, 0, NULL},
         {"show_log_origin", FIELD_BOOL, false, AT(vm_logger, show_log_origin), 0, 0, NULL},
-        {.name = "module", .type = FIELD_ABSENT},
+        {"module", FIELD_STRING, false, AT(vm_logger, module), 0, 256, NULL},
         {0},
 };
 
 static const struct field metrics_fields[] = {
         {"metrics_path", FIELD_STRING, true, AT(vm_metrics_section, metrics_path), 1, 4095, NULL},
+        {"emit_id", FIELD_BOOL, false, AT(vm_metrics_section, emit_id), 0, 0, NULL},
+        {"properties", FIELD_WORDS, false, AT(vm_metrics_section, properties), 0, VM_PROPERTIES_MAX,
+         NULL},
         {0},
 };
 
-static const struct field entropy_fields[] = {{.name = "rate_limiter", .type = FIELD_ABSENT}, {0}};
+static const struct field entropy_fields[] = {{.name = "rate_limiter", .type = FIELD_LIMITER}, {0}};
 
 struct vm_section {
         const char *name;
@@ -395,10 +398,14 @@ static int load_section(struct vm_config *cfg, const char *name, const json_t *v
         size_t i;
         const json_t *entry;
 
-        if (!s)
-                return err_set(err, EINVAL, "unknown field \"%.64s\"", name);
-        /* GET /vm/config writes null for what there is not: such a file can be read back. */
-        if (json_is_null(v))
+        /* Firecracker reads past such a one: the file may be for a newer one, or have notes in it. */
+        if (!s) {
+                logger_warn("unknown section \"%.64s\" is ignored", name);
+                return 0;
+        }
+        /* GET /vm/config, here and there, writes null or [] for what there is not: such a file can
+         * be read back. */
+        if (json_is_null(v) || (s->refusal && json_is_array(v) && json_array_size(v) == 0))
                 return 0;
         if (!s->max)
                 return vm_config_put(cfg, s, v, NULL, false, err) < 0

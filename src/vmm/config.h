@@ -6,7 +6,8 @@
  * A section is a key of the configuration file and a path of the API ("boot-source" is
  * PUT /boot-source); its fields are rows of the table in config.c. Unknown fields, wrong types,
  * missing and out-of-range values are refused with a message that names the field. What Firecracker
- * has and this program has not is in the table too, so that the refusal can say that.
+ * has and this program has not is in the table too, so that the refusal can say that. A section of
+ * a file that neither knows is passed over with a warning in the log, as Firecracker ignores it.
  *
  * Ownership: a struct vm_config owns its strings; vm_config_release() frees them.
  * Thread rule: one thread.
@@ -27,6 +28,7 @@ enum {
         VM_NETS_MAX = 8,
         VM_DEVICES_MAX = 8,           /* all virtio devices: what `microvm` has slots for */
         VM_CONFIG_FILE_MAX = 1 << 20, /* bytes */
+        VM_PROPERTIES_MAX = 1024,     /* bytes of the metrics' properties as JSON */
         VM_CMDLINE_MAX = 2048,        /* bytes of kernel command line that a guest takes */
 };
 
@@ -69,10 +71,13 @@ struct vm_logger {
         char *level;
         bool show_level;
         bool show_log_origin;
+        char *module; /* taken for compatibility; has no effect */
 };
 
 struct vm_metrics_section {
         char *metrics_path;
+        bool emit_id;     /* each line names the microVM */
+        char *properties; /* JSON object that each line repeats; NULL: none */
 };
 
 struct vm_config {

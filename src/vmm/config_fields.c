@@ -76,6 +76,51 @@ static int parse_only(const struct field *f, const json_t *v, struct err *err)
                        f->names[0]);
 }
 
+static int parse_words(const struct field *f, const json_t *v, char **at, struct err *err)
+{
+        const json_t *word;
+        const char *name;
+        char *text;
+
+        if (!json_is_object(v))
+                return err_set(err, EINVAL, "%s: must be a JSON object", f->name);
+        json_object_foreach((json_t *)v, name, word)
+        {
+                if (!json_is_string(word))
+                        return err_set(err, EINVAL, "%s: \"%.64s\" must be a string", f->name,
+                                       name);
+        }
+        text = json_dumps(v, JSON_COMPACT | JSON_SORT_KEYS);
+        if (!text)
+                return err_set(err, ENOMEM, "out of memory");
+        if (strlen(text) > (size_t)f->max) {
+                free(text);
+                return err_set(err, ERANGE, "%s: longer than %lld bytes", f->name,
+                               (long long)f->max);
+        }
+        free(*at);
+        *at = text;
+        return 0;
+}
+
+/* {}, or one whose buckets are null: clients that fill in all fields send those. */
+static int parse_limiter(const struct field *f, const json_t *v, struct err *err)
+{
+        const json_t *bucket;
+        const char *name;
+
+        if (!json_is_object(v))
+                return err_set(err, EINVAL, "%s: must be a JSON object", f->name);
+        json_object_foreach((json_t *)v, name, bucket)
+        {
+                if (strcmp(name, "bandwidth") != 0 && strcmp(name, "ops") != 0)
+                        return err_set(err, EINVAL, "%s: unknown field \"%.64s\"", f->name, name);
+                if (!json_is_null(bucket))
+                        return err_set(err, ENOTSUP, "%s: not supported by vulcan-vmm", f->name);
+        }
+        return 0;
+}
+
 static int parse_one(const struct field *f, const json_t *v, void *base, struct err *err)
 {
         char *at = (char *)base + f->offset;
@@ -96,7 +141,12 @@ static int parse_one(const struct field *f, const json_t *v, void *base, struct 
         case FIELD_ENUM:
                 return parse_enum(f, v, (int *)at, err);
         case FIELD_ONLY:
+        case FIELD_UNSHOWN:
                 return parse_only(f, v, err);
+        case FIELD_LIMITER:
+                return parse_limiter(f, v, err);
+        case FIELD_WORDS:
+                return parse_words(f, v, (char **)at, err);
         case FIELD_ABSENT:
                 break;
         }
@@ -142,6 +192,10 @@ static json_t *dump_one(const struct field *f, const void *base)
                 return json_string(f->names[*(const int *)at]);
         case FIELD_ONLY:
                 return strcmp(f->names[0], "false") == 0 ? json_false() : json_string(f->names[0]);
+        case FIELD_WORDS:
+                return *(char *const *)at ? json_loads(*(char *const *)at, 0, NULL) : json_null();
+        case FIELD_LIMITER:
+        case FIELD_UNSHOWN:
         case FIELD_ABSENT:
                 break;
         }
@@ -153,7 +207,12 @@ json_t *fields_dump(const struct field *fields, const void *base)
         json_t *object = json_object();
 
         for (; object && fields->name; fields++) {
-                if (json_object_set_new(object, fields->name, dump_one(fields, base)) < 0) {
+                json_t *v = dump_one(fields, base);
+
+                if (json_is_null(v) &&
+                    (fields->type == FIELD_UNSHOWN || fields->type == FIELD_WORDS))
+                        continue;
+                if (json_object_set_new(object, fields->name, v) < 0) {
                         json_decref(object);
                         object = NULL;
                 }
@@ -161,12 +220,17 @@ json_t *fields_dump(const struct field *fields, const void *base)
         return object;
 }
 
+static bool is_text(const struct field *f)
+{
+        return f->type == FIELD_STRING || f->type == FIELD_WORDS;
+}
+
 void fields_release(const struct field *fields, void *base)
 {
         for (; fields->name; fields++) {
                 char **at = (char **)((char *)base + fields->offset);
 
-                if (fields->type != FIELD_STRING)
+                if (!is_text(fields))
                         continue;
                 free(*at);
                 *at = NULL;
@@ -181,7 +245,7 @@ int fields_copy(const struct field *fields, void *to, const void *from, size_t s
         for (const struct field *f = fields; f->name; f++) {
                 char **at = (char **)((char *)to + f->offset);
 
-                if (f->type != FIELD_STRING || !*at)
+                if (!is_text(f) || !*at)
                         continue;
                 *at = failed ? NULL : strdup(*at);
                 failed = failed || !*at;

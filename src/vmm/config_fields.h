@@ -13,12 +13,15 @@
 #include <stdint.h>
 
 enum field_type {
-        FIELD_STRING, /* char *, owned */
-        FIELD_BOOL,   /* bool */
-        FIELD_INT,    /* int64_t, min to max */
-        FIELD_ENUM,   /* int, the index into names */
-        FIELD_ONLY,   /* stored nowhere: names[0] ("false" or a word) is all that is taken */
-        FIELD_ABSENT, /* stored nowhere: may only be missing or null */
+        FIELD_STRING,  /* char *, owned */
+        FIELD_BOOL,    /* bool */
+        FIELD_INT,     /* int64_t, min to max */
+        FIELD_ENUM,    /* int, the index into names */
+        FIELD_ONLY,    /* stored nowhere: names[0] ("false" or a word) is all that is taken */
+        FIELD_UNSHOWN, /* the same, and not printed */
+        FIELD_ABSENT,  /* stored nowhere: may only be missing or null */
+        FIELD_LIMITER, /* stored nowhere: a rate limiter, which may not limit anything */
+        FIELD_WORDS,   /* char *, owned: JSON text of an object of strings; not printed if NULL */
 };
 
 struct field {
@@ -26,7 +29,8 @@ struct field {
         enum field_type type;
         bool required;
         size_t offset;
-        int64_t min, max;         /* of a number, or of the length of a string (max 0: no limit) */
+        int64_t min, max;         /* of a number, or of the length of a string (max 0: no limit),
+                                   * of the text for FIELD_WORDS */
         const char *const *names; /* NULL-terminated */
 };
 

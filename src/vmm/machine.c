@@ -158,13 +158,32 @@ static void qemu_ended(struct loop_source *src, uint32_t events)
         loop_stop(&m->loop);
 }
 
+static int start_api(struct machine *m, struct err *err)
+{
+        size_t body_max = m->args->max_payload ? m->args->max_payload : API_BODY_MAX;
+
+        return m->args->no_api ? 0 : http_start(&m->http, &m->loop, &m->api, body_max, err);
+}
+
+static void end_with(struct machine *m, int exit_code, const char *why)
+{
+        snprintf(m->last_error, sizeof(m->last_error), "%.255s", why);
+        m->exit_code = exit_code;
+        loop_stop(&m->loop);
+}
+
 static void qemu_is_up(void *arg, const char *error)
 {
         struct machine *m = arg;
+        struct err err = ERR_INIT;
 
         if (error)
                 return; /* its end is reported by qemu_ended() */
         m->api.state = VM_RUNNING;
+        if (m->args->config_file && start_api(m, &err) < 0) {
+                end_with(m, VMM_EXIT_GENERIC, err.msg);
+                return;
+        }
         logger_info("Successfully started the microVM.");
         write_metrics_or_log(m);
         if (m->metrics_file.fd >= 0)
@@ -432,6 +451,21 @@ static void raise_descriptor_limit(void)
 static int apply_args(struct machine *m, struct err *err)
 {
         const struct vmm_args *a = m->args;
+
+        if (a->log_path && logger_open(a->log_path, err) < 0)
+                return -err->code;
+        logger_info("Running vulcan-vmm v%s", VULCAN_VERSION);
+        if (a->metrics_path) {
+                if (metrics_file_open(&m->metrics_file, a->metrics_path, err) < 0)
+                        return -err->code;
+                m->cfg.has_metrics = true;
+        }
+        return 0;
+}
+
+/* The level has an exit code of its own. */
+static int apply_level(const struct vmm_args *a, struct err *err)
+{
         enum logger_level level;
 
         logger_set_id(a->id);
@@ -443,13 +477,6 @@ static int apply_args(struct machine *m, struct err *err)
                                a->level);
         if (a->level)
                 logger_set_level(level);
-        if (a->log_path && logger_open(a->log_path, err) < 0)
-                return -err->code;
-        if (a->metrics_path) {
-                if (metrics_file_open(&m->metrics_file, a->metrics_path, err) < 0)
-                        return -err->code;
-                m->cfg.has_metrics = true;
-        }
         return 0;
 }
 
@@ -473,6 +500,7 @@ static int apply_config(struct machine *m, struct err *err)
 static void init_fields(struct machine *m, const struct vmm_args *args)
 {
         *m = (struct machine){.args = args,
+                              .loop = {.epoll_fd = -1},
                               .metrics_file = METRICS_FILE_INIT,
                               .qemu = PROC_INIT,
                               .http = {.listen_fd = -1, .src = {.fd = -1}, .incoming = {.fd = -1}}};
@@ -491,6 +519,8 @@ int machine_init(struct machine *m, const struct vmm_args *args, struct err *err
         int r;
 
         init_fields(m, args);
+        if (apply_level(args, err) < 0)
+                return VMM_EXIT_BAD_CONFIGURATION;
         kernel_tsc_mark(&m->tsc);
         raise_descriptor_limit();
         r = loop_init(&m->loop, err);
@@ -499,21 +529,18 @@ int machine_init(struct machine *m, const struct vmm_args *args, struct err *err
         if (r == 0 && args->config_file)
                 r = apply_config(m, err);
         take_startup_time(m);
-        return r;
+        return r < 0 ? VMM_EXIT_GENERIC : VMM_EXIT_OK;
 }
 
 int machine_run(struct machine *m, struct err *err)
 {
         const struct vmm_args *a = m->args;
 
-        /* The address first, so that one in use ends it before a guest runs; the rest of the API
-         * can wait until QEMU is on its way. */
+        /* The address first, so that one in use ends it before a guest runs. With a configuration
+         * file, requests wait there until the guest is started: nothing they say comes between. */
         if (!a->no_api && http_listen(&m->http, a->api_sock, err) < 0)
                 return VMM_EXIT_GENERIC;
-        if (a->config_file && start(m, err) < 0)
-                return VMM_EXIT_GENERIC;
-        if (!a->no_api && http_start(&m->http, &m->loop, &m->api,
-                                     a->max_payload ? a->max_payload : API_BODY_MAX, err) < 0)
+        if ((a->config_file ? start(m, err) : start_api(m, err)) < 0)
                 return VMM_EXIT_GENERIC;
         if (loop_run(&m->loop, err) < 0)
                 return VMM_EXIT_GENERIC;

@@ -47,7 +47,7 @@ struct machine {
         int exit_code;
 };
 
-/* What can fail before anything is started. err->code EINVAL for a bad configuration. */
+/* What can fail before anything is started. Returns the exit code; the message is set when not 0. */
 int machine_init(struct machine *m, const struct vmm_args *args, struct err *err);
 
 /* Runs to the end. Returns the exit code; the message is set when it is not 0. */

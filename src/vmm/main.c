@@ -2,6 +2,7 @@
 /* vulcan-vmm: takes Firecracker's place on machines where only QEMU can run a guest. */
 #include "base/cleanup.h"
 #include "vmm/args.h"
+#include "vmm/logger.h"
 #include "vmm/machine.h"
 
 #include <errno.h>
@@ -20,7 +21,10 @@ static int show_help(void)
 
 static int fail(int code, const struct err *err)
 {
-        fprintf(stderr, "vulcan-vmm: %s\n", err->msg);
+        char text[2 * sizeof(err->msg)];
+
+        logger_escape(text, sizeof(text), err->msg);
+        fprintf(stderr, "vulcan-vmm: %s\n", text);
         return code;
 }
 
@@ -36,15 +40,19 @@ int main(int argc, char **argv)
         if (args.help)
                 return show_help();
         if (args.version) {
-                printf("vulcan-vmm v%s (Firecracker API %s)\n", VULCAN_VERSION, VMM_API_VERSION);
+                /* What asks takes the second word for the version of the interface. */
+                printf("Firecracker v%s (vulcan-vmm v%s)\n", VMM_API_VERSION, VULCAN_VERSION);
                 return VMM_EXIT_OK;
         }
         /* Readers of our console, log and metrics come and go. */
         signal(SIGPIPE, SIG_IGN);
-        if (machine_init(&m, &args, &err) < 0)
-                code = VMM_EXIT_BAD_CONFIGURATION;
-        else
+        code = machine_init(&m, &args, &err);
+        if (code == VMM_EXIT_OK)
                 code = machine_run(&m, &err);
         machine_release(&m);
+        if (code)
+                logger_error("vulcan-vmm exiting with error: %s. exit_code=%d", err.msg, code);
+        else
+                logger_info("vulcan-vmm exiting successfully. exit_code=0");
         return code ? fail(code, &err) : code;
 }

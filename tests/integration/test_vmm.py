@@ -60,7 +60,7 @@ class Api(http.client.HTTPConnection):
 def test_version_and_help():
     version = run("--version")
     assert (version.returncode, version.stderr) == (0, "")
-    assert version.stdout.startswith("vulcan-vmm v") and "Firecracker API 1." in version.stdout
+    assert version.stdout.startswith("Firecracker v1.") and "(vulcan-vmm v" in version.stdout
     assert "--config-file" in run("--help").stdout
 
 
@@ -78,11 +78,11 @@ def test_bad_arguments(args, says):
 @pytest.mark.parametrize("sections, says", [
     ({"balloon": {"amount_mib": 1}}, "balloon is not supported by vulcan-vmm"),
     ({"machine-config": {"vcpu_count": 99, "mem_size_mib": 128}}, "vcpu_count: 99"),
-    ({"extra": 1}, 'unknown field "extra"'),
+    ({"vsock": {"extra": 1}}, 'unknown field "extra"'),
 ])
 def test_bad_configuration(folder, sections, says):
     result = run("--no-api", "--config-file", write_config(folder, **sections))
-    assert result.returncode == 152
+    assert result.returncode == 1
     assert says in result.stderr and result.stderr.count("\n") == 1
 
 
