@@ -232,6 +232,52 @@ static void test_collectors_that_come_and_go(void **state)
         prom_registry_free(r);
 }
 
+static struct {
+        struct prom_registry *registry;
+        bool done;
+} changing;
+
+static void *scrape_on(void *data)
+{
+        struct prom_buf buf = PROM_BUF_INIT;
+        const struct prom_format format = {data ? PROM_PROTOBUF_DELIMITED : PROM_TEXT_0_0_4,
+                                           PROM_ESCAPE_UNDERSCORES};
+        while (!__atomic_load_n(&changing.done, __ATOMIC_ACQUIRE))
+                assert_int_equal(prom_render(changing.registry, format, NULL, &buf), 0);
+        prom_buf_release(&buf);
+        return NULL;
+}
+
+static void test_collectors_that_come_and_go_during_scrapes(void **state)
+{
+        (void)state;
+        const struct prom_desc descs[] = {
+                {.kind = PROM_GAUGE, .name = "a", .help = "h", .labels = NAMES("l")},
+                {.kind = PROM_COUNTER, .name = "b_total", .help = "h"},
+        };
+        pthread_t threads[2];
+        changing.registry = prom_registry_new();
+        assert_int_equal(pthread_create(&threads[0], NULL, scrape_on, NULL), 0);
+        assert_int_equal(pthread_create(&threads[1], NULL, scrape_on, &changing), 0);
+        for (int i = 0; i < 2000; i++) {
+                struct prom_collector *collector;
+                struct prom_buf buf = PROM_BUF_INIT;
+                assert_int_equal(prom_register_collector(changing.registry, descs, 2, emit_two,
+                                                         NULL, &collector, NULL),
+                                 0);
+                if (i % 100 == 0) {
+                        assert_int_equal(prom_render_text(changing.registry, &buf), 0);
+                        assert_non_null(strstr(buf.data, "\na{l=\"x\"} 1\n"));
+                        prom_buf_release(&buf);
+                }
+                prom_collector_remove(collector);
+        }
+        __atomic_store_n(&changing.done, true, __ATOMIC_RELEASE);
+        pthread_join(threads[0], NULL);
+        pthread_join(threads[1], NULL);
+        prom_registry_free(changing.registry);
+}
+
 /* ---- names ---------------------------------------------------------------------------------- */
 
 /* No label may become that of the metric's name where it is escaped. */
@@ -399,6 +445,7 @@ int main(void)
                 cmocka_unit_test(test_a_thread_without_memory_for_cells),
                 cmocka_unit_test(test_a_collector_without_families_runs),
                 cmocka_unit_test(test_collectors_that_come_and_go),
+                cmocka_unit_test(test_collectors_that_come_and_go_during_scrapes),
                 cmocka_unit_test(test_labels_that_would_be_the_name),
                 cmocka_unit_test(test_the_largest_series),
                 cmocka_unit_test(test_nothing_of_nothing),
