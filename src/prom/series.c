@@ -309,7 +309,7 @@ with_few(struct prom_family *family, enum prom_kind kind, const char *const *val
         }
         const struct table *table = LOAD_ACQUIRE(&family->table);
         for (size_t at = hash; likely(table); at++) {
-                const struct table_entry *entry = &table->entries[at & table->mask];
+                const struct table_entry *entry = table->entries + (at & table->mask);
                 const struct key *key = LOAD_ACQUIRE(&entry->key);
                 if (unlikely(!key))
                         break;

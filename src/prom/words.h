@@ -94,13 +94,15 @@ static inline words16 words_of(const char *s)
 /* The same without a call; false if they would be full, or s is NULL or near the end of a page. */
 static inline bool words_quickly(const char *s, words16 *ret)
 {
-        if (__builtin_expect(!s || words_near_page_end(s), 0))
+        /* One before s: so one comparison finds NULL, too, and the first byte of a page. */
+        if (__builtin_expect(
+                    (((uintptr_t)s - 1) & (SMALLEST_PAGE - 1)) >= SMALLEST_PAGE - WORDS_SIZE, 0))
                 return false;
         const __m128i bytes = _mm_loadu_si128((const __m128i *)s);
         const uint64_t zeros = words_zeros(bytes);
         if (__builtin_expect(zeros == 0, 0))
                 return false;
-        *ret = words_cut(bytes, (size_t)__builtin_ctzll(zeros));
+        *ret = words_cut(bytes, (unsigned)__builtin_ctzll(zeros));
         return true;
 }
 
