@@ -22,7 +22,8 @@
 enum vmm_exit {
         VMM_EXIT_OK = 0,
         VMM_EXIT_GENERIC = 1,
-        VMM_EXIT_SIGSYS = 2,
+        VMM_EXIT_UNEXPECTED = 2,
+        VMM_EXIT_BAD_SYSCALL = 148,
         VMM_EXIT_SIGBUS = 149,
         VMM_EXIT_SIGSEGV = 150,
         VMM_EXIT_SIGXFSZ = 151,

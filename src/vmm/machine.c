@@ -4,7 +4,9 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "vmm/logger.h"
+#include "vmm/machine_ops.h"
 #include "vmm/qemu.h"
+#include "vmm/signals.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,28 +16,6 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-static int write_metrics(struct machine *m, struct err *err)
-{
-        m->metrics.missed_log_count = logger_missed();
-        return metrics_file_write(&m->metrics_file, &m->metrics, err);
-}
-
-static void write_metrics_or_log(struct machine *m)
-{
-        struct err err = ERR_INIT;
-
-        if (write_metrics(m, &err) < 0)
-                logger_warn("%s", err.msg);
-}
-
-static void metrics_due(struct loop_timer *timer)
-{
-        struct machine *m = timer->owner;
-
-        write_metrics_or_log(m);
-        loop_set_timer(&m->loop, timer, clock_ns() + VMM_METRICS_PERIOD_NS);
-}
 
 /* Takes what QEMU said on standard error: logs whole lines, keeps the last one. */
 static void read_errors(struct machine *m)
@@ -172,11 +152,12 @@ static void end_with(struct machine *m, int exit_code, const char *why)
         loop_stop(&m->loop);
 }
 
-static void qemu_is_up(void *arg, const char *error)
+static void qemu_is_up(void *arg, const char *error, const json_t *result)
 {
         struct machine *m = arg;
         struct err err = ERR_INIT;
 
+        (void)result;
         if (error)
                 return; /* its end is reported by qemu_ended() */
         m->api.state = VM_RUNNING;
@@ -185,7 +166,7 @@ static void qemu_is_up(void *arg, const char *error)
                 return;
         }
         logger_info("Successfully started the microVM.");
-        write_metrics_or_log(m);
+        machine_write_metrics(m);
         if (m->metrics_file.fd >= 0)
                 loop_set_timer(&m->loop, &m->metrics_timer, clock_ns() + VMM_METRICS_PERIOD_NS);
         api_complete(&m->api, NULL);
@@ -297,7 +278,7 @@ static void kill_qemu(struct machine *m)
 }
 
 /* 1: QEMU is starting; qemu_is_up() or qemu_ended() comes next. */
-static int start(void *arg, struct err *err)
+int machine_start(void *arg, struct err *err)
 {
         _cleanup_(links_release) struct links links = LINKS_INIT;
         struct machine *m = arg;
@@ -305,6 +286,7 @@ static int start(void *arg, struct err *err)
 
         m->last_error[0] = '\0';
         m->errors = BUF_INIT(MACHINE_ERRORS_MAX);
+        stats_net_read(&m->cfg, &m->net_base);
         if (r == 0)
                 r = start_vsock(m, err);
         if (r == 0)
@@ -319,106 +301,6 @@ static int start(void *arg, struct err *err)
         forget_qemu(m);
         return r;
 }
-
-static void paused(void *arg, const char *error)
-{
-        struct machine *m = arg;
-
-        if (!error) {
-                m->api.state = VM_PAUSED;
-                m->metrics.pause_vm_us = (clock_ns() - m->asked_ns) / NS_PER_US;
-        }
-        api_complete(&m->api, error);
-}
-
-static void resumed(void *arg, const char *error)
-{
-        struct machine *m = arg;
-
-        if (!error) {
-                m->api.state = VM_RUNNING;
-                m->metrics.resume_vm_us = (clock_ns() - m->asked_ns) / NS_PER_US;
-        }
-        api_complete(&m->api, error);
-}
-
-static int op_pause(void *arg, struct err *err)
-{
-        struct machine *m = arg;
-        int r = qmp_execute(&m->qmp, "stop", paused, m, err);
-
-        m->asked_ns = clock_ns();
-        return r < 0 ? r : 1;
-}
-
-static int op_resume(void *arg, struct err *err)
-{
-        struct machine *m = arg;
-        int r = qmp_execute(&m->qmp, "cont", resumed, m, err);
-
-        m->asked_ns = clock_ns();
-        return r < 0 ? r : 1;
-}
-
-static int op_flush(void *arg, struct err *err)
-{
-        struct machine *m = arg;
-
-        if (m->metrics_file.fd < 0)
-                return err_set(err, ENOENT, "No metrics file was configured.");
-        return write_metrics(m, err);
-}
-
-static void powered_down(void *arg, const char *error)
-{
-        struct machine *m = arg;
-
-        api_complete(&m->api, error);
-}
-
-/* There is no keyboard; what a guest can hear, where it has ACPI, is the power button. */
-static int op_ctrl_alt_del(void *arg, struct err *err)
-{
-        struct machine *m = arg;
-        int r;
-
-        if (!m->has_acpi)
-                return err_set(err, ENOTSUP,
-                               "SendCtrlAltDel is not supported by vulcan-vmm with "
-                               "this kernel: the machine has neither a keyboard nor ACPI");
-        r = qmp_execute(&m->qmp, "system_powerdown", powered_down, m, err);
-        return r < 0 ? r : 1;
-}
-
-static int op_logger(void *arg, const struct vm_logger *l, struct err *err)
-{
-        enum logger_level level;
-
-        (void)arg;
-        if (l->log_path && logger_open(l->log_path, err) < 0)
-                return -err->code;
-        if (l->level && logger_level_parse(l->level, &level) == 0)
-                logger_set_level(level);
-        logger_set_show(l->show_level, l->show_log_origin);
-        return 0;
-}
-
-static int op_metrics(void *arg, const struct vm_metrics_section *section, struct err *err)
-{
-        struct machine *m = arg;
-
-        return metrics_file_open(&m->metrics_file, section->metrics_path, err);
-}
-
-static const struct api_ops ops = {
-        .start = start,
-        .pause = op_pause,
-        .resume = op_resume,
-        .flush_metrics = op_flush,
-        .ctrl_alt_del = op_ctrl_alt_del,
-        .apply_logger = op_logger,
-        .apply_metrics = op_metrics,
-};
 
 /* How long the start took, by the clocks that the parent read before it. */
 static void take_startup_time(struct machine *m)
@@ -435,6 +317,34 @@ static void take_startup_time(struct machine *m)
         if (a->start_time_us && cpu_us >= a->start_time_cpu_us)
                 m->metrics.process_startup_time_cpu_us =
                         cpu_us - a->start_time_cpu_us + a->parent_cpu_time_us;
+}
+
+static void signal_came(struct loop_source *src, uint32_t events)
+{
+        struct machine *m = src->owner;
+        int signal = 0;
+        int code = signals_take(src->fd, &m->metrics, &signal);
+        char why[80];
+
+        (void)events;
+        if (!code)
+                return;
+        snprintf(why, sizeof(why), "Shutting down VM after intercepting signal %d.", signal);
+        logger_error("%s", why);
+        end_with(m, code, why);
+}
+
+static int watch_signals(struct machine *m, struct err *err)
+{
+        int fd = signals_open(err);
+
+        if (fd < 0)
+                return fd;
+        if (loop_add(&m->loop, &m->signals, fd, EPOLLIN, err) < 0) {
+                close(fd);
+                return -err->code;
+        }
+        return 0;
 }
 
 /* Room for the connections that the vsock device allows. */
@@ -487,12 +397,12 @@ static int apply_config(struct machine *m, struct err *err)
 
         if (vm_config_load(&m->cfg, m->args->config_file, err) < 0)
                 return -err->code;
-        if (m->cfg.has_logger && op_logger(m, &m->cfg.logger, err) < 0)
+        if (m->cfg.has_logger && machine_apply_logger(m, &m->cfg.logger, err) < 0)
                 return err_wrap(err, "%s: logger", m->args->config_file);
         if (m->cfg.metrics.metrics_path && had_metrics)
                 return err_set(err, EINVAL, "%s: metrics: --metrics-path is given already",
                                m->args->config_file);
-        if (m->cfg.metrics.metrics_path && op_metrics(m, &m->cfg.metrics, err) < 0)
+        if (m->cfg.metrics.metrics_path && machine_apply_metrics(m, &m->cfg.metrics, err) < 0)
                 return err_wrap(err, "%s: metrics", m->args->config_file);
         return vm_config_check(&m->cfg, err);
 }
@@ -504,13 +414,18 @@ static void init_fields(struct machine *m, const struct vmm_args *args)
                               .metrics_file = METRICS_FILE_INIT,
                               .qemu = PROC_INIT,
                               .http = {.listen_fd = -1, .src = {.fd = -1}, .incoming = {.fd = -1}}};
-        m->metrics_timer = (struct loop_timer){.expired = metrics_due, .owner = m};
+        m->flush_timer = (struct loop_timer){.expired = machine_stats_are_late, .owner = m};
+        m->signals = (struct loop_source){.fd = -1, .ready = signal_came, .owner = m};
+        m->metrics_timer = (struct loop_timer){.expired = machine_metrics_due, .owner = m};
         m->qemu_exit = (struct loop_source){.fd = -1, .ready = qemu_ended, .owner = m};
         m->qemu_errors = (struct loop_source){.fd = -1, .ready = errors_ready, .owner = m};
         m->vhost_user_src = (struct loop_source){.fd = -1, .ready = vhost_user_ready, .owner = m};
         m->qmp.src.fd = -1;
-        m->api = (struct api){
-                .cfg = &m->cfg, .metrics = &m->metrics, .id = args->id, .ops = &ops, .arg = m};
+        m->api = (struct api){.cfg = &m->cfg,
+                              .metrics = &m->metrics,
+                              .id = args->id,
+                              .ops = &machine_ops,
+                              .arg = m};
         vm_config_init(&m->cfg);
 }
 
@@ -524,6 +439,8 @@ int machine_init(struct machine *m, const struct vmm_args *args, struct err *err
         kernel_tsc_mark(&m->tsc);
         raise_descriptor_limit();
         r = loop_init(&m->loop, err);
+        if (r == 0)
+                r = watch_signals(m, err);
         if (r == 0)
                 r = apply_args(m, err);
         if (r == 0 && args->config_file)
@@ -540,11 +457,11 @@ int machine_run(struct machine *m, struct err *err)
          * file, requests wait there until the guest is started: nothing they say comes between. */
         if (!a->no_api && http_listen(&m->http, a->api_sock, err) < 0)
                 return VMM_EXIT_GENERIC;
-        if ((a->config_file ? start(m, err) : start_api(m, err)) < 0)
+        if ((a->config_file ? machine_start(m, err) : start_api(m, err)) < 0)
                 return VMM_EXIT_GENERIC;
         if (loop_run(&m->loop, err) < 0)
                 return VMM_EXIT_GENERIC;
-        write_metrics_or_log(m);
+        machine_write_metrics(m);
         if (m->exit_code)
                 err_set(err, EIO, "%s", m->last_error);
         return m->exit_code;
@@ -552,9 +469,15 @@ int machine_run(struct machine *m, struct err *err)
 
 void machine_release(struct machine *m)
 {
+        int fd = m->signals.fd;
+
         kill_qemu(m);
         forget_qemu(m);
         http_release(&m->http);
+        if (fd >= 0) {
+                loop_del(&m->loop, &m->signals);
+                close(fd);
+        }
         metrics_file_close(&m->metrics_file);
         vm_config_release(&m->cfg);
         loop_release(&m->loop);

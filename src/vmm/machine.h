@@ -17,9 +17,13 @@
 #include "vmm/http.h"
 #include "vmm/kernel.h"
 #include "vmm/qmp.h"
+#include "vmm/stats.h"
 #include "vmm/vsock.h"
 
 enum { MACHINE_ERRORS_MAX = 8192 }; /* bytes of QEMU's standard error that are kept */
+
+/* How long a line of metrics waits for QEMU's counters. */
+#define MACHINE_STATS_WAIT_NS UINT64_C(250000000)
 
 struct machine {
         const struct vmm_args *args;
@@ -29,6 +33,11 @@ struct machine {
         struct vmm_metrics metrics;
         struct metrics_file metrics_file;
         struct loop_timer metrics_timer;
+        struct loop_timer flush_timer; /* set while `flushing` */
+        bool flushing;                 /* QEMU was asked for its counters; a line follows */
+        bool flush_asked;              /* by the API, which waits for it */
+        struct stats_net net_base;     /* what the interfaces had moved before the guest */
+        struct loop_source signals;
         struct api api;
         struct http http;
 

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { METRICS_LINE_MAX = 4096 }; /* PIPE_BUF: a FIFO takes such a line whole or not at all */
+enum { METRICS_LINE_MAX = 8192 };
 
 #define ROW(group, key, field, absolute)                                                           \
         {                                                                                          \
@@ -29,6 +29,13 @@ static const struct {
 } table[] = {
         ROW("api_server", "process_startup_time_us", process_startup_time_us, true),
         ROW("api_server", "process_startup_time_cpu_us", process_startup_time_cpu_us, true),
+        ROW("block", "execute_fails", block_execute_fails, false),
+        ROW("block", "invalid_reqs_count", block_invalid_reqs_count, false),
+        ROW("block", "flush_count", block_flush_count, false),
+        ROW("block", "read_bytes", block_read_bytes, false),
+        ROW("block", "write_bytes", block_write_bytes, false),
+        ROW("block", "read_count", block_read_count, false),
+        ROW("block", "write_count", block_write_count, false),
         ROW("get_api_requests", "instance_info_count", get_instance_info_count, false),
         ROW("get_api_requests", "machine_cfg_count", get_machine_cfg_count, false),
         ROW("get_api_requests", "vmm_version_count", get_vmm_version_count, false),
@@ -45,6 +52,13 @@ static const struct {
         ROW("latencies_us", "resume_vm", resume_vm_us, true),
         ROW("logger", "missed_metrics_count", missed_metrics_count, false),
         ROW("logger", "missed_log_count", missed_log_count, false),
+        ROW("net", "rx_bytes_count", net_rx_bytes_count, false),
+        ROW("net", "rx_packets_count", net_rx_packets_count, false),
+        ROW("net", "tx_bytes_count", net_tx_bytes_count, false),
+        ROW("net", "tx_packets_count", net_tx_packets_count, false),
+        ROW("signals", "sigxfsz", sigxfsz, true),
+        ROW("signals", "sigxcpu", sigxcpu, true),
+        ROW("signals", "sighup", sighup, true),
         ROW("vmm", "panic_count", panic_count, true),
         ROW("vsock", "rx_queue_event_fails", vsock_rx_queue_event_fails, false),
         ROW("vsock", "tx_queue_event_fails", vsock_tx_queue_event_fails, false),
@@ -86,19 +100,23 @@ static uint64_t value_at(const struct vmm_metrics *m, size_t offset)
         return v;
 }
 
-int metrics_render(struct buf *b, const struct vmm_metrics *now, const struct vmm_metrics *last,
-                   int64_t wall_ms)
+int metrics_render(struct buf *b, const struct metrics_head *head, const struct vmm_metrics *now,
+                   const struct vmm_metrics *last, int64_t wall_ms)
 {
-        const char *group = NULL;
+        const char *group = "";
         int r = buf_printf(b, "{\"utc_timestamp_ms\":%" PRId64, wall_ms);
 
+        if (r == 0 && head->id)
+                r = buf_printf(b, ",\"id\":\"%s\"", head->id);
+        if (r == 0 && head->properties)
+                r = buf_printf(b, ",\"properties\":%s", head->properties);
         for (size_t i = 0; i < sizeof(table) / sizeof(table[0]) && r == 0; i++) {
                 uint64_t v = value_at(now, table[i].offset);
 
                 if (!table[i].absolute)
                         v -= value_at(last, table[i].offset);
-                if (!group || strcmp(group, table[i].group) != 0)
-                        r = buf_printf(b, "%s,\"%s\":{", group ? "}" : "", table[i].group);
+                if (strcmp(group, table[i].group) != 0)
+                        r = buf_printf(b, "%s,\"%s\":{", *group ? "}" : "", table[i].group);
                 else
                         r = buf_add(b, ",", 1);
                 group = table[i].group;
@@ -116,7 +134,7 @@ int metrics_file_write(struct metrics_file *mf, struct vmm_metrics *now, struct 
 
         if (mf->fd < 0)
                 return 0;
-        r = metrics_render(&line, now, &mf->last, clock_wall_ms());
+        r = metrics_render(&line, &mf->head, now, &mf->last, clock_wall_ms());
         if (r < 0)
                 return err_set(err, -r, "cannot render a metrics line");
         n = write(mf->fd, line.data, line.len);

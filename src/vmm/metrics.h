@@ -5,7 +5,9 @@
  *
  * As there, most values are the growth since the line before; the ones marked absolute in the table
  * (metrics.c) are written as they are. Only keys whose values this program truly knows are written.
- * A line is one write(2); a reader that is too slow on a FIFO loses whole lines, which are counted.
+ * A line is one write(2); a reader that is too slow on a FIFO loses whole lines, which are counted
+ * (of lines longer than PIPE_BUF, which takes long properties or numbers of 12 digits throughout, the
+ * kernel may let half of one through).
  *
  * To add one: a field here, a row in the table. Thread rule: one thread.
  */
@@ -32,6 +34,13 @@ struct vmm_metrics {
         uint64_t put_network_count, put_network_fails;
         uint64_t put_vsock_count, put_vsock_fails;
         uint64_t patch_machine_cfg_count, patch_machine_cfg_fails;
+        /* block and net: sums over all devices; rx is to the guest, tx from it */
+        uint64_t block_read_bytes, block_read_count, block_write_bytes, block_write_count;
+        uint64_t block_flush_count, block_execute_fails, block_invalid_reqs_count;
+        uint64_t net_rx_bytes_count, net_rx_packets_count;
+        uint64_t net_tx_bytes_count, net_tx_packets_count;
+        /* signals: the one that ends the process */
+        uint64_t sighup, sigxcpu, sigxfsz;
         /* latencies_us */
         uint64_t pause_vm_us, resume_vm_us;
         /* logger */
@@ -47,8 +56,15 @@ struct vmm_metrics {
         uint64_t vsock_tx_flush_fails, vsock_tx_write_fails, vsock_rx_read_fails;
 };
 
+/* What each line begins with; NULL: not there. Kept by pointer. */
+struct metrics_head {
+        const char *id;         /* letters, digits and - */
+        const char *properties; /* JSON text */
+};
+
 struct metrics_file {
-        int fd;                  /* -1: none */
+        int fd; /* -1: none */
+        struct metrics_head head;
         struct vmm_metrics last; /* what the lines so far have told */
 };
 
@@ -59,8 +75,8 @@ int metrics_file_open(struct metrics_file *mf, const char *path, struct err *err
 void metrics_file_close(struct metrics_file *mf);
 
 /* Adds one line, newline included: what changed between `last` and `now`. 0 or -ENOBUFS. */
-int metrics_render(struct buf *b, const struct vmm_metrics *now, const struct vmm_metrics *last,
-                   int64_t wall_ms);
+int metrics_render(struct buf *b, const struct metrics_head *head, const struct vmm_metrics *now,
+                   const struct vmm_metrics *last, int64_t wall_ms);
 
 /* Writes a line, if there is a file. -errno when it did not get through (counted in `now`). */
 int metrics_file_write(struct metrics_file *mf, struct vmm_metrics *now, struct err *err);

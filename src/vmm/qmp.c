@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static void answered(struct qmp *qmp, const char *error)
+static void answered(struct qmp *qmp, const char *error, const json_t *result)
 {
         qmp_done_fn done = qmp->pending[qmp->first].done;
         void *arg = qmp->pending[qmp->first].arg;
@@ -19,7 +19,7 @@ static void answered(struct qmp *qmp, const char *error)
         qmp->first = (qmp->first + 1) % QMP_PENDING_MAX;
         qmp->n_pending--;
         if (done)
-                done(arg, error);
+                done(arg, error, result);
 }
 
 static void handle_message(struct qmp *qmp, const char *text, size_t n)
@@ -36,10 +36,10 @@ static void handle_message(struct qmp *qmp, const char *text, size_t n)
         else if (error) {
                 const char *desc = json_string_value(json_object_get(error, "desc"));
 
-                answered(qmp, desc ? desc : "unknown error");
+                answered(qmp, desc ? desc : "unknown error", NULL);
         } else if (json_object_get(m, "return")) {
                 qmp->ready = true;
-                answered(qmp, NULL);
+                answered(qmp, NULL, json_object_get(m, "return"));
         }
         json_decref(m);
 }
@@ -53,7 +53,7 @@ static void close_qmp(struct qmp *qmp)
         loop_del(qmp->loop, &qmp->src);
         close(fd);
         while (qmp->n_pending > 0)
-                answered(qmp, "QEMU closed its monitor");
+                answered(qmp, "QEMU closed its monitor", NULL);
 }
 
 static void qmp_ready(struct loop_source *src, uint32_t events)

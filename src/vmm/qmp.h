@@ -20,8 +20,8 @@ enum {
         QMP_LINE_MAX = 256 * 1024, /* bytes of one message */
 };
 
-/* `error` is NULL on success, else what QEMU said (its "desc"). */
-typedef void (*qmp_done_fn)(void *arg, const char *error);
+/* `error` is NULL on success, else what QEMU said (its "desc"); `result` is what it returned. */
+typedef void (*qmp_done_fn)(void *arg, const char *error, const json_t *result);
 
 struct qmp {
         struct loop *loop;

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "vmm/config.h"
 #include "vmm/metrics.h"
 
 static json_int_t value(const json_t *line, const char *group, const char *key)
@@ -30,7 +31,7 @@ static json_t *render(const struct vmm_metrics *now, const struct vmm_metrics *l
         struct buf b = BUF_INIT(4096);
         json_t *line;
 
-        assert_int_equal(metrics_render(&b, now, last, 1234), 0);
+        assert_int_equal(metrics_render(&b, &(struct metrics_head){0}, now, last, 1234), 0);
         assert_int_equal(b.data[b.len - 1], '\n');
         assert_ptr_equal(strchr(b.data, '\n'), b.data + b.len - 1); /* one line */
         line = json_loadb(b.data, b.len, JSON_REJECT_DUPLICATES, NULL);
@@ -61,11 +62,16 @@ static void a_line_tells_what_changed(void **state)
 static void largest_values_fit_a_line(void **state)
 {
         struct vmm_metrics now, last = {0};
-        struct buf b = BUF_INIT(4095);
+        char properties[VM_PROPERTIES_MAX + 1], id[65];
+        struct metrics_head head = {id, properties};
+        struct buf b = BUF_INIT(8191);
 
         (void)state;
         memset(&now, 0xff, sizeof(now));
-        assert_int_equal(metrics_render(&b, &now, &last, INT64_MAX), 0);
+        memset(properties, ' ', sizeof(properties) - 1);
+        memset(id, 'a', sizeof(id) - 1);
+        properties[VM_PROPERTIES_MAX] = id[64] = '\0';
+        assert_int_equal(metrics_render(&b, &head, &now, &last, INT64_MAX), 0);
         buf_release(&b);
 }
 
