@@ -12,7 +12,7 @@
 enum {
         HELP_ID = 'h',
         HELP_LEFT = 26, /* columns of an option's name in help */
-        HELP_WIDTH = 98,
+        HELP_WIDTH = 80,
         LETTERS_MAX = 3 * CLI_OPTIONS_MAX + 4,
 };
 
@@ -149,62 +149,110 @@ static int add_usage(const struct command *command, struct buf *ret)
         return r;
 }
 
-/* Adds words behind column `at`, on as many lines as they take. */
-static int add_wrapped(const char *text, size_t at, struct buf *ret)
+/* Adds one paragraph behind column `at`, on as many lines as it takes; *text is what follows it. */
+static int add_paragraph(const char **text, size_t at, struct buf *ret)
 {
         size_t column = at;
         int r = 0;
 
-        while (*text && r == 0) {
-                size_t n = strcspn(text, " ");
+        while (r == 0 && **text && strncmp(*text, "\n\n", 2) != 0) {
+                size_t n = strcspn(*text, " \n");
 
+                if (!n) {
+                        (*text)++;
+                        continue;
+                }
                 if (column > at && column + 1 + n > HELP_WIDTH) {
                         r = buf_printf(ret, "\n%*s", (int)at, "");
                         column = at;
                 }
                 if (r == 0)
-                        r = buf_printf(ret, " %.*s", (int)n, text);
-                column += 1 + n;
-                text += n + (text[n] == ' ');
+                        r = buf_printf(ret, "%s%.*s", column > at ? " " : "", (int)n, *text);
+                column += (column > at) + n;
+                *text += n;
         }
         return r == 0 ? buf_add(ret, "\n", 1) : r;
 }
 
-static int add_option(const struct cli_option *o, struct buf *ret)
+/* Text whose paragraphs are parted by empty lines; other ends of lines are only how it is written. */
+static int add_wrapped(const char *text, size_t at, struct buf *ret)
 {
-        char left[80];
-        int n = o->id < 256 ? snprintf(left, sizeof(left), "-%c, ", o->id)
-                            : snprintf(left, sizeof(left), "    ");
-        int r;
+        int r = add_paragraph(&text, at, ret);
 
-        snprintf(left + n, sizeof(left) - (size_t)n, o->may_omit ? "--%s[=%s]" : "--%s%s%s",
-                 o->name,
-                 o->may_omit ? o->value
-                 : o->value  ? " "
-                             : "",
-                 o->value ? o->value : "");
-        if ((r = buf_printf(ret, "  %-*s", HELP_LEFT, left)) < 0)
-                return r;
-        return add_wrapped(o->help, HELP_LEFT + 2, ret);
+        while (*text && r == 0) {
+                text += 2;
+                if ((r = buf_printf(ret, "\n%*s", (int)at, "")) == 0)
+                        r = add_paragraph(&text, at, ret);
+        }
+        return r;
+}
+
+/* "-r, --runtime NAME"; its length. */
+static int option_name(const struct cli_option *o, char *ret, size_t size)
+{
+        int n = settings_is_option(o->id) ? 0
+                : o->id < 256             ? snprintf(ret, size, "-%c, ", o->id)
+                                          : snprintf(ret, size, "    ");
+
+        ret += n;
+        size -= (size_t)n;
+        if (!o->value || (o->may_omit && settings_is_option(o->id)))
+                return n + snprintf(ret, size, "--%s", o->name);
+        return n + snprintf(ret, size, o->may_omit ? "--%s[=%s]" : "--%s %s", o->name, o->value);
+}
+
+static int add_option(const struct cli_option *o, const char *standard, struct buf *ret)
+{
+        _cleanup_buf_ struct buf help = BUF_INIT(CLI_TEXT_MAX);
+        char left[80];
+        int n = option_name(o, left, sizeof(left));
+        int r = buf_printf(ret, "  %-*s ", HELP_LEFT, left);
+
+        if (r == 0 && n > HELP_LEFT)
+                r = buf_printf(ret, "\n%*s", HELP_LEFT + 3, "");
+        if (r == 0)
+                r = standard && *standard ? buf_printf(&help, "%s [%s]", o->help, standard)
+                                          : buf_printf(&help, "%s", o->help);
+        return r == 0 ? add_wrapped(help.data, HELP_LEFT + 3, ret) : r;
+}
+
+static int add_settings(const struct command *command, struct buf *ret)
+{
+        struct cli_option o;
+        int r = buf_printf(ret, "\nSettings (also as VULCAN_NAME in the environment, or in the "
+                                "file of --config):\n");
+
+        for (size_t i = 0; r == 0 && cli_option_at(command, i, &o); i++) {
+                _cleanup_buf_ struct buf standard = BUF_INIT(CLI_TEXT_MAX);
+
+                if (!settings_is_option(o.id))
+                        continue;
+                if (!o.may_omit)
+                        r = settings_default_text((size_t)(o.id - SETTINGS_OPTION), &standard);
+                if (r == 0)
+                        r = add_option(&o, standard.data, ret);
+        }
+        return r;
 }
 
 int cli_help_text(const struct command *command, struct buf *ret)
 {
+        _cleanup_buf_ struct buf exit_codes = BUF_INIT(CLI_TEXT_MAX);
         struct cli_option o;
         int r = add_usage(command, ret);
 
-        if (r == 0)
-                r = buf_printf(ret, "\n%s\n\n", command->about);
-        for (size_t i = 0; r == 0 && cli_option_at(command, i, &o) && o.id < SETTINGS_OPTION; i++)
-                r = add_option(&o, ret);
-        if (r == 0 && command->settings) {
-                r = buf_printf(ret, "\nSettings (also as VULCAN_NAME in the environment, or in the "
-                                    "file of --config):\n");
-                if (r == 0)
-                        r = settings_help(command->settings, ret);
-        }
+        if (r == 0 && (r = buf_add(ret, "\n", 1)) == 0 &&
+            (r = add_wrapped(command->about, 0, ret)) == 0)
+                r = buf_add(ret, "\n", 1);
+        for (size_t i = 0; r == 0 && cli_option_at(command, i, &o) && !settings_is_option(o.id);
+             i++)
+                r = add_option(&o, NULL, ret);
+        if (r == 0 && command->settings)
+                r = add_settings(command, ret);
         if (r == 0 && command->exit_codes)
-                r = buf_printf(ret, "\nExit code: %s\n", command->exit_codes);
+                r = buf_printf(&exit_codes, "Exit code: %s", command->exit_codes);
+        if (r == 0 && exit_codes.len && (r = buf_add(ret, "\n", 1)) == 0)
+                r = add_wrapped(exit_codes.data, 0, ret);
         return r;
 }
 

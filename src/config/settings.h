@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Settings: one table (settings.c) gives every flag, its VULCAN_* variable, type, limits, default
+ * Settings: one table (table.c) gives every flag, its VULCAN_* variable, type, limits, default
  * and help; the parser, `--help` and the messages are made from it.
  *
  * A value comes from, in this order: the flag, the environment, the settings file, the default.
@@ -60,6 +60,7 @@ struct settings {
         char config[SETTINGS_TEXT_MAX];     /* the settings file; "": none */
         char listen[SETTINGS_TEXT_MAX];     /* ADDRESS:PORT, [ADDRESS]:PORT */
         char token_file[SETTINGS_TEXT_MAX]; /* "": no token */
+        char ca_file[SETTINGS_TEXT_MAX];    /* "": the system's authorities */
         bool allow_public;
         char state_dir[SETTINGS_TEXT_MAX]; /* absolute */
         char images[SETTINGS_TEXT_MAX];    /* "": image_dir() chooses */
@@ -115,9 +116,6 @@ int settings_load(struct settings *s, struct err *err);
 int settings_take_file(struct settings *s, const char *text, size_t size, const char *name,
                        struct err *err);
 
-/* Adds the lines of `--help` for these verbs. 0, -ENOBUFS, -ENOMEM. */
-int settings_help(unsigned verbs, struct buf *ret);
-
 /* The table for those who list it: its rows are 0 … settings_count() - 1. */
 size_t settings_count(void);
 const char *settings_flag(size_t i);     /* "listen" */
@@ -137,6 +135,9 @@ struct settings_row settings_row(size_t i);
 
 /* Row of a flag ("listen"); settings_count() if there is none. */
 size_t settings_find(const char *flag);
+
+/* The default of row i on this machine, as one would write it. 0, -ENOBUFS, -ENOMEM. */
+int settings_default_text(size_t i, struct buf *ret);
 
 /* The value of row i as one would write it, and where it came from ("flag --listen", "default"). */
 int settings_value_text(const struct settings *s, size_t i, struct buf *ret);

@@ -233,24 +233,37 @@ static void getopt_takes_the_table(void **state)
         assert_false(settings_is_option('?'));
 }
 
-static void help_and_values_come_from_the_table(void **state)
+static void check_text(const char *name, const char *value, const char *shown)
 {
-        struct buf help = BUF_INIT(1 << 16), value = BUF_INIT(100);
+        struct buf text = BUF_INIT(100);
 
-        assert_int_equal(settings_help(SETTINGS_SERVE, &help), 0);
-        assert_non_null(strstr(help.data, "--listen ADDRESS:PORT"));
-        assert_non_null(strstr(help.data, "[127.0.0.1:8080]"));
-        assert_null(strstr(help.data, "--server"));
-        buf_release(&help);
-        assert_int_equal(settings_help(SETTINGS_CLIENT, &help), 0);
-        assert_non_null(strstr(help.data, "--server URL"));
-        assert_null(strstr(help.data, "--listen"));
-        buf_release(&help);
+        assert_int_equal(flag(name, value), 0);
+        assert_int_equal(settings_value_text(&s, row(name), &text), 0);
+        assert_string_equal(text.data, shown);
+        buf_release(&text);
+}
 
-        assert_int_equal(flag("output-max", "1048576"), 0);
-        assert_int_equal(settings_value_text(&s, row("output-max"), &value), 0);
-        assert_string_equal(value.data, "1M");
-        buf_release(&value);
+static void values_are_shown_in_their_largest_unit(void **state)
+{
+        check_text("output-max", "1048576", "1M");
+        check_text("output-max", "1T", "1T"); /* what messages name as the most can be given */
+        check_text("output-max", "1025", "1025");
+        check_text("log-age-max", "604800", "168h");
+        check_text("log-age-max", "90m", "90m");
+        check_text("drain", "61", "61s");
+        check_text("drain", "0", "0s");
+}
+
+static void defaults_are_told(void **state)
+{
+        struct buf text = BUF_INIT(100);
+
+        assert_int_equal(settings_default_text(row("listen"), &text), 0);
+        assert_string_equal(text.data, "127.0.0.1:8080");
+        buf_release(&text);
+        assert_int_equal(settings_default_text(row("max-vms"), &text), 0); /* of this machine */
+        assert_true(atoi(text.data) >= 1);
+        buf_release(&text);
 }
 
 /* What `vulcan config` would print can be read back. */
@@ -310,7 +323,8 @@ int main(void)
                 cmocka_unit_test_setup(paths_become_absolute, setup),
                 cmocka_unit_test_setup(a_variable_set_to_nothing_is_not_set, setup),
                 cmocka_unit_test_setup(getopt_takes_the_table, setup),
-                cmocka_unit_test_setup(help_and_values_come_from_the_table, setup),
+                cmocka_unit_test_setup(values_are_shown_in_their_largest_unit, setup),
+                cmocka_unit_test_setup(defaults_are_told, setup),
                 cmocka_unit_test_setup(values_survive_the_way_through_text, setup),
                 cmocka_unit_test_setup(rows_can_be_listed, setup),
                 cmocka_unit_test_setup(the_line_of_a_file_is_known, setup),

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The settings: name, type, default, limits and help of each. */
+#include "config/internal.h"
+
+#include "base/cleanup.h"
+#include "base/fs.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+enum { MEMORY_MAX_MB = 16 * 1024 * 1024 };
+
+static void default_state_dir(char *ret, size_t size)
+{
+        const char *state = getenv("XDG_STATE_HOME");
+        const char *home = getenv("HOME");
+
+        if (geteuid() == 0)
+                snprintf(ret, size, "/var/lib/vulcan");
+        else if (state && *state == '/')
+                snprintf(ret, size, "%s/vulcan", state);
+        else if (home && *home == '/')
+                snprintf(ret, size, "%s/.local/state/vulcan", home);
+        else
+                snprintf(ret, size, "/tmp/vulcan-%u", (unsigned)geteuid());
+}
+
+/* As many as half of the memory holds at 256 MiB each, and no more than 4 a CPU: booting is bound
+ * by the CPU, running seldom. */
+static void default_max_vms(char *ret, size_t size)
+{
+        long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+        struct sysinfo info = {0};
+        uint64_t by_memory, n;
+
+        sysinfo(&info);
+        by_memory = (uint64_t)info.totalram * info.mem_unit / 2 / (256u << 20);
+        n = cpus > 0 ? (uint64_t)cpus * 4 : 4;
+        if (n > by_memory)
+                n = by_memory;
+        snprintf(ret, size, "%" PRIu64, n < 1 ? 1 : n > 1024 ? 1024 : n);
+}
+
+/* The memory of this machine or, where it is less, what its control group may use. */
+static uint64_t memory_bytes(void)
+{
+        struct sysinfo info = {0};
+        _cleanup_buf_ struct buf limit = BUF_INIT(64), own = BUF_INIT(4096);
+        char path[4096 + 64];
+        const char *group;
+        uint64_t all, n;
+
+        sysinfo(&info);
+        all = (uint64_t)info.totalram * info.mem_unit;
+        if (fs_read("/proc/self/cgroup", &own, NULL) < 0 || !own.data ||
+            !(group = strstr(own.data, "0::/")))
+                return all;
+        snprintf(path, sizeof(path), "/sys/fs/cgroup%.*s/memory.max", (int)strcspn(group + 3, "\n"),
+                 group + 3);
+        if (fs_read(path, &limit, NULL) < 0 || !limit.data || !isdigit((unsigned char)*limit.data))
+                return all;
+        n = strtoull(limit.data, NULL, 10);
+        return n < all ? n : all;
+}
+
+/* Three quarters: the rest is for the VMMs' own needs, this daemon, and everything else here. */
+static void default_max_memory(char *ret, size_t size)
+{
+        uint64_t mb = memory_bytes() / 4 * 3 >> 20;
+
+        snprintf(ret, size, "%" PRIu64, mb < 64 ? 64 : mb > MEMORY_MAX_MB ? MEMORY_MAX_MB : mb);
+}
+
+static void default_node_id(char *ret, size_t size)
+{
+        if (gethostname(ret, size < 64 ? size : 64) < 0 || !*ret)
+                snprintf(ret, size, "localhost");
+        ret[63] = '\0'; /* the longest node id */
+}
+
+#define AT(member) offsetof(struct settings, member)
+#define EVERY (SETTINGS_SERVE | SETTINGS_RUN | SETTINGS_CLIENT | SETTINGS_DOCTOR)
+#define HOST (SETTINGS_SERVE | SETTINGS_RUN | SETTINGS_DOCTOR)
+
+const struct setting settings_table[] = {
+        {"config", "VULCAN_CONFIG", "FILE", TYPE_PATH, AT(config), .standard = "", .verbs = EVERY,
+         .help = "read settings from FILE (lines VULCAN_NAME=VALUE)"},
+        {"listen", "VULCAN_LISTEN", "ADDRESS:PORT", TYPE_STRING, AT(listen),
+         .standard = "127.0.0.1:8080", .verbs = SETTINGS_SERVE,
+         .help = "address to serve on; port 0 takes a free one"},
+        {"token-file", "VULCAN_TOKEN_FILE", "FILE", TYPE_PATH, AT(token_file), .standard = "",
+         .verbs = SETTINGS_SERVE | SETTINGS_CLIENT,
+         .help = "bearer token that requests must carry"},
+        {"ca-file", "VULCAN_CA_FILE", "FILE", TYPE_PATH, AT(ca_file), .standard = "",
+         .verbs = SETTINGS_CLIENT,
+         .help = "certificates of the authorities that an https:// server is checked by; empty: "
+                 "the system's"},
+        {"allow-public", "VULCAN_ALLOW_PUBLIC", NULL, TYPE_BOOL, AT(allow_public), .standard = "no",
+         .verbs = SETTINGS_SERVE,
+         .help = "serve beyond loopback without a token: whoever reaches the port runs programs"},
+        {"state-dir", "VULCAN_STATE_DIR", "DIR", TYPE_PATH, AT(state_dir),
+         .compute = default_state_dir, .verbs = HOST,
+         .help = "where records and running VMs are kept"},
+        {"images", "VULCAN_IMAGES", "DIR", TYPE_PATH, AT(images), .standard = "", .verbs = HOST,
+         .help = "kernel and root images; empty: those beside the program, or installed"},
+        {"vmm", "VULCAN_VMM", "NAME", TYPE_CHOICE, AT(vmm), .standard = "auto",
+         .choices = "auto|firecracker|qemu", .flags = PATH_TOO, .verbs = HOST,
+         .help = "what runs the VMs: auto, firecracker, qemu or the path of a program"},
+        {"server", "VULCAN_SERVER", "URL", TYPE_STRING, AT(server), .standard = "",
+         .verbs = SETTINGS_CLIENT,
+         .help = "daemon to talk to (http://HOST:PORT, https://HOST or unix:PATH); empty: run "
+                 "needs none, the "
+                 "others take http://127.0.0.1:8080"},
+        {"net-bridge", "VULCAN_NET_BRIDGE", "NAME", TYPE_STRING, AT(net_bridge),
+         .standard = "vulcan0", .min = 1, .max = 15, .verbs = HOST,
+         .help = "bridge that VMs with network nat are put on: vulcan and one to three letters "
+                 "or digits"},
+        {"net-pool", "VULCAN_NET_POOL", "CIDR", TYPE_STRING, AT(net_pool),
+         .standard = "172.30.0.0/16", .min = 1, .max = 18, .verbs = HOST,
+         .help = "addresses for VMs with network nat"},
+        {"node-id", "VULCAN_NODE_ID", "NAME", TYPE_STRING, AT(node_id), .compute = default_node_id,
+         .min = 1, .max = 63, .verbs = SETTINGS_SERVE, .help = "name of this machine in records"},
+        {"max-vms", "VULCAN_MAX_VMS", "N", TYPE_UNSIGNED, AT(max_vms), .compute = default_max_vms,
+         .min = 1, .max = 1024, .verbs = SETTINGS_SERVE, .help = "VMs at once"},
+        {"max-memory-mb", "VULCAN_MAX_MEMORY_MB", "MIB", TYPE_UNSIGNED, AT(max_memory_mb),
+         .compute = default_max_memory, .min = 64, .max = MEMORY_MAX_MB, .verbs = SETTINGS_SERVE,
+         .help = "guest memory of all VMs at once, in MiB"},
+        {"max-queue", "VULCAN_MAX_QUEUE", "N", TYPE_UNSIGNED, AT(max_queue), .standard = "64",
+         .min = 0, .max = 100000, .verbs = SETTINGS_SERVE,
+         .help = "workloads that wait for a VM; beyond them requests get 429"},
+        {"max-connections", "VULCAN_MAX_CONNECTIONS", "N", TYPE_UNSIGNED, AT(max_connections),
+         .standard = "1024", .min = 4, .max = 65536, .verbs = SETTINGS_SERVE,
+         .help = "HTTP connections at once"},
+        {"drain", "VULCAN_DRAIN", "TIME", TYPE_SECONDS, AT(drain_s), .standard = "30s", .min = 0,
+         .max = 24 * 3600, .verbs = SETTINGS_SERVE,
+         .help = "how long SIGTERM lets workloads go on; a second one ends them at once"},
+        {"boot-timeout", "VULCAN_BOOT_TIMEOUT", "TIME", TYPE_SECONDS, AT(boot_timeout_s),
+         .standard = "30s", .min = 1, .max = 3600, .verbs = HOST,
+         .help = "a VM that is not ready by then is killed"},
+        {"output-max", "VULCAN_OUTPUT_MAX", "BYTES", TYPE_BYTES, AT(output_max), .standard = "1G",
+         .min = 1024, .max = UINT64_C(1) << 40, .verbs = SETTINGS_SERVE | SETTINGS_RUN,
+         .help = "output of a workload; what is beyond is dropped and counted"},
+        {"output-record-max", "VULCAN_OUTPUT_RECORD_MAX", "BYTES", TYPE_BYTES,
+         AT(output_record_max), .standard = "16M", .min = 0, .max = UINT64_C(256) << 20,
+         .verbs = SETTINGS_SERVE, .help = "output of a workload that its record keeps"},
+        {"records-max", "VULCAN_RECORDS_MAX", "N", TYPE_UNSIGNED, AT(records_max),
+         .standard = "100000", .min = 100, .max = 100000000, .verbs = SETTINGS_SERVE,
+         .help = "records of workloads that are kept; the oldest go first"},
+        {"records-size-max", "VULCAN_RECORDS_SIZE_MAX", "BYTES", TYPE_BYTES, AT(records_size_max),
+         .standard = "8G", .min = 1 << 20, .max = UINT64_C(1) << 50, .verbs = SETTINGS_SERVE,
+         .help = "all records together, with their outputs; the oldest go first"},
+        {"log-lines-max", "VULCAN_LOG_LINES_MAX", "N", TYPE_UNSIGNED, AT(log_lines_max),
+         .standard = "1000000", .min = 1, .max = 1000000000, .verbs = SETTINGS_SERVE,
+         .help = "lines of a workload that its log keeps"},
+        {"log-size-max", "VULCAN_LOG_SIZE_MAX", "BYTES", TYPE_BYTES, AT(log_size_max),
+         .standard = "4G", .min = 1 << 20, .max = UINT64_C(1) << 50, .verbs = SETTINGS_SERVE,
+         .help = "all logs together; the oldest lines go first, and one log has a quarter of it"},
+        {"log-age-max", "VULCAN_LOG_AGE_MAX", "TIME", TYPE_SECONDS, AT(log_age_max_s),
+         .standard = "168h", .min = 1, .max = 10 * 365 * 24 * 3600, .verbs = SETTINGS_SERVE,
+         .help = "older lines are deleted"},
+        {"push", "VULCAN_PUSH", "URL", TYPE_STRING, AT(push), .standard = "", .verbs = SETTINGS_RUN,
+         .help = "Pushgateway (http://HOST:PORT) that gets the five metrics when a run has ended"},
+        {"remote-write", "VULCAN_REMOTE_WRITE", "URL", TYPE_STRING, AT(remote_write),
+         .standard = "", .verbs = SETTINGS_RUN,
+         .help = "the same by Prometheus remote-write (http://HOST:PORT/api/v1/write)"},
+        {"push-token-file", "VULCAN_PUSH_TOKEN_FILE", "FILE", TYPE_PATH, AT(push_token_file),
+         .standard = "", .verbs = SETTINGS_RUN, .help = "bearer token that pushes carry"},
+        {"push-instance", "VULCAN_PUSH_INSTANCE", "NAME", TYPE_STRING, AT(push_instance),
+         .standard = "", .max = 200, .verbs = SETTINGS_RUN,
+         .help = "label instance of what is pushed; empty: name of this machine and process id"},
+        {"push-timeout", "VULCAN_PUSH_TIMEOUT", "TIME", TYPE_SECONDS, AT(push_timeout_s),
+         .standard = "5s", .min = 1, .max = 300, .verbs = SETTINGS_RUN,
+         .help = "how long pushing may hold up the end, with all retries"},
+        {"log-level", "VULCAN_LOG_LEVEL", "LEVEL", TYPE_LEVEL, AT(log_level), .standard = "info",
+         .choices = "error|warn|info|debug", .verbs = EVERY,
+         .help = "what is logged: error, warn, info or debug"},
+};
+
+const size_t settings_rows = sizeof(settings_table) / sizeof(settings_table[0]);
+
+_Static_assert(sizeof(settings_table) / sizeof(settings_table[0]) <= SETTINGS_COUNT_MAX,
+               "struct settings has no room for the origin of each row");

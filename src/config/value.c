@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/internal.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool is_choice(const char *choices, const char *text)
+{
+        size_t n = strlen(text);
+
+        for (const char *c = choices; *c;) {
+                size_t len = strcspn(c, "|");
+
+                if (len == n && memcmp(c, text, n) == 0)
+                        return true;
+                c += len + (c[len] == '|');
+        }
+        return false;
+}
+
+/* Digits, then at most one letter out of `units`, whose factors stand in `factors`. */
+static int parse_number(const char *text, const char *units, const uint64_t *factors, uint64_t *ret)
+{
+        const char *unit;
+        char *end;
+        uint64_t n;
+
+        if (!isdigit((unsigned char)*text))
+                return -EINVAL;
+        errno = 0;
+        n = strtoull(text, &end, 10);
+        if (errno)
+                return -ERANGE;
+        if (*end) {
+                unit = strchr(units, tolower((unsigned char)*end));
+                if (!unit || end[1])
+                        return -EINVAL;
+                if (__builtin_mul_overflow(n, factors[unit - units], &n))
+                        return -ERANGE;
+        }
+        *ret = n;
+        return 0;
+}
+
+static int parse_bool(const char *text, bool *ret)
+{
+        if (is_choice("yes|true|on|1", text))
+                *ret = true;
+        else if (is_choice("no|false|off|0", text))
+                *ret = false;
+        else
+                return -EINVAL;
+        return 0;
+}
+
+static const char *bytes_text(uint64_t n, char *ret, size_t size)
+{
+        static const char units[] = "\0KMGT";
+        int u = 0;
+
+        while (n && n % 1024 == 0 && u < 4) {
+                n /= 1024;
+                u++;
+        }
+        snprintf(ret, size, "%" PRIu64 "%.1s", n, units + u);
+        return ret;
+}
+
+/* In the largest unit that leaves no rest. */
+static const char *seconds_text(uint64_t n, char *ret, size_t size)
+{
+        if (n && n % 3600 == 0)
+                snprintf(ret, size, "%" PRIu64 "h", n / 3600);
+        else if (n && n % 60 == 0)
+                snprintf(ret, size, "%" PRIu64 "m", n / 60);
+        else
+                snprintf(ret, size, "%" PRIu64 "s", n);
+        return ret;
+}
+
+void setting_allowed(const struct setting *t, char *ret, size_t size)
+{
+        char low[32], high[32], list[128];
+
+        switch (t->type) {
+        case TYPE_BOOL:
+                snprintf(ret, size, "yes or no");
+                break;
+        case TYPE_UNSIGNED:
+                snprintf(ret, size, "a number from %" PRIu64 " to %" PRIu64, t->min, t->max);
+                break;
+        case TYPE_SECONDS:
+                snprintf(ret, size, "a time from %s to %s, as in 30s, 5m, 1h",
+                         seconds_text(t->min, low, sizeof(low)),
+                         seconds_text(t->max, high, sizeof(high)));
+                break;
+        case TYPE_BYTES:
+                snprintf(ret, size, "bytes from %s to %s, as in 4096, 64K, 16M, 1G",
+                         bytes_text(t->min, low, sizeof(low)),
+                         bytes_text(t->max, high, sizeof(high)));
+                break;
+        case TYPE_CHOICE:
+        case TYPE_LEVEL:
+                snprintf(list, sizeof(list), "%s", t->choices);
+                for (char *c = list; *c; c++)
+                        *c = *c == '|' ? ' ' : *c;
+                snprintf(ret, size, "one of: %s%s", list,
+                         t->flags & PATH_TOO ? ", or an absolute path" : "");
+                break;
+        default:
+                snprintf(ret, size, "%" PRIu64 " to %" PRIu64 " bytes of text", t->min,
+                         t->max ? t->max : SETTINGS_TEXT_MAX - 1);
+        }
+}
+
+static int take_text(const struct setting *t, char *field, const char *text)
+{
+        size_t n = strlen(text);
+
+        if (n >= SETTINGS_TEXT_MAX || n < t->min || (t->max && n > t->max))
+                return -EINVAL;
+        if (t->type == TYPE_CHOICE && !is_choice(t->choices, text) &&
+            !(t->flags & PATH_TOO && *text == '/'))
+                return -EINVAL;
+        if (t->type == TYPE_PATH && n && *text != '/') {
+                char dir[SETTINGS_TEXT_MAX];
+                size_t at;
+
+                if (!getcwd(dir, sizeof(dir)))
+                        return -errno;
+                at = strlen(dir);
+                if (at + 1 + n >= SETTINGS_TEXT_MAX)
+                        return -ENAMETOOLONG;
+                memcpy(field, dir, at);
+                field[at++] = '/';
+                memcpy(field + at, text, n + 1);
+                return 0;
+        }
+        memcpy(field, text, n + 1);
+        return 0;
+}
+
+static int take_number(const struct setting *t, void *field, const char *text)
+{
+        static const uint64_t seconds[] = {1, 60, 3600};
+        static const uint64_t bytes[] = {1024, 1 << 20, 1 << 30, UINT64_C(1) << 40};
+        uint64_t n = 0;
+        int r = t->type == TYPE_BYTES     ? parse_number(text, "kmgt", bytes, &n)
+                : t->type == TYPE_SECONDS ? parse_number(text, "smh", seconds, &n)
+                                          : parse_number(text, "", NULL, &n);
+
+        if (r < 0)
+                return r;
+        if (n < t->min || n > t->max)
+                return -ERANGE;
+        if (t->type == TYPE_BYTES)
+                *(uint64_t *)field = n;
+        else
+                *(unsigned *)field = (unsigned)n;
+        return 0;
+}
+
+int setting_take(const struct setting *t, struct settings *s, const char *text)
+{
+        void *field = (char *)s + t->offset;
+
+        switch (t->type) {
+        case TYPE_BOOL:
+                return parse_bool(text, field);
+        case TYPE_LEVEL:
+                return log_level_parse(text, field);
+        case TYPE_UNSIGNED:
+        case TYPE_SECONDS:
+        case TYPE_BYTES:
+                return take_number(t, field, text);
+        default:
+                return take_text(t, field, text);
+        }
+}
+
+int setting_text(const struct setting *t, const struct settings *s, struct buf *ret)
+{
+        static const char *const levels[] = {"error", "warn", "info", "debug"};
+        const void *field = (const char *)s + t->offset;
+        char text[32];
+
+        switch (t->type) {
+        case TYPE_BOOL:
+                return buf_printf(ret, "%s", *(const bool *)field ? "yes" : "no");
+        case TYPE_LEVEL:
+                return buf_printf(ret, "%s", levels[*(const enum log_level *)field]);
+        case TYPE_UNSIGNED:
+                return buf_printf(ret, "%u", *(const unsigned *)field);
+        case TYPE_SECONDS:
+                return buf_printf(ret, "%s",
+                                  seconds_text(*(const unsigned *)field, text, sizeof(text)));
+        case TYPE_BYTES:
+                return buf_printf(ret, "%s",
+                                  bytes_text(*(const uint64_t *)field, text, sizeof(text)));
+        default:
+                return buf_printf(ret, "%s", (const char *)field);
+        }
+}
+
+void setting_default(const struct setting *t, char *ret, size_t size)
+{
+        if (t->compute)
+                t->compute(ret, size);
+        else
+                snprintf(ret, size, "%s", t->standard);
+}
