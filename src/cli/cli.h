@@ -63,7 +63,8 @@ struct command {
         const struct cli_option *options; /* NULL: none; --help is always there */
         unsigned settings;                /* enum settings_verb: whose settings are options too */
         const char *exit_codes;           /* a paragraph; NULL: 0, 1 when it failed, 2 wrong use */
-        const char *words; /* what its words can be: "a|b", "FILE", "ID", "VERB"; NULL: none */
+        const char *words; /* what its words can be: "a|b", "FILE", "ID", "ALIVE" (ids of those
+                            * that have not ended), "VERB"; NULL: none */
         bool program;      /* options end at the first word: what follows is another program's */
 };
 

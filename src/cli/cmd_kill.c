@@ -26,7 +26,7 @@ const struct command command_kill = {
         .options = options,
         .settings = SETTINGS_CLIENT,
         .exit_codes = "0 if all were ended, 1 if not, 2 for wrong use.",
-        .words = "ID",
+        .words = "ALIVE",
 };
 
 static int take(void *ctx, int id, const char *value, struct err *err)

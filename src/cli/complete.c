@@ -8,6 +8,7 @@
 
 /* How many workloads are offered where an ID belongs. */
 #define IDS "vulcan ls --quiet --limit 50 2>/dev/null"
+#define ALIVE "for s in running pending; do vulcan ls -q -n 50 -s $s 2>/dev/null; done"
 
 /* Adds "a|b" as "a b". */
 static int add_words(struct buf *ret, const char *words)
@@ -28,6 +29,14 @@ static int add_verbs(struct buf *ret)
         return r;
 }
 
+/* What `vulcan help` explains. */
+static int add_topics(struct buf *ret)
+{
+        int r = add_verbs(ret);
+
+        return r == 0 ? buf_printf(ret, " metrics") : r;
+}
+
 /* ---- bash ---- */
 
 /* What may stand here, as the body of a case. */
@@ -39,9 +48,11 @@ static int bash_offer(struct buf *ret, const char *words)
                 return buf_printf(ret, "_vulcan_files");
         if (strcmp(words, "ID") == 0)
                 return buf_printf(ret, "_vulcan_words \"$(" IDS ")\"");
+        if (strcmp(words, "ALIVE") == 0)
+                return buf_printf(ret, "_vulcan_words \"$(" ALIVE ")\"");
         if ((r = buf_printf(ret, "_vulcan_words '")) < 0)
                 return r;
-        r = strcmp(words, "VERB") == 0 ? add_verbs(ret) : add_words(ret, words);
+        r = strcmp(words, "VERB") == 0 ? add_topics(ret) : add_words(ret, words);
         return r == 0 ? buf_add(ret, "'", 1) : r;
 }
 
@@ -162,9 +173,11 @@ static int zsh_offer(struct buf *ret, const char *words)
                 return buf_printf(ret, "_files");
         if (strcmp(words, "ID") == 0)
                 return buf_printf(ret, "_vulcan_ids");
+        if (strcmp(words, "ALIVE") == 0)
+                return buf_printf(ret, "_vulcan_alive");
         if ((r = buf_add(ret, "(", 1)) < 0)
                 return r;
-        r = strcmp(words, "VERB") == 0 ? add_verbs(ret) : add_words(ret, words);
+        r = strcmp(words, "VERB") == 0 ? add_topics(ret) : add_words(ret, words);
         return r == 0 ? buf_add(ret, ")", 1) : r;
 }
 
@@ -220,6 +233,13 @@ int complete_zsh(struct buf *ret)
                                 "_vulcan_ids() {\n"
                                 "        local -a ids\n"
                                 "        ids=(${(f)\"$(" IDS ")\"})\n"
+                                "        compadd -a ids\n"
+                                "}\n"
+                                "\n"
+                                "_vulcan_alive() {\n"
+                                "        local -a ids\n"
+                                "        local s\n"
+                                "        ids=(${(f)\"$(" ALIVE ")\"})\n"
                                 "        compadd -a ids\n"
                                 "}\n"
                                 "\n"
