@@ -23,6 +23,7 @@ int remote_open(struct remote *ret, const struct settings *s, struct err *err)
                 return r;
         config.server = s->server[0] ? s->server : REMOTE_SERVER;
         config.token = token.data;
+        config.ca_file = s->ca_file;
         return http_client_new(&config, &ret->http, err);
 }
 
@@ -99,7 +100,7 @@ int remote_check(struct remote *r, const struct http_client_answer *a, struct er
         if (a->status >= 200 && a->status < 300)
                 return 0;
         add_words(&words, a);
-        if (a->status == 401)
+        if (a->status == 401 && !http_client_has_token(r->http))
                 return err_set(err, EACCES, "%s: %s; give --token-file FILE (or VULCAN_TOKEN_FILE)",
                                http_client_server(r->http), words.data ? words.data : "");
         if (a->retry_after_s)

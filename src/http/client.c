@@ -19,6 +19,7 @@ struct http_client {
         char base[HTTP_CLIENT_SERVER_MAX];                           /* what paths are put behind */
         char socket[sizeof(((struct sockaddr_un *)NULL)->sun_path)]; /* "": TCP */
         char *authorization;                                         /* header; NULL: none */
+        char *ca_file;                                               /* NULL: the system's */
         int stop_fd;
         CURLM *multi;
         CURL *easy;
@@ -38,7 +39,8 @@ struct exchange {
 
 static int refuse_server(const char *server, struct err *err)
 {
-        return err_set(err, EINVAL, "server \"%.200s\" is neither http://HOST:PORT nor unix:/PATH",
+        return err_set(err, EINVAL,
+                       "server \"%.200s\" is neither http://HOST:PORT, https://HOST nor unix:/PATH",
                        server);
 }
 
@@ -115,7 +117,8 @@ int http_client_new(const struct http_client_config *config, struct http_client 
         c->easy = curl_easy_init();
         if (!c->multi || !c->easy ||
             (config->token && *config->token &&
-             asprintf(&c->authorization, "Authorization: Bearer %s", config->token) < 0)) {
+             asprintf(&c->authorization, "Authorization: Bearer %s", config->token) < 0) ||
+            (config->ca_file && *config->ca_file && !(c->ca_file = strdup(config->ca_file)))) {
                 http_client_free(c);
                 return err_set(err, ENOMEM, "out of memory");
         }
@@ -130,7 +133,13 @@ void http_client_free(struct http_client *c)
         curl_easy_cleanup(c->easy);
         curl_multi_cleanup(c->multi);
         free(c->authorization);
+        free(c->ca_file);
         free(c);
+}
+
+bool http_client_has_token(const struct http_client *client)
+{
+        return client->authorization != NULL;
 }
 
 const char *http_client_server(const struct http_client *c)
@@ -224,6 +233,11 @@ static int explain(const struct exchange *x, CURLcode code, const char *details,
         case CURLE_BAD_CONTENT_ENCODING:
         case CURLE_HTTP2:
                 return err_set(err, EPROTO, "%s: what answers there does not speak HTTP", server);
+        case CURLE_PEER_FAILED_VERIFICATION:
+                return err_set(
+                        err, EACCES,
+                        "%s: %s; --ca-file names the certificate of an authority of your own",
+                        server, *details ? details : curl_easy_strerror(code));
         case CURLE_OUT_OF_MEMORY:
                 return err_set(err, ENOMEM, "out of memory");
         default:
@@ -301,6 +315,8 @@ static int prepare(struct exchange *x, const char *url, char *details)
             curl_easy_setopt(e, CURLOPT_HEADERDATA, x) | set_times(e, q);
         if (x->client->socket[0])
                 r |= curl_easy_setopt(e, CURLOPT_UNIX_SOCKET_PATH, x->client->socket);
+        if (x->client->ca_file)
+                r |= curl_easy_setopt(e, CURLOPT_CAINFO, x->client->ca_file);
         if (q->body)
                 r |= curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)q->body_size) |
                      curl_easy_setopt(e, CURLOPT_POSTFIELDS, q->body);

@@ -42,9 +42,10 @@ enum {
 };
 
 struct http_client_config {
-        const char *server; /* copied */
-        const char *token;  /* bearer token, copied; NULL or "": none */
-        int stop_fd;        /* readable: a request ends with -ECANCELED; borrowed; -1: none */
+        const char *server;  /* copied */
+        const char *token;   /* bearer token, copied; NULL or "": none */
+        const char *ca_file; /* PEM, for https; copied; NULL or "": the system's authorities */
+        int stop_fd;         /* readable: a request ends with -ECANCELED; borrowed; -1: none */
 };
 
 #define HTTP_CLIENT_CONFIG_INIT ((struct http_client_config){.stop_fd = -1})
@@ -77,8 +78,9 @@ int http_client_new(const struct http_client_config *config, struct http_client 
                     struct err *err);
 void http_client_free(struct http_client *client); /* takes NULL */
 
-/* The server's address as given. */
+/* The server's address as given; whether a token goes there. */
 const char *http_client_server(const struct http_client *client);
+bool http_client_has_token(const struct http_client *client);
 
 /* From now on another descriptor stops requests; -1: none does. */
 void http_client_set_stop(struct http_client *client, int stop_fd);

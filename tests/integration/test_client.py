@@ -8,6 +8,8 @@ import os
 import re
 import shutil
 import signal
+import socket
+import ssl
 import subprocess
 import tarfile
 import threading
@@ -296,7 +298,7 @@ def test_a_token(fake_box):
     assert client("run", "--runtime", "sh", "-e", "print x").out == b"x\n"
     wrong = fake_box.file("wrong", "guess\n")
     os.chmod(wrong, 0o600)
-    client.fails("stats", "--token-file", wrong, says="token")
+    client.fails("stats", "--token-file", wrong, says="that is not the bearer token")
     client.fails("stats", "--token-file", fake_box.folder + "/none", code=2, says="token file")
 
 
@@ -312,6 +314,50 @@ def test_a_unix_socket(fake_box):
     finally:
         daemon.signal(signal.SIGTERM)
         daemon.wait()
+
+
+def tls_proxy(context, port, listener):
+    """Passes on one request a connection, one at a time, until the listener is closed."""
+    while True:
+        try:
+            plain, _ = listener.accept()
+        except OSError:
+            return
+        try:
+            with context.wrap_socket(plain, server_side=True) as front, \
+                    socket.create_connection(("127.0.0.1", port)) as back:
+                request = front.recv(1 << 16)
+                back.sendall(request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+                while chunk := back.recv(1 << 16):
+                    front.sendall(chunk)
+        except OSError:
+            plain.close()
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl: apt-get install openssl")
+def test_https_behind_a_proxy(client):
+    """The certificate of an authority of one's own is believed where --ca-file names it."""
+    folder = client.box.folder
+    key, cert = folder + "/key", folder + "/cert"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+                    "-keyout", key, "-out", cert, "-subj", "/CN=localhost",
+                    "-addext", "subjectAltName=DNS:localhost"], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = int(client.daemon.url.rpartition(":")[2])
+    thread = threading.Thread(target=tls_proxy, args=(context, port, listener))
+    thread.start()
+    url = f"https://localhost:{listener.getsockname()[1]}"
+    client.daemon.submit("sh", "exit 0")
+    try:
+        client.fails("ls", "--server", url, says="--ca-file")
+        assert len(client.lines("ls", "-q", "--server", url, "--ca-file", cert)) == 1
+        client.fails("ls", "--server", url, "--ca-file", key, says=url)
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()
 
 
 def test_nobody_there(fake_box):
@@ -483,10 +529,23 @@ def test_check_config(fake_box):
     for words, says in ((["--listen", "0.0.0.0:80"], "--token-file"),
                         (["--listen", "somewhere"], "listen"),
                         (["--token-file", fake_box.folder + "/none"], "token file"),
+                        (["--net-pool", "10.0.0.0"], "10.0.0.0"),
+                        (["--net-bridge", "br0"], "br0"),
                         (["--config", bad], "line 1")):
         result = fake_box.vulcan("serve", "--check-config", *words)
         assert result.code == 2 and says in result.err.decode(), result
     assert not os.path.exists(fake_box.state)
+
+
+def test_help_fits_a_terminal(fake_box):
+    verbs = re.findall(r"^  (\w+) +\S", fake_box.vulcan("help").out.decode(), re.M)
+    for verb in {"run", "serve", *verbs} - {"vulcan"}:
+        text = fake_box.vulcan(verb, "--help").out.decode()
+        if verb != "run":  # whose lines of usage are aligned
+            assert max(map(len, text.splitlines())) <= 100, verb
+        settings = text.partition("Settings")[2]
+        assert all(len(line) <= 80 or fake_box.folder in line for line in settings.splitlines())
+    assert "[127.0.0.1:8080]" in fake_box.vulcan("serve", "--help").out.decode()
 
 
 def bash_offers(script, *words):
@@ -506,15 +565,18 @@ def test_bash_completion(fake_box):
     assert bash_offers(script, "vulcan", "ls", "-s", "k") == ["killed"]
     assert "--check-config" in bash_offers(script, "vulcan", "serve", "--")
     assert bash_offers(script, "vulcan", "completion", "z") == ["zsh"]
+    assert bash_offers(script, "vulcan", "help", "metr") == ["metrics"]
 
 
 def test_bash_completion_of_ids(client):
     script = client.box.file("bash", client("completion", "bash").out)
-    workload = client.daemon.submit("sh", "exit 0")["id"]
+    ended = client.daemon.submit("sh", "exit 0")["id"]
+    running = client.daemon.start("sh", "hang")["id"]
     os.environ.update(VULCAN_SERVER=client.daemon.url,
                       PATH=os.path.dirname(vulcan.VULCAN) + ":" + os.environ["PATH"])
     try:
-        assert bash_offers(script, "vulcan", "kill", "01") == [workload]
+        assert bash_offers(script, "vulcan", "kill", "01") == [running]
+        assert bash_offers(script, "vulcan", "inspect", "01") == [running, ended]
     finally:
         os.environ["PATH"] = os.environ["PATH"].split(":", 1)[1]
         del os.environ["VULCAN_SERVER"]
