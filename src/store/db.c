@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/db.h"
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "store/store.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -206,6 +208,15 @@ static int connect_file(const char *path, const struct db_schema *schema, int fl
         return 0;
 }
 
+/* What programs wrote is nobody else's, whatever umask and directory allow: a file that SQLite finds
+ * keeps its mode, and those beside it get the same. If this fails SQLite says why. */
+static void keep_private(const char *path)
+{
+        int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+        close_fd(&fd);
+}
+
 /* Setting these on a file that has them would write to it, before it is known to be sound. */
 static int lay_out(sqlite3 *db, const struct db_schema *schema, struct err *err)
 {
@@ -219,7 +230,10 @@ static int lay_out(sqlite3 *db, const struct db_schema *schema, struct err *err)
 
 int db_open(const char *path, const struct db_schema *schema, sqlite3 **ret, struct err *err)
 {
-        int r = connect_file(path, schema, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, ret, err);
+        int r;
+
+        keep_private(path);
+        r = connect_file(path, schema, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, ret, err);
 
         if (r < 0)
                 return r;

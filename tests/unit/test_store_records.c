@@ -351,6 +351,25 @@ static void a_newer_schema_is_refused_and_left_alone(void **state)
         assert_int_equal(access(p->path, F_OK), 0);
 }
 
+/* Of the file and of those beside it, whatever the umask. */
+static void records_are_nobody_elses(void **state)
+{
+        struct place *p = *state;
+        char path[128];
+        struct stat st;
+        mode_t was = umask(0);
+
+        snprintf(path, sizeof(path), "%s2", p->path);
+        store_close(p->store);
+        assert_int_equal(store_open(path, &p->store, &p->opened, &p->err), 0);
+        umask(was);
+        assert_int_equal(stat(path, &st), 0);
+        assert_int_equal(st.st_mode & 0777, 0600);
+        strcat(path, "-wal");
+        assert_int_equal(stat(path, &st), 0);
+        assert_int_equal(st.st_mode & 0777, 0600);
+}
+
 static void a_place_that_is_none_is_said(void **state)
 {
         struct place *p = *state;
@@ -596,6 +615,7 @@ int main(void)
                 TEST(a_file_that_is_none_is_moved_aside),
                 TEST(a_damaged_page_is_found),
                 TEST(a_newer_schema_is_refused_and_left_alone),
+                TEST(records_are_nobody_elses),
                 TEST(a_place_that_is_none_is_said),
                 TEST(old_records_make_room),
                 TEST(large_records_make_room),
