@@ -20,6 +20,7 @@
 #include "engine/metrics.h"
 #include "http/server.h"
 #include "logs/logs.h"
+#include "net/net.h"
 #include "prom/prom.h"
 #include "store/store.h"
 
@@ -40,6 +41,8 @@
 enum {
         ARENAS = 2,
         OPT_CHECK_CONFIG = 256,
+        /* After the last workload has ended, for those who followed it to ask how. */
+        LAST_WORDS_MS = 300,
         STOP_MAX_S = 15, /* for killing and writing down, after the drain */
 };
 
@@ -140,6 +143,16 @@ static int listen_where_it_is_safe(struct serve *d, struct err *err)
         return r < 0 ? r : check_reach(d, d->listener.local, err);
 }
 
+static int check_network(const struct settings *s, struct err *err)
+{
+        const struct net_config config = {.bridge = s->net_bridge, .pool = s->net_pool};
+        struct net *net = NULL;
+        int r = net_new(&config, &net, err);
+
+        net_free(net);
+        return r;
+}
+
 /* All that can be known of the settings without making anything. */
 static int check_config(struct serve *d)
 {
@@ -147,8 +160,8 @@ static int check_config(struct serve *d)
         bool local = false;
         int r = http_listen_check(d->settings.listen, &local, &err);
 
-        if (r == 0 && (r = read_token(d, &err)) == 0)
-                r = check_reach(d, local, &err);
+        if (r == 0 && (r = read_token(d, &err)) == 0 && (r = check_reach(d, local, &err)) == 0)
+                r = check_network(&d->settings, &err);
         buf_release(&d->token);
         if (r < 0)
                 return cli_fail(EXIT_USAGE, &err);
@@ -367,16 +380,21 @@ static void serve(struct serve *d)
 {
         unsigned seconds = d->settings.drain_s;
         struct engine_counts c;
+        uint64_t alive;
         int signo;
 
         notify_send(&d->notify, "READY=1");
         signo = await(d, false, 0);
         engine_drain(d->engine);
         engine_counts(d->engine, &c);
-        log_info("%s: ending; %llu running, %llu waiting may go on for %u s, a second signal kills "
-                 "them",
-                 strsignal(signo), (unsigned long long)c.by_status[WORKLOAD_RUNNING],
-                 (unsigned long long)c.by_status[WORKLOAD_PENDING], seconds);
+        alive = c.by_status[WORKLOAD_RUNNING] + c.by_status[WORKLOAD_PENDING];
+        if (alive)
+                log_info("%s: ending; %llu running, %llu waiting may go on for %u s, a second "
+                         "signal kills them",
+                         strsignal(signo), (unsigned long long)c.by_status[WORKLOAD_RUNNING],
+                         (unsigned long long)c.by_status[WORKLOAD_PENDING], seconds);
+        else
+                log_info("%s: ending; nothing runs", strsignal(signo));
         notify_send(&d->notify, "STOPPING=1\nEXTEND_TIMEOUT_USEC=%llu",
                     (seconds + STOP_MAX_S) * 1000000ull);
         signo = await(d, true, clock_ns() + seconds * NS_PER_S);
@@ -385,6 +403,22 @@ static void serve(struct serve *d)
         else if (signo < 0)
                 log_info("killing what has not ended after %u s", seconds);
         give_signals_back(d, signo > 0);
+        engine_stop(d->engine);
+        if (alive)
+                poll(NULL, 0, LAST_WORDS_MS);
+}
+
+/* Images may come later; but that there are none now is seldom meant. */
+static void warn_without_runtimes(const struct serve *d)
+{
+        struct backend_capabilities c;
+        size_t n = 0;
+
+        for (size_t i = 0; engine_backend(d->engine, i, &c) == 0; i++)
+                n += c.n_runtimes;
+        if (!n)
+                log_warn("there is no image of any runtime here, so every order will be refused: "
+                         "see vulcan doctor");
 }
 
 static int cmd_serve(int argc, char **argv)
@@ -407,6 +441,7 @@ static int cmd_serve(int argc, char **argv)
                 stop(&d);
                 return cli_fail(1, &err);
         }
+        warn_without_runtimes(&d);
         fprintf(stderr, "listening on %s\n", d.listener.url);
         serve(&d);
         stop(&d);

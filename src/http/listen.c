@@ -89,6 +89,17 @@ static void url_text(const union address *a, char ret[HTTP_URL_MAX])
         }
 }
 
+static int err_listen(const char *text, int number, struct err *err)
+{
+        const char *what =
+                number == EADDRINUSE
+                        ? "taken already; stop what listens there, or choose another --listen"
+                : number == EADDRNOTAVAIL ? "this machine has no such address"
+                                          : strerror(number);
+
+        return err_set(err, number, "listen on %s: %s", text, what);
+}
+
 static int listen_inet(const char *text, struct http_listener *ret, struct err *err)
 {
         union address a;
@@ -106,7 +117,7 @@ static int listen_inet(const char *text, struct http_listener *ret, struct err *
         if (a.any.sa_family == AF_INET6)
                 setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
         if (bind(fd, &a.any, size) < 0 || listen(fd, BACKLOG) < 0)
-                return err_errno(err, "listen on %s", text);
+                return err_listen(text, errno, err);
         size = sizeof(a);
         if (getsockname(fd, &a.any, &size) < 0)
                 return err_errno(err, "listen on %s", text);
@@ -144,6 +155,7 @@ static int parse_unix(const char *path, struct sockaddr_un *ret, struct err *err
 static int listen_unix(const char *path, struct http_listener *ret, struct err *err)
 {
         struct sockaddr_un a;
+        char url[HTTP_URL_MAX];
         _cleanup_close_ int fd = -1;
         int r = parse_unix(path, &a, err);
 
@@ -154,14 +166,14 @@ static int listen_unix(const char *path, struct http_listener *ret, struct err *
                 return err_errno(err, "listen on unix:%s", path);
         remove_stale(&a);
         /* The mode of a socket that is bound is that of its descriptor: no moment of 0777. */
-        if (fchmod(fd, 0600) < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
-                return err_errno(err, "listen on unix:%s", path);
-        if (listen(fd, BACKLOG) < 0)
-                return err_errno(err, "listen on unix:%s", path);
+        snprintf(url, sizeof(url), "unix:%s", path);
+        if (fchmod(fd, 0600) < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 ||
+            listen(fd, BACKLOG) < 0)
+                return err_listen(url, errno, err);
         *ret = HTTP_LISTENER_INIT;
         ret->local = true;
         snprintf(ret->path, sizeof(ret->path), "%s", path);
-        snprintf(ret->url, sizeof(ret->url), "unix:%s", path);
+        memcpy(ret->url, url, sizeof(url));
         ret->fd = steal_fd(&fd);
         return 0;
 }

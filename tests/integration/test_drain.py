@@ -45,6 +45,31 @@ def test_drain_ends_when_its_time_is_over(fake_box):
     assert records(fake_box) == {i: "killed" for i in ids}
 
 
+def test_who_follows_hears_how_it_ended(fake_box):
+    """The status is asked for when the log has ended; the daemon is there that long."""
+    for words in (["--drain", "0"], ["--drain", "1"]):
+        daemon = fake_box.serve(*words)
+        command = fake_box.start("run", "--runtime", "sh", "-e", "print up\nhang",
+                                 env={"VULCAN_SERVER": daemon.url})
+        command.wait_for("up")
+        daemon.signal(signal.SIGTERM)
+        result = command.wait()
+        assert result.code == 137 and b"killed" in result.err, result
+        assert daemon.wait().code == 0
+
+
+def test_what_the_daemon_says_of_itself(fake_box):
+    daemon = fake_box.serve()
+    assert "nothing runs" in daemon.stop().text
+    empty = os.path.join(fake_box.folder, "empty")
+    os.mkdir(empty)
+    daemon = fake_box.serve("--images", empty)
+    assert "no image of any runtime" in daemon.log()
+    other = fake_box.vulcan("serve", "--listen", daemon.url.removeprefix("http://"), "--state-dir",
+                            os.path.join(fake_box.folder, "other"))
+    assert other.code == 1 and "--listen" in other.text and other.text.count("\n") == 1, other
+
+
 def test_a_second_signal_kills_at_once(fake_box):
     daemon = fake_box.serve("--drain", "300", "--max-vms", "8")
     ids = [daemon.start("sh", "hang")["id"] for _ in range(8)]
