@@ -504,7 +504,6 @@ int api_logs_new(struct logs *logs, struct engine *engine, unsigned heartbeat_s,
                  struct api_logs **ret, struct err *err)
 {
         struct api_logs *l = calloc(1, sizeof(*l));
-        pthread_condattr_t attr;
         sigset_t all, was;
         int r;
 
@@ -514,10 +513,7 @@ int api_logs_new(struct logs *logs, struct engine *engine, unsigned heartbeat_s,
         l->engine = engine;
         l->heartbeat_ns = (heartbeat_s ? heartbeat_s : API_HEARTBEAT_S) * NS_PER_S;
         pthread_mutex_init(&l->lock, NULL);
-        pthread_condattr_init(&attr);
-        pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-        pthread_cond_init(&l->work, &attr);
-        pthread_condattr_destroy(&attr);
+        clock_cond_init(&l->work);
         TAILQ_INIT(&l->queue);
         TAILQ_INIT(&l->all);
         sigfillset(&all);

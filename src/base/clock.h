@@ -2,6 +2,7 @@
 /* Time. Durations come from CLOCK_MONOTONIC only; the wall clock is for people and records. */
 #pragma once
 
+#include <pthread.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -25,6 +26,17 @@ static inline int64_t clock_wall_ms(void)
 
         clock_gettime(CLOCK_REALTIME, &ts);
         return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* A condition whose timed waits are by clock_ns(). */
+static inline void clock_cond_init(pthread_cond_t *ret)
+{
+        pthread_condattr_t attr;
+
+        pthread_condattr_init(&attr);
+        pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+        pthread_cond_init(ret, &attr);
+        pthread_condattr_destroy(&attr);
 }
 
 static inline double ns_to_s(uint64_t ns)

@@ -86,6 +86,9 @@ int cli_fail(int exit_code, const struct err *err);
 /* Takes one option of the verb's own; `value` is NULL where none was given. 0, or -errno. */
 typedef int cli_take_fn(void *ctx, int id, const char *value, struct err *err);
 
+/* For a verb whose own options are one flag: ctx is a bool. */
+cli_take_fn cli_take_flag;
+
 /*
  * Reads the options; those of settings go to *settings, which is initialised first and must be
  * completed by settings_load(). Returns the index of the first word that is none, 0 when help was
@@ -93,6 +96,14 @@ typedef int cli_take_fn(void *ctx, int id, const char *value, struct err *err);
  */
 int cli_parse(const struct command *command, int argc, char **argv, struct settings *settings,
               cli_take_fn *take, void *ctx, struct err *err);
+
+/*
+ * The beginning of a verb: cli_parse() and settings_load(), with the level of the log set. The index
+ * of the first word that is no option; 0 when all is done: help was printed, or what is wrong was
+ * said, and *ret_code is the exit code.
+ */
+int cli_begin(const struct command *command, int argc, char **argv, struct settings *settings,
+              cli_take_fn *take, void *ctx, int *ret_code);
 
 /* Adds the text of `vulcan VERB --help`; 0 or -errno. cli_help() prints it, returns the exit code. */
 int cli_help_text(const struct command *command, struct buf *ret);

@@ -30,12 +30,6 @@ const struct command command_config = {
         .exit_codes = "0, 2 if a setting is not allowed.",
 };
 
-static int take(void *ctx, int id, const char *value, struct err *err)
-{
-        *(bool *)ctx = true; /* --json is all there is */
-        return 0;
-}
-
 static int print(const struct settings *s)
 {
         struct table t = TABLE_INIT;
@@ -93,13 +87,10 @@ static int print_json(const struct settings *s)
 static int cmd_config(int argc, char **argv)
 {
         struct settings settings;
-        struct err err = ERR_INIT;
         bool json = false;
-        int n = cli_parse(&command_config, argc, argv, &settings, take, &json, &err);
+        int code;
 
-        if (n == 0)
-                return cli_help(&command_config);
-        if (n < 0 || settings_load(&settings, &err) < 0)
-                return cli_fail(EXIT_USAGE, &err);
+        if (!cli_begin(&command_config, argc, argv, &settings, cli_take_flag, &json, &code))
+                return code;
         return (json ? print_json(&settings) : print(&settings)) < 0 ? 1 : 0;
 }

@@ -25,12 +25,6 @@ const struct command command_doctor = {
         .exit_codes = "0 if a workload with --network none can run, 1 if not, 2 for wrong use.",
 };
 
-static int take(void *ctx, int id, const char *value, struct err *err)
-{
-        *(bool *)ctx = true; /* --json is all there is */
-        return 0;
-}
-
 static void print_table(const struct doctor_report *report)
 {
         int width = 0;
@@ -77,14 +71,11 @@ static int cmd_doctor(int argc, char **argv)
 {
         struct settings settings;
         struct doctor_report report;
-        struct err err = ERR_INIT;
         bool json = false;
-        int n = cli_parse(&command_doctor, argc, argv, &settings, take, &json, &err);
+        int code;
 
-        if (n == 0)
-                return cli_help(&command_doctor);
-        if (n < 0 || settings_load(&settings, &err) < 0)
-                return cli_fail(EXIT_USAGE, &err);
+        if (!cli_begin(&command_doctor, argc, argv, &settings, cli_take_flag, &json, &code))
+                return code;
         doctor_examine(&settings, &report);
         if (json)
                 print_json(&report);

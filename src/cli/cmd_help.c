@@ -60,19 +60,13 @@ static int help_overview(void)
         return fflush(stdout) == 0 ? 0 : 1;
 }
 
-static int take(void *ctx, int id, const char *value, struct err *err)
-{
-        *(bool *)ctx = true; /* --man is all there is */
-        return 0;
-}
-
 static int cmd_help(int argc, char **argv)
 {
         _cleanup_buf_ struct buf page = BUF_INIT(CLI_TEXT_MAX);
         const struct command *command = NULL;
         struct err err = ERR_INIT;
         bool man = false;
-        int n = cli_parse(&command_help, argc, argv, NULL, take, &man, &err);
+        int n = cli_parse(&command_help, argc, argv, NULL, cli_take_flag, &man, &err);
         const char *word = n > 0 ? argv[n] : NULL;
         int r;
 

@@ -25,12 +25,6 @@ const struct command command_inspect = {
         .words = "ID",
 };
 
-static int take(void *ctx, int id, const char *value, struct err *err)
-{
-        *(bool *)ctx = true; /* --json is all there is */
-        return 0;
-}
-
 static void add_value(struct table *t, const json_t *value)
 {
         char *text;
@@ -92,14 +86,9 @@ static int cmd_inspect(int argc, char **argv)
         bool json = false;
         int code = 0, r = 0, n;
 
-        n = remote_begin(&command_inspect, argc, argv, take, &json, &remote, &code);
+        n = remote_begin_ids(&command_inspect, argc, argv, &json, &remote, &code);
         if (n == 0)
                 return code;
-        if (!argv[n]) {
-                remote_release(&remote);
-                err_set(&err, EINVAL, "inspect: an ID is missing; see vulcan inspect --help");
-                return cli_fail(EXIT_USAGE, &err);
-        }
         for (char **word = argv + n; *word && r == 0; word++) {
                 if (word > argv + n && !json)
                         putchar('\n');

@@ -29,12 +29,6 @@ const struct command command_kill = {
         .words = "ALIVE",
 };
 
-static int take(void *ctx, int id, const char *value, struct err *err)
-{
-        *(bool *)ctx = true; /* --json is all there is */
-        return 0;
-}
-
 static int kill_one(struct remote *remote, const char *word, bool json, struct err *err)
 {
         char id[ULID_LEN + 1], path[REMOTE_PATH_MAX];
@@ -57,19 +51,15 @@ static int kill_one(struct remote *remote, const char *word, bool json, struct e
 static int cmd_kill(int argc, char **argv)
 {
         struct remote remote;
-        struct err err = ERR_INIT;
         bool json = false;
         int code = 0, n;
 
-        n = remote_begin(&command_kill, argc, argv, take, &json, &remote, &code);
+        n = remote_begin_ids(&command_kill, argc, argv, &json, &remote, &code);
         if (n == 0)
                 return code;
-        if (!argv[n]) {
-                err_set(&err, EINVAL, "kill: an ID is missing; see vulcan kill --help");
-                code = cli_fail(EXIT_USAGE, &err);
-        }
         for (char **word = argv + n; *word; word++) {
-                err = ERR_INIT;
+                struct err err = ERR_INIT;
+
                 if (kill_one(&remote, *word, json, &err) < 0)
                         code = cli_fail(1, &err);
         }

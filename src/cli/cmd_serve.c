@@ -84,12 +84,6 @@ const struct command command_serve = {
                       "start, 2\nfor wrong use.",
 };
 
-static int take(void *ctx, int id, const char *value, struct err *err)
-{
-        *(bool *)ctx = true; /* --check-config is all there is */
-        return 0;
-}
-
 /* ---- what the daemon stands on ---- */
 
 /* One daemon a state directory: the second would take the first one's workloads for dead. */
@@ -426,18 +420,15 @@ static int cmd_serve(int argc, char **argv)
         struct serve d = {.listener = HTTP_LISTENER_INIT, .lock_fd = -1, .signal_fd = -1};
         struct err err = ERR_INIT;
         bool check = false;
-        int r = cli_parse(&command_serve, argc, argv, &d.settings, take, &check, &err);
+        int code;
 
-        if (r == 0)
-                return cli_help(&command_serve);
-        if (r < 0 || settings_load(&d.settings, &err) < 0)
-                return cli_fail(EXIT_USAGE, &err);
-        log_set_level(d.settings.log_level);
+        if (!cli_begin(&command_serve, argc, argv, &d.settings, cli_take_flag, &check, &code))
+                return code;
         if (check)
                 return check_config(&d);
         notify_init(&d.notify);
         block_signals(&d);
-        if ((r = watch_signals(&d, &err)) < 0 || (r = start(&d, &err)) < 0) {
+        if (watch_signals(&d, &err) < 0 || start(&d, &err) < 0) {
                 stop(&d);
                 return cli_fail(1, &err);
         }

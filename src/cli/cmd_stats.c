@@ -32,12 +32,6 @@ const struct command command_backends = {
         .settings = SETTINGS_CLIENT,
 };
 
-static int take(void *ctx, int id, const char *value, struct err *err)
-{
-        *(bool *)ctx = true; /* --json is all there is */
-        return 0;
-}
-
 static void add_counts(struct table *t, const char *what, json_t *counts)
 {
         const char *key;
@@ -110,7 +104,7 @@ static int show(const struct command *command, int argc, char **argv, const char
         bool json = false;
         int code = 0, r;
 
-        if (remote_begin(command, argc, argv, take, &json, &remote, &code) == 0)
+        if (remote_begin(command, argc, argv, cli_take_flag, &json, &remote, &code) == 0)
                 return code;
         r = remote_get(&remote, path, &answer, &err);
         if (r == 0 && (json ? table_print_json(answer, stdout) : print(answer)) < 0)

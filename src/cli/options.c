@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The options of a verb: read, and explained, by its table and that of the settings. */
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "cli/cli.h"
 
 #include <assert.h>
@@ -128,6 +129,30 @@ int cli_parse(const struct command *command, int argc, char **argv, struct setti
                 return err_set(err, EINVAL, "%s: takes no argument \"%.60s\"; see vulcan %s --help",
                                command->name, argv[optind], command->name);
         return optind;
+}
+
+int cli_take_flag(void *ctx, int id, const char *value, struct err *err)
+{
+        *(bool *)ctx = true;
+        return 0;
+}
+
+int cli_begin(const struct command *command, int argc, char **argv, struct settings *settings,
+              cli_take_fn *take, void *ctx, int *ret_code)
+{
+        struct err err = ERR_INIT;
+        int n = cli_parse(command, argc, argv, settings, take, ctx, &err);
+
+        if (n == 0) {
+                *ret_code = cli_help(command);
+                return 0;
+        }
+        if (n < 0 || settings_load(settings, &err) < 0) {
+                *ret_code = cli_fail(EXIT_USAGE, &err);
+                return 0;
+        }
+        log_set_level(settings->log_level);
+        return n;
 }
 
 /* ---- explaining ---- */

@@ -44,6 +44,10 @@ struct remote {
 int remote_begin(const struct command *command, int argc, char **argv, cli_take_fn *take, void *ctx,
                  struct remote *ret, int *ret_code);
 
+/* The same for a verb of ids, of which there must be one, whose one option is --json. */
+int remote_begin_ids(const struct command *command, int argc, char **argv, bool *ret_json,
+                     struct remote *ret, int *ret_code);
+
 /* The end of each: releases, says what failed, if something did; the exit code. */
 int remote_end(struct remote *r, int result, const struct err *err);
 

@@ -104,14 +104,10 @@ static void *watch(void *arg)
 
 int http_deadlines_start(struct http_deadlines *d, unsigned seconds, struct err *err)
 {
-        pthread_condattr_t attr;
         int r;
 
         pthread_mutex_init(&d->lock, NULL);
-        pthread_condattr_init(&attr);
-        pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-        pthread_cond_init(&d->changed, &attr);
-        pthread_condattr_destroy(&attr);
+        clock_cond_init(&d->changed);
         for (int owing = 0; owing < HTTP_OWING_COUNT; owing++)
                 TAILQ_INIT(&d->lists[owing]);
         d->time_ns = seconds * NS_PER_S;

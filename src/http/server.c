@@ -257,7 +257,6 @@ int http_server_new(const struct http_server_config *config, struct http_server 
                     struct err *err)
 {
         struct http_server *server = calloc(1, sizeof(*server));
-        pthread_condattr_t attr;
         int r;
 
         if (!server)
@@ -273,10 +272,7 @@ int http_server_new(const struct http_server_config *config, struct http_server 
         }
         TAILQ_INIT(&server->streams);
         pthread_mutex_init(&server->lock, NULL);
-        pthread_condattr_init(&attr);
-        pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-        pthread_cond_init(&server->idle, &attr);
-        pthread_condattr_destroy(&attr);
+        clock_cond_init(&server->idle);
         pthread_cond_init(&server->work, NULL);
         r = http_deadlines_start(&server->deadlines,
                                  or_default(config->transfer_timeout_s, TRANSFER_TIMEOUT_DEFAULT_S),

@@ -435,7 +435,6 @@ static void release(struct logs *l)
 int logs_new(const struct logs_config *config, struct logs **ret, struct err *err)
 {
         struct logs *l = calloc(1, sizeof(*l));
-        pthread_condattr_t attr;
         int r;
 
         assert(config->store);
@@ -443,10 +442,7 @@ int logs_new(const struct logs_config *config, struct logs **ret, struct err *er
                 return err_set(err, ENOMEM, "out of memory");
         take_config(l, config);
         pthread_mutex_init(&l->lock, NULL);
-        pthread_condattr_init(&attr);
-        pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-        pthread_cond_init(&l->work, &attr);
-        pthread_condattr_destroy(&attr);
+        clock_cond_init(&l->work);
         pthread_cond_init(&l->synced, NULL);
         TAILQ_INIT(&l->dirty);
         TAILQ_INIT(&l->queue);

@@ -403,13 +403,9 @@ void store_writer_await(struct store *s, const char *id)
 
 void store_writer_init(struct writer *w)
 {
-        pthread_condattr_t attr;
 
         pthread_mutex_init(&w->lock, NULL);
-        pthread_condattr_init(&attr);
-        pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-        pthread_cond_init(&w->work, &attr);
-        pthread_condattr_destroy(&attr);
+        clock_cond_init(&w->work);
         pthread_cond_init(&w->done, NULL);
         TAILQ_INIT(&w->queue);
         TAILQ_INIT(&w->batch);
