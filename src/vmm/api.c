@@ -186,7 +186,8 @@ static int explain(const struct vm_section *s, int r, struct err *err)
 
         if (r == -EBADMSG)
                 return err_wrap(err, UNREADABLE);
-        for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]) && r != -ENOTSUP; i++) {
+        for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]) && r != -ENOTSUP && r != -ENOKEY;
+             i++) {
                 if (strcmp(kinds[i].section, vm_section_name(s)) == 0)
                         return err_wrap(err, "%s", kinds[i].words);
         }
@@ -283,6 +284,10 @@ static int change(struct api *api, bool put, const struct route *r, const json_t
                 return err_set(err, ENOTSUP, "%s", vm_section_refusal(s));
         if (vm_section_is_list(s) && !r->id[0])
                 return err_set(err, EINVAL, "The ID cannot be empty.");
+        if (vm_section_is_list(s) && strspn(r->id, VM_ID_CHARACTERS) != strlen(r->id))
+                return err_set(err, EINVAL,
+                               "API Resource IDs can only contain alphanumeric characters and "
+                               "underscores.");
         if (!put && vm_section_is_list(s))
                 return err_set(err, ENOTSUP, "PATCH of %s is not supported by vulcan-vmm",
                                vm_section_name(s));
@@ -333,7 +338,8 @@ void api_handle(struct api *api, const char *method, const char *path, const cha
                 return;
         }
         if (put || strcmp(method, "PATCH") == 0) {
-                c = counters_of(api->metrics, route.name, put);
+                if (n) /* Firecracker does not count one without a body */
+                        c = counters_of(api->metrics, route.name, put);
                 if (c.count)
                         ++*c.count;
                 r = change_from_text(api, put, &route, body, n, &err);

@@ -116,7 +116,7 @@ static int check_boot(const struct vm_config *cfg, const void *entry, struct err
 static int check_id(const char *field, const char *id, struct err *err)
 {
         for (const char *p = id; *p; p++) {
-                if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_", *p))
+                if (!strchr(VM_ID_CHARACTERS, *p))
                         return err_set(err, EINVAL,
                                        "%s: \"%s\" holds more than letters, digits "
                                        "and _",
@@ -316,7 +316,7 @@ static int put_entry(struct vm_config *cfg, const struct vm_section *s, const un
                 const char *id = *(char *const *)((const char *)e + s->fields->offset);
 
                 if (path_id && strcmp(path_id, id) != 0)
-                        return err_set(err, EINVAL,
+                        return err_set(err, ENOKEY,
                                        "The id from the path [%.64s] does not match the id from "
                                        "the body [%s]!",
                                        path_id, id);

@@ -32,6 +32,9 @@ enum {
         VM_CMDLINE_MAX = 2048,        /* bytes of kernel command line that a guest takes */
 };
 
+/* What the id of a drive or an interface is made of. */
+#define VM_ID_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
+
 struct vm_machine {
         int64_t vcpu_count;
         int64_t mem_size_mib;
@@ -115,7 +118,7 @@ const char *vm_section_refusal(const struct vm_section *s);
  * path must be the one in the body; NULL: not known from elsewhere). An entry with that id is
  * replaced. With `partial`, fields that are absent stay as they are. Nothing changes on failure.
  * -EBADMSG: the body is not what the section's fields are; -ENOTSUP: Firecracker has it, not we;
- * any other code: a value that cannot be had.
+ * -ENOKEY: the id of the path is not the body's; any other code: a value that cannot be had.
  */
 int vm_config_put(struct vm_config *cfg, const struct vm_section *s, const json_t *body,
                   const char *id, bool partial, struct err *err);

@@ -215,6 +215,10 @@ def test_real_guest(guest, folder):
     assert len(lines) == 2
     assert sum(line["vsock"]["conns_added"] for line in lines) == 1
     assert lines[1]["latencies_us"]["pause_vm"] > 0
+    # The kernel has looked for partitions.
+    assert sum(line["block"]["read_count"] for line in lines) > 0
+    assert sum(line["block"]["read_bytes"] for line in lines) >= 512
+    assert sum(line["block"]["write_bytes"] for line in lines) == 0
 
 
 def test_qemu_shares_the_group_and_dies_with_it(guest):

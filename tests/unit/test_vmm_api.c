@@ -208,7 +208,9 @@ static void metrics_are_set_once(void **state)
 
         assert_int_equal(ask(f, "PUT", "/metrics", "{\"metrics_path\":\"/m\"}"), 204);
         assert_string_equal(f->metrics_path, "/m");
-        refused(f, "PUT", "/metrics", "{\"metrics_path\":\"/n\"}", "Metrics error: Cannot initialize the metrics system due to bad user input: Reinit");
+        refused(f, "PUT", "/metrics", "{\"metrics_path\":\"/n\"}",
+                "Metrics error: Cannot initialize the metrics system due to bad user input: "
+                "Reinit");
 }
 
 static void what_is_not_there_says_so(void **state)
@@ -258,6 +260,65 @@ static void nonsense_is_refused(void **state)
         refused(f, "PATCH", "/vm", "{\"state\":\"Gone\"}", "none of Paused");
         assert_int_equal(f->metrics.put_actions_count, 3);
         assert_int_equal(f->metrics.put_actions_fails, 3);
+}
+
+/* Each of these is what Firecracker 1.17 answers. */
+static void paths_are_read_as_firecracker_reads_them(void **state)
+{
+        struct fixture *f = *state;
+
+        assert_int_equal(ask(f, "GET", "//", NULL), 200);
+        assert_int_equal(ask(f, "GET", "/version/", NULL), 200);
+        assert_int_equal(ask(f, "GET", "/machine-config/x", NULL), 200);
+        assert_int_equal(ask(f, "GET", "/vm/config/x", NULL), 200);
+        refused(f, "GET", "/vm", NULL, "Invalid request method and/or path: GET vm.");
+        refused(f, "GET", "/version?x=1", NULL, "path: GET version?x=1.");
+        refused(f, "GET", "/%76ersion", NULL, "path: GET %76ersion.");
+        refused(f, "GET", "/version", "{}", "GET request cannot have a body.");
+        assert_int_equal(ask(f, "PUT", "/vsock/a", "{\"guest_cid\":3,\"uds_path\":\"/tmp/v\"}"),
+                         204);
+        assert_int_equal(ask(f, "PUT", "/drives/a/b",
+                             "{\"drive_id\":\"a\",\"path_on_host\":\"" KERNEL
+                             "\",\"is_root_device\":false,\"is_read_only\":true}"),
+                         204);
+        refused(f, "PUT", "/nothing", "", "Empty PUT request.");
+        refused(f, "PATCH", "/vm", "", "Empty PATCH request.");
+        refused(f, "PATCH", "/machine-config", "{}", "Empty PATCH request.");
+        refused(f, "PUT", "/drives/a-b", "{}",
+                "{\"fault_message\":\"API Resource IDs can only contain alphanumeric");
+        refused(f, "DELETE", "/drives/a", "{}", "Empty Delete request.");
+        refused(f, "DELETE", "/drives/a", NULL, "not supported by vulcan-vmm");
+        assert_int_equal(f->metrics.put_drive_fails, 1);
+}
+
+static void errors_begin_with_their_kind(void **state)
+{
+        static const char unreadable[] =
+                "{\"fault_message\":\"An error occurred when deserializing the json body of a "
+                "request: ";
+        struct fixture *f = *state;
+
+        refused(f, "PUT", "/vsock", "{\"guest_cid\":3}", unreadable);
+        refused(f, "PUT", "/vsock", "{\"guest_cid\":3", unreadable);
+        refused(f, "PUT", "/actions", "{\"action_type\":5}", unreadable);
+        refused(f, "PATCH", "/vm", "{\"state\":\"Gone\"}", unreadable);
+        refused(f, "PUT", "/boot-source", "{\"kernel_image_path\":\"/nonexistent\"}",
+                "{\"fault_message\":\"Boot source error: kernel_image_path: cannot open");
+        refused(f, "PUT", "/machine-config", "{\"vcpu_count\":33,\"mem_size_mib\":128}",
+                "{\"fault_message\":\"Machine config error: vcpu_count: 33");
+        refused(f, "PUT", "/drives/a",
+                "{\"drive_id\":\"a\",\"path_on_host\":\"/none\",\"is_root_device\":false}",
+                "{\"fault_message\":\"Drive config error: path_on_host: cannot open");
+        refused(f, "PUT", "/metrics", "{\"metrics_path\":\"/bad\"}",
+                "{\"fault_message\":\"Metrics error: ");
+        f->start_result = -EINVAL;
+        refused(f, "PUT", "/actions", "{\"action_type\":\"InstanceStart\"}",
+                "{\"fault_message\":\"Start microvm error: no luck\"}");
+        /* Nothing to flush before there is a machine. */
+        refused(f, "PUT", "/actions", "{\"action_type\":\"FlushMetrics\"}",
+                "{\"fault_message\":\"The requested operation is not supported before starting "
+                "the microVM.\"}");
+        assert_int_equal(f->flushed, 0);
 }
 
 static void start_is_answered_when_it_is_done(void **state)
@@ -326,6 +387,8 @@ int main(void)
                 T(metrics_are_set_once),
                 T(what_is_not_there_says_so),
                 T(nonsense_is_refused),
+                T(paths_are_read_as_firecracker_reads_them),
+                T(errors_begin_with_their_kind),
                 T(start_is_answered_when_it_is_done),
                 T(start_that_fails),
                 T(states_are_kept_apart),

@@ -59,6 +59,22 @@ static void a_line_tells_what_changed(void **state)
         json_decref(line);
 }
 
+static void a_line_may_begin_with_who_it_is_from(void **state)
+{
+        struct vmm_metrics now = {.block_read_bytes = 9, .sighup = 1}, last = {0};
+        static const char begin[] = "{\"utc_timestamp_ms\":7,\"id\":\"vm-1\","
+                                    "\"properties\":{\"a\":\"b\"},\"api_server\":{";
+        struct metrics_head head = {"vm-1", "{\"a\":\"b\"}"};
+        struct buf b = BUF_INIT(4096);
+
+        (void)state;
+        assert_int_equal(metrics_render(&b, &head, &now, &last, 7), 0);
+        assert_memory_equal(b.data, begin, strlen(begin));
+        assert_non_null(strstr(b.data, "\"read_bytes\":9,"));
+        assert_non_null(strstr(b.data, "\"sighup\":1}"));
+        buf_release(&b);
+}
+
 static void largest_values_fit_a_line(void **state)
 {
         struct vmm_metrics now, last = {0};
@@ -160,6 +176,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_line_tells_what_changed),
+                cmocka_unit_test(a_line_may_begin_with_who_it_is_from),
                 cmocka_unit_test(largest_values_fit_a_line),
                 cmocka_unit_test(lines_are_appended),
                 cmocka_unit_test(a_full_fifo_loses_whole_lines),
