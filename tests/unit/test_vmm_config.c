@@ -76,14 +76,30 @@ static void defaults_are_small(void **state)
 }
 
 /* Every refusal names the field, and says what is wrong. */
-static void wrong_fields_are_named(void **state)
-{
 #define WITH(more) "{" BOOT "," NO_DRIVES "," more "}"
 #define DRIVE(fields) "{" BOOT ",\"drives\":[{" fields "}]}"
 #define GOOD_DRIVE "\"drive_id\":\"a\",\"path_on_host\":\"" KERNEL "\",\"is_root_device\":true"
-        static const struct {
-                const char *text, *message;
-        } bad[] = {
+
+struct wrong {
+        const char *text, *message;
+};
+
+static void check_wrong(const struct wrong *w, size_t n)
+{
+        for (; n > 0; n--, w++) {
+                struct vm_config cfg;
+                struct err err;
+
+                assert_true(parse(&cfg, w->text, &err) < 0);
+                if (!strstr(err.msg, w->message))
+                        fail_msg("%s\n  said: %s\n  want: %s", w->text, err.msg, w->message);
+                vm_config_release(&cfg);
+        }
+}
+
+static void wrong_drives_and_kernels_are_named(void **state)
+{
+        static const struct wrong bad[] = {
                 {"", "not valid JSON"},
                 {"{", "not valid JSON"},
                 {"[]", "JSON object"},
@@ -127,6 +143,14 @@ static void wrong_fields_are_named(void **state)
                  "{\"drive_id\":\"b\",\"path_on_host\":\"" KERNEL
                  "\",\"is_root_device\":true,\"is_read_only\":true}]}",
                  "drives[1]: is_root_device: \"a\" is the root"},
+        };
+
+        check_wrong(bad, sizeof(bad) / sizeof(bad[0]));
+}
+
+static void wrong_machines_are_named(void **state)
+{
+        static const struct wrong bad[] = {
                 {WITH("\"machine-config\":{\"vcpu_count\":1}"), "mem_size_mib: missing"},
                 {WITH("\"machine-config\":{\"vcpu_count\":0,\"mem_size_mib\":128}"),
                  "vcpu_count: 0 is not between 1 and 32"},
@@ -147,6 +171,14 @@ static void wrong_fields_are_named(void **state)
                 {WITH("\"machine-config\":{\"vcpu_count\":1,\"mem_size_mib\":128,"
                       "\"cpu_template\":\"T2\"}"),
                  "cpu_template: not supported"},
+        };
+
+        check_wrong(bad, sizeof(bad) / sizeof(bad[0]));
+}
+
+static void wrong_devices_are_named(void **state)
+{
+        static const struct wrong bad[] = {
                 {WITH("\"vsock\":{\"guest_cid\":2,\"uds_path\":\"v\"}"), "guest_cid: 2"},
                 {WITH("\"vsock\":{\"guest_cid\":4294967295,\"uds_path\":\"v\"}"), "guest_cid:"},
                 {WITH("\"vsock\":{\"guest_cid\":3}"), "vsock: uds_path: missing"},
@@ -180,17 +212,7 @@ static void wrong_fields_are_named(void **state)
                 {WITH("\"entropy\":{\"x\":1}"), "unknown field \"x\""},
         };
 
-        (void)state;
-        for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-                struct vm_config cfg;
-                struct err err;
-
-                assert_true(parse(&cfg, bad[i].text, &err) < 0);
-                if (!strstr(err.msg, bad[i].message))
-                        fail_msg("%s\n  said: %s\n  want: %s", bad[i].text, err.msg,
-                                 bad[i].message);
-                vm_config_release(&cfg);
-        }
+        check_wrong(bad, sizeof(bad) / sizeof(bad[0]));
 }
 
 static void devices_are_bounded(void **state)
@@ -256,7 +278,9 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(whole_file_is_taken),
                 cmocka_unit_test(defaults_are_small),
-                cmocka_unit_test(wrong_fields_are_named),
+                cmocka_unit_test(wrong_drives_and_kernels_are_named),
+                cmocka_unit_test(wrong_machines_are_named),
+                cmocka_unit_test(wrong_devices_are_named),
                 cmocka_unit_test(devices_are_bounded),
                 cmocka_unit_test(what_is_printed_can_be_read_back),
                 cmocka_unit_test(file_that_cannot_be_read),
