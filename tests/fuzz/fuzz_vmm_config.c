@@ -33,7 +33,7 @@ static int logger(void *arg, const struct vm_logger *l, struct err *err)
         return 0;
 }
 
-static int metrics(void *arg, const char *path, struct err *err)
+static int metrics(void *arg, const struct vm_metrics_section *section, struct err *err)
 {
         return 0;
 }
