@@ -27,7 +27,7 @@ compile = ninja --quiet -C $(BUILD) $(1) | { grep -v '^ninja: no work to do' || 
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: build run images image-% kernel refresh test lint bench bench-prom soak fuzz clean help deps-% setup images-dir
+.PHONY: build run images image-% kernel refresh test lint bench bench-prom soak fuzz install clean help deps-% setup images-dir
 
 build: deps-build setup ## build the programs into build/bin (B=release|debug|asan|tsan)
 	@echo "build: compiling into $(BUILD)"
@@ -94,6 +94,17 @@ fuzz: deps-build+lint ## fuzz one parser with libFuzzer (T=wire_frame, SECONDS=6
 	@mkdir -p build-fuzz/corpus/$(T)
 	build-fuzz/tests/fuzz_$(T) -max_total_time=$(SECONDS) -artifact_prefix=build-fuzz/ \
 		build-fuzz/corpus/$(T) tests/fuzz/corpus/fuzz_$(T)
+
+PREFIX ?= /usr/local
+install: build images ## install programs, images, pages, completion and the systemd unit (PREFIX=/usr/local, DESTDIR=)
+	@meson configure $(BUILD) --prefix $(PREFIX)
+	@$(call compile,)
+	@DESTDIR=$(DESTDIR) meson install -C $(BUILD) --quiet --no-rebuild
+	@install -d $(DESTDIR)/usr/lib/vulcan/images $(DESTDIR)$(PREFIX)/lib/systemd/system
+	@cp -L $(IMAGES)/* $(DESTDIR)/usr/lib/vulcan/images/
+	@sed 's|^ExecStart=/usr/bin/|ExecStart=$(PREFIX)/bin/|' packaging/vulcan.service \
+		>$(DESTDIR)$(PREFIX)/lib/systemd/system/vulcan.service
+	@echo "install: vulcan in $(DESTDIR)$(PREFIX)/bin; next: systemctl enable --now vulcan"
 
 clean: ## remove the build folders (images stay in the cache, $${VULCAN_CACHE:-/var/cache/vulcan})
 	rm -rf build build-debug build-asan build-tsan build-fuzz
