@@ -31,8 +31,9 @@ static int of_killed(const struct run_end *end, struct err *say)
                         strerror(end->write_error));
                 return EXIT_VULCAN;
         }
-        err_set(say, ECANCELED, "workload killed%s%s", end->outcome.error[0] ? ": " : "",
-                end->outcome.error);
+        /* "killed", "killed before it began": words that go on where ours end. */
+        err_set(say, ECANCELED, "workload %s",
+                end->outcome.error[0] ? end->outcome.error : "killed");
         return EXIT_SIGNAL + SIGKILL;
 }
 
