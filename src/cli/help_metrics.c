@@ -67,10 +67,8 @@ static const struct advice {
         {"vulcan_firecracker_vmm_vsock_connections_total",
          "One is added per VM. Many more: programs dial the host themselves, in vain."},
         {"vulcan_firecracker_vmm_block_bytes_total",
-         "Reads of root images; images are read-only, so writes stay 0. vulcan-vmm does not know "
-         "them."},
-        {"vulcan_firecracker_vmm_net_bytes_total",
-         "Traffic of the VMs with a network. vulcan-vmm does not know it."},
+         "Reads of root images; images are read-only, so writes stay 0."},
+        {"vulcan_firecracker_vmm_net_bytes_total", "Traffic of the VMs with a network."},
         {"vulcan_firecracker_vmm_net_failures_total",
          "`spoofed_mac`: a guest sent frames under another hardware address."},
         {"vulcan_firecracker_vmm_vcpu_exits_total", "Work of the VMM for its guests."},

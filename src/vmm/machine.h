@@ -22,8 +22,8 @@
 
 enum { MACHINE_ERRORS_MAX = 8192 }; /* bytes of QEMU's standard error that are kept */
 
-/* How long a line of metrics waits for QEMU's counters. */
-#define MACHINE_STATS_WAIT_NS UINT64_C(250000000)
+/* How long a line of metrics waits for QEMU's counters: who asks for one before a kill waits too. */
+#define MACHINE_STATS_WAIT_NS UINT64_C(50000000)
 
 struct machine {
         const struct vmm_args *args;

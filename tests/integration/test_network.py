@@ -102,6 +102,21 @@ def test_the_world_is_reached_and_sees_the_host(world, box):
 
 
 @pytest.mark.vms_only
+def test_traffic_is_counted(world, box):
+    daemon = box.serve()
+    code = CLIENT.replace("sys.argv[1:]", repr([f"{WORLD}:{PORT}"]))
+    status, body, _ = daemon.request("POST", "/v1/workloads", {
+        "runtime": "python", "network": "nat", "code": code})
+    assert status == 201, body
+    metrics = daemon.metrics()
+    for name, direction, least in (("net", "rx", 200), ("net", "tx", 200),
+                                   ("block", "read", 1 << 20)):
+        moved = metrics.value(f"vulcan_firecracker_vmm_{name}_bytes_total", direction=direction)
+        assert moved > least, (name, direction)
+    assert metrics.value("vulcan_firecracker_vmm_block_bytes_total", direction="write") == 0
+
+
+@pytest.mark.vms_only
 def test_host_and_metadata_are_refused(world, box):
     answers = fetch(box, HOST, "172.30.0.1", METADATA, WORLD)
     assert [a.split()[0] for a in answers] == ["refused", "refused", "refused", "answers"], answers
