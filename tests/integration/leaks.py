@@ -38,6 +38,8 @@ def processes():
         if fields[0] == "Z" and int(fields[1]) == os.getpid() and ISOLATED:
             reap(int(entry))  # an orphan: as process 1 of the namespace we are its init
             continue
+        if fields[0] == "Z" and not ISOLATED and int(fields[1]) in (1, os.getpid()):
+            continue  # dead, and the process 1 of a container need not be one that looks
         text = words or name.split("(", 1)[1]
         if ISOLATED or OURS.search(text):
             found[int(entry), int(fields[19])] = f"{fields[0]} {text[:200]}"
