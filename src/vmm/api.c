@@ -326,7 +326,7 @@ void api_handle(struct api *api, const char *method, const char *path, const cha
         bool put = strcmp(method, "PUT") == 0;
         struct counters c = {0};
         struct err err = ERR_INIT;
-        struct route route;
+        struct route route = {0};
         int r;
 
         split_path(&route, path);
