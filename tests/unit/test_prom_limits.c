@@ -396,6 +396,48 @@ static void test_nothing_of_nothing(void **state)
         PROM_IN_PROGRESS_SCOPE(NULL);
 }
 
+/* ---- earlier lives ---------------------------------------------------------------------------- */
+
+enum { EARLIER = 1000000000 };
+
+static struct {
+        struct prom_counter *counter;
+        bool done;
+} lives;
+
+static void *read_on(void *data)
+{
+        (void)data;
+        while (!__atomic_load_n(&lives.done, __ATOMIC_ACQUIRE))
+                assert_true(prom_counter_value(lives.counter) < EARLIER);
+        return NULL;
+}
+
+/* What was counted before a removal is not seen again, also by who reads while it comes back. */
+static void test_a_counter_read_while_it_comes_back(void **state)
+{
+        (void)state;
+        struct prom_registry *r = prom_registry_new();
+        struct prom_family *family = new_family(r, &(struct prom_desc){.kind = PROM_COUNTER,
+                                                                       .name = "c_total",
+                                                                       .help = "h",
+                                                                       .labels = NAMES("l")});
+        pthread_t thread;
+        lives.counter = prom_counter_with(family, "a");
+        prom_counter_add_int(lives.counter, EARLIER);
+        assert_int_equal(prom_remove(family, "a"), 0);
+        assert_ptr_equal(prom_counter_with(family, "a"), lives.counter);
+        assert_int_equal(pthread_create(&thread, NULL, read_on, NULL), 0);
+        for (int i = 0; i < 50000; i++) {
+                prom_counter_inc(lives.counter);
+                assert_int_equal(prom_remove(family, "a"), 0);
+                assert_ptr_equal(prom_counter_with(family, "a"), lives.counter);
+        }
+        __atomic_store_n(&lives.done, true, __ATOMIC_RELEASE);
+        pthread_join(thread, NULL);
+        prom_registry_free(r);
+}
+
 /* ---- infos ---------------------------------------------------------------------------------- */
 
 enum { INFO_THREADS = 4, INFO_ROUNDS = 3000 };
@@ -449,6 +491,7 @@ int main(void)
                 cmocka_unit_test(test_labels_that_would_be_the_name),
                 cmocka_unit_test(test_the_largest_series),
                 cmocka_unit_test(test_nothing_of_nothing),
+                cmocka_unit_test(test_a_counter_read_while_it_comes_back),
                 cmocka_unit_test(test_infos_set_at_once_leave_one),
                 cmocka_unit_test(test_look_ups_without_cells_cost_no_memory),
         };
