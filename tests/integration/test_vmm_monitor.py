@@ -3,7 +3,7 @@
 import http.client
 import json
 import os
-import socket
+import select
 import subprocess
 import sys
 
@@ -75,6 +75,8 @@ def test_requests_wait_until_the_machine_runs(machine):
         body = json.dumps({"action_type": "InstanceStart"}).encode()
         api.sock.sendall(b"PUT /actions HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s"
                          % (len(body), body))
+        # No event says that nothing comes; a wrong answer would be there by then.
+        assert not select.select([api.sock], [], [], 0.3)[0]
         gate.write("{}")
     answer = http.client.HTTPResponse(api.sock)
     answer.begin()
