@@ -283,9 +283,12 @@ int engine_submit(struct engine *e, struct workload_spec *spec, const char *isol
         struct workload_spec resolved = *spec; /* only its limits and words are changed */
         enum engine_reject why;
         struct job *job = NULL;
+        struct err unheard;
         size_t backend = 0;
-        int r = check_order(e, &resolved, isolation, &backend, &why, err);
+        int r;
 
+        err = err ? err : &unheard;
+        r = check_order(e, &resolved, isolation, &backend, &why, err);
         if (r < 0 || (r = accept_order(e, &resolved, backend, sink, &job, &why, err)) < 0) {
                 prom_counter_inc(e->metrics.rejected[why]);
                 return r;

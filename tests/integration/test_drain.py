@@ -162,7 +162,7 @@ def test_a_vmm_does_not_inherit_systemds_socket(fake_box):
     workload = daemon.start("sh", "hang")
     until(lambda: running(daemon) == 1)
     vmm = os.path.join(fake_box.state, "vms", workload["id"], "vmm")
-    until(lambda: os.path.exists(vmm))
+    until(lambda: os.path.exists(vmm) and os.path.getsize(vmm) > 0)
     with open(vmm, encoding="ascii") as f:
         pid = f.read().split()[0]
     with open(f"/proc/{pid}/environ", "rb") as f:
