@@ -119,7 +119,7 @@ static void skip_with_sanitizer(void)
 {
         if (COUNTED)
                 return;
-        print_message("SKIP: a sanitizer has an allocator of its own\n");
+        print_message("skip: a sanitizer has an allocator of its own\n");
         skip();
 }
 

@@ -74,7 +74,7 @@ static const struct {
 static void test_choice(void **state)
 {
         if (!prom_encoding_built_(ENCODING_GZIP) || !prom_encoding_built_(ENCODING_ZSTD)) {
-                print_message("SKIP: gzip or zstd is not built in\n");
+                print_message("skip: gzip or zstd is not built in\n");
                 skip();
         }
         for (size_t i = 0; i < sizeof(choices) / sizeof(choices[0]); i++) {
@@ -148,7 +148,7 @@ static void round_trip(enum prom_encoding_ encoding)
 static void test_gzip(void **state)
 {
         if (!prom_encoding_built_(ENCODING_GZIP)) {
-                print_message("SKIP: gzip is not built in\n");
+                print_message("skip: gzip is not built in\n");
                 skip();
         }
         round_trip(ENCODING_GZIP);
@@ -157,7 +157,7 @@ static void test_gzip(void **state)
 static void test_zstd(void **state)
 {
         if (!prom_encoding_built_(ENCODING_ZSTD)) {
-                print_message("SKIP: zstd is not built in\n");
+                print_message("skip: zstd is not built in\n");
                 skip();
         }
         round_trip(ENCODING_ZSTD);

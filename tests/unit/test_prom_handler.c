@@ -34,7 +34,7 @@ static void test_compression(void **state)
         struct test t;
         struct prom_response plain, coded;
         if (!prom_encoding_built_(ENCODING_GZIP)) {
-                print_message("SKIP: gzip is not built in\n");
+                print_message("skip: gzip is not built in\n");
                 skip();
         }
         set_up(&t, NULL);
@@ -70,7 +70,7 @@ static void test_small_bodies_are_compressed_only_if_they_must(void **state)
         struct test t;
         struct prom_response response;
         if (!prom_encoding_built_(ENCODING_GZIP)) {
-                print_message("SKIP: gzip is not built in\n");
+                print_message("skip: gzip is not built in\n");
                 skip();
         }
         set_up(&t, NULL);
@@ -297,7 +297,7 @@ static void test_a_compressed_body_is_made_once(void **state)
         struct test t;
         struct scraper first = {0}, others[N];
         if (!prom_encoding_built_(ENCODING_GZIP)) {
-                print_message("SKIP: gzip is not built in\n");
+                print_message("skip: gzip is not built in\n");
                 skip();
         }
         set_up(&t, NULL);

@@ -57,7 +57,7 @@ static void test_repeated_scrapes_allocate_nothing(void **state)
         struct test t;
         struct prom_response response;
         if (!COUNTS_ALLOCATIONS) {
-                print_message("SKIP: allocations belong to a sanitizer\n");
+                print_message("skip: allocations belong to a sanitizer\n");
                 skip();
         }
         set_up(&t, NULL);
@@ -102,7 +102,7 @@ static void test_without_memory(void **state)
         struct prom_response response;
         unsigned refused = 0;
         if (!COUNTS_ALLOCATIONS) {
-                print_message("SKIP: allocations belong to a sanitizer\n");
+                print_message("skip: allocations belong to a sanitizer\n");
                 skip();
         }
         for (unsigned long i = 1; i <= 40; i++) {

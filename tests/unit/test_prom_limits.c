@@ -151,7 +151,8 @@ static void test_a_thread_without_memory_for_cells(void **state)
 {
         (void)state;
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-        skip(); /* they need address space themselves */
+        print_message("skip: sanitizers need address space themselves\n");
+        skip();
 #endif
         int status;
         fflush(stdout);

@@ -155,7 +155,7 @@ static void test_buffer_is_used_again(void **state)
 static void test_promtool(void **state)
 {
         if (system("command -v promtool >/dev/null 2>&1") != 0) {
-                print_message("SKIP: promtool is not installed (package prometheus)\n");
+                print_message("skip: promtool is not installed (package prometheus)\n");
                 skip();
         }
         struct prom_registry *r = prom_registry_new();
