@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures of the integration suite; README.md says how it is meant."""
-import functools
 import glob
 import json
 import os
@@ -105,20 +104,11 @@ def kvm_works():
         return False
 
 
-@functools.lru_cache
-def namespaces_work():
-    """As root the agent mounts the program's folder in namespaces of its own; others have none."""
-    return os.geteuid() != 0 or subprocess.run(
-        ["unshare", "--mount", "--pid", "--fork", "true"], stderr=subprocess.DEVNULL,
-        check=False).returncode == 0
-
-
 def make_vmm(name, fake_images):
     images = real_images()
     no_images = "" if images else "no guest images: run `make images`"
     if name == "fake":
-        return Vmm(name, vulcan.FAKE, images=fake_images, skip="" if namespaces_work() else
-                   "no namespaces, and the agent needs some: a container without CAP_SYS_ADMIN")
+        return Vmm(name, vulcan.FAKE, images=fake_images, skip=vulcan.agent_lacks())
     if name == "fake-thread":
         return Vmm(name, vulcan.FAKE, {"FAKE_FC_GUEST": "builtin"}, fake_images)
     if name == "vulcan-vmm":

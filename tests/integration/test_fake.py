@@ -100,6 +100,10 @@ def test_enforces_the_time_limit(fake):
     assert vm.run("hang", timeout_ms=50)[-1][1]["timed_out"] is True
 
 
+needs_agent = pytest.mark.skipif(vulcan.agent_lacks() != "", reason=vulcan.agent_lacks())
+
+
+@needs_agent
 def test_real_agent_runs_a_script(fake):
     vm = fake(env={"FAKE_FC_GUEST": os.path.join(vulcan.BUILD, "bin", "vulcan-guest")})
     vm.boot()
@@ -108,6 +112,7 @@ def test_real_agent_runs_a_script(fake):
     assert frames[-1][1]["exit_code"] == 5
 
 
+@needs_agent
 def test_real_agent_and_its_program_die_with_the_fake(fake):
     vm = fake(env={"FAKE_FC_GUEST": os.path.join(vulcan.BUILD, "bin", "vulcan-guest")})
     vm.boot()

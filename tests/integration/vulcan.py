@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The programs under test: running `vulcan run`, keeping a `vulcan serve`, reading its metrics."""
 import base64
+import functools
 import json
 import os
 import re
@@ -31,6 +32,15 @@ def wrap(argv):
     """gcc's thread sanitizer knows the usual memory maps only."""
     thread = "thread" in os.environ.get("VULCAN_TEST_SANITIZE", "")
     return [shutil.which("setarch"), "-R", *argv] if thread else list(argv)
+
+
+@functools.lru_cache
+def agent_lacks():
+    """Why the agent cannot run as a process here; "": it can. As root it needs namespaces."""
+    if os.geteuid() != 0 or subprocess.run(["unshare", "--mount", "--pid", "--fork", "true"],
+                                           stderr=subprocess.DEVNULL, check=False).returncode == 0:
+        return ""
+    return "no namespaces, which the agent needs: a container without CAP_SYS_ADMIN"
 
 
 class Metrics(dict):
