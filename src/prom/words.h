@@ -15,10 +15,11 @@
 #include <emmintrin.h>
 #endif
 
-#if defined(__SANITIZE_ADDRESS__) || !defined(__SSE2__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__SSE2__)
 #define PROM_COPY_WORDS 1
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(memory_sanitizer)
+#if __has_feature(address_sanitizer) || __has_feature(memory_sanitizer) ||                         \
+        __has_feature(thread_sanitizer)
 #define PROM_COPY_WORDS 1
 #endif
 #endif
