@@ -471,7 +471,7 @@ struct prom_scratch {
         struct counter_value values[SUM_BATCH];
         struct prom_snapshot histogram;
         struct prom_native_snapshot native;
-        struct prom_summary_snapshot summary;
+        struct prom_quantile_snapshot summary;
         struct exemplar exemplar;
         char labels[LABELS_TEXT_MAX];
 };
@@ -501,7 +501,7 @@ bool prom_read_histogram_(struct prom_series *series, struct prom_snapshot *ret_
 bool prom_read_native_(struct prom_series *series, struct prom_snapshot *ret_classic,
                        struct prom_native_snapshot *ret_native);
 
-bool prom_read_summary_(struct prom_series *series, struct prom_summary_snapshot *ret_snapshot);
+bool prom_read_summary_(struct prom_series *series, struct prom_quantile_snapshot *ret_snapshot);
 
 /* With slab_lock held: the sums of the series' cells since ever, laid out as they are. */
 void prom_series_sums_(struct prom_series *series, uint64_t *ret_cells);

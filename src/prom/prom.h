@@ -433,7 +433,7 @@ void prom_summary_observe_since_ns(struct prom_summary *summary, uint64_t start_
  * PROM_SKETCH_BUCKETS_MAX buckets that grow by 2^(1/32); beyond, the buckets double in width. A
  * quantile is that of the nearest rank, NaN if there were no observations. Prefer a histogram:
  * quantiles of several processes cannot be added up. */
-struct prom_summary_snapshot {
+struct prom_quantile_snapshot {
         uint64_t count;
         double sum;
         int64_t created_ms;
@@ -442,7 +442,8 @@ struct prom_summary_snapshot {
         double values[PROM_QUANTILES_MAX];
 };
 /* 0; -EINVAL, and nothing written, if the summary is NULL; -ENOMEM. */
-int prom_summary_snapshot(struct prom_summary *summary, struct prom_summary_snapshot *ret_snapshot);
+int prom_summary_snapshot(struct prom_summary *summary,
+                          struct prom_quantile_snapshot *ret_snapshot);
 
 /* ---- info and state sets ---------------------------------------------------------------- */
 
@@ -726,7 +727,7 @@ struct prom_point {
         double value; /* of a counter or gauge; 1 of an info; 1 or 0 of a state */
         const struct prom_snapshot *histogram;     /* NULL for what is none */
         const struct prom_native_snapshot *native; /* its native buckets; NULL if it has none */
-        const struct prom_summary_snapshot *summary;
+        const struct prom_quantile_snapshot *summary;
         int64_t created_ms;   /* since 1970; 0: not known, or a gauge */
         const void *private_; /* for prom_point_exemplar() */
 };

@@ -291,7 +291,7 @@ static void put_stateset(struct scrape *s, const struct prom_series *series,
 static void put_summary(struct scrape *s, struct prom_series *series,
                         const struct series_text *text)
 {
-        struct prom_summary_snapshot *value = &s->buf->scratch->summary;
+        struct prom_quantile_snapshot *value = &s->buf->scratch->summary;
         if (!prom_read_summary_(series, value))
                 return;
         struct mark metric = begin_metric(s, text->text, text->labels_len, 128);

@@ -161,7 +161,7 @@ static double quantile(const struct native_sums *sums, double q)
 }
 
 static bool read_quantiles(struct prom_series *series, struct native_sums *sums,
-                           struct prom_summary_snapshot *ret)
+                           struct prom_quantile_snapshot *ret)
 {
         const struct prom_family *family = series->family;
         struct native *native = series->native;
@@ -188,7 +188,7 @@ static bool read_quantiles(struct prom_series *series, struct native_sums *sums,
 /* ---- reading ------------------------------------------------------------------------------ */
 
 /* 0, or -ENOMEM. */
-static int read_summary(struct prom_series *series, struct prom_summary_snapshot *ret,
+static int read_summary(struct prom_series *series, struct prom_quantile_snapshot *ret,
                         bool *ret_shown)
 {
         int r = -ENOMEM;
@@ -207,13 +207,13 @@ static int read_summary(struct prom_series *series, struct prom_summary_snapshot
         return r;
 }
 
-bool prom_read_summary_(struct prom_series *series, struct prom_summary_snapshot *ret_snapshot)
+bool prom_read_summary_(struct prom_series *series, struct prom_quantile_snapshot *ret_snapshot)
 {
         bool shown = false;
         return read_summary(series, ret_snapshot, &shown) == 0 && shown;
 }
 
-int prom_summary_snapshot(struct prom_summary *summary, struct prom_summary_snapshot *ret_snapshot)
+int prom_summary_snapshot(struct prom_summary *summary, struct prom_quantile_snapshot *ret_snapshot)
 {
         bool shown;
         if (!summary)

@@ -238,7 +238,7 @@ static bool render_histogram(struct scrape *s, struct prom_series *series,
 }
 
 /* May the line be shown? OpenMetrics forbids quantiles below 0 too. */
-static bool shows_line(const struct scrape *s, const struct prom_summary_snapshot *value, size_t i)
+static bool shows_line(const struct scrape *s, const struct prom_quantile_snapshot *value, size_t i)
 {
         if (i < value->n_quantiles)
                 return s->rendering->dialect == DIALECT_TEXT || !(value->values[i] < 0);
@@ -248,7 +248,7 @@ static bool shows_line(const struct scrape *s, const struct prom_summary_snapsho
 static bool render_summary(struct scrape *s, struct prom_series *series,
                            const struct series_text *text)
 {
-        struct prom_summary_snapshot *value = &s->buf->scratch->summary;
+        struct prom_quantile_snapshot *value = &s->buf->scratch->summary;
         const char *line = text->text;
         if (!prom_read_summary_(series, value))
                 return true;

@@ -35,7 +35,7 @@ static bool read_series(struct visit *visit, struct prom_series *series, struct 
 {
         struct prom_snapshot *histogram = &visit->scratch->histogram;
         struct prom_native_snapshot *native = &visit->scratch->native;
-        struct prom_summary_snapshot *summary = &visit->scratch->summary;
+        struct prom_quantile_snapshot *summary = &visit->scratch->summary;
         struct counter_value counter;
         bool shown;
         switch (series->family->kind) {
@@ -220,7 +220,7 @@ static int give_histogram(const struct samples *s)
 
 static int give_summary(const struct samples *s)
 {
-        const struct prom_summary_snapshot *summary = s->point->summary;
+        const struct prom_quantile_snapshot *summary = s->point->summary;
         int r = 0;
         for (size_t i = 0; r == 0 && i < summary->n_quantiles; i++)
                 r = give_bound(s, "", "quantile", summary->quantiles[i], summary->values[i], -1);

@@ -262,7 +262,7 @@ def test_the_header_as_strict_c_and_as_cplusplus(installed, tmp_path, compiler, 
         pytest.skip(f"no {compiler}")
     source = os.path.join(vulcan.ROOT, "tests/integration/prom_user.c")
     shutil.copy(source, tmp_path / "user.c" if language == "c" else tmp_path / "user.cc")
-    flags = [f"-std={standard}", "-O2", "-pedantic", "-Wconversion", "-Wsign-conversion"]
+    flags = [f"-std={standard}", "-O2", "-pedantic", "-Wshadow", "-Wconversion", "-Wsign-conversion"]
     user = installed.compile(tmp_path / ("user.c" if language == "c" else "user.cc"), tmp_path / "user",
                              compiler=compiler, flags=flags)
     done = installed.execute(user)

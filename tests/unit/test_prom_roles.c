@@ -178,7 +178,7 @@ struct scraper {
         struct last seen[N_FAMILIES][64 * PROM_TOMBSTONES_FACTOR];
         struct prom_native_snapshot native;
         struct prom_snapshot histogram;
-        struct prom_summary_snapshot summary;
+        struct prom_quantile_snapshot summary;
 };
 
 static void check_grows(struct last *last, int64_t created_ms, double value)
@@ -274,7 +274,7 @@ static void check_totals(void)
         double counted = 0, sum = 0;
         uint64_t observed = 0, natively = 0, summarized = 0;
         static struct prom_native_snapshot native;
-        struct prom_summary_snapshot summary;
+        struct prom_quantile_snapshot summary;
         struct prom_snapshot histogram;
         for (int i = 0; i < VALUES; i++) {
                 char value[16];
@@ -349,7 +349,7 @@ static void read_sums(struct prom_family **f, double sums[4])
 {
         static struct prom_native_snapshot native;
         struct prom_snapshot histogram;
-        struct prom_summary_snapshot summary;
+        struct prom_quantile_snapshot summary;
         sums[0] = prom_counter_value(prom_counter_with(f[0]));
         prom_histogram_snapshot(prom_histogram_with(f[1]), &histogram);
         sums[1] = histogram.sum;

@@ -17,7 +17,7 @@ static const double quantiles[] = {0, 0.5, 0.9, 0.99, 1};
 enum { N_QUANTILES = 5 };
 
 static struct prom_registry *registry;
-static struct prom_summary_snapshot s;
+static struct prom_quantile_snapshot s;
 
 static int set_up(void **state)
 {
