@@ -426,6 +426,12 @@ int prom_histogram_native_snapshot(const struct prom_histogram *histogram,
 void prom_summary_observe(struct prom_summary *summary, double v);
 void prom_summary_observe_since_ns(struct prom_summary *summary, uint64_t start_ns);
 
+/* As PROM_TIME_SCOPE(). */
+#define PROM_SUMMARY_TIME_SCOPE(summary)                                                           \
+        __attribute__((cleanup(prom_summary_time_scope_end_),                                      \
+                       unused)) struct prom_summary_time_scope_                                    \
+        PROM_UNIQUE_(prom_time_) = {summary, prom_now_ns()}
+
 /* Quantiles are of the observations since the last of five looks (scrapes or snapshots) in max_age_s
  * that is at least max_age_s ago, so of up to a fifth more than that if looks are frequent; before
  * there is one, of all, or since the first look once the summary is older than max_age_s. They are
@@ -959,6 +965,16 @@ struct prom_time_scope_ {
 static inline void prom_time_scope_end_(struct prom_time_scope_ *scope)
 {
         prom_histogram_observe_since_ns(scope->histogram, scope->start_ns);
+}
+
+struct prom_summary_time_scope_ {
+        struct prom_summary *summary;
+        uint64_t start_ns;
+};
+
+static inline void prom_summary_time_scope_end_(struct prom_summary_time_scope_ *scope)
+{
+        prom_summary_observe_since_ns(scope->summary, scope->start_ns);
 }
 
 static inline struct prom_gauge *prom_in_progress_begin_(struct prom_gauge *gauge)

@@ -91,6 +91,7 @@ static void update(void)
         }
         {
                 PROM_TIME_SCOPE(prom_histogram_with(NULL));
+                PROM_SUMMARY_TIME_SCOPE(prom_summary_with(NULL));
                 prom_histogram_observe(prom_histogram_with(histogram), 1);
         }
         prom_summary_observe(prom_summary_with(summary), 1);

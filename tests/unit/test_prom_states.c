@@ -182,11 +182,14 @@ static void test_times(void **state)
         prom_gauge_set_to_now(NULL);
 }
 
-static int work(struct prom_gauge *running, struct prom_histogram *times, int result)
+static int work(struct prom_gauge *running, struct prom_histogram *times,
+                struct prom_summary *recent, int result)
 {
         PROM_IN_PROGRESS_SCOPE(running);
         PROM_TIME_SCOPE(times);
         PROM_TIME_SCOPE(NULL);
+        PROM_SUMMARY_TIME_SCOPE(recent);
+        PROM_SUMMARY_TIME_SCOPE(NULL);
         assert_true(prom_gauge_value(running) == 1);
         if (result < 0)
                 return result;
@@ -201,14 +204,20 @@ static void test_scopes(void **state)
                 prom_histogram_with(add((struct prom_desc){.kind = PROM_HISTOGRAM, .name = "h"}));
         struct prom_counter *c =
                 prom_counter_with(add((struct prom_desc){.kind = PROM_COUNTER, .name = "c_total"}));
+        struct prom_summary *recent =
+                prom_summary_with(add((struct prom_desc){.kind = PROM_SUMMARY, .name = "s"}));
+        struct prom_quantile_snapshot q;
         struct prom_snapshot s;
-        assert_int_equal(prom_count_failure(c, work(g, h, 0)), 1);
-        assert_int_equal(prom_count_failure(c, work(g, h, -EIO)), -EIO);
+        assert_int_equal(prom_count_failure(c, work(g, h, recent, 0)), 1);
+        assert_int_equal(prom_count_failure(c, work(g, h, recent, -EIO)), -EIO);
         assert_int_equal(prom_count_failure(NULL, -EIO), -EIO);
         assert_true(prom_counter_value(c) == 1);
         assert_true(prom_gauge_value(g) == 0);
         prom_histogram_snapshot(h, &s);
         assert_int_equal(s.count, 2);
+        assert_int_equal(prom_summary_snapshot(recent, &q), 0);
+        assert_int_equal(q.count, 2);
+        assert_true(q.sum >= 0 && q.sum <= s.sum); /* begun later, ended before */
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
