@@ -62,6 +62,20 @@ void api_answer_unknown(struct http_request *request, const char *id)
         http_answer_error(request, 404, "no workload \"%.40s\"", id);
 }
 
+int api_check_queries(const struct http_request *request, const char *const *known, struct err *err)
+{
+        const char *name = http_request_unknown_query(request, known);
+        char names[API_QUERY_NAMES_MAX] = "";
+        size_t n = 0;
+
+        if (!name)
+                return 0;
+        for (size_t i = 0; known[i] && n < sizeof(names); i++)
+                n += (size_t)snprintf(names + n, sizeof(names) - n, "%s%s", i ? ", " : "",
+                                      known[i]);
+        return err_set(err, EINVAL, "%.40s: unknown parameter; there are: %s", name, names);
+}
+
 /* A number behind the "?"; `standard` if it is not there. */
 int api_number_query(struct http_request *request, const char *name, uint64_t min, uint64_t max,
                      uint64_t standard, uint64_t *ret, struct err *err)

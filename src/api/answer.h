@@ -8,7 +8,10 @@
 #include <jansson.h>
 #include <stdint.h>
 
-enum { API_ANSWER_MAX = 1024 * 1024 * 1024 }; /* above the base 64 of the largest output kept */
+enum {
+        API_ANSWER_MAX = 1024 * 1024 * 1024, /* above the base 64 of the largest output kept */
+        API_QUERY_NAMES_MAX = 64,            /* the names of a route's parameters in a message */
+};
 
 /* Consumes `json`; NULL is answered as no memory. */
 void api_answer_json(struct http_request *request, unsigned status, json_t *json);
@@ -23,6 +26,10 @@ void api_add_retry_after(struct http_request *request, unsigned seconds);
 void api_answer_failure(struct http_request *request, unsigned status, const struct err *err);
 
 void api_answer_unknown(struct http_request *request, const char *id);
+
+/* -EINVAL, with the first argument behind the "?" that is none of these, and these; NULL ends them. */
+int api_check_queries(const struct http_request *request, const char *const *known,
+                      struct err *err);
 
 /* A number behind the "?"; `standard` if it is not there. -EINVAL names it. */
 int api_number_query(struct http_request *request, const char *name, uint64_t min, uint64_t max,

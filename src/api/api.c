@@ -92,11 +92,15 @@ static void post_async(struct http_request *request, void *ctx)
 
 static void post_workload(struct http_request *request, void *ctx)
 {
+        static const char *const known[] = {"wait", NULL};
         const char *wait = http_request_query(request, "wait");
         struct engine_sink sink = {.ended = on_ended, .ctx = request};
+        struct err err = ERR_INIT;
         char id[ULID_LEN + 1];
 
-        if (wait && (strcmp(wait, "false") == 0 || strcmp(wait, "0") == 0))
+        if (api_check_queries(request, known, &err) < 0)
+                api_answer_failure(request, 400, &err);
+        else if (wait && (strcmp(wait, "false") == 0 || strcmp(wait, "0") == 0))
                 post_async(request, ctx);
         else if (wait && strcmp(wait, "true") != 0 && strcmp(wait, "1") != 0)
                 http_answer_error(request, 400, "wait: \"%.40s\" is neither true nor false", wait);
@@ -208,13 +212,15 @@ static json_t *render_list(const struct store_list *list, uint64_t limit, uint64
 
 static void list_workloads(struct http_request *request, void *ctx)
 {
+        static const char *const known[] = {"limit", "offset", "status", NULL};
         struct api *api = ctx;
         struct err err = ERR_INIT;
         struct store_list list;
         uint64_t limit, offset;
         int status, r;
 
-        if ((r = api_number_query(request, "limit", 1, API_LIST_MAX, API_LIST_DEFAULT, &limit,
+        if ((r = api_check_queries(request, known, &err)) < 0 ||
+            (r = api_number_query(request, "limit", 1, API_LIST_MAX, API_LIST_DEFAULT, &limit,
                                   &err)) < 0 ||
             (r = api_number_query(request, "offset", 0, INT64_MAX, 0, &offset, &err)) < 0 ||
             (r = status_query(request, &status, &err)) < 0 ||

@@ -367,6 +367,7 @@ static void answer_failure(struct http_request *request, int r, const char *id,
 static int new_subscriber(struct api_logs *l, struct http_request *request, const char *id,
                           struct subscriber **ret, struct err *err)
 {
+        static const char *const known[] = {"after", "format", "follow", NULL};
         struct subscriber *s = calloc(1, sizeof(*s));
         uint64_t after;
         bool follow;
@@ -378,7 +379,8 @@ static int new_subscriber(struct api_logs *l, struct http_request *request, cons
         s->refs = 1;
         s->heard_ns = clock_ns();
         s->events = BUF_INIT(2 * (API_EVENTS_MAX + EVENT_MAX));
-        if ((r = after_of(request, &after, err)) < 0 ||
+        if ((r = api_check_queries(request, known, err)) < 0 ||
+            (r = after_of(request, &after, err)) < 0 ||
             (r = choice_of(request, "format", "text", "json", false, &s->json, err)) < 0 ||
             (r = choice_of(request, "follow", "false", "true", true, &follow, err)) < 0 ||
             (r = open_reader(l, id, after, follow ? enqueue : NULL, s, &s->reader, err)) < 0) {
@@ -455,13 +457,15 @@ static int add_history(struct log_reader *reader, uint64_t limit, struct buf *bo
 static int build_history(struct api_logs *l, struct http_request *request, const char *id,
                          struct buf *body, struct err *err)
 {
+        static const char *const known[] = {"after", "limit", NULL};
         struct log_summary summary = {.ended = true};
         struct log_reader *reader = NULL;
         uint64_t limit, after, next = 0;
         char next_text[32] = "null";
         int r;
 
-        if ((r = api_number_query(request, "after", 0, UINT64_MAX, 0, &after, err)) < 0 ||
+        if ((r = api_check_queries(request, known, err)) < 0 ||
+            (r = api_number_query(request, "after", 0, UINT64_MAX, 0, &after, err)) < 0 ||
             (r = api_number_query(request, "limit", 1, API_HISTORY_MAX, API_HISTORY_DEFAULT, &limit,
                                   err)) < 0 ||
             (r = open_reader(l, id, after, NULL, NULL, &reader, err)) < 0)

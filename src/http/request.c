@@ -89,6 +89,33 @@ size_t http_request_queries(const struct http_request *request, const char *name
         return find_all(request, MHD_GET_ARGUMENT_KIND, name, values, max);
 }
 
+struct stranger {
+        const char *const *known;
+        const char *name; /* NULL: none yet */
+};
+
+static enum MHD_Result on_name(void *ctx, enum MHD_ValueKind kind, const char *name, size_t len,
+                               const char *value, size_t size)
+{
+        struct stranger *stranger = ctx;
+
+        if (!len && !value) /* nothing between two "&" */
+                return MHD_YES;
+        for (const char *const *known = stranger->known; *known; known++)
+                if (len == strlen(*known) && strncasecmp(name, *known, len) == 0)
+                        return MHD_YES;
+        stranger->name = name;
+        return MHD_NO;
+}
+
+const char *http_request_unknown_query(const struct http_request *request, const char *const *known)
+{
+        struct stranger stranger = {.known = known};
+
+        MHD_get_connection_values_n(request->mhd, MHD_GET_ARGUMENT_KIND, on_name, &stranger);
+        return stranger.name;
+}
+
 uint64_t http_request_arrival_ns(const struct http_request *request)
 {
         return request->start_ns;

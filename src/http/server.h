@@ -131,6 +131,11 @@ size_t http_request_headers(const struct http_request *request, const char *name
 size_t http_request_queries(const struct http_request *request, const char *name,
                             const char **values, size_t max);
 
+/* The name of the first argument that is none of these (NULL ends them); NULL: there is none. Names
+ * are the same whatever their case, as above. */
+const char *http_request_unknown_query(const struct http_request *request,
+                                       const char *const *known);
+
 /* When its headers had come: clock_ns(). */
 uint64_t http_request_arrival_ns(const struct http_request *request);
 

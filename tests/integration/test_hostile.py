@@ -99,6 +99,11 @@ def test_queries_and_paths(daemon):
                  "/%", "/v1/workloads?%"):
         status, raw, _ = daemon.request("GET", path.replace(" ", "%20"))
         assert status in (200, 400, 404, 414), (path, status, raw[:200])
+    for name in ("stauts", "%00", "%0a", "%ff%fe", "x" * 3000, "limit%20", "limit[]", "%"):
+        status, raw, _ = daemon.request("GET", f"/v1/workloads?limit=1&{name}=1")
+        error = json.loads(raw)["error"]
+        assert status == 400 and "unknown parameter; there are: limit, offset, status" in error
+        assert "\n" not in error and len(error) < 200, error
 
 
 def connect(daemon, lines=b""):

@@ -262,6 +262,40 @@ static void lists_are_paged(void **state)
         daemon_stop(d);
 }
 
+/* A slip of the pen is not answered with everything there is. */
+static void unknown_parameters_are_refused(void **state)
+{
+        struct daemon *d = *state;
+        static const char order[] = "{\"runtime\":\"sh\",\"code\":\"say x\"}";
+        json_t *json = ask_json(d, "POST", "/v1/workloads", order, 201);
+        struct answer a;
+        char path[128];
+
+        assert_refused(d, "GET", "/v1/workloads?stauts=failed", NULL, 400,
+                       "stauts: unknown parameter; there are: limit, offset, status");
+        assert_refused(d, "GET", "/v1/workloads?limit=1&statu=x", NULL, 400, "statu: unknown");
+        assert_refused(d, "GET", "/v1/workloads?limits=1", NULL, 400, "limits: unknown");
+        assert_refused(d, "GET", "/v1/workloads?=1", NULL, 400, ": unknown");
+        assert_refused(d, "GET", "/v1/workloads?limit%00=1", NULL, 400, "limit: unknown");
+        assert_refused(d, "POST", "/v1/workloads?wiat=false", order, 400,
+                       "wiat: unknown parameter; there are: wait");
+        snprintf(path, sizeof(path), "/v1/workloads/%s/logs?fllow=false", text_in(json, "id"));
+        assert_refused(d, "GET", path, NULL, 400,
+                       "fllow: unknown parameter; there are: after, format, follow");
+        snprintf(path, sizeof(path), "/v1/workloads/%s/logs/history?format=json",
+                 text_in(json, "id"));
+        assert_refused(d, "GET", path, NULL, 400,
+                       "format: unknown parameter; there are: after, limit");
+        assert_int_equal(d->backend->n_executed, 1);
+        json_decref(json);
+        json_decref(ask_json(d, "GET", "/v1/workloads?&Limit=1&&status=completed&", NULL, 200));
+        json_decref(ask_json(d, "GET", "/v1/stats?nocache=1", NULL, 200));
+        a = ask(&d->served, "GET", "/metrics?job=vulcan", NULL);
+        assert_int_equal(a.status, 200);
+        answer_release(&a);
+        daemon_stop(d);
+}
+
 /* What was answered before is not kept longer than its record. */
 static void a_deleted_record_is_404(void **state)
 {
@@ -505,6 +539,7 @@ int main(void)
                 TEST(a_kill_ends_it),
                 TEST(what_is_unknown_is_404),
                 TEST(lists_are_paged),
+                TEST(unknown_parameters_are_refused),
                 TEST(a_deleted_record_is_404),
                 TEST(backends_and_stats_are_shown),
                 TEST(a_client_that_leaves_does_not_end_its_workload),

@@ -214,6 +214,41 @@ static void orders_are_as_documented(void **state)
         daemon_free(d);
 }
 
+/* What an operation takes behind the "?" is what it says when asked for something else. */
+static void parameters_are_as_documented(void **state)
+{
+        static const struct {
+                const char *method, *pattern, *path;
+        } asked[] = {
+                {"POST", "/v1/workloads", "/v1/workloads?other=1"},
+                {"GET", "/v1/workloads", "/v1/workloads?other=1"},
+                {"GET", "/v1/workloads/{id}/logs", "/v1/workloads/x/logs?other=1"},
+                {"GET", "/v1/workloads/{id}/logs/history", "/v1/workloads/x/logs/history?other=1"},
+        };
+        struct daemon *d = daemon_new(1, 4, NULL);
+        json_t *parameter;
+        size_t j;
+
+        for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
+                json_t *operation = operation_of(asked[i].method, asked[i].pattern);
+                char want[128] = "other: unknown parameter; there are", *end = want + strlen(want);
+                char before = ':';
+                json_t *json = ask_json(d, asked[i].method, asked[i].path, "{}", 400);
+
+                json_array_foreach(json_object_get(operation, "parameters"), j, parameter)
+                {
+                        if (strcmp(text_in(parameter, "in"), "query") != 0)
+                                continue;
+                        end += sprintf(end, "%c %s", before, text_in(parameter, "name"));
+                        before = ',';
+                }
+                assert_string_equal(text_in(json, "error"), want);
+                json_decref(json);
+        }
+        daemon_stop(d);
+        daemon_free(d);
+}
+
 static json_t *order(struct daemon *d, const char *how, const char *code, unsigned want)
 {
         char body[128];
@@ -343,6 +378,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(routes_and_paths_are_the_same),
                 cmocka_unit_test(orders_are_as_documented),
+                cmocka_unit_test(parameters_are_as_documented),
                 cmocka_unit_test(answers_are_as_documented),
         };
 
