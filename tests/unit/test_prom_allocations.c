@@ -2,6 +2,7 @@
 /* A scrape that finds no more to say than the one before allocates nothing, in every format; one
  * that gets no memory fails as a whole, and the next one says it all. */
 #include "prom/prom.h"
+#include "sanitized.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -13,7 +14,7 @@
 
 #define NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if SANITIZED
 enum { COUNTED = 0 }; /* a sanitizer has its own allocator */
 static unsigned long allocations;
 static long allowed; /* allocations until one fails; -1: none does */

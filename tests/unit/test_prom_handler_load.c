@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Answering scrapes: what memory it takes, and many at once. */
 #include "prom_handler_fixture.h"
+#include "sanitized.h"
 
 /* ---- allocations of this program: counted, and refused on request ---- */
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !SANITIZED
 #define COUNTS_ALLOCATIONS 1
 void *__libc_malloc(size_t n);
 void *__libc_calloc(size_t n, size_t size);

@@ -2,6 +2,7 @@
 /* What happens when cells or memory run out, and other edges of what prom.h promises. */
 #include "prom/prom.h"
 #include "prom/testing.h"
+#include "sanitized.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -150,7 +151,7 @@ static int lose_updates(void)
 static void test_a_thread_without_memory_for_cells(void **state)
 {
         (void)state;
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if SANITIZED
         print_message("skip: sanitizers need address space themselves\n");
         skip();
 #endif
