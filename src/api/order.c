@@ -330,6 +330,8 @@ static int take_body(struct api_order *order, json_t *body, struct err *err)
                 return err_set(err, EINVAL, "body: must be a JSON object");
         if (has(body, "code") && has(body, "code_archive"))
                 return err_set(err, EINVAL, "code and code_archive are mutually exclusive");
+        if (has(body, "entrypoint") && has(body, "code"))
+                return err_set(err, EINVAL, "entrypoint: belongs to code_archive, not to code");
         if (has(body, "input") && has(body, "input_base64"))
                 return err_set(err, EINVAL, "input and input_base64 are mutually exclusive");
         if ((r = take_fields(fields, "", order, body, err)) < 0)

@@ -9,7 +9,8 @@
  *
  * Strict: a field that is not in this list, one of the wrong type, one that stands twice and a
  * value out of range are -EINVAL with a message that names the field. null counts as left out.
- * What needs knowledge of this machine (does the runtime exist?) is the engine's to say.
+ * An entrypoint belongs to an archive. What needs knowledge of this machine (does the runtime
+ * exist?) is the engine's to say.
  * Thread rule: none of its own.
  */
 #pragma once

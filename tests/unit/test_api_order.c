@@ -21,7 +21,7 @@ static void a_whole_order_is_read(void **state)
         static const char body[] =
                 "{\"runtime\": \"python\", \"isolation\": \"microvm\", \"code\": "
                 "\"print(1)\\u0000\","
-                "\"entrypoint\": \"a/main.py\", \"args\": [\"one\", \"\", \"\\u00fc\"],"
+                "\"args\": [\"one\", \"\", \"\\u00fc\"],"
                 "\"env\": {\"A\": \"b=c\", \"B\": \"\"}, \"input\": \"some \\u0000 input\","
                 "\"network\": \"nat\","
                 "\"resources\": {\"cpus\": 2, \"mem_mb\": 512, \"timeout_s\": 3}}";
@@ -36,7 +36,6 @@ static void a_whole_order_is_read(void **state)
         assert_int_equal(order.spec.code_size, 9);
         assert_memory_equal(order.spec.code, "print(1)\0", 9);
         assert_false(order.spec.archive);
-        assert_string_equal(order.spec.entrypoint, "a/main.py");
         assert_int_equal(order.spec.n_args, 3);
         assert_string_equal(order.spec.args[1], "");
         assert_string_equal(order.spec.args[2], "\xc3\xbc");
@@ -81,13 +80,15 @@ static void input_may_be_bytes(void **state)
 
 static void archives_are_decoded(void **state)
 {
-        static const char body[] = "{\"runtime\": \"sh\", \"code_archive\": \"" GZIP "\"}";
+        static const char body[] = "{\"runtime\": \"sh\", \"entrypoint\": \"a/main.sh\", "
+                                   "\"code_archive\": \"" GZIP "\", \"code\": null}";
         struct api_order order;
         struct err err = ERR_INIT;
 
         if (api_order_parse(body, strlen(body), &order, &err) < 0)
                 fail_msg("%s", err.msg);
         assert_true(order.spec.archive);
+        assert_string_equal(order.spec.entrypoint, "a/main.sh");
         assert_int_equal(order.spec.code_size, 20);
         assert_memory_equal(order.spec.code, "\x1f\x8b\x08\0", 4);
         api_order_release(&order);
@@ -174,7 +175,9 @@ static void what_is_wrong_with_the_rest_is_named(void **state)
                  "input and input_base64 are mutually exclusive"},
                 {"{\"runtime\":\"sh\",\"code\":\"x\",\"network\":\"bridge\"}",
                  "network: \"bridge\" is neither none nor nat"},
-                {"{\"runtime\":\"sh\",\"code\":\"x\",\"entrypoint\":\"../x\"}",
+                {"{\"runtime\":\"sh\",\"code\":\"x\",\"entrypoint\":\"main.sh\"}",
+                 "entrypoint: belongs to code_archive, not to code"},
+                {"{\"runtime\":\"sh\",\"code_archive\":\"" GZIP "\",\"entrypoint\":\"../x\"}",
                  "entrypoint: \"../x\" is not a path within the archive"},
                 {"{\"runtime\":\"sh\",\"code\":\"x\",\"isolation\":true}",
                  "isolation: must be a string"},
