@@ -282,7 +282,9 @@ struct prom_stateset *prom_stateset_with_values(struct prom_family *family,
  * was added) when a scrape, or prom_..._with(), finds them. When the same label values are fetched
  * again the series comes back under the same handle, at 0 and with a new time of creation. Updates
  * that run beside a removal may fall on either side of it. The fractions of a series that came back
- * are as exact as a double holding those of all its lives. Read back, a removed series is 0.
+ * are as exact as a double holding those of all its lives, and stay infinite once that has
+ * overflowed; so does the sum of a histogram of classic buckets alone. Read back, a removed series
+ * is 0.
  *
  * As its handles stay good, a removed series keeps its memory (some hundred bytes, and its cells),
  * and so does one that is hidden as idle: a label whose values never come again uses up the room of

@@ -2,6 +2,7 @@
 /* What a series shows: the sums over all threads, without what was counted in its earlier lives. */
 #include "prom/native.h"
 
+#include <math.h>
 #include <string.h>
 #include <time.h>
 
@@ -31,13 +32,21 @@ static double never_less(struct prom_series *series, double sum)
         return sum;
 }
 
+/* What a sum grew by in this life. One that had overflowed before stays infinite: by how much it has
+ * grown since is in no cell, and Inf - Inf would be a NaN, which no counter may show. */
+static double since_baseline(double sum, uint64_t baseline)
+{
+        const double before = double_of(baseline);
+        return isfinite(before) ? sum - before : before;
+}
+
 /* ---- counters ----------------------------------------------------------------------------- */
 
 static void subtract_counter(const struct prom_series *series, struct counter_value *value)
 {
         const uint64_t *baseline = series->cold->baseline;
         value->whole -= baseline[COUNTER_INT];
-        value->part -= double_of(baseline[COUNTER_FLOAT]);
+        value->part = since_baseline(value->part, baseline[COUNTER_FLOAT]);
 }
 
 /* With slab_lock held. */
@@ -134,7 +143,7 @@ static void subtract_histogram(const struct prom_series *series, struct prom_sna
         const uint64_t *baseline = series->cold->baseline;
         for (size_t i = 0; i <= value->n_buckets; i++)
                 value->buckets[i] -= baseline[HISTOGRAM_BUCKETS + i];
-        value->sum -= double_of(baseline[HISTOGRAM_SUM]);
+        value->sum = since_baseline(value->sum, baseline[HISTOGRAM_SUM]);
 }
 
 bool prom_read_histogram_(struct prom_series *series, struct prom_snapshot *ret)

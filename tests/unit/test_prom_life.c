@@ -3,6 +3,8 @@
 #include "prom/prom.h"
 
 #include <errno.h>
+#include <float.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -135,6 +137,49 @@ static void test_histogram_goes_and_comes_back(void **state)
 
 /* However fast they follow each other: what is less than before under the same time of creation
  * would be a counter that went back. */
+/* No NaN: what is infinite stays so. */
+static void test_overflowed_sums_come_back(void **state)
+{
+        struct prom_family *cf =
+                add((struct prom_desc){PROM_COUNTER, "c_total", .labels = NAMES("a")});
+        struct prom_family *hf =
+                add((struct prom_desc){PROM_HISTOGRAM, "h", .labels = NAMES("a"),
+                                       .buckets = &(const double){1}, .n_buckets = 1});
+        struct prom_counter *c = prom_counter_with(cf, "x");
+        struct prom_histogram *up = prom_histogram_with(hf, "up");
+        struct prom_histogram *down = prom_histogram_with(hf, "down");
+        for (int i = 0; i < 2; i++) {
+                prom_counter_add(c, DBL_MAX);
+                prom_histogram_observe(up, DBL_MAX);
+        }
+        for (int life = 0; life < 2; life++) {
+                assert_true(shows("c_total{a=\"x\"} +Inf"));
+                assert_true(prom_counter_value(c) == (double)INFINITY);
+                assert_true(shows("h_sum{a=\"up\"} +Inf"));
+                assert_int_equal(prom_clear(cf), 1);
+                assert_int_equal(prom_clear(hf), 2);
+                assert_true(prom_counter_value(c) == 0);
+                assert_ptr_equal(prom_counter_with(cf, "x"), c);
+                assert_ptr_equal(prom_histogram_with(hf, "up"), up);
+                assert_ptr_equal(prom_histogram_with(hf, "down"), down);
+                assert_true(shows("h_count{a=\"up\"} 0"));
+                assert_true(shows("h_sum{a=\"down\"} 0"));
+        }
+        prom_counter_inc(c);
+        prom_histogram_observe(up, 0.5);
+        assert_true(shows("c_total{a=\"x\"} +Inf"));
+        assert_true(shows("h_bucket{a=\"up\",le=\"1\"} 1"));
+        assert_true(shows("h_sum{a=\"up\"} +Inf"));
+
+        for (int i = 0; i < 2; i++)
+                prom_histogram_observe(down, -DBL_MAX);
+        assert_true(shows("h_sum{a=\"down\"} -Inf"));
+        assert_int_equal(prom_remove(hf, "down"), 0);
+        assert_ptr_equal(prom_histogram_with(hf, "down"), down);
+        assert_true(shows("h_sum{a=\"down\"} -Inf"));
+        assert_int_equal(prom_family_ignored(cf) + prom_family_ignored(hf), 0);
+}
+
 static void test_no_two_lives_begin_at_once(void **state)
 {
         struct prom_family *f = add((struct prom_desc){.kind = PROM_HISTOGRAM, .name = "h"});
@@ -409,6 +454,7 @@ int main(void)
                 TEST(test_counter_goes_and_comes_back),
                 TEST(test_gauge_goes_and_comes_back),
                 TEST(test_histogram_goes_and_comes_back),
+                TEST(test_overflowed_sums_come_back),
                 TEST(test_no_two_lives_begin_at_once),
                 TEST(test_without_labels),
                 TEST(test_partial),
