@@ -5,6 +5,7 @@
 #include "prom/internal.h"
 
 #include <errno.h>
+#include <locale.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -176,13 +177,14 @@ static bool split(const char *text, struct lines *ret)
         return true;
 }
 
-/* Of two lines with the same key. */
-static bool same_number(const struct line *a, const struct line *b)
+/* Of two lines with the same key. An exposition has points whatever the program's locale. */
+static bool same_number(const struct line *a, const struct line *b, locale_t c)
 {
         if (compare_bytes(a->text, a->len, b->text, b->len) == 0)
                 return true;
         char *end_a, *end_b;
-        double x = strtod(a->text + a->key_len, &end_a), y = strtod(b->text + b->key_len, &end_b);
+        double x = strtod_l(a->text + a->key_len, &end_a, c);
+        double y = strtod_l(b->text + b->key_len, &end_b, c);
         return end_a == a->text + a->len && end_b == b->text + b->len &&
                (x == y || (isnan(x) && isnan(y)));
 }
@@ -200,14 +202,15 @@ static bool differ(struct prom_buf *out, char sign, const struct line *line)
 }
 
 /* Both are sorted. 0, 1, -ENOMEM. */
-static int merge(const struct lines *expected, const struct lines *got, struct prom_buf *out)
+static int merge(const struct lines *expected, const struct lines *got, locale_t c,
+                 struct prom_buf *out)
 {
         const struct line *a = expected->list, *a_end = a + expected->n;
         const struct line *b = got->list, *b_end = b + got->n;
         int r = 0;
         while (a < a_end || b < b_end) {
                 int order = a == a_end ? 1 : b == b_end ? -1 : compare_keys(a, b);
-                if (order == 0 && same_number(a, b)) {
+                if (order == 0 && same_number(a, b, c)) {
                         a++, b++;
                         continue;
                 }
@@ -230,11 +233,16 @@ int prom_test_compare(struct prom_registry *registry, const char *expected,
                 options.n_names++;
         if (ret_difference)
                 ret_difference->len = 0;
-        int r = prom_render(registry, (struct prom_format){PROM_TEXT_0_0_4}, &options, &text);
+        const locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+        int r = c ? 0 : -ENOMEM;
+        if (r == 0)
+                r = prom_render(registry, (struct prom_format){PROM_TEXT_0_0_4}, &options, &text);
         if (r == 0 && (!split(expected, &wanted) || !split(text.data, &shown)))
                 r = -ENOMEM;
         if (r == 0)
-                r = merge(&wanted, &shown, ret_difference);
+                r = merge(&wanted, &shown, c, ret_difference);
+        if (c)
+                freelocale(c);
         free(wanted.list);
         free(shown.list);
         prom_buf_release(&text);

@@ -3,9 +3,11 @@
 #include "prom/testing.h"
 
 #include <errno.h>
+#include <locale.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -252,6 +254,44 @@ static void test_different(void **state)
         prom_registry_free(r);
 }
 
+/* A locale with a decimal comma, made in `folder` if the system has none. */
+static bool use_comma(const char *folder)
+{
+        char command[256];
+        if (!setlocale(LC_NUMERIC, "de_DE.UTF-8")) {
+                snprintf(command, sizeof(command),
+                         "localedef -i de_DE -f UTF-8 %s/comma >%s/said 2>&1", folder, folder);
+                setenv("LOCPATH", folder, 1);
+                (void)!system(command);
+                setlocale(LC_NUMERIC, "comma");
+                unsetenv("LOCPATH");
+        }
+        return strcmp(localeconv()->decimal_point, ",") == 0;
+}
+
+static void test_locale_does_not_matter(void **state)
+{
+        char folder[] = "/tmp/test_prom_XXXXXX", command[64];
+        assert_non_null(mkdtemp(folder));
+        const bool comma = use_comma(folder);
+        snprintf(command, sizeof(command), "rm -r %s", folder);
+        assert_int_equal(system(command), 0);
+        if (comma) {
+                struct prom_registry *r = filled();
+                expect(r, "# HELP depth Help.\n# TYPE depth gauge\ndepth -2.50\n", NAMES("depth"),
+                       "");
+                expect(r, "# HELP depth Help.\n# TYPE depth gauge\ndepth -2,5\n", NAMES("depth"),
+                       "- depth -2,5\n+ depth -2.5\n");
+                assert_string_equal(localeconv()->decimal_point, ",");
+                prom_registry_free(r);
+        }
+        setlocale(LC_NUMERIC, "C");
+        if (!comma) {
+                print_message("skip: no locale with a decimal comma, nor can one be made\n");
+                skip();
+        }
+}
+
 static void test_all_families(void **state)
 {
         struct prom_registry *r = prom_registry_new();
@@ -271,6 +311,7 @@ int main(void)
                 cmocka_unit_test(test_counts),
                 cmocka_unit_test(test_same),
                 cmocka_unit_test(test_different),
+                cmocka_unit_test(test_locale_does_not_matter),
                 cmocka_unit_test(test_all_families),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
