@@ -4,10 +4,12 @@
 #include "api/api.h"
 #include "api/render.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 void api_answer_json(struct http_request *request, unsigned status, json_t *json)
 {
@@ -55,6 +57,18 @@ void api_answer_failure(struct http_request *request, unsigned status, const str
         if (status == 503)
                 api_add_retry_after(request, API_RETRY_AFTER_S);
         http_answer_error(request, status, "%s", err->msg);
+}
+
+const char *api_id(const struct http_request *request, char memory[ULID_LEN + 1])
+{
+        const char *text = http_request_param(request, "id");
+        size_t n = strlen(text);
+
+        if (n != ULID_LEN)
+                return text;
+        for (size_t i = 0; i <= n; i++)
+                memory[i] = (char)toupper((unsigned char)text[i]);
+        return ulid_is_valid(memory) ? memory : text;
 }
 
 void api_answer_unknown(struct http_request *request, const char *id)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/err.h"
+#include "base/ulid.h"
 #include "http/server.h"
 
 #include <jansson.h>
@@ -24,6 +25,10 @@ void api_add_retry_after(struct http_request *request, unsigned seconds);
 
 /* {"error": …}, with Retry-After where that fits. */
 void api_answer_failure(struct http_request *request, unsigned status, const struct err *err);
+
+/* The workload's id in the path: in upper case, as all are kept, or as it stands there if it is no
+ * ULID. `memory` is where it may be put. */
+const char *api_id(const struct http_request *request, char memory[ULID_LEN + 1]);
 
 void api_answer_unknown(struct http_request *request, const char *id);
 

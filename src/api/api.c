@@ -147,16 +147,19 @@ static void answer_record(struct api *api, struct http_request *request, const c
 
 static void find_workload(struct http_request *request, void *ctx)
 {
-        answer_record(ctx, request, http_request_param(request, "id"));
+        char memory[ULID_LEN + 1];
+
+        answer_record(ctx, request, api_id(request, memory));
 }
 
 static void get_workload(struct http_request *request, void *ctx)
 {
         struct buf body = BUF_INIT(API_CACHE_BODY_MAX);
         struct api *api = ctx;
+        char memory[ULID_LEN + 1];
 
-        if (api_cache_find(api->cache, http_request_param(request, "id"),
-                           store_deletions(api->config.store), &body))
+        if (api_cache_find(api->cache, api_id(request, memory), store_deletions(api->config.store),
+                           &body))
                 http_answer(request, 200, "application/json", &body);
         else
                 http_request_defer(request, find_workload);
@@ -164,7 +167,8 @@ static void get_workload(struct http_request *request, void *ctx)
 
 static void delete_workload(struct http_request *request, void *ctx)
 {
-        const char *id = http_request_param(request, "id");
+        char memory[ULID_LEN + 1];
+        const char *id = api_id(request, memory);
         struct api *api = ctx;
         struct err err = ERR_INIT;
         int r = ulid_is_valid(id) ? engine_kill(api->config.engine, id, &err) : -ENOENT;

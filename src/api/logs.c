@@ -394,7 +394,8 @@ static int new_subscriber(struct api_logs *l, struct http_request *request, cons
 
 void api_logs_follow(struct api_logs *l, struct http_request *request)
 {
-        const char *id = http_request_param(request, "id");
+        char memory[ULID_LEN + 1];
+        const char *id = api_id(request, memory);
         struct http_stream_source source = {on_read, on_gone, NULL};
         struct err err = ERR_INIT;
         struct subscriber *s = NULL;
@@ -489,7 +490,8 @@ static int build_history(struct api_logs *l, struct http_request *request, const
 
 void api_logs_history(struct api_logs *l, struct http_request *request)
 {
-        const char *id = http_request_param(request, "id");
+        char memory[ULID_LEN + 1];
+        const char *id = api_id(request, memory);
         struct buf body = BUF_INIT(API_ANSWER_MAX);
         struct err err = ERR_INIT;
         int r = build_history(l, request, id, &body, &err);

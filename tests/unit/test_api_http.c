@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api_fixture.h"
 
+#include <ctype.h>
 #include <pthread.h>
 
 static int setup(void **state)
@@ -228,6 +229,43 @@ static void what_is_unknown_is_404(void **state)
         assert_refused(d, "GET", "/v1/workloads/", NULL, 404, "no such path");
         assert_refused(d, "POST", "/v1/workloads/01ARZ3NDEKTSV4RRFFQ69G5FAV", "{}", 405,
                        "method not allowed");
+        daemon_stop(d);
+}
+
+/* Answers have the id as it is kept, whether they come from the store, the cache or a log. */
+static void ids_may_be_in_lower_case(void **state)
+{
+        struct daemon *d = *state;
+        char id[ULID_LEN + 1], lower[ULID_LEN + 1], path[96], shown[64];
+        struct answer a;
+        json_t *json;
+
+        submit_async(d, "hang", id);
+        for (size_t i = 0; i <= ULID_LEN; i++)
+                lower[i] = (char)tolower((unsigned char)id[i]);
+        assert_string_not_equal(id, lower);
+        snprintf(path, sizeof(path), "/v1/workloads/%s", lower);
+        json_decref(wait_status(d, lower, "running"));
+        json = ask_json(d, "DELETE", path, NULL, 200);
+        assert_string_equal(text_in(json, "id"), id);
+        json_decref(json);
+        for (int i = 0; i < 2; i++) {
+                json = ask_json(d, "GET", path, NULL, 200);
+                assert_string_equal(text_in(json, "id"), id);
+                json_decref(json);
+        }
+        snprintf(shown, sizeof(shown), "workload %s has", id);
+        assert_refused(d, "DELETE", path, NULL, 409, shown);
+        snprintf(path, sizeof(path), "/v1/workloads/%s/logs/history", lower);
+        json = ask_json(d, "GET", path, NULL, 200);
+        assert_string_equal(text_in(json, "workload_id"), id);
+        json_decref(json);
+        snprintf(path, sizeof(path), "/v1/workloads/%s/logs", lower);
+        a = ask(&d->served, "GET", path, NULL);
+        assert_int_equal(a.status, 200);
+        assert_contains(a.body, "event: done");
+        answer_release(&a);
+        assert_refused(d, "GET", "/v1/workloads/01arz3ndektsv4rrffq69g5fal", NULL, 404, "g5fal");
         daemon_stop(d);
 }
 
@@ -538,6 +576,7 @@ int main(void)
                 TEST(a_full_queue_is_429),
                 TEST(a_kill_ends_it),
                 TEST(what_is_unknown_is_404),
+                TEST(ids_may_be_in_lower_case),
                 TEST(lists_are_paged),
                 TEST(unknown_parameters_are_refused),
                 TEST(a_deleted_record_is_404),
