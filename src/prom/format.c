@@ -70,6 +70,7 @@ static bool render_run(struct scrape *s, struct prom_series *series,
 
 static bool render_series(struct scrape *s, struct prom_family *family)
 {
+        s->n_sets = LOAD_ACQUIRE(&family->n_sets);
         const size_t n = LOAD_ACQUIRE(&family->n_series), len_before = s->buf->len;
         prom_family_scraped_(family);
         if (n == 0)

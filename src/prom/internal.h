@@ -223,6 +223,7 @@ struct series_cold {
         size_t next_exemplar;             /* of native buckets alone */
         uint64_t idle_value;              /* a digest of what the last change was to */
         uint64_t idle_since_ns;           /* prom_now_ns(); 0: not looked at yet */
+        uint64_t set_number; /* of an info: that of the prom_info_set() that showed it; else 0 */
 };
 
 /* A series as the table knows it. */
@@ -295,6 +296,8 @@ struct prom_family {
         bool has_parts;     /* some counter was added a fraction */
         bool has_negative;  /* some histogram observed a value below 0 */
         bool has_exemplars; /* some series has one, or had */
+        uint64_t n_sets;    /* of an info: how many prom_info_set() are done */
+        uint64_t setting;   /* under table_lock: the number of the one under way; 0: none is */
         uint64_t overflows;
         uint64_t ignored;
         struct prom_family *next; /* in the registry's list of all, retired ones included */
@@ -489,8 +492,10 @@ void prom_family_scraped_(struct prom_family *family);
 void prom_read_counters_(struct prom_series *series, size_t n, bool with_created,
                          struct counter_value *ret_values);
 
-/* Of a gauge, an info (1) or a state set (its bits as an integer in *ret_bits). */
-bool prom_read_gauge_(const struct prom_series *series, double *ret_value);
+/* Of a gauge, an info (1) or a state set (its bits as an integer in *ret_bits). An info that
+ * prom_info_set() showed only after `n_sets` of the family was loaded (with acquire, before the first
+ * of its series is read) is not shown: the one before it may have been read already. */
+bool prom_read_gauge_(const struct prom_series *series, uint64_t n_sets, double *ret_value);
 bool prom_read_stateset_(const struct prom_series *series, uint64_t *ret_bits);
 
 /* Classic buckets. One with native buckets alone has n_buckets 0 and only +Inf. */

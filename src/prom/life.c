@@ -51,6 +51,7 @@ void prom_series_revive_(struct prom_series *series)
         if (series->state == SERIES_REMOVED)
                 start_again(series);
         series->cold->idle_since_ns = 0;
+        STORE(&series->cold->set_number, series->family->setting);
         if (series->state != SERIES_LIVE)
                 set_state(series, SERIES_LIVE);
         pthread_mutex_unlock(&prom_slab_lock_);
@@ -177,8 +178,9 @@ int prom_clear(struct prom_family *family)
         return prom_remove_partial(family, NULL);
 }
 
-/* In one step for all who set it, so that one is left. The others go first: a scrape in between finds
- * none, rather than two that contradict each other. */
+/* In one step for all who set it, so that one is left. The others go first, and a scrape that is under
+ * way, which may have read one of them, leaves the new one out: it finds none, rather than two that
+ * contradict each other. See prom_read_gauge_(). The series of the overflow alone is always shown. */
 struct prom_info *prom_info_set_values(struct prom_family *family, const char *const *values,
                                        size_t n)
 {
@@ -191,8 +193,11 @@ struct prom_info *prom_info_set_values(struct prom_family *family, const char *c
         prom_clean_values_(family, values, &clean);
         fixed_pattern(family, &pattern);
         pthread_mutex_lock(&prom_table_lock_);
+        base->setting = base->n_sets + 1;
         (void)remove_matching(base, &pattern, prom_series_find_(base, clean.values));
         struct prom_series *series = prom_series_obtain_(family, clean.values);
+        STORE_RELEASE(&base->n_sets, base->setting);
+        base->setting = 0;
         pthread_mutex_unlock(&prom_table_lock_);
         return series ? (struct prom_info *)series : prom_info_with_values(family, values, n);
 }

@@ -455,8 +455,10 @@ int prom_summary_snapshot(struct prom_summary *summary,
 
 /* ---- info and state sets ---------------------------------------------------------------- */
 
-/* An info is there once prom_info_with() was called. prom_info_set() makes it and removes all
- * others of the family. */
+/* An info is there once prom_info_with() was called. prom_info_set() makes it and removes all others
+ * of the family (of a curried one: those with its labels). A scrape beside it shows those of before,
+ * the new one or none, but not the new one beside one it replaced (unless the family is full and the
+ * new one the overflow series). */
 #define prom_info_set(...) PROM_CALL_(prom_info_set_values, __VA_ARGS__)
 struct prom_info *prom_info_set_values(struct prom_family *family, const char *const *values,
                                        size_t n);

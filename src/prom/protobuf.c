@@ -453,7 +453,7 @@ bool prom_proto_series_(struct scrape *s, struct prom_series *series,
                         put_summary(s, &series[i], &texts[i]);
                 } else if (kind == PROM_STATESET) {
                         put_stateset(s, &series[i], &texts[i]);
-                } else if (prom_read_gauge_(&series[i], &value)) {
+                } else if (prom_read_gauge_(&series[i], s->n_sets, &value)) {
                         struct mark metric =
                                 begin_metric(s, texts[i].text, texts[i].labels_len, 11);
                         put_gauge(s, value);

@@ -91,9 +91,11 @@ double prom_counter_value(const struct prom_counter *counter)
 
 /* ---- gauges ------------------------------------------------------------------------------- */
 
-bool prom_read_gauge_(const struct prom_series *series, double *ret_value)
+bool prom_read_gauge_(const struct prom_series *series, uint64_t n_sets, double *ret_value)
 {
         if (unlikely(LOAD_ACQUIRE(&series->state) != SERIES_LIVE))
+                return false;
+        if (series->family->kind == PROM_INFO && LOAD(&series->cold->set_number) > n_sets)
                 return false;
         *ret_value = double_of(LOAD(&series->gauge));
         return true;

@@ -86,6 +86,7 @@ struct scrape {
         struct prom_format format;
         const struct prom_render_options *options; /* or NULL */
         struct rendering *rendering;               /* of the family at hand */
+        uint64_t n_sets;                           /* of it too: see prom_read_gauge_() */
         bool created;                              /* with times of creation */
         bool exemplars;                            /* with exemplars */
         bool failed;                               /* protobuf: memory ran out */

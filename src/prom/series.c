@@ -139,6 +139,7 @@ static struct prom_series *make_with_cell(struct prom_family *family, const char
                 return NULL;
         series->pub.cell = cell;
         cold->created_ms = prom_wall_ms_();
+        cold->set_number = family->setting;
         if (family->kind == PROM_INFO)
                 series->gauge = bits_of(1);
         series->key = key;

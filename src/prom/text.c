@@ -177,7 +177,7 @@ static bool render_gauges(struct scrape *s, const struct prom_series *series,
         for (size_t i = 0; i < n; i++) {
                 const size_t len = texts[i].labels_len + extra;
                 double value;
-                if (unlikely(!prom_read_gauge_(&series[i], &value)))
+                if (unlikely(!prom_read_gauge_(&series[i], s->n_sets, &value)))
                         continue;
                 if (!prom_reserve_(s->buf, len))
                         return false;

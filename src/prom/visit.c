@@ -11,6 +11,7 @@ struct visit {
         prom_visit_fn *fn;
         void *data;
         struct prom_scratch *scratch;
+        uint64_t n_sets; /* of the family: see prom_read_gauge_() */
 };
 
 /* The labels of a series in the order of their names; `values` stand one after the other. */
@@ -62,7 +63,7 @@ static bool read_series(struct visit *visit, struct prom_series *series, struct 
                 point->created_ms = summary->created_ms;
                 return true;
         default:
-                return prom_read_gauge_(series, &point->value);
+                return prom_read_gauge_(series, visit->n_sets, &point->value);
         }
 }
 
@@ -147,6 +148,7 @@ static int visit_family(struct visit *visit, struct prom_family *family)
                 return visit_samples(visit, &view, family);
         if (r == 0)
                 prom_family_scraped_(family);
+        visit->n_sets = LOAD_ACQUIRE(&family->n_sets);
         const size_t n = LOAD_ACQUIRE(&family->n_series);
         for (size_t i = 0; r == 0 && i < n; i++)
                 r = visit_series(visit, &view, prom_series_at_(family, i));
@@ -159,7 +161,7 @@ int prom_visit(struct prom_registry *registry, prom_visit_fn *fn, void *data)
         struct prom_scratch *scratch = buf.scratch;
         if (!scratch)
                 return -ENOMEM;
-        struct visit visit = {fn, data, scratch};
+        struct visit visit = {fn, data, scratch, 0};
         int r = prom_list_families_(registry, scratch);
         if (r == 0)
                 r = prom_collect_(registry, scratch);

@@ -3,6 +3,7 @@
 #include "prom/prom.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -65,6 +66,98 @@ static void test_info(void **state)
         assert_null(prom_gauge_with(f, "1"));
         assert_int_equal(prom_family_ignored(f), 2);
         assert_true(mentions("version=\"1\""));
+}
+
+struct replacement {
+        struct prom_family *family;
+        const char *by; /* set when the first info is seen; NULL: nothing is */
+        int seen;
+};
+
+static int replace_when_seen(const struct prom_view *view, const struct prom_point *point,
+                             void *data)
+{
+        struct replacement *r = data;
+        if (!point || strcmp(view->name, "app_info") != 0)
+                return 0;
+        r->seen++;
+        if (r->by)
+                assert_non_null(prom_info_set(r->family, r->by));
+        r->by = NULL;
+        return 0;
+}
+
+static int seen_while_set(struct prom_family *family, const char *by)
+{
+        struct replacement r = {family, by, 0};
+        assert_int_equal(prom_visit(registry, replace_when_seen, &r), 0);
+        return r.seen;
+}
+
+/* Whatever is set in the middle of a scrape, it does not show two. */
+static void test_info_set_beside_a_scrape(void **state)
+{
+        struct prom_family *f =
+                add((struct prom_desc){PROM_INFO, "app_info", .labels = NAMES("version")});
+        prom_info_set(f, "1");
+        prom_info_set(f, "2");
+        prom_info_set(f, "1");
+        assert_int_equal(seen_while_set(f, "2"), 1); /* one that comes back */
+        assert_true(mentions("version=\"2\""));
+        assert_int_equal(seen_while_set(f, "3"), 1); /* one that is made */
+        assert_true(mentions("version=\"3\""));
+        assert_int_equal(seen_while_set(f, "3"), 1);
+        assert_int_equal(seen_while_set(f, NULL), 1);
+        assert_non_null(prom_info_with(f, "1")); /* two, as the program wants it */
+        assert_int_equal(seen_while_set(f, NULL), 2);
+        prom_info_set(f, "3");
+        assert_int_equal(seen_while_set(f, NULL), 1);
+}
+
+enum { VERSIONS = 40, SCRAPES = 300, SETS = 20000 };
+
+struct setter {
+        struct prom_family *family;
+        unsigned n;
+        bool done;
+};
+
+static void *set_versions(void *data)
+{
+        struct setter *setter = data;
+        for (unsigned i = 0; !__atomic_load_n(&setter->done, __ATOMIC_RELAXED); i++) {
+                char version[16];
+                snprintf(version, sizeof(version), "v%u", i % VERSIONS);
+                prom_info_set(setter->family, (const char *)version);
+                __atomic_store_n(&setter->n, i, __ATOMIC_RELAXED);
+        }
+        return NULL;
+}
+
+static void test_info_set_beside_renderings(void **state)
+{
+        static const enum prom_format_kind formats[] = {PROM_TEXT_0_0_4, PROM_OPENMETRICS_1_0_0,
+                                                        PROM_PROTOBUF_DELIMITED};
+        struct setter setter = {.family = add((struct prom_desc){PROM_INFO, "app_info",
+                                                                 .labels = NAMES("version")})};
+        pthread_t thread;
+        int most = 0;
+        prom_info_set(setter.family, "v0");
+        assert_int_equal(pthread_create(&thread, NULL, set_versions, &setter), 0);
+        for (int i = 0; i < SCRAPES || __atomic_load_n(&setter.n, __ATOMIC_RELAXED) < SETS; i++) {
+                const struct prom_format format = {formats[i % 3], PROM_ESCAPE_UNDERSCORES};
+                int n = 0, r = prom_render(registry, format, NULL, &buf);
+                const char *p = buf.data, *end = buf.data + buf.len;
+                while (r == 0 && (p = memmem(p, (size_t)(end - p), "version", 7))) {
+                        p += 7;
+                        n++;
+                }
+                most = r < 0 ? 1000 : n > most ? n : most;
+        }
+        __atomic_store_n(&setter.done, true, __ATOMIC_RELAXED);
+        pthread_join(thread, NULL);
+        assert_in_range(most, 0, 1);
+        assert_true(mentions("version=\"v"));
 }
 
 static void test_stateset(void **state)
@@ -225,8 +318,14 @@ static void test_scopes(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                TEST(test_info),   TEST(test_stateset), TEST(test_descriptions),
-                TEST(test_obtain), TEST(test_times),    TEST(test_scopes),
+                TEST(test_info),
+                TEST(test_info_set_beside_a_scrape),
+                TEST(test_info_set_beside_renderings),
+                TEST(test_stateset),
+                TEST(test_descriptions),
+                TEST(test_obtain),
+                TEST(test_times),
+                TEST(test_scopes),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
