@@ -11,6 +11,9 @@
 
 enum {
         EXTENT_FIRST = 4096,   /* words; a multiple of a page and of a chunk */
+        CELL_FIRST = 40,       /* a multiple of FOLD_GROUP. Not 0: processors take a load for one of
+                                  what was just stored if the addresses agree in their last 12 bits,
+                                  and much that is read beside a cell begins a page, too */
         FOLD_GROUP = 8,        /* words; divides a chunk */
         QUICK_TRIES = 8,       /* reads of a histogram before its thread is held off, */
         YIELDING_TRIES = 100,  /* and after, giving way to the thread in between, */
@@ -46,7 +49,7 @@ static uint32_t extent = EXTENT_FIRST; /* of the cells of every slab; all in use
 static uint64_t lost_cells[PROM_CHUNK_WORDS_];
 
 /* Under table_lock. */
-static uint32_t next_cell;
+static uint32_t next_cell = CELL_FIRST;
 static uint64_t float_cells[PROM_CELLS_MAX / 64];
 static struct free_cells {
         uint32_t *cells;
