@@ -199,6 +199,7 @@ static void a_file_that_is_held_is_waited_for_once_a_round(void **state)
         end_with(e, 1, id);
         await_tries(1, 1);
         end_with(e, 2, id);
+        await_recorded(e, 2); /* in line before the third comes */
         end_with(e, 3, id);
         await_tries(1, 4);
         assert_int_equal(disk.tries[2] + disk.tries[3], 0);
