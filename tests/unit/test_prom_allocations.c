@@ -2,7 +2,6 @@
 /* A scrape that finds no more to say than the one before allocates nothing, in every format; one
  * that gets no memory fails as a whole, and the next one says it all. */
 #include "prom/prom.h"
-#include "sanitized.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -11,54 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include "counted_malloc.h"
 
 #define NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
-
-#if SANITIZED
-enum { COUNTED = 0 }; /* a sanitizer has its own allocator */
-static unsigned long allocations;
-static long allowed; /* allocations until one fails; -1: none does */
-#else
-enum { COUNTED = 1 };
-static unsigned long allocations;
-static long allowed = -1;
-
-extern void *__libc_malloc(size_t n);
-extern void *__libc_calloc(size_t n, size_t size);
-extern void *__libc_realloc(void *p, size_t n);
-
-static bool may_allocate(void)
-{
-        allocations++;
-        if (allowed == 0) {
-                allowed = -2; /* this once */
-                errno = ENOMEM;
-                return false;
-        }
-        allowed -= allowed > 0;
-        return true;
-}
-
-void *malloc(size_t n)
-{
-        return may_allocate() ? __libc_malloc(n) : NULL;
-}
-
-void *calloc(size_t n, size_t size)
-{
-        return may_allocate() ? __libc_calloc(n, size) : NULL;
-}
-
-void *realloc(void *p, size_t n)
-{
-        return may_allocate() ? __libc_realloc(p, n) : NULL;
-}
-
-void *reallocarray(void *p, size_t n, size_t size)
-{
-        return may_allocate() ? __libc_realloc(p, n * size) : NULL;
-}
-#endif
 
 enum { SERIES = 700 };
 
@@ -116,17 +70,9 @@ static void fill(struct prom_registry *r)
         assert_int_equal(prom_register_collector(r, &desc, 1, collect, NULL, NULL, NULL), 0);
 }
 
-static void skip_with_sanitizer(void)
-{
-        if (COUNTED)
-                return;
-        print_message("skip: a sanitizer has an allocator of its own\n");
-        skip();
-}
-
 static void test_repeated_scrapes(void **state)
 {
-        skip_with_sanitizer();
+        skip_unless_counted();
         struct prom_registry *r = prom_registry_new();
         fill(r);
         const struct prom_render_options options = {.created = true};
@@ -138,13 +84,13 @@ static void test_repeated_scrapes(void **state)
                         /* Two, as a summary keeps what it was at the first. */
                         assert_int_equal(prom_render(r, format, &options, &buf), 0);
                         assert_int_equal(prom_render(r, format, &options, &buf), 0);
-                        const unsigned long before = allocations;
+                        const unsigned long before = n_allocations;
                         assert_true(before > SERIES / 10);
                         for (int i = 0; i < 3; i++)
                                 assert_int_equal(prom_render(r, format, &options, &buf), 0);
-                        if (allocations != before)
+                        if (n_allocations != before)
                                 fail_msg("%lu allocations in format %d, escaping %d",
-                                         allocations - before, kind, e);
+                                         n_allocations - before, kind, e);
                         prom_buf_release(&buf);
                 }
         prom_registry_free(r);
@@ -152,15 +98,15 @@ static void test_repeated_scrapes(void **state)
 
 /* A first scrape whose nth allocation fails, and the next one, which gets what it needs. False if
  * the first needed no more than n. */
-static bool scrape_without_memory(struct prom_format format, long n)
+static bool scrape_without_memory(struct prom_format format, unsigned long n)
 {
         struct prom_registry *r = prom_registry_new();
         struct prom_buf buf = PROM_BUF_INIT, again = PROM_BUF_INIT;
         fill(r);
-        allowed = n;
+        refuse_nth(n + 1);
         const int result = prom_render(r, format, NULL, &buf);
-        const bool failed = allowed == -2;
-        allowed = -1;
+        const bool failed = n_allocations >= refuse_at;
+        refuse_nth(0);
         assert_true(result == 0 || (failed && result == -ENOMEM && buf.len == 0));
         assert_int_equal(prom_render(r, format, NULL, &buf), 0);
         assert_int_equal(prom_render(r, format, NULL, &again), 0);
@@ -180,7 +126,7 @@ static void test_without_memory(void **state)
                 {PROM_OPENMETRICS_1_0_0, PROM_ESCAPE_DOTS},
                 {PROM_PROTOBUF_DELIMITED, PROM_ESCAPE_VALUES},
         };
-        skip_with_sanitizer();
+        skip_unless_counted();
         for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
                 long n = 0;
                 while (scrape_without_memory(formats[i], n))

@@ -1,39 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Exemplars: which are kept, where, and which are refused. */
 #include "prom/internal.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
-
-#define LABELS(...) ((const struct prom_label[]){__VA_ARGS__, {NULL, NULL}})
-
-static struct prom_registry *registry;
-
-static int set_up(void **state)
-{
-        registry = prom_registry_new();
-        return registry ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-        prom_registry_free(registry);
-        return 0;
-}
-
-static struct prom_family *add(struct prom_desc desc)
-{
-        struct prom_family *family;
-        struct prom_error error = {""};
-        desc.help = "h";
-        if (prom_register(registry, &desc, &family, &error) < 0)
-                fail_msg("%s", error.msg);
-        return family;
-}
+#include "prom_fixture.h"
 
 static bool kept(const void *handle, size_t slot, struct exemplar *e)
 {

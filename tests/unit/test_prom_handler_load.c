@@ -1,44 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Answering scrapes: what memory it takes, and many at once. */
 #include "prom_handler_fixture.h"
-#include "sanitized.h"
-
-/* ---- allocations of this program: counted, and refused on request ---- */
-
-#if !SANITIZED
-#define COUNTS_ALLOCATIONS 1
-void *__libc_malloc(size_t n);
-void *__libc_calloc(size_t n, size_t size);
-void *__libc_realloc(void *p, size_t n);
-#else
-#define COUNTS_ALLOCATIONS 0
-#endif
-
-static unsigned long n_allocations;
-static unsigned long refuse_at; /* the number of the one that gets no memory; 0: none */
-
-#if COUNTS_ALLOCATIONS
-static bool may_allocate(void)
-{
-        return __atomic_add_fetch(&n_allocations, 1, __ATOMIC_RELAXED) !=
-               __atomic_load_n(&refuse_at, __ATOMIC_RELAXED);
-}
-
-void *malloc(size_t n)
-{
-        return may_allocate() ? __libc_malloc(n) : NULL;
-}
-
-void *calloc(size_t n, size_t size)
-{
-        return may_allocate() ? __libc_calloc(n, size) : NULL;
-}
-
-void *realloc(void *p, size_t n)
-{
-        return may_allocate() ? __libc_realloc(p, n) : NULL;
-}
-#endif
+#include "counted_malloc.h"
 
 /* ---- memory ---- */
 
@@ -57,10 +20,7 @@ static void test_repeated_scrapes_allocate_nothing(void **state)
         };
         struct test t;
         struct prom_response response;
-        if (!COUNTS_ALLOCATIONS) {
-                print_message("skip: allocations belong to a sanitizer\n");
-                skip();
-        }
+        skip_unless_counted();
         set_up(&t, NULL);
         add_series(&t, 5000);
         for (int round = 0; round < 4; round++) {
@@ -102,16 +62,13 @@ static void test_without_memory(void **state)
         struct test t;
         struct prom_response response;
         unsigned refused = 0;
-        if (!COUNTS_ALLOCATIONS) {
-                print_message("skip: allocations belong to a sanitizer\n");
-                skip();
-        }
+        skip_unless_counted();
         for (unsigned long i = 1; i <= 40; i++) {
                 set_up(&t, NULL);
                 add_series(&t, 1000);
-                __atomic_store_n(&refuse_at, n_allocations + i, __ATOMIC_RELAXED);
+                refuse_nth(i);
                 int status = serve(&t, "gzip", &response);
-                __atomic_store_n(&refuse_at, 0, __ATOMIC_RELAXED);
+                refuse_nth(0);
                 if (status != 200) {
                         assert_int_equal(status, 500);
                         assert_string_equal(response.body, "out of memory\n");

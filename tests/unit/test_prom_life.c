@@ -1,46 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Series that are removed, come back, expire, and are reached through curried families. */
-#include "prom/prom.h"
+#include "prom_fixture.h"
 
 #include <errno.h>
 #include <float.h>
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
-
-#define NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
-#define LABELS(...) ((const struct prom_label[]){__VA_ARGS__, {NULL, NULL}})
-
-static struct prom_registry *registry;
-static struct prom_buf buf;
-
-static int set_up(void **state)
-{
-        registry = prom_registry_new();
-        return registry ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-        prom_registry_free(registry);
-        prom_buf_release(&buf);
-        return 0;
-}
-
-static struct prom_family *add(struct prom_desc desc)
-{
-        struct prom_family *family;
-        struct prom_error error = {""};
-        desc.help = "h";
-        if (prom_register(registry, &desc, &family, &error) < 0)
-                fail_msg("%s", error.msg);
-        return family;
-}
 
 /* Is the line in a scrape? "" asks for the metric at all: its TYPE line. */
 static bool shows(const char *line)
@@ -49,12 +14,6 @@ static bool shows(const char *line)
         assert_int_equal(prom_render_text(registry, &buf), 0);
         snprintf(wanted, sizeof(wanted), "\n%s\n", line);
         return strstr(buf.data, wanted) != NULL;
-}
-
-static bool mentions(const char *text)
-{
-        assert_int_equal(prom_render_text(registry, &buf), 0);
-        return strstr(buf.data, text) != NULL;
 }
 
 /* ---- removal ------------------------------------------------------------------------------ */

@@ -1,49 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Native histograms: which bucket a value falls into, the limit, resets, threads. */
 #include "prom/native.h"
+#include "prom_fixture.h"
 
 #include <errno.h>
 #include <float.h>
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <cmocka.h>
 
-static struct prom_registry *registry;
 static struct prom_native_snapshot s; /* too large for a stack */
 
-static int set_up(void **state)
+static struct prom_family *add_histogram(struct prom_desc desc)
 {
-        registry = prom_registry_new();
-        return registry ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-        prom_registry_free(registry);
-        return 0;
-}
-
-static struct prom_family *add(struct prom_desc desc)
-{
-        struct prom_family *family;
-        struct prom_error error = {""};
         desc.kind = PROM_HISTOGRAM;
         desc.name = "h";
-        desc.help = "h";
-        if (prom_register(registry, &desc, &family, &error) < 0)
-                fail_msg("%s", error.msg);
-        return family;
+        return add(desc);
 }
 
 static struct prom_histogram *make(struct prom_desc desc)
 {
-        return prom_histogram_with(add(desc));
+        return prom_histogram_with(add_histogram(desc));
 }
 
 static void take(struct prom_histogram *h)
@@ -314,8 +291,8 @@ static void test_later_reset(void **state)
 
 static void test_removal(void **state)
 {
-        struct prom_family *f = add((struct prom_desc){.native_factor = 1.1,
-                                                       .labels = (const char *const[]){"a", NULL}});
+        struct prom_family *f = add_histogram((struct prom_desc){
+                .native_factor = 1.1, .labels = (const char *const[]){"a", NULL}});
         struct prom_histogram *h = prom_histogram_with(f, "x");
         prom_histogram_observe(h, 1);
         assert_int_equal(prom_remove(f, "x"), 0);

@@ -1,51 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Summaries: quantiles of a window that moves when it is looked at. */
 #include "prom/native.h"
+#include "prom_fixture.h"
 
 #include <errno.h>
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
 
 #define SECOND UINT64_C(1000000000)
 
 static const double quantiles[] = {0, 0.5, 0.9, 0.99, 1};
 enum { N_QUANTILES = 5 };
 
-static struct prom_registry *registry;
 static struct prom_quantile_snapshot s;
 
-static int set_up(void **state)
+static struct prom_family *add_summary(struct prom_desc desc)
 {
-        registry = prom_registry_new();
-        return registry ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-        prom_registry_free(registry);
-        return 0;
-}
-
-static struct prom_family *add(struct prom_desc desc)
-{
-        struct prom_family *family;
-        struct prom_error error = {""};
         desc.kind = PROM_SUMMARY;
         desc.name = "s";
-        desc.help = "h";
-        if (prom_register(registry, &desc, &family, &error) < 0)
-                fail_msg("%s", error.msg);
-        return family;
+        return add(desc);
 }
 
 static struct prom_summary *make(double max_age_s)
 {
-        return prom_summary_with(add((struct prom_desc){
+        return prom_summary_with(add_summary((struct prom_desc){
                 .quantiles = quantiles, .n_quantiles = N_QUANTILES, .max_age_s = max_age_s}));
 }
 
@@ -175,9 +152,10 @@ static void test_wide_values(void **state)
 
 static void test_removal_and_misuse(void **state)
 {
-        struct prom_family *f = add((struct prom_desc){.quantiles = quantiles,
-                                                       .n_quantiles = N_QUANTILES,
-                                                       .labels = (const char *const[]){"a", NULL}});
+        struct prom_family *f =
+                add_summary((struct prom_desc){.quantiles = quantiles,
+                                               .n_quantiles = N_QUANTILES,
+                                               .labels = (const char *const[]){"a", NULL}});
         struct prom_summary *summary = prom_summary_with(f, "x");
         prom_summary_observe(summary, 1);
         take(summary);
@@ -206,7 +184,8 @@ static void test_removal_and_misuse(void **state)
 
 static void test_without_quantiles(void **state)
 {
-        struct prom_summary *summary = prom_summary_with(add((struct prom_desc){.labels = NULL}));
+        struct prom_summary *summary =
+                prom_summary_with(add_summary((struct prom_desc){.labels = NULL}));
         prom_summary_observe(summary, 2.5);
         take(summary);
         assert_true(s.count == 1 && s.sum == 2.5 && s.n_quantiles == 0);

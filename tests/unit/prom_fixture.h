@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A registry for each test, and families in it. For a program of one file. */
+#pragma once
+
+#include "prom/prom.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
+#define LABELS(...) ((const struct prom_label[]){__VA_ARGS__, {NULL, NULL}})
+
+static struct prom_registry *registry;
+static struct prom_buf buf; /* of the last scrape */
+
+static int set_up(void **state)
+{
+        registry = prom_registry_new();
+        return registry ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+        prom_registry_free(registry);
+        prom_buf_release(&buf);
+        return 0;
+}
+
+/* Registers it with some help. */
+static inline struct prom_family *add(struct prom_desc desc)
+{
+        struct prom_family *family;
+        struct prom_error error = {""};
+        desc.help = "h";
+        if (prom_register(registry, &desc, &family, &error) < 0)
+                fail_msg("%s", error.msg);
+        return family;
+}
+
+/* Does a scrape have this in it? */
+static inline bool mentions(const char *text)
+{
+        assert_int_equal(prom_render_text(registry, &buf), 0);
+        return strstr(buf.data, text) != NULL;
+}
