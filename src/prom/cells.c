@@ -10,13 +10,12 @@
 #include <time.h>
 
 enum {
-        EXTENT_FIRST = 4096,   /* words; a multiple of a page and of a chunk */
-        CELL_FIRST = 40,       /* a multiple of FOLD_GROUP. Not 0: processors take a load for one of
+        EXTENT_FIRST = 4096,  /* words; a multiple of a page and of a chunk */
+        CELL_FIRST = 40,      /* a multiple of FOLD_GROUP. Not 0: processors take a load for one of
                                   what was just stored if the addresses agree in their last 12 bits,
                                   and much that is read beside a cell begins a page, too */
-        FOLD_GROUP = 8,        /* words; divides a chunk */
-        QUICK_TRIES = 8,       /* reads of a histogram before its thread is held off, */
-        YIELDING_TRIES = 100,  /* and after, giving way to the thread in between, */
+        FOLD_GROUP = 8,       /* words; divides a chunk */
+        YIELDING_TRIES = 100, /* reads of a histogram whose thread is held off, giving way to it, */
         SLEEPING_TRIES = 2000, /* and, should it have been preempted, sleeping in between */
         SLEEP_NS = 100000,
 };
@@ -299,6 +298,17 @@ static bool read_block(const uint64_t *block, size_t n, uint64_t *buckets, uint6
         return !(sequence & 1) && LOAD(&block[HISTOGRAM_SEQ]) == sequence;
 }
 
+bool prom_await_owner_(int tries)
+{
+        if (tries >= YIELDING_TRIES + SLEEPING_TRIES)
+                return false;
+        if (tries < YIELDING_TRIES)
+                sched_yield();
+        else
+                nanosleep(&(struct timespec){.tv_nsec = SLEEP_NS}, NULL);
+        return true;
+}
+
 /* A thread that observes without pause could make every read fail, so after a few its cells are
  * hidden from it: at most the update under way then changes the block, the next one waits. */
 static void read_slab(struct slab *slab, uint32_t cell, size_t n, uint64_t *buckets, uint64_t *sum)
@@ -309,14 +319,8 @@ static void read_slab(struct slab *slab, uint32_t cell, size_t n, uint64_t *buck
                         return;
         if (slab->owner)
                 STORE(&slab->owner->cells, NULL);
-        for (int i = 0; !read_block(block, n, buckets, sum); i++) {
-                if (i == YIELDING_TRIES + SLEEPING_TRIES)
-                        break;
-                if (i < YIELDING_TRIES)
-                        sched_yield();
-                else
-                        nanosleep(&(struct timespec){.tv_nsec = SLEEP_NS}, NULL);
-        }
+        for (int i = 0; !read_block(block, n, buckets, sum) && prom_await_owner_(i); i++)
+                ;
         if (slab->owner)
                 STORE(&slab->owner->cells, slab->cells);
 }

@@ -164,6 +164,13 @@ void prom_sum_counters_(const uint32_t *cells, size_t n, bool with_parts,
                         struct counter_value *values);
 void prom_sum_histogram_(uint32_t cell, size_t n_buckets, uint64_t *buckets, double *sum);
 
+/* Reads of a histogram before the thread that updates it is held off. */
+enum { QUICK_TRIES = 8 };
+
+/* After the tries-th of those that come then: gives way to that thread, later sleeps. False when it
+ * was waited for long enough: it is stopped in mid-update. */
+bool prom_await_owner_(int tries);
+
 /* In the child of fork(), on its one thread. */
 void prom_after_fork_(void);
 
@@ -517,9 +524,6 @@ void prom_series_settle_(struct prom_series *series);
 
 /* With slab_lock held: the series begins anew now. No two times of its creation are the same. */
 void prom_series_restamp_(struct prom_series *series);
-
-/* When the series was made, came back or was reset. */
-int64_t prom_read_created_ms_(const struct prom_series *series);
 
 /* ---- exemplars (exemplar.c) --------------------------------------------------------------- */
 

@@ -3,17 +3,8 @@
 #include "prom/native.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-enum {
-        QUICK_TRIES = 8, /* as in cells.c */
-        YIELDING_TRIES = 100,
-        SLEEPING_TRIES = 2000,
-        SLEEP_NS = 100000,
-};
 
 /* Under slab_lock. */
 static struct native_sums sums;
@@ -60,14 +51,8 @@ static void read_exactly(struct native_block *block, struct block_values *ret)
                         return;
         const uint64_t version = native->version;
         STORE(&native->version, NATIVE_HELD_OFF);
-        for (int i = 0; !read_block(block, ret); i++) {
-                if (i == YIELDING_TRIES + SLEEPING_TRIES)
-                        break;
-                if (i < YIELDING_TRIES)
-                        sched_yield();
-                else
-                        nanosleep(&(struct timespec){.tv_nsec = SLEEP_NS}, NULL);
-        }
+        for (int i = 0; !read_block(block, ret) && prom_await_owner_(i); i++)
+                ;
         STORE(&native->version, version);
 }
 

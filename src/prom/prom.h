@@ -99,8 +99,8 @@ enum {
         PROM_SERIES_DEFAULT = 1000,        /* series of a family that does not say */
         PROM_SERIES_MAX = 1 << 20,         /* series of a family, at most */
         PROM_FAMILIES_MAX = 10000,         /* families of a registry */
-        PROM_CELLS_MAX = 1 << 22,          /* words of all registries together: a counter takes 2, a
-                                       histogram 3 + buckets; past it: see overflow above */
+        PROM_CELLS_MAX = 1 << 22,          /* words of all registries together: a counter takes 2,
+                                              a histogram 3 + buckets; past it: see overflow above */
         PROM_UNIT_MAX = 32,                /* bytes of a unit */
         PROM_STATES_MAX = 64,              /* states of a state set */
         PROM_QUANTILES_MAX = 16,           /* quantiles of a summary */

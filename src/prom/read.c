@@ -236,11 +236,3 @@ void prom_series_settle_(struct prom_series *series)
         COUNT(&series->family->ignored, ignored);
         memcpy(baseline, cells, n * sizeof(*baseline));
 }
-
-int64_t prom_read_created_ms_(const struct prom_series *series)
-{
-        pthread_mutex_lock(&prom_slab_lock_);
-        int64_t created_ms = series->cold->created_ms;
-        pthread_mutex_unlock(&prom_slab_lock_);
-        return created_ms;
-}

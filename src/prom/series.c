@@ -144,7 +144,6 @@ static struct prom_series *make_with_cell(struct prom_family *family, const char
                 series->gauge = bits_of(1);
         series->key = key;
         series->cold = cold;
-        series->family = family;
         STORE(&family->n_live, family->n_live + 1);
         STORE_RELEASE(&family->n_series, family->n_series + 1);
         return series;

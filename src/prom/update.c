@@ -91,7 +91,7 @@ void prom_gauge_set_since_ns(struct prom_gauge *gauge, uint64_t start_ns)
         prom_gauge_set(gauge, now > start_ns ? (double)(now - start_ns) / 1e9 : 0);
 }
 
-/* ---- state sets --------------------------------------------------------------------------------------------- */
+/* ---- state sets -------------------------------------------------------------------------- */
 
 static inline struct prom_series *live_states(struct prom_stateset *stateset, size_t state)
 {

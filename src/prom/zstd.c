@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <zstd.h>
 
-/* Level 3, the default, takes half as long again and gains little on metrics. */
+/* Level 3, the default, takes longer and gains little on metrics. */
 enum { LEVEL = 1 };
 
 static void *zstd_new(void)

@@ -39,11 +39,6 @@ int logger_level_parse(const char *text, enum logger_level *ret)
         return -EINVAL;
 }
 
-const char *logger_level_name(enum logger_level level)
-{
-        return names[level];
-}
-
 void logger_set_level(enum logger_level level)
 {
         logger.level = level;

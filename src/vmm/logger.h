@@ -28,7 +28,6 @@ void logger_set_id(const char *id);
 
 /* "Off", "Error", "Warn" or "Warning", "Info", "Debug", "Trace", in any case. */
 int logger_level_parse(const char *text, enum logger_level *ret);
-const char *logger_level_name(enum logger_level level);
 void logger_set_level(enum logger_level level);
 
 /* Whether lines name their level and their origin. */

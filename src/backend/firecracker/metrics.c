@@ -136,16 +136,6 @@ static const char *const reason_names[FC_REASON_COUNT] = {
         [FC_REASON_PROTOCOL] = "protocol", [FC_REASON_GUEST] = "guest",
 };
 
-const char *fc_stage_name(enum fc_stage stage)
-{
-        return stage_names[stage];
-}
-
-const char *fc_reason_name(enum fc_reason reason)
-{
-        return reason_names[reason];
-}
-
 void fc_metrics_add_runtime(struct fc_metrics *m, const char *runtime)
 {
         static const enum workload_status ends[] = {WORKLOAD_COMPLETED, WORKLOAD_FAILED,

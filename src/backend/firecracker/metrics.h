@@ -40,7 +40,7 @@ enum fc_metric {
 
 extern const struct prom_desc fc_metric_descs[FC_METRIC_COUNT];
 
-/* The stages from VMM start to agent ready, and before it. Label values of fc_stage_name(). */
+/* The stages from VMM start to agent ready, and before it. Label values in metrics.c. */
 enum fc_stage {
         FC_STAGE_PREPARE, /* image found, directory and configuration written */
         FC_STAGE_NETWORK, /* TAP and address */
@@ -61,7 +61,7 @@ enum fc_cleanup_stage {
         FC_CLEANUP_STAGE_COUNT,
 };
 
-/* Why a VM did not become ready. Label values of fc_reason_name(). */
+/* Why a VM did not become ready. Label values in metrics.c. */
 enum fc_reason {
         FC_REASON_NONE,
         FC_REASON_ERROR,    /* a step of ours failed: see the workload's error */
@@ -81,9 +81,6 @@ enum fc_leak {
         FC_LEAK_RULES, /* the tables of nftables, together */
         FC_LEAK_COUNT,
 };
-
-const char *fc_stage_name(enum fc_stage stage);
-const char *fc_reason_name(enum fc_reason reason);
 
 /* Handles of the backend's metrics. Series that are known beforehand exist at 0 from the start. */
 struct fc_metrics {
