@@ -18,8 +18,8 @@
 static inline int32_t index_of_parts(int32_t e, uint64_t m)
 {
         const unsigned below = prom_native_guess_[m >> (MANTISSA_BITS - 9)];
-        return (e - EXPONENT_BIAS) * NATIVE_BOUNDS + (int32_t)below +
-               (prom_native_bounds_[below] < m);
+        return e * NATIVE_BOUNDS + (int32_t)below + (prom_native_bounds_[below] < m) -
+               EXPONENT_BIAS * NATIVE_BOUNDS;
 }
 
 static inline int32_t index_of(uint64_t bits)
@@ -94,13 +94,16 @@ static void set_room(struct native_block *block)
         block->room = (uint32_t)(most > limit && block->used < limit ? limit : most);
 }
 
+void prom_native_quicken_(struct native_block *block)
+{
+        const double above = block->zero_threshold > DBL_MIN ? block->zero_threshold : DBL_MIN;
+        STORE(&block->quick_above, block->native->n_classic ? INT64_MAX : (int64_t)bits_of(above));
+}
+
 static void set_threshold(struct native_block *block)
 {
-        const struct native *native = block->native;
-        block->zero_threshold = native->zero_threshold;
-        block->simple_above = native->zero_threshold > DBL_MIN ? native->zero_threshold : DBL_MIN;
-        if (native->n_classic)
-                block->simple_above = (double)INFINITY;
+        block->zero_threshold = block->native->zero_threshold;
+        prom_native_quicken_(block);
 }
 
 static struct native_block *block_new(struct native *native, size_t capacity)
@@ -343,7 +346,7 @@ static inline struct native_block *block_here(const struct prom_series *series)
 }
 
 /* Everything but the common case. */
-static __attribute__((noinline)) void observe_any(struct prom_series *series, double v)
+void prom_native_observe_any_(struct prom_series *series, double v)
 {
         struct native *native = series->native;
         struct native_entry *new;
@@ -378,20 +381,21 @@ static __attribute__((noinline)) void observe_any(struct prom_series *series, do
 }
 
 /* The common case has no calls, so that it needs few registers: a normal number above the zero
- * threshold, into a bucket that this thread has and finds at once, and no classic buckets. */
-void prom_native_observe_(struct prom_series *series, double v)
+ * threshold, into a bucket that this thread has and finds at once, and no classic buckets. What the
+ * series is set to does not matter: see quick_above. */
+void prom_native_observe_(struct prom_series *series, uint64_t *cells, double v)
 {
         const uint64_t bits = bits_of(v);
-        struct native_block *block = block_here(series);
-        if (unlikely(!block || block->version != LOAD_ACQUIRE(&series->native->version) ||
-                     !(v > block->simple_above)))
-                return observe_any(series, v);
+        struct native_block *block =
+                (struct native_block *)(uintptr_t)LOAD(&cells[series->pub.cell]);
+        if (unlikely(!block || (int64_t)bits <= LOAD(&block->quick_above)))
+                return prom_native_observe_any_(series, v);
         const int32_t index =
                 index_of_parts((int32_t)(bits >> MANTISSA_BITS), bits & MANTISSA_MASK);
         const uint64_t tag = native_tag(native_coarser(index, block->coarser), false);
         struct native_entry *entry = &block->entries[home_of(block, tag)];
         if (unlikely(LOAD(&entry->tag) != tag))
-                return observe_any(series, v);
+                return prom_native_observe_any_(series, v);
         const uint64_t sequence = LOAD(&block->sequence);
 
         STORE(&block->sequence, sequence + 1);

@@ -8,9 +8,9 @@
  * the series in the thread's slab holds the block's address.
  *
  * What the series is set to (resolution, zero threshold, epoch) stands in struct native and changes
- * under slab_lock, together with `version`. A thread whose block has another version comes to
- * prom_native_refresh_(), which brings the block up to date; a block of an older epoch was counted
- * before a reset and is worth nothing. So no thread ever writes another's block.
+ * under slab_lock, together with `version`. A thread whose block has another version brings it up to
+ * date; a block of an older epoch was counted before a reset and is worth nothing. So no thread ever
+ * writes another's block, but for `quick_above`, which sends its thread to look at the version.
  *
  * A scrape adds the blocks up (native_read.c). It holds a thread that observes without pause off
  * by a version that no block has, until it is done.
@@ -51,7 +51,8 @@ struct native_block {
         uint64_t sum; /* a double */
         uint64_t zeros;
         double zero_threshold;
-        double simple_above; /* values above it are normal, go into a bucket and nowhere else */
+        int64_t quick_above; /* the bits of a value: those above it are normal and go into a bucket
+                                and nowhere else. INT64_MAX: ask `version` first */
         unsigned coarser;    /* NATIVE_SCHEMA_MAX - schema */
         uint32_t mask;       /* number of entries - 1 */
         uint32_t used;       /* entries */
@@ -113,6 +114,13 @@ int prom_native_schema_(double factor);
 
 /* ---- with slab_lock held ------------------------------------------------------------------ */
 
+/* Lets the thread of the block observe without a look at the version, or no more. */
+void prom_native_quicken_(struct native_block *block);
+static inline void native_slow_down(struct native_block *block)
+{
+        STORE(&block->quick_above, INT64_MAX);
+}
+
 /* Makes the block as the series is set. */
 void prom_native_rebuild_(struct native_block *block);
 
@@ -156,8 +164,10 @@ void prom_native_fold_(struct native_block *blocks);
 bool prom_native_init_(struct prom_series *series);
 void prom_native_release_(struct prom_series *series);
 
-/* v is finite; has_negative of the family is set where it has to be. */
-void prom_native_observe_(struct prom_series *series, double v);
+/* v is finite; has_negative of the family is set where it has to be. `cells` are the thread's own;
+ * the second function is for one that has none yet, too. */
+void prom_native_observe_(struct prom_series *series, uint64_t *cells, double v);
+void prom_native_observe_any_(struct prom_series *series, double v);
 
 void prom_summary_window_free_(struct summary_window *window); /* summary.c */
 void prom_summary_age_(struct prom_summary *summary, uint64_t ns);

@@ -51,9 +51,12 @@ static void read_exactly(struct native_block *block, struct block_values *ret)
                         return;
         const uint64_t version = native->version;
         STORE(&native->version, NATIVE_HELD_OFF);
+        native_slow_down(block);
         for (int i = 0; !read_block(block, ret) && prom_await_owner_(i); i++)
                 ;
         STORE(&native->version, version);
+        if (block->version == version)
+                prom_native_quicken_(block);
 }
 
 static bool add_block(struct native_block *block)
@@ -227,6 +230,14 @@ static bool halve_resolution(void)
         return true;
 }
 
+/* After a change of what the series is set to: its threads bring their blocks up to date. */
+static void renew(struct native *native)
+{
+        STORE_RELEASE(&native->version, native->version + 1);
+        for (struct native_block *block = native->blocks; block; block = block->next)
+                native_slow_down(block);
+}
+
 /* Sets the series as the sums are. */
 static void set_as_sums(struct native *native)
 {
@@ -234,7 +245,7 @@ static void set_as_sums(struct native *native)
                 return;
         native->schema = sums.schema;
         native->zero_threshold = sums.zero_threshold;
-        STORE_RELEASE(&native->version, native->version + 1);
+        renew(native);
 }
 
 static void reduce(const struct native *native, const struct native_limits *limits)
@@ -253,7 +264,7 @@ void prom_native_reset_(struct prom_series *series)
         native->reset_ns = prom_now_ns();
         native->largest_sum = 0;
         prom_series_restamp_(series);
-        STORE_RELEASE(&native->version, native->version + 1);
+        renew(native);
 }
 
 static bool reset_is_due(const struct prom_series *series)

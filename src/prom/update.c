@@ -187,7 +187,7 @@ static __attribute__((noinline)) void observe_any(struct prom_series *series, do
         if (v < 0 && !LOAD(&family->has_negative))
                 STORE(&family->has_negative, true);
         if (family->native)
-                prom_native_observe_(series, v);
+                prom_native_observe_any_(series, v);
         else
                 observe_classic(prom_cell_(series->pub.cell), family, v);
 }
@@ -200,7 +200,7 @@ void prom_histogram_observe(struct prom_histogram *histogram, double v)
         if (unlikely(!series || !cells || bits_of(v) >= bits_of(INFINITY)))
                 observe_any(series, v);
         else if (series->family->native)
-                prom_native_observe_(series, v);
+                prom_native_observe_(series, cells, v);
         else
                 observe_classic(cells + series->pub.cell, series->family, v);
 }
