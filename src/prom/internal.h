@@ -8,7 +8,8 @@
  *   that exits folds its slab into the base slab under the same lock. (cells.c)
  * - Sparse buckets, those of native histograms and summaries, are in blocks of memory, one for each
  *   thread and series; the cell of the series holds the block's address. (native.h)
- * - A gauge, an info or a state set is one shared word in its series.
+ * - A gauge or a state set is one shared word in a cache line of its own: beside what every update
+ *   reads, a set by one thread would cost all others a miss. An info is always 1.
  * - Series stand in blocks that never move, in the order they were made; `n_series` is stored last,
  *   so a scrape walks them without a lock. Look-up reads an open-addressing table that is replaced,
  *   never changed in place, when it grows. Only insertion takes table_lock. (series.c, words.h)
@@ -54,6 +55,7 @@ enum {
         HISTOGRAM_BUCKETS = 2,
         COUNTER_INT = 0, /* words of a counter */
         COUNTER_FLOAT = 1,
+        CACHE_LINE = 64,
         COPY_UNIT = 16,         /* text of series is copied in units of this size */
         SERIES_BLOCKS_MAX = 32, /* each block is twice the size of the one before */
         SERIES_BLOCK_FIRST = 16,
@@ -211,7 +213,7 @@ struct prom_series {
         uint8_t state;           /* enum series_state */
         bool has_baseline;       /* cold->baseline is not all 0 */
         union {
-                uint64_t gauge;        /* of a gauge: its value; a state set: its bits */
+                uint64_t *word;        /* of a gauge: its value; a state set: its bits */
                 uint64_t largest;      /* of a counter or classic histogram: the largest sum of
                                           parts seen, see read.c */
                 struct native *native; /* of a native histogram or summary: all it is */
@@ -219,6 +221,11 @@ struct prom_series {
         struct prom_family *family;
         struct key *key; /* its label values */
         struct series_cold *cold;
+};
+
+struct word_line {
+        uint64_t word;
+        uint64_t unused[CACHE_LINE / sizeof(uint64_t) - 1];
 };
 
 /* The rest of a series. */
@@ -293,6 +300,7 @@ struct prom_family {
         struct rendering *renderings[N_DIALECTS][N_ESCAPINGS]; /* NULL until asked for */
 
         struct prom_series *blocks[SERIES_BLOCKS_MAX];
+        struct word_line *words[SERIES_BLOCKS_MAX]; /* of gauges and state sets, as the blocks */
         size_t n_series; /* removed and hidden ones included */
         size_t n_live;   /* under table_lock; an estimate to those without */
         struct table *table;
@@ -396,6 +404,12 @@ int64_t prom_wall_ms_(void);
 static inline bool prom_is_sparse_(const struct prom_family *f)
 {
         return f->native || f->kind == PROM_SUMMARY;
+}
+
+/* Is its value a shared word? */
+static inline bool prom_has_word_(const struct prom_family *f)
+{
+        return f->kind == PROM_GAUGE || f->kind == PROM_STATESET;
 }
 
 /* How many bounds are below v: the index of its classic bucket. */

@@ -41,8 +41,8 @@ static void start_again(struct prom_series *series)
         prom_forget_exemplars_(series);
         series->has_baseline = series->cold->baseline != NULL;
         prom_series_restamp_(series);
-        if (series->family->kind == PROM_GAUGE || series->family->kind == PROM_STATESET)
-                STORE(&series->gauge, 0);
+        if (prom_has_word_(series->family))
+                STORE(series->word, 0);
 }
 
 void prom_series_revive_(struct prom_series *series)
@@ -295,7 +295,7 @@ static uint64_t digest(struct prom_series *series)
         uint64_t cells[PROM_CHUNK_WORDS_] = {0}, hash = 0;
         const unsigned n = prom_family_cells_(series->family);
         if (n == 0)
-                return LOAD(&series->gauge);
+                return prom_has_word_(series->family) ? LOAD(series->word) : 1;
         if (prom_is_sparse_(series->family)) {
                 const struct native_sums *sums = prom_native_sum_(series);
                 return sums ? sums->count ^ bits_of(sums->sum) : 0;

@@ -840,7 +840,7 @@ enum { PROM_SERIES_LIVE_, PROM_SERIES_HIDDEN_, PROM_SERIES_REMOVED_ };
 struct prom_series_head_ {
         uint32_t cell;
         uint8_t state;
-        uint64_t gauge;
+        uint64_t *word;
 };
 
 static inline void *prom_site_find_(const struct prom_site_ *site, const struct prom_family *family)
@@ -949,7 +949,7 @@ static inline void prom_gauge_set(struct prom_gauge *gauge, double v)
         }
         uint64_t bits;
         __builtin_memcpy(&bits, &v, sizeof(bits));
-        __atomic_store_n(&series->gauge, bits, __ATOMIC_RELAXED);
+        __atomic_store_n(series->word, bits, __ATOMIC_RELAXED);
 }
 
 static inline int prom_count_failure(struct prom_counter *counter, int result)

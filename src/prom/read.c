@@ -95,9 +95,11 @@ bool prom_read_gauge_(const struct prom_series *series, uint64_t n_sets, double 
 {
         if (unlikely(LOAD_ACQUIRE(&series->state) != SERIES_LIVE))
                 return false;
-        if (series->family->kind == PROM_INFO && LOAD(&series->cold->set_number) > n_sets)
-                return false;
-        *ret_value = double_of(LOAD(&series->gauge));
+        if (series->family->kind == PROM_INFO) {
+                *ret_value = 1;
+                return LOAD(&series->cold->set_number) <= n_sets;
+        }
+        *ret_value = double_of(LOAD(series->word));
         return true;
 }
 
@@ -105,7 +107,7 @@ bool prom_read_stateset_(const struct prom_series *series, uint64_t *ret_bits)
 {
         if (unlikely(LOAD_ACQUIRE(&series->state) != SERIES_LIVE))
                 return false;
-        *ret_bits = LOAD(&series->gauge);
+        *ret_bits = LOAD(series->word);
         return true;
 }
 
@@ -114,7 +116,7 @@ uint64_t prom_stateset_value(const struct prom_stateset *stateset)
         const struct prom_series *series = (const struct prom_series *)stateset;
         if (!series || LOAD_ACQUIRE(&series->state) == SERIES_REMOVED)
                 return 0;
-        return LOAD(&series->gauge);
+        return LOAD(series->word);
 }
 
 double prom_gauge_value(const struct prom_gauge *gauge)
@@ -122,7 +124,7 @@ double prom_gauge_value(const struct prom_gauge *gauge)
         const struct prom_series *series = (const struct prom_series *)gauge;
         if (!series || LOAD_ACQUIRE(&series->state) == SERIES_REMOVED)
                 return 0;
-        return double_of(LOAD(&series->gauge));
+        return double_of(LOAD(series->word));
 }
 
 /* ---- histograms --------------------------------------------------------------------------- */

@@ -86,19 +86,29 @@ static bool table_reserve(struct prom_family *family)
 
 /* ---- making series ------------------------------------------------------------------------ */
 
+/* Zeros that begin a cache line. */
+static void *lines_new(size_t size)
+{
+        size = (size + CACHE_LINE - 1) & ~(size_t)(CACHE_LINE - 1);
+        void *lines = aligned_alloc(CACHE_LINE, size);
+        return lines ? memset(lines, 0, size) : NULL;
+}
+
 static struct prom_series *next_series(struct prom_family *family)
 {
         size_t at;
         const unsigned block = prom_block_of_(family, family->n_series, &at);
-        if (!family->blocks[block]) {
-                size_t size = prom_block_size_(family, block) * sizeof(struct prom_series);
-                size = (size + 63) & ~(size_t)63;
-                family->blocks[block] = aligned_alloc(64, size);
-                if (!family->blocks[block])
-                        return NULL;
-                memset(family->blocks[block], 0, size);
-        }
-        return &family->blocks[block][at];
+        const size_t n = prom_block_size_(family, block);
+        if (!family->blocks[block])
+                family->blocks[block] = lines_new(n * sizeof(struct prom_series));
+        if (prom_has_word_(family) && !family->words[block])
+                family->words[block] = lines_new(n * sizeof(struct word_line));
+        if (!family->blocks[block] || (prom_has_word_(family) && !family->words[block]))
+                return NULL;
+        struct prom_series *series = &family->blocks[block][at];
+        if (prom_has_word_(family))
+                series->word = &family->words[block][at].word;
+        return series;
 }
 
 static struct key *key_new(struct prom_family *family, const char *const *values,
@@ -140,8 +150,6 @@ static struct prom_series *make_with_cell(struct prom_family *family, const char
         series->pub.cell = cell;
         cold->created_ms = prom_wall_ms_();
         cold->set_number = family->setting;
-        if (family->kind == PROM_INFO)
-                series->gauge = bits_of(1);
         series->key = key;
         series->cold = cold;
         STORE(&family->n_live, family->n_live + 1);
@@ -344,7 +352,7 @@ _Static_assert(
         offsetof(struct prom_family, id) == offsetof(struct prom_family_head_, id) &&
                 offsetof(struct prom_series, pub) == offsetof(struct prom_series_head_, cell) &&
                 offsetof(struct prom_series, state) == offsetof(struct prom_series_head_, state) &&
-                offsetof(struct prom_series, gauge) == offsetof(struct prom_series_head_, gauge) &&
+                offsetof(struct prom_series, word) == offsetof(struct prom_series_head_, word) &&
                 (int)SERIES_LIVE == PROM_SERIES_LIVE_ &&
                 (int)SERIES_REMOVED == PROM_SERIES_REMOVED_,
         "what prom.h knows of them");

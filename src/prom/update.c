@@ -45,7 +45,7 @@ static inline uint64_t *gauge_cell(struct prom_gauge *gauge)
                 ignore_update(series->family);
                 return NULL;
         }
-        return &series->gauge;
+        return series->word;
 }
 
 void prom_gauge_ignored_(struct prom_gauge *gauge)
@@ -111,16 +111,16 @@ void prom_stateset_set(struct prom_stateset *stateset, size_t state, int holds)
         if (!series)
                 return;
         if (holds)
-                __atomic_fetch_or(&series->gauge, UINT64_C(1) << state, __ATOMIC_RELAXED);
+                __atomic_fetch_or(series->word, UINT64_C(1) << state, __ATOMIC_RELAXED);
         else
-                __atomic_fetch_and(&series->gauge, ~(UINT64_C(1) << state), __ATOMIC_RELAXED);
+                __atomic_fetch_and(series->word, ~(UINT64_C(1) << state), __ATOMIC_RELAXED);
 }
 
 void prom_stateset_choose(struct prom_stateset *stateset, size_t state)
 {
         struct prom_series *series = live_states(stateset, state);
         if (series)
-                STORE(&series->gauge, UINT64_C(1) << state);
+                STORE(series->word, UINT64_C(1) << state);
 }
 
 /* ---- histograms --------------------------------------------------------------------------- */
