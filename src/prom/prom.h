@@ -855,46 +855,73 @@ static inline void *prom_site_find_(const struct prom_site_ *site, const struct 
         return series;
 }
 
+/* Look-ups by up to 4 values, which then come in registers, and by any number. */
+void *prom_with_1_(struct prom_family *family, enum prom_kind kind, const char *a);
+void *prom_with_2_(struct prom_family *family, enum prom_kind kind, const char *a, const char *b);
+void *prom_with_3_(struct prom_family *family, enum prom_kind kind, const char *a, const char *b,
+                   const char *c);
+void *prom_with_4_(struct prom_family *family, enum prom_kind kind, const char *a, const char *b,
+                   const char *c, const char *d);
+void *prom_with_many_(struct prom_family *family, enum prom_kind kind, const char *const *values,
+                      size_t n);
+enum {
+        PROM_KIND_counter_ = PROM_COUNTER,
+        PROM_KIND_gauge_ = PROM_GAUGE,
+        PROM_KIND_histogram_ = PROM_HISTOGRAM,
+        PROM_KIND_summary_ = PROM_SUMMARY,
+};
+
 #define PROM_WITH_(kind_, ...)                                                                     \
         PROM_PASTE_(PROM_WITH_, PROM_HAS_VALUES_(__VA_ARGS__))(kind_, __VA_ARGS__)
-#define PROM_WITH_0_(kind_, family_) PROM_WITH_SITE_(kind_, family_, 1, 0, NULL)
+#define PROM_WITH_0_(kind_, family_)                                                               \
+        PROM_WITH_SITE_(kind_, family_, 1,                                                         \
+                        prom_with_many_(prom_family_here_, prom_kind_here_, NULL, 0))
 #define PROM_WITH_1_(kind_, family_, ...)                                                          \
-        PROM_WITH_SITE_(kind_, family_, PROM_LITERALS_(__VA_ARGS__), PROM_N_VALUES_HERE_,          \
-                        __VA_ARGS__)
-#define PROM_WITH_SITE_(kind_, family_, literals_, n_, ...)                                        \
+        PROM_WITH_SITE_(kind_, family_, PROM_FEW_(PROM_LITERALS_, __VA_ARGS__),                    \
+                        PROM_FEW_(PROM_FIND_, __VA_ARGS__))
+#define PROM_WITH_SITE_(kind_, family_, literals_, find_)                                          \
         __extension__({                                                                            \
                 static struct prom_site_ prom_site_here_;                                          \
+                const enum prom_kind prom_kind_here_ = (enum prom_kind)PROM_KIND_##kind_##_;       \
                 struct prom_family *prom_family_here_ = (family_);                                 \
-                struct prom_##kind_ *prom_found_here_ = NULL;                                      \
+                void *prom_found_here_ = NULL;                                                     \
                 if (literals_)                                                                     \
-                        prom_found_here_ = (struct prom_##kind_ *)prom_site_find_(                 \
-                                &prom_site_here_, prom_family_here_);                              \
+                        prom_found_here_ = prom_site_find_(&prom_site_here_, prom_family_here_);   \
                 if (!prom_found_here_) {                                                           \
-                        PROM_VALUES_HERE_(__VA_ARGS__);                                            \
-                        prom_found_here_ = prom_##kind_##_with_values(prom_family_here_,           \
-                                                                      prom_values_here_, n_);      \
+                        prom_found_here_ = find_;                                                  \
                         if (literals_)                                                             \
                                 prom_site_keep_(&prom_site_here_, prom_family_here_,               \
                                                 prom_found_here_);                                 \
                 }                                                                                  \
-                prom_found_here_;                                                                  \
+                (struct prom_##kind_ *)prom_found_here_;                                           \
+        })
+
+/* macro_1_(values) to macro_4_(values), or macro_many_(values) if there are more than 4. */
+#define PROM_FEW_(macro_, ...)                                                                     \
+        PROM_PASTE_(macro_, PROM_PICK_(0, __VA_ARGS__, many_, many_, many_, many_, many_, many_,   \
+                                       many_, many_, many_, many_, many_, many_, 4_, 3_, 2_, 1_,   \
+                                       0))                                                         \
+        (__VA_ARGS__)
+
+#define PROM_FIND_1_(a) prom_with_1_(prom_family_here_, prom_kind_here_, a)
+#define PROM_FIND_2_(a, b) prom_with_2_(prom_family_here_, prom_kind_here_, a, b)
+#define PROM_FIND_3_(a, b, c) prom_with_3_(prom_family_here_, prom_kind_here_, a, b, c)
+#define PROM_FIND_4_(a, b, c, d) prom_with_4_(prom_family_here_, prom_kind_here_, a, b, c, d)
+#define PROM_FIND_many_(...)                                                                       \
+        __extension__({                                                                            \
+                PROM_VALUES_HERE_(__VA_ARGS__);                                                    \
+                prom_with_many_(prom_family_here_, prom_kind_here_, prom_values_here_,             \
+                                PROM_N_VALUES_HERE_);                                              \
         })
 
 /* Whether all are literals; 0 if there are more than 4. Of a pointer that is not written as one,
  * __builtin_constant_p() knows nothing, not even where a function was made part of its caller: no two
  * values come to one place. */
-#define PROM_LITERALS_(...)                                                                        \
-        PROM_PICK_(0, __VA_ARGS__, PROM_LITERALS_MANY_, PROM_LITERALS_MANY_, PROM_LITERALS_MANY_,  \
-                   PROM_LITERALS_MANY_, PROM_LITERALS_MANY_, PROM_LITERALS_MANY_,                  \
-                   PROM_LITERALS_MANY_, PROM_LITERALS_MANY_, PROM_LITERALS_MANY_,                  \
-                   PROM_LITERALS_MANY_, PROM_LITERALS_MANY_, PROM_LITERALS_MANY_,                  \
-                   PROM_LITERALS_4_, PROM_LITERALS_3_, PROM_LITERALS_2_, PROM_LITERALS_1_, 0)      \
-        (__VA_ARGS__)
 #define PROM_LITERALS_1_(a) (__builtin_constant_p(a))
 #define PROM_LITERALS_2_(a, b) (__builtin_constant_p(a) && __builtin_constant_p(b))
 #define PROM_LITERALS_3_(a, b, c) (PROM_LITERALS_2_(a, b) && __builtin_constant_p(c))
 #define PROM_LITERALS_4_(a, b, c, d) (PROM_LITERALS_2_(a, b) && PROM_LITERALS_2_(c, d))
-#define PROM_LITERALS_MANY_(...) 0
+#define PROM_LITERALS_many_(...) 0
 
 enum { PROM_CHUNK_SHIFT_ = 9, PROM_CHUNK_WORDS_ = 1 << PROM_CHUNK_SHIFT_ };
 

@@ -300,49 +300,79 @@ with_any(struct prom_family *family, enum prom_kind kind, const char *const *val
         return with_new_values(family, values);
 }
 
+/* With the same arguments as with_few(). */
+static __attribute__((noinline)) struct prom_series *
+with_any_few(struct prom_family *family, enum prom_kind kind, size_t n, const char *a,
+             const char *b, const char *c, const char *d)
+{
+        const char *const values[FEW_VALUES] = {a, b, c, d};
+        return with_any(family, kind, values, n);
+}
+
 /* The common case of 1 to FEW_VALUES short values whose series is there: no calls, so that it needs
  * few registers. */
 static inline __attribute__((always_inline)) struct prom_series *
-with_few(struct prom_family *family, enum prom_kind kind, const char *const *values, size_t n)
+with_few(struct prom_family *family, enum prom_kind kind, size_t n, const char *a, const char *b,
+         const char *c, const char *d)
 {
         words16 w[FEW_VALUES];
-        if (unlikely(!family || family->kind != kind || family->n_labels != n))
-                return with_any(family, kind, values, n);
+        if (unlikely(!family || family->kind != kind || family->n_labels != n ||
+                     !words_quickly(a, &w[0]) || (n > 1 && !words_quickly(b, &w[1])) ||
+                     (n > 2 && !words_quickly(c, &w[2])) || (n > 3 && !words_quickly(d, &w[3]))))
+                return with_any_few(family, kind, n, a, b, c, d);
         uint64_t hash = family->id;
 #pragma GCC unroll 4
-        for (size_t i = 0; i < n; i++) {
-                if (unlikely(!words_quickly(values[i], &w[i])))
-                        return with_any(family, kind, values, n);
+        for (size_t i = 0; i < n; i++)
                 hash = words_mix(hash, w[i]);
-        }
         const struct table *table = LOAD_ACQUIRE(&family->table);
         for (size_t at = hash; likely(table); at++) {
                 const struct table_entry *entry = table->entries + (at & table->mask);
                 const struct key *key = LOAD_ACQUIRE(&entry->key);
                 if (unlikely(!key))
                         break;
-                if (unlikely(entry->hash != hash))
+                if (unlikely(!words_equal(key->first, w, n)))
                         continue;
-                if (likely(words_equal(key->first, w, n) &&
-                           LOAD(&key->series->state) == SERIES_LIVE))
+                if (likely(LOAD(&key->series->state) == SERIES_LIVE))
                         return key->series;
                 break;
         }
-        return with_any(family, kind, values, n);
+        return with_any_few(family, kind, n, a, b, c, d);
 }
 
-static inline __attribute__((always_inline)) struct prom_series *
-with(struct prom_family *family, enum prom_kind kind, const char *const *values, size_t n)
+void *prom_with_1_(struct prom_family *family, enum prom_kind kind, const char *a)
+{
+        return with_few(family, kind, 1, a, NULL, NULL, NULL);
+}
+
+void *prom_with_2_(struct prom_family *family, enum prom_kind kind, const char *a, const char *b)
+{
+        return with_few(family, kind, 2, a, b, NULL, NULL);
+}
+
+void *prom_with_3_(struct prom_family *family, enum prom_kind kind, const char *a, const char *b,
+                   const char *c)
+{
+        return with_few(family, kind, 3, a, b, c, NULL);
+}
+
+void *prom_with_4_(struct prom_family *family, enum prom_kind kind, const char *a, const char *b,
+                   const char *c, const char *d)
+{
+        return with_few(family, kind, 4, a, b, c, d);
+}
+
+void *prom_with_many_(struct prom_family *family, enum prom_kind kind, const char *const *values,
+                      size_t n)
 {
         switch (n) {
         case 1:
-                return with_few(family, kind, values, 1);
+                return prom_with_1_(family, kind, values[0]);
         case 2:
-                return with_few(family, kind, values, 2);
+                return prom_with_2_(family, kind, values[0], values[1]);
         case 3:
-                return with_few(family, kind, values, 3);
+                return prom_with_3_(family, kind, values[0], values[1], values[2]);
         case 4:
-                return with_few(family, kind, values, 4);
+                return prom_with_4_(family, kind, values[0], values[1], values[2], values[3]);
         default:
                 return with_any(family, kind, values, n);
         }
@@ -374,35 +404,35 @@ void prom_site_keep_(struct prom_site_ *site, struct prom_family *family, void *
 struct prom_counter *prom_counter_with_values(struct prom_family *family, const char *const *values,
                                               size_t n)
 {
-        return (struct prom_counter *)with(family, PROM_COUNTER, values, n);
+        return prom_with_many_(family, PROM_COUNTER, values, n);
 }
 
 struct prom_gauge *prom_gauge_with_values(struct prom_family *family, const char *const *values,
                                           size_t n)
 {
-        return (struct prom_gauge *)with(family, PROM_GAUGE, values, n);
+        return prom_with_many_(family, PROM_GAUGE, values, n);
 }
 
 struct prom_summary *prom_summary_with_values(struct prom_family *family, const char *const *values,
                                               size_t n)
 {
-        return (struct prom_summary *)with(family, PROM_SUMMARY, values, n);
+        return prom_with_many_(family, PROM_SUMMARY, values, n);
 }
 
 struct prom_info *prom_info_with_values(struct prom_family *family, const char *const *values,
                                         size_t n)
 {
-        return (struct prom_info *)with(family, PROM_INFO, values, n);
+        return prom_with_many_(family, PROM_INFO, values, n);
 }
 
 struct prom_stateset *prom_stateset_with_values(struct prom_family *family,
                                                 const char *const *values, size_t n)
 {
-        return (struct prom_stateset *)with(family, PROM_STATESET, values, n);
+        return prom_with_many_(family, PROM_STATESET, values, n);
 }
 
 struct prom_histogram *prom_histogram_with_values(struct prom_family *family,
                                                   const char *const *values, size_t n)
 {
-        return (struct prom_histogram *)with(family, PROM_HISTOGRAM, values, n);
+        return prom_with_many_(family, PROM_HISTOGRAM, values, n);
 }
