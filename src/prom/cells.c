@@ -250,17 +250,22 @@ int prom_cells_alloc_(unsigned n, unsigned float_cell, uint32_t *ret_cell)
         return 0;
 }
 
-void prom_cells_free_(uint32_t cell, unsigned n, unsigned float_cell)
+void prom_cells_clear_(uint32_t cell, unsigned n)
 {
-        uint32_t at = cell + float_cell;
-        struct free_cells *list = &free_cells[n];
-        pthread_mutex_lock(&prom_slab_lock_);
         for (struct slab *slab = slabs; slab; slab = slab->next) {
                 uint64_t *words = slab->cells + cell;
                 for (unsigned i = 0; slab->cells && i < n; i++)
                         if (LOAD(&words[i]))
                                 STORE(&words[i], 0);
         }
+}
+
+void prom_cells_free_(uint32_t cell, unsigned n, unsigned float_cell)
+{
+        uint32_t at = cell + float_cell;
+        struct free_cells *list = &free_cells[n];
+        pthread_mutex_lock(&prom_slab_lock_);
+        prom_cells_clear_(cell, n);
         pthread_mutex_unlock(&prom_slab_lock_);
         if (float_cell < n)
                 float_cells[at / 64] &= ~(UINT64_C(1) << (at % 64));

@@ -135,6 +135,8 @@ static void set_limits(struct prom_family *f, const struct prom_desc *desc)
         f->limits.min_reset_ns = (uint64_t)(desc->native_min_reset_s * 1e9);
 }
 
+uint64_t prom_hash_secret_ = UINT64_C(0x9e3779b97f4a7c15);
+
 /* The first is what nobody outside of the process knows: with ids begin the hashes of label values,
  * and who could choose values of one hash would make every look-up as long as the family is. */
 uint64_t prom_family_id_(void)
@@ -145,6 +147,7 @@ uint64_t prom_family_id_(void)
         if (last_id == 0 && random) {
                 memcpy(&bytes, random, sizeof(bytes));
                 last_id = words_mix(UINT64_C(0x243f6a8885a308d3), bytes);
+                prom_hash_secret_ = words_mix(last_id, bytes);
         }
         last_id += last_id == UINT64_MAX ? 2 : 1;
         return last_id;
@@ -159,6 +162,7 @@ int prom_family_new_(const struct prom_desc *desc, struct prom_family **ret,
         f->kind = desc->kind;
         f->id = prom_family_id_();
         f->idle_timeout_ns = (uint64_t)(desc->idle_timeout_s * 1e9);
+        f->idle_remove = desc->idle_remove;
         f->max_series = desc->max_series ? desc->max_series : PROM_SERIES_DEFAULT;
         f->name = copy_string(f, desc->name);
         f->help = copy_string(f, desc->help);
@@ -173,22 +177,13 @@ int prom_family_new_(const struct prom_desc *desc, struct prom_family **ret,
         return 0;
 }
 
-static void free_tables(struct prom_family *f)
-{
-        while (f->table) {
-                struct table *older = f->table->older;
-                free(f->table);
-                f->table = older;
-        }
-}
-
 void prom_family_free_(struct prom_family *f)
 {
         if (!f)
                 return;
         while (f->curried) {
                 struct prom_family *next = f->curried->next;
-                free_tables(f->curried);
+                prom_tables_free_(f->curried);
                 prom_arena_release_(&f->curried->arena);
                 free(f->curried);
                 f->curried = next;
@@ -205,7 +200,7 @@ void prom_family_free_(struct prom_family *f)
                 free(f->blocks[i]);
         for (size_t i = 0; i < SERIES_BLOCKS_MAX; i++)
                 free(f->words[i]);
-        free_tables(f);
+        prom_tables_free_(f);
         prom_renderings_free_(f);
         prom_arena_release_(&f->arena);
         free(f);

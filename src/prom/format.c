@@ -166,11 +166,13 @@ static int render(struct prom_registry *registry, struct scrape *s)
         int r = prom_list_families_(registry, buf->scratch);
         if (r == 0)
                 r = prom_collect_(registry, buf->scratch);
+        const struct reading reading = prom_begin_reading_(false);
         for (size_t i = 0; r == 0 && i < buf->scratch->n_families; i++) {
                 struct prom_family *family = buf->scratch->families[i];
                 if (prom_is_wanted_(family, s->options) && !render_family(s, family))
                         r = -ENOMEM;
         }
+        prom_end_reading_(reading);
         buf->scratch->options = NULL;
         if (r == 0 && is_open(s->format.kind) && !prom_put_bytes_(buf, "# EOF\n", 6))
                 r = -ENOMEM;

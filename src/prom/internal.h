@@ -12,12 +12,14 @@
  *   reads, a set by one thread would cost all others a miss. An info is always 1.
  * - Series stand in blocks that never move, in the order they were made; `n_series` is stored last,
  *   so a scrape walks them without a lock. Look-up reads an open-addressing table that is replaced,
- *   never changed in place, when it grows. Only insertion takes table_lock. (series.c, words.h)
- * - A series is never freed or used for other label values. One that is removed stays as it is but
- *   for its state; when it comes back, what its cells hold by then becomes its baseline, and what
- *   it shows is counted from there (sparse buckets have epochs instead). States and baselines
- *   change under both table_lock and slab_lock, so whoever has either sees whole lives. (life.c,
- *   read.c)
+ *   never changed in place, when it grows. Insertion takes table_lock. (series.c, table.c, words.h)
+ * - A series is never freed. One that is removed stays as it is but for its state; when it comes
+ *   back, what its cells hold by then becomes its baseline, and what it shows is counted from there
+ *   (sparse buckets have epochs instead). States and baselines change under both table_lock and
+ *   slab_lock, so whoever has either sees whole lives. (life.c, read.c)
+ * - When there are many, the one removed the longest ago is used for other label values, if that was
+ *   long enough ago for all who look series up or update without a lock, and nobody reads texts.
+ *   (recycle.c)
  * - All text of a series but its numbers is rendered once for each dialect, at the first scrape in
  *   it that comes upon the series, under table_lock. (lines.c, text.c, protobuf.c)
  *
@@ -60,6 +62,7 @@ enum {
         SERIES_BLOCKS_MAX = 32, /* each block is twice the size of the one before */
         SERIES_BLOCK_FIRST = 16,
         LINE_EXTRA = 64, /* room for the number and newline of a line, and for overshooting */
+        SERIES_CELLS_MAX = HISTOGRAM_BUCKETS + PROM_BUCKETS_MAX + 1,
         ESCAPED_NAME_MAX = 5 * PROM_NAME_MAX + 3, /* a dot may become "_dot_", and U__ in front */
         LABELS_TEXT_MAX = PROM_LABELS_MAX * (ESCAPED_NAME_MAX + 2 * PROM_LABEL_VALUE_MAX + 16),
 };
@@ -154,6 +157,9 @@ struct native_block **prom_own_natives_(void);
 int prom_cells_alloc_(unsigned n, unsigned float_cell, uint32_t *ret_cell);
 void prom_cells_free_(uint32_t cell, unsigned n, unsigned float_cell);
 
+/* With slab_lock held: makes them zero in every slab, which no thread may be updating. */
+void prom_cells_clear_(uint32_t cell, unsigned n);
+
 struct counter_value {
         uint64_t whole;
         double part;
@@ -212,6 +218,7 @@ struct prom_series {
         struct prom_counter pub; /* the cell; first, a struct prom_counter * points here */
         uint8_t state;           /* enum series_state */
         bool has_baseline;       /* cold->baseline is not all 0 */
+        bool recycled;           /* it was, ever */
         union {
                 uint64_t *word;        /* of a gauge: its value; a state set: its bits */
                 uint64_t largest;      /* of a counter or classic histogram: the largest sum of
@@ -238,14 +245,21 @@ struct series_cold {
         uint64_t idle_value;              /* a digest of what the last change was to */
         uint64_t idle_since_ns;           /* prom_now_ns(); 0: not looked at yet */
         uint64_t set_number; /* of an info: that of the prom_info_set() that showed it; else 0 */
+        size_t index;        /* of the series in its family */
+        bool pinned;         /* never to be recycled */
+        uint64_t recycling;  /* the number of its last one */
+        uint64_t removed_ns; /* prom_now_ns(); 0: not among the removed ones of the family */
+        struct prom_series *removed_next, *removed_before;
 };
 
 /* A series as the table knows it. */
 struct key {
         struct prom_series *series; /* of the base, in the table of a curried family */
-        const char *values;         /* each with its NUL, one after the other */
-        uint16_t *sizes;            /* of the values, the NUL included */
-        words16 first[];            /* of each value; see words.h */
+        char *values;               /* each with its NUL, one after the other; then one more */
+        struct key *next_spare;
+        uint32_t room;   /* for values */
+        words16 first[]; /* of each value; see words.h. Behind them, as uint16_t, the sizes of the
+                            values, the NUL included */
 };
 
 struct table_entry {
@@ -294,6 +308,7 @@ struct prom_family {
         bool native;                 /* a histogram with native buckets */
         bool classic;                /* one with classic ones */
         uint64_t idle_timeout_ns;
+        bool idle_remove;
         size_t n_buckets; /* +Inf not counted */
         const double *bounds;
         size_t n_padded; /* bounds filled up with +Inf to a multiple of 8 */
@@ -301,9 +316,14 @@ struct prom_family {
 
         struct prom_series *blocks[SERIES_BLOCKS_MAX];
         struct word_line *words[SERIES_BLOCKS_MAX]; /* of gauges and state sets, as the blocks */
-        size_t n_series; /* removed and hidden ones included */
-        size_t n_live;   /* under table_lock; an estimate to those without */
+        size_t n_series;                            /* removed and hidden ones included */
+        size_t n_live; /* under table_lock; an estimate to those without */
         struct table *table;
+        uint64_t moves;         /* of keys in the table: odd while one is removed */
+        struct key *spare_keys; /* of recycled series */
+        struct prom_series *removed_first, *removed_last; /* in the order of their removal */
+        size_t n_removed;                                 /* those in this list */
+        uint64_t recycle_from_ns;     /* when the first of them may be recycled; 0: there is none */
         struct prom_series *overflow; /* made when first needed */
         struct prom_series *only;     /* of a family without labels, or all of them curried */
         struct arena arena;
@@ -370,11 +390,93 @@ static inline struct prom_series *prom_series_at_(const struct prom_family *fami
         return &family->blocks[block][at];
 }
 
+/* ---- label values as keys (table.c) -------------------------------------------------------- */
+
 uint64_t prom_hash_values_(uint64_t seed, const char *const *values, size_t n);
 
-/* With table_lock held: makes a series with these clean values and its key, which is in no table
- * yet. NULL without memory or cells. */
-struct prom_series *prom_series_make_(struct prom_family *family, const char *const *values);
+/* The value behind `value`, which is number i of n. */
+const char *prom_key_next_(const struct key *key, const char *value, size_t i, size_t n);
+
+/* The key with these values in the family's table, or NULL. Without table_lock NULL means nothing if
+ * `moves` was odd or has changed. */
+struct key *prom_table_find_(const struct prom_family *family, const char *const *values);
+
+/* The rest with table_lock held. A key with these clean values that is in no table and of no series
+ * yet; NULL without memory. One that is not needed (any more) becomes a spare one. */
+struct key *prom_key_new_(struct prom_family *family, const char *const *values);
+void prom_key_spare_(struct prom_family *family, struct key *key);
+
+/* Makes room for one more entry; false without memory. */
+bool prom_table_reserve_(struct prom_family *family);
+void prom_table_put_(struct prom_family *family, struct key *key);
+void prom_table_remove_(struct prom_family *family, struct key *key); /* if it is there */
+void prom_tables_free_(struct prom_family *family);
+
+/* ---- removed series are used again (recycle.c) --------------------------------------------- */
+
+/* How long a thread may take over one call: what it may have found before is left as it is for so
+ * long. A variable for the tests. */
+extern uint64_t prom_grace_ns_;
+
+/* Time that passes is no synchronization to the thread sanitizer, so it is told. */
+#ifdef PROM_CHECK_THREADS
+void __tsan_acquire(void *addr);
+void __tsan_release(void *addr);
+static inline void grace_end_reading(void)
+{
+        __tsan_release(&prom_grace_ns_);
+}
+static inline void grace_begin_writing(void)
+{
+        __tsan_acquire(&prom_grace_ns_);
+}
+#else
+static inline void grace_end_reading(void)
+{
+}
+static inline void grace_begin_writing(void)
+{
+}
+#endif
+
+/* A scrape or a visit begins and ends on this thread, perhaps one within another. What is recycled in
+ * between is not shown to it; a visit, which may take long, keeps keys as they are. */
+struct reading {
+        bool visit;
+        uint64_t before; /* what was under way on this thread */
+};
+struct reading prom_begin_reading_(bool visit);
+void prom_end_reading_(struct reading reading);
+void prom_readings_after_fork_(void);
+
+/* The number of the last recycling before what is read on this thread began; UINT64_MAX: nothing is. */
+extern __thread uint64_t prom_reading_;
+
+/* Is it live, and has been since before what is read on this thread began? */
+static inline bool prom_is_shown_(const struct prom_series *series)
+{
+        return LOAD_ACQUIRE(&series->state) == SERIES_LIVE &&
+               (likely(!LOAD(&series->recycled)) ||
+                LOAD(&series->cold->recycling) <= prom_reading_);
+}
+
+/* With table_lock held: enters a series that was just removed among those to be recycled, or takes
+ * one that comes back out. */
+void prom_recycle_later_(struct prom_series *series);
+void prom_recycle_never_(struct prom_series *series);
+
+/* With table_lock held: one of the removed series as if just made, and with no key; NULL if there is
+ * none that may be taken. */
+struct prom_series *prom_recycle_(struct prom_family *family);
+
+/* Perhaps prom_recycle_() has one. */
+bool prom_may_recycle_(const struct prom_family *family);
+
+/* ---- series -------------------------------------------------------------------------------- */
+
+/* With table_lock held: makes a series of this key, which is in no table yet. NULL without memory or
+ * cells. */
+struct prom_series *prom_series_make_(struct prom_family *family, struct key *key);
 
 /* With table_lock held: the series with these clean values, live, or NULL. */
 struct prom_series *prom_series_find_(const struct prom_family *family, const char *const *values);

@@ -128,6 +128,9 @@ static int check_idle_timeout(const struct prom_desc *desc, struct prom_error *e
                 return prom_fail_(error, EINVAL,
                                   "metric %s: an info never changes, so it cannot be idle",
                                   desc->name);
+        if (desc->idle_remove && desc->idle_timeout_s == 0)
+                return prom_fail_(error, EINVAL, "metric %s: idle_remove needs an idle_timeout_s",
+                                  desc->name);
         if (is_duration(desc->idle_timeout_s))
                 return 0;
         return prom_fail_(error, EINVAL, "metric %s: idle_timeout_s must be 0 to %d", desc->name,

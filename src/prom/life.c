@@ -18,7 +18,8 @@ bool prom_family_full_(const struct prom_family *family, bool for_new)
         if (overflow && LOAD(&overflow->state) == SERIES_LIVE && live > 0)
                 live--;
         return live >= family->max_series ||
-               (for_new && LOAD(&family->n_series) >= family->max_series * PROM_TOMBSTONES_FACTOR);
+               (for_new && LOAD(&family->n_series) >= family->max_series * PROM_TOMBSTONES_FACTOR &&
+                !prom_may_recycle_(family));
 }
 
 /* With both locks held. */
@@ -47,6 +48,7 @@ static void start_again(struct prom_series *series)
 
 void prom_series_revive_(struct prom_series *series)
 {
+        prom_recycle_never_(series);
         pthread_mutex_lock(&prom_slab_lock_);
         if (series->state == SERIES_REMOVED)
                 start_again(series);
@@ -59,8 +61,8 @@ void prom_series_revive_(struct prom_series *series)
 
 /* ---- removal ------------------------------------------------------------------------------ */
 
-/* With table_lock held. False without memory. */
-static bool remove_series(struct prom_series *series)
+/* With both locks held. False without memory. */
+static bool remove_locked(struct prom_series *series)
 {
         const bool sparse = prom_is_sparse_(series->family);
         const unsigned cells = sparse ? 0 : prom_family_cells_(series->family);
@@ -70,15 +72,23 @@ static bool remove_series(struct prom_series *series)
                 if (!baseline)
                         return false;
         }
-        pthread_mutex_lock(&prom_slab_lock_);
         series->cold->baseline = baseline;
         if (sparse)
                 prom_native_reset_(series);
         else if (cells)
                 prom_series_sums_(series, baseline);
         set_state(series, SERIES_REMOVED);
-        pthread_mutex_unlock(&prom_slab_lock_);
+        prom_recycle_later_(series);
         return true;
+}
+
+/* With table_lock held. False without memory. */
+static bool remove_series(struct prom_series *series)
+{
+        pthread_mutex_lock(&prom_slab_lock_);
+        const bool done = remove_locked(series);
+        pthread_mutex_unlock(&prom_slab_lock_);
+        return done;
 }
 
 static int refuse(struct prom_family *family)
@@ -115,7 +125,7 @@ static bool matches(const struct prom_series *series, const struct pattern *patt
         for (unsigned i = 0; i < series->family->n_labels; i++) {
                 if (pattern->values[i] && strcmp(pattern->values[i], value) != 0)
                         return false;
-                value += series->key->sizes[i];
+                value = prom_key_next_(series->key, value, i, series->family->n_labels);
         }
         return true;
 }
@@ -292,7 +302,7 @@ int prom_curry(struct prom_family *family, const struct prom_label *labels,
 /* With slab_lock held: something that changes when the value does. */
 static uint64_t digest(struct prom_series *series)
 {
-        uint64_t cells[PROM_CHUNK_WORDS_] = {0}, hash = 0;
+        uint64_t cells[SERIES_CELLS_MAX] = {0}, hash = 0;
         const unsigned n = prom_family_cells_(series->family);
         if (n == 0)
                 return prom_has_word_(series->family) ? LOAD(series->word) : 1;
@@ -316,7 +326,9 @@ static void expire_or_show(struct prom_series *series, uint64_t now_ns, uint64_t
                 cold->idle_since_ns = now_ns;
         }
         const bool idle = now_ns - cold->idle_since_ns >= timeout_ns;
-        if (series->state == SERIES_LIVE && idle)
+        if (series->state == SERIES_LIVE && idle && series->family->idle_remove)
+                (void)remove_locked(series); /* without memory at the next scrape */
+        else if (series->state == SERIES_LIVE && idle)
                 set_state(series, SERIES_HIDDEN);
         else if (series->state == SERIES_HIDDEN && !idle &&
                  !prom_family_full_(series->family, false))

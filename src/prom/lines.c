@@ -356,6 +356,22 @@ size_t prom_render_labels_(const struct rendering *r, const char *values, char *
         return t.len;
 }
 
+/* Room for n bytes in place of the text there is, if any; twice as much if that is not enough, so that
+ * what is left behind is less. NULL without memory. */
+static char *text_room(const struct rendering *r, struct series_text *text, size_t n)
+{
+        if (text->room >= n)
+                return text->text;
+        if (n < 2 * (size_t)text->room)
+                n = 2 * (size_t)text->room;
+        char *room = prom_arena_get_(&r->family->arena, n);
+        if (!room)
+                return NULL;
+        text->text = room;
+        text->room = (uint32_t)n & INT32_MAX;
+        return room;
+}
+
 /* With table_lock held. The lines of a text stand one after the other; a message has its labels.
  * `labels` has room for LABELS_TEXT_MAX. */
 static bool render_series(const struct rendering *r, const struct prom_series *series,
@@ -367,7 +383,7 @@ static bool render_series(const struct rendering *r, const struct prom_series *s
         for (size_t i = 0; i < n; i++)
                 size += r->parts[i].prefix_len + len + r->parts[i].suffix_len;
         /* One unit more, so that copying a line by units stays within this series' text. */
-        struct text t = {prom_arena_get_(&r->family->arena, size + COPY_UNIT), 0};
+        struct text t = {text_room(r, ret, size + COPY_UNIT), 0};
         if (!t.out)
                 return false;
         if (n == 0)
@@ -377,7 +393,7 @@ static bool render_series(const struct rendering *r, const struct prom_series *s
                 put(&t, labels, len);
                 put(&t, r->parts[i].suffix, r->parts[i].suffix_len);
         }
-        *ret = (struct series_text){t.out, (uint32_t)len};
+        ret->labels_len = (uint32_t)len;
         return true;
 }
 
@@ -398,9 +414,50 @@ static bool extend(struct rendering *r, size_t n, char *labels)
         return i >= n; /* another scrape may have come further */
 }
 
+static struct series_text *text_at(const struct rendering *r, size_t i)
+{
+        size_t at;
+        const unsigned block = prom_block_of_(r->family, i, &at);
+        return &r->blocks[block][at];
+}
+
+void prom_texts_stale_(struct prom_series *series)
+{
+        for (unsigned i = 0; i < N_DIALECTS * N_ESCAPINGS; i++) {
+                struct rendering *r = series->family->renderings[i / N_ESCAPINGS][i % N_ESCAPINGS];
+                if (!r || series->cold->index >= r->n_series)
+                        continue;
+                struct series_text *text = text_at(r, series->cold->index);
+                if (!text->stale)
+                        STORE_RELEASE(&r->n_stale, r->n_stale + 1);
+                text->stale = true;
+        }
+}
+
+/* With table_lock held. */
+static bool renew_stale(struct rendering *r, char *labels)
+{
+        grace_begin_writing();
+        for (size_t i = 0; r->n_stale > 0 && i < r->n_series; i++) {
+                struct series_text *text = text_at(r, i);
+                if (!text->stale)
+                        continue;
+                if (!render_series(r, prom_series_at_(r->family, i), text, labels))
+                        return false;
+                text->stale = false;
+                STORE(&r->n_stale, r->n_stale - 1);
+        }
+        return true;
+}
+
 bool prom_rendering_extend_(struct rendering *r, size_t n, char *labels)
 {
         bool ok = true;
+        if (unlikely(LOAD_ACQUIRE(&r->n_stale) > 0)) {
+                pthread_mutex_lock(&prom_table_lock_);
+                ok = renew_stale(r, labels);
+                pthread_mutex_unlock(&prom_table_lock_);
+        }
         for (size_t have; ok && (have = LOAD_ACQUIRE(&r->n_series)) < n;) {
                 pthread_mutex_lock(&prom_table_lock_);
                 have = r->n_series > have ? r->n_series : have;

@@ -347,7 +347,7 @@ bool prom_read_native_(struct prom_series *series, struct prom_snapshot *ret_cla
                 prom_series_settle_(series);
         const struct native_sums *from = prom_native_sum_limited_(series);
         if (from) {
-                shown = series->state == SERIES_LIVE;
+                shown = prom_is_shown_(series);
                 if (ret_native) {
                         fill_native(from, ret_native);
                         ret_native->created_ms = created_ms;

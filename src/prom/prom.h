@@ -41,8 +41,9 @@
  *
  * Ownership. A registry owns its families, a family its series. Families and handles are plain
  * pointers that stay valid until prom_registry_free(); nothing else frees them and nothing needs
- * to be given back. That holds for handles of series that were removed too: updates through them
- * are ignored and counted, until the series is fetched again. Every string handed in is copied.
+ * to be given back. Updates through the handle of a series that was removed are ignored and counted,
+ * until the series is fetched again; for how long that holds stands at "removing series". Every
+ * string handed in is copied.
  *
  * Threads. Any thread may call any function at any time, with two exceptions: prom_registry_free()
  * must be the last use of the registry and of its handles, and a struct prom_buf belongs to one
@@ -68,8 +69,8 @@
  * Bounds. A family has at most prom_desc.max_series series. Past that, prom_..._with() hands out
  * one more series, whose label values are all "overflow", and counts each such look-up in
  *     prom_series_overflow_total{family="..."}
- * Removed and idle series make room for others, but as their handles stay good they keep their
- * memory; so in all, a family holds PROM_TOMBSTONES_FACTOR times that many different ones at most.
+ * Removed and idle series make room for others; the memory of removed ones is used again once there
+ * are many. With them a family holds PROM_TOMBSTONES_FACTOR times max_series at most.
  * Both counters belong to every registry and show a family from its first such event on. The other
  * bounds stand in the enum below.
  *
@@ -113,6 +114,7 @@ enum {
         PROM_CURRIED_MAX = 1024,           /* curried families of a family */
         PROM_TOMBSTONES_FACTOR = 16, /* times max_series: the series a family holds at most, removed
                                         and hidden ones included; past it: see overflow above */
+        PROM_HANDLE_GRACE_S = 60,    /* for so long a removed series is left alone */
 };
 
 struct prom_error {
@@ -183,6 +185,9 @@ struct prom_desc {
                                   for an info or a state set */
         double idle_timeout_s; /* a series whose value did not change for so long, as compared at
                                   scrapes, is not shown any more until it changes. 0: never */
+        bool idle_remove; /* then it is removed instead, as by prom_remove(), and its memory can
+                                  be used again: for a family whose handles are fetched for each
+                                  use. Without it a family keeps all series that ever were */
 
         /* A native histogram (sparse, exponential): each bucket is at most native_factor times as
          * wide as the one before; > 1, 1.1 is common. 0: none. The meanings are client_golang's. */
@@ -286,10 +291,17 @@ struct prom_stateset *prom_stateset_with_values(struct prom_family *family,
  * overflowed; so does the sum of a histogram of classic buckets alone. Read back, a removed series
  * is 0.
  *
- * As its handles stay good, a removed series keeps its memory (some hundred bytes, and its cells),
- * and so does one that is hidden as idle: a label whose values never come again uses up the room of
- * its family in the end, see PROM_TOMBSTONES_FACTOR; give such a family a large max_series. Those of
- * a collector are not to be removed. The functions take a lock and may be called by any thread. */
+ * So a removed series keeps its memory, some hundred bytes and its cells, but not for ever: when a
+ * family has more than max_series removed ones, new label values get the one that was removed first,
+ * if that was at least PROM_HANDLE_GRACE_S ago (and no prom_visit() is under way). Until then
+ * all that is said above holds; a handle that is used even later counts for the series that has taken
+ * the place. That is the one promise asked of a program: it does not go on using a handle for more than
+ * PROM_HANDLE_GRACE_S after it had the series removed. Families whose handles are never removed, and
+ * calls with literals, need not care. Label values may thus come and go for ever, up to
+ * PROM_TOMBSTONES_FACTOR - 1 times max_series of them in PROM_HANDLE_GRACE_S.
+ *
+ * One that is hidden as idle is kept for good unless prom_desc.idle_remove says otherwise. Those of a
+ * collector are not to be removed. The functions take a lock and may be called by any thread. */
 
 /* Removes one series. 0; -ENOENT if there is none with these values; -EINVAL (and counted as
  * ignored) for another number of values than the family has labels, or a family of a collector;
@@ -608,7 +620,7 @@ struct prom_render_options {
 /* Renders the families into buf, replacing what was there. options may be NULL.
  *
  * Families are sorted by name, labels by name with "le" and "quantile" last, series stand in the
- * order they were made. A family without series is left out. Numbers have the shortest form that
+ * order they were made, or in the place of one whose memory they got. A family without series is left out. Numbers have the shortest form that
  * reads back the same, whatever the locale. Each series is consistent in itself (bucket +Inf ==
  * _count, and _sum belongs to them); different series are read at slightly different moments.
  *
@@ -898,9 +910,9 @@ enum {
 
 /* macro_1_(values) to macro_4_(values), or macro_many_(values) if there are more than 4. */
 #define PROM_FEW_(macro_, ...)                                                                     \
-        PROM_PASTE_(macro_, PROM_PICK_(0, __VA_ARGS__, many_, many_, many_, many_, many_, many_,   \
-                                       many_, many_, many_, many_, many_, many_, 4_, 3_, 2_, 1_,   \
-                                       0))                                                         \
+        PROM_PASTE_(macro_,                                                                        \
+                    PROM_PICK_(0, __VA_ARGS__, many_, many_, many_, many_, many_, many_, many_,    \
+                               many_, many_, many_, many_, many_, 4_, 3_, 2_, 1_, 0))              \
         (__VA_ARGS__)
 
 #define PROM_FIND_1_(a) prom_with_1_(prom_family_here_, prom_kind_here_, a)

@@ -60,18 +60,18 @@ static void finish_counter(struct prom_series *series, bool with_parts, struct c
         } else if (unlikely(series->has_baseline)) {
                 subtract_counter(series, value);
         }
-        value->shown = series->state == SERIES_LIVE;
+        value->shown = prom_is_shown_(series);
 }
 
 void prom_read_counters_(struct prom_series *series, size_t n, bool with_created,
                          struct counter_value *ret_values)
 {
-        const bool with_parts = LOAD(&series->family->has_parts);
         uint32_t cells[SUM_BATCH];
         for (size_t i = 0; i < n; i++)
                 cells[i] = series[i].pub.cell;
         memset(ret_values, 0, n * sizeof(*ret_values));
         pthread_mutex_lock(&prom_slab_lock_);
+        const bool with_parts = LOAD(&series->family->has_parts);
         prom_sum_counters_(cells, n, with_parts, ret_values);
         for (size_t i = 0; i < n; i++)
                 finish_counter(&series[i], with_parts, &ret_values[i]);
@@ -93,7 +93,7 @@ double prom_counter_value(const struct prom_counter *counter)
 
 bool prom_read_gauge_(const struct prom_series *series, uint64_t n_sets, double *ret_value)
 {
-        if (unlikely(LOAD_ACQUIRE(&series->state) != SERIES_LIVE))
+        if (unlikely(!prom_is_shown_(series)))
                 return false;
         if (series->family->kind == PROM_INFO) {
                 *ret_value = 1;
@@ -105,7 +105,7 @@ bool prom_read_gauge_(const struct prom_series *series, uint64_t n_sets, double 
 
 bool prom_read_stateset_(const struct prom_series *series, uint64_t *ret_bits)
 {
-        if (unlikely(LOAD_ACQUIRE(&series->state) != SERIES_LIVE))
+        if (unlikely(!prom_is_shown_(series)))
                 return false;
         *ret_bits = LOAD(series->word);
         return true;
@@ -156,7 +156,7 @@ bool prom_read_histogram_(struct prom_series *series, struct prom_snapshot *ret)
                 return prom_read_native_(series, ret, NULL);
         pthread_mutex_lock(&prom_slab_lock_);
         const bool removed = series->state == SERIES_REMOVED;
-        const bool shown = series->state == SERIES_LIVE;
+        const bool shown = prom_is_shown_(series);
         if (unlikely(removed))
                 prom_series_settle_(series);
         else
@@ -220,7 +220,7 @@ void prom_series_settle_(struct prom_series *series)
 {
         if (prom_is_sparse_(series->family))
                 return settle_sparse(series);
-        uint64_t cells[PROM_CHUNK_WORDS_], ignored = 0;
+        uint64_t cells[SERIES_CELLS_MAX], ignored = 0;
         uint64_t *baseline = series->cold->baseline;
         const unsigned n = prom_family_cells_(series->family);
         if (n == 0)

@@ -31,6 +31,7 @@ static void after_fork_parent(void)
 static void after_fork_child(void)
 {
         prom_after_fork_();
+        prom_readings_after_fork_();
         /* Whoever was collecting is not here. Waiting for it before the fork could take long. */
         for (struct prom_registry *r = registries; r; r = r->next)
                 pthread_mutex_init(&r->collect_lock, NULL);
@@ -205,7 +206,8 @@ static int make_family(struct batch *batch, const struct prom_desc *desc,
                 r = prom_check_collision_(family, batch->made[i], error);
         if (r < 0 || family->n_labels || collector)
                 return r;
-        family->only = prom_series_make_(family, NULL);
+        struct key *key = prom_key_new_(family, NULL);
+        family->only = key ? prom_series_make_(family, key) : NULL;
         if (!family->only)
                 return prom_fail_(error, ENOSPC, "metric %s: out of memory, or of cells (%d)",
                                   desc->name, PROM_CELLS_MAX);

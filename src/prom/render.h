@@ -44,8 +44,9 @@ struct line_part {
 /* Text dialects: the lines but their numbers, one after the other. Protobuf: the labels. Room for
  * COPY_UNIT more follows. */
 struct series_text {
-        const char *text;
+        char *text;
         uint32_t labels_len;
+        uint32_t room : 31, stale : 1; /* of the text; whether it is one of before a recycling */
 };
 
 /* How a family looks in one dialect with one escaping. Made at the first scrape that asks for it,
@@ -63,12 +64,16 @@ struct rendering {
         struct line_part *parts;  /* of each line, in OpenMetrics also of that one */
         struct series_text *blocks[SERIES_BLOCKS_MAX]; /* as the blocks of the family */
         size_t n_series;                               /* that have a text */
+        size_t n_stale;                                /* of them: that need another */
         unsigned length_width; /* protobuf: bytes of the length of the whole; a guess */
 };
 
 /* NULL without memory. */
 struct rendering *prom_rendering_(struct prom_family *family, struct prom_format format);
 void prom_renderings_free_(struct prom_family *family);
+
+/* With table_lock held: the series has other labels than its texts. */
+void prom_texts_stale_(struct prom_series *series);
 
 /* Makes the texts of the first n series. `labels` has room for LABELS_TEXT_MAX. False without
  * memory. */

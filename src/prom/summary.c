@@ -204,7 +204,7 @@ static int read_summary(struct prom_series *series, struct prom_quantile_snapsho
                 ret->count = sums->count;
                 ret->sum = sums->sum;
                 ret->created_ms = series->cold->created_ms;
-                *ret_shown = series->state == SERIES_LIVE;
+                *ret_shown = prom_is_shown_(series);
                 r = read_quantiles(series, sums, ret) ? 0 : -ENOMEM;
         }
         pthread_mutex_unlock(&prom_slab_lock_);

@@ -152,9 +152,9 @@ static bool render_counters(struct scrape *s, struct prom_series *series,
         struct counter_value *values = s->buf->scratch->values;
         prom_read_counters_(series, n, s->created, values);
         for (size_t i = 0; i < n; i++) {
-                const size_t len = texts[i].labels_len + extra;
                 if (unlikely(!values[i].shown))
                         continue;
+                const size_t len = texts[i].labels_len + extra;
                 if (!prom_reserve_(s->buf, len))
                         return false;
                 char *out = copy_line(s->buf->data + s->buf->len, texts[i].text, len);
@@ -175,10 +175,10 @@ static bool render_gauges(struct scrape *s, const struct prom_series *series,
 {
         const size_t extra = part_len(&s->rendering->parts[0]);
         for (size_t i = 0; i < n; i++) {
-                const size_t len = texts[i].labels_len + extra;
                 double value;
                 if (unlikely(!prom_read_gauge_(&series[i], s->n_sets, &value)))
                         continue;
+                const size_t len = texts[i].labels_len + extra;
                 if (!prom_reserve_(s->buf, len))
                         return false;
                 char *out = copy_line(s->buf->data + s->buf->len, texts[i].text, len);

@@ -165,8 +165,10 @@ int prom_visit(struct prom_registry *registry, prom_visit_fn *fn, void *data)
         int r = prom_list_families_(registry, scratch);
         if (r == 0)
                 r = prom_collect_(registry, scratch);
+        const struct reading reading = prom_begin_reading_(true);
         for (size_t i = 0; r == 0 && i < scratch->n_families; i++)
                 r = visit_family(&visit, scratch->families[i]);
+        prom_end_reading_(reading);
         prom_buf_release(&buf);
         return r;
 }

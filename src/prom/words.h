@@ -117,9 +117,12 @@ static inline bool words_equal(const words16 *a, const words16 *b, size_t n)
 }
 #endif
 
+/* Both factors are unknown to who chooses the values: one that is known may be made 0, or a power of
+ * two, and then bits of the other have no influence. */
+extern uint64_t prom_hash_secret_;
+
 static inline uint64_t words_mix(uint64_t hash, words16 w)
 {
-        unsigned __int128 product =
-                (unsigned __int128)(hash ^ w[0]) * (w[1] ^ UINT64_C(0x9e3779b97f4a7c15));
+        unsigned __int128 product = (unsigned __int128)(hash ^ w[0]) * (w[1] ^ prom_hash_secret_);
         return (uint64_t)product ^ (uint64_t)(product >> 64);
 }

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The memory of removed series is used again, for other label values.
+ *
+ * Three sorts of readers could still be at what the series was. Who holds a handle may use it for
+ * prom_grace_ns_ after the removal, by contract (prom.h). Who looks label values up may have come by
+ * its key before it was removed from the tables, and a scrape may be copying its text; both found the
+ * series live, which was a grace ago, so they are through with it: what they do in between is a matter
+ * of microseconds. (Should a thread be stopped there for longer than that, it counts in the series that
+ * has taken the place, or shows its name once. It is memory of a series of the family at any time.)
+ * A visitor has the labels for as long as it likes; so nothing is recycled while there is a visit.
+ *
+ * Scrapes and visits that began before a series was recycled do not show it.
+ */
+#include "prom/native.h"
+#include "prom/render.h"
+
+#include <string.h>
+
+uint64_t prom_grace_ns_ = PROM_HANDLE_GRACE_S * UINT64_C(1000000000);
+
+/* ---- scrapes and visits -------------------------------------------------------------------- */
+
+static uint64_t n_recycled; /* in this process; both under table_lock */
+static unsigned n_visits;
+static __thread unsigned own_visits;
+__thread uint64_t prom_reading_ = UINT64_MAX;
+
+struct reading prom_begin_reading_(bool visit)
+{
+        const struct reading reading = {visit, prom_reading_};
+        own_visits += visit;
+        pthread_mutex_lock(&prom_table_lock_);
+        n_visits += visit;
+        prom_reading_ = n_recycled;
+        pthread_mutex_unlock(&prom_table_lock_);
+        return reading;
+}
+
+void prom_end_reading_(struct reading reading)
+{
+        grace_end_reading();
+        prom_reading_ = reading.before;
+        if (!reading.visit)
+                return;
+        own_visits--;
+        pthread_mutex_lock(&prom_table_lock_);
+        n_visits--;
+        pthread_mutex_unlock(&prom_table_lock_);
+}
+
+void prom_readings_after_fork_(void)
+{
+        n_visits = own_visits;
+}
+
+/* ---- the removed ones ---------------------------------------------------------------------- */
+
+static void set_recycle_from(struct prom_family *family)
+{
+        const struct prom_series *first = family->removed_first;
+        STORE(&family->recycle_from_ns, first ? first->cold->removed_ns + prom_grace_ns_ : 0);
+}
+
+void prom_recycle_later_(struct prom_series *series)
+{
+        struct prom_family *family = series->family;
+        struct series_cold *cold = series->cold;
+        if (cold->pinned)
+                return;
+        cold->removed_ns = prom_now_ns();
+        cold->removed_next = NULL;
+        cold->removed_before = family->removed_last;
+        if (family->removed_last)
+                family->removed_last->cold->removed_next = series;
+        else
+                family->removed_first = series;
+        family->removed_last = series;
+        family->n_removed++;
+        set_recycle_from(family);
+}
+
+void prom_recycle_never_(struct prom_series *series)
+{
+        struct prom_family *family = series->family;
+        struct series_cold *cold = series->cold;
+        if (cold->removed_ns == 0)
+                return;
+        if (cold->removed_before)
+                cold->removed_before->cold->removed_next = cold->removed_next;
+        else
+                family->removed_first = cold->removed_next;
+        if (cold->removed_next)
+                cold->removed_next->cold->removed_before = cold->removed_before;
+        else
+                family->removed_last = cold->removed_before;
+        cold->removed_ns = 0;
+        family->n_removed--;
+        set_recycle_from(family);
+}
+
+bool prom_may_recycle_(const struct prom_family *family)
+{
+        const uint64_t from_ns = LOAD(&family->recycle_from_ns);
+        return from_ns && prom_now_ns() >= from_ns;
+}
+
+/* ---- recycling, with table_lock held ------------------------------------------------------- */
+
+static void forget_in_curried(struct prom_family *curried, struct prom_series *series)
+{
+        const struct prom_family *base = series->family;
+        const char *own[PROM_LABELS_MAX], *value = series->key->values;
+        for (unsigned i = 0, next = 0; i < base->n_labels; i++) {
+                if (!curried->fixed[i])
+                        own[next++] = value;
+                else if (strcmp(curried->fixed[i], value) != 0)
+                        return;
+                value = prom_key_next_(series->key, value, i, base->n_labels);
+        }
+        if (curried->n_labels == 0) {
+                STORE(&curried->only, NULL);
+                return;
+        }
+        struct key *key = prom_table_find_(curried, own);
+        if (!key)
+                return;
+        prom_table_remove_(curried, key);
+        prom_key_spare_(curried, key);
+}
+
+static void forget_key(struct prom_series *series)
+{
+        struct prom_family *family = series->family;
+        for (struct prom_family *curried = family->curried; curried; curried = curried->next)
+                forget_in_curried(curried, series);
+        prom_table_remove_(family, series->key);
+        prom_key_spare_(family, series->key);
+        series->key = NULL;
+}
+
+/* What was counted in it, and in vain since, goes. */
+static void clear(struct prom_series *series)
+{
+        const struct prom_family *family = series->family;
+        const unsigned n = prom_family_cells_(family);
+        pthread_mutex_lock(&prom_slab_lock_);
+        prom_series_settle_(series);
+        if (n && !prom_is_sparse_(family)) {
+                prom_cells_clear_(series->pub.cell, n);
+                memset(series->cold->baseline, 0, n * sizeof(uint64_t));
+                series->largest = 0;
+        }
+        pthread_mutex_unlock(&prom_slab_lock_);
+}
+
+struct prom_series *prom_recycle_(struct prom_family *family)
+{
+        struct prom_series *series = family->removed_first;
+        if (!series || n_visits > 0 || !prom_may_recycle_(family))
+                return NULL;
+        grace_begin_writing();
+        prom_recycle_never_(series);
+        forget_key(series);
+        clear(series);
+        prom_texts_stale_(series);
+        STORE(&series->cold->recycling, ++n_recycled);
+        STORE(&series->recycled, true);
+        return series;
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Threads make, count in and remove series whose label values never come again, beside scrapes, a curried
+ * family and threads that look up what is there: each count is where it belongs. */
+#include "prom/internal.h"
+#include "prom_fixture.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+
+enum {
+        CAP = 64,
+        WORKERS = 4,
+        RECYCLED = 2 * CAP * PROM_TOMBSTONES_FACTOR, /* all that the family has memory for, twice */
+};
+
+static struct prom_family *family, *curried;
+static uint64_t next_number = 1000, stop;
+
+/* The value says what each update adds, so what a series shows is a multiple of it. */
+static void count_in(struct prom_family *f, uint64_t n)
+{
+        char value[24];
+        snprintf(value, sizeof(value), "%" PRIu64, n);
+        struct prom_counter *c =
+                f == family ? prom_counter_with(f, value, "way") : prom_counter_with(f, value);
+        if (c != (struct prom_counter *)LOAD(&family->overflow))
+                prom_counter_add_int(c, n);
+}
+
+static void *work(void *data)
+{
+        (void)data;
+        while (!LOAD(&stop)) {
+                const uint64_t n = COUNT(&next_number, 1);
+                count_in(family, n);
+                count_in(curried, n);
+                count_in(family, n - 1); /* perhaps another thread's, perhaps removed already */
+                for (uint64_t i = n - 1; i <= n; i++) {
+                        char value[24];
+                        snprintf(value, sizeof(value), "%" PRIu64, i);
+                        (void)prom_remove(curried, value);
+                }
+        }
+        return NULL;
+}
+
+static void check_sums(void)
+{
+        static const char name[] = "\nc_total{i=\"";
+        for (const char *p = buf.data; (p = strstr(p, name)); p++) {
+                const uint64_t n = strtoull(p + strlen(name), NULL, 10);
+                const char *sum = strchr(p, ' ');
+                if (n && strtoull(sum, NULL, 10) % n != 0)
+                        fail_msg("%.80s", p + 1);
+        }
+}
+
+static void test_counts_stay_where_they_belong(void **state)
+{
+        pthread_t threads[WORKERS];
+        size_t scrapes = 0;
+        (void)state;
+        prom_grace_ns_ =
+                1000000000; /* as long as no thread may take over a look-up and an update */
+        family = add((struct prom_desc){PROM_COUNTER, "c_total", .labels = NAMES("i", "way"),
+                                        .max_series = CAP});
+        assert_int_equal(prom_curry(family, LABELS({"way", "way"}), &curried, NULL), 0);
+        const uint64_t first = next_number;
+        for (int i = 0; i < WORKERS; i++)
+                assert_int_equal(pthread_create(&threads[i], NULL, work, NULL), 0);
+        do {
+                assert_int_equal(prom_render_text(registry, &buf), 0);
+                check_sums();
+                scrapes++;
+        } while (LOAD(&family->moves) / 2 < RECYCLED);
+        STORE(&stop, 1);
+        for (int i = 0; i < WORKERS; i++)
+                pthread_join(threads[i], NULL);
+        assert_int_equal(prom_render_text(registry, &buf), 0);
+        check_sums();
+        assert_true(family->n_series <= CAP * PROM_TOMBSTONES_FACTOR + 1);
+        print_message("%" PRIu64 " label values, %zu scrapes, %" PRIu64 " series recycled\n",
+                      next_number - first, scrapes, family->moves / 2);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(test_counts_stay_where_they_belong, set_up,
+                                                tear_down),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
