@@ -33,6 +33,8 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+#define NS_PER_S UINT64_C(1000000000)
+
 #define LOAD(p) __atomic_load_n((p), __ATOMIC_RELAXED)
 #define LOAD_ACQUIRE(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
 #define STORE(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
@@ -248,7 +250,8 @@ struct series_cold {
         size_t index;        /* of the series in its family */
         bool pinned;         /* never to be recycled */
         uint64_t recycling;  /* the number of its last one */
-        uint64_t removed_ns; /* prom_now_ns(); 0: not among the removed ones of the family */
+        bool removed;        /* it is among the removed ones of the family */
+        uint64_t retired_ns; /* prom_now_ns() when it was taken from these */
         struct prom_series *removed_next, *removed_before;
 };
 
@@ -257,8 +260,9 @@ struct key {
         struct prom_series *series; /* of the base, in the table of a curried family */
         char *values;               /* each with its NUL, one after the other; then one more */
         struct key *next_spare;
-        uint32_t room;   /* for values */
-        words16 first[]; /* of each value; see words.h. Behind them, as uint16_t, the sizes of the
+        uint32_t room;     /* for values */
+        uint32_t spared_s; /* when it became a spare one, by prom_now_ns(); see recycle.c */
+        words16 first[];   /* of each value; see words.h. Behind them, as uint16_t, the sizes of the
                             values, the NUL included */
 };
 
@@ -319,11 +323,12 @@ struct prom_family {
         size_t n_series;                            /* removed and hidden ones included */
         size_t n_live; /* under table_lock; an estimate to those without */
         struct table *table;
-        uint64_t moves;         /* of keys in the table: odd while one is removed */
-        struct key *spare_keys; /* of recycled series */
+        uint64_t moves;                       /* of keys in the table: odd while one is removed */
+        struct key *spare_first, *spare_last; /* keys that were removed from it, in order */
         struct prom_series *removed_first, *removed_last; /* in the order of their removal */
         size_t n_removed;                                 /* those in this list */
-        uint64_t recycle_from_ns;     /* when the first of them may be recycled; 0: there is none */
+        struct prom_series *retired_first, *retired_last; /* removed before them, and in no table */
+        uint64_t recycle_from_ns; /* when the first of these may be recycled; 0: there is none */
         struct prom_series *overflow; /* made when first needed */
         struct prom_series *only;     /* of a family without labels, or all of them curried */
         struct arena arena;
@@ -402,9 +407,11 @@ const char *prom_key_next_(const struct key *key, const char *value, size_t i, s
 struct key *prom_table_find_(const struct prom_family *family, const char *const *values);
 
 /* The rest with table_lock held. A key with these clean values that is in no table and of no series
- * yet; NULL without memory. One that is not needed (any more) becomes a spare one. */
+ * yet; NULL without memory. One that was removed from its table becomes a spare one, and so does one
+ * that nobody has seen. */
 struct key *prom_key_new_(struct prom_family *family, const char *const *values);
 void prom_key_spare_(struct prom_family *family, struct key *key);
+void prom_key_unused_(struct prom_family *family, struct key *key);
 
 /* Makes room for one more entry; false without memory. */
 bool prom_table_reserve_(struct prom_family *family);
@@ -465,9 +472,12 @@ static inline bool prom_is_shown_(const struct prom_series *series)
 void prom_recycle_later_(struct prom_series *series);
 void prom_recycle_never_(struct prom_series *series);
 
-/* With table_lock held: one of the removed series as if just made, and with no key; NULL if there is
- * none that may be taken. */
+/* With table_lock held: one of the removed series as if just made, but removed, and without a key of its
+ * own; NULL if there is none that may be taken. */
 struct prom_series *prom_recycle_(struct prom_family *family);
+
+/* With table_lock held: may this spare key become another? */
+bool prom_may_reuse_(const struct key *key);
 
 /* Perhaps prom_recycle_() has one. */
 bool prom_may_recycle_(const struct prom_family *family);

@@ -114,7 +114,8 @@ enum {
         PROM_CURRIED_MAX = 1024,           /* curried families of a family */
         PROM_TOMBSTONES_FACTOR = 16, /* times max_series: the series a family holds at most, removed
                                         and hidden ones included; past it: see overflow above */
-        PROM_HANDLE_GRACE_S = 60,    /* for so long a removed series is left alone */
+        PROM_KEPT_FACTOR = 4, /* times max_series: the removed series that can come back at most */
+        PROM_HANDLE_GRACE_S = 60, /* for so long those that cannot are left alone */
 };
 
 struct prom_error {
@@ -291,14 +292,14 @@ struct prom_stateset *prom_stateset_with_values(struct prom_family *family,
  * overflowed; so does the sum of a histogram of classic buckets alone. Read back, a removed series
  * is 0.
  *
- * So a removed series keeps its memory, some hundred bytes and its cells, but not for ever: when a
- * family has more than max_series removed ones, new label values get the one that was removed first,
- * if that was at least PROM_HANDLE_GRACE_S ago (and no prom_visit() is under way). Until then
- * all that is said above holds; a handle that is used even later counts for the series that has taken
- * the place. That is the one promise asked of a program: it does not go on using a handle for more than
+ * So a removed series keeps its memory, some hundred bytes and its cells, but not for ever: of more
+ * than PROM_KEPT_FACTOR times max_series removed ones, the first do not come back, and
+ * PROM_HANDLE_GRACE_S later at the earliest new label values get their memory (if no prom_visit() is
+ * under way). Until then all that is said above holds; a handle that is used even later counts for the series that has taken the place.
+ * That is the one promise asked of a program: it does not go on using a handle for more than
  * PROM_HANDLE_GRACE_S after it had the series removed. Families whose handles are never removed, and
- * calls with literals, need not care. Label values may thus come and go for ever, up to
- * PROM_TOMBSTONES_FACTOR - 1 times max_series of them in PROM_HANDLE_GRACE_S.
+ * calls with literals, need not care. Label values may thus come and go for ever, up to 10 times
+ * max_series of them in PROM_HANDLE_GRACE_S; choose it accordingly.
  *
  * One that is hidden as idle is kept for good unless prom_desc.idle_remove says otherwise. Those of a
  * collector are not to be removed. The functions take a lock and may be called by any thread. */

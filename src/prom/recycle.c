@@ -2,22 +2,26 @@
 /*
  * The memory of removed series is used again, for other label values.
  *
- * Three sorts of readers could still be at what the series was. Who holds a handle may use it for
- * prom_grace_ns_ after the removal, by contract (prom.h). Who looks label values up may have come by
- * its key before it was removed from the tables, and a scrape may be copying its text; both found the
- * series live, which was a grace ago, so they are through with it: what they do in between is a matter
- * of microseconds. (Should a thread be stopped there for longer than that, it counts in the series that
- * has taken the place, or shows its name once. It is memory of a series of the family at any time.)
- * A visitor has the labels for as long as it likes; so nothing is recycled while there is a visit.
+ * The last removed ones of a family, PROM_KEPT_FACTOR times max_series, stay as they are, to come back when their values are
+ * looked up again. Those before are *retired*: their keys are taken out of the tables, so nobody comes
+ * upon them any more. A grace later, what a thread may have found before is not in use any more:
  *
- * Scrapes and visits that began before a series was recycled do not show it.
+ * - a handle of the series, by contract (prom.h);
+ * - a key that a look-up without a lock is comparing, and the series it has from there;
+ * - a text that a scrape is copying, which has found the series live.
+ *
+ * The last two are a matter of microseconds. (Should a thread be stopped right there for as long as the
+ * grace, it counts in the series that has taken the place, or shows its name once: it is memory of a
+ * series of the family, or a key of it, at any time.) Only a visitor has labels for as long as it likes,
+ * so nothing is recycled while there is a visit. Scrapes and visits that began before a series was
+ * recycled do not show it.
  */
 #include "prom/native.h"
 #include "prom/render.h"
 
 #include <string.h>
 
-uint64_t prom_grace_ns_ = PROM_HANDLE_GRACE_S * UINT64_C(1000000000);
+uint64_t prom_grace_ns_ = PROM_HANDLE_GRACE_S * NS_PER_S;
 
 /* ---- scrapes and visits -------------------------------------------------------------------- */
 
@@ -54,58 +58,7 @@ void prom_readings_after_fork_(void)
         n_visits = own_visits;
 }
 
-/* ---- the removed ones ---------------------------------------------------------------------- */
-
-static void set_recycle_from(struct prom_family *family)
-{
-        const struct prom_series *first = family->removed_first;
-        STORE(&family->recycle_from_ns, first ? first->cold->removed_ns + prom_grace_ns_ : 0);
-}
-
-void prom_recycle_later_(struct prom_series *series)
-{
-        struct prom_family *family = series->family;
-        struct series_cold *cold = series->cold;
-        if (cold->pinned)
-                return;
-        cold->removed_ns = prom_now_ns();
-        cold->removed_next = NULL;
-        cold->removed_before = family->removed_last;
-        if (family->removed_last)
-                family->removed_last->cold->removed_next = series;
-        else
-                family->removed_first = series;
-        family->removed_last = series;
-        family->n_removed++;
-        set_recycle_from(family);
-}
-
-void prom_recycle_never_(struct prom_series *series)
-{
-        struct prom_family *family = series->family;
-        struct series_cold *cold = series->cold;
-        if (cold->removed_ns == 0)
-                return;
-        if (cold->removed_before)
-                cold->removed_before->cold->removed_next = cold->removed_next;
-        else
-                family->removed_first = cold->removed_next;
-        if (cold->removed_next)
-                cold->removed_next->cold->removed_before = cold->removed_before;
-        else
-                family->removed_last = cold->removed_before;
-        cold->removed_ns = 0;
-        family->n_removed--;
-        set_recycle_from(family);
-}
-
-bool prom_may_recycle_(const struct prom_family *family)
-{
-        const uint64_t from_ns = LOAD(&family->recycle_from_ns);
-        return from_ns && prom_now_ns() >= from_ns;
-}
-
-/* ---- recycling, with table_lock held ------------------------------------------------------- */
+/* ---- the removed ones, with table_lock held ------------------------------------------------ */
 
 static void forget_in_curried(struct prom_family *curried, struct prom_series *series)
 {
@@ -129,6 +82,7 @@ static void forget_in_curried(struct prom_family *curried, struct prom_series *s
         prom_key_spare_(curried, key);
 }
 
+/* The series keeps its key, be it that of another one day: a visitor may be reading it. */
 static void forget_key(struct prom_series *series)
 {
         struct prom_family *family = series->family;
@@ -136,8 +90,81 @@ static void forget_key(struct prom_series *series)
                 forget_in_curried(curried, series);
         prom_table_remove_(family, series->key);
         prom_key_spare_(family, series->key);
-        series->key = NULL;
 }
+
+static void set_recycle_from(struct prom_family *family)
+{
+        const struct prom_series *first = family->retired_first;
+        STORE(&family->recycle_from_ns, first ? first->cold->retired_ns + prom_grace_ns_ : 0);
+}
+
+void prom_recycle_never_(struct prom_series *series)
+{
+        struct prom_family *family = series->family;
+        struct series_cold *cold = series->cold;
+        if (!cold->removed)
+                return;
+        if (cold->removed_before)
+                cold->removed_before->cold->removed_next = cold->removed_next;
+        else
+                family->removed_first = cold->removed_next;
+        if (cold->removed_next)
+                cold->removed_next->cold->removed_before = cold->removed_before;
+        else
+                family->removed_last = cold->removed_before;
+        cold->removed = false;
+        family->n_removed--;
+}
+
+static void retire(struct prom_series *series)
+{
+        struct prom_family *family = series->family;
+        prom_recycle_never_(series);
+        forget_key(series);
+        series->cold->retired_ns = prom_now_ns();
+        series->cold->removed_next = NULL;
+        if (family->retired_first)
+                family->retired_last->cold->removed_next = series;
+        else
+                family->retired_first = series;
+        family->retired_last = series;
+        set_recycle_from(family);
+}
+
+void prom_recycle_later_(struct prom_series *series)
+{
+        struct prom_family *family = series->family;
+        struct series_cold *cold = series->cold;
+        if (cold->pinned)
+                return;
+        cold->removed = true;
+        cold->removed_next = NULL;
+        cold->removed_before = family->removed_last;
+        if (family->removed_last)
+                family->removed_last->cold->removed_next = series;
+        else
+                family->removed_first = series;
+        family->removed_last = series;
+        family->n_removed++;
+        /* Of a family that is nearly full none is kept. */
+        if (family->n_removed > family->max_series * PROM_KEPT_FACTOR ||
+            family->n_series > family->max_series * (PROM_TOMBSTONES_FACTOR - 1))
+                retire(family->removed_first);
+}
+
+bool prom_may_reuse_(const struct key *key)
+{
+        const uint64_t spared_ns = key->spared_s * NS_PER_S;
+        return n_visits == 0 && prom_now_ns() >= spared_ns + prom_grace_ns_;
+}
+
+bool prom_may_recycle_(const struct prom_family *family)
+{
+        const uint64_t from_ns = LOAD(&family->recycle_from_ns);
+        return from_ns && prom_now_ns() >= from_ns;
+}
+
+/* ---- recycling, with table_lock held ------------------------------------------------------- */
 
 /* What was counted in it, and in vain since, goes. */
 static void clear(struct prom_series *series)
@@ -156,12 +183,12 @@ static void clear(struct prom_series *series)
 
 struct prom_series *prom_recycle_(struct prom_family *family)
 {
-        struct prom_series *series = family->removed_first;
+        struct prom_series *series = family->retired_first;
         if (!series || n_visits > 0 || !prom_may_recycle_(family))
                 return NULL;
         grace_begin_writing();
-        prom_recycle_never_(series);
-        forget_key(series);
+        family->retired_first = series->cold->removed_next;
+        set_recycle_from(family);
         clear(series);
         prom_texts_stale_(series);
         STORE(&series->cold->recycling, ++n_recycled);

@@ -82,22 +82,14 @@ struct prom_series *prom_series_find_(const struct prom_family *family, const ch
         return key ? key->series : family->only;
 }
 
-/* With so many removed ones that all further ones can do without, one of them; else a new one. */
+/* One of the removed ones, if there is one that may be used again; else a new one. */
 static struct prom_series *recycle_or_make(struct prom_family *family, struct key *key,
                                            bool past_cap)
 {
         const bool no_more = family->n_series >= family->max_series * PROM_TOMBSTONES_FACTOR;
-        const bool first = no_more || family->n_removed > family->max_series;
-        struct prom_series *series = first && !past_cap ? prom_recycle_(family) : NULL;
-        if (!series && (!no_more || past_cap)) {
-                series = prom_series_make_(family, key);
-                if (series)
-                        return series;
-        }
-        if (!series && !first)
-                series = prom_recycle_(family);
+        struct prom_series *series = prom_recycle_(family);
         if (!series)
-                return NULL;
+                return no_more && !past_cap ? NULL : prom_series_make_(family, key);
         series->key = key;
         key->series = series;
         prom_series_revive_(series);
@@ -113,7 +105,7 @@ static struct prom_series *insert(struct prom_family *family, const char *const 
         if (series)
                 prom_table_put_(family, key);
         else if (key)
-                prom_key_spare_(family, key);
+                prom_key_unused_(family, key);
         return series;
 }
 

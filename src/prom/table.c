@@ -49,15 +49,16 @@ static inline bool key_equals(const struct key *key, const char *const *values, 
 
 /* ---- keys, with table_lock held ------------------------------------------------------------ */
 
-/* Memory for a key whose values take `len` bytes. Threads that look series up may still read the key
- * it was when this is memory of before (see recycle.c): a NUL stands behind all values at any time, and
- * `series` is one of this family. */
+/* Memory for a key whose values take `len` bytes: that of the one that was removed the longest ago, once
+ * nobody can be reading it any more (see recycle.c). Even if: a NUL stands behind all values at any
+ * time, and `series` is one of this family. */
 static struct key *key_room(struct prom_family *family, size_t head, size_t len)
 {
-        struct key *key = family->spare_keys;
+        struct key *key = family->spare_first;
         size_t room = len;
-        if (key) {
-                family->spare_keys = key->next_spare;
+        if (key && prom_may_reuse_(key)) {
+                grace_begin_writing();
+                family->spare_first = key->next_spare;
                 if (key->room >= len)
                         return key;
                 if (room < 2 * (size_t)key->room) /* what is left behind is less, then */
@@ -93,8 +94,22 @@ struct key *prom_key_new_(struct prom_family *family, const char *const *values)
 
 void prom_key_spare_(struct prom_family *family, struct key *key)
 {
-        key->next_spare = family->spare_keys;
-        family->spare_keys = key;
+        key->next_spare = NULL;
+        key->spared_s = (uint32_t)(prom_now_ns() / NS_PER_S);
+        if (family->spare_first)
+                family->spare_last->next_spare = key;
+        else
+                family->spare_first = key;
+        family->spare_last = key;
+}
+
+void prom_key_unused_(struct prom_family *family, struct key *key)
+{
+        key->next_spare = family->spare_first;
+        key->spared_s = 0;
+        if (!family->spare_first)
+                family->spare_last = key;
+        family->spare_first = key;
 }
 
 /* ---- the table ---------------------------------------------------------------------------- */

@@ -9,6 +9,7 @@
 
 enum {
         CAP = 64,
+        KEPT = CAP * PROM_KEPT_FACTOR,
         WORKERS = 4,
         RECYCLED = 2 * CAP * PROM_TOMBSTONES_FACTOR, /* all that the family has memory for, twice */
 };
@@ -34,14 +35,27 @@ static void *work(void *data)
                 const uint64_t n = COUNT(&next_number, 1);
                 count_in(family, n);
                 count_in(curried, n);
-                count_in(family, n - 1); /* perhaps another thread's, perhaps removed already */
-                for (uint64_t i = n - 1; i <= n; i++) {
+                /* Perhaps another thread's, perhaps removed already, or just being forgotten. */
+                const uint64_t again[] = {n, n - 1, n - KEPT, n - KEPT - WORKERS};
+                for (size_t i = 1; i < 4; i++)
+                        count_in(i % 2 ? family : curried, again[i]);
+                for (size_t i = 0; i < 4; i++) {
                         char value[24];
-                        snprintf(value, sizeof(value), "%" PRIu64, i);
+                        snprintf(value, sizeof(value), "%" PRIu64, again[i]);
                         (void)prom_remove(curried, value);
                 }
         }
         return NULL;
+}
+
+static int visit(const struct prom_view *view, const struct prom_point *point, void *data)
+{
+        (void)data;
+        if (strcmp(view->name, "c_total") == 0 && point) {
+                const uint64_t n = strtoull(point->labels[0].value, NULL, 10);
+                assert_true(n == 0 || (uint64_t)point->value % n == 0);
+        }
+        return 0;
 }
 
 static void check_sums(void)
@@ -71,7 +85,8 @@ static void test_counts_stay_where_they_belong(void **state)
         do {
                 assert_int_equal(prom_render_text(registry, &buf), 0);
                 check_sums();
-                scrapes++;
+                if (scrapes++ % 16 == 0)
+                        assert_int_equal(prom_visit(registry, visit, NULL), 0);
         } while (LOAD(&family->moves) / 2 < RECYCLED);
         STORE(&stop, 1);
         for (int i = 0; i < WORKERS; i++)

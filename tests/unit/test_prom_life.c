@@ -219,10 +219,9 @@ static void test_room(void **state)
         prom_counter_inc(prom_counter_with(f, "one more"));
         assert_int_equal(prom_family_overflows(f), 1);
         assert_true(shows("c_total{i=\"overflow\"} 1"));
-        prom_counter_inc(prom_counter_with(f, "0")); /* it has its memory still */
-        assert_true(shows("c_total{i=\"0\"} 1"));
-        prom_counter_inc(prom_counter_with(f, "1"));
+        prom_counter_inc(prom_counter_with(f, "0")); /* forgotten, but for others it is too early */
         assert_int_equal(prom_family_overflows(f), 2);
+        assert_true(shows("c_total{i=\"overflow\"} 2"));
         prom_clear(f);
         assert_false(mentions("c_total{"));
         prom_counter_inc(prom_counter_with(f, "yet another")); /* the overflow series comes back */

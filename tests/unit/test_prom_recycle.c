@@ -6,7 +6,7 @@
 
 #include <malloc.h>
 
-enum { CAP = 4, WHOLE = CAP * PROM_TOMBSTONES_FACTOR };
+enum { CAP = 4, KEPT = CAP * PROM_KEPT_FACTOR, WHOLE = CAP * PROM_TOMBSTONES_FACTOR };
 
 static int set_up_without_grace(void **state)
 {
@@ -97,7 +97,7 @@ static void test_begins_anew(void **state)
         assert_true(mentions("c_total{i=\"old\",way=\"in\"} +Inf"));
         const int64_t created_ms = ((struct prom_series *)first)->cold->created_ms;
         prom_remove(f, old, "in");
-        churn(f, 0, CAP); /* as many as are left alone */
+        churn(f, 0, KEPT); /* as many as are left alone */
         struct prom_counter *again = prom_counter_with(f, "a \"new\" one", "out");
         assert_ptr_equal(again, first);
         assert_false(prom_read_exemplar_((struct prom_series *)again, 0, &e));
@@ -116,13 +116,13 @@ static void test_begins_anew(void **state)
         assert_ptr_not_equal(prom_counter_with(f, old, "in"), again);
 }
 
-/* The last max_series removed ones come back as they were, whatever was made since. */
+/* The last KEPT removed ones come back as they were, whatever was made since. */
 static void test_the_last_ones_stay(void **state)
 {
         struct prom_family *f = counters();
         churn(f, 0, 10 * WHOLE);
-        struct prom_counter *handles[CAP];
-        for (int i = 0; i < CAP; i++) {
+        struct prom_counter *handles[KEPT];
+        for (int i = 0; i < KEPT; i++) {
                 handles[i] = prom_counter_with(f, "kept", number(i));
                 prom_remove(f, "kept", number(i));
         }
@@ -160,9 +160,9 @@ static void test_not_in_a_visit(void **state)
 {
         struct prom_family *f = counters();
         prom_grace_ns_ = UINT64_MAX / 2;
-        churn(f, 0, 2 * CAP);
+        churn(f, 0, 2 * KEPT);
         prom_grace_ns_ = 0;
-        churn(f, 2 * CAP, 2 * CAP + 1); /* the first of them learns of it */
+        churn(f, 2 * KEPT, 2 * KEPT + 1); /* the first of them learns of it */
         (void)prom_counter_with(f, "shown", "in");
         const size_t made = f->n_series;
         assert_int_equal(prom_visit(registry, make_one, f), 0);
