@@ -296,7 +296,8 @@ static bool make_lines(struct rendering *r, const char *name)
         r->n_lines = count_lines(r);
         const size_t n = r->n_lines + has_created(r);
         r->parts = prom_arena_get_(&r->family->arena, sizeof(*r->parts) * n);
-        if (!r->parts)
+        r->part_lens = prom_arena_get_(&r->family->arena, sizeof(*r->part_lens) * n);
+        if (!r->parts || !r->part_lens)
                 return false;
         for (size_t i = 0; i < n; i++) {
                 struct line line;
@@ -304,6 +305,8 @@ static bool make_lines(struct rendering *r, const char *name)
                 if (r->dialect == DIALECT_PROTOBUF ? !make_proto_line(r, &r->parts[i], &line)
                                                    : !make_line(r, &r->parts[i], name, &line))
                         return false;
+                r->part_lens[i] = r->parts[i].prefix_len + r->parts[i].suffix_len;
+                r->parts_len += i < r->n_lines ? r->part_lens[i] : 0;
         }
         return true;
 }

@@ -4,6 +4,7 @@
  * of Raffaele Giulietti, "The Schubfach way to render doubles" (2020): scale the interval of
  * decimals that round to the number by a power of ten, in 128 bits, and take the shortest in it.
  */
+#include "prom/digits.h"
 #include "prom/render.h"
 
 #include <math.h>
@@ -17,59 +18,6 @@ const char prom_digit_pairs_[] = "0001020304050607080910111213141516171819202122
                                  "25262728293031323334353637383940414243444546474849"
                                  "50515253545556575859606162636465666768697071727374"
                                  "75767778798081828384858687888990919293949596979899";
-
-/* Writes the digits of n so that they end before `end`; returns where they start. */
-static inline char *digits_before(char *end, uint64_t n)
-{
-        while (n >= 100) {
-                end -= 2;
-                memcpy(end, &prom_digit_pairs_[n % 100 * 2], 2);
-                n /= 100;
-        }
-        if (n >= 10) {
-                end -= 2;
-                memcpy(end, &prom_digit_pairs_[n * 2], 2);
-        } else {
-                *--end = (char)('0' + n);
-        }
-        return end;
-}
-
-/* How many digits n has: by its highest bit, and one less below the power of ten there. */
-static inline size_t count_digits(uint64_t n)
-{
-        static const uint64_t powers[] = {
-                0,
-                10,
-                100,
-                1000,
-                10000,
-                100000,
-                1000000,
-                10000000,
-                100000000,
-                1000000000,
-                10000000000,
-                100000000000,
-                1000000000000,
-                10000000000000,
-                100000000000000,
-                1000000000000000,
-                10000000000000000,
-                100000000000000000,
-                1000000000000000000,
-                10000000000000000000u,
-        };
-        const size_t guess = (size_t)(64 - __builtin_clzll(n | 1)) * 1233 >> 12;
-        return guess + (n >= powers[guess]);
-}
-
-size_t prom_format_u64_(uint64_t n, char *out)
-{
-        const size_t len = n ? count_digits(n) : 1;
-        digits_before(out + len, n);
-        return len;
-}
 
 struct decimal {
         uint64_t digits;
@@ -137,8 +85,8 @@ static struct decimal shortest(double v)
 /* Below 1e-4 and with more than `point_max` digits before the point with an exponent. */
 static size_t write_decimal(struct decimal d, int point_max, char *out)
 {
-        char digits[20];
-        size_t n = prom_format_u64_(d.digits, digits);
+        char digits[32];
+        size_t n = (size_t)(put_digits(digits, d.digits) - digits);
         while (n > 1 && digits[n - 1] == '0') {
                 n--;
                 d.exponent++;
@@ -158,7 +106,7 @@ static size_t write_decimal(struct decimal d, int point_max, char *out)
                 exponent = exponent < 0 ? -exponent : exponent;
                 if (exponent < 10)
                         *p++ = '0';
-                p += prom_format_u64_((uint64_t)exponent, p);
+                p = put_digits(p, (uint64_t)exponent);
         } else if (point <= 0) {
                 memcpy(p, "0.000", 5);
                 p += 2 - point;
@@ -201,7 +149,7 @@ size_t prom_format_number(double v, char out[PROM_NUMBER_MAX])
                 v = -v;
         }
         if (v < 0x1p53 && v == (double)(uint64_t)v)
-                return sign + prom_format_u64_((uint64_t)v, out + sign);
+                return (size_t)(put_digits(out + sign, (uint64_t)v) - out);
         return sign + write_decimal(shortest(v), POINT_MAX, out + sign);
 }
 

@@ -62,6 +62,8 @@ struct rendering {
         const char *state_label;  /* of a state set */
         size_t n_lines;           /* of a series, that of the time of creation not counted */
         struct line_part *parts;  /* of each line, in OpenMetrics also of that one */
+        uint32_t *part_lens;      /* of each line: prefix and suffix together */
+        size_t parts_len;         /* of all lines */
         struct series_text *blocks[SERIES_BLOCKS_MAX]; /* as the blocks of the family */
         size_t n_series;                               /* that have a text */
         size_t n_stale;                                /* of them: that need another */
@@ -134,10 +136,6 @@ bool prom_proto_series_(struct scrape *s, struct prom_series *series,
 bool prom_proto_sample_(struct scrape *s, const char *values, double v);
 bool prom_proto_histogram_sample_(struct scrape *s, const char *values,
                                   const struct prom_snapshot *value);
-
-/* Digits of n. Returns the length, at most 20. */
-size_t prom_format_u64_(uint64_t n, char *out);
-extern const char prom_digit_pairs_[]; /* "00" to "99" */
 
 /* As prom_format_number(), but as OpenMetrics writes the bounds of buckets: "1.0", "1e+06". */
 size_t prom_format_canonical_(double v, char out[PROM_NUMBER_MAX]);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The text format and OpenMetrics: copies of lines made before, and digits. */
+#include "prom/digits.h"
 #include "prom/render.h"
 
 #include <string.h>
@@ -20,27 +21,6 @@ static inline char *copy_line(char *out, const char *line, size_t n)
         return out + n;
 }
 
-static inline char *put_below_100(char *out, uint64_t n)
-{
-        if (n < 10) {
-                *out = (char)('0' + n);
-                return out + 1;
-        }
-        memcpy(out, &prom_digit_pairs_[n * 2], 2);
-        return out + 2;
-}
-
-static inline char *put_u64(char *out, uint64_t n)
-{
-        if (n < 100)
-                return put_below_100(out, n);
-        if (n >= 10000)
-                return out + prom_format_u64_(n, out);
-        out = put_below_100(out, n / 100);
-        memcpy(out, &prom_digit_pairs_[n % 100 * 2], 2);
-        return out + 2;
-}
-
 static inline char *put_double(char *out, double v)
 {
         return out + prom_format_number(v, out);
@@ -50,7 +30,7 @@ static inline char *put_double(char *out, double v)
 static char *put_time(char *out, int64_t ms)
 {
         const uint64_t n = ms < 0 ? 0 : (uint64_t)ms;
-        out += prom_format_u64_(n / 1000, out);
+        out = put_digits(out, n / 1000);
         *out++ = '.';
         *out++ = (char)('0' + n / 100 % 10);
         *out++ = (char)('0' + n / 10 % 10);
@@ -159,7 +139,7 @@ static bool render_counters(struct scrape *s, struct prom_series *series,
                         return false;
                 char *out = copy_line(s->buf->data + s->buf->len, texts[i].text, len);
                 if (likely(values[i].part == 0))
-                        out = put_u64(out, values[i].whole);
+                        out = put_any(out, values[i].whole);
                 else
                         out = put_double(out, (double)values[i].whole + values[i].part);
                 set_end(s, out);
@@ -208,32 +188,65 @@ static bool has_sums(const struct scrape *s)
         return s->rendering->dialect == DIALECT_TEXT || !LOAD(&s->rendering->family->has_negative);
 }
 
-static bool render_histogram(struct scrape *s, struct prom_series *series,
-                             const struct series_text *text)
+/* The first n_lines of a histogram, whose buckets have n, without exemplars. */
+static bool render_lines(struct scrape *s, const struct series_text *text, size_t n_lines, size_t n,
+                         const struct prom_snapshot *value)
 {
-        const struct prom_family *family = s->rendering->family;
-        struct prom_snapshot *value = &s->buf->scratch->histogram;
+        const uint32_t *part_lens = s->rendering->part_lens;
+        const size_t labels_len = text->labels_len;
         const char *line = text->text;
-        const size_t n = family->n_buckets + 1;
         uint64_t count = 0;
-        if (!prom_read_histogram_(series, value))
-                return true;
-        const size_t n_lines = has_sums(s) ? s->rendering->n_lines : n;
+        if (!prom_reserve_(s->buf, s->rendering->parts_len + n_lines * (labels_len + LINE_EXTRA)))
+                return false;
+        char *out = s->buf->data + s->buf->len;
+        for (size_t i = 0; i < n_lines; i++) {
+                const size_t len = labels_len + part_lens[i];
+                out = copy_line(out, line, len);
+                line += len;
+                if (i < n)
+                        count += value->buckets[i];
+                out = unlikely(i == n) ? put_double(out, value->sum) : put_digits(out, count);
+                *out++ = '\n';
+        }
+        set_end(s, out);
+        return true;
+}
+
+static bool render_with_exemplars(struct scrape *s, struct prom_series *series,
+                                  const struct series_text *text, size_t n_lines, size_t n,
+                                  const struct prom_snapshot *value)
+{
+        const char *line = text->text;
+        uint64_t count = 0;
         for (size_t i = 0; i < n_lines; i++) {
                 char *out = next_line(s, text, i, &line);
                 if (!out)
                         return false;
                 if (i < n)
                         count += value->buckets[i];
-                out = i == n ? put_double(out, value->sum) : put_u64(out, count);
+                out = i == n ? put_double(out, value->sum) : put_digits(out, count);
                 set_end(s, out);
-                if (i < n && family->classic) {
+                if (i < n && s->rendering->family->classic) {
                         if (!end_line(s, series, i))
                                 return false;
                 } else {
                         s->buf->data[s->buf->len++] = '\n';
                 }
         }
+        return true;
+}
+
+static bool render_histogram(struct scrape *s, struct prom_series *series,
+                             const struct series_text *text)
+{
+        struct prom_snapshot *value = &s->buf->scratch->histogram;
+        const size_t n = s->rendering->family->n_buckets + 1;
+        if (!prom_read_histogram_(series, value))
+                return true;
+        const size_t n_lines = has_sums(s) ? s->rendering->n_lines : n;
+        if (unlikely(s->exemplars) ? !render_with_exemplars(s, series, text, n_lines, n, value)
+                                   : !render_lines(s, text, n_lines, n, value))
+                return false;
         return !s->created || put_created(s, text, value->created_ms);
 }
 
@@ -263,7 +276,7 @@ static bool render_summary(struct scrape *s, struct prom_series *series,
                 else if (i == value->n_quantiles)
                         out = put_double(out, value->sum);
                 else
-                        out = put_u64(out, value->count);
+                        out = put_digits(out, value->count);
                 *out++ = '\n';
                 set_end(s, out);
         }
@@ -356,7 +369,7 @@ bool prom_text_histogram_sample_(struct scrape *s, const char *values,
                         return false;
                 if (i < n)
                         count += value->buckets[i];
-                end_sample(s, i == n ? put_double(out, value->sum) : put_u64(out, count));
+                end_sample(s, i == n ? put_double(out, value->sum) : put_digits(out, count));
         }
         return true;
 }

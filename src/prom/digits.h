@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whole numbers as digits, eight at a time in one word. Internal. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "the first of eight digits is taken to be the lowest byte"
+#endif
+
+#define TEN_TO_8 UINT64_C(100000000)
+
+/* The eight digits of n < 10^8 as bytes 0 to 9, the first one lowest: two halves of four digits each,
+ * then four pairs, then eight. The factors divide by 100 and 10 what is below 10^4 and 10^2. */
+static inline uint64_t eight_digits(uint64_t n)
+{
+        const uint64_t halves = n / 10000 | n % 10000 << 32;
+        const uint64_t hundreds = (halves * 10486 >> 20) & UINT64_C(0x0000007f0000007f);
+        const uint64_t pairs = (halves - 100 * hundreds) << 16 | hundreds;
+        const uint64_t tens = (pairs * 103 >> 10) & UINT64_C(0x000f000f000f000f);
+        return (pairs - 10 * tens) << 8 | tens;
+}
+
+static inline char *put_eight_digits(char *out, uint64_t digits)
+{
+        digits |= UINT64_C(0x3030303030303030);
+        memcpy(out, &digits, sizeof(digits));
+        return out + sizeof(digits);
+}
+
+/* n < 10^8 with `length` digits. May write 7 bytes beyond what it returns, like all that follows. */
+static inline char *put_short(char *out, uint64_t n, unsigned length)
+{
+        const uint64_t text = (eight_digits(n) | UINT64_C(0x3030303030303030)) >> (64 - 8 * length);
+        memcpy(out, &text, sizeof(text));
+        /* One way out for each length, rather than one length computed: so the processor guesses it,
+         * and is at the next line, which begins behind, before it knows this number. */
+        __asm__ volatile("");
+        return out + length;
+}
+
+extern const char prom_digit_pairs_[]; /* "00" to "99" (number.c) */
+
+static inline char *put_below_100(char *out, uint64_t n)
+{
+        if (n < 10) {
+                *out = (char)('0' + n);
+                return out + 1;
+        }
+        memcpy(out, &prom_digit_pairs_[n * 2], 2);
+        return out + 2;
+}
+
+static inline char *put_below_10_to_4(char *out, uint64_t n)
+{
+        if (n < 100)
+                return put_below_100(out, n);
+        out = put_below_100(out, n / 100);
+        memcpy(out, &prom_digit_pairs_[n % 100 * 2], 2);
+        return out + 2;
+}
+
+/* n < 10^8 without leading zeros. */
+static inline char *put_below_10_to_8(char *out, uint64_t n)
+{
+        if (n < 10000)
+                return put_below_10_to_4(out, n);
+        if (n < 1000000)
+                return n < 100000 ? put_short(out, n, 5) : put_short(out, n, 6);
+        return n < 10000000 ? put_short(out, n, 7) : put_short(out, n, 8);
+}
+
+static inline char *put_any(char *out, uint64_t n)
+{
+        if (n < TEN_TO_8)
+                return put_below_10_to_8(out, n);
+        const uint64_t upper = n / TEN_TO_8;
+        if (upper < TEN_TO_8) {
+                out = put_below_10_to_8(out, upper);
+        } else {
+                out = put_below_10_to_8(out, upper / TEN_TO_8);
+                out = put_eight_digits(out, eight_digits(upper % TEN_TO_8));
+        }
+        return put_eight_digits(out, eight_digits(n % TEN_TO_8));
+}
+
+static __attribute__((noinline)) char *put_long(char *out, uint64_t n)
+{
+        return put_any(out, n);
+}
+
+/* The usual short ones without a call. */
+static inline char *put_digits(char *out, uint64_t n)
+{
+        return n < 10000 ? put_below_10_to_4(out, n) : put_long(out, n);
+}
