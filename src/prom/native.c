@@ -59,11 +59,18 @@ double prom_native_bound_(int32_t index, int schema)
         return m * power_of_two(e);
 }
 
-/* client_golang's pickSchema(): the smallest schema whose factor 2^(2^-schema) is <= `factor`. */
+/* client_golang's pickSchema(): the smallest schema whose 2^(2^-schema) is <= `factor`, by -floor(log2(
+ * log2(factor))) in the doubles of Go. These are the smallest factors that come out as each schema from
+ * the coarsest to the second finest. */
 int prom_native_schema_(double factor)
 {
+        static const double widths[] = {
+                0x1.ffffffffffff0p15, 0x1.ffffffffffff8p7, 0x1.fffffffffffffp3, 0x1.0000000000000p2,
+                0x1.0000000000000p1,  0x1.6a09e667f3bcdp0, 0x1.306fe0a31b716p0, 0x1.172b83c7d517bp0,
+                0x1.0b5586cf98910p0,  0x1.059b0d3158574p0, 0x1.02c9a3e778061p0, 0x1.0163da9fb3336p0,
+        };
         int schema = NATIVE_SCHEMA_MIN;
-        while (schema < NATIVE_SCHEMA_MAX && prom_native_bound_(1, schema) > factor)
+        while (schema < NATIVE_SCHEMA_MAX && widths[schema - NATIVE_SCHEMA_MIN] > factor)
                 schema++;
         return schema;
 }
