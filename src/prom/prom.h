@@ -413,7 +413,8 @@ void prom_histogram_snapshot(const struct prom_histogram *histogram,
                              struct prom_snapshot *ret_snapshot);
 
 /* The native buckets. Bucket i holds what is > base^(i-1) and <= base^i with base = 2^(2^-schema),
- * for a negative bucket of the absolute value. */
+ * for a negative bucket of the absolute value. These bounds are to the last bit those of Prometheus and
+ * client_golang, which are not always the closest doubles. */
 struct prom_native_bucket {
         int32_t index;
         uint64_t count;

@@ -47,23 +47,56 @@ static uint64_t random_bits(void)
 
 /* ---- buckets ------------------------------------------------------------------------------ */
 
-static long double fine_bound(int i)
+static double fine_bound(int i)
 {
-        return 1 + (long double)prom_native_bounds_[i] / ((uint64_t)1 << 52);
+        return 1 + (double)prom_native_bounds_[i] / 0x1p52;
 }
 
-/* 2^(i/256) * 2^(j/256) == 2^((i+j)/256) for all pairs ties all bounds to each other and to 2. */
+/* As the comments in client_golang's histogram.go and Prometheus' generic.go have it: half a factor
+ * apart, from 0.5 on. The factors are 2^(2^-schema); the first is one unit below the closest double, as
+ * Go's math.Exp2() gives it. */
 static void test_bounds(void **state)
 {
-        for (int i = 0; i < NATIVE_BOUNDS; i++) {
-                assert_true(prom_native_bounds_[i] < prom_native_bounds_[i + 1]);
-                for (int j = 0; i + j <= NATIVE_BOUNDS; j++) {
-                        long double error = fine_bound(i) * fine_bound(j) - fine_bound(i + j);
-                        assert_true(error < 2 * (long double)DBL_EPSILON &&
-                                    error > -2 * (long double)DBL_EPSILON);
+        static const double factors[NATIVE_SCHEMA_MAX + 1] = {
+                2,
+                0x1.6a09e667f3bccp0,
+                0x1.306fe0a31b715p0,
+                0x1.172b83c7d517bp0,
+                0x1.0b5586cf9890fp0,
+                0x1.059b0d3158574p0,
+                0x1.02c9a3e778061p0,
+                0x1.0163da9fb3335p0,
+                0x1.00b1afa5abcbfp0,
+        };
+        static double bounds[NATIVE_SCHEMA_MAX + 1][NATIVE_BOUNDS + 1];
+        for (int schema = 0; schema <= NATIVE_SCHEMA_MAX; schema++) {
+                const int n = 1 << schema;
+                double *b = bounds[schema];
+                b[0] = 0.5;
+                for (int i = 1; i < n; i++)
+                        b[i] = i % 2 ? b[i - 1] * factors[schema] : bounds[schema - 1][i / 2];
+                for (int i = 0; i < n; i++) {
+                        assert_true(prom_native_bound_(i - n, schema) == b[i]);
+                        assert_true(prom_native_bound_(i + 3 * n, schema) == b[i] * 16);
                 }
         }
-        assert_true(fine_bound(0) == 1 && fine_bound(NATIVE_BOUNDS) == 2);
+        for (int i = 0; i < NATIVE_BOUNDS; i++) {
+                assert_true(fine_bound(i) == 2 * bounds[NATIVE_SCHEMA_MAX][i]);
+                assert_true(prom_native_bounds_[i] < prom_native_bounds_[i + 1]);
+        }
+        assert_true(fine_bound(NATIVE_BOUNDS) == 2);
+}
+
+/* At most one bound is below some, but not all, of the mantissas that begin with the same bits. */
+static void test_guesses(void **state)
+{
+        for (uint64_t i = 0; i < NATIVE_GUESSES; i++) {
+                const uint64_t first = i << (52 - 9), last = ((i + 1) << (52 - 9)) - 1;
+                const unsigned guess = prom_native_guess_[i];
+                assert_true(prom_native_bounds_[guess] >= first);
+                assert_true(guess == 0 || prom_native_bounds_[guess - 1] < first);
+                assert_true(guess == NATIVE_BOUNDS || prom_native_bounds_[guess + 1] >= last);
+        }
 }
 
 static void check_index(double v)
@@ -84,9 +117,9 @@ static void test_index(void **state)
                         check_index(v);
         }
         for (int i = 0; i < NATIVE_BOUNDS; i++) {
-                check_index((double)fine_bound(i));
-                check_index(double_of(bits_of((double)fine_bound(i)) + 1));
-                check_index(double_of(bits_of((double)fine_bound(i)) - 1));
+                check_index(fine_bound(i));
+                check_index(double_of(bits_of(fine_bound(i)) + 1));
+                check_index(double_of(bits_of(fine_bound(i)) - 1));
         }
         assert_int_equal(prom_native_index_(1), 0);
         assert_int_equal(prom_native_index_(2), 256);
@@ -272,6 +305,22 @@ static void test_zeros_are_widened(void **state)
         assert_int_equal(s.schema, -1);
         assert_int_equal(s.zero_count, 3);
         assert_int_equal(s.count, 7);
+}
+
+/* The threshold is a bound in the eyes of Prometheus too, to the last bit. */
+static void test_widened_threshold_is_a_bound(void **state)
+{
+        static const double values[] = {0.7, 0.9, 1.3, 1.9, 2.5};
+        struct prom_histogram *h = make((struct prom_desc){
+                .native_factor = 1.42, .native_max_buckets = 4, .native_max_zero_threshold = 1});
+        for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
+                prom_histogram_observe(h, values[i]);
+        take(h);
+        assert_int_equal(s.schema, 1);
+        assert_true(s.zero_threshold == 0.7071067811865475);
+        assert_int_equal(s.zero_count, 1);
+        assert_int_equal(s.n_positive, 4);
+        assert_int_equal(s.buckets[0].index, 0);
 }
 
 static void test_reset(void **state)
@@ -482,6 +531,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_bounds),
+                cmocka_unit_test(test_guesses),
                 cmocka_unit_test(test_index),
                 cmocka_unit_test(test_schema),
                 TEST(test_counts),
@@ -490,6 +540,7 @@ int main(void)
                 TEST(test_resolution_is_halved),
                 TEST(test_the_coarsest_is_not_held),
                 TEST(test_zeros_are_widened),
+                TEST(test_widened_threshold_is_a_bound),
                 TEST(test_reset),
                 TEST(test_later_reset),
                 TEST(test_removal),
