@@ -186,7 +186,7 @@ static void set_bound(const struct rendering *r, struct line *line, const char *
 {
         const bool open = r->dialect == DIALECT_OPENMETRICS;
         size_t n = open ? prom_format_canonical_(bound, line->number)
-                        : prom_format_number(bound, line->number);
+                        : prom_format_bound_(bound, line->number);
         line->number[n] = '\0';
         line->label = label;
         line->value = line->number;

@@ -10,9 +10,9 @@
 #include <math.h>
 #include <string.h>
 
-/* From how many digits before the point on there is an exponent: as Go prints values, and as
- * OpenMetrics ("Canonical Numbers") wants bounds of buckets. */
-enum { POINT_MAX = 21, CANONICAL_POINT_MAX = 6 };
+/* How many digits before the point are written without an exponent: as Go prints values, and as
+ * client_golang prints bounds of buckets and OpenMetrics ("Canonical Numbers") wants them. */
+enum { POINT_MAX = 21, BOUND_POINT_MAX = 6 };
 
 const char prom_digit_pairs_[] = "00010203040506070809101112131415161718192021222324"
                                  "25262728293031323334353637383940414243444546474849"
@@ -153,16 +153,21 @@ size_t prom_format_number(double v, char out[PROM_NUMBER_MAX])
         return sign + write_decimal(shortest(v), POINT_MAX, out + sign);
 }
 
-size_t prom_format_canonical_(double v, char out[PROM_NUMBER_MAX])
+size_t prom_format_bound_(double v, char out[PROM_NUMBER_MAX])
 {
         size_t n = write_special(v, out);
         if (n)
                 return n;
         if (signbit(v))
                 out[n++] = '-';
-        n += v == 0 ? (out[n] = '0', 1)
-                    : write_decimal(shortest(fabs(v)), CANONICAL_POINT_MAX, out + n);
-        if (!memchr(out, '.', n) && !memchr(out, 'e', n)) {
+        return n + (v == 0 ? (out[n] = '0', 1)
+                           : write_decimal(shortest(fabs(v)), BOUND_POINT_MAX, out + n));
+}
+
+size_t prom_format_canonical_(double v, char out[PROM_NUMBER_MAX])
+{
+        size_t n = prom_format_bound_(v, out);
+        if (isfinite(v) && !memchr(out, '.', n) && !memchr(out, 'e', n)) {
                 memcpy(out + n, ".0", 2);
                 n += 2;
         }

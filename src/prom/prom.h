@@ -644,7 +644,8 @@ int prom_render(struct prom_registry *registry, struct prom_format format,
 int prom_render_text(struct prom_registry *registry, struct prom_buf *buf);
 
 /* Writes v as prom_render_text() does ("42", "0.1", "1e+21", "+Inf", "-Inf", "NaN"), without a NUL.
- * Returns the length, at most PROM_NUMBER_MAX. */
+ * Returns the length, at most PROM_NUMBER_MAX. (In "le" and "quantile" numbers stand as client_golang
+ * has them there: a million is "1e+06", and in OpenMetrics one is "1.0".) */
 enum { PROM_NUMBER_MAX = 32 };
 size_t prom_format_number(double v, char out[PROM_NUMBER_MAX]);
 

@@ -137,7 +137,9 @@ bool prom_proto_sample_(struct scrape *s, const char *values, double v);
 bool prom_proto_histogram_sample_(struct scrape *s, const char *values,
                                   const struct prom_snapshot *value);
 
-/* As prom_format_number(), but as OpenMetrics writes the bounds of buckets: "1.0", "1e+06". */
+/* As prom_format_number(), but for bounds of buckets and quantiles: "1", "1e+06" in text, "1.0",
+ * "1e+06" in OpenMetrics. */
+size_t prom_format_bound_(double v, char out[PROM_NUMBER_MAX]);
 size_t prom_format_canonical_(double v, char out[PROM_NUMBER_MAX]);
 
 /* Upper parts of the powers of ten: see number.c. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reading a registry series by series. */
-#include "prom/internal.h"
+#include "prom/render.h"
 
 #include <errno.h>
 #include <math.h>
@@ -197,7 +197,7 @@ static int give_bound(const struct samples *s, const char *suffix, const char *l
                       double value, int slot)
 {
         char text[PROM_NUMBER_MAX + 1];
-        text[prom_format_number(bound, text)] = '\0';
+        text[prom_format_bound_(bound, text)] = '\0';
         return give(s, suffix, &(struct prom_label){label, text}, value, slot);
 }
 

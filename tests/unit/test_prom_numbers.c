@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Numbers: known forms, and every random double reads back the same and is as short as can be. */
-#include "prom/prom.h"
+#include "prom/render.h"
 
 #include <float.h>
 #include <inttypes.h>
@@ -124,13 +124,6 @@ static void test_random(void **state)
         }
 }
 
-static double double_of(uint64_t bits)
-{
-        double v;
-        memcpy(&v, &bits, sizeof(v));
-        return v;
-}
-
 static void test_every_power_of_two_and_its_neighbours(void **state)
 {
         for (int e = 0; e < 52; e++) { /* subnormal ones */
@@ -147,6 +140,42 @@ static void test_every_power_of_two_and_its_neighbours(void **state)
                 snprintf(text, sizeof(text), "1e%d", e);
                 check_shortest(strtod(text, NULL));
                 assert_int_equal(digits_in(text_of(strtod(text, NULL))), 1);
+        }
+}
+
+static void test_bounds(void **state)
+{
+        static const struct {
+                double v;
+                const char *text, *open;
+        } known[] = {
+                {0, "0", "0.0"},
+                {-0.0, "-0", "-0.0"},
+                {1, "1", "1.0"},
+                {-1, "-1", "-1.0"},
+                {0.5, "0.5", "0.5"},
+                {0.0001, "0.0001", "0.0001"},
+                {0.00001, "1e-05", "1e-05"},
+                {100000, "100000", "100000.0"},
+                {999999, "999999", "999999.0"},
+                {123456.5, "123456.5", "123456.5"},
+                {1e6, "1e+06", "1e+06"},
+                {-1e6, "-1e+06", "-1e+06"},
+                {1234567, "1.234567e+06", "1.234567e+06"},
+                {1234567.5, "1.2345675e+06", "1.2345675e+06"},
+                {1e7, "1e+07", "1e+07"},
+                {9007199254740991, "9.007199254740991e+15", "9.007199254740991e+15"},
+                {1e100, "1e+100", "1e+100"},
+                {(double)INFINITY, "+Inf", "+Inf"},
+                {-(double)INFINITY, "-Inf", "-Inf"},
+                {(double)NAN, "NaN", "NaN"},
+        };
+        for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+                char text[PROM_NUMBER_MAX + 1];
+                text[prom_format_bound_(known[i].v, text)] = '\0';
+                assert_string_equal(text, known[i].text);
+                text[prom_format_canonical_(known[i].v, text)] = '\0';
+                assert_string_equal(text, known[i].open);
         }
 }
 
@@ -200,6 +229,7 @@ int main(void)
                 cmocka_unit_test(test_known),
                 cmocka_unit_test(test_random),
                 cmocka_unit_test(test_every_power_of_two_and_its_neighbours),
+                cmocka_unit_test(test_bounds),
                 cmocka_unit_test(test_integers),
                 cmocka_unit_test(test_whole_numbers),
         };
