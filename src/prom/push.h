@@ -127,8 +127,10 @@ struct prom_write_options {
                        series end there rather than five minutes on */
 };
 
-/* Sends one sample of each series, native histograms as such, in requests of about PROM_WRITE_SAMPLES_MAX samples. When one of
- * them fails the rest is not sent. ret_result may be NULL. */
+/* Sends one sample of each series, native histograms as such, in requests of about
+ * PROM_WRITE_SAMPLES_MAX samples. When one of them fails the rest is not sent. Labels are those that
+ * Prometheus has from a scrape: "le" and "quantile" as OpenMetrics writes them ("1.0", "1e+07").
+ * ret_result may be NULL. */
 int prom_push_write(const struct prom_push_target *target, const struct prom_write_options *options,
                     struct prom_registry *registry, struct prom_push_result *ret_result,
                     struct prom_error *error);

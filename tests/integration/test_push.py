@@ -279,7 +279,7 @@ def expect_in_prometheus(prometheus, **labels):
     assert float(found["value"][1]) == 1234567
     assert value(f'test_jobs_total{{way="out"{more}}}') == 0.1
     assert value(f'test_depth{{job!="x"{more}}}') == -2.5
-    for le, n in (("0.5", 1), ("1", 2), ("+Inf", 3)):
+    for le, n in (("0.5", 1), ("1.0", 2), ("+Inf", 3)):
         assert value(f'test_seconds_bucket{{le="{le}"{more}}}') == n
     assert value("test_seconds_sum") == 9 and value("test_seconds_count") == 3
     assert value("histogram_quantile(0.5, test_seconds_bucket)") == 0.75
@@ -371,7 +371,7 @@ def test_write_2_message(server):
     values = {(s.name, s.labels.get("way", s.labels.get("le", ""))): s for s in series}
     want = {("test_depth", ""): -2.5, ("test_jobs_total", WAY): 1234567,
             ("test_jobs_total", "out"): 0.1, ("test_seconds_bucket", "0.5"): 1,
-            ("test_seconds_bucket", "1"): 2, ("test_seconds_bucket", "+Inf"): 3,
+            ("test_seconds_bucket", "1.0"): 2, ("test_seconds_bucket", "+Inf"): 3,
             ("test_seconds_sum", ""): 9, ("test_seconds_count", ""): 3}
     assert {k: s.samples[0][0] for k, s in values.items()} == want
     for s in series:
@@ -390,7 +390,7 @@ def expect_exemplars(series):
     assert all(abs(e[2] / 1000 - time.time()) < 60 for e in got.values())
     assert {k: e[:2] for k, e in got.items()} == {
         ("test_jobs_total", "out"): ({"trace_id": 'abc"1'}, 0.1),
-        ("test_seconds_bucket", "1"): ({"run": "r1"}, 0.75)}
+        ("test_seconds_bucket", "1.0"): ({"run": "r1"}, 0.75)}
 
 
 NATIVE = {"count": 8, "sum": 102.35, "schema": 0, "zero": 2, "positive": {0: 1, 1: 3, 7: 1},

@@ -253,19 +253,40 @@ static void test_histogram(void **state)
                                        .name = "h",
                                        .help = "H.",
                                        .labels = (const char *const[]){"l", NULL},
-                                       .buckets = (const double[]){0.5, 1},
-                                       .n_buckets = 2};
+                                       .buckets = (const double[]){0.5, 1, 1e7},
+                                       .n_buckets = 3};
         assert_int_equal(prom_register(r, &desc, &family, NULL), 0);
         struct prom_histogram *h = prom_histogram_with(family, "x");
         prom_histogram_observe(h, 0.25);
         prom_histogram_observe(h, 1);
         prom_histogram_observe(h, 7);
-        expect(2, &(struct prom_write_options){0}, r, 5,
+        expect(2, &(struct prom_write_options){0}, r, 6,
                " __name__=h_bucket l=x le=0.5 1" AT " type 3 help H.\n"
-               " __name__=h_bucket l=x le=1 2" AT " type 3 help H.\n"
+               " __name__=h_bucket l=x le=1.0 2" AT " type 3 help H.\n"
+               " __name__=h_bucket l=x le=1e+07 3" AT " type 3 help H.\n"
                " __name__=h_bucket l=x le=+Inf 3" AT " type 3 help H.\n"
                " __name__=h_sum l=x 8.25" AT " type 3 help H.\n"
                " __name__=h_count l=x 3" AT " type 3 help H.\n");
+        prom_registry_free(r);
+}
+
+static void test_summary(void **state)
+{
+        struct prom_registry *r = prom_registry_new();
+        struct prom_family *family;
+        const struct prom_desc desc = {.kind = PROM_SUMMARY,
+                                       .name = "s",
+                                       .help = "S.",
+                                       .quantiles = (const double[]){0, 0.5, 1},
+                                       .n_quantiles = 3};
+        assert_int_equal(prom_register(r, &desc, &family, NULL), 0);
+        prom_summary_observe(prom_summary_with(family), 0);
+        expect(1, &(struct prom_write_options){0}, r, 5,
+               " __name__=s quantile=0.0 0" AT "\n"
+               " __name__=s quantile=0.5 0" AT "\n"
+               " __name__=s quantile=1.0 0" AT "\n"
+               " __name__=s_sum 0" AT "\n"
+               " __name__=s_count 1" AT "\n");
         prom_registry_free(r);
 }
 
@@ -429,11 +450,11 @@ static int load(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_version_1), cmocka_unit_test(test_version_2),
-                cmocka_unit_test(test_labels),    cmocka_unit_test(test_histogram),
-                cmocka_unit_test(test_stale),     cmocka_unit_test(test_many),
-                cmocka_unit_test(test_versions),  cmocka_unit_test(test_refused_labels),
-                cmocka_unit_test(test_empty),
+                cmocka_unit_test(test_version_1),      cmocka_unit_test(test_version_2),
+                cmocka_unit_test(test_labels),         cmocka_unit_test(test_histogram),
+                cmocka_unit_test(test_summary),        cmocka_unit_test(test_stale),
+                cmocka_unit_test(test_many),           cmocka_unit_test(test_versions),
+                cmocka_unit_test(test_refused_labels), cmocka_unit_test(test_empty),
         };
         return cmocka_run_group_tests(tests, load, NULL);
 }

@@ -208,13 +208,28 @@ static void put_exemplar(struct writer *w, const struct prom_point *point, int s
                           w->exemplar.data, w->exemplar.len);
 }
 
+/* A bound, "1", as OpenMetrics has it, "1.0": what Prometheus 2 scrapes, and Prometheus 3 makes of any
+ * other form, but only when it scrapes. */
+static const char *open_bound(const char *text, char out[PROM_NUMBER_MAX + sizeof(".0")])
+{
+        if (strpbrk(text, ".eIN")) /* "1e+06", "+Inf", "NaN" */
+                return text;
+        strcpy(stpcpy(out, text), ".0");
+        return out;
+}
+
 /* A series for each number, as the other side would have them from a scrape. */
 static int put_number(const struct prom_view *family, const struct prom_point *point,
                       const struct prom_sample *sample, void *data)
 {
         struct writer *w = data;
         struct labels labels;
-        gather_labels(w, point, sample->name, sample->extra, &labels);
+        struct prom_label bound;
+        char text[PROM_NUMBER_MAX + sizeof(".0")];
+        if (sample->extra)
+                bound = (struct prom_label){sample->extra->name,
+                                            open_bound(sample->extra->value, text)};
+        gather_labels(w, point, sample->name, sample->extra ? &bound : NULL, &labels);
         w->one.len = 0;
         put_labels(w, &labels, &w->one);
         put_samples(w, sample->value, point->created_ms);
