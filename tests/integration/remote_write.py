@@ -140,7 +140,7 @@ def read_2(body):
         used.update(refs)
         series = Series([(symbols[n], symbols[v]) for n, v in zip(refs[::2], refs[1::2])])
         for n, part in parts:
-            assert n in (1, 2, 3, 4, 5, 6), f"field {n} of a TimeSeries"
+            assert n in (1, 2, 3, 4, 5), f"field {n} of a TimeSeries"  # 6 is reserved
             if n == 2:
                 series.created = series.sample(part)
             elif n == 3:
@@ -157,8 +157,6 @@ def read_2(body):
                 used.update((metadata.get(3, 0), metadata.get(4, 0)))
                 series.help = symbols[metadata.get(3, 0)]
                 series.unit = symbols[metadata.get(4, 0)]
-            elif n == 6:
-                assert part > 0
         assert bool(series.samples) != bool(series.histogram)
         yield series
     assert used == set(range(len(symbols))), "symbols that nothing refers to"

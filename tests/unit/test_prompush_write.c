@@ -41,7 +41,7 @@ struct decoded {
         char text[TEXT_MAX];
         struct reader symbols[SYMBOLS_MAX];
         size_t n_symbols, n_series;
-        unsigned created, sample_created; /* times of creation seen */
+        unsigned created; /* times of creation seen */
 };
 
 static bool is_recent(uint64_t ms)
@@ -82,7 +82,7 @@ static void say_sample(struct decoded *d, struct reader r)
                         when = varint(&r);
                         break;
                 case 3 << 3:
-                        d->sample_created += is_recent(varint(&r));
+                        d->created += is_recent(varint(&r));
                         break;
                 default:
                         fail_msg("unknown field of a sample");
@@ -123,10 +123,6 @@ static void say_series(struct decoded *d, struct reader r, unsigned version)
         d->n_series++;
         while (r.p < r.end) {
                 uint64_t tag = varint(&r);
-                if (tag == 6 << 3 && version == 2) {
-                        d->created += is_recent(varint(&r));
-                        continue;
-                }
                 struct reader part = nested(&r);
                 if (tag == (1 << 3 | 2) && version == 1) {
                         say_label_1(d, part);
@@ -187,7 +183,6 @@ static void expect(unsigned version, const struct prom_write_options *options,
         for (const char *p = text; (p = strstr(p, "=h_")) != NULL; p++)
                 cumulative++;
         assert_int_equal(d->created, version == 2 ? cumulative : 0);
-        assert_int_equal(d->sample_created, d->created);
         if (version == 2) {
                 assert_ptr_equal(d->symbols[0].p, d->symbols[0].end);
                 for (size_t i = 0; i < d->n_symbols; i++)

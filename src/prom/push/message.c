@@ -31,7 +31,6 @@ enum {
         V2_METADATA_TYPE = 1,
         V2_METADATA_HELP = 3,
         V2_METADATA_UNIT = 4,
-        V2_SERIES_CREATED = 6,
         V2_SAMPLE_CREATED = 3,
         /* in both */
         LABELS = 1, /* of a series or an exemplar */
@@ -180,14 +179,10 @@ static void gather_labels(struct writer *w, const struct prom_point *point, cons
                 add_label(ret, l->name, l->value);
 }
 
-static void end_series(struct writer *w, const struct prom_view *family,
-                       const struct prom_point *point)
+static void end_series(struct writer *w, const struct prom_view *family)
 {
-        if (w->version == 2) {
+        if (w->version == 2)
                 put_metadata(w, family);
-                /* Where drafts of 2.0 before the fourth have it; later ones reserve the field. */
-                bytes_field_varint(&w->one, V2_SERIES_CREATED, (uint64_t)point->created_ms);
-        }
         bytes_field_bytes(&w->list, w->version == 1 ? V1_TIMESERIES : V2_TIMESERIES, w->one.data,
                           w->one.len);
 }
@@ -234,7 +229,7 @@ static int put_number(const struct prom_view *family, const struct prom_point *p
         put_labels(w, &labels, &w->one);
         put_samples(w, sample->value, point->created_ms);
         put_exemplar(w, point, sample->slot);
-        end_series(w, family, point);
+        end_series(w, family);
         return 0;
 }
 
@@ -313,7 +308,7 @@ static void put_native(struct writer *w, const struct prom_view *family,
                 put_exemplar(w, point, slot);
         if (w->options->stale)
                 put_stale_histogram(w, point->native);
-        end_series(w, family, point);
+        end_series(w, family);
 }
 
 /* ---- messages ----------------------------------------------------------------------------- */
