@@ -410,9 +410,15 @@ static void test_versions(void **state)
         for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
                 struct world *w = world_new(cases[i].replies, 2);
                 struct prom_push_result result;
+                struct prom_error error = {"as it was"};
                 const struct prom_write_options options = {.version = cases[i].version};
-                assert_int_equal(prom_push_write_with_(IO(w), &target, &options, r, &result, NULL),
-                                 cases[i].r);
+                assert_int_equal(
+                        prom_push_write_with_(IO(w), &target, &options, r, &result, &error),
+                        cases[i].r);
+                if (cases[i].r == 0)
+                        assert_string_equal(error.msg, "as it was");
+                else
+                        assert_non_null(strstr(error.msg, "push to http://host/w: answered "));
                 assert_string_equal(w->log, cases[i].log);
                 assert_int_equal(result.version, cases[i].spoken);
                 assert_int_equal(result.samples, cases[i].samples);

@@ -111,14 +111,17 @@ int prom_push_write_with_(const struct prom_push_io *io, const struct prom_push_
 {
         static const struct prom_write_options standard;
         struct push push;
+        struct prom_error why = {.msg = ""};
         options = options ? options : &standard;
-        int r = prom_push_begin_(&push, target, io, error);
+        int r = prom_push_begin_(&push, target, io, &why);
         if (r == 0)
                 r = send_version(&push, options->version == PROM_WRITE_1 ? 1 : 2, options, registry,
-                                 error);
+                                 &why);
         if (options->version == PROM_WRITE_AUTO && is_older(&push, r))
-                r = send_version(&push, 1, options, registry, error);
+                r = send_version(&push, 1, options, registry, &why);
         prom_push_end_(&push, ret_result);
+        if (r < 0 && error)
+                *error = why;
         return r;
 }
 
