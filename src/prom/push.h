@@ -62,6 +62,7 @@ enum {
         PROM_PUSH_ANSWER_MAX = 65536,  /* bytes of an answer; what comes after is not waited for */
         PROM_PUSH_LABELS_MAX = 16,     /* labels of a group, or added to each series */
         PROM_WRITE_SAMPLES_MAX = 2000, /* samples of one remote-write request, about */
+        PROM_WRITE_PLACES_MAX = 32,    /* of which is known what was sent: see prom_push_write() */
 };
 
 /* Where to push. Only url has to be set; all is borrowed for the call. */
@@ -130,7 +131,9 @@ struct prom_write_options {
 /* Sends one sample of each series, native histograms as such, in requests of about
  * PROM_WRITE_SAMPLES_MAX samples. When one of them fails the rest is not sent. Labels are those that
  * Prometheus has from a scrape: "le" and "quantile" as OpenMetrics writes them ("1.0", "1e+07").
- * ret_result may be NULL. */
+ * The exemplars of a native histogram go in the order of their times, and none twice: what an earlier
+ * call with this registry, URL, labels and names sent is left out (past PROM_WRITE_PLACES_MAX of these
+ * combinations, all but the newest is). ret_result may be NULL. */
 int prom_push_write(const struct prom_push_target *target, const struct prom_write_options *options,
                     struct prom_registry *registry, struct prom_push_result *ret_result,
                     struct prom_error *error);

@@ -5,7 +5,7 @@
  *     push_client put|post|delete|write URL [OPTIONS]
  *
  * Prints "status=N attempts=N version=N samples=N"; exits with 1 and the message on standard error
- * if the push failed.
+ * if the push failed. With --pushes N it is done so often, and the last one is printed.
  */
 #include "prom/push.h"
 
@@ -85,6 +85,7 @@ struct request {
         size_t n_labels;
         const char *names[2];
         unsigned many;
+        unsigned pushes;
         bool native;
 };
 
@@ -139,6 +140,9 @@ static void take(struct request *q, int option, char *value)
         case 'm':
                 q->many = (unsigned)atoi(value);
                 break;
+        case 'P':
+                q->pushes = (unsigned)atoi(value);
+                break;
         case 'n':
                 q->names[0] = value;
                 q->target.names = q->names;
@@ -165,18 +169,26 @@ static int push(const char *verb, const struct request *q, struct prom_push_resu
 
 int main(int argc, char **argv)
 {
-        static const struct option options[] = {
-                {"job", 1, NULL, 'j'},      {"label", 1, NULL, 'l'},
-                {"gzip", 0, NULL, 'z'},     {"stale", 0, NULL, 's'},
-                {"version", 1, NULL, 'v'},  {"timeout-ms", 1, NULL, 't'},
-                {"attempts", 1, NULL, 'a'}, {"user", 1, NULL, 'u'},
-                {"password", 1, NULL, 'p'}, {"token", 1, NULL, 'k'},
-                {"many", 1, NULL, 'm'},     {"name", 1, NULL, 'n'},
-                {"time", 1, NULL, 'T'},     {"protobuf", 0, NULL, 'b'},
-                {"native", 0, NULL, 'N'},   {0}};
+        static const struct option options[] = {{"job", 1, NULL, 'j'},
+                                                {"label", 1, NULL, 'l'},
+                                                {"gzip", 0, NULL, 'z'},
+                                                {"stale", 0, NULL, 's'},
+                                                {"version", 1, NULL, 'v'},
+                                                {"timeout-ms", 1, NULL, 't'},
+                                                {"attempts", 1, NULL, 'a'},
+                                                {"user", 1, NULL, 'u'},
+                                                {"password", 1, NULL, 'p'},
+                                                {"token", 1, NULL, 'k'},
+                                                {"many", 1, NULL, 'm'},
+                                                {"name", 1, NULL, 'n'},
+                                                {"time", 1, NULL, 'T'},
+                                                {"protobuf", 0, NULL, 'b'},
+                                                {"native", 0, NULL, 'N'},
+                                                {"pushes", 1, NULL, 'P'},
+                                                {0}};
         struct prom_push_result result = {0};
         struct prom_error error = {""};
-        struct request q = {.group.job = "test"};
+        struct request q = {.group.job = "test", .pushes = 1};
         for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;)
                 take(&q, c, optarg);
         if (argc - optind != 2)
@@ -186,7 +198,9 @@ int main(int argc, char **argv)
         fill(q.many);
         if (q.native)
                 fill_native();
-        int r = push(argv[optind], &q, &result, &error);
+        int r = 0;
+        for (unsigned i = 0; r == 0 && i < q.pushes; i++)
+                r = push(argv[optind], &q, &result, &error);
         printf("status=%u attempts=%u version=%u samples=%zu\n", result.status, result.attempts,
                result.version, result.samples);
         if (r < 0)

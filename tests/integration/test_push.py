@@ -412,6 +412,15 @@ def test_write_native_histogram(server, version, read):
     assert got == {**NATIVE, "sum": pytest.approx(NATIVE["sum"])}
 
 
+def test_exemplars_of_a_native_histogram_are_sent_once(server):
+    """Receivers refuse a request with an older exemplar than the newest they have of the series."""
+    it = server(answer(503), answer(204, X_Prometheus_Remote_Write_Histograms_Written=1))
+    push("write", it.url, "--version", "2", "--native", "--name", "test_native", "--pushes", "2")
+    failed, first, second = (list(remote_write.read_2(r[3]))[0] for r in it.requests)
+    assert first.exemplars == failed.exemplars and len(first.exemplars) == 1
+    assert second.histogram["count"] == 8 and second.exemplars == []
+
+
 def test_native_histogram_in_prometheus(prometheus):
     result = push("write", prometheus.url + "/api/v1/write", "--native", "--name", "test_native")
     assert result["samples"] == 1

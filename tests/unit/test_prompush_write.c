@@ -41,7 +41,9 @@ struct decoded {
         char text[TEXT_MAX];
         struct reader symbols[SYMBOLS_MAX];
         size_t n_symbols, n_series;
-        unsigned created; /* times of creation seen */
+        unsigned created;       /* times of creation seen */
+        uint64_t exemplar_time; /* of the last exemplar of the series */
+        double exemplar_value;
 };
 
 static bool is_recent(uint64_t ms)
@@ -118,8 +120,41 @@ static void say_metadata(struct decoded *d, struct reader r)
         assert_ptr_equal(r.p, r.end);
 }
 
+/* " #VALUE", and each is later than the one before. */
+static void say_exemplar(struct decoded *d, struct reader r)
+{
+        struct reader labels = {NULL, NULL};
+        uint64_t when = 0;
+        double v = 0;
+        while (r.p < r.end) {
+                switch (varint(&r)) {
+                case 1 << 3 | 2:
+                        labels = nested(&r);
+                        break;
+                case 2 << 3 | 1:
+                        assert_true(r.end - r.p >= 8);
+                        memcpy(&v, r.p, 8);
+                        r.p += 8;
+                        break;
+                case 3 << 3:
+                        when = varint(&r);
+                        break;
+                default:
+                        fail_msg("unknown field of an exemplar");
+                }
+        }
+        assert_true(labels.p < labels.end && is_recent(when));
+        assert_true(when > d->exemplar_time || (when == d->exemplar_time && v > d->exemplar_value));
+        d->exemplar_time = when;
+        d->exemplar_value = v;
+        say(d, " #%g", v);
+}
+
 static void say_series(struct decoded *d, struct reader r, unsigned version)
 {
+        const uint64_t histogram = version == 1 ? 4 << 3 | 2 : 3 << 3 | 2;
+        const uint64_t exemplar = version == 1 ? 3 << 3 | 2 : 4 << 3 | 2;
+        d->exemplar_time = 0;
         d->n_series++;
         while (r.p < r.end) {
                 uint64_t tag = varint(&r);
@@ -135,6 +170,10 @@ static void say_series(struct decoded *d, struct reader r, unsigned version)
                         }
                 } else if (tag == (2 << 3 | 2)) {
                         say_sample(d, part);
+                } else if (tag == histogram) {
+                        say(d, " histogram");
+                } else if (tag == exemplar) {
+                        say_exemplar(d, part);
                 } else {
                         assert_int_equal(version, 2);
                         assert_int_equal(tag, 5 << 3 | 2);
@@ -282,6 +321,81 @@ static void test_summary(void **state)
                " __name__=s quantile=1.0 0" AT "\n"
                " __name__=s_sum 0" AT "\n"
                " __name__=s_count 1" AT "\n");
+        prom_registry_free(r);
+}
+
+/* ---- exemplars of native histograms ------------------------------------------------------- */
+
+static uint64_t wall_ms(void)
+{
+        struct timespec now;
+        clock_gettime(CLOCK_REALTIME, &now);
+        return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* An exemplar with a time of its own. */
+static void observe_later(struct prom_histogram *h, double v)
+{
+        const uint64_t before = wall_ms();
+        while (wall_ms() == before)
+                ;
+        prom_histogram_observe_exemplar(h, v, LABELS({"t", "x"}));
+}
+
+static struct prom_histogram *native_histogram(struct prom_registry *r)
+{
+        struct prom_family *family;
+        const struct prom_desc desc = {
+                .kind = PROM_HISTOGRAM, .name = "n", .help = "", .native_factor = 1.1};
+        assert_int_equal(prom_register(r, &desc, &family, NULL), 0);
+        return prom_histogram_with(family);
+}
+
+/* When the newest one is from; `exemplars` are those of the only series, NULL for whatever. */
+static int64_t expect_exemplars(struct prom_registry *r, unsigned version, int64_t after_ms,
+                                bool newest_only, const char *exemplars)
+{
+        static const struct prom_push_target target = {.url = "http://host"};
+        struct messages messages = {.after_ms = after_ms, .newest_only = newest_only};
+        assert_int_equal(prom_push_messages_(version, &target, &(struct prom_write_options){0}, 1,
+                                             r, &messages, NULL),
+                         0);
+        const int64_t newest_ms = messages.newest_ms;
+        struct decoded *d = decode(&messages.list[0], version);
+        const char *found = strstr(d->text, " histogram");
+        assert_non_null(found);
+        found += strlen(" histogram");
+        if (exemplars) {
+                assert_memory_equal(found, exemplars, strlen(exemplars));
+                assert_null(strchr(found + strlen(exemplars), '#'));
+        }
+        free(d);
+        prom_push_messages_release_(&messages);
+        return newest_ms;
+}
+
+static void test_exemplars(void **state)
+{
+        struct prom_registry *r = prom_registry_new();
+        struct prom_histogram *h = native_histogram(r);
+        assert_int_equal(expect_exemplars(r, 2, 0, false, ""), 0);
+        for (int i = 1; i <= PROM_NATIVE_EXEMPLARS + 3; i++)
+                observe_later(h, i % 2 ? i : -i);
+        int64_t newest = 0;
+        for (unsigned version = 1; version <= 2; version++)
+                newest = expect_exemplars(r, version, 0, false,
+                                          " #-4 #5 #-6 #7 #-8 #9 #-10 #11 #-12 #13");
+        assert_true(is_recent((uint64_t)newest));
+        assert_int_equal(expect_exemplars(r, 2, newest, false, ""), 0);
+        assert_int_equal(expect_exemplars(r, 2, newest - 1, false, " #13"), newest);
+        assert_int_equal(expect_exemplars(r, 2, 0, true, " #13"), newest);
+        observe_later(h, 3);
+        observe_later(h, 2);
+        expect_exemplars(r, 2, newest, false, " #3 #2");
+        expect_exemplars(r, 2, newest, true, " #2");
+        for (int i = 0; i < PROM_NATIVE_EXEMPLARS; i++) /* most within a moment */
+                prom_histogram_observe_exemplar(h, 5 - i / 2, LABELS({"t", "x"}));
+        expect_exemplars(r, 2, 0, false, NULL);
         prom_registry_free(r);
 }
 
@@ -451,11 +565,12 @@ static int load(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_version_1),      cmocka_unit_test(test_version_2),
-                cmocka_unit_test(test_labels),         cmocka_unit_test(test_histogram),
-                cmocka_unit_test(test_summary),        cmocka_unit_test(test_stale),
-                cmocka_unit_test(test_many),           cmocka_unit_test(test_versions),
-                cmocka_unit_test(test_refused_labels), cmocka_unit_test(test_empty),
+                cmocka_unit_test(test_version_1), cmocka_unit_test(test_version_2),
+                cmocka_unit_test(test_labels),    cmocka_unit_test(test_histogram),
+                cmocka_unit_test(test_summary),   cmocka_unit_test(test_exemplars),
+                cmocka_unit_test(test_stale),     cmocka_unit_test(test_many),
+                cmocka_unit_test(test_versions),  cmocka_unit_test(test_refused_labels),
+                cmocka_unit_test(test_empty),
         };
         return cmocka_run_group_tests(tests, load, NULL);
 }

@@ -130,9 +130,13 @@ struct messages {
         struct message *list;
         size_t n;
         size_t cap;
+        /* Of the exemplars of a series that may have several. */
+        int64_t after_ms;  /* before: those of then or earlier were sent and are left out */
+        bool newest_only;  /* before: who knows what was sent */
+        int64_t newest_ms; /* afterwards: when the newest one was made; 0: there is none */
 };
 
-/* The registry as messages of the version. 0, -ENOMEM, -EINVAL. */
+/* The registry as messages of the version. *ret has nothing in its list. 0, -ENOMEM, -EINVAL. */
 int prom_push_messages_(unsigned version, const struct prom_push_target *target,
                         const struct prom_write_options *options, int64_t timestamp_ms,
                         struct prom_registry *registry, struct messages *ret,

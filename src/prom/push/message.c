@@ -187,18 +187,15 @@ static void end_series(struct writer *w, const struct prom_view *family)
                           w->one.len);
 }
 
-static void put_exemplar(struct writer *w, const struct prom_point *point, int slot)
+static void put_exemplar(struct writer *w, const struct prom_exemplar *exemplar)
 {
-        struct prom_exemplar exemplar;
         struct labels labels = {.n = 0};
-        if (prom_point_exemplar(point, slot, &exemplar) < 0)
-                return;
-        for (size_t i = 0; i < exemplar.n_labels; i++)
-                add_label(&labels, exemplar.labels[i].name, exemplar.labels[i].value);
+        for (size_t i = 0; i < exemplar->n_labels; i++)
+                add_label(&labels, exemplar->labels[i].name, exemplar->labels[i].value);
         w->exemplar.len = 0;
         put_labels(w, &labels, &w->exemplar);
-        bytes_field_double(&w->exemplar, EXEMPLAR_VALUE, bits_of(exemplar.value));
-        bytes_field_varint(&w->exemplar, EXEMPLAR_TIMESTAMP, (uint64_t)exemplar.time_ms);
+        bytes_field_double(&w->exemplar, EXEMPLAR_VALUE, bits_of(exemplar->value));
+        bytes_field_varint(&w->exemplar, EXEMPLAR_TIMESTAMP, (uint64_t)exemplar->time_ms);
         bytes_field_bytes(&w->one, w->version == 1 ? V1_SERIES_EXEMPLARS : V2_SERIES_EXEMPLARS,
                           w->exemplar.data, w->exemplar.len);
 }
@@ -219,6 +216,7 @@ static int put_number(const struct prom_view *family, const struct prom_point *p
 {
         struct writer *w = data;
         struct labels labels;
+        struct prom_exemplar exemplar;
         struct prom_label bound;
         char text[PROM_NUMBER_MAX + sizeof(".0")];
         if (sample->extra)
@@ -228,7 +226,8 @@ static int put_number(const struct prom_view *family, const struct prom_point *p
         w->one.len = 0;
         put_labels(w, &labels, &w->one);
         put_samples(w, sample->value, point->created_ms);
-        put_exemplar(w, point, sample->slot);
+        if (prom_point_exemplar(point, sample->slot, &exemplar) == 0)
+                put_exemplar(w, &exemplar);
         end_series(w, family);
         return 0;
 }
@@ -296,6 +295,37 @@ static void put_stale_histogram(struct writer *w, const struct prom_native_snaps
         w->samples++;
 }
 
+static bool is_later(const struct prom_exemplar *a, const struct prom_exemplar *b)
+{
+        return a->time_ms != b->time_ms ? a->time_ms > b->time_ms : a->value > b->value;
+}
+
+/* The one series that has several. Receivers want them in order, and refuse what is older than the
+ * newest they have of the series, but for that one itself. */
+static void put_native_exemplars(struct writer *w, const struct prom_point *point)
+{
+        struct prom_exemplar all[PROM_NATIVE_EXEMPLARS];
+        const struct prom_exemplar *sorted[PROM_NATIVE_EXEMPLARS];
+        struct messages *out = w->out;
+        size_t n = 0;
+        for (int slot = 0; slot < PROM_NATIVE_EXEMPLARS; slot++) {
+                const struct prom_exemplar *e = &all[slot];
+                if (prom_point_exemplar(point, slot, &all[slot]) < 0 || e->time_ms <= out->after_ms)
+                        continue;
+                size_t at = n++;
+                for (; at && is_later(sorted[at - 1], e); at--)
+                        sorted[at] = sorted[at - 1];
+                sorted[at] = e;
+        }
+        for (size_t i = out->newest_only && n ? n - 1 : 0; i < n; i++) {
+                if (i + 1 < n && !is_later(sorted[i + 1], sorted[i]))
+                        continue; /* of the same moment and value: there is no telling which is first */
+                put_exemplar(w, sorted[i]);
+                if (sorted[i]->time_ms > out->newest_ms)
+                        out->newest_ms = sorted[i]->time_ms;
+        }
+}
+
 static void put_native(struct writer *w, const struct prom_view *family,
                        const struct prom_point *point)
 {
@@ -304,8 +334,8 @@ static void put_native(struct writer *w, const struct prom_view *family,
         w->one.len = 0;
         put_labels(w, &labels, &w->one);
         put_histogram(w, point->native);
-        for (int slot = 0; slot < PROM_NATIVE_EXEMPLARS && family->n_bounds == 0; slot++)
-                put_exemplar(w, point, slot);
+        if (family->n_bounds == 0)
+                put_native_exemplars(w, point);
         if (w->options->stale)
                 put_stale_histogram(w, point->native);
         end_series(w, family);

@@ -15,6 +15,56 @@ static int64_t wall_ms(void)
         return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/* ---- what was sent before ----------------------------------------------------------------- */
+
+/* When the newest of the exemplars that were sent was made, for each place to which something of some
+ * registry is pushed. Entries are never given up: of what has none, nobody knows what was sent. */
+static struct place {
+        uint64_t key; /* 0: free */
+        int64_t newest_ms;
+} places[PROM_WRITE_PLACES_MAX];
+
+static uint64_t hash_string(uint64_t hash, const char *text)
+{
+        do
+                hash = (hash ^ (unsigned char)*text) * UINT64_C(0x100000001b3); /* FNV-1a */
+        while (*text++);
+        return hash;
+}
+
+/* NULL if there is none left. */
+static struct place *find_place(const struct prom_push_target *target,
+                                const struct prom_write_options *options,
+                                const struct prom_registry *registry)
+{
+        uint64_t key = UINT64_C(0xcbf29ce484222325) ^ (uintptr_t)registry;
+        key = hash_string(key, target->url);
+        for (const struct prom_label *l = options->labels; l && l->name; l++)
+                key = hash_string(hash_string(key, l->name), l->value ? l->value : "");
+        for (const char *const *name = target->names; name && *name; name++)
+                key = hash_string(key, *name);
+        key |= 1;
+        for (struct place *place = places; place < &places[PROM_WRITE_PLACES_MAX]; place++) {
+                uint64_t there = 0;
+                if (__atomic_compare_exchange_n(&place->key, &there, key, false, __ATOMIC_RELAXED,
+                                                __ATOMIC_RELAXED) ||
+                    there == key)
+                        return place;
+        }
+        return NULL;
+}
+
+static void remember(struct place *place, int64_t newest_ms)
+{
+        int64_t before = __atomic_load_n(&place->newest_ms, __ATOMIC_RELAXED);
+        while (before < newest_ms &&
+               !__atomic_compare_exchange_n(&place->newest_ms, &before, newest_ms, false,
+                                            __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+                ;
+}
+
+/* ---- requests ----------------------------------------------------------------------------- */
+
 /* Snappy, block format. */
 static int compress_message(const struct message *message, struct bytes *ret,
                             struct prom_error *error)
@@ -85,13 +135,18 @@ static int send_version(struct push *push, unsigned version,
                         const struct prom_write_options *options, struct prom_registry *registry,
                         struct prom_error *error)
 {
-        struct messages messages = {0};
+        struct place *place = find_place(push->target, options, registry);
+        struct messages messages = {.newest_only = !place};
         int64_t when = options->timestamp_ms ? options->timestamp_ms : wall_ms();
+        if (place)
+                messages.after_ms = __atomic_load_n(&place->newest_ms, __ATOMIC_RELAXED);
         push->result.version = version;
         int r = prom_push_messages_(version, push->target, options, when, registry, &messages,
                                     error);
         if (r == 0)
                 r = send_all(push, &messages, error);
+        if (r == 0 && place)
+                remember(place, messages.newest_ms);
         prom_push_messages_release_(&messages);
         return r;
 }
