@@ -80,7 +80,8 @@ struct prom_push_target {
 
 /* How it went, also when it failed. */
 struct prom_push_result {
-        unsigned status;   /* of the last answer; 0: there was none */
+        unsigned status;   /* of the last answer; 0: there was none. 2xx if all went well, or 400
+                              where prom_push_write() says so */
         unsigned attempts; /* requests sent */
         unsigned version;  /* remote-write: 1 or 2, what was sent last */
         size_t samples;    /* remote-write: taken by the other side */
@@ -129,11 +130,14 @@ struct prom_write_options {
 };
 
 /* Sends one sample of each series, native histograms as such, in requests of about
- * PROM_WRITE_SAMPLES_MAX samples. When one of them fails the rest is not sent. Labels are those that
- * Prometheus has from a scrape: "le" and "quantile" as OpenMetrics writes them ("1.0", "1e+07").
- * The exemplars of a native histogram go in the order of their times, and none twice: what an earlier
- * call with this registry, URL, labels and names sent is left out (past PROM_WRITE_PLACES_MAX of these
- * combinations, all but the newest is). ret_result may be NULL. */
+ * PROM_WRITE_SAMPLES_MAX samples. When one of them fails the rest is not sent. One that is answered 400
+ * with a count of what was written (2.0) has not failed if that was all of its samples: exemplars may be
+ * refused. ret_result may be NULL.
+ *
+ * Labels are those that Prometheus has from a scrape: "le" and "quantile" as OpenMetrics writes them
+ * ("1.0", "1e+07"). The exemplars of a native histogram go in the order of their times, and none twice:
+ * what an earlier call with this registry, URL, labels and names sent is left out (past
+ * PROM_WRITE_PLACES_MAX of these combinations, all but the newest is). */
 int prom_push_write(const struct prom_push_target *target, const struct prom_write_options *options,
                     struct prom_registry *registry, struct prom_push_result *ret_result,
                     struct prom_error *error);

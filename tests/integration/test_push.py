@@ -421,6 +421,15 @@ def test_exemplars_of_a_native_histogram_are_sent_once(server):
     assert second.histogram["count"] == 8 and second.exemplars == []
 
 
+def test_a_refused_exemplar_is_no_failure(server):
+    it = server(answer(400, "out of order exemplar", X_Prometheus_Remote_Write_Samples_Written=2002,
+                       X_Prometheus_Remote_Write_Histograms_Written=0,
+                       X_Prometheus_Remote_Write_Exemplars_Written=0),
+                answer(400, "out of order sample", **COUNTED))
+    pushed = refused("write", it.url, "--many", "3000")
+    assert pushed.result["attempts"] == 2 and "out of order sample" in pushed.error
+
+
 def test_native_histogram_in_prometheus(prometheus):
     result = push("write", prometheus.url + "/api/v1/write", "--native", "--name", "test_native")
     assert result["samples"] == 1

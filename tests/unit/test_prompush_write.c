@@ -510,6 +510,11 @@ static void test_versions(void **state)
                 /* it has understood, and did not like a part of it */
                 {PROM_WRITE_AUTO, {STATUS(400, COUNTED(1))}, -EREMOTEIO, 2, 1, SENT_2},
                 {PROM_WRITE_AUTO, {STATUS(400, COUNTED(0))}, -EREMOTEIO, 2, 0, SENT_2},
+                /* only of what is no sample */
+                {PROM_WRITE_AUTO, {STATUS(400, COUNTED(2))}, 0, 2, 2, SENT_2},
+                {PROM_WRITE_2, {STATUS(400, COUNTED(2))}, 0, 2, 2, SENT_2},
+                {PROM_WRITE_1, {STATUS(400, COUNTED(2))}, -EREMOTEIO, 1, 0, SENT_1},
+                {PROM_WRITE_2, {STATUS(422, COUNTED(2))}, -EREMOTEIO, 2, 2, SENT_2},
                 {PROM_WRITE_AUTO, {STATUS(401)}, -EREMOTEIO, 2, 0, SENT_2},
                 {PROM_WRITE_AUTO, {STATUS(404)}, -EREMOTEIO, 2, 0, SENT_2},
                 {PROM_WRITE_AUTO,
@@ -541,6 +546,50 @@ static void test_versions(void **state)
         prom_registry_free(r);
 }
 
+/* A refused exemplar does not keep the rest from being sent, but a refused sample does. */
+static void test_partial_write(void **state)
+{
+        static const struct prom_push_target target = {.url = "http://host/partial"};
+        enum { SERIES = PROM_WRITE_SAMPLES_MAX };
+        struct prom_registry *r = prom_registry_new();
+        struct prom_family *family;
+        const struct prom_desc desc = {.kind = PROM_COUNTER,
+                                       .name = "z_total",
+                                       .help = "Z.",
+                                       .labels = (const char *const[]){"n", NULL},
+                                       .max_series = SERIES};
+        prom_histogram_observe(native_histogram(r), 1); /* comes first, in the first request */
+        assert_int_equal(prom_register(r, &desc, &family, NULL), 0);
+        for (int i = 0; i < SERIES; i++) {
+                char n[16];
+                snprintf(n, sizeof(n), "%d", i);
+                prom_counter_inc(prom_counter_with(family, n));
+        }
+        static const struct {
+                struct push_answer first;
+                size_t asked;
+        } cases[] = {
+                {{.status = 400, .histograms = 1, COUNTED(SERIES - 1)}, 2},
+                {{.status = 400, .histograms = 0, COUNTED(SERIES - 1)}, 1},
+                {{.status = 400, .histograms = 0, COUNTED(SERIES)}, 1},
+                {{.status = 400, .histograms = 1, COUNTED(SERIES - 2)}, 1},
+                {{.status = 400, .histograms = 2, COUNTED(SERIES - 2)}, 1},
+        };
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                struct world *w = WORLD({.answer = cases[i].first}, STATUS(204, COUNTED(1)));
+                const struct prom_write_options options = {.version = PROM_WRITE_2};
+                struct prom_push_result result;
+                assert_int_equal(prom_push_write_with_(IO(w), &target, &options, r, &result, NULL),
+                                 cases[i].asked == 2 ? 0 : -EREMOTEIO);
+                assert_int_equal(w->asked, cases[i].asked);
+                assert_int_equal(result.status, cases[i].asked == 2 ? 204 : 400);
+                if (cases[i].asked == 2)
+                        assert_int_equal(result.samples, SERIES + 1);
+                free(w);
+        }
+        prom_registry_free(r);
+}
+
 /* Nothing to say is said to nobody. */
 static void test_empty(void **state)
 {
@@ -565,12 +614,12 @@ static int load(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_version_1), cmocka_unit_test(test_version_2),
-                cmocka_unit_test(test_labels),    cmocka_unit_test(test_histogram),
-                cmocka_unit_test(test_summary),   cmocka_unit_test(test_exemplars),
-                cmocka_unit_test(test_stale),     cmocka_unit_test(test_many),
-                cmocka_unit_test(test_versions),  cmocka_unit_test(test_refused_labels),
-                cmocka_unit_test(test_empty),
+                cmocka_unit_test(test_version_1),     cmocka_unit_test(test_version_2),
+                cmocka_unit_test(test_labels),        cmocka_unit_test(test_histogram),
+                cmocka_unit_test(test_summary),       cmocka_unit_test(test_exemplars),
+                cmocka_unit_test(test_stale),         cmocka_unit_test(test_many),
+                cmocka_unit_test(test_versions),      cmocka_unit_test(test_refused_labels),
+                cmocka_unit_test(test_partial_write), cmocka_unit_test(test_empty),
         };
         return cmocka_run_group_tests(tests, load, NULL);
 }

@@ -123,7 +123,8 @@ void prom_push_add_path_(struct bytes *url, const char *name, const char *value)
 /* One request, protocol buffers not yet compressed. */
 struct message {
         struct bytes body;
-        size_t samples;
+        size_t samples;    /* native histograms included, */
+        size_t histograms; /* of which there are so many */
 };
 
 struct messages {

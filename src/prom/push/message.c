@@ -67,7 +67,7 @@ struct writer {
         struct bytes one;  /* one series */
         struct bytes part; /* one of its parts */
         struct bytes exemplar;
-        size_t samples;
+        size_t samples, histograms; /* as in struct message */
 };
 
 /* ---- labels ------------------------------------------------------------------------------- */
@@ -281,6 +281,7 @@ static void put_histogram(struct writer *w, const struct prom_native_snapshot *h
         bytes_field_bytes(&w->one, w->version == 1 ? V1_SERIES_HISTOGRAMS : V2_SERIES_HISTOGRAMS,
                           w->part.data, w->part.len);
         w->samples++;
+        w->histograms++;
 }
 
 /* A marker has the sum of nothing. */
@@ -293,6 +294,7 @@ static void put_stale_histogram(struct writer *w, const struct prom_native_snaps
         bytes_field_bytes(&w->one, w->version == 1 ? V1_SERIES_HISTOGRAMS : V2_SERIES_HISTOGRAMS,
                           w->part.data, w->part.len);
         w->samples++;
+        w->histograms++;
 }
 
 static bool is_later(const struct prom_exemplar *a, const struct prom_exemplar *b)
@@ -360,13 +362,14 @@ static int end_message(struct writer *w)
                 out->cap = cap;
         }
         struct message *message = &out->list[out->n++];
-        *message = (struct message){.samples = w->samples};
+        *message = (struct message){.samples = w->samples, .histograms = w->histograms};
         if (w->version == 2)
                 bytes_add(&message->body, w->symbols.text.data, w->symbols.text.len);
         bytes_add(&message->body, w->list.data, w->list.len);
         prom_push_symbols_release_(&w->symbols);
         w->list.len = 0;
         w->samples = 0;
+        w->histograms = 0;
         return message->body.failed ? -ENOMEM : 0;
 }
 

@@ -110,6 +110,16 @@ static bool is_unread(const struct push *push)
         return push->result.version == 2 && !push->answer.counted;
 }
 
+/* 2.0, section "Partial Write": 400 is the answer to a request of which something was refused, with
+ * counts of what was written. Was all of it, but for exemplars? */
+static bool is_written(const struct push *push, const struct message *message)
+{
+        const struct push_answer *answer = &push->answer;
+        return push->result.version == 2 && answer->status == 400 && answer->counted &&
+               answer->samples >= message->samples - message->histograms &&
+               answer->histograms >= message->histograms;
+}
+
 static int send_all(struct push *push, const struct messages *messages, struct prom_error *error)
 {
         push->result.samples = 0;
@@ -117,6 +127,8 @@ static int send_all(struct push *push, const struct messages *messages, struct p
                 int r = send_message(push, &messages->list[i], error);
                 if (push->result.version == 2)
                         push->result.samples += push->answer.samples + push->answer.histograms;
+                if (r == -EREMOTEIO && is_written(push, &messages->list[i]))
+                        continue;
                 if (r < 0)
                         return r;
                 if (is_unread(push))
