@@ -203,23 +203,27 @@ struct prom_format prom_negotiate(const char *accept)
 
 /* ---- the answer --------------------------------------------------------------------------- */
 
-#define WITH_ESCAPING(type)                                                                        \
+/* "Content Negotiation" of Prometheus' documentation: versions from 1.0.0 on name the escaping, others
+ * are without unless it was asked for. */
+#define WITH_ESCAPING_FROM(type, first)                                                            \
         {                                                                                          \
-                [PROM_ESCAPE_UNDERSCORES] = type, [PROM_ESCAPE_DOTS] = type "; escaping=dots",     \
+                [PROM_ESCAPE_UNDERSCORES] = first, [PROM_ESCAPE_DOTS] = type "; escaping=dots",    \
                 [PROM_ESCAPE_VALUES] = type "; escaping=values",                                   \
                 [PROM_ALLOW_UTF8] = type "; escaping=allow-utf-8"                                  \
         }
+#define WITH_ESCAPING(type) WITH_ESCAPING_FROM(type, type "; escaping=underscores")
+#define WITH_OTHER_ESCAPING(type) WITH_ESCAPING_FROM(type, type)
 
 const char *prom_content_type(struct prom_format format)
 {
         static const char *const types[N_FORMATS][PROM_ALLOW_UTF8 + 1] = {
-                [PROM_TEXT_0_0_4] = WITH_ESCAPING(PROM_TEXT_CONTENT_TYPE),
+                [PROM_TEXT_0_0_4] = WITH_OTHER_ESCAPING(PROM_TEXT_CONTENT_TYPE),
                 [PROM_TEXT_1_0_0] = WITH_ESCAPING("text/plain; version=1.0.0; charset=utf-8"),
                 [PROM_OPENMETRICS_1_0_0] =
                         WITH_ESCAPING("application/openmetrics-text; version=1.0.0; charset=utf-8"),
-                [PROM_OPENMETRICS_0_0_1] =
-                        WITH_ESCAPING("application/openmetrics-text; version=0.0.1; charset=utf-8"),
-                [PROM_PROTOBUF_DELIMITED] = WITH_ESCAPING(
+                [PROM_OPENMETRICS_0_0_1] = WITH_OTHER_ESCAPING(
+                        "application/openmetrics-text; version=0.0.1; charset=utf-8"),
+                [PROM_PROTOBUF_DELIMITED] = WITH_OTHER_ESCAPING(
                         "application/vnd.google.protobuf; "
                         "proto=io.prometheus.client.MetricFamily; encoding=delimited"),
         };

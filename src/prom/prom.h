@@ -589,8 +589,8 @@ struct prom_format {
 enum { PROM_ACCEPT_MAX = 4096 };
 struct prom_format prom_negotiate(const char *accept);
 
-/* The Content-Type of a body in that format. It names the escaping unless that is the default,
- * underscores. */
+/* The Content-Type of a body in that format. It names the escaping, but for the default, underscores,
+ * in 0.0.4, 0.0.1 and protobuf. */
 const char *prom_content_type(struct prom_format format);
 
 /* A body and the memory a scrape works with. Starts as PROM_BUF_INIT; a second scrape into the

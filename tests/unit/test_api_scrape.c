@@ -87,10 +87,11 @@ static void the_format_is_negotiated(void **state)
                 {"Accept: application/openmetrics-text;version=1.0.0,"
                  "application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,"
                  "*/*;q=0.1\r\n",
-                 "application/openmetrics-text; version=1.0.0; charset=utf-8",
+                 "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores",
                  "# TYPE vulcan_http_requests counter\n"},
                 {"Accept: text/html\r\nAccept: application/openmetrics-text;version=1.0.0\r\n",
-                 "application/openmetrics-text; version=1.0.0; charset=utf-8", "# EOF\n"},
+                 "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores",
+                 "# EOF\n"},
         };
         struct daemon *d = daemon_new(1, 1, NULL);
         struct answer a = scrape(d, "", "");

@@ -387,8 +387,9 @@ static void test_formats_do_not_share(void **state)
         pthread_join(other.thread, NULL);
         assert_int_equal(t.collected, 3);
         assert_string_equal(text.response.content_type, PROM_TEXT_CONTENT_TYPE);
-        assert_string_equal(other.response.content_type,
-                            "application/openmetrics-text; version=1.0.0; charset=utf-8");
+        assert_string_equal(
+                other.response.content_type,
+                "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores");
         prom_response_release(&first.response);
         prom_response_release(&text.response);
         prom_response_release(&other.response);

@@ -17,6 +17,7 @@
         "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; "               \
         "encoding=delimited"
 #define UTF8 "; escaping=allow-utf-8"
+#define PLAIN "; escaping=underscores"
 
 #define ASK_PROTO                                                                                  \
         "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;"                 \
@@ -48,7 +49,7 @@ static void test_what_prometheus_sends(void **state)
         CHECK(/* 2.42, without and with native histograms */
               {ASK_OM ";version=1.0.0," ASK_OM ";version=0.0.1;q=0.75,"
                       "text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
-               OM},
+               OM PLAIN},
               {ASK_PROTO "," ASK_OM ";version=1.0.0;q=0.8," ASK_OM ";version=0.0.1;q=0.75,"
                          "text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
                PROTO},
@@ -57,7 +58,7 @@ static void test_what_prometheus_sends(void **state)
               /* 2.49 and later of the 2.x */
               {ASK_OM ";version=1.0.0;q=0.5," ASK_OM ";version=0.0.1;q=0.4,"
                       "text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
-               OM},
+               OM PLAIN},
               /* 3.0 names no version 1.0.0 of text, and repeats a parameter */
               {ASK_OM ";version=1.0.0;escaping=allow-utf-8;q=0.5," ASK_OM ";version=0.0.1;q=0.4,"
                       "text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
@@ -80,7 +81,7 @@ static void test_what_prometheus_sends(void **state)
                "text/plain;version=0.0.4;q=0.5,*/*;q=0.4",
                TEXT_1 UTF8},
               /* metric_name_escaping_scheme */
-              {"text/plain;version=1.0.0;escaping=underscores", TEXT_1},
+              {"text/plain;version=1.0.0;escaping=underscores", TEXT_1 PLAIN},
               {"text/plain;version=1.0.0;escaping=dots", TEXT_1 "; escaping=dots"},
               {ASK_OM ";version=1.0.0;escaping=values", OM "; escaping=values"});
 }
@@ -89,46 +90,48 @@ static void test_others(void **state)
 {
         CHECK({NULL, TEXT}, {"", TEXT}, {"*/*", TEXT}, {"text/*", TEXT},
               {"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", TEXT},
-              {"text/plain", TEXT}, {ASK_OM, OM}, {"application/*", OM}, {"application/json", TEXT},
+              {"text/plain", TEXT}, {ASK_OM, OM PLAIN}, {"application/*", OM PLAIN},
+              {"application/json", TEXT},
               {ASK_OM ";version=2.0.0,text/plain;version=0.0.4;q=0.1", TEXT},
               {ASK_OM ";version=2.0.0", TEXT}, {"text/plain;version=9", TEXT},
               {"application/vnd.google.protobuf", TEXT},
               {"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;"
                "encoding=text," ASK_OM ";q=0.2",
-               OM},
+               OM PLAIN},
               {"application/vnd.google.protobuf;proto=other;encoding=delimited", TEXT},
               /* no quotes in the old versions */
               {"text/plain;version=0.0.4;escaping=allow-utf-8", TEXT},
               {"text/plain;version=0.0.4;escaping=values", TEXT "; escaping=values"},
               {ASK_OM ";version=0.0.1;escaping=allow-utf-8", OM_0},
-              {ASK_OM ";version=1.0.0;escaping=runes", OM});
+              {ASK_OM ";version=1.0.0;escaping=runes", OM PLAIN});
 }
 
 static void test_preference(void **state)
 {
-        CHECK({"text/plain;q=0.5," ASK_OM ";q=0.6", OM},
+        CHECK({"text/plain;q=0.5," ASK_OM ";q=0.6", OM PLAIN},
               {"text/plain;q=0.6," ASK_OM ";q=0.5", TEXT},
-              {"text/plain;q=0.5," ASK_OM ";q=0.5", TEXT}, {ASK_OM ",text/plain", OM},
-              {"*/*," ASK_OM, OM}, {"*/*;q=0.9," ASK_OM ";q=0.8", TEXT},
+              {"text/plain;q=0.5," ASK_OM ";q=0.5", TEXT}, {ASK_OM ",text/plain", OM PLAIN},
+              {"*/*," ASK_OM, OM PLAIN}, {"*/*;q=0.9," ASK_OM ";q=0.8", TEXT},
               {ASK_OM ";q=0.999,text/plain;q=1.0", TEXT},
-              {ASK_OM ";q=0.009,text/plain;q=0.01", TEXT}, {ASK_OM ";q=.9,text/plain;q=0.8", OM},
-              {ASK_OM ";q=7,text/plain;q=1", OM}, {ASK_OM ";q=00.900000001,text/plain;q=0.8", OM},
+              {ASK_OM ";q=0.009,text/plain;q=0.01", TEXT},
+              {ASK_OM ";q=.9,text/plain;q=0.8", OM PLAIN}, {ASK_OM ";q=7,text/plain;q=1", OM PLAIN},
+              {ASK_OM ";q=00.900000001,text/plain;q=0.8", OM PLAIN},
               /* refused */
               {ASK_OM ";q=0,text/plain;q=0.1", TEXT}, {ASK_OM ";q=0.000", TEXT},
-              {"text/plain;q=0,*/*", TEXT_1},
-              {"text/plain;q=0,text/plain;version=1.0.0;q=0,*/*;q=0.1", OM},
+              {"text/plain;q=0,*/*", TEXT_1 PLAIN},
+              {"text/plain;q=0,text/plain;version=1.0.0;q=0,*/*;q=0.1", OM PLAIN},
               {"application/*," ASK_OM ";q=0", OM_0}, {"*/*;q=0", TEXT});
 }
 
 static void test_forms(void **state)
 {
-        CHECK({"  " ASK_OM "  ;\tversion = 1.0.0 ; q = 0.5 , text/plain ; q=0.4", OM},
+        CHECK({"  " ASK_OM "  ;\tversion = 1.0.0 ; q = 0.5 , text/plain ; q=0.4", OM PLAIN},
               {"APPLICATION/OpenMetrics-Text;VERSION=1.0.0;Escaping=Allow-UTF-8", OM UTF8},
               {ASK_OM ";version=\"0.0.1\"", OM_0}, {ASK_OM ";x=\"a,b;q=0\";version=0.0.1", OM_0},
               {ASK_OM ";x=\"a\\\",text/html\";version=0.0.1", OM_0},
-              {ASK_OM ";version=0.0.1;version=1.0.0", OM_0}, {ASK_OM ";q=0.5;q=0.5", OM},
-              {ASK_OM ";version=", OM}, {ASK_OM ";;;", OM}, {",,," ASK_OM ",,", OM},
-              {ASK_OM ";version", OM});
+              {ASK_OM ";version=0.0.1;version=1.0.0", OM_0}, {ASK_OM ";q=0.5;q=0.5", OM PLAIN},
+              {ASK_OM ";version=", OM PLAIN}, {ASK_OM ";;;", OM PLAIN},
+              {",,," ASK_OM ",,", OM PLAIN}, {ASK_OM ";version", OM PLAIN});
 }
 
 static void test_garbage(void **state)
@@ -147,7 +150,7 @@ static void test_bounds(void **state)
         for (size_t i = 0; i < 63; i++)
                 strcat(accept, "a/b,");
         strcat(accept, ASK_OM);
-        assert_string_equal(prom_content_type(prom_negotiate(accept)), OM);
+        assert_string_equal(prom_content_type(prom_negotiate(accept)), OM PLAIN);
         strcpy(accept, "");
         for (size_t i = 0; i < 64; i++)
                 strcat(accept, "a/b,");
@@ -158,7 +161,7 @@ static void test_bounds(void **state)
         strcpy(accept + PROM_ACCEPT_MAX, ASK_OM);
         assert_string_equal(prom_content_type(prom_negotiate(accept)), TEXT);
         strcpy(accept + PROM_ACCEPT_MAX - strlen(ASK_OM), ASK_OM);
-        assert_string_equal(prom_content_type(prom_negotiate(accept)), OM);
+        assert_string_equal(prom_content_type(prom_negotiate(accept)), OM PLAIN);
 
         struct prom_format wrong = {(enum prom_format_kind)77, PROM_ALLOW_UTF8};
         assert_string_equal(prom_content_type(wrong), TEXT);
