@@ -14,6 +14,7 @@
 enum { PROBLEM_MAX = 256 };
 
 struct lint {
+        struct prom_registry *registry;
         prom_lint_fn *callback;
         void *data;
         const char *metric;
@@ -49,6 +50,11 @@ static bool next_word(const char **p, const char **ret_word, size_t *ret_len)
 static bool is_word(const char *word, size_t len, const char *other)
 {
         return strlen(other) == len && memcmp(word, other, len) == 0;
+}
+
+static bool is_word_in_any_case(const char *word, size_t len, const char *other)
+{
+        return strlen(other) == len && strncasecmp(word, other, len) == 0;
 }
 
 static bool ends_with(const char *name, const char *suffix)
@@ -121,7 +127,7 @@ static void lint_units(struct lint *lint, const struct prom_view *family)
         next_word(&p, &word, &len); /* the first is no unit */
         while (next_word(&p, &word, &len)) {
                 for (size_t i = 0; i < sizeof(abbreviations) / sizeof(abbreviations[0]); i++) {
-                        if (!is_word(word, len, abbreviations[i]))
+                        if (!is_word_in_any_case(word, len, abbreviations[i]))
                                 continue;
                         problem(lint, "metric names should not contain abbreviated units");
                         return;
@@ -162,18 +168,24 @@ static void lint_suffixes(struct lint *lint, const struct prom_view *family)
                 problem(lint, "metrics should not have \"_created\" suffix");
 }
 
-static void lint_labels(struct lint *lint, const struct prom_view *family)
+static void lint_label(struct lint *lint, enum prom_kind kind, const char *label)
 {
-        for (size_t i = 0; i < family->n_labels; i++) {
-                const char *label = family->labels[i];
-                if (family->kind != PROM_HISTOGRAM && strcmp(label, "le") == 0)
-                        problem(lint, "non-histogram metrics should not have \"le\" label");
-                if (family->kind != PROM_SUMMARY && strcmp(label, "quantile") == 0)
-                        problem(lint, "non-summary metrics should not have \"quantile\" label");
-                if (is_camel(label))
-                        problem(lint, "label names should be written in 'snake_case' not "
-                                      "'camelCase'");
-        }
+        if (kind != PROM_HISTOGRAM && strcmp(label, "le") == 0)
+                problem(lint, "non-histogram metrics should not have \"le\" label");
+        if (kind != PROM_SUMMARY && strcmp(label, "quantile") == 0)
+                problem(lint, "non-summary metrics should not have \"quantile\" label");
+        if (is_camel(label))
+                problem(lint, "label names should be written in 'snake_case' not 'camelCase'");
+}
+
+/* The view of a family has no const labels. */
+static void lint_labels(struct lint *lint, const struct prom_view *view)
+{
+        const struct prom_family *family = prom_registry_find(lint->registry, view->name);
+        for (size_t i = 0; family && i < family->n_slots; i++)
+                lint_label(lint, view->kind, family->slots[i].name);
+        if (view->kind == PROM_STATESET)
+                lint_label(lint, view->kind, view->name);
 }
 
 static void lint_name(struct lint *lint, const struct prom_view *family)
@@ -184,7 +196,7 @@ static void lint_name(struct lint *lint, const struct prom_view *family)
         next_word(&p, &word, &len); /* gauge_readings_total is about gauges */
         while (next_word(&p, &word, &len)) {
                 for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-                        if (strlen(kinds[i]) == len && strncasecmp(word, kinds[i], len) == 0)
+                        if (is_word_in_any_case(word, len, kinds[i]))
                                 problem(lint, "metric name should not include type '%s'", kinds[i]);
         }
         if (strchr(family->name, ':'))
@@ -211,7 +223,7 @@ static int lint_family(const struct prom_view *family, const struct prom_point *
 
 int prom_lint(struct prom_registry *registry, prom_lint_fn *callback, void *data)
 {
-        struct lint lint = {.callback = callback, .data = data};
+        struct lint lint = {.registry = registry, .callback = callback, .data = data};
         int r = prom_visit(registry, lint_family, &lint);
         return r < 0 ? r : lint.n;
 }

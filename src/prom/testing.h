@@ -42,7 +42,7 @@ typedef void prom_lint_fn(const char *metric, const char *problem, void *data);
  *
  * - no help text
  * - a counter without _total; _total, _bucket, _count, _sum or _created where the kind has no
- *   such thing; labels "le" and "quantile" likewise
+ *   such thing; labels "le" and "quantile" likewise, const ones included
  * - another unit than the base one (milliseconds, kilobytes, hours …), or one cut short (_ms, _kb)
  * - a unit declared by the unit of the description that is none of the base ones
  * - the kind in the name (app_counter_jobs), a colon, camelCase in a name or label

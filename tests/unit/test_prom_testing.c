@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #define NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
+#define LABELS(...) ((const struct prom_label[]){__VA_ARGS__, {NULL, NULL}})
 
 enum { TEXT_MAX = 4096 };
 
@@ -82,6 +83,18 @@ static void test_lint(void **state)
                  "metric names should not contain abbreviated units"},
                 {{.kind = PROM_GAUGE, .name = "app_kb_read"},
                  "metric names should not contain abbreviated units"},
+                {{.kind = PROM_COUNTER, .name = "app_KB_total"},
+                 "metric names should not contain abbreviated units"},
+                {{.kind = PROM_COUNTER, .name = "app_MS_total"},
+                 "metric names should not contain abbreviated units"},
+                {{.kind = PROM_GAUGE, .name = "app_x", .const_labels = LABELS({"le", "x"})},
+                 "non-histogram metrics should not have \"le\" label"},
+                {{.kind = PROM_GAUGE, .name = "app_x", .const_labels = LABELS({"quantile", "x"})},
+                 "non-summary metrics should not have \"quantile\" label"},
+                {{.kind = PROM_GAUGE, .name = "app_x", .const_labels = LABELS({"wayIn", "x"})},
+                 "label names should be written in 'snake_case' not 'camelCase'"},
+                {{.kind = PROM_STATESET, .name = "le", .states = NAMES("on", "off")},
+                 "non-histogram metrics should not have \"le\" label"},
                 {{.kind = PROM_GAUGE, .name = "app_apples", .unit = "apples"},
                  "unit \"apples\" is no base unit"},
                 {{.kind = PROM_GAUGE, .name = "app_gauge_depth"},
@@ -111,11 +124,17 @@ static void test_lint_of_several(void **state)
         char text[TEXT_MAX] = "";
         declare(r, (struct prom_desc){.kind = PROM_COUNTER, .name = "b_ms"});
         declare(r, (struct prom_desc){.kind = PROM_GAUGE, .name = "aB"});
-        assert_int_equal(prom_lint(r, write_down, text), 3);
+        declare(r, (struct prom_desc){
+                           .kind = PROM_STATESET, .name = "someState", .states = NAMES("on")});
+        assert_int_equal(prom_lint(r, write_down, text), 5);
         assert_string_equal(text,
                             "aB: metric names should be written in 'snake_case' not 'camelCase'\n"
                             "b_ms: metric names should not contain abbreviated units\n"
-                            "b_ms: counter metrics should have \"_total\" suffix\n");
+                            "b_ms: counter metrics should have \"_total\" suffix\n"
+                            "someState: label names should be written in 'snake_case' not "
+                            "'camelCase'\n"
+                            "someState: metric names should be written in 'snake_case' not "
+                            "'camelCase'\n");
         prom_registry_free(r);
 }
 
