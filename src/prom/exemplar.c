@@ -49,8 +49,9 @@ static bool append(struct exemplar *e, size_t *len, const char *s)
         return true;
 }
 
-/* Lays the labels out; their length, or 0 if they are no exemplar's (OpenMetrics 1.0, "Exemplars"). */
-static size_t lay_out(const struct prom_label *labels, struct exemplar *e)
+/* Lays the labels out, of which there may be none; false if they are no exemplar's (OpenMetrics 1.0,
+ * "Exemplars"). */
+static bool lay_out(const struct prom_label *labels, struct exemplar *e, size_t *ret_len)
 {
         size_t len = 0, runes = 0;
         e->n_labels = 0;
@@ -58,16 +59,17 @@ static size_t lay_out(const struct prom_label *labels, struct exemplar *e)
                 const char *value = l->value ? l->value : "";
                 if (e->n_labels++ == PROM_EXEMPLAR_LABELS_MAX ||
                     !prom_is_legacy_name_(l->name, true) || !prom_is_utf8_(value))
-                        return 0;
+                        return false;
                 for (const struct prom_label *other = labels; other < l; other++)
                         if (strcmp(other->name, l->name) == 0)
-                                return 0;
+                                return false;
                 runes += count_runes(l->name) + count_runes(value);
                 if (runes > PROM_EXEMPLAR_RUNES_MAX || !append(e, &len, l->name) ||
                     !append(e, &len, value))
-                        return 0;
+                        return false;
         }
-        return len;
+        *ret_len = len;
+        return true;
 }
 
 /* ---- keeping it --------------------------------------------------------------------------- */
@@ -111,8 +113,8 @@ static void put(struct prom_series *series, size_t slot, const struct exemplar *
 static void keep(struct prom_series *series, size_t slot, double v, const struct prom_label *labels)
 {
         struct exemplar e = {.value = v, .time_ms = prom_wall_ms_()};
-        const size_t len = lay_out(labels, &e);
-        if (len == 0) {
+        size_t len;
+        if (!lay_out(labels, &e, &len)) {
                 COUNT(&series->family->ignored, 1);
                 return;
         }

@@ -342,11 +342,11 @@ void prom_counter_add(struct prom_counter *counter, double v);
 /* The sum over all threads. Never less than an earlier call on the same thread returned. */
 double prom_counter_value(const struct prom_counter *counter);
 
-/* As prom_counter_add(), and keeps the labels (a list ended by a NULL name), v and the time as the
- * exemplar of the series in place of the one before: a trace id, say. An exemplar is a sample: it
- * is dropped, and v counted all the same, if another thread is at the exemplars in this moment.
- * One with more than PROM_EXEMPLAR_RUNES_MAX characters or PROM_EXEMPLAR_LABELS_MAX labels, or one
- * that is not UTF-8 or has a name that is no label name, is dropped and counted as ignored. Takes
+/* As prom_counter_add(), and keeps the labels (a list ended by a NULL name, NULL for none), v and the
+ * time as the exemplar of the series in place of the one before: a trace id, say. An exemplar is a
+ * sample: it is dropped, and v counted all the same, if another thread is at the exemplars in this
+ * moment. One with more than PROM_EXEMPLAR_RUNES_MAX characters or PROM_EXEMPLAR_LABELS_MAX labels, or
+ * one that is not UTF-8 or has a name that is no label name, is dropped and counted as ignored. Takes
  * a lock without waiting for it, and may allocate. */
 void prom_counter_add_exemplar(struct prom_counter *counter, double v,
                                const struct prom_label *labels);
