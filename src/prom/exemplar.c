@@ -39,6 +39,24 @@ static size_t count_runes(const char *s)
         return n;
 }
 
+static bool is_label_name(const char *name)
+{
+        return *name && strlen(name) <= PROM_NAME_MAX && prom_is_utf8_(name);
+}
+
+/* As it is or escaped, whatever is longest. */
+static size_t count_name_runes(const char *name)
+{
+        char escaped[ESCAPED_NAME_MAX + 1];
+        size_t most = 0;
+        for (int escaping = 0; escaping < N_ESCAPINGS; escaping++) {
+                prom_escape_name_(name, (enum prom_escaping)escaping, true, escaped);
+                const size_t n = count_runes(escaped);
+                most = n > most ? n : most;
+        }
+        return most;
+}
+
 static bool append(struct exemplar *e, size_t *len, const char *s)
 {
         const size_t n = strlen(s) + 1;
@@ -57,13 +75,13 @@ static bool lay_out(const struct prom_label *labels, struct exemplar *e, size_t 
         e->n_labels = 0;
         for (const struct prom_label *l = labels; l && l->name; l++) {
                 const char *value = l->value ? l->value : "";
-                if (e->n_labels++ == PROM_EXEMPLAR_LABELS_MAX ||
-                    !prom_is_legacy_name_(l->name, true) || !prom_is_utf8_(value))
+                if (e->n_labels++ == PROM_EXEMPLAR_LABELS_MAX || !is_label_name(l->name) ||
+                    !prom_is_utf8_(value))
                         return false;
                 for (const struct prom_label *other = labels; other < l; other++)
-                        if (strcmp(other->name, l->name) == 0)
+                        if (prom_labels_meet_(other->name, l->name))
                                 return false;
-                runes += count_runes(l->name) + count_runes(value);
+                runes += count_name_runes(l->name) + count_runes(value);
                 if (runes > PROM_EXEMPLAR_RUNES_MAX || !append(e, &len, l->name) ||
                     !append(e, &len, value))
                         return false;

@@ -108,7 +108,8 @@ enum {
         PROM_NATIVE_BUCKETS_DEFAULT = 160, /* of a native histogram that does not say */
         PROM_NATIVE_BUCKETS_MAX = 1024,    /* populated buckets of a native histogram, at most */
         PROM_EXEMPLAR_LABELS_MAX = 8,      /* labels of an exemplar */
-        PROM_EXEMPLAR_RUNES_MAX = 128,     /* UTF-8 characters of all its names and values */
+        PROM_EXEMPLAR_RUNES_MAX = 128,     /* UTF-8 characters of all its values and names, as these
+                                              are or escaped */
         PROM_NATIVE_EXEMPLARS = 10,        /* exemplars of a histogram with native buckets alone */
         PROM_SKETCH_BUCKETS_MAX = 1024,    /* populated buckets of a summary's sketch */
         PROM_CURRIED_MAX = 1024,           /* curried families of a family */
@@ -346,8 +347,8 @@ double prom_counter_value(const struct prom_counter *counter);
  * time as the exemplar of the series in place of the one before: a trace id, say. An exemplar is a
  * sample: it is dropped, and v counted all the same, if another thread is at the exemplars in this
  * moment. One with more than PROM_EXEMPLAR_RUNES_MAX characters or PROM_EXEMPLAR_LABELS_MAX labels, or
- * one that is not UTF-8 or has a name that is no label name, is dropped and counted as ignored. Takes
- * a lock without waiting for it, and may allocate. */
+ * one that is not UTF-8 or has a name that is none or meets another (see "Names"), is dropped and
+ * counted as ignored. Takes a lock without waiting for it, and may allocate. */
 void prom_counter_add_exemplar(struct prom_counter *counter, double v,
                                const struct prom_label *labels);
 

@@ -172,11 +172,13 @@ static void put_time(struct scrape *s, unsigned field, int64_t ms)
 
 static void put_exemplar(struct scrape *s, unsigned field, const struct exemplar *exemplar)
 {
+        char name[ESCAPED_NAME_MAX + 1];
         const struct mark mark = begin_field(s, field, 0);
         const char *text = exemplar->text;
         for (unsigned i = 0; i < exemplar->n_labels; i++) {
                 const struct mark label = begin_field(s, EXEMPLAR_LABEL, 0);
-                put_string(s, LABEL_NAME, text);
+                prom_escape_name_(text, s->format.escaping, true, name);
+                put_string(s, LABEL_NAME, name);
                 text += strlen(text) + 1;
                 put_string(s, LABEL_VALUE, text);
                 text += strlen(text) + 1;

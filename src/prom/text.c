@@ -64,6 +64,15 @@ static char *put_quoted(char *out, const char *s)
         return out;
 }
 
+/* Escaped as the scrape wants it; in quotes where that leaves it open. */
+static char *put_label_name(const struct scrape *s, char *out, const char *name)
+{
+        char escaped[ESCAPED_NAME_MAX + 1];
+        prom_escape_name_(name, s->format.escaping, true, escaped);
+        return prom_is_legacy_name_(escaped, true) ? stpcpy(out, escaped)
+                                                   : put_quoted(out, escaped);
+}
+
 /* " # {trace_id="..."} 0.5 1700000000.123" behind the number, and the end of the line. */
 static __attribute__((noinline)) bool
 end_with_exemplar(struct scrape *s, const struct prom_series *series, size_t slot)
@@ -73,14 +82,14 @@ end_with_exemplar(struct scrape *s, const struct prom_series *series, size_t slo
                 s->buf->data[s->buf->len++] = '\n'; /* LINE_EXTRA has room for it */
                 return true;
         }
-        if (!prom_reserve_(s->buf, 2 * EXEMPLAR_TEXT_MAX + 4 * PROM_EXEMPLAR_LABELS_MAX + 8))
+        if (!prom_reserve_(s->buf, 2 * EXEMPLAR_TEXT_MAX + 6 * PROM_EXEMPLAR_LABELS_MAX + 8))
                 return false;
         char *out = stpcpy(s->buf->data + s->buf->len, " # {");
         const char *text = exemplar->text;
         for (unsigned i = 0; i < exemplar->n_labels; i++) {
                 if (i)
                         *out++ = ',';
-                out = stpcpy(out, text);
+                out = put_label_name(s, out, text);
                 *out++ = '=';
                 text += strlen(text) + 1;
                 out = put_quoted(out, text);

@@ -129,8 +129,13 @@ static void fill_histograms(void)
 static const struct prom_label traces[] = {
         {"trace_id", "4bf92f3577b34da6"}, {"note", "\"\\\n\xce\xb5"}, {NULL, NULL}};
 
+static const struct prom_label route[] = {{"http.route", "/"}, {NULL, NULL}};
+
 static void fill_exemplars(void)
 {
+        prom_counter_add_exemplar(prom_counter_with(declare((struct prom_desc){
+                                          .kind = PROM_COUNTER, .name = "test_routed_total"})),
+                                  1, route);
         struct prom_counter *counter = prom_counter_with(
                 declare((struct prom_desc){.kind = PROM_COUNTER, .name = "test_traced_total"}));
         struct prom_histogram *classic =

@@ -198,7 +198,8 @@ def test_exemplars():
         assert abs(float(sample.exemplar.timestamp) - time.time()) < 3600
         found[sample.name, sample.labels.get("le")] = sample.exemplar.labels, sample.exemplar.value
     note = {"note": TRACE["note"]}
-    assert found == {("test_traced_total", None): (TRACE, 2.5),
+    assert found == {("test_routed_total", None): ({"http_route": "/"}, 1),
+                     ("test_traced_total", None): (TRACE, 2.5),
                      ("test_traced_seconds_bucket", "2.0"): (TRACE, 1.5),
                      ("test_traced_seconds_bucket", "+Inf"): (note, 3)}, found
 
@@ -207,6 +208,7 @@ def test_exemplars():
         return {e["name"]: e["value"] for e in exemplar["label"]}, exemplar["value"]
 
     families = {f["name"]: f["metric"][0] for f in prom_decode.families(body(PROTO))}
+    assert plain(families["test_routed_total"]["counter"]["exemplar"]) == ({"http_route": "/"}, 1)
     assert plain(families["test_traced_total"]["counter"]["exemplar"]) == (TRACE, 2.5)
     buckets = families["test_traced_seconds"]["histogram"]["bucket"]
     assert [b["upper_bound"] for b in buckets] == [1, 2, math.inf]
@@ -312,10 +314,12 @@ def test_prometheus_3_reads_all_formats(judge):
 def test_prometheus_3_reads_exemplars(judge):
     """Of OpenMetrics it leaves the values of their labels escaped."""
     _, _, entries = judged(judge, OPEN_UTF8, 0)
+    assert {"http.route": "/"} in [e.get("exemplar") for e in entries]
     traced = [e["name"] for e in entries
               if e.get("exemplar", {}).get("trace_id") == TRACE["trace_id"]]
     assert traced == ["test_traced_seconds_bucket", "test_traced_total"]
     _, _, entries = judged(judge, PROTO_UTF8, 0)
+    assert {"http.route": "/"} in [e.get("exemplar") for e in entries]
     traced = {e["name"] for e in entries if e.get("exemplar") == TRACE}
     assert traced == {"test_traced_seconds_bucket", "test_traced_total", "test_traced_native"}
 

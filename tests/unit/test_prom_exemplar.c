@@ -49,6 +49,44 @@ static void test_without_labels(void **state)
         assert_non_null(strstr(buf.data, "c_total 3.5 # {} 2 "));
 }
 
+/* A foreign name in every escaping, at the greatest length. */
+static void test_names(void **state)
+{
+        static const struct {
+                enum prom_escaping escaping;
+                const char *text;
+        } cases[] = {
+                {PROM_ESCAPE_UNDERSCORES, " # {http_path=\"/\",a___=\"\",_b=\"x\"} 2 "},
+                {PROM_ESCAPE_DOTS, " # {http_dot_path=\"/\",a______=\"\",_b=\"x\"} 2 "},
+                {PROM_ESCAPE_VALUES,
+                 " # {U__http_2e_path=\"/\",U__a_22__5c__e9_=\"\",_b=\"x\"} 2 "},
+                {PROM_ALLOW_UTF8,
+                 " # {\"http.path\"=\"/\",\"a\\\"\\\\\xc3\xa9\"=\"\",_b=\"x\"} 2 "},
+        };
+        struct prom_family *f = add((struct prom_desc){.kind = PROM_COUNTER, .name = "c_total"});
+        struct prom_counter *c = prom_counter_with(f);
+        prom_counter_add_exemplar(c, 2,
+                                  LABELS({"http.path", "/"}, {"a\"\\\xc3\xa9", ""}, {"_b", "x"}));
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                const struct prom_format open = {PROM_OPENMETRICS_1_0_0, cases[i].escaping};
+                assert_int_equal(prom_render(registry, open, NULL, &buf), 0);
+                if (!strstr(buf.data, cases[i].text))
+                        fail_msg("%s", buf.data);
+        }
+        char name[PROM_EXEMPLAR_RUNES_MAX] = "";
+        for (int i = 0; i < PROM_EXEMPLAR_RUNES_MAX / 4 - 4; i++)
+                strcat(name, i % 2 ? "\"" : "\\");
+        prom_counter_add_exemplar(c, 2, LABELS({name, "\"\"\"\""}, {"a", "\n\n"}));
+        assert_int_equal(prom_family_ignored(f), 0);
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                const struct prom_format open = {PROM_OPENMETRICS_1_0_0, cases[i].escaping};
+                assert_int_equal(prom_render(registry, open, NULL, &buf), 0);
+                assert_non_null(strstr(buf.data, ",a=\"\\n\\n\"} 2 "));
+                const struct prom_format proto = {PROM_PROTOBUF_DELIMITED, cases[i].escaping};
+                assert_int_equal(prom_render(registry, proto, NULL, &buf), 0);
+        }
+}
+
 static void test_refusals(void **state)
 {
         struct prom_family *f = add((struct prom_desc){.kind = PROM_COUNTER, .name = "c_total"});
@@ -57,22 +95,30 @@ static void test_refusals(void **state)
         char most[PROM_EXEMPLAR_RUNES_MAX + 1], wide[4 * PROM_EXEMPLAR_RUNES_MAX + 1] = "";
         memset(most, 'x', sizeof(most) - 1);
         most[sizeof(most) - 1] = '\0';
+        char long_name[PROM_NAME_MAX + 8] = "";
+        for (int i = 0; i < PROM_NAME_MAX / 4 + 1; i++)
+                strcat(long_name, "\xf0\x9f\x8c\x8d");
         for (int i = 0; i < PROM_EXEMPLAR_RUNES_MAX - 1; i++)
                 strcat(wide, "\xf0\x9f\x8c\x8d");
         prom_counter_add_exemplar(c, 1, LABELS({"a", most}));
         prom_counter_add_exemplar(c, 1, LABELS({"a", "\xff"}));
-        prom_counter_add_exemplar(c, 1, LABELS({"a b", "x"}));
+        prom_counter_add_exemplar(c, 1, LABELS({"\xff", "x"}));
+        prom_counter_add_exemplar(c, 1, LABELS({"a.b", "x"}, {"a_b", "x"}));
+        prom_counter_add_exemplar(c, 1, LABELS({"\xf0\x9f\x8c\x8d", most + 8}));
+        prom_counter_add_exemplar(c, 1, LABELS({long_name, "x"}));
         prom_counter_add_exemplar(c, 1, LABELS({"", "x"}));
         prom_counter_add_exemplar(c, 1, LABELS({"a", "x"}, {"a", "y"}));
         prom_counter_add_exemplar(c, 1,
                                   LABELS({"a", ""}, {"b", ""}, {"c", ""}, {"d", ""}, {"e", ""},
                                          {"f", ""}, {"g", ""}, {"h", ""}, {"i", ""}));
-        assert_int_equal(prom_family_ignored(f), 6);
-        assert_true(prom_counter_value(c) == 6);
+        assert_int_equal(prom_family_ignored(f), 9);
+        assert_true(prom_counter_value(c) == 9);
         prom_counter_add_exemplar(c, -1, LABELS({"a", "x"}));
-        assert_int_equal(prom_family_ignored(f), 7);
+        assert_int_equal(prom_family_ignored(f), 10);
         prom_counter_add_exemplar(NULL, 1, LABELS({"a", "x"}));
         assert_false(kept(c, 0, &e));
+        prom_counter_add_exemplar(c, 1, LABELS({"\xf0\x9f\x8c\x8d", most + 10})); /* U___1f30d_ */
+        assert_true(kept(c, 0, &e));
         prom_counter_add_exemplar(c, 1, LABELS({"a", most + 1}));
         assert_true(kept(c, 0, &e));
         prom_counter_add_exemplar(c, 1, LABELS({"a", wide}));
@@ -142,8 +188,9 @@ static void test_removal(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                TEST(test_counter), TEST(test_without_labels),        TEST(test_refusals),
-                TEST(test_buckets), TEST(test_native_keeps_the_last), TEST(test_removal),
+                TEST(test_counter),  TEST(test_without_labels), TEST(test_names),
+                TEST(test_refusals), TEST(test_buckets),        TEST(test_native_keeps_the_last),
+                TEST(test_removal),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
