@@ -395,7 +395,8 @@ void prom_histogram_observe_since_ns(struct prom_histogram *histogram, uint64_t 
         PROM_UNIQUE_(prom_time_) = {histogram, prom_now_ns()}
 
 /* As prom_histogram_observe(), and keeps an exemplar for the bucket of v (a histogram with native
- * buckets alone keeps the last PROM_NATIVE_EXEMPLARS): see prom_counter_add_exemplar(). */
+ * buckets alone keeps the last PROM_NATIVE_EXEMPLARS): see prom_counter_add_exemplar(). In protobuf a
+ * histogram of both has the newest PROM_NATIVE_EXEMPLARS beside its native buckets too. */
 void prom_histogram_observe_exemplar(struct prom_histogram *histogram, double v,
                                      const struct prom_label *labels);
 

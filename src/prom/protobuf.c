@@ -396,6 +396,33 @@ static void put_native_buckets(struct scrape *s, const struct prom_native_snapsh
                 put_span(s, HISTOGRAM_POSITIVE_SPAN, 0, 0);
 }
 
+/* The newest of all, those of classic buckets included, by time. */
+static void put_native_exemplars(struct scrape *s, const struct prom_series *series)
+{
+        const struct exemplar *exemplar = &s->buf->scratch->exemplar;
+        struct {
+                int64_t time_ms;
+                size_t slot;
+        } newest[PROM_NATIVE_EXEMPLARS + 1];
+        size_t n = 0;
+        if (likely(!s->exemplars) || !prom_has_exemplars_(series))
+                return;
+        for (size_t slot = 0; slot < prom_exemplar_slots_(series->family); slot++) {
+                if (!read_exemplar(s, series, slot))
+                        continue;
+                size_t at = n++;
+                for (; at && newest[at - 1].time_ms > exemplar->time_ms; at--)
+                        newest[at] = newest[at - 1];
+                newest[at].time_ms = exemplar->time_ms;
+                newest[at].slot = slot;
+                if (n > PROM_NATIVE_EXEMPLARS)
+                        memmove(&newest[0], &newest[1], --n * sizeof(newest[0]));
+        }
+        for (size_t i = 0; i < n; i++)
+                if (read_exemplar(s, series, newest[i].slot))
+                        put_exemplar(s, HISTOGRAM_EXEMPLARS, exemplar);
+}
+
 static void put_histogram(struct scrape *s, struct prom_series *series,
                           const struct series_text *text)
 {
@@ -414,9 +441,8 @@ static void put_histogram(struct scrape *s, struct prom_series *series,
         if (family->native)
                 put_native_buckets(s, native);
         put_time(s, HISTOGRAM_CREATED, value->created_ms);
-        for (size_t i = 0; !family->classic && i < PROM_NATIVE_EXEMPLARS; i++)
-                if (read_exemplar(s, series, i))
-                        put_exemplar(s, HISTOGRAM_EXEMPLARS, &s->buf->scratch->exemplar);
+        if (family->native)
+                put_native_exemplars(s, series);
         end(s, histogram);
         end(s, metric);
 }

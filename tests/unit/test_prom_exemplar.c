@@ -166,6 +166,110 @@ static void test_native_keeps_the_last(void **state)
         assert_false(kept(h, PROM_NATIVE_EXEMPLARS, &e));
 }
 
+/* ---- protobuf ----------------------------------------------------------------------------- */
+
+struct span {
+        const unsigned char *p, *end;
+};
+
+static uint64_t varint(struct span *s)
+{
+        uint64_t v = 0;
+        for (unsigned shift = 0;; shift += 7) {
+                assert_true(s->p < s->end);
+                v |= (uint64_t)(*s->p & 0x7f) << shift;
+                if (!(*s->p++ & 0x80))
+                        return v;
+        }
+}
+
+/* The next field of that number, a message or a double; false at the end. */
+static bool next_field(struct span *s, unsigned number, struct span *ret)
+{
+        while (s->p < s->end) {
+                const uint64_t tag = varint(s);
+                size_t n = 8; /* of a double */
+                if ((tag & 7) == 0) {
+                        varint(s);
+                        continue;
+                }
+                if ((tag & 7) == 2)
+                        n = varint(s);
+                *ret = (struct span){s->p, s->p + n};
+                s->p += n;
+                assert_true(s->p <= s->end);
+                if (tag >> 3 == number)
+                        return true;
+        }
+        return false;
+}
+
+/* Whether the exemplars of the only histogram, outside of its classic buckets, have these values. */
+static bool native_exemplars_are(const double *values, size_t n)
+{
+        static const struct prom_format proto = {PROM_PROTOBUF_DELIMITED, PROM_ALLOW_UTF8};
+        assert_int_equal(prom_render(registry, proto, NULL, &buf), 0);
+        struct span body = {(unsigned char *)buf.data, (unsigned char *)buf.data + buf.len};
+        struct span metric, histogram, exemplar, value;
+        varint(&body);
+        assert_true(next_field(&body, 4, &metric) && next_field(&metric, 7, &histogram));
+        size_t i = 0;
+        for (; next_field(&histogram, 16, &exemplar); i++) {
+                double v;
+                assert_true(next_field(&exemplar, 2, &value));
+                memcpy(&v, value.p, sizeof(v));
+                if (i == n || v != values[i])
+                        return false;
+        }
+        return i == n;
+}
+
+/* An exemplar with a time of its own. */
+static void observe_later(struct prom_histogram *h, double v)
+{
+        const int64_t before = prom_wall_ms_();
+        while (prom_wall_ms_() == before)
+                ;
+        prom_histogram_observe_exemplar(h, v, LABELS({"t", "x"}));
+}
+
+static void test_native_exemplars_by_time(void **state)
+{
+        static const double bounds[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
+        static const double newest[] = {10, 9, 8, 7, 6, 5, 4, 3, 2, 1}, later[] = {1, 5};
+        struct prom_family *f = add((struct prom_desc){.kind = PROM_HISTOGRAM,
+                                                       .name = "h",
+                                                       .labels = NAMES("l"),
+                                                       .native_factor = 2,
+                                                       .buckets = bounds,
+                                                       .n_buckets = 12});
+        struct prom_histogram *h = prom_histogram_with(f, "both");
+        assert_true(native_exemplars_are(NULL, 0));
+        for (int i = 12; i > 0; i--)
+                observe_later(h, i);
+        assert_true(native_exemplars_are(newest, 10));
+        assert_int_equal(prom_clear(f), 1);
+        h = prom_histogram_with(f, "both");
+        prom_histogram_observe(h, 1);
+        assert_true(native_exemplars_are(NULL, 0));
+        observe_later(h, 1);
+        observe_later(h, 5);
+        assert_true(native_exemplars_are(later, 2));
+}
+
+static void test_native_buckets_alone_by_time(void **state)
+{
+        double last[PROM_NATIVE_EXEMPLARS];
+        struct prom_histogram *h = prom_histogram_with(
+                add((struct prom_desc){.kind = PROM_HISTOGRAM, .name = "h", .native_factor = 2}));
+        for (int i = 0; i < PROM_NATIVE_EXEMPLARS + 3; i++) {
+                observe_later(h, i + 1);
+                if (i >= 3)
+                        last[i - 3] = i + 1;
+        }
+        assert_true(native_exemplars_are(last, PROM_NATIVE_EXEMPLARS));
+}
+
 static void test_removal(void **state)
 {
         struct prom_family *f = add((struct prom_desc){.kind = PROM_COUNTER,
@@ -188,8 +292,14 @@ static void test_removal(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                TEST(test_counter),  TEST(test_without_labels), TEST(test_names),
-                TEST(test_refusals), TEST(test_buckets),        TEST(test_native_keeps_the_last),
+                TEST(test_counter),
+                TEST(test_without_labels),
+                TEST(test_names),
+                TEST(test_refusals),
+                TEST(test_buckets),
+                TEST(test_native_keeps_the_last),
+                TEST(test_native_exemplars_by_time),
+                TEST(test_native_buckets_alone_by_time),
                 TEST(test_removal),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
