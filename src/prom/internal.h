@@ -641,15 +641,17 @@ void prom_read_counters_(struct prom_series *series, size_t n, bool with_created
 bool prom_read_gauge_(const struct prom_series *series, uint64_t n_sets, double *ret_value);
 bool prom_read_stateset_(const struct prom_series *series, uint64_t *ret_bits);
 
-/* Classic buckets. One with native buckets alone has n_buckets 0 and only +Inf. */
-bool prom_read_histogram_(struct prom_series *series, struct prom_snapshot *ret_snapshot);
+/* The rest: 1; 0 if the series is not shown; -ENOMEM, which must not pass for that.
+ *
+ * Classic buckets. One with native buckets alone has n_buckets 0 and only +Inf. */
+int prom_read_histogram_(struct prom_series *series, struct prom_snapshot *ret_snapshot);
 
 /* A histogram with native buckets (family->native): both at one moment. Of one without
- * classic buckets, classic holds the +Inf bucket. False also without memory. */
-bool prom_read_native_(struct prom_series *series, struct prom_snapshot *ret_classic,
-                       struct prom_native_snapshot *ret_native);
+ * classic buckets, classic holds the +Inf bucket. */
+int prom_read_native_(struct prom_series *series, struct prom_snapshot *ret_classic,
+                      struct prom_native_snapshot *ret_native);
 
-bool prom_read_summary_(struct prom_series *series, struct prom_quantile_snapshot *ret_snapshot);
+int prom_read_summary_(struct prom_series *series, struct prom_quantile_snapshot *ret_snapshot);
 
 /* With slab_lock held: the sums of the series' cells since ever, laid out as they are. */
 void prom_series_sums_(struct prom_series *series, uint64_t *ret_cells);

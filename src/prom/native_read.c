@@ -337,10 +337,10 @@ static void fill_classic(const struct native *native, const struct native_sums *
                 memcpy(ret->buckets, from->classic, native->n_classic * sizeof(ret->buckets[0]));
 }
 
-bool prom_read_native_(struct prom_series *series, struct prom_snapshot *ret_classic,
-                       struct prom_native_snapshot *ret_native)
+int prom_read_native_(struct prom_series *series, struct prom_snapshot *ret_classic,
+                      struct prom_native_snapshot *ret_native)
 {
-        bool shown = false;
+        int shown = -ENOMEM;
         pthread_mutex_lock(&prom_slab_lock_);
         const int64_t created_ms = series->cold->created_ms;
         if (unlikely(series->state == SERIES_REMOVED))
@@ -367,7 +367,6 @@ int prom_histogram_native_snapshot(const struct prom_histogram *histogram,
         struct prom_series *series = (struct prom_series *)histogram;
         if (!series || !series->family->native)
                 return -EINVAL;
-        ret_snapshot->schema = NATIVE_SCHEMA_MIN - 1;
-        (void)prom_read_native_(series, NULL, ret_snapshot);
-        return ret_snapshot->schema < NATIVE_SCHEMA_MIN ? -ENOMEM : 0;
+        const int r = prom_read_native_(series, NULL, ret_snapshot);
+        return r < 0 ? r : 0;
 }

@@ -290,11 +290,19 @@ static void put_stateset(struct scrape *s, const struct prom_series *series,
         }
 }
 
+/* What prom_read_..._() said of a series. */
+static bool is_shown(struct scrape *s, int shown)
+{
+        if (unlikely(shown < 0))
+                s->failed = true;
+        return shown > 0;
+}
+
 static void put_summary(struct scrape *s, struct prom_series *series,
                         const struct series_text *text)
 {
         struct prom_quantile_snapshot *value = &s->buf->scratch->summary;
-        if (!prom_read_summary_(series, value))
+        if (!is_shown(s, prom_read_summary_(series, value)))
                 return;
         struct mark metric = begin_metric(s, text->text, text->labels_len, 128);
         struct mark summary = begin_field(s, METRIC_SUMMARY, 0);
@@ -429,8 +437,8 @@ static void put_histogram(struct scrape *s, struct prom_series *series,
         const struct prom_family *family = s->rendering->family;
         struct prom_snapshot *value = &s->buf->scratch->histogram;
         struct prom_native_snapshot *native = &s->buf->scratch->native;
-        if (family->native ? !prom_read_native_(series, value, native)
-                           : !prom_read_histogram_(series, value))
+        if (!is_shown(s, family->native ? prom_read_native_(series, value, native)
+                                        : prom_read_histogram_(series, value)))
                 return;
         struct mark metric = begin_metric(s, text->text, text->labels_len, 256);
         struct mark histogram = begin_field(s, METRIC_HISTOGRAM, 256);

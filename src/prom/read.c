@@ -168,7 +168,7 @@ static void subtract_histogram(const struct prom_series *series, struct prom_sna
         value->sum = since_baseline(value->sum, baseline[HISTOGRAM_SUM]);
 }
 
-bool prom_read_histogram_(struct prom_series *series, struct prom_snapshot *ret)
+int prom_read_histogram_(struct prom_series *series, struct prom_snapshot *ret)
 {
         if (series->family->native)
                 return prom_read_native_(series, ret, NULL);

@@ -191,11 +191,9 @@ static bool read_quantiles(struct prom_series *series, struct native_sums *sums,
 
 /* ---- reading ------------------------------------------------------------------------------ */
 
-/* 0, or -ENOMEM. */
-static int read_summary(struct prom_series *series, struct prom_quantile_snapshot *ret,
-                        bool *ret_shown)
+int prom_read_summary_(struct prom_series *series, struct prom_quantile_snapshot *ret)
 {
-        int r = -ENOMEM;
+        int shown = -ENOMEM;
         pthread_mutex_lock(&prom_slab_lock_);
         if (unlikely(series->state == SERIES_REMOVED))
                 prom_series_settle_(series);
@@ -204,25 +202,19 @@ static int read_summary(struct prom_series *series, struct prom_quantile_snapsho
                 ret->count = sums->count;
                 ret->sum = sums->sum;
                 ret->created_ms = series->cold->created_ms;
-                *ret_shown = prom_is_shown_(series);
-                r = read_quantiles(series, sums, ret) ? 0 : -ENOMEM;
+                if (read_quantiles(series, sums, ret))
+                        shown = prom_is_shown_(series);
         }
         pthread_mutex_unlock(&prom_slab_lock_);
-        return r;
-}
-
-bool prom_read_summary_(struct prom_series *series, struct prom_quantile_snapshot *ret_snapshot)
-{
-        bool shown = false;
-        return read_summary(series, ret_snapshot, &shown) == 0 && shown;
+        return shown;
 }
 
 int prom_summary_snapshot(struct prom_summary *summary, struct prom_quantile_snapshot *ret_snapshot)
 {
-        bool shown;
         if (!summary)
                 return -EINVAL;
-        return read_summary((struct prom_series *)summary, ret_snapshot, &shown);
+        const int r = prom_read_summary_((struct prom_series *)summary, ret_snapshot);
+        return r < 0 ? r : 0;
 }
 
 void prom_summary_window_free_(struct summary_window *window)

@@ -250,8 +250,9 @@ static bool render_histogram(struct scrape *s, struct prom_series *series,
 {
         struct prom_snapshot *value = &s->buf->scratch->histogram;
         const size_t n = s->rendering->family->n_buckets + 1;
-        if (!prom_read_histogram_(series, value))
-                return true;
+        const int shown = prom_read_histogram_(series, value);
+        if (shown <= 0)
+                return shown == 0;
         const size_t n_lines = has_sums(s) ? s->rendering->n_lines : n;
         if (unlikely(s->exemplars) ? !render_with_exemplars(s, series, text, n_lines, n, value)
                                    : !render_lines(s, text, n_lines, n, value))
@@ -272,8 +273,9 @@ static bool render_summary(struct scrape *s, struct prom_series *series,
 {
         struct prom_quantile_snapshot *value = &s->buf->scratch->summary;
         const char *line = text->text;
-        if (!prom_read_summary_(series, value))
-                return true;
+        const int shown = prom_read_summary_(series, value);
+        if (shown <= 0)
+                return shown == 0;
         for (size_t i = 0; i < s->rendering->n_lines; i++) {
                 char *out = next_line(s, text, i, &line);
                 if (!out)

@@ -31,14 +31,14 @@ static size_t list_labels(const struct prom_family *family, const char *values,
         return family->n_slots;
 }
 
-/* False if the series is not to be shown. */
-static bool read_series(struct visit *visit, struct prom_series *series, struct prom_point *point)
+/* 0 if the series is not to be shown, else 1; -ENOMEM. */
+static int read_series(struct visit *visit, struct prom_series *series, struct prom_point *point)
 {
         struct prom_snapshot *histogram = &visit->scratch->histogram;
         struct prom_native_snapshot *native = &visit->scratch->native;
         struct prom_quantile_snapshot *summary = &visit->scratch->summary;
         struct counter_value counter;
-        bool shown;
+        int shown;
         switch (series->family->kind) {
         case PROM_COUNTER:
                 prom_read_counters_(series, 1, true, &counter);
@@ -53,15 +53,15 @@ static bool read_series(struct visit *visit, struct prom_series *series, struct 
                 } else {
                         shown = prom_read_histogram_(series, histogram);
                 }
-                if (shown)
+                if (shown > 0)
                         point->created_ms = histogram->created_ms;
                 return shown;
         case PROM_SUMMARY:
                 point->summary = summary;
-                if (!prom_read_summary_(series, summary))
-                        return false;
-                point->created_ms = summary->created_ms;
-                return true;
+                shown = prom_read_summary_(series, summary);
+                if (shown > 0)
+                        point->created_ms = summary->created_ms;
+                return shown;
         default:
                 return prom_read_gauge_(series, visit->n_sets, &point->value);
         }
@@ -98,8 +98,9 @@ static int visit_series(struct visit *visit, const struct prom_view *view,
         struct prom_point point = {.labels = labels, .private_ = series};
         if (series->family->kind == PROM_STATESET)
                 return visit_states(visit, view, series);
-        if (!read_series(visit, series, &point))
-                return 0;
+        const int shown = read_series(visit, series, &point);
+        if (shown <= 0)
+                return shown;
         point.n_labels = list_labels(series->family, series->key->values, labels);
         return visit->fn(view, &point, visit->data);
 }

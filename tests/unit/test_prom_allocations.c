@@ -63,6 +63,7 @@ static void fill(struct prom_registry *r)
         for (int i = 1; i < 100; i++) {
                 prom_histogram_observe(prom_histogram_with(native, "x"), i);
                 prom_summary_observe(prom_summary_with(summary, "x"), i);
+                prom_summary_observe(prom_summary_with(summary, "y"), i / 2.0);
         }
         prom_stateset_set(prom_stateset_with(states, "x"), 1, 1);
         const struct prom_desc desc = {
@@ -96,8 +97,8 @@ static void test_repeated_scrapes(void **state)
         prom_registry_free(r);
 }
 
-/* A first scrape whose nth allocation fails, and the next one, which gets what it needs. False if
- * the first needed no more than n. */
+/* A first scrape whose nth allocation fails, and the next one, which gets what it needs: if the first
+ * did without it, it says the same. False if the first needed no more than n. */
 static bool scrape_without_memory(struct prom_format format, unsigned long n)
 {
         struct prom_registry *r = prom_registry_new();
@@ -108,9 +109,11 @@ static bool scrape_without_memory(struct prom_format format, unsigned long n)
         const bool failed = n_allocations >= refuse_at;
         refuse_nth(0);
         assert_true(result == 0 || (failed && result == -ENOMEM && buf.len == 0));
-        assert_int_equal(prom_render(r, format, NULL, &buf), 0);
+        if (result < 0)
+                assert_int_equal(prom_render(r, format, NULL, &buf), 0);
         assert_int_equal(prom_render(r, format, NULL, &again), 0);
         assert_int_equal(again.len, buf.len);
+        assert_memory_equal(again.data, buf.data, buf.len);
         if (format.kind != PROM_PROTOBUF_DELIMITED)
                 assert_non_null(strstr(buf.data, "c_total{l=\"699\"} 699"));
         prom_buf_release(&buf);
@@ -135,9 +138,38 @@ static void test_without_memory(void **state)
         }
 }
 
+static int count_point(const struct prom_view *family, const struct prom_point *point, void *data)
+{
+        *(size_t *)data += point != NULL;
+        return 0;
+}
+
+/* A visit whose nth allocation fails shows all series or says so. */
+static void test_visit_without_memory(void **state)
+{
+        skip_unless_counted();
+        for (unsigned long n = 1;; n++) {
+                struct prom_registry *r = prom_registry_new();
+                size_t n_points = 0, n_all = 0;
+                fill(r);
+                refuse_nth(n);
+                const int result = prom_visit(r, count_point, &n_points);
+                const bool failed = n_allocations >= refuse_at;
+                refuse_nth(0);
+                assert_int_equal(prom_visit(r, count_point, &n_all), 0);
+                assert_true(result == -ENOMEM ? failed : n_points == n_all);
+                prom_registry_free(r);
+                if (!failed) {
+                        assert_true(n > 5);
+                        return;
+                }
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {cmocka_unit_test(test_repeated_scrapes),
-                                           cmocka_unit_test(test_without_memory)};
+                                           cmocka_unit_test(test_without_memory),
+                                           cmocka_unit_test(test_visit_without_memory)};
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
