@@ -192,29 +192,49 @@ struct native_sums *prom_native_sum_(struct prom_series *series)
 
 /* ---- the limit ---------------------------------------------------------------------------- */
 
-/* Makes the smallest buckets part of the zeros, if the threshold may be that large. */
-static bool widen_zeros(double max_threshold)
+/* The entry at *at becomes part of the zeros if it is there and of that index. */
+static void take_bucket(struct native_entry **at, const struct native_entry *end, int32_t index)
 {
-        int32_t smallest = INT32_MAX;
-        for (size_t i = 0; i < sums.n; i++)
-                if (native_index(sums.entries[i].tag) < smallest)
-                        smallest = native_index(sums.entries[i].tag);
-        if (sums.n == 0 || sums.zero_threshold >= max_threshold)
-                return false;
-        const double threshold = prom_native_bound_(smallest, sums.schema);
-        if (!(threshold <= max_threshold))
-                return false;
-        size_t n = 0;
-        for (size_t i = 0; i < sums.n; i++) {
-                if (native_index(sums.entries[i].tag) == smallest)
-                        sums.zeros += sums.entries[i].count;
-                else
-                        sums.entries[n++] = sums.entries[i];
+        if (*at == end || native_index((*at)->tag) != index)
+                return;
+        sums.zeros += (*at)->count;
+        ++*at;
+}
+
+/* Takes the n entries at `from` along to behind those that stay. */
+static void keep_entries(const struct native_entry *from, size_t n)
+{
+        memmove(sums.entries + sums.n, from, n * sizeof(*from));
+        sums.n += n;
+}
+
+/* Makes the smallest buckets part of the zeros, one after the other, while there are more than `most`
+ * and the threshold may be that large. */
+static void widen_zeros(size_t most, double max_threshold)
+{
+        struct native_entry *const end = sums.entries + sums.n;
+        struct native_entry *positive = sums.entries, *middle = positive;
+        while (middle < end && !(middle->tag & 1))
+                middle++;
+        struct native_entry *negative = middle;
+        while ((size_t)(middle - positive) + (size_t)(end - negative) > most &&
+               sums.zero_threshold < max_threshold) {
+                int32_t smallest = INT32_MAX;
+                if (positive < middle)
+                        smallest = native_index(positive->tag);
+                if (negative < end && native_index(negative->tag) < smallest)
+                        smallest = native_index(negative->tag);
+                const double threshold = prom_native_bound_(smallest, sums.schema);
+                if (!(threshold <= max_threshold))
+                        break;
+                take_bucket(&positive, middle, smallest);
+                take_bucket(&negative, end, smallest);
+                if (threshold > sums.zero_threshold)
+                        sums.zero_threshold = threshold;
         }
-        sums.n = n;
-        if (threshold > sums.zero_threshold)
-                sums.zero_threshold = threshold;
-        return true;
+        sums.n = 0;
+        keep_entries(positive, (size_t)(middle - positive));
+        keep_entries(negative, (size_t)(end - negative));
 }
 
 static bool halve_resolution(void)
@@ -250,8 +270,9 @@ static void set_as_sums(struct native *native)
 
 static void reduce(const struct native *native, const struct native_limits *limits)
 {
-        while (sums.n > native->max_buckets &&
-               (widen_zeros(limits->max_zero_threshold) || halve_resolution()))
+        if (sums.n > native->max_buckets)
+                widen_zeros(native->max_buckets, limits->max_zero_threshold);
+        while (sums.n > native->max_buckets && halve_resolution())
                 ;
 }
 
