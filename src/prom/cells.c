@@ -18,6 +18,7 @@ enum {
         YIELDING_TRIES = 100, /* reads of a histogram whose thread is held off, giving way to it, */
         SLEEPING_TRIES = 2000, /* and, should it have been preempted, sleeping in between */
         SLEEP_NS = 100000,
+        CHUNKS_MAX = PROM_CELLS_MAX / PROM_CHUNK_WORDS_,
 };
 
 /* The cells a thread has counted in, by number: a mapping of its own with room for all there may be,
@@ -48,13 +49,11 @@ static uint32_t extent = EXTENT_FIRST; /* of the cells of every slab; all in use
 static uint64_t lost_cells[PROM_CHUNK_WORDS_];
 
 /* Under table_lock. */
-static uint32_t next_cell = CELL_FIRST;
+static uint32_t n_chunks; /* all cells in use are in these */
 static uint64_t float_cells[PROM_CELLS_MAX / 64];
-static struct free_cells {
-        uint32_t *cells;
-        size_t n;
-        size_t cap;
-} free_cells[PROM_CHUNK_WORDS_ + 1]; /* by number of words */
+static uint64_t used_cells[PROM_CELLS_MAX / 64];
+static uint16_t largest_run[CHUNKS_MAX];          /* of unused cells in the chunk, at most */
+static uint32_t from_chunk[SERIES_CELLS_MAX + 1]; /* by length: no such run is before it */
 
 static pthread_key_t exit_key;
 static pthread_once_t exit_once = PTHREAD_ONCE_INIT;
@@ -124,7 +123,7 @@ static void fold(struct slab *slab)
                 base.cells = slab->cells;
                 return;
         }
-        for (uint32_t i = 0; i < next_cell; i += FOLD_GROUP) {
+        for (uint32_t i = 0; i < n_chunks * PROM_CHUNK_WORDS_; i += FOLD_GROUP) {
                 uint64_t any = 0;
                 for (uint32_t j = 0; j < FOLD_GROUP; j++)
                         any |= slab->cells[i + j];
@@ -137,7 +136,7 @@ static void fold(struct slab *slab)
 static void thread_exits(void *p)
 {
         struct slab *slab = p;
-        pthread_mutex_lock(&prom_table_lock_); /* for float_cells and next_cell */
+        pthread_mutex_lock(&prom_table_lock_); /* for float_cells and n_chunks */
         pthread_mutex_lock(&prom_slab_lock_);
         slab->owner = NULL;
         for (struct native_block *block = slab->natives; block; block = block->thread_next)
@@ -230,20 +229,59 @@ void prom_after_fork_(void)
 
 /* ---- numbers of cells --------------------------------------------------------------------- */
 
+static void set_used(uint32_t cell, unsigned n, bool used)
+{
+        for (uint32_t i = cell; i < cell + n; i++) {
+                const uint64_t bit = UINT64_C(1) << (i % 64);
+                used_cells[i / 64] = used ? used_cells[i / 64] | bit : used_cells[i / 64] & ~bit;
+        }
+}
+
+/* The first n unused cells in a row. */
+static bool find_run(uint32_t chunk, unsigned n, uint32_t *ret_cell)
+{
+        const uint32_t first = chunk * PROM_CHUNK_WORDS_, end = first + PROM_CHUNK_WORDS_;
+        unsigned run = 0;
+        if (largest_run[chunk] < n)
+                return false;
+        for (uint32_t i = first; i < end; i++) {
+                if (used_cells[i / 64] == UINT64_MAX) {
+                        i |= 63;
+                        run = 0;
+                        continue;
+                }
+                run = used_cells[i / 64] >> (i % 64) & 1 ? 0 : run + 1;
+                if (run == n) {
+                        *ret_cell = i + 1 - n;
+                        return true;
+                }
+        }
+        largest_run[chunk] = (uint16_t)(n - 1);
+        return false;
+}
+
+static bool add_chunk(void)
+{
+        if (n_chunks == CHUNKS_MAX || !extend((n_chunks + 1) * PROM_CHUNK_WORDS_))
+                return false;
+        if (n_chunks == 0)
+                set_used(0, CELL_FIRST, true);
+        largest_run[n_chunks] = PROM_CHUNK_WORDS_;
+        n_chunks++;
+        return true;
+}
+
 int prom_cells_alloc_(unsigned n, unsigned float_cell, uint32_t *ret_cell)
 {
-        uint32_t cell;
-        if (free_cells[n].n > 0) {
-                cell = free_cells[n].cells[--free_cells[n].n];
-        } else {
-                if ((next_cell & (PROM_CHUNK_WORDS_ - 1)) + n > PROM_CHUNK_WORDS_)
-                        next_cell = (next_cell | (PROM_CHUNK_WORDS_ - 1)) + 1;
-                if (next_cell > PROM_CELLS_MAX - n || !extend(next_cell + n))
+        uint32_t *chunk = &from_chunk[n], cell;
+        for (;; ++*chunk) {
+                if (*chunk == n_chunks && !add_chunk())
                         return -ENOSPC;
-                cell = next_cell;
-                next_cell += n;
+                if (find_run(*chunk, n, &cell))
+                        break;
         }
-        uint32_t at = cell + float_cell;
+        set_used(cell, n, true);
+        const uint32_t at = cell + float_cell;
         if (float_cell < n)
                 float_cells[at / 64] |= UINT64_C(1) << (at % 64);
         *ret_cell = cell;
@@ -260,17 +298,29 @@ void prom_cells_clear_(uint32_t cell, unsigned n)
         }
 }
 
+static bool is_unused(uint32_t chunk)
+{
+        const uint64_t *used = &used_cells[chunk * PROM_CHUNK_WORDS_ / 64];
+        uint64_t any = 0;
+        for (unsigned i = 0; i < PROM_CHUNK_WORDS_ / 64; i++)
+                any |= used[i];
+        return any == 0;
+}
+
 void prom_cells_free_(uint32_t cell, unsigned n, unsigned float_cell)
 {
-        uint32_t at = cell + float_cell;
-        struct free_cells *list = &free_cells[n];
+        const uint32_t at = cell + float_cell, chunk = cell / PROM_CHUNK_WORDS_;
         pthread_mutex_lock(&prom_slab_lock_);
         prom_cells_clear_(cell, n);
         pthread_mutex_unlock(&prom_slab_lock_);
         if (float_cell < n)
                 float_cells[at / 64] &= ~(UINT64_C(1) << (at % 64));
-        if (GROW(&list->cells, &list->cap, list->n + 1))
-                list->cells[list->n++] = cell;
+        set_used(cell, n, false);
+        largest_run[chunk] = PROM_CHUNK_WORDS_; /* who looks for a run finds out */
+        for (unsigned i = 0; i <= SERIES_CELLS_MAX; i++)
+                from_chunk[i] = from_chunk[i] < chunk ? from_chunk[i] : chunk;
+        while (n_chunks > 1 && is_unused(n_chunks - 1))
+                n_chunks--;
 }
 
 /* ---- adding up ---------------------------------------------------------------------------- */

@@ -101,7 +101,8 @@ enum {
         PROM_SERIES_MAX = 1 << 20,         /* series of a family, at most */
         PROM_FAMILIES_MAX = 10000,         /* families of a registry */
         PROM_CELLS_MAX = 1 << 22,          /* words of all registries together: a counter takes 2,
-                                              a histogram 3 + buckets; past it: see overflow above */
+                                              a histogram 3 + buckets; past it new label values
+                                              get the overflow series, NULL if there is none yet */
         PROM_UNIT_MAX = 32,                /* bytes of a unit */
         PROM_STATES_MAX = 64,              /* states of a state set */
         PROM_QUANTILES_MAX = 16,           /* quantiles of a summary */
@@ -258,7 +259,8 @@ struct prom_stateset;
  *
  * A NULL value is "". Bytes that are not UTF-8 become U+FFFD, values beyond PROM_LABEL_VALUE_MAX
  * are cut. NULL (which every update takes) if the family is NULL, of another kind, fed by a
- * collector, or has another number of labels; NULL too if there is no memory for a new series.
+ * collector, or has another number of labels; NULL too if there is no memory, or no cell (see
+ * PROM_CELLS_MAX), for a new series and the family has no overflow series yet.
  *
  * A call with up to 4 values, all literals, keeps its series at its place in the program and costs
  * hardly more than a handle. */

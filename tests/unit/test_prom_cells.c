@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Cells are given out, taken back and given out in other pieces. */
+#include "prom/internal.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+enum { WIDEST = SERIES_CELLS_MAX, NARROWEST = 2, BLOCKS = 4000, STEPS = 200000 };
+
+struct block {
+        uint32_t cell;
+        unsigned n; /* 0: none */
+};
+
+static uint8_t taken[PROM_CELLS_MAX];
+
+static int take(unsigned n, struct block *ret)
+{
+        uint32_t cell;
+        pthread_mutex_lock(&prom_table_lock_);
+        int r = prom_cells_alloc_(n, n > NARROWEST ? HISTOGRAM_SUM : COUNTER_FLOAT, &cell);
+        pthread_mutex_unlock(&prom_table_lock_);
+        if (r < 0)
+                return r;
+        assert_true(cell + n <= PROM_CELLS_MAX);
+        assert_int_equal(cell / PROM_CHUNK_WORDS_, (cell + n - 1) / PROM_CHUNK_WORDS_);
+        for (uint32_t i = cell; i < cell + n; i++)
+                assert_false(taken[i]);
+        memset(&taken[cell], 1, n);
+        *ret = (struct block){cell, n};
+        return 0;
+}
+
+static void give_back(struct block *block)
+{
+        pthread_mutex_lock(&prom_table_lock_);
+        prom_cells_free_(block->cell, block->n,
+                         block->n > NARROWEST ? HISTOGRAM_SUM : COUNTER_FLOAT);
+        pthread_mutex_unlock(&prom_table_lock_);
+        memset(&taken[block->cell], 0, block->n);
+        block->n = 0;
+}
+
+/* Takes blocks until there are no more. Their number. */
+static size_t take_all(unsigned n, struct block *blocks)
+{
+        size_t i = 0;
+        while (take(n, &blocks[i]) == 0)
+                i++;
+        return i;
+}
+
+static void give_all_back(struct block *blocks, size_t n)
+{
+        for (size_t i = 0; i < n; i++)
+                give_back(&blocks[i]);
+}
+
+static void test_freed_cells_serve_other_lengths(void **state)
+{
+        struct block *wide = calloc(PROM_CELLS_MAX / WIDEST + 1, sizeof(*wide));
+        struct block *narrow = calloc(PROM_CELLS_MAX / NARROWEST + 1, sizeof(*narrow));
+        assert_true(wide && narrow);
+        const size_t n_wide = take_all(WIDEST, wide);
+        assert_in_range(n_wide, PROM_CELLS_MAX / PROM_CHUNK_WORDS_ * 2 - 2,
+                        PROM_CELLS_MAX / PROM_CHUNK_WORDS_ * 2);
+        const size_t n_gaps = take_all(NARROWEST, narrow); /* what two wide ones leave of a chunk */
+        assert_true(n_gaps >= PROM_CELLS_MAX / PROM_CHUNK_WORDS_ * 3);
+        give_back(&wide[n_wide / 2]);
+        assert_int_equal(take_all(NARROWEST, narrow + n_gaps), WIDEST / NARROWEST);
+        give_all_back(narrow + n_gaps, WIDEST / NARROWEST);
+        assert_int_equal(take_all(WIDEST, &wide[n_wide / 2]), 1);
+
+        give_all_back(narrow, n_gaps);
+        give_all_back(wide, n_wide);
+        const size_t n_narrow = take_all(NARROWEST, narrow);
+        assert_true(n_narrow > PROM_CELLS_MAX / NARROWEST - 100);
+        for (size_t i = 0; i < n_narrow; i += 3)
+                give_back(&narrow[i]);
+        assert_int_equal(take_all(WIDEST, wide), 0);
+        for (size_t i = 0; i < n_narrow; i++)
+                if (narrow[i].n)
+                        give_back(&narrow[i]);
+        assert_int_equal(take_all(WIDEST, wide), n_wide);
+        give_all_back(wide, n_wide);
+        free(wide);
+        free(narrow);
+}
+
+static void test_at_random(void **state)
+{
+        static struct block blocks[BLOCKS];
+        uint64_t x = 88172645463325252; /* Marsaglia, "Xorshift RNGs" (2003) */
+        for (int i = 0; i < STEPS; i++) {
+                x ^= x << 13;
+                x ^= x >> 7;
+                x ^= x << 17;
+                struct block *block = &blocks[(x >> 20) % (i < STEPS / 2 ? BLOCKS : BLOCKS / 8)];
+                if (block->n)
+                        give_back(block);
+                else
+                        assert_int_equal(
+                                take(x & 1 ? NARROWEST : 1 + (unsigned)(x >> 40) % WIDEST, block),
+                                0);
+        }
+        for (int i = 0; i < BLOCKS; i++)
+                if (blocks[i].n)
+                        give_back(&blocks[i]);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_freed_cells_serve_other_lengths),
+                cmocka_unit_test(test_at_random),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
