@@ -49,7 +49,7 @@ static uint32_t extent = EXTENT_FIRST; /* of the cells of every slab; all in use
 static uint64_t lost_cells[PROM_CHUNK_WORDS_];
 
 /* Under table_lock. */
-static uint32_t n_chunks; /* all cells in use are in these */
+static uint32_t n_chunks; /* all cells in use are in these; loaded without the lock, too */
 static uint64_t float_cells[PROM_CELLS_MAX / 64];
 static uint64_t used_cells[PROM_CELLS_MAX / 64];
 static uint16_t largest_run[CHUNKS_MAX];          /* of unused cells in the chunk, at most */
@@ -58,6 +58,11 @@ static uint32_t from_chunk[SERIES_CELLS_MAX + 1]; /* by length: no such run is b
 static pthread_key_t exit_key;
 static pthread_once_t exit_once = PTHREAD_ONCE_INIT;
 static bool exit_key_made;
+
+/* A bit for each chunk. */
+struct chunk_set {
+        uint64_t bits[CHUNKS_MAX / 64];
+};
 
 static inline bool is_float(uint32_t cell)
 {
@@ -116,43 +121,76 @@ static void fold_group(uint32_t first, const uint64_t *words)
         }
 }
 
+/* Where the thread that calls, or nobody, has counted: that can be much to look through, but needs no
+ * lock, as others at most clear what is there. */
+static void find_counts(const struct slab *slab, struct chunk_set *ret)
+{
+        const uint32_t n = LOAD_ACQUIRE(&n_chunks);
+        memset(ret, 0, sizeof(*ret));
+        for (uint32_t chunk = 0; chunk < n; chunk++) {
+                const uint64_t *words = slab->cells + (size_t)chunk * PROM_CHUNK_WORDS_;
+                uint64_t any = 0;
+                for (unsigned i = 0; i < PROM_CHUNK_WORDS_; i++)
+                        any |= LOAD(&words[i]);
+                if (any)
+                        ret->bits[chunk / 64] |= UINT64_C(1) << (chunk % 64);
+        }
+}
+
+static void fold_chunk(uint32_t first, const uint64_t *words)
+{
+        for (uint32_t i = first; i < first + PROM_CHUNK_WORDS_; i += FOLD_GROUP) {
+                uint64_t any = 0;
+                for (uint32_t j = 0; j < FOLD_GROUP; j++)
+                        any |= words[i + j];
+                if (any)
+                        fold_group(i, words);
+        }
+}
+
 /* Adds a slab's cells to the base. */
-static void fold(struct slab *slab)
+static void fold(struct slab *slab, const struct chunk_set *counts)
 {
         if (!base.cells) { /* nothing to add to: they become the base's own */
                 base.cells = slab->cells;
                 return;
         }
-        for (uint32_t i = 0; i < n_chunks * PROM_CHUNK_WORDS_; i += FOLD_GROUP) {
-                uint64_t any = 0;
-                for (uint32_t j = 0; j < FOLD_GROUP; j++)
-                        any |= slab->cells[i + j];
-                if (any)
-                        fold_group(i, slab->cells);
-        }
+        for (uint32_t i = 0; i < CHUNKS_MAX / 64; i++)
+                for (uint64_t bits = counts->bits[i]; bits; bits &= bits - 1)
+                        fold_chunk((i * 64 + (uint32_t)__builtin_ctzll(bits)) * PROM_CHUNK_WORDS_,
+                                   slab->cells);
         munmap(slab->cells, PROM_CELLS_MAX * sizeof(uint64_t));
+}
+
+/* With both locks held, table_lock for float_cells: leaves the counts of a slab without a thread
+ * behind. */
+static void slab_free(struct slab *slab, const struct chunk_set *counts)
+{
+        for (struct native_block *block = slab->natives; block; block = block->thread_next)
+                STORE(&slab->cells[block->cell], 0); /* an address, nothing to add up */
+        prom_native_fold_(slab->natives);
+        fold(slab, counts);
+        *slab->link = slab->next;
+        if (slab->next)
+                slab->next->link = slab->link;
+        free(slab);
 }
 
 static void thread_exits(void *p)
 {
         struct slab *slab = p;
-        pthread_mutex_lock(&prom_table_lock_); /* for float_cells and n_chunks */
+        struct chunk_set counts;
+        find_counts(slab, &counts);
+        pthread_mutex_lock(&prom_table_lock_);
         pthread_mutex_lock(&prom_slab_lock_);
         slab->owner = NULL;
-        for (struct native_block *block = slab->natives; block; block = block->thread_next)
-                STORE(&slab->cells[block->cell], 0); /* an address, nothing to add up */
-        prom_native_fold_(slab->natives);
-        fold(slab);
-        *slab->link = slab->next;
-        if (slab->next)
-                slab->next->link = slab->link;
+        slab_free(slab, &counts);
         pthread_mutex_unlock(&prom_slab_lock_);
         pthread_mutex_unlock(&prom_table_lock_);
         /* Should another destructor of this thread still count something, it gets a new slab, and
          * this function runs again. */
         prom_own_.cells = NULL;
         own_slab = NULL;
-        free(slab);
 }
 
 static void make_exit_key(void)
@@ -267,7 +305,7 @@ static bool add_chunk(void)
         if (n_chunks == 0)
                 set_used(0, CELL_FIRST, true);
         largest_run[n_chunks] = PROM_CHUNK_WORDS_;
-        n_chunks++;
+        STORE_RELEASE(&n_chunks, n_chunks + 1); /* after all slabs have it */
         return true;
 }
 
@@ -319,8 +357,10 @@ void prom_cells_free_(uint32_t cell, unsigned n, unsigned float_cell)
         largest_run[chunk] = PROM_CHUNK_WORDS_; /* who looks for a run finds out */
         for (unsigned i = 0; i <= SERIES_CELLS_MAX; i++)
                 from_chunk[i] = from_chunk[i] < chunk ? from_chunk[i] : chunk;
-        while (n_chunks > 1 && is_unused(n_chunks - 1))
-                n_chunks--;
+        uint32_t left = n_chunks;
+        while (left > 1 && is_unused(left - 1))
+                left--;
+        STORE(&n_chunks, left);
 }
 
 /* ---- adding up ---------------------------------------------------------------------------- */

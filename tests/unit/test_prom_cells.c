@@ -113,11 +113,67 @@ static void test_at_random(void **state)
                         give_back(&blocks[i]);
 }
 
+/* ---- threads that exit -------------------------------------------------------------------- */
+
+enum { COUNTERS = 5000, THREADS = 40 };
+
+static struct prom_counter *counters[COUNTERS];
+static struct prom_histogram *histogram;
+
+static void *count_here_and_there(void *data)
+{
+        const size_t step = (size_t)(uintptr_t)data;
+        for (size_t i = step; i < COUNTERS; i += step * step)
+                prom_counter_add(counters[i], i % 2 ? 0.5 : 2);
+        prom_histogram_observe(histogram, (double)step);
+        return NULL;
+}
+
+static void test_exiting_threads_leave_all_counts_behind(void **state)
+{
+        struct prom_registry *registry = prom_registry_new();
+        struct prom_family *families[2];
+        static double expected[COUNTERS];
+        assert_int_equal(
+                prom_register_all(
+                        registry,
+                        (struct prom_desc[]){{.kind = PROM_COUNTER,
+                                              .name = "c_total",
+                                              .help = "h",
+                                              .labels = (const char *const[]){"i", NULL},
+                                              .max_series = COUNTERS},
+                                             {.kind = PROM_HISTOGRAM, .name = "h", .help = "h"}},
+                        2, families, NULL),
+                0);
+        for (int i = 0; i < COUNTERS; i++) {
+                char value[16];
+                snprintf(value, sizeof(value), "%d", i);
+                counters[i] = prom_counter_with(families[0], value);
+        }
+        histogram = prom_histogram_with(families[1]);
+        for (size_t step = 2; step < THREADS + 2; step++) {
+                pthread_t thread;
+                assert_int_equal(pthread_create(&thread, NULL, count_here_and_there,
+                                                (void *)(uintptr_t)step),
+                                 0);
+                assert_int_equal(pthread_join(thread, NULL), 0);
+                for (size_t i = step; i < COUNTERS; i += step * step)
+                        expected[i] += i % 2 ? 0.5 : 2;
+        }
+        for (int i = 0; i < COUNTERS; i++)
+                assert_true(prom_counter_value(counters[i]) == expected[i]);
+        struct prom_snapshot snapshot;
+        prom_histogram_snapshot(histogram, &snapshot);
+        assert_int_equal(snapshot.count, THREADS);
+        prom_registry_free(registry);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_freed_cells_serve_other_lengths),
                 cmocka_unit_test(test_at_random),
+                cmocka_unit_test(test_exiting_threads_leave_all_counts_behind),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
