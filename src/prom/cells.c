@@ -28,7 +28,8 @@ struct slab {
         uint64_t *cells;              /* NULL: none, in the base */
         struct native_block *natives; /* of its thread */
         struct prom_own_ *owner; /* what its thread sees of it; NULL: it has no thread (any more) */
-        bool orphaned;           /* its thread was left behind by fork(), perhaps in mid-update */
+        bool at_rest; /* no thread writes it: that of the base, or one left behind by fork(), perhaps
+                         in mid-update */
         struct slab *next;
         struct slab **link; /* what points here */
 };
@@ -43,7 +44,7 @@ __thread struct prom_own_ prom_own_;
 static __thread struct slab *own_slab;
 
 /* Under slab_lock. */
-static struct slab base;
+static struct slab base = {.at_rest = true};
 static struct slab *slabs = &base;
 static uint32_t extent = EXTENT_FIRST; /* of the cells of every slab; all in use are below it */
 static uint64_t lost_cells[PROM_CHUNK_WORDS_];
@@ -253,12 +254,27 @@ struct native_block **prom_own_natives_(void)
         return &own_slab->natives;
 }
 
+/* A process that is replaced by its child again and again must not grow. Not in the child, of which
+ * most are replaced by another program. A histogram left in mid-update makes the sequence of the base
+ * odd, which nobody asks for. */
+void prom_before_fork_(void)
+{
+        struct chunk_set counts;
+        for (struct slab *slab = base.next, *next; slab; slab = next) {
+                next = slab->next;
+                if (!slab->at_rest)
+                        continue;
+                find_counts(slab, &counts);
+                slab_free(slab, &counts);
+        }
+}
+
 void prom_after_fork_(void)
 {
         for (struct slab *slab = base.next; slab; slab = slab->next) {
                 if (slab == own_slab)
                         continue;
-                slab->orphaned = true;
+                slab->at_rest = true;
                 for (struct native_block *b = slab->natives; b; b = b->thread_next)
                         b->orphaned = true;
                 slab->owner = NULL; /* another thread may get its stack */
@@ -410,7 +426,7 @@ static void read_slab(struct slab *slab, uint32_t cell, size_t n, uint64_t *buck
 {
         const uint64_t *block = slab->cells + cell;
         for (int i = 0; i < QUICK_TRIES; i++)
-                if (read_block(block, n, buckets, sum) || slab->orphaned)
+                if (read_block(block, n, buckets, sum) || slab->at_rest)
                         return;
         if (slab->owner)
                 STORE(&slab->owner->cells, NULL);

@@ -181,7 +181,9 @@ enum { QUICK_TRIES = 8 };
  * was waited for long enough: it is stopped in mid-update. */
 bool prom_await_owner_(int tries);
 
-/* In the child of fork(), on its one thread. */
+/* With both locks held: leaves the counts of the threads that an earlier fork() left behind to the
+ * base. And in the child of fork(), on its one thread. */
+void prom_before_fork_(void);
 void prom_after_fork_(void);
 
 /* Updates lost because a thread got no memory for its cells. */

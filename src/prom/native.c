@@ -430,11 +430,23 @@ static bool add_to_folded(struct native *native, const struct native_block *bloc
         return true;
 }
 
+/* Of a thread that is not here any more: whatever it was in the middle of, it will not go on. */
+static void come_to_rest(struct native_block *block)
+{
+        block->used = 0;
+        for (size_t i = 0; i < native_capacity(block); i++)
+                block->used += block->entries[i].tag != 0;
+        STORE(&block->sequence, block->sequence & ~UINT64_C(1));
+        block->orphaned = false;
+}
+
 /* A block that cannot be added stays among those of the series. */
 static void fold(struct native_block *block)
 {
         struct native *native = block->native;
         unlink_from_thread(block);
+        if (block->orphaned)
+                come_to_rest(block);
         prom_native_rebuild_(block);
         if (native->folded)
                 prom_native_rebuild_(native->folded);

@@ -19,6 +19,7 @@ static void before_fork(void)
         pthread_mutex_lock(&prom_table_lock_);
         pthread_mutex_lock(&prom_slab_lock_);
         pthread_mutex_lock(&prom_exemplar_lock_);
+        prom_before_fork_();
 }
 
 static void after_fork_parent(void)
