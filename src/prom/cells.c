@@ -47,18 +47,27 @@ static __thread struct slab *own_slab;
 static struct slab base = {.at_rest = true};
 static struct slab *slabs = &base;
 static uint32_t extent = EXTENT_FIRST; /* of the cells of every slab; all in use are below it */
-static uint64_t lost_cells[PROM_CHUNK_WORDS_];
+static uint64_t lost_cells[PROM_CHUNK_WORDS_ + COUNTER_APART];
 
 /* Under table_lock. */
 static uint32_t n_chunks; /* all cells in use are in these; loaded without the lock, too */
 static uint64_t float_cells[PROM_CELLS_MAX / 64];
 static uint64_t used_cells[PROM_CELLS_MAX / 64];
 static uint16_t largest_run[CHUNKS_MAX];          /* of unused cells in the chunk, at most */
+static uint8_t kinds[CHUNKS_MAX];                 /* enum chunk_kind */
 static uint32_t from_chunk[SERIES_CELLS_MAX + 1]; /* by length: no such run is before it */
 
 static pthread_key_t exit_key;
 static pthread_once_t exit_once = PTHREAD_ONCE_INIT;
 static bool exit_key_made;
+
+/* The whole parts of counters stand close together, which makes a scrape of many a good deal faster,
+ * and their fractions in the chunk behind, a page that has no memory until there is one. */
+enum chunk_kind {
+        CHUNK_OF_ANY,
+        CHUNK_OF_INTS, /* the next one is of the same counters' floats */
+        CHUNK_OF_FLOATS,
+};
 
 /* A bit for each chunk. */
 struct chunk_set {
@@ -291,12 +300,12 @@ static void set_used(uint32_t cell, unsigned n, bool used)
         }
 }
 
-/* The first n unused cells in a row. */
-static bool find_run(uint32_t chunk, unsigned n, uint32_t *ret_cell)
+/* The first n unused cells in a row, in a chunk of that kind. */
+static bool find_run(uint32_t chunk, enum chunk_kind kind, unsigned n, uint32_t *ret_cell)
 {
         const uint32_t first = chunk * PROM_CHUNK_WORDS_, end = first + PROM_CHUNK_WORDS_;
         unsigned run = 0;
-        if (largest_run[chunk] < n)
+        if (kinds[chunk] != kind || largest_run[chunk] < n)
                 return false;
         for (uint32_t i = first; i < end; i++) {
                 if (used_cells[i / 64] == UINT64_MAX) {
@@ -325,33 +334,6 @@ static bool add_chunk(void)
         return true;
 }
 
-int prom_cells_alloc_(unsigned n, unsigned float_cell, uint32_t *ret_cell)
-{
-        uint32_t *chunk = &from_chunk[n], cell;
-        for (;; ++*chunk) {
-                if (*chunk == n_chunks && !add_chunk())
-                        return -ENOSPC;
-                if (find_run(*chunk, n, &cell))
-                        break;
-        }
-        set_used(cell, n, true);
-        const uint32_t at = cell + float_cell;
-        if (float_cell < n)
-                float_cells[at / 64] |= UINT64_C(1) << (at % 64);
-        *ret_cell = cell;
-        return 0;
-}
-
-void prom_cells_clear_(uint32_t cell, unsigned n)
-{
-        for (struct slab *slab = slabs; slab; slab = slab->next) {
-                uint64_t *words = slab->cells + cell;
-                for (unsigned i = 0; slab->cells && i < n; i++)
-                        if (LOAD(&words[i]))
-                                STORE(&words[i], 0);
-        }
-}
-
 static bool is_unused(uint32_t chunk)
 {
         const uint64_t *used = &used_cells[chunk * PROM_CHUNK_WORDS_ / 64];
@@ -361,18 +343,105 @@ static bool is_unused(uint32_t chunk)
         return any == 0;
 }
 
+/* Two chunks for counters: such ones, or unused ones. The very first cells stay free, see CELL_FIRST. */
+static bool is_pair(uint32_t chunk)
+{
+        static bool first_made;
+        if (kinds[chunk] == CHUNK_OF_INTS)
+                return true;
+        if (chunk + 1 >= n_chunks || kinds[chunk] != CHUNK_OF_ANY ||
+            kinds[chunk + 1] != CHUNK_OF_ANY || !is_unused(chunk) || !is_unused(chunk + 1))
+                return false;
+        kinds[chunk] = CHUNK_OF_INTS;
+        kinds[chunk + 1] = CHUNK_OF_FLOATS;
+        if (!first_made)
+                set_used(chunk * PROM_CHUNK_WORDS_, CELL_FIRST, true);
+        first_made = true;
+        return true;
+}
+
+static bool find_cells(unsigned n, uint32_t *ret_cell)
+{
+        const bool counter = n == COUNTER_WORDS;
+        for (uint32_t *chunk = &from_chunk[n];; ++*chunk) {
+                while (*chunk + counter >= n_chunks)
+                        if (!add_chunk())
+                                return false;
+                if (counter && is_pair(*chunk) && find_run(*chunk, CHUNK_OF_INTS, 1, ret_cell))
+                        return true;
+                if (!counter && find_run(*chunk, CHUNK_OF_ANY, n, ret_cell))
+                        return true;
+        }
+}
+
+static void set_all_used(uint32_t cell, unsigned n, bool used)
+{
+        if (n != COUNTER_WORDS)
+                return set_used(cell, n, used);
+        set_used(cell, 1, used);
+        set_used(cell + COUNTER_APART, 1, used);
+}
+
+static uint32_t place_of_float(uint32_t cell, unsigned n, unsigned float_cell)
+{
+        return n == COUNTER_WORDS ? cell + COUNTER_APART : cell + float_cell;
+}
+
+int prom_cells_alloc_(unsigned n, unsigned float_cell, uint32_t *ret_cell)
+{
+        uint32_t cell;
+        if (!find_cells(n, &cell))
+                return -ENOSPC;
+        set_all_used(cell, n, true);
+        const uint32_t at = place_of_float(cell, n, float_cell);
+        if (float_cell < n)
+                float_cells[at / 64] |= UINT64_C(1) << (at % 64);
+        *ret_cell = cell;
+        return 0;
+}
+
+static void clear(uint64_t *words, unsigned n)
+{
+        for (unsigned i = 0; i < n; i++)
+                if (LOAD(&words[i]))
+                        STORE(&words[i], 0);
+}
+
+void prom_cells_clear_(uint32_t cell, unsigned n)
+{
+        for (struct slab *slab = slabs; slab; slab = slab->next) {
+                if (!slab->cells)
+                        continue;
+                clear(slab->cells + cell, n == COUNTER_WORDS ? 1 : n);
+                if (n == COUNTER_WORDS)
+                        clear(slab->cells + cell + COUNTER_APART, 1);
+        }
+}
+
+/* Cells of the chunk were freed. */
+static void look_again(uint32_t chunk)
+{
+        largest_run[chunk] = PROM_CHUNK_WORDS_; /* who looks for a run finds out */
+        if (kinds[chunk] == CHUNK_OF_INTS && is_unused(chunk))
+                kinds[chunk] = kinds[chunk + 1] = CHUNK_OF_ANY;
+        const uint32_t from = chunk > 0 ? chunk - 1 : 0; /* where a pair may begin */
+        for (unsigned i = 0; i <= SERIES_CELLS_MAX; i++)
+                from_chunk[i] = from_chunk[i] < from ? from_chunk[i] : from;
+}
+
 void prom_cells_free_(uint32_t cell, unsigned n, unsigned float_cell)
 {
-        const uint32_t at = cell + float_cell, chunk = cell / PROM_CHUNK_WORDS_;
+        const uint32_t at = place_of_float(cell, n, float_cell);
+        const uint32_t chunk = cell / PROM_CHUNK_WORDS_;
         pthread_mutex_lock(&prom_slab_lock_);
         prom_cells_clear_(cell, n);
         pthread_mutex_unlock(&prom_slab_lock_);
         if (float_cell < n)
                 float_cells[at / 64] &= ~(UINT64_C(1) << (at % 64));
-        set_used(cell, n, false);
-        largest_run[chunk] = PROM_CHUNK_WORDS_; /* who looks for a run finds out */
-        for (unsigned i = 0; i <= SERIES_CELLS_MAX; i++)
-                from_chunk[i] = from_chunk[i] < chunk ? from_chunk[i] : chunk;
+        set_all_used(cell, n, false);
+        look_again(chunk);
+        if (n == COUNTER_WORDS)
+                largest_run[chunk + 1] = PROM_CHUNK_WORDS_;
         uint32_t left = n_chunks;
         while (left > 1 && is_unused(left - 1))
                 left--;
@@ -384,17 +453,19 @@ void prom_cells_free_(uint32_t cell, unsigned n, unsigned float_cell)
 void prom_sum_counters_(const uint32_t *cells, size_t n, bool with_parts,
                         struct counter_value *values)
 {
-        for (struct slab *slab = slabs; slab; slab = slab->next) {
+        uint64_t sums[SUM_BATCH] = {0};
+        for (const struct slab *slab = slabs; slab; slab = slab->next) {
                 for (size_t i = 0; slab->cells && i < n; i++) {
-                        const uint64_t *words = slab->cells + cells[i];
-                        values[i].whole += LOAD(&words[COUNTER_INT]);
+                        sums[i] += LOAD(&slab->cells[cells[i]]);
                         /* The same cells of the next slab are far away. */
-                        if (slab->next && i % 4 == 0)
+                        if (slab->next && i % 8 == 0)
                                 __builtin_prefetch(&slab->next->cells[cells[i]]);
                 }
                 for (size_t i = 0; with_parts && slab->cells && i < n; i++)
-                        values[i].part += double_of(LOAD(&slab->cells[cells[i] + COUNTER_FLOAT]));
+                        values[i].part += double_of(LOAD(&slab->cells[cells[i] + COUNTER_APART]));
         }
+        for (size_t i = 0; i < n; i++)
+                values[i].whole += sums[i];
 }
 
 /* Reads a block while its owner may be writing; false if what was read does not belong together.

@@ -59,6 +59,8 @@ enum {
         HISTOGRAM_BUCKETS = 2,
         COUNTER_INT = 0, /* words of a counter */
         COUNTER_FLOAT = 1,
+        COUNTER_WORDS = 2,
+        COUNTER_APART = PROM_CHUNK_WORDS_, /* cells from one to the other: see cells.c */
         CACHE_LINE = 64,
         COPY_UNIT = 16,         /* text of series is copied in units of this size */
         SERIES_BLOCKS_MAX = 32, /* each block is twice the size of the one before */
@@ -154,7 +156,8 @@ extern pthread_mutex_t prom_table_lock_;
 uint64_t *prom_own_cell_(uint32_t cell);
 struct native_block **prom_own_natives_(void);
 
-/* n consecutive cells within one chunk, zero in every slab. float_cell is the one among them that
+/* n consecutive cells within one chunk (COUNTER_WORDS of them: two that are COUNTER_APART), zero in
+ * every slab. float_cell is the one among them that
  * holds a double, n for none. -ENOSPC. */
 int prom_cells_alloc_(unsigned n, unsigned float_cell, uint32_t *ret_cell);
 void prom_cells_free_(uint32_t cell, unsigned n, unsigned float_cell);
@@ -546,7 +549,7 @@ static inline unsigned prom_family_cells_(const struct prom_family *f)
                 return 1; /* the address of a block */
         switch (f->kind) {
         case PROM_COUNTER:
-                return 2;
+                return COUNTER_WORDS;
         case PROM_HISTOGRAM:
                 return HISTOGRAM_BUCKETS + (unsigned)f->n_buckets + 1;
         default:

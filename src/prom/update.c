@@ -29,7 +29,7 @@ void prom_counter_add(struct prom_counter *counter, double v)
         }
         if (!LOAD(&family->has_parts))
                 STORE(&family->has_parts, true);
-        uint64_t *part = prom_cell_(counter->cell) + COUNTER_FLOAT;
+        uint64_t *part = prom_cell_(counter->cell) + COUNTER_APART;
         STORE(part, bits_of(double_of(LOAD(part)) + v));
 }
 

@@ -5,12 +5,13 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
-enum { WIDEST = SERIES_CELLS_MAX, NARROWEST = 2, BLOCKS = 4000, STEPS = 200000 };
+enum { WIDEST = SERIES_CELLS_MAX, NARROWEST = 3, BLOCKS = 4000, STEPS = 200000 };
 
 struct block {
         uint32_t cell;
@@ -19,30 +20,39 @@ struct block {
 
 static uint8_t taken[PROM_CELLS_MAX];
 
+/* Marks the cells of a block, of which none, or all, have to be marked. */
+static void mark(const struct block *block, bool now)
+{
+        const unsigned apart = block->n == COUNTER_WORDS ? COUNTER_APART : 1;
+        for (unsigned i = 0; i < block->n; i++) {
+                assert_int_equal(taken[block->cell + i * apart], !now);
+                taken[block->cell + i * apart] = now;
+        }
+}
+
 static int take(unsigned n, struct block *ret)
 {
-        uint32_t cell;
+        struct block block = {.n = n};
         pthread_mutex_lock(&prom_table_lock_);
-        int r = prom_cells_alloc_(n, n > NARROWEST ? HISTOGRAM_SUM : COUNTER_FLOAT, &cell);
+        int r = prom_cells_alloc_(n, 1, &block.cell);
         pthread_mutex_unlock(&prom_table_lock_);
         if (r < 0)
                 return r;
-        assert_true(cell + n <= PROM_CELLS_MAX);
-        assert_int_equal(cell / PROM_CHUNK_WORDS_, (cell + n - 1) / PROM_CHUNK_WORDS_);
-        for (uint32_t i = cell; i < cell + n; i++)
-                assert_false(taken[i]);
-        memset(&taken[cell], 1, n);
-        *ret = (struct block){cell, n};
+        assert_true(block.cell + n <= PROM_CELLS_MAX);
+        if (n != COUNTER_WORDS)
+                assert_int_equal(block.cell / PROM_CHUNK_WORDS_,
+                                 (block.cell + n - 1) / PROM_CHUNK_WORDS_);
+        mark(&block, true);
+        *ret = block;
         return 0;
 }
 
 static void give_back(struct block *block)
 {
         pthread_mutex_lock(&prom_table_lock_);
-        prom_cells_free_(block->cell, block->n,
-                         block->n > NARROWEST ? HISTOGRAM_SUM : COUNTER_FLOAT);
+        prom_cells_free_(block->cell, block->n, 1);
         pthread_mutex_unlock(&prom_table_lock_);
-        memset(&taken[block->cell], 0, block->n);
+        mark(block, false);
         block->n = 0;
 }
 
@@ -70,7 +80,7 @@ static void test_freed_cells_serve_other_lengths(void **state)
         assert_in_range(n_wide, PROM_CELLS_MAX / PROM_CHUNK_WORDS_ * 2 - 2,
                         PROM_CELLS_MAX / PROM_CHUNK_WORDS_ * 2);
         const size_t n_gaps = take_all(NARROWEST, narrow); /* what two wide ones leave of a chunk */
-        assert_true(n_gaps >= PROM_CELLS_MAX / PROM_CHUNK_WORDS_ * 3);
+        assert_true(n_gaps >= PROM_CELLS_MAX / PROM_CHUNK_WORDS_ * 2);
         give_back(&wide[n_wide / 2]);
         assert_int_equal(take_all(NARROWEST, narrow + n_gaps), WIDEST / NARROWEST);
         give_all_back(narrow + n_gaps, WIDEST / NARROWEST);
@@ -79,7 +89,8 @@ static void test_freed_cells_serve_other_lengths(void **state)
         give_all_back(narrow, n_gaps);
         give_all_back(wide, n_wide);
         const size_t n_narrow = take_all(NARROWEST, narrow);
-        assert_true(n_narrow > PROM_CELLS_MAX / NARROWEST - 100);
+        assert_true(n_narrow >
+                    PROM_CELLS_MAX / PROM_CHUNK_WORDS_ * (PROM_CHUNK_WORDS_ / NARROWEST) - 100);
         for (size_t i = 0; i < n_narrow; i += 3)
                 give_back(&narrow[i]);
         assert_int_equal(take_all(WIDEST, wide), 0);
@@ -90,6 +101,33 @@ static void test_freed_cells_serve_other_lengths(void **state)
         give_all_back(wide, n_wide);
         free(wide);
         free(narrow);
+}
+
+/* Those of counters are given out two chunks at a time, which then serve others again. */
+static void test_counters(void **state)
+{
+        struct block *blocks = calloc(PROM_CELLS_MAX, sizeof(*blocks));
+        struct block wide[16];
+        assert_non_null(blocks);
+        for (int round = 0; round < 2; round++) {
+                const size_t n = take_all(COUNTER_WORDS, blocks);
+                assert_in_range(n, PROM_CELLS_MAX / 2 - 2 * PROM_CHUNK_WORDS_, PROM_CELLS_MAX / 2);
+                for (size_t i = 1; i < PROM_CHUNK_WORDS_ / 2; i++)
+                        assert_int_equal(blocks[i].cell, blocks[0].cell + i);
+                for (size_t i = 0; i < n; i += 2)
+                        give_back(&blocks[i]);
+                const size_t n_wide = take_all(WIDEST, wide);
+                assert_in_range(n_wide, 0, 4); /* in the first and the last chunk */
+                give_all_back(wide, n_wide);
+                assert_int_equal(take_all(COUNTER_WORDS, blocks + n), (n + 1) / 2);
+                for (size_t i = 0; i < n + (n + 1) / 2; i++)
+                        if (blocks[i].n)
+                                give_back(&blocks[i]);
+                for (size_t i = 0; i < 1000; i++)
+                        assert_int_equal(take(WIDEST, &blocks[i]), 0);
+                give_all_back(blocks, 1000);
+        }
+        free(blocks);
 }
 
 static void test_at_random(void **state)
@@ -105,7 +143,8 @@ static void test_at_random(void **state)
                         give_back(block);
                 else
                         assert_int_equal(
-                                take(x & 1 ? NARROWEST : 1 + (unsigned)(x >> 40) % WIDEST, block),
+                                take(x & 1 ? COUNTER_WORDS : 1 + (unsigned)(x >> 40) % WIDEST,
+                                     block),
                                 0);
         }
         for (int i = 0; i < BLOCKS; i++)
@@ -172,6 +211,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_freed_cells_serve_other_lengths),
+                cmocka_unit_test(test_counters),
                 cmocka_unit_test(test_at_random),
                 cmocka_unit_test(test_exiting_threads_leave_all_counts_behind),
         };
