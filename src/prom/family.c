@@ -198,10 +198,8 @@ void prom_family_free_(struct prom_family *f)
         }
         for (size_t i = 0; i < SERIES_BLOCKS_MAX; i++)
                 free(f->blocks[i]);
-        for (size_t i = 0; i < SERIES_BLOCKS_MAX; i++) {
+        for (size_t i = 0; i < SERIES_BLOCKS_MAX; i++)
                 free(f->words[i]);
-                free(f->briefs[i]);
-        }
         prom_tables_free_(f);
         prom_renderings_free_(f);
         prom_arena_release_(&f->arena);

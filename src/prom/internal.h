@@ -237,12 +237,6 @@ struct prom_series {
         struct series_cold *cold;
 };
 
-/* What a scrape needs of most counters, without a look at the series: it goes through many. */
-struct counter_brief {
-        uint32_t cell;
-        bool special; /* it is not live, has a baseline or was recycled: under slab_lock */
-};
-
 struct word_line {
         uint64_t word;
         uint64_t unused[CACHE_LINE / sizeof(uint64_t) - 1];
@@ -331,7 +325,6 @@ struct prom_family {
 
         struct prom_series *blocks[SERIES_BLOCKS_MAX];
         struct word_line *words[SERIES_BLOCKS_MAX]; /* of gauges and state sets, as the blocks */
-        struct counter_brief *briefs[SERIES_BLOCKS_MAX]; /* of counters, likewise */
         size_t n_series;                                 /* removed and hidden ones included */
         size_t n_live; /* under table_lock; an estimate to those without */
         struct table *table;
@@ -499,9 +492,6 @@ bool prom_may_recycle_(const struct prom_family *family);
 /* With table_lock held: makes a series of this key, which is in no table yet. NULL without memory or
  * cells. */
 struct prom_series *prom_series_make_(struct prom_family *family, struct key *key);
-
-/* With slab_lock held, after a change of what makes a counter special. */
-void prom_series_brief_(const struct prom_series *series);
 
 /* With table_lock held: the series with these clean values, live, or NULL. */
 struct prom_series *prom_series_find_(const struct prom_family *family, const char *const *values);

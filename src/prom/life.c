@@ -31,7 +31,6 @@ static void set_state(struct prom_series *series, enum series_state state)
         if (state == SERIES_LIVE)
                 STORE(live, *live + 1);
         STORE_RELEASE(&series->state, (uint8_t)state);
-        prom_series_brief_(series);
 }
 
 /* ---- coming back -------------------------------------------------------------------------- */

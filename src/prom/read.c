@@ -63,36 +63,18 @@ static void finish_counter(struct prom_series *series, bool with_parts, struct c
         value->shown = prom_is_shown_(series);
 }
 
-static struct counter_brief *briefs_of(const struct prom_series *series)
-{
-        size_t at;
-        const unsigned block = prom_block_of_(series->family, series->cold->index, &at);
-        return &series->family->briefs[block][at];
-}
-
-void prom_series_brief_(const struct prom_series *series)
-{
-        if (series->family->kind == PROM_COUNTER)
-                briefs_of(series)->special = series->state != SERIES_LIVE || series->has_baseline ||
-                                             series->recycled;
-}
-
 void prom_read_counters_(struct prom_series *series, size_t n, bool with_created,
                          struct counter_value *ret_values)
 {
-        const struct counter_brief *briefs = briefs_of(series);
         uint32_t cells[SUM_BATCH];
         for (size_t i = 0; i < n; i++)
-                cells[i] = briefs[i].cell;
+                cells[i] = series[i].pub.cell;
         memset(ret_values, 0, n * sizeof(*ret_values));
         pthread_mutex_lock(&prom_slab_lock_);
         const bool with_parts = LOAD(&series->family->has_parts);
         prom_sum_counters_(cells, n, with_parts, ret_values);
-        for (size_t i = 0; i < n; i++) {
-                ret_values[i].shown = true;
-                if (unlikely(with_parts || briefs[i].special))
-                        finish_counter(&series[i], with_parts, &ret_values[i]);
-        }
+        for (size_t i = 0; i < n; i++)
+                finish_counter(&series[i], with_parts, &ret_values[i]);
         for (size_t i = 0; with_created && i < n; i++)
                 ret_values[i].created_ms = series[i].cold->created_ms;
         pthread_mutex_unlock(&prom_slab_lock_);

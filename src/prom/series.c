@@ -26,10 +26,7 @@ static struct prom_series *next_series(struct prom_family *family)
                 family->blocks[block] = lines_new(n * sizeof(struct prom_series));
         if (prom_has_word_(family) && !family->words[block])
                 family->words[block] = lines_new(n * sizeof(struct word_line));
-        if (family->kind == PROM_COUNTER && !family->briefs[block])
-                family->briefs[block] = lines_new(n * sizeof(struct counter_brief));
-        if (!family->blocks[block] || (prom_has_word_(family) && !family->words[block]) ||
-            (family->kind == PROM_COUNTER && !family->briefs[block]))
+        if (!family->blocks[block] || (prom_has_word_(family) && !family->words[block]))
                 return NULL;
         struct prom_series *series = &family->blocks[block][at];
         if (prom_has_word_(family))
@@ -52,11 +49,6 @@ static struct prom_series *make_with_cell(struct prom_family *family, uint32_t c
         if (prom_is_sparse_(family) && !prom_native_init_(series))
                 return NULL;
         series->pub.cell = cell;
-        if (family->kind == PROM_COUNTER) {
-                size_t at;
-                const unsigned block = prom_block_of_(family, family->n_series, &at);
-                family->briefs[block][at].cell = cell;
-        }
         cold->created_ms = prom_wall_ms_();
         cold->set_number = family->setting;
         cold->index = family->n_series;

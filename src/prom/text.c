@@ -134,12 +134,43 @@ static bool put_created(struct scrape *s, const struct series_text *text, int64_
 
 /* ---- by kind ------------------------------------------------------------------------------ */
 
+static inline char *put_counter(char *out, const struct counter_value *value)
+{
+        if (likely(value->part == 0))
+                return put_any(out, value->whole);
+        return put_double(out, (double)value->whole + value->part);
+}
+
+/* Without exemplars and times of creation. */
+static bool render_mere_counters(struct scrape *s, const struct counter_value *values,
+                                 const struct series_text *texts, size_t n)
+{
+        const size_t extra = part_len(&s->rendering->parts[0]);
+        struct prom_buf *buf = s->buf;
+        char *out = buf->data + buf->len;
+        for (size_t i = 0; i < n; i++) {
+                if (unlikely(!values[i].shown))
+                        continue;
+                const size_t len = texts[i].labels_len + extra;
+                buf->len = (size_t)(out - buf->data);
+                if (unlikely(!prom_reserve_(buf, len)))
+                        return false;
+                out = copy_line(buf->data + buf->len, texts[i].text, len);
+                out = put_counter(out, &values[i]);
+                *out++ = '\n';
+        }
+        set_end(s, out);
+        return true;
+}
+
 static bool render_counters(struct scrape *s, struct prom_series *series,
                             const struct series_text *texts, size_t n)
 {
         const size_t extra = part_len(&s->rendering->parts[0]);
         struct counter_value *values = s->buf->scratch->values;
         prom_read_counters_(series, n, s->created, values);
+        if (likely(!s->created && !s->exemplars))
+                return render_mere_counters(s, values, texts, n);
         for (size_t i = 0; i < n; i++) {
                 if (unlikely(!values[i].shown))
                         continue;
@@ -147,11 +178,7 @@ static bool render_counters(struct scrape *s, struct prom_series *series,
                 if (!prom_reserve_(s->buf, len))
                         return false;
                 char *out = copy_line(s->buf->data + s->buf->len, texts[i].text, len);
-                if (likely(values[i].part == 0))
-                        out = put_any(out, values[i].whole);
-                else
-                        out = put_double(out, (double)values[i].whole + values[i].part);
-                set_end(s, out);
+                set_end(s, put_counter(out, &values[i]));
                 if (!end_line(s, &series[i], 0) ||
                     (s->created && !put_created(s, &texts[i], values[i].created_ms)))
                         return false;
