@@ -325,7 +325,7 @@ struct prom_family {
 
         struct prom_series *blocks[SERIES_BLOCKS_MAX];
         struct word_line *words[SERIES_BLOCKS_MAX]; /* of gauges and state sets, as the blocks */
-        size_t n_series;                                 /* removed and hidden ones included */
+        size_t n_series;                            /* removed and hidden ones included */
         size_t n_live; /* under table_lock; an estimate to those without */
         struct table *table;
         uint64_t moves;                       /* of keys in the table: odd while one is removed */
