@@ -103,6 +103,19 @@ const double *prom_desc_buckets_(const struct prom_desc *desc)
         return desc->buckets && desc->n_buckets ? desc->buckets : prom_default_buckets;
 }
 
+/* Does the label begin with "__", which is Prometheus' own, as it is or escaped? A scraper would drop
+ * it, and might be left with the same series twice. */
+static bool is_reserved(const char *label)
+{
+        char escaped[ESCAPED_NAME_MAX + 1];
+        for (int e = 0; e < N_ESCAPINGS; e++) {
+                prom_escape_name_(label, (enum prom_escaping)e, true, escaped);
+                if (strncmp(escaped, "__", 2) == 0)
+                        return true;
+        }
+        return false;
+}
+
 static int check_label(const struct prom_desc *desc, const char *label, struct prom_error *error)
 {
         if (!is_name(label))
@@ -114,10 +127,10 @@ static int check_label(const struct prom_desc *desc, const char *label, struct p
                 return prom_fail_(error, EINVAL,
                                   "metric %s: label %s: names starting with __ are reserved",
                                   desc->name, label);
-        if (prom_labels_meet_(label, "__name__"))
+        if (is_reserved(label))
                 return prom_fail_(error, EINVAL,
-                                  "metric %s: label %s would be __name__ where names are escaped, "
-                                  "which is reserved",
+                                  "metric %.80s: label %.80s would start with __ where names are "
+                                  "escaped, which is reserved",
                                   desc->name, label);
         if (desc->kind == PROM_HISTOGRAM && strcmp(label, "le") == 0)
                 return prom_fail_(error, EINVAL, "metric %s: label le is reserved in histograms",
@@ -211,6 +224,11 @@ int prom_check_desc_(const struct prom_desc *desc, struct prom_error *error)
                 return prom_fail_(error, EINVAL,
                                   "metric %s: the help must be UTF-8 of at most %d bytes",
                                   desc->name, PROM_HELP_MAX);
+        if (desc->kind == PROM_STATESET && is_reserved(desc->name))
+                return prom_fail_(error, EINVAL,
+                                  "metric %s: a label of its name is for its states, and labels "
+                                  "starting with __, as they are or escaped, are reserved",
+                                  desc->name);
         if (desc->max_series > PROM_SERIES_MAX)
                 return prom_fail_(error, EINVAL, "metric %s: max_series is above %d", desc->name,
                                   PROM_SERIES_MAX);

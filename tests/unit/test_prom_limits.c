@@ -282,11 +282,13 @@ static void test_collectors_that_come_and_go_during_scrapes(void **state)
 
 /* ---- names ---------------------------------------------------------------------------------- */
 
-/* No label may become that of the metric's name where it is escaped. */
-static void test_labels_that_would_be_the_name(void **state)
+/* No label may begin with "__", as that of the metric's name does, where it is escaped. */
+static void test_labels_that_would_be_reserved(void **state)
 {
         (void)state;
-        static const char *const names[] = {"..name..", " _name__", "_\xc3\xa9name__"};
+        static const char *const names[] = {"..name..",         " _name__", "_\xc3\xa9name__",
+                                            "\xc3\xa9\xc3\xa9", "_.x",      "9"};
+        static const char *const fine[] = {"x__", "_x", "x.y__z", ".x", "a\xc3\xa9\xc3\xa9"};
         struct prom_registry *r = prom_registry_new();
         for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
                 struct prom_error error = {""};
@@ -294,7 +296,18 @@ static void test_labels_that_would_be_the_name(void **state)
                         .kind = PROM_GAUGE, .name = "g", .help = "h", .labels = NAMES(names[i])};
                 assert_int_equal(prom_register(r, &desc, NULL, &error), -EINVAL);
                 assert_non_null(strstr(error.msg, "reserved"));
+                const struct prom_desc states = {.kind = PROM_STATESET,
+                                                 .name = i ? names[i] : "__name__",
+                                                 .help = "h",
+                                                 .states = NAMES("on")};
+                assert_int_equal(prom_register(r, &states, NULL, &error), -EINVAL);
+                assert_non_null(strstr(error.msg, "reserved"));
         }
+        for (size_t i = 0; i < sizeof(fine) / sizeof(fine[0]); i++)
+                new_family(r, &(struct prom_desc){.kind = PROM_GAUGE,
+                                                  .name = (const char[]){(char)('a' + i), '\0'},
+                                                  .help = "h",
+                                                  .labels = NAMES(fine[i])});
         prom_registry_free(r);
 }
 
@@ -490,7 +503,7 @@ int main(void)
                 cmocka_unit_test(test_a_collector_without_families_runs),
                 cmocka_unit_test(test_collectors_that_come_and_go),
                 cmocka_unit_test(test_collectors_that_come_and_go_during_scrapes),
-                cmocka_unit_test(test_labels_that_would_be_the_name),
+                cmocka_unit_test(test_labels_that_would_be_reserved),
                 cmocka_unit_test(test_the_largest_series),
                 cmocka_unit_test(test_nothing_of_nothing),
                 cmocka_unit_test(test_a_counter_read_while_it_comes_back),
