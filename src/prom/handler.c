@@ -168,10 +168,10 @@ static bool is_too_large(size_t cap, size_t usual)
         return cap > TRIM_MIN && cap / TRIM_RATIO > usual;
 }
 
-/* So that one scrape of much does not keep its memory for ever. */
-static void trim(struct prom_rendering *rendering)
+/* So that one scrape of much does not keep its memory for ever. `len` is what a body needs now. */
+static void trim(struct prom_rendering *rendering, size_t len)
 {
-        rendering->usual = follow(rendering->usual, rendering->buf.len);
+        rendering->usual = follow(rendering->usual, len);
         if (is_too_large(rendering->buf.cap, rendering->usual))
                 prom_buf_release(&rendering->buf);
         for (int i = 0; i < N_ENCODINGS; i++) {
@@ -237,9 +237,12 @@ static struct prom_rendering *leave(struct prom_handler *handler, struct prom_re
         while (*link != rendering)
                 link = &(*link)->next;
         *link = rendering->next;
+        const size_t len = rendering->buf.len;
+        for (struct prom_rendering *r = handler->idle; r; r = r->next)
+                trim(r, len); /* the last of them may not be used for long */
         if (handler->n_idle == IDLE_MAX)
                 return rendering;
-        trim(rendering);
+        trim(rendering, len);
         rendering->next = handler->idle;
         handler->idle = rendering;
         handler->n_idle++;

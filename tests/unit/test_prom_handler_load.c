@@ -57,6 +57,43 @@ static void test_memory_of_one_large_scrape_is_given_back(void **state)
         tear_down(&t);
 }
 
+static size_t bytes_in_use(void)
+{
+        const struct mallinfo2 info = mallinfo2();
+        return info.uordblks + info.hblkhd;
+}
+
+/* Those that wait behind the one in use are not forgotten. */
+static void test_memory_of_several_large_scrapes_is_given_back(void **state)
+{
+        enum { AT_ONCE = 4 };
+        struct test t;
+        struct prom_response responses[AT_ONCE];
+        const char *const many = "many_total", *const level = "level";
+        skip_unless_counted();
+        set_up(&t, NULL);
+        add_series(&t, 50000);
+        prom_handler_serve(t.handler, &(struct prom_request){.names = &many, .n_names = 1},
+                           &responses[0]); /* makes the texts of the series */
+        prom_response_release(&responses[0]);
+        const size_t before = bytes_in_use();
+        for (int i = 0; i < AT_ONCE; i++)
+                prom_handler_serve(t.handler,
+                                   &(struct prom_request){
+                                           .accept_encoding = "gzip", .names = &many, .n_names = 1},
+                                   &responses[i]);
+        assert_true(bytes_in_use() > before + ((AT_ONCE - 1) << 20));
+        for (int i = 0; i < AT_ONCE; i++)
+                prom_response_release(&responses[i]);
+        for (int i = 0; i < 50; i++) {
+                prom_handler_serve(t.handler, &(struct prom_request){.names = &level, .n_names = 1},
+                                   &responses[0]);
+                prom_response_release(&responses[0]);
+        }
+        assert_true(bytes_in_use() < before + (1 << 20));
+        tear_down(&t);
+}
+
 static void test_without_memory(void **state)
 {
         struct test t;
@@ -168,6 +205,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_repeated_scrapes_allocate_nothing),
                 cmocka_unit_test(test_memory_of_one_large_scrape_is_given_back),
+                cmocka_unit_test(test_memory_of_several_large_scrapes_is_given_back),
                 cmocka_unit_test(test_without_memory),
                 cmocka_unit_test(test_crowd),
         };
