@@ -284,11 +284,26 @@ static int run_collector(struct prom_collector *collector, struct prom_scratch *
                   scratch->n_per_family + collector->n + 1))
                 return -ENOMEM;
         struct prom_emitter emitter = {scratch, collector, scratch->n_per_family, 0};
-        for (size_t i = 0; i < collector->n; i++)
+        for (size_t i = 0; i < collector->n; i++) {
+                STORE(&collector->families[i]->samples_at, scratch->n_per_family);
                 scratch->per_family[scratch->n_per_family++] =
                         (struct family_samples){.family = collector->families[i]};
+        }
         collector->collect(&emitter, collector->data);
         return emitter.failed;
+}
+
+/* Another scrape, of other families, may have stored another place meanwhile. */
+const struct family_samples *prom_samples_of_(const struct prom_scratch *scratch,
+                                              const struct prom_family *family)
+{
+        const size_t at = LOAD(&family->samples_at);
+        if (at < scratch->n_per_family && scratch->per_family[at].family == family)
+                return &scratch->per_family[at];
+        for (size_t i = 0; i < scratch->n_per_family; i++)
+                if (scratch->per_family[i].family == family)
+                        return &scratch->per_family[i];
+        return NULL;
 }
 
 int prom_collect_(struct prom_registry *registry, struct prom_scratch *scratch)

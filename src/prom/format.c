@@ -135,17 +135,14 @@ static bool render_samples(struct scrape *s, const struct family_samples *sample
 
 static bool render_family(struct scrape *s, struct prom_family *family)
 {
-        const struct prom_scratch *scratch = s->buf->scratch;
         s->rendering = prom_rendering_(family, s->format);
         if (!s->rendering)
                 return false;
         s->exemplars = s->rendering->dialect != DIALECT_TEXT && LOAD(&family->has_exemplars);
         if (!LOAD(&family->collector))
                 return render_series(s, family);
-        for (size_t i = 0; i < scratch->n_per_family; i++)
-                if (scratch->per_family[i].family == family)
-                        return render_samples(s, &scratch->per_family[i]);
-        return true;
+        const struct family_samples *samples = prom_samples_of_(s->buf->scratch, family);
+        return !samples || render_samples(s, samples);
 }
 
 static bool is_open(enum prom_format_kind kind)

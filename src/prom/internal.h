@@ -345,6 +345,7 @@ struct prom_family {
         uint64_t setting;   /* under table_lock: the number of the one under way; 0: none is */
         uint64_t overflows;
         uint64_t ignored;
+        size_t samples_at;        /* of a collector's: where its samples were in the last scratch */
         struct prom_family *next; /* in the registry's list of all, retired ones included */
 };
 
@@ -689,6 +690,11 @@ struct prom_emitter {
 /* Runs the collectors, but those none of whose families is wanted; the samples are in scratch
  * afterwards. 0 or -ENOMEM. */
 int prom_collect_(struct prom_registry *registry, struct prom_scratch *scratch);
+
+/* What the collector emitted for this family, which is one of those in the scratch; NULL if it was not
+ * run. */
+const struct family_samples *prom_samples_of_(const struct prom_scratch *scratch,
+                                              const struct prom_family *family);
 
 /* The counters every registry has about itself. */
 int prom_register_self_(struct prom_registry *registry);

@@ -123,14 +123,10 @@ static int visit_samples(struct visit *visit, const struct prom_view *view,
                          const struct prom_family *family)
 {
         const struct prom_scratch *scratch = visit->scratch;
+        const struct family_samples *samples = prom_samples_of_(scratch, family);
         int r = 0;
-        for (size_t i = 0; i < scratch->n_per_family; i++) {
-                if (scratch->per_family[i].family != family)
-                        continue;
-                size_t s = scratch->per_family[i].first;
-                for (; s && r == 0; s = scratch->samples[s - 1].next)
-                        r = visit_sample(visit, view, family, &scratch->samples[s - 1]);
-        }
+        for (size_t s = samples ? samples->first : 0; s && r == 0; s = scratch->samples[s - 1].next)
+                r = visit_sample(visit, view, family, &scratch->samples[s - 1]);
         return r;
 }
 

@@ -276,6 +276,49 @@ static double next_value(void *data)
         return ++*(double *)data;
 }
 
+/* A visitor that scrapes some families, whose samples are elsewhere then. */
+static int scrape_within(const struct prom_view *family, const struct prom_point *point, void *data)
+{
+        const char *const name = "n_total";
+        double *seen = data;
+        struct prom_buf buf = PROM_BUF_INIT;
+        if (!point || strcmp(family->name, name) == 0) {
+                if (point)
+                        *seen += point->value;
+                return 0;
+        }
+        int r = prom_render(prom_default_registry(), (struct prom_format){PROM_TEXT_0_0_4, 0},
+                            &(struct prom_render_options){.names = &name, .n_names = 1}, &buf);
+        assert_non_null(strstr(buf.data, "n_total 1"));
+        prom_buf_release(&buf);
+        return r;
+}
+
+static double one(void *data)
+{
+        return 1;
+}
+
+static void test_scrape_within_visit(void **state)
+{
+        static const char *const names[] = {"a", "b", "n_total"};
+        struct prom_collector *collectors[3];
+        double seen = 0;
+        for (int i = 0; i < 3; i++)
+                assert_int_equal(
+                        prom_register_value(
+                                prom_default_registry(),
+                                &(struct prom_desc){.kind = i < 2 ? PROM_GAUGE : PROM_COUNTER,
+                                                    .name = names[i],
+                                                    .help = "h"},
+                                one, NULL, &collectors[i], NULL),
+                        0);
+        assert_int_equal(prom_visit(prom_default_registry(), scrape_within, &seen), 0);
+        assert_true(seen == 1);
+        for (int i = 0; i < 3; i++)
+                prom_collector_remove(collectors[i]);
+}
+
 static void test_values(void **state)
 {
         struct prom_registry *r = prom_registry_new();
@@ -358,6 +401,7 @@ int main(void)
                 cmocka_unit_test(test_bad_samples),
                 cmocka_unit_test(test_many_samples_and_cap),
                 cmocka_unit_test(test_a_collector_may_register),
+                cmocka_unit_test(test_scrape_within_visit),
                 cmocka_unit_test(test_process),
                 cmocka_unit_test(test_network_bytes),
                 cmocka_unit_test(test_values),
