@@ -11,7 +11,7 @@ const double prom_default_buckets[PROM_DEFAULT_BUCKETS] = {0.005, 0.01, 0.025, 0
 int prom_linear_buckets(double start, double width, size_t n, double *ret_buckets)
 {
         if (n == 0 || n > PROM_BUCKETS_MAX || !isfinite(start) ||
-            !isfinite(start + width * (double)n))
+            !isfinite(start + width * (double)(n - 1)))
                 return -EINVAL;
         for (size_t i = 1; i < n; i++)
                 if (!(start + width * (double)i > start + width * (double)(i - 1)))

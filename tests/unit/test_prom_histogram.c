@@ -128,6 +128,9 @@ static void test_helpers(void **state)
         assert_int_equal(prom_exponential_buckets(1, 1, 2, b), -EINVAL);
         assert_int_equal(prom_exponential_buckets(1e300, 1e9, 2, b), -EINVAL);
         assert_true(b[0] == 42);
+        assert_int_equal(prom_linear_buckets(1.5e308, 1e307, 3, b), 0);
+        assert_true(b[2] == 1.5e308 + 1e307 * 2);
+        assert_int_equal(prom_linear_buckets(1.5e308, 1e307, 4, b), -EINVAL);
         assert_int_equal(prom_linear_buckets(1, 0.5, 3, b), 0);
         assert_true(b[0] == 1 && b[1] == 1.5 && b[2] == 2);
         assert_int_equal(prom_exponential_buckets(0.001, 10, 3, b), 0);
