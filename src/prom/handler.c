@@ -344,22 +344,26 @@ static void answer_failure(struct prom_response *response, int code)
                 answer_error(response, 500, "out of memory\n");
 }
 
-/* Seconds as a decimal number, in nanoseconds; 0 if it is none above 0. Not strtod(), which follows
- * the locale. */
+/* Seconds as a decimal number, in nanoseconds, 1 for less; 0 if it is none above 0. Not strtod(),
+ * which follows the locale. */
 static uint64_t parse_timeout(const char *s)
 {
         uint64_t ns = 0, unit = SECOND_NS;
+        bool some = false;
         if (!s)
                 return 0;
         while (*s >= '0' && *s <= '9' && ns <= TIMEOUT_MAX_S * unit)
                 ns = ns * 10 + (uint64_t)(*s++ - '0') * unit;
         if (*s == '.')
                 for (s++; *s >= '0' && *s <= '9'; s++) {
+                        some = some || *s != '0';
                         unit /= 10;
                         ns += (uint64_t)(*s - '0') * unit;
                 }
         if (*s)
                 return 0;
+        if (ns == 0)
+                return some;
         return ns < TIMEOUT_MAX_S * SECOND_NS ? ns : 0;
 }
 

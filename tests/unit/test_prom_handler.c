@@ -192,9 +192,11 @@ static void test_timeout(void **state)
         assert_int_equal(t.collected, 1); /* nothing was rendered for those */
         assert_int_equal(serve_within(&t, "10000", long_ago), 200);
         assert_int_equal(serve_within(&t, "0.000000001", 0), 503);
+        assert_int_equal(serve_within(&t, "0.00000000001", 0), 503);
         /* What is no time is no limit. */
         static const char *const nonsense[] = {
-                "", "0", "-1", "x", "1x", "1e-9", ".", "inf", "99999999999999999999999", NULL};
+                "",  "0",   "0.00000000000",           "-1", "x", "1x", "1e-9",
+                ".", "inf", "99999999999999999999999", NULL};
         for (size_t i = 0; i < sizeof(nonsense) / sizeof(nonsense[0]); i++)
                 assert_int_equal(serve_within(&t, nonsense[i], long_ago), 200);
         tear_down(&t);
