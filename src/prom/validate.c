@@ -15,6 +15,9 @@ int prom_fail_(struct prom_error *error, int code, const char *fmt, ...)
                 va_start(args, fmt);
                 vsnprintf(error->msg, sizeof(error->msg), fmt, args);
                 va_end(args);
+                for (char *c = error->msg; *c; c++) /* of a name: it is to stay one line */
+                        if ((unsigned char)*c < ' ' || *c == 0x7f)
+                                *c = '?';
         }
         return -code;
 }

@@ -64,6 +64,8 @@ static void test_labels(void **state)
         struct prom_desc desc = {.kind = PROM_COUNTER, .name = "m_total", .help = "h"};
         desc.labels = NAMES("a\xff");
         refuses(*state, desc, EINVAL, "m_total: label name \"a\xff\"");
+        desc.labels = NAMES("a\n\x1b[1m\xff");
+        refuses(*state, desc, EINVAL, "m_total: label name \"a??[1m\xff\"");
         desc.labels = NAMES("");
         refuses(*state, desc, EINVAL, "m_total");
         desc.labels = NAMES("__name__");
