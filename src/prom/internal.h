@@ -352,6 +352,7 @@ struct prom_family {
 struct prom_registry {
         struct prom_family **families; /* sorted by name */
         size_t n_families;
+        size_t n_own; /* of them: those about the registry itself, which take no one's place */
         size_t cap_families;
         struct prom_family *all;
         struct prom_collector *collectors;

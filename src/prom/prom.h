@@ -99,7 +99,7 @@ enum {
         PROM_BUCKETS_MAX = 250,            /* buckets of a histogram, +Inf not counted */
         PROM_SERIES_DEFAULT = 1000,        /* series of a family that does not say */
         PROM_SERIES_MAX = 1 << 20,         /* series of a family, at most */
-        PROM_FAMILIES_MAX = 10000,         /* families of a registry */
+        PROM_FAMILIES_MAX = 10000,         /* families of a registry, without its own */
         PROM_CELLS_MAX = 1 << 22,          /* words of all registries together: a counter takes 2,
                                               a histogram 3 + buckets; past it new label values
                                               get the overflow series, NULL if there is none yet */

@@ -54,7 +54,9 @@ static int registry_init(struct prom_registry *registry)
         registry->next = registries;
         registries = registry;
         pthread_mutex_unlock(&prom_table_lock_);
-        return prom_register_self_(registry);
+        int r = prom_register_self_(registry);
+        registry->n_own = registry->n_families;
+        return r;
 }
 
 struct prom_registry *prom_registry_new(void)
@@ -175,6 +177,7 @@ struct batch {
         struct prom_family **made;
         struct prom_family **taken;
         size_t n;
+        size_t n_new;
 };
 
 static int make_family(struct batch *batch, const struct prom_desc *desc,
@@ -201,6 +204,10 @@ static int make_family(struct batch *batch, const struct prom_desc *desc,
                 batch->taken[at] = old;
                 return 0;
         }
+        if (batch->registry->n_families + ++batch->n_new >
+            PROM_FAMILIES_MAX + batch->registry->n_own)
+                return prom_fail_(error, ENOSPC, "metric %s: a registry holds at most %d metrics",
+                                  desc->name, PROM_FAMILIES_MAX);
         for (size_t i = 0; r == 0 && i < batch->registry->n_families; i++)
                 r = prom_check_collision_(family, batch->registry->families[i], error);
         for (size_t i = 0; r == 0 && i < at; i++)
@@ -263,9 +270,6 @@ static int register_batch(struct batch *batch, const struct prom_desc *descs, si
                           struct prom_collector *collector, bool reuse, struct prom_error *error)
 {
         struct prom_registry *registry = batch->registry;
-        if (n > PROM_FAMILIES_MAX || registry->n_families + n > PROM_FAMILIES_MAX)
-                return prom_fail_(error, ENOSPC, "metric %s: a registry holds at most %d metrics",
-                                  descs[0].name ? descs[0].name : "", PROM_FAMILIES_MAX);
         if (!GROW(&registry->families, &registry->cap_families, registry->n_families + n))
                 return prom_fail_(error, ENOMEM, "out of memory");
         for (size_t i = 0; i < n; i++) {

@@ -198,6 +198,31 @@ static void test_obtain_again(void **state)
         assert_non_null(strstr(error.msg, "b_seconds"));
 }
 
+/* As many as there may be, and those that are there can still be had. */
+static void test_full_registry(void **state)
+{
+        static char names[PROM_FAMILIES_MAX + 1][8];
+        static struct prom_desc descs[PROM_FAMILIES_MAX + 1];
+        static struct prom_family *families[PROM_FAMILIES_MAX];
+        struct prom_family *again;
+        struct prom_error error;
+        for (int i = 0; i <= PROM_FAMILIES_MAX; i++) {
+                snprintf(names[i], sizeof(names[i]), "m%d", i);
+                descs[i] = (struct prom_desc){.kind = PROM_GAUGE, .name = names[i], .help = "h"};
+        }
+        const size_t n = PROM_FAMILIES_MAX;
+        assert_int_equal(prom_register_all(*state, &descs[2], n - 1, NULL, &error), 0);
+        assert_int_equal(prom_register_all(*state, descs, 2, NULL, &error), -ENOSPC);
+        assert_non_null(strstr(error.msg, "m1: a registry holds at most"));
+        assert_int_equal(prom_register(*state, &descs[0], &families[0], &error), 0);
+        assert_int_equal(prom_register(*state, &descs[1], NULL, &error), -ENOSPC);
+        assert_int_equal(prom_obtain_all(*state, &descs[0], 1, &again, &error), 0);
+        assert_ptr_equal(again, families[0]);
+        assert_int_equal(prom_obtain_all(*state, &descs[2], n - 1, families, &error), 0);
+        assert_ptr_equal(families[5], prom_registry_find(*state, "m7"));
+        assert_int_equal(prom_obtain_all(*state, descs, 3, families, &error), -ENOSPC);
+}
+
 static void test_strings_are_copied(void **state)
 {
         char name[] = "copied", help[] = "help", label[] = "label", value[] = "value";
@@ -294,6 +319,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_duplicates_and_collisions, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_all_or_none, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_obtain_again, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_full_registry, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_strings_are_copied, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_default_registry, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_cells_are_used_again, set_up, tear_down),
