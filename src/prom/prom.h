@@ -289,7 +289,7 @@ struct prom_stateset *prom_stateset_with_values(struct prom_family *family,
 
 /* A removed series is not shown by scrapes that begin later. Its handles stay good memory: updates
  * through them change nothing that is shown and are counted as ignored (those of a counter by what
- * was added) when a scrape, or prom_..._with(), finds them. When the same label values are fetched
+ * was added, rounded up) when a scrape, or prom_..._with(), finds them. When the same label values are fetched
  * again the series comes back under the same handle, at 0 and with a new time of creation. Updates
  * that run beside a removal may fall on either side of it. The fractions of a series that came back
  * are as exact as a double holding those of all its lives, and stay infinite once that has

@@ -216,6 +216,18 @@ static void settle_sparse(struct prom_series *series)
         prom_native_reset_(series);
 }
 
+/* What was added in parts, rounded up to what can be counted. */
+static uint64_t ignored_parts(uint64_t before, uint64_t now)
+{
+        const double added = double_of(now) - double_of(before);
+        if (now == before)
+                return 0;
+        if (!(added >= 1 && added < 0x1p63))
+                return 1; /* with less, and with what cannot be said */
+        const uint64_t whole = (uint64_t)added;
+        return whole + ((double)whole < added);
+}
+
 void prom_series_settle_(struct prom_series *series)
 {
         if (prom_is_sparse_(series->family))
@@ -228,7 +240,7 @@ void prom_series_settle_(struct prom_series *series)
         prom_series_sums_(series, cells);
         if (series->family->kind == PROM_COUNTER) {
                 ignored = cells[COUNTER_INT] - baseline[COUNTER_INT];
-                ignored += cells[COUNTER_FLOAT] != baseline[COUNTER_FLOAT];
+                ignored += ignored_parts(baseline[COUNTER_FLOAT], cells[COUNTER_FLOAT]);
         } else {
                 for (unsigned i = HISTOGRAM_BUCKETS; i < n; i++)
                         ignored += cells[i] - baseline[i];

@@ -49,6 +49,16 @@ static void test_counter_goes_and_comes_back(void **state)
         assert_ptr_equal(prom_counter_with(f, "x", "y"), c);
         assert_true(shows("c_total{a=\"x\",b=\"y\"} 0"));
         assert_int_equal(prom_family_ignored(f), 6);
+
+        assert_int_equal(prom_remove(f, "x", "y"), 0);
+        for (int i = 0; i < 3; i++)
+                prom_counter_add(c, 1000.5);
+        prom_counter_inc(c);
+        assert_true(prom_counter_value(c) == 0);
+        assert_int_equal(prom_family_ignored(f), 6 + 3002 + 1);
+        prom_counter_add(c, 1e300);
+        assert_true(prom_counter_value(c) == 0);
+        assert_int_equal(prom_family_ignored(f), 6 + 3002 + 1 + 1);
 }
 
 static void test_gauge_goes_and_comes_back(void **state)
