@@ -186,6 +186,23 @@ struct prom_series *prom_series_obtain_(struct prom_family *family, const char *
         return series;
 }
 
+/* The live series with these clean values in the family's own table, or NULL. A curried family has to be
+ * told of a series that only its base knows. */
+static struct prom_series *find_clean(const struct prom_family *family, const struct key *of_base,
+                                      const struct clean_values *clean)
+{
+        const char *own[PROM_LABELS_MAX];
+        if (!of_base || LOAD(&of_base->series->state) != SERIES_LIVE)
+                return NULL;
+        if (!family->base)
+                return of_base->series;
+        for (unsigned i = 0, next = 0; i < family->base->n_labels; i++)
+                if (!family->fixed[i])
+                        own[next++] = clean->values[i];
+        const struct key *key = family->n_labels ? prom_table_find_(family, own) : NULL;
+        return key && LOAD(&key->series->state) == SERIES_LIVE ? key->series : NULL;
+}
+
 /* The values are in no table, perhaps only because they have to be cleaned first, or the series is
  * not live. */
 static __attribute__((noinline)) struct prom_series *with_new_values(struct prom_family *family,
@@ -196,14 +213,15 @@ static __attribute__((noinline)) struct prom_series *with_new_values(struct prom
         prom_clean_values_(family, values, &clean);
         const uint64_t moves = LOAD_ACQUIRE(&base->moves);
         struct key *key = base->n_labels ? prom_table_find_(base, clean.values) : NULL;
-        if (!family->base && key && LOAD(&key->series->state) == SERIES_LIVE)
-                return key->series;
+        struct prom_series *series = find_clean(family, key, &clean);
+        if (series)
+                return series;
         __atomic_thread_fence(__ATOMIC_ACQUIRE);
         if (!key && base->n_labels && !(moves & 1) && LOAD(&base->moves) == moves &&
             prom_family_full_(base, true))
                 return overflow(base);
         pthread_mutex_lock(&prom_table_lock_);
-        struct prom_series *series = prom_series_obtain_(family, clean.values);
+        series = prom_series_obtain_(family, clean.values);
         pthread_mutex_unlock(&prom_table_lock_);
         /* No memory, or no cells left: as if the family were full. */
         return series ? series : overflow(base);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Series that are removed, come back, expire, and are reached through curried families. */
+#include "prom/internal.h"
 #include "prom_fixture.h"
 
 #include <errno.h>
 #include <float.h>
 #include <math.h>
 #include <stdbool.h>
+#include <time.h>
 
 /* Is the line in a scrape? "" asks for the metric at all: its TYPE line. */
 static bool shows(const char *line)
@@ -268,6 +270,44 @@ static void test_curry(void **state)
         assert_int_equal(prom_family_ignored(f), 2);
 }
 
+static void *look_up_unclean(void *curried)
+{
+        char longest[2 * PROM_LABEL_VALUE_MAX];
+        memset(longest, 'x', sizeof(longest) - 1);
+        longest[sizeof(longest) - 1] = '\0';
+        const char *const bad = "\xff", *const cut = longest;
+        struct prom_counter *of_bad = prom_counter_with_values(curried, &bad, 1);
+        struct prom_counter *of_cut = prom_counter_with_values(curried, &cut, 1);
+        return of_cut && of_cut != of_bad ? of_bad : NULL;
+}
+
+/* Values that have to be cleaned first are found without the lock too. */
+static void test_unclean_values_in_curried(void **state)
+{
+        struct prom_family *f =
+                add((struct prom_desc){PROM_COUNTER, "c_total", .labels = NAMES("a", "b")});
+        struct prom_family *curried;
+        struct timespec soon;
+        pthread_t thread;
+        void *found;
+        assert_int_equal(prom_curry(f, LABELS({"b", "2"}), &curried, NULL), 0);
+        struct prom_counter *c = look_up_unclean(curried);
+        assert_non_null(c);
+        assert_ptr_equal(prom_counter_with(f, "\xef\xbf\xbd", "2"), c);
+        clock_gettime(CLOCK_REALTIME, &soon);
+        soon.tv_sec += 20;
+        pthread_mutex_lock(&prom_table_lock_);
+        assert_int_equal(pthread_create(&thread, NULL, look_up_unclean, curried), 0);
+        const int r = pthread_timedjoin_np(thread, &found, &soon);
+        pthread_mutex_unlock(&prom_table_lock_);
+        assert_int_equal(r, 0);
+        assert_ptr_equal(found, c);
+        prom_counter_inc(c);
+        assert_int_equal(prom_remove(curried, "\xff"), 0);
+        assert_ptr_equal(look_up_unclean(curried), c); /* it comes back */
+        assert_true(prom_counter_value(c) == 0);
+}
+
 static void test_curried_families_are_bounded(void **state)
 {
         struct prom_family *f = add((struct prom_desc){PROM_GAUGE, "g", .labels = NAMES("a", "b")});
@@ -429,6 +469,7 @@ int main(void)
                 TEST(test_bad_removals),
                 TEST(test_room),
                 TEST(test_curry),
+                TEST(test_unclean_values_in_curried),
                 TEST(test_curried_families_are_bounded),
                 TEST(test_removal_through_curried),
                 TEST(test_curried_over_the_cap),
