@@ -4,7 +4,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,8 +29,10 @@ enum {
 
 enum { NETSTAT_MAX = 8192 }; /* bytes of /proc/self/net/netstat that are read */
 
-static double start_time; /* 0 if unknown; found once, so that it never wobbles */
-static pthread_once_t start_once = PTHREAD_ONCE_INIT;
+/* Found once, so that it never wobbles, and anew in a child of fork(), which has another field 22 in
+ * /proc/self/stat. The second is stored last; scrapes of two registries may store at once. */
+static double start_time;  /* 0 if unknown */
+static double start_ticks; /* that field */
 
 static const struct prom_desc process_metrics[N_PROCESS] = {
         [CPU] = {.kind = PROM_COUNTER,
@@ -170,6 +171,21 @@ static double timespec_seconds(clockid_t clock)
         return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+/* Field 22 is in clock ticks after boot. */
+static double start_time_of(const char *stat)
+{
+        double ticks, known, seconds;
+        __atomic_load(&start_ticks, &known, __ATOMIC_ACQUIRE);
+        __atomic_load(&start_time, &seconds, __ATOMIC_RELAXED);
+        if (!stat_field(stat, 22, &ticks) || (ticks == known && seconds > 0))
+                return seconds;
+        seconds = timespec_seconds(CLOCK_REALTIME) - timespec_seconds(CLOCK_BOOTTIME) +
+                  ticks / (double)sysconf(_SC_CLK_TCK);
+        __atomic_store(&start_time, &seconds, __ATOMIC_RELAXED);
+        __atomic_store(&start_ticks, &ticks, __ATOMIC_RELEASE);
+        return seconds;
+}
+
 static void collect_process(struct prom_emitter *emitter, void *data)
 {
         char stat[1024];
@@ -182,10 +198,12 @@ static void collect_process(struct prom_emitter *emitter, void *data)
                 prom_emit(emitter, MAX_FDS, (double)limit.rlim_cur);
         if (getrlimit(RLIMIT_AS, &limit) == 0) /* without one it is 2^64, as elsewhere */
                 prom_emit(emitter, VIRTUAL_MEMORY_MAX, (double)limit.rlim_cur);
-        if (start_time > 0)
-                prom_emit(emitter, START_TIME, start_time);
         collect_network(emitter);
-        if (!read_stat(stat, sizeof(stat)))
+        const bool has_stat = read_stat(stat, sizeof(stat));
+        v = start_time_of(has_stat ? stat : "");
+        if (v > 0)
+                prom_emit(emitter, START_TIME, v);
+        if (!has_stat)
                 return;
         if (stat_field(stat, 20, &v))
                 prom_emit(emitter, THREADS, v);
@@ -195,20 +213,11 @@ static void collect_process(struct prom_emitter *emitter, void *data)
                 prom_emit(emitter, RESIDENT_MEMORY, v * (double)sysconf(_SC_PAGESIZE));
 }
 
-/* Field 22 is in clock ticks after boot. */
-static void find_start_time(void)
-{
-        char stat[1024];
-        double ticks;
-        if (!read_stat(stat, sizeof(stat)) || !stat_field(stat, 22, &ticks))
-                return;
-        double boot = timespec_seconds(CLOCK_REALTIME) - timespec_seconds(CLOCK_BOOTTIME);
-        start_time = boot + ticks / (double)sysconf(_SC_CLK_TCK);
-}
-
 int prom_register_process_collector(struct prom_registry *registry, struct prom_error *error)
 {
-        pthread_once(&start_once, find_start_time);
+        char stat[1024];
+        if (read_stat(stat, sizeof(stat)))
+                (void)start_time_of(stat);
         return prom_register_collector(registry, process_metrics, N_PROCESS, collect_process, NULL,
                                        NULL, error);
 }

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -232,6 +233,22 @@ static void test_process(void **state)
         assert_true(value_of(text, "process_start_time_seconds") == start);
         close(fd);
         free(text);
+
+        /* A child started later. */
+        for (const uint64_t from = prom_now_ns(); prom_now_ns() - from < 50000000;)
+                ;
+        const pid_t child = fork();
+        if (child == 0) {
+                text = rendered(r);
+                const double own = value_of(text, "process_start_time_seconds");
+                text = rendered(r);
+                _exit(own > start + 0.02 && value_of(text, "process_start_time_seconds") == own
+                              ? 0
+                              : 1);
+        }
+        int status;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
 
         struct prom_error error;
         assert_int_equal(prom_register_process_collector(r, &error), -EEXIST);
