@@ -50,11 +50,12 @@
  * thread at a time. Updating never takes a lock and never allocates, but for the first update by a
  * thread, which reserves 32 MiB of address space (of memory it takes what the thread's own counts
  * need), and, with native buckets and summaries, for a thread's first update of a series, one that
- * needs more buckets, and one that meets a scrape in mid-update. Fetching a handle takes a lock only
- * to create a series or to show it again (which needs 16 KiB of stack; registering, scraping and
- * prom_info_set() need 32). A scrape holds a lock while it makes the texts of new series, for some
- * hundred of them at a time, and none while it renders. A thread that exits leaves its counts behind.
- * Nothing here is safe in a signal handler.
+ * needs more buckets: these take a lock. So does an update that meets a scrape which holds its
+ * thread off, having found a histogram in mid-update again and again: it waits until that one is read.
+ * Fetching a handle takes a lock only to create a series or to show it again (which needs 16 KiB of
+ * stack; registering, scraping and prom_info_set() need 32). A scrape holds a lock while it makes the
+ * texts of new series, for some hundred of them at a time, and none while it renders. A thread that
+ * exits leaves its counts behind. Nothing here is safe in a signal handler.
  *
  * fork(). The child goes on with the parent's values as they were. Locks are carried over fork();
  * vfork() and posix_spawn() followed by exec need nothing.
