@@ -31,7 +31,9 @@ static const struct advice {
          "remove a TAP: `vulcan_firecracker_vm_cleanup_stage_seconds` tells which."},
         {"vulcan_firecracker_workloads_total",
          "`failed` is a boot, an agent, memory or the time limit, never a program's exit code; the "
-         "workload's `error` says which. Alert on the rate of `failed` over the rate of all."},
+         "workload's `error` says which. Alert on the rate of `failed` over the rate of all. One that "
+         "died with the daemon was not executed to any end: it is in "
+         "`vulcan_workloads_interrupted_total`."},
         {"vulcan_firecracker_vsock_rtt_seconds",
          "Well below 1 ms on a quiet machine. High values: host or guest do not get a CPU."},
         {"vulcan_firecracker_vm_start_stage_seconds",
@@ -76,7 +78,9 @@ static const struct advice {
         {"vulcan_firecracker_vmm_seccomp_faults_total",
          "Not 0: a VMM tried what its filter forbids, which may be an attack from a guest."},
         {"vulcan_workloads_accepted_total",
-         "The other side of every balance: nothing that was accepted may be missing from it."},
+         "The other side of every balance: nothing that was accepted may be missing from it. As "
+         "all counters it counts one life of the process; what a life did not bring to its end is "
+         "in `vulcan_workloads_interrupted_total` of the next."},
         {"vulcan_workloads_current",
          "`running` includes VMs that are being made or taken down. `pending` that does not fall "
          "while `running` is below `vulcan_admitted_vms_limit` waits for memory."},
@@ -96,6 +100,12 @@ static const struct advice {
          "Not 0: the disk is full, or another program holds the file; the log says which. Those "
          "workloads are answered from memory, lists and sums show them as unfinished, and what is "
          "not written when the daemon ends is failed at the next start."},
+        {"vulcan_workloads_interrupted_total",
+         "Set once, at the start, to the records that were `pending` or `running` when the last "
+         "process ended: it was killed, or crashed. They are `failed` with the error \"the daemon "
+         "was restarted\" and, as no life of the process saw their end, in no other counter. So over "
+         "all lives accepted = ended + interrupted, but for ends that were in "
+         "`vulcan_workloads_unrecorded` when the process ended, which are in both."},
         {"vulcan_queue_wait_seconds",
          "What a client waits beyond boot and program. Grows with `vulcan_queue_depth`; a high one "
          "with an empty queue means that the machine has no CPU left."},

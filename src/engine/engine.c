@@ -420,6 +420,7 @@ void engine_counts(struct engine *e, struct engine_counts *ret)
                 .memory_mb = e->admission.memory_mb,
                 .memory_limit_mb = e->admission.max_memory_mb,
                 .unrecorded = e->n_later,
+                .interrupted = e->config.store ? store_interrupted(e->config.store) : 0,
         };
         memcpy(ret->by_status, e->by_status, sizeof(ret->by_status));
         pthread_mutex_unlock(&e->lock);

@@ -57,6 +57,9 @@ const struct prom_desc engine_snapshot_descs[ENGINE_SNAPSHOT_COUNT] = {
         [ENGINE_UNRECORDED] = {PROM_GAUGE, "vulcan_workloads_unrecorded",
                                "Workloads that have ended and whose end the store has not taken "
                                "yet. It is tried again."},
+        [ENGINE_INTERRUPTED_TOTAL] = {PROM_COUNTER, "vulcan_workloads_interrupted_total",
+                                      "Workloads that an earlier life of the daemon accepted and "
+                                      "left unfinished. This one failed them when it started."},
 };
 
 static const char *const reasons[ENGINE_REJECT_COUNT] = {
@@ -84,6 +87,7 @@ static void collect(struct prom_emitter *emitter, void *data)
         prom_emit(emitter, ENGINE_ADMITTED_MEMORY, (double)c.memory_mb * 1048576);
         prom_emit(emitter, ENGINE_ADMITTED_MEMORY_LIMIT, (double)c.memory_limit_mb * 1048576);
         prom_emit(emitter, ENGINE_UNRECORDED, (double)c.unrecorded);
+        prom_emit(emitter, ENGINE_INTERRUPTED_TOTAL, (double)c.interrupted);
 }
 
 int engine_metrics_init(struct engine_metrics *m, struct prom_registry *registry, struct engine *e,

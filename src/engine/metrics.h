@@ -33,6 +33,7 @@ enum {
         ENGINE_ADMITTED_MEMORY,
         ENGINE_ADMITTED_MEMORY_LIMIT,
         ENGINE_UNRECORDED,
+        ENGINE_INTERRUPTED_TOTAL,
         ENGINE_SNAPSHOT_COUNT,
 };
 
@@ -58,6 +59,7 @@ struct engine_counts {
         uint64_t vms, vms_limit;                   /* of the workloads that are let in */
         uint64_t memory_mb, memory_limit_mb;       /* the same; limit 0: none */
         uint64_t unrecorded;                       /* ended, and the store has not taken that yet */
+        uint64_t interrupted;                      /* of the process before, failed at this start */
 };
 
 struct engine;

@@ -41,6 +41,7 @@ struct writer {
 struct store {
         pthread_mutex_t lock; /* guards `read`; held for one statement */
         struct connection read;
+        size_t interrupted; /* found unfinished when the file was opened */
         struct writer writer;
 };
 

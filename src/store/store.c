@@ -145,6 +145,7 @@ int store_open(const char *path, struct store **ret, struct store_opened *ret_op
                 if (r == 0)
                         r = open_file(s, path, &opened->failed, err);
         }
+        s->interrupted = opened->failed;
         if (r == 0)
                 r = store_writer_start(s, err);
         if (r < 0) {
@@ -153,6 +154,11 @@ int store_open(const char *path, struct store **ret, struct store_opened *ret_op
         }
         *ret = s;
         return 0;
+}
+
+size_t store_interrupted(const struct store *s)
+{
+        return s->interrupted;
 }
 
 void store_close(struct store *s)

@@ -76,6 +76,9 @@ void store_bound(struct store *s, uint64_t records, uint64_t bytes);
  * what this was before it was read, and has no copy any more when it is another. */
 uint64_t store_deletions(struct store *s);
 
+/* Workloads of an earlier daemon that store_open() found unfinished and failed (store_opened.failed). */
+size_t store_interrupted(const struct store *s);
+
 /* Takes NULL. */
 void store_close(struct store *s);
 

@@ -193,6 +193,26 @@ def test_killed_at_any_moment(fake_box):
     assert len(victim.accepted) > KILLS and victim.reclaimed["directory"] > KILLS // 4
 
 
+def test_what_a_crash_cut_short_is_counted(fake_box):
+    interrupted = "vulcan_workloads_interrupted_total"
+    daemon = fake_box.serve("--max-vms", "2")
+    assert daemon.metrics().value(interrupted) == 0
+    ids = [daemon.start("sh", "hang")["id"] for _ in range(5)]
+    ended = daemon.start("python", "print x")["id"]
+    assert daemon.request("DELETE", f"/v1/workloads/{ended}")[0] == 200
+    until_active(daemon, 2)
+    daemon.process.kill()
+    daemon.wait()
+    daemon = fake_box.serve("--max-vms", "2")
+    assert {daemon.json("GET", f"/v1/workloads/{i}")["error"] for i in ids} == \
+        {"the daemon was restarted"}
+    metrics = daemon.metrics()
+    assert metrics.value(interrupted) == 5
+    assert metrics.value("vulcan_workloads_accepted_total") == 0  # of this life
+    daemon.stop()
+    assert fake_box.serve().metrics().value(interrupted) == 0
+
+
 needs_network = [
     pytest.mark.skipif(not leaks.ISOLATED, reason="needs namespaces: run it by tools/test as root"),
     pytest.mark.skipif(not os.path.exists("/dev/net/tun"), reason="no /dev/net/tun"),

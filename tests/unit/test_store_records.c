@@ -193,6 +193,7 @@ static void the_unfinished_are_failed_at_the_next_start(void **state)
         assert_int_equal(store_insert(p->store, &c, &p->err), 0);
         reopen(p);
         assert_int_equal(p->opened.failed, 2);
+        assert_int_equal(store_interrupted(p->store), 2);
         assert_string_equal(p->opened.moved_to, "");
         assert_int_equal(store_get(p->store, a.id, &got, &p->err), 0);
         assert_int_equal(got.status, WORKLOAD_FAILED);
