@@ -35,6 +35,26 @@ tests:
         values: 1x60
       - series: vulcan_workloads_current{{instance="a",status="running"}}
         values: 1x20 0x40
+      - series: up{{job="vulcan",instance="a"}}
+        values: 1x60
+      - series: up{{job="vulcan",instance="b"}}
+        values: 1x9 0x50
+      - series: up{{job="other",instance="c"}}
+        values: 1x9 0x50
+      - series: up{{job="renamed",instance="d"}}
+        values: 1x9 0x50
+      - series: vulcan_build_info{{job="renamed",instance="d"}}
+        values: 1x9 _x50
+      - series: vulcan_firecracker_vmm_exits_total{{instance="e",class="exit_148"}}
+        values: 0x20 1x40
+      - series: vulcan_firecracker_vmm_exits_total{{instance="e",class="stuck"}}
+        values: 0x30 1x30
+      - series: vulcan_firecracker_vmm_net_failures_total{{instance="e",kind="spoofed_mac"}}
+        values: 0x20 1x40
+      - series: vulcan_workloads_interrupted_total{{instance="a"}}
+        values: 5x90
+      - series: process_start_time_seconds{{instance="a"}}
+        values: 0x90
     alert_rule_test:
       - {{eval_time: 4m, alertname: VulcanBootsFail}}
       - eval_time: 30m
@@ -61,7 +81,58 @@ tests:
             exp_annotations:
               summary: VMs on a outlive their workloads
               runbook: docs/runbooks.md#vulcanvmsstuck
-      - {{eval_time: 30m, alertname: VulcanDown}}
+          - exp_labels: {{severity: page, instance: e, class: stuck}}
+            exp_annotations:
+              summary: VMs on e outlive their workloads
+              runbook: docs/runbooks.md#vulcanvmsstuck
+      - {{eval_time: 9m, alertname: VulcanDown}}
+      - eval_time: 30m
+        alertname: VulcanDown
+        exp_alerts:
+          - exp_labels: {{severity: page, job: vulcan, instance: b}}
+            exp_annotations:
+              summary: The daemon on b does not answer scrapes
+              runbook: docs/runbooks.md#vulcandown
+          - exp_labels: {{severity: page, job: renamed, instance: d}}
+            exp_annotations:
+              summary: The daemon on d does not answer scrapes
+              runbook: docs/runbooks.md#vulcandown
+      - {{eval_time: 19m, alertname: VulcanSeccompFaults}}
+      - eval_time: 30m
+        alertname: VulcanSeccompFaults
+        exp_alerts:
+          - exp_labels: {{severity: page, instance: e, class: exit_148}}
+            exp_annotations:
+              summary: A VMM on e tried a system call that it may not
+              runbook: docs/runbooks.md#vulcanseccompfaults
+      - {{eval_time: 19m, alertname: VulcanSpoofedFrames}}
+      - eval_time: 30m
+        alertname: VulcanSpoofedFrames
+        exp_alerts:
+          - exp_labels: {{severity: ticket, instance: e, kind: spoofed_mac}}
+            exp_annotations:
+              summary: A guest on e sent frames under another hardware address
+              runbook: docs/runbooks.md#vulcanspoofedframes
+      - eval_time: 30m
+        alertname: VulcanWorkloadsInterrupted
+        exp_alerts:
+          - exp_labels: {{severity: ticket, instance: a}}
+            exp_annotations:
+              summary: 5 workloads on a died with the daemon that ran them
+              runbook: docs/runbooks.md#vulcanworkloadsinterrupted
+      - {{eval_time: 61m, alertname: VulcanWorkloadsInterrupted}}
+  - interval: 1m
+    input_series:
+      - series: up{{job="other",instance="c"}}
+        values: 1x30
+    alert_rule_test:
+      - eval_time: 30m
+        alertname: VulcanDown
+        exp_alerts:
+          - exp_labels: {{severity: page}}
+            exp_annotations:
+              summary: No daemon answers scrapes
+              runbook: docs/runbooks.md#vulcandown
 """
 
 
@@ -99,6 +170,20 @@ def test_they_are_about_metrics_that_exist(fake_box):
     used = set(re.findall(r"\b(?:vulcan|process)_\w+", rules))
     assert len(used) > 15
     assert not {u for u in used if u not in known and u.removesuffix("_bucket") not in known}
+
+
+def test_what_they_wait_for_is_there_at_rest(fake_box):
+    """increase() and rate() do not see a series begin: the first event would be missed."""
+    metrics = fake_box.serve().metrics()
+    selectors = re.findall(r'\b(vulcan_\w+){(\w+)="(\w+)"}', read(RULES))
+    assert len(selectors) > 6
+    missing = [s for s in selectors if not any(
+        name == s[0] and (s[1], s[2]) in labels for name, labels in metrics)]
+    assert not missing
+    assert metrics.total("vulcan_firecracker_vmm_exits_total") == 0
+    failures = [dict(labels) for name, labels in metrics
+                if name == "vulcan_firecracker_boot_failures_total"]
+    assert {"stage": "vmm", "reason": "vmm_exit"} in failures and len(failures) == 11
 
 
 def test_each_alert_has_its_runbook():

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backend/firecracker/metrics.h"
 
+#include "backend/firecracker/counters.h"
 #include "base/cleanup.h"
 
 #include <errno.h>
@@ -136,6 +137,56 @@ static const char *const reason_names[FC_REASON_COUNT] = {
         [FC_REASON_PROTOCOL] = "protocol", [FC_REASON_GUEST] = "guest",
 };
 
+/* How far a start may get, and what may then be wrong: the pairs that execute.c can come to. */
+static const struct {
+        enum fc_stage stage;
+        enum fc_reason reason;
+} boot_failures[] = {
+        {FC_STAGE_PREPARE, FC_REASON_ERROR}, {FC_STAGE_NETWORK, FC_REASON_ERROR},
+        {FC_STAGE_SPAWN, FC_REASON_ERROR},   {FC_STAGE_VMM, FC_REASON_ERROR},
+        {FC_STAGE_VMM, FC_REASON_VMM_EXIT},  {FC_STAGE_VMM, FC_REASON_TIMEOUT},
+        {FC_STAGE_AGENT, FC_REASON_ERROR},   {FC_STAGE_AGENT, FC_REASON_VMM_EXIT},
+        {FC_STAGE_AGENT, FC_REASON_TIMEOUT}, {FC_STAGE_AGENT, FC_REASON_PROTOCOL},
+        {FC_STAGE_AGENT, FC_REASON_GUEST},
+};
+
+/* Codes that Firecracker documents have a class each. */
+static bool has_class(int code)
+{
+        return (code >= 0 && code <= 2) || (code >= 148 && code <= 157);
+}
+
+static struct prom_counter *exits_of(const struct fc_metrics *m, const char *class)
+{
+        return prom_counter_with(m->family[FC_VMM_EXITS_TOTAL], class);
+}
+
+static struct prom_counter *exits_with(const struct fc_metrics *m, int code)
+{
+        char class[16];
+
+        snprintf(class, sizeof(class), "exit_%d", code);
+        return exits_of(m, class);
+}
+
+/* What an alert waits for the first of exists at 0: increase() does not see a series begin. */
+static void add_failures(struct fc_metrics *m)
+{
+        static const char *const others[] = {"killed", "signal", "stuck", "other"};
+        static const struct fc_counters none;
+
+        for (size_t i = 0; i < sizeof(boot_failures) / sizeof(boot_failures[0]); i++)
+                prom_counter_with(m->family[FC_BOOT_FAILURES_TOTAL],
+                                  stage_names[boot_failures[i].stage],
+                                  reason_names[boot_failures[i].reason]);
+        for (int code = 0; code <= UINT8_MAX; code++)
+                if (has_class(code))
+                        exits_with(m, code);
+        for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+                exits_of(m, others[i]);
+        fc_counters_publish(&none, m);
+}
+
 void fc_metrics_add_runtime(struct fc_metrics *m, const char *runtime)
 {
         static const enum workload_status ends[] = {WORKLOAD_COMPLETED, WORKLOAD_FAILED,
@@ -177,6 +228,7 @@ int fc_metrics_init(struct fc_metrics *m, struct prom_registry *registry,
                         made.family[FC_VM_CLEANUP_STAGE_SECONDS], cleanup_stage_names[i]);
         for (size_t i = 0; i < n_runtimes; i++)
                 fc_metrics_add_runtime(&made, runtimes[i]);
+        add_failures(&made);
         *m = made;
         return 0;
 }
@@ -194,29 +246,20 @@ void fc_metrics_count_boot_failure(struct fc_metrics *m, enum fc_stage stage, en
                                            reason_names[reason]));
 }
 
-/* The class of an end, bounded: codes that Firecracker documents have one each. */
-static const char *exit_class(int wait_status, bool killed_by_us, char text[16])
-{
-        int code = WEXITSTATUS(wait_status);
-
-        if (WIFSIGNALED(wait_status))
-                return killed_by_us && WTERMSIG(wait_status) == 9 ? "killed" : "signal";
-        if (code <= 2 || (code >= 148 && code <= 157)) {
-                snprintf(text, 16, "exit_%d", code);
-                return text;
-        }
-        return "other";
-}
-
 void fc_metrics_count_exit(struct fc_metrics *m, int wait_status, bool killed_by_us)
 {
-        char text[16];
+        int code = WEXITSTATUS(wait_status);
+        struct prom_counter *counter;
 
-        prom_counter_inc(prom_counter_with(m->family[FC_VMM_EXITS_TOTAL],
-                                           exit_class(wait_status, killed_by_us, text)));
+        if (WIFSIGNALED(wait_status))
+                counter = exits_of(m, killed_by_us && WTERMSIG(wait_status) == 9 ? "killed"
+                                                                                 : "signal");
+        else
+                counter = has_class(code) ? exits_with(m, code) : exits_of(m, "other");
+        prom_counter_inc(counter);
 }
 
 void fc_metrics_count_stuck(struct fc_metrics *m)
 {
-        prom_counter_inc(prom_counter_with(m->family[FC_VMM_EXITS_TOTAL], "stuck"));
+        prom_counter_inc(exits_of(m, "stuck"));
 }
