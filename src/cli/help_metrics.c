@@ -31,7 +31,8 @@ static const struct advice {
          "remove a TAP: `vulcan_firecracker_vm_cleanup_stage_seconds` tells which."},
         {"vulcan_firecracker_workloads_total",
          "`failed` is a boot, an agent, memory or the time limit, never a program's exit code; the "
-         "workload's `error` says which. Alert on the rate of `failed` over the rate of all. One that "
+         "workload's `error` says which. Alert on the rate of `failed` over the rate of all. One "
+         "that "
          "died with the daemon was not executed to any end: it is in "
          "`vulcan_workloads_interrupted_total`."},
         {"vulcan_firecracker_vsock_rtt_seconds",
@@ -48,8 +49,11 @@ static const struct advice {
         {"vulcan_firecracker_boot_failures_total",
          "`reason=\"vmm_exit\"`: the VMM refused or crashed; `timeout`: the guest hung; `guest`: a "
          "bad image; `protocol`: images of another version (`make images`); `error`: something on "
-         "this host. The workload's `error` has the details. A second attempt that succeeds leaves "
-         "its first failure here and nothing in `workloads_total{status=\"failed\"}`."},
+         "this host. The workload's `error` has the details. A start that ends in "
+         "`vmm_exit` (but for exit codes 152 and 153: it refuses its configuration or arguments) "
+         "or "
+         "`timeout` is tried once more: if that succeeds, the first failure is here and nothing in "
+         "`workloads_total{status=\"failed\"}`."},
         {"vulcan_firecracker_vmm_exits_total",
          "`killed` is the normal end. `exit_0` is a guest that restarted by itself (a panic), "
          "`exit_148` a system call refused by the VMM's filter: report both. `stuck`: the kernel "
@@ -103,7 +107,8 @@ static const struct advice {
         {"vulcan_workloads_interrupted_total",
          "Set once, at the start, to the records that were `pending` or `running` when the last "
          "process ended: it was killed, or crashed. They are `failed` with the error \"the daemon "
-         "was restarted\" and, as no life of the process saw their end, in no other counter. So over "
+         "was restarted\" and, as no life of the process saw their end, in no other counter. So "
+         "over "
          "all lives accepted = ended + interrupted, but for ends that were in "
          "`vulcan_workloads_unrecorded` when the process ended, which are in both."},
         {"vulcan_queue_wait_seconds",

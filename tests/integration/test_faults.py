@@ -94,9 +94,22 @@ def test_fails_when_it_was_ready(fake_box, orders, way):
     check_serves_on(daemon, orders)
 
 
-def test_a_boot_that_fails_once_is_tried_again(fake_box, orders):
+@pytest.mark.parametrize("code,attempts", [(0, 2), (1, 2), (148, 2), (152, 1), (153, 1)])
+def test_a_boot_is_tried_again_unless_the_vmm_refuses_it(fake_box, orders, code, attempts):
+    orders.give(f"exit:{code}")
+    daemon = fake_box.serve()
+    record = daemon.submit("sh", "print x")
+    assert f"the VMM {fake_box.vmm.path} exited with code {code}" in record["error"], record
+    metrics = daemon.metrics()
+    assert metrics.total("vulcan_firecracker_boot_failures_total") == attempts
+    assert metrics.value("vulcan_firecracker_vmm_exits_total", **{"class": f"exit_{code}"}) == \
+        attempts
+
+
+@pytest.mark.parametrize("code", [0, 1, 148])
+def test_a_boot_that_fails_once_is_tried_again(fake_box, orders, code):
     fake_box.env["FAKE_FC_ONCE"] = os.path.join(fake_box.folder, "once")
-    orders.give("exit:148")
+    orders.give(f"exit:{code}")
     daemon = fake_box.serve()
     record = daemon.submit("sh", "print x")
     assert record["status"] == "completed", record

@@ -19,8 +19,12 @@
 enum {
         BOOT_ATTEMPTS = 2,
         TAIL_MAX = 240,     /* bytes of console in an error message */
+        VMM_NAME_MAX = 120, /* bytes of its path in one */
         EXIT_WAIT_MS = 100, /* for the end of a VMM whose connection has ended */
 };
+
+/* Exit codes of Firecracker (src/vmm/src/lib.rs, FcExitCode). */
+enum { EXIT_BAD_CONFIGURATION = 152, EXIT_BAD_ARGUMENTS = 153 };
 
 struct fc_run {
         struct fc_backend *backend;
@@ -92,8 +96,8 @@ static int err_vmm_ended(struct fc_run *run, const char *what, struct err *err)
         fc_vm_console_tail(&run->vm, tail, sizeof(tail));
         if (!fc_vm_exit_text(&run->vm, how, sizeof(how)))
                 snprintf(how, sizeof(how), "still runs");
-        return err_set(err, ECONNRESET, "%s: the VMM %s%s%s", what, how, *tail ? "; console: " : "",
-                       tail);
+        return err_set(err, ECONNRESET, "%s: the VMM %.*s %s%s%s", what, VMM_NAME_MAX,
+                       run->backend->vmm, how, *tail ? "; console: " : "", tail);
 }
 
 static int err_boot_timeout(struct fc_run *run, struct err *err)
@@ -213,15 +217,16 @@ static int boot_once(struct fc_run *run, enum fc_stage *stage, enum fc_reason *r
         return await_agent(run, stage, reason, err);
 }
 
-/* True if another attempt can help: the VMM crashed or hung, rather than refused what it was told.
- */
-static bool is_vmm_fault(struct fc_run *run, enum fc_reason reason)
+/* True if another attempt can help: the VMM ended or hung, and not because it refuses what it was
+ * told, which would be the same again. Any other code (1 is "some error") may be of the moment. */
+static bool may_boot_again(struct fc_run *run, enum fc_reason reason)
 {
         int code = fc_vm_exit_code(&run->vm);
 
         if (reason == FC_REASON_TIMEOUT)
                 return true;
-        return reason == FC_REASON_VMM_EXIT && code != 1 && code != 152 && code != 153;
+        return reason == FC_REASON_VMM_EXIT && code != EXIT_BAD_CONFIGURATION &&
+               code != EXIT_BAD_ARGUMENTS;
 }
 
 static int boot(struct fc_run *run, struct err *err)
@@ -234,7 +239,7 @@ static int boot(struct fc_run *run, struct err *err)
                 if (r == 0 || was_stopped(run))
                         return r;
                 fc_metrics_count_boot_failure(&run->backend->metrics, stage, reason);
-                if (attempt == BOOT_ATTEMPTS || !is_vmm_fault(run, reason))
+                if (attempt == BOOT_ATTEMPTS || !may_boot_again(run, reason))
                         return r;
                 log_warn("workload %s: %s; trying once more", run->task->id, err->msg);
                 fc_vm_cleanup(&run->vm, false);
