@@ -153,8 +153,8 @@ static int reserve(struct engine *e, struct job *job, struct err *err)
         if (e->draining) {
                 r = err_set(err, ESHUTDOWN, "stopping: no new workloads are taken");
         } else if (!admission_reserve(&e->admission, &job->admission)) {
-                r = err_set(err, EAGAIN, "full: %u workloads run and %zu wait; try again later",
-                            e->admission.n_vms, e->admission.n_waiting);
+                r = err_set(err, EAGAIN, "full: %u workloads run and %zu wait", e->admission.n_vms,
+                            e->admission.n_waiting);
         } else {
                 e->n_jobs++;
                 r = engine_ensure_worker(e, err);
