@@ -87,7 +87,8 @@ int api_check_queries(const struct http_request *request, const char *const *kno
         for (size_t i = 0; known[i] && n < sizeof(names); i++)
                 n += (size_t)snprintf(names + n, sizeof(names) - n, "%s%s", i ? ", " : "",
                                       known[i]);
-        return err_set(err, EINVAL, "%.40s: unknown parameter; there are: %s", name, names);
+        return err_set(err, EINVAL, "%.40s: unknown parameter; there are%s%s", name,
+                       n ? ": " : " none", names);
 }
 
 /* A number behind the "?"; `standard` if it is not there. */

@@ -53,7 +53,7 @@ static int submit(struct api *api, struct http_request *request, const struct en
                 r = engine_submit(api->config.engine, &order.spec, order.isolation, sink, id, &err);
                 api_order_release(&order);
         } else {
-                engine_count_invalid(api->config.engine);
+                engine_count_reject(api->config.engine, ENGINE_REJECT_INVALID);
         }
         if (r == -EAGAIN)
                 api_add_retry_after(request, engine_retry_after_s(api->config.engine));
@@ -70,7 +70,14 @@ static void on_ended(void *ctx, const struct workload *w)
         api_answer_json(request, 201, api_render_workload(w, true));
 }
 
-static void post_async(struct http_request *request, void *ctx)
+/* 400 for what stands behind the "?". */
+static void refuse_query(struct api *api, struct http_request *request, const struct err *err)
+{
+        engine_count_reject(api->config.engine, ENGINE_REJECT_INVALID);
+        api_answer_failure(request, 400, err);
+}
+
+static void submit_and_go(struct http_request *request, void *ctx)
 {
         static const struct engine_sink silent = {0};
         struct api *api = ctx;
@@ -90,6 +97,17 @@ static void post_async(struct http_request *request, void *ctx)
         workload_release(&w);
 }
 
+static void post_async(struct http_request *request, void *ctx)
+{
+        static const char *const known[] = {NULL};
+        struct err err = ERR_INIT;
+
+        if (api_check_queries(request, known, &err) < 0)
+                refuse_query(ctx, request, &err);
+        else
+                submit_and_go(request, ctx);
+}
+
 static void post_workload(struct http_request *request, void *ctx)
 {
         static const char *const known[] = {"wait", NULL};
@@ -98,14 +116,16 @@ static void post_workload(struct http_request *request, void *ctx)
         struct err err = ERR_INIT;
         char id[ULID_LEN + 1];
 
-        if (api_check_queries(request, known, &err) < 0)
-                api_answer_failure(request, 400, &err);
-        else if (wait && (strcmp(wait, "false") == 0 || strcmp(wait, "0") == 0))
-                post_async(request, ctx);
-        else if (wait && strcmp(wait, "true") != 0 && strcmp(wait, "1") != 0)
-                http_answer_error(request, 400, "wait: \"%.40s\" is neither true nor false", wait);
-        else
+        if (api_check_queries(request, known, &err) < 0) {
+                refuse_query(ctx, request, &err);
+        } else if (wait && (strcmp(wait, "false") == 0 || strcmp(wait, "0") == 0)) {
+                submit_and_go(request, ctx);
+        } else if (wait && strcmp(wait, "true") != 0 && strcmp(wait, "1") != 0) {
+                err_set(&err, EINVAL, "wait: \"%.40s\" is neither true nor false", wait);
+                refuse_query(ctx, request, &err);
+        } else {
                 submit(ctx, request, &sink, id);
+        }
 }
 
 /* ---- records ---- */
@@ -361,6 +381,18 @@ const struct http_route *api_routes(size_t *ret_n)
 {
         *ret_n = sizeof(routes) / sizeof(routes[0]);
         return routes;
+}
+
+void api_note_refused(const struct http_route *route, unsigned status, void *ctx)
+{
+        struct api *api = ctx;
+
+        if (route->handler != post_workload && route->handler != post_async)
+                return;
+        if (status == 413)
+                engine_count_reject(api->config.engine, ENGINE_REJECT_TOO_LARGE);
+        else if (status == 503)
+                engine_count_reject(api->config.engine, ENGINE_REJECT_BUSY);
 }
 
 int api_new(const struct api_config *config, struct api **ret, struct err *err)

@@ -3,7 +3,7 @@
  * The HTTP API over engine and store: routes for http/server.h.
  *
  *     api_new(&(struct api_config){.engine = engine, .logs = logs, .store = store}, &api, &err);
- *     api_routes(&n);                   // with ctx = api
+ *     api_routes(&n);                   // with ctx = api, refused = api_note_refused
  *     ...
  *     http_server_quiesce(server);      // nobody new
  *     engine_stop(engine);              // answers everybody who waits for a workload
@@ -77,3 +77,7 @@ void api_free(struct api *api);
 
 /* The routes; their ctx is the struct api. */
 const struct http_route *api_routes(size_t *ret_n);
+
+/* For http_server_config.refused: counts the orders that did not come as far as a handler. One
+ * without the right token is an order of nobody. */
+void api_note_refused(const struct http_route *route, unsigned status, void *ctx);

@@ -273,6 +273,7 @@ static int start(struct serve *d, struct err *err)
                 return r;
         http.routes = api_routes(&http.n_routes);
         http.ctx = d->api;
+        http.refused = api_note_refused;
         http.token = d->token.len ? d->token.data : NULL;
         return http_server_new(&http, &d->server, err);
 }

@@ -118,9 +118,14 @@ static const struct advice {
          "Boot, program and cleanup. Compare with `vulcan_firecracker_vm_boot_seconds`: the rest "
          "is the programs' own."},
         {"vulcan_workloads_rejected_total",
-         "`queue_full` (429): see `vulcan_queue_depth`. `too_large`: orders above `max_memory_mb`. "
+         "`queue_full` (429): see `vulcan_queue_depth`. `too_large`: orders above `max_memory_mb`, "
+         "and "
+         "bodies above 15 MiB (413). `busy` (503): more requests under way than "
+         "`--max-connections` allows for, or too many large bodies at once. "
          "`store`: the disk is full or fails. `invalid`: clients that send nonsense. `stopping`: "
-         "the daemon was ending."},
+         "the daemon was ending. `internal`: no memory or thread. A request without the right "
+         "token, or "
+         "that libmicrohttpd refuses itself, is no order: it is in `vulcan_http_requests_total`."},
         {"vulcan_log_bytes_total", "Volume of output; nothing to do by itself."},
         {"vulcan_log_lines_total", "The same in lines. Many short lines cost more than few long "
                                    "ones."},

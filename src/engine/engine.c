@@ -290,7 +290,7 @@ int engine_submit(struct engine *e, struct workload_spec *spec, const char *isol
         err = err ? err : &unheard;
         r = check_order(e, &resolved, isolation, &backend, &why, err);
         if (r < 0 || (r = accept_order(e, &resolved, backend, sink, &job, &why, err)) < 0) {
-                prom_counter_inc(e->metrics.rejected[why]);
+                engine_count_reject(e, why);
                 return r;
         }
         *spec = WORKLOAD_SPEC_INIT;
@@ -299,9 +299,9 @@ int engine_submit(struct engine *e, struct workload_spec *spec, const char *isol
         return 0;
 }
 
-void engine_count_invalid(struct engine *e)
+void engine_count_reject(struct engine *e, enum engine_reject why)
 {
-        prom_counter_inc(e->metrics.rejected[ENGINE_REJECT_INVALID]);
+        prom_counter_inc(e->metrics.rejected[why]);
 }
 
 /* ---- look, kill ---- */

@@ -27,12 +27,11 @@
 
 #include "backend/backend.h"
 #include "base/err.h"
+#include "engine/metrics.h"
 #include "workload/workload.h"
 
 struct engine;
 struct logs;
-struct engine_counts;
-struct prom_registry;
 struct store;
 
 enum {
@@ -106,8 +105,8 @@ void engine_free(struct engine *e);
 int engine_submit(struct engine *e, struct workload_spec *spec, const char *isolation,
                   const struct engine_sink *sink, char ret_id[ULID_LEN + 1], struct err *err);
 
-/* Counts an order that its reader refused for its form, so that it never came here. */
-void engine_count_invalid(struct engine *e);
+/* Counts an order that was refused before it came here (enum engine_reject in metrics.h). */
+void engine_count_reject(struct engine *e, enum engine_reject why);
 
 /* A copy of the record, of a live workload or from the store. -ENOENT. Release it. */
 int engine_get(struct engine *e, const char *id, struct workload *ret, struct err *err);

@@ -64,8 +64,9 @@ const struct prom_desc engine_snapshot_descs[ENGINE_SNAPSHOT_COUNT] = {
 
 static const char *const reasons[ENGINE_REJECT_COUNT] = {
         [ENGINE_REJECT_INVALID] = "invalid",       [ENGINE_REJECT_TOO_LARGE] = "too_large",
-        [ENGINE_REJECT_QUEUE_FULL] = "queue_full", [ENGINE_REJECT_STOPPING] = "stopping",
-        [ENGINE_REJECT_STORE] = "store",           [ENGINE_REJECT_INTERNAL] = "internal",
+        [ENGINE_REJECT_QUEUE_FULL] = "queue_full", [ENGINE_REJECT_BUSY] = "busy",
+        [ENGINE_REJECT_STOPPING] = "stopping",     [ENGINE_REJECT_STORE] = "store",
+        [ENGINE_REJECT_INTERNAL] = "internal",
 };
 
 static void collect(struct prom_emitter *emitter, void *data)

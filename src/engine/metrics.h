@@ -43,8 +43,9 @@ extern const struct prom_desc engine_snapshot_descs[ENGINE_SNAPSHOT_COUNT];
 /* Why an order was refused. Label values in metrics.c. */
 enum engine_reject {
         ENGINE_REJECT_INVALID,    /* it makes no sense, or there is no such runtime or isolation */
-        ENGINE_REJECT_TOO_LARGE,  /* needs more memory than there will ever be */
+        ENGINE_REJECT_TOO_LARGE,  /* needs more memory than there will ever be, or is too long */
         ENGINE_REJECT_QUEUE_FULL, /* as many wait as may */
+        ENGINE_REJECT_BUSY,       /* too many requests are under way to look at it */
         ENGINE_REJECT_STOPPING,   /* the daemon is ending */
         ENGINE_REJECT_STORE,      /* could not be written down */
         ENGINE_REJECT_INTERNAL,   /* no memory, no thread */

@@ -115,6 +115,7 @@ struct http_server {
         const struct http_route *routes;
         size_t n_routes;
         void *ctx;
+        void (*refused)(const struct http_route *route, unsigned status, void *ctx);
         bool has_token;
         uint8_t token_hash[32];
         struct http_deadlines deadlines;

@@ -270,6 +270,8 @@ static void refuse(struct http_request *request, unsigned status, const char *me
         if (request->status)
                 return;
         error_body(message, &body);
+        if (request->route && request->server->refused)
+                request->server->refused(request->route, status, request->server->ctx);
         request->route = NULL;
         request->status = status;
         request->response = make_response(request, "application/json", &body);

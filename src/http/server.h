@@ -95,6 +95,9 @@ struct http_server_config {
         unsigned idle_timeout_s;           /* 0: 30 */
         unsigned transfer_timeout_s;       /* 0: 120 */
         struct prom_registry *registry;    /* NULL: no metrics */
+        /* The server itself answers a request of a route: 401, 403, 413, 503. On its thread; must
+         * not wait. NULL: nobody wants to know. */
+        void (*refused)(const struct http_route *route, unsigned status, void *ctx);
 };
 
 int http_server_new(const struct http_server_config *config, struct http_server **ret,

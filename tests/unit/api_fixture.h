@@ -36,6 +36,7 @@ static inline struct daemon *daemon_bounded(unsigned max_vms, unsigned max_queue
                 .max_queue = max_queue,
                 .output_record_max = 1 << 20,
                 .node_id = "here",
+                .registry = registry,
         };
         struct http_server_config http = {.registry = registry,
                                           .token = token,
@@ -72,6 +73,7 @@ static inline struct daemon *daemon_bounded(unsigned max_vms, unsigned max_queue
                          0);
         http.routes = api_routes(&http.n_routes);
         http.ctx = d->api;
+        http.refused = api_note_refused;
         served_start(&d->served, http);
         return d;
 }

@@ -219,6 +219,8 @@ static void those_who_wait_leave_connections_to_probes(void **state)
         for (int i = 0; i < HOLD; i++)
                 assert_int_equal(status_of(fds[i]), i < FOLLOW ? 200 : 201);
         daemon_stop(d);
+        assert_contains(d->served.metrics.data,
+                        "vulcan_workloads_rejected_total{reason=\"busy\"} 1\n");
         daemon_free(d);
 }
 

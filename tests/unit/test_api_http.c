@@ -174,6 +174,10 @@ static void an_oversize_body_is_413(void **state)
         answer_release(&a);
         free(body);
         daemon_stop(d);
+        assert_contains(d->served.metrics.data,
+                        "vulcan_workloads_rejected_total{reason=\"too_large\"} 1\n");
+        assert_contains(d->served.metrics.data,
+                        "vulcan_workloads_rejected_total{reason=\"invalid\"} 1\n");
 }
 
 static void a_full_queue_is_429(void **state)
@@ -317,6 +321,9 @@ static void unknown_parameters_are_refused(void **state)
         assert_refused(d, "GET", "/v1/workloads?limit%00=1", NULL, 400, "limit: unknown");
         assert_refused(d, "POST", "/v1/workloads?wiat=false", order, 400,
                        "wiat: unknown parameter; there are: wait");
+        assert_refused(d, "POST", "/v1/workloads/async?wait=true", order, 400,
+                       "wait: unknown parameter; there are none");
+        assert_refused(d, "POST", "/v1/workloads?wait=x", order, 400, "wait: ");
         snprintf(path, sizeof(path), "/v1/workloads/%s/logs?fllow=false", text_in(json, "id"));
         assert_refused(d, "GET", path, NULL, 400,
                        "fllow: unknown parameter; there are: after, format, follow");
@@ -332,6 +339,8 @@ static void unknown_parameters_are_refused(void **state)
         assert_int_equal(a.status, 200);
         answer_release(&a);
         daemon_stop(d);
+        assert_contains(d->served.metrics.data,
+                        "vulcan_workloads_rejected_total{reason=\"invalid\"} 3\n");
 }
 
 /* What was answered before is not kept longer than its record. */
