@@ -202,7 +202,7 @@ static void enqueue(struct engine *e, struct job *job)
                 admission_cancel(&e->admission, &job->admission);
                 engine_dispatch(e);
                 TAILQ_INSERT_TAIL(&e->running, job, at);
-                atomic_store(&job->killed, true);
+                job->stopped = !atomic_exchange(&job->killed, true);
         } else {
                 job->queued = true;
                 if (job->admission.charged)

@@ -30,6 +30,7 @@ struct job {
         bool gone;   /* that failed: it was not accepted */
         bool queued;  /* waits for admission or for a worker; otherwise some thread runs it */
         bool over;    /* its status is an end */
+        bool stopped; /* it is engine_stop() that killed it */
         bool later;   /* over, and counted in engine.n_later */
         bool refused; /* later.c: the store refused its end, not only for now */
         struct admission_item admission;

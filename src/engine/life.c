@@ -82,6 +82,16 @@ static int on_output(void *ctx, enum workload_stream stream, const void *bytes, 
         return job->sink.output ? job->sink.output(job->sink.ctx, stream, bytes, n) : 0;
 }
 
+static bool was_stopped(struct engine *e, const struct job *job)
+{
+        bool stopped;
+
+        pthread_mutex_lock(&e->lock);
+        stopped = job->stopped;
+        pthread_mutex_unlock(&e->lock);
+        return stopped;
+}
+
 static void execute(struct engine *e, struct job *job, struct workload_outcome *ret)
 {
         struct backend_task task = {
@@ -103,6 +113,11 @@ static void execute(struct engine *e, struct job *job, struct workload_outcome *
         } else if (!workload_status_is_end(ret->status)) {
                 ret->status = WORKLOAD_FAILED;
                 snprintf(ret->error, sizeof(ret->error), "the backend did not say how it ended");
+        }
+        if (ret->status == WORKLOAD_KILLED && was_stopped(e, job)) {
+                size_t n = strlen(ret->error);
+
+                snprintf(ret->error + n, sizeof(ret->error) - n, ": the daemon shut down");
         }
 }
 

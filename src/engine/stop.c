@@ -37,6 +37,7 @@ static struct job *pick_victim(struct engine *e)
         {
                 if (atomic_exchange(&job->killed, true))
                         continue;
+                job->stopped = true;
                 if (job->sink.interrupt)
                         job->sink.interrupt(job->sink.ctx);
                 job->refs++;
@@ -70,7 +71,10 @@ static struct job *take_queued(struct engine *e)
                 return NULL;
         engine_unqueue(e, job);
         job->refs++;
-        if (!atomic_exchange(&job->killed, true) && job->sink.interrupt)
+        if (atomic_exchange(&job->killed, true))
+                return job;
+        job->stopped = true;
+        if (job->sink.interrupt)
                 job->sink.interrupt(job->sink.ctx);
         return job;
 }

@@ -43,6 +43,10 @@ def test_drain_ends_when_its_time_is_over(fake_box):
     took = time.monotonic() - began
     assert result.code == 0 and 1 <= took < 3 * vulcan.SLOW, (took, result)
     assert records(fake_box) == {i: "killed" for i in ids}
+    daemon = fake_box.serve()
+    errors = [daemon.json("GET", f"/v1/workloads/{i}")["error"] for i in ids]
+    assert sorted(errors) == 4 * ["killed before it began: the daemon shut down"] + \
+        4 * ["killed: the daemon shut down"]
 
 
 def test_who_follows_hears_how_it_ended(fake_box):
