@@ -50,6 +50,7 @@ static int submit(struct api *api, struct http_request *request, const struct en
 
         if (r == 0) {
                 order.spec.limits.output_max = api->config.output_max;
+                http_request_client(request, order.spec.client);
                 r = engine_submit(api->config.engine, &order.spec, order.isolation, sink, id, &err);
                 api_order_release(&order);
         } else {
@@ -374,6 +375,7 @@ static const struct http_route routes[] = {
         {"GET", "/v1/stats", get_stats, 0, WAITS, API_LANE_READ},
 };
 
+_Static_assert((int)WORKLOAD_CLIENT_MAX == (int)HTTP_CLIENT_MAX, "a client fits");
 _Static_assert(API_READ_WORKERS + API_ORDER_WORKERS + API_KILL_WORKERS < API_WORKERS,
                "a worker is left for scrapes");
 

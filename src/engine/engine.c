@@ -273,6 +273,7 @@ static int accept_order(struct engine *e, const struct workload_spec *spec, size
         }
         if (atomic_load(&e->store_refuses) && atomic_exchange(&e->store_refuses, false))
                 log_warn("orders are taken again");
+        engine_log_accepted(job);
         *ret = job;
         return 0;
 }
@@ -355,6 +356,8 @@ static void kill_job(struct engine *e, struct job *job)
                 job->sink.interrupt(job->sink.ctx);
         pthread_mutex_unlock(&e->lock);
 
+        if (!was_killed)
+                engine_log_kill(job);
         if (was_queued)
                 engine_run_job(e, job);
         else if (!was_coming)

@@ -111,6 +111,13 @@ void engine_run_finish(struct engine *e, struct job *job);
 /* The end of a job that is over and needs nothing any more. */
 void engine_forget(struct engine *e, struct job *job);
 
+/* ---- journal.c ---- */
+
+void engine_log_accepted(const struct job *job);
+void engine_log_begun(const struct job *job);
+void engine_log_kill(const struct job *job);
+void engine_log_ended(const struct engine *e, const struct job *job);
+
 /* ---- later.c ---- */
 
 /* Keeps a job that is over until its end has been written down, then forgets it. `refused`: the

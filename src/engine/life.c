@@ -47,6 +47,7 @@ static void begin(struct engine *e, struct job *job)
         next.started_ms = clock_wall_ms();
         record_begin(e->config.store, &next);
         engine_move(e, job, &next);
+        engine_log_begun(job);
 }
 
 /* ---- what the backend says ---- */
@@ -171,6 +172,7 @@ void engine_run_finish(struct engine *e, struct job *job)
         int r = record_end_wait(e->config.store, &job->ended, &job->end);
 
         engine_move(e, job, &job->ended);
+        engine_log_ended(e, job);
         log_end(&job->log); /* who follows it finds the workload ended */
         if (job->sink.ended)
                 job->sink.ended(job->sink.ctx, &job->record);

@@ -6,6 +6,7 @@
 #include "http/text.h"
 #include "prom/prom.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
 #include <nettle/memops.h>
@@ -114,6 +115,25 @@ const char *http_request_unknown_query(const struct http_request *request, const
 
         MHD_get_connection_values_n(request->mhd, MHD_GET_ARGUMENT_KIND, on_name, &stranger);
         return stranger.name;
+}
+
+void http_request_client(const struct http_request *request, char ret[HTTP_CLIENT_MAX])
+{
+        const union MHD_ConnectionInfo *info =
+                MHD_get_connection_info(request->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+        const struct sockaddr *addr = info ? info->client_addr : NULL;
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)addr;
+        const struct sockaddr_in *in = (const struct sockaddr_in *)addr;
+        char host[INET6_ADDRSTRLEN];
+
+        if (addr && addr->sa_family == AF_INET &&
+            inet_ntop(AF_INET, &in->sin_addr, host, sizeof(host)))
+                snprintf(ret, HTTP_CLIENT_MAX, "%s:%u", host, ntohs(in->sin_port));
+        else if (addr && addr->sa_family == AF_INET6 &&
+                 inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof(host)))
+                snprintf(ret, HTTP_CLIENT_MAX, "[%s]:%u", host, ntohs(in6->sin6_port));
+        else
+                snprintf(ret, HTTP_CLIENT_MAX, "unix");
 }
 
 uint64_t http_request_arrival_ns(const struct http_request *request)

@@ -76,8 +76,9 @@ enum {
         HTTP_DRAIN_MAX = 32 * 1024 * 1024,   /* bytes of a refused body that are read and dropped */
         HTTP_BODIES_MAX = 256 * 1024 * 1024, /* bytes of all bodies together */
         HTTP_ANSWER_HEADERS_MAX = 4,         /* headers of http_answer_header() */
-        HTTP_TOKEN_MAX = 4096,               /* bytes of a bearer token */
-        HTTP_GRACE_MS = 2000,                /* for answers on their way when the server ends */
+        HTTP_CLIENT_MAX = 64,
+        HTTP_TOKEN_MAX = 4096,  /* bytes of a bearer token */
+        HTTP_GRACE_MS = 2000,   /* for answers on their way when the server ends */
         HTTP_KEPT_SHARE = 8,    /* of the connections, that part is kept for requests that do not */
         HTTP_KEPT_MIN = 16,     /* take long; at least so many, at most half of them */
         HTTP_RETRY_AFTER_S = 5, /* what who is refused for want of room is told */
@@ -138,6 +139,9 @@ size_t http_request_queries(const struct http_request *request, const char *name
  * are the same whatever their case, as above. */
 const char *http_request_unknown_query(const struct http_request *request,
                                        const char *const *known);
+
+/* Who asks: "127.0.0.1:4711", "[::1]:4711", "unix". */
+void http_request_client(const struct http_request *request, char ret[HTTP_CLIENT_MAX]);
 
 /* When its headers had come: clock_ns(). */
 uint64_t http_request_arrival_ns(const struct http_request *request);

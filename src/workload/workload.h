@@ -43,6 +43,7 @@ int workload_network_parse(const char *name, enum workload_network *ret);
 
 enum {
         WORKLOAD_RUNTIME_MAX = 32, /* bytes of a runtime's name, NUL included */
+        WORKLOAD_CLIENT_MAX = 64,
         WORKLOAD_ARGS_MAX = 1024,
         WORKLOAD_ENV_MAX = 1024,
         WORKLOAD_WORD_MAX = 128 * 1024, /* bytes of one argument or one KEY=VALUE */
@@ -72,6 +73,7 @@ struct workload_spec {
         size_t n_args;
         char **env; /* KEY=VALUE */
         size_t n_env;
+        char client[WORKLOAD_CLIENT_MAX]; /* who ordered it, for the log; "": not known */
         int stdin_fd; /* read until end of file and passed to the program; -1: none; owned */
         enum workload_network network;
         struct workload_limits limits;
