@@ -186,13 +186,13 @@ static void get_workload(struct http_request *request, void *ctx)
                 http_request_defer(request, find_workload);
 }
 
-static void delete_workload(struct http_request *request, void *ctx)
+static void await_killed(struct http_request *request, void *ctx)
 {
         char memory[ULID_LEN + 1];
         const char *id = api_id(request, memory);
         struct api *api = ctx;
         struct err err = ERR_INIT;
-        int r = ulid_is_valid(id) ? engine_kill(api->config.engine, id, &err) : -ENOENT;
+        int r = engine_kill_wait(api->config.engine, id, http_request_kept(request), &err);
 
         if (r == 0)
                 answer_record(api, request, id);
@@ -202,6 +202,21 @@ static void delete_workload(struct http_request *request, void *ctx)
                 http_answer_error(request, 409, "workload %s has already ended", id);
         else
                 api_answer_failure(request, api_status_of(r), &err);
+}
+
+/* It is told at once; only to wait until it has gone is there a bound on how many do. */
+static void delete_workload(struct http_request *request, void *ctx)
+{
+        char memory[ULID_LEN + 1];
+        const char *id = api_id(request, memory);
+        struct api *api = ctx;
+
+        if (!ulid_is_valid(id)) {
+                api_answer_unknown(request, id);
+                return;
+        }
+        http_request_keep(request, engine_kill_tell(api->config.engine, id));
+        http_request_defer(request, await_killed);
 }
 
 static int status_query(struct http_request *request, int *ret, struct err *err)
@@ -367,7 +382,7 @@ static const struct http_route routes[] = {
         {"GET", "/v1/workloads", list_workloads, 0, WAITS, API_LANE_READ},
         {"POST", "/v1/workloads/async", post_async, API_BODY_MAX, WAITS, API_LANE_ORDER},
         {"GET", "/v1/workloads/{id}", get_workload, 0, HTTP_ROUTE_WAITS, API_LANE_READ},
-        {"DELETE", "/v1/workloads/{id}", delete_workload, 0, WAITS, API_LANE_KILL},
+        {"DELETE", "/v1/workloads/{id}", delete_workload, 0, HTTP_ROUTE_WAITS, API_LANE_KILL},
         {"GET", "/v1/workloads/{id}/logs", get_logs, 0, HOLDS, API_LANE_READ},
         {"GET", "/v1/workloads/{id}/logs/history", get_history, 0, WAITS, API_LANE_READ},
         {"GET", "/v1/openapi.json", get_openapi, 0, 0, 0},

@@ -51,8 +51,8 @@ enum api_lane { API_LANE_SCRAPE, API_LANE_READ, API_LANE_ORDER, API_LANE_KILL };
 enum {
         API_WORKERS = 16,
         API_READ_WORKERS = 4,
-        API_ORDER_WORKERS = 8, /* those that wait for the disk share one wait */
-        API_KILL_WORKERS = 3,
+        API_ORDER_WORKERS = 8,  /* those that wait for the disk share one wait */
+        API_KILL_WORKERS = 3,   /* wait until VMs are gone that were told to end before */
         API_SCRAPE_WORKERS = 4, /* who waits for a rendering shares the next one with the others */
 };
 

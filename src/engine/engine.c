@@ -337,68 +337,90 @@ int engine_get(struct engine *e, const char *id, struct workload *ret, struct er
 }
 
 /*
- * Ends a job that the caller holds. The order is what makes it certain: the flag is set before
- * cleanup() looks for the workload, and execute() looks at the flag after it has made itself known.
+ * The order is what makes it certain: the flag is set before stop() looks for the workload, and
+ * execute() looks at the flag after it has made itself known. One that waits has the flag, too, and
+ * begins nothing any more.
  */
-static void kill_job(struct engine *e, struct job *job)
+struct job *engine_kill_tell(struct engine *e, const char *id)
 {
-        bool was_queued, was_coming, was_killed;
+        struct job *job = ref_job(e, id, true);
+        bool was_over, was_killed = true;
+
+        if (!job)
+                return NULL;
+        pthread_mutex_lock(&e->lock);
+        was_over = job->over;
+        if (!was_over)
+                was_killed = atomic_exchange(&job->killed, true);
+        if (!was_killed && job->sink.interrupt)
+                job->sink.interrupt(job->sink.ctx);
+        pthread_mutex_unlock(&e->lock);
+        if (was_over) {
+                engine_unref_job(e, job);
+                return NULL;
+        }
+        if (!was_killed) {
+                job->backend->ops->stop(job->backend, job->id);
+                engine_log_kill(job);
+        }
+        return job;
+}
+
+/* Ends a job that was told to, on this thread if it still waits. */
+static void end_killed(struct engine *e, struct job *job)
+{
+        bool was_queued, was_coming;
 
         pthread_mutex_lock(&e->lock);
         was_queued = job->queued;
         was_coming = job->coming; /* then enqueue() ends it */
-        was_killed = atomic_exchange(&job->killed, true);
         if (was_queued) {
                 engine_unqueue(e, job);
                 engine_dispatch(e);
         }
-        if (!was_killed && !job->over && job->sink.interrupt)
-                job->sink.interrupt(job->sink.ctx);
         pthread_mutex_unlock(&e->lock);
 
-        if (!was_killed)
-                engine_log_kill(job);
         if (was_queued)
                 engine_run_job(e, job);
         else if (!was_coming)
                 job->backend->ops->cleanup(job->backend, job->id);
 }
 
-int engine_kill(struct engine *e, const char *id, struct err *err)
+static int err_ended(const char *id, enum workload_status status, struct err *err)
 {
-        struct job *job = ref_job(e, id, true);
-        struct workload ended = {0};
-        enum workload_status status;
-        bool was_over, gone;
-        int r;
-
-        if (!job) {
-                r = record_get(e->config.store, id, &ended, err);
-                status = ended.status;
-                workload_release(&ended);
-                return r < 0 ? r
-                             : err_set(err, EALREADY, "workload %s has ended already: %s", id,
-                                       workload_status_name(status));
-        }
-        pthread_mutex_lock(&e->lock);
-        was_over = job->over;
-        pthread_mutex_unlock(&e->lock);
-        if (!was_over)
-                kill_job(e, job);
-
-        pthread_mutex_lock(&e->lock);
-        while (!job->over && !job->gone)
-                pthread_cond_wait(&e->moved, &e->lock);
-        gone = job->gone;
-        pthread_mutex_unlock(&e->lock);
-        status = job->record.status; /* does not change any more */
-        engine_unref_job(e, job);
-        if (gone)
-                return err_set(err, ENOENT, "no workload %s", id);
-        if (!was_over && status == WORKLOAD_KILLED)
-                return 0;
         return err_set(err, EALREADY, "workload %s has ended already: %s", id,
                        workload_status_name(status));
+}
+
+int engine_kill_wait(struct engine *e, const char *id, struct job *told, struct err *err)
+{
+        struct workload ended = {0};
+        enum workload_status status;
+        bool gone;
+        int r;
+
+        if (!told) {
+                r = engine_get(e, id, &ended, err);
+                status = ended.status;
+                workload_release(&ended);
+                return r < 0 ? r : err_ended(id, status, err);
+        }
+        end_killed(e, told);
+        pthread_mutex_lock(&e->lock);
+        while (!told->over && !told->gone)
+                pthread_cond_wait(&e->moved, &e->lock);
+        gone = told->gone;
+        pthread_mutex_unlock(&e->lock);
+        status = told->record.status; /* does not change any more */
+        engine_unref_job(e, told);
+        if (gone)
+                return err_set(err, ENOENT, "no workload %s", id);
+        return status == WORKLOAD_KILLED ? 0 : err_ended(id, status, err);
+}
+
+int engine_kill(struct engine *e, const char *id, struct err *err)
+{
+        return engine_kill_wait(e, id, engine_kill_tell(e, id), err);
 }
 
 /* ---- the engine itself ---- */

@@ -31,6 +31,7 @@
 #include "workload/workload.h"
 
 struct engine;
+struct job; /* private */
 struct logs;
 struct store;
 
@@ -116,6 +117,14 @@ int engine_get(struct engine *e, const char *id, struct workload *ret, struct er
  * -ENOENT unknown; -EALREADY it had ended, or ended otherwise before the kill could reach it.
  */
 int engine_kill(struct engine *e, const char *id, struct err *err);
+
+/*
+ * The same in two steps, so that many can be told before any is waited for. The first waits for
+ * nothing: whatever runs is killed, whatever waits will not begin. What it returns (NULL: there is
+ * nothing to tell) must be given to the second, which returns as engine_kill() does.
+ */
+struct job *engine_kill_tell(struct engine *e, const char *id);
+int engine_kill_wait(struct engine *e, const char *id, struct job *told, struct err *err);
 
 /* Seconds after which one who was refused with -EAGAIN may hope for a place: 1 to
  * ENGINE_RETRY_MAX_S. */

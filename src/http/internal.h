@@ -83,6 +83,7 @@ struct http_request {
         const char *path_label;         /* pattern or "unmatched" */
         const struct http_route *route; /* NULL: refused */
         http_handler_fn *handler;       /* that answers; changed by http_request_defer() */
+        void *kept;                     /* the handlers' own */
         struct http_params params;
         struct buf body;
         size_t counted; /* bytes of body that are in server->body_bytes */

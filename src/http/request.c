@@ -152,6 +152,16 @@ void http_request_defer(struct http_request *request, http_handler_fn *handler)
         request->handler = handler;
 }
 
+void http_request_keep(struct http_request *request, void *pointer)
+{
+        request->kept = pointer;
+}
+
+void *http_request_kept(const struct http_request *request)
+{
+        return request->kept;
+}
+
 /* ---- answering ---- */
 
 void http_answer_header(struct http_request *request, const char *name, const char *value)

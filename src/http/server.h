@@ -120,6 +120,10 @@ void http_server_free(struct http_server *server);
  * its place, on a worker. Call it last. */
 void http_request_defer(struct http_request *request, http_handler_fn *handler);
 
+/* Keeps a pointer for the handler that a request is deferred to. */
+void http_request_keep(struct http_request *request, void *pointer);
+void *http_request_kept(const struct http_request *request);
+
 /* The part of the path that "{name}" stood for. Never NULL for a name of the pattern. */
 const char *http_request_param(const struct http_request *request, const char *name);
 

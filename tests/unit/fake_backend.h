@@ -81,6 +81,15 @@ static inline void fake_wait_cleanups(struct fake_backend *f, unsigned n)
         pthread_mutex_unlock(&f->lock);
 }
 
+/* Waits until stop() has been called n times. */
+static inline void fake_wait_stops(struct fake_backend *f, unsigned n)
+{
+        pthread_mutex_lock(&f->lock);
+        while (f->n_stops < n)
+                pthread_cond_wait(&f->changed, &f->lock);
+        pthread_mutex_unlock(&f->lock);
+}
+
 static inline void fake_capabilities(struct backend *b, struct backend_capabilities *ret)
 {
         *ret = (struct backend_capabilities){

@@ -107,7 +107,9 @@ static void kills_that_wait_for_a_cleanup_hold_nobody_up(void **state)
                 snprintf(path, sizeof(path), "/v1/workloads/%.*s", ULID_LEN, ids[i]);
                 fds[i] = send_request(d, "DELETE", path, "");
         }
-        fake_wait_cleanups(d->backend, API_KILL_WORKERS);
+        fake_wait_stops(d->backend, MANY);                /* each is told at once, */
+        fake_wait_cleanups(d->backend, API_KILL_WORKERS); /* and few are waited for at a time */
+        assert_int_equal(d->backend->n_cleanups, API_KILL_WORKERS);
         wait_metric(d, "vulcan_http_long_requests 32\n");
         assert_probes_are_answered(d);
         json_decref(ask_json(d, "GET", "/v1/workloads?limit=1", NULL, 200));

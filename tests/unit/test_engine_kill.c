@@ -49,6 +49,37 @@ static void test_kill_while_it_runs(void **state)
         assert_int_equal(h.n_ended, 1);
 }
 
+static void test_kill_in_two_steps(void **state)
+{
+        struct fake_backend *f = fake_new();
+        struct engine *e = engine_over(f, 1, 2);
+        struct heard runs, waits;
+        struct job *told_runs, *told_waits;
+        char id[2][ULID_LEN + 1];
+
+        heard_init(&runs);
+        heard_init(&waits);
+        assert_int_equal(submit(e, "hang", &runs, id[0]), 0);
+        fake_wait_running(f, 1);
+        assert_int_equal(submit(e, "hang", &waits, id[1]), 0);
+        told_waits = engine_kill_tell(e, id[1]);
+        assert_non_null(told_waits);
+        told_runs = engine_kill_tell(e, id[0]);
+        assert_non_null(told_runs);
+        wait_ended(&runs);
+        wait_ended(&waits); /* it got the place and did not begin */
+        assert_int_equal(engine_kill_wait(e, id[1], told_waits, NULL), 0);
+        assert_int_equal(engine_kill_wait(e, id[0], told_runs, NULL), 0);
+        assert_string_equal(waits.outcome.error, "killed before it began");
+        assert_int_equal(waits.started_ms, 0);
+        assert_int_equal(runs.n_interrupted, 1);
+        assert_int_equal(f->max_running, 1);
+        engine_stop(e); /* until both are forgotten: there is no store */
+        assert_null(engine_kill_tell(e, id[0]));
+        assert_int_equal(engine_kill_wait(e, id[0], NULL, NULL), -ENOENT);
+        engine_free(e);
+}
+
 static void test_kill_of_unknown(void **state)
 {
         struct fake_backend *f = fake_new();
@@ -299,6 +330,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_kill_while_it_waits),
                 cmocka_unit_test(test_kill_while_it_runs),
+                cmocka_unit_test(test_kill_in_two_steps),
                 cmocka_unit_test(test_kill_of_unknown),
                 cmocka_unit_test(test_kill_at_each_stage),
                 cmocka_unit_test(test_kill_wakes_a_blocked_output),
