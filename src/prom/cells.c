@@ -53,8 +53,9 @@ static uint64_t lost_cells[PROM_CHUNK_WORDS_ + COUNTER_APART];
 static uint32_t n_chunks; /* all cells in use are in these; loaded without the lock, too */
 static uint64_t float_cells[PROM_CELLS_MAX / 64];
 static uint64_t used_cells[PROM_CELLS_MAX / 64];
-static uint16_t largest_run[CHUNKS_MAX];          /* of unused cells in the chunk, at most */
-static uint8_t kinds[CHUNKS_MAX];                 /* enum chunk_kind */
+static uint16_t largest_run[CHUNKS_MAX]; /* of unused cells in the chunk, at most; all of it if none
+                                            was taken since the last was freed */
+static uint8_t kinds[CHUNKS_MAX];        /* enum chunk_kind */
 static uint32_t from_chunk[SERIES_CELLS_MAX + 1]; /* by length: no such run is before it */
 
 static pthread_key_t exit_key;
@@ -393,6 +394,9 @@ int prom_cells_alloc_(unsigned n, unsigned float_cell, uint32_t *ret_cell)
         if (!find_cells(n, &cell))
                 return -ENOSPC;
         set_all_used(cell, n, true);
+        uint16_t *largest = &largest_run[cell / PROM_CHUNK_WORDS_];
+        if (*largest == PROM_CHUNK_WORDS_)
+                *largest = PROM_CHUNK_WORDS_ - 1;
         const uint32_t at = place_of_float(cell, n, float_cell);
         if (float_cell < n)
                 float_cells[at / 64] |= UINT64_C(1) << (at % 64);
@@ -421,11 +425,15 @@ void prom_cells_clear_(uint32_t cell, unsigned n)
 /* Cells of the chunk were freed. */
 static void look_again(uint32_t chunk)
 {
-        largest_run[chunk] = PROM_CHUNK_WORDS_; /* who looks for a run finds out */
-        if (kinds[chunk] == CHUNK_OF_INTS && is_unused(chunk))
-                kinds[chunk] = kinds[chunk + 1] = CHUNK_OF_ANY;
         const uint32_t from = chunk > 0 ? chunk - 1 : 0; /* where a pair may begin */
-        for (unsigned i = 0; i <= SERIES_CELLS_MAX; i++)
+        bool changed = largest_run[chunk] != PROM_CHUNK_WORDS_;
+        largest_run[chunk] = PROM_CHUNK_WORDS_; /* who looks for a run finds out */
+        if (kinds[chunk] == CHUNK_OF_INTS && is_unused(chunk)) {
+                kinds[chunk] = kinds[chunk + 1] = CHUNK_OF_ANY;
+                largest_run[chunk + 1] = PROM_CHUNK_WORDS_;
+                changed = true;
+        }
+        for (unsigned i = 0; changed && i <= SERIES_CELLS_MAX; i++)
                 from_chunk[i] = from_chunk[i] < from ? from_chunk[i] : from;
 }
 
@@ -440,8 +448,6 @@ void prom_cells_free_(uint32_t cell, unsigned n, unsigned float_cell)
                 float_cells[at / 64] &= ~(UINT64_C(1) << (at % 64));
         set_all_used(cell, n, false);
         look_again(chunk);
-        if (n == COUNTER_WORDS)
-                largest_run[chunk + 1] = PROM_CHUNK_WORDS_;
         uint32_t left = n_chunks;
         while (left > 1 && is_unused(left - 1))
                 left--;

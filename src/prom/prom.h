@@ -162,9 +162,8 @@ struct prom_label {
 /* Names. [a-zA-Z_:][a-zA-Z0-9_:]* for a metric and [a-zA-Z_][a-zA-Z0-9_]* for a label are read by
  * every scraper. Any other UTF-8 of at most PROM_NAME_MAX bytes may be used too ("http.status"), as
  * since Prometheus 3.0; other scrapers get it escaped (enum prom_escaping). Labels must not begin
- * with "__", as they are or escaped ("_a.b" becomes "__a_dot_b", and "9" or any letter beyond ASCII
- * "__", by PROM_ESCAPE_DOTS), nor may the name of a state set, which is one; nor be "le" in a
- * histogram or "quantile" in a summary.
+ * with "__", as they are or by PROM_ESCAPE_UNDERSCORES (as "\u00e9\u00e9" would), nor may the name of
+ * a state set, which is one; nor be "le" in a histogram or "quantile" in a summary.
  *
  * Two metrics cannot be in one registry if a name of one, with or without a suffix its kind may
  * have in any format (_total, _created, _bucket, _sum, _count, _info), is one of the other, as it is

@@ -106,17 +106,14 @@ const double *prom_desc_buckets_(const struct prom_desc *desc)
         return desc->buckets && desc->n_buckets ? desc->buckets : prom_default_buckets;
 }
 
-/* Does the label begin with "__", which is Prometheus' own, as it is or escaped? A scraper would drop
- * it, and might be left with the same series twice. */
+/* Does the label begin with "__", which is Prometheus' own, as scrapers get it that know no UTF-8? Some
+ * would refuse the scrape. (By dots every first character that is no ASCII letter becomes "__", as
+ * the scheme wants it.) */
 static bool is_reserved(const char *label)
 {
         char escaped[ESCAPED_NAME_MAX + 1];
-        for (int e = 0; e < N_ESCAPINGS; e++) {
-                prom_escape_name_(label, (enum prom_escaping)e, true, escaped);
-                if (strncmp(escaped, "__", 2) == 0)
-                        return true;
-        }
-        return false;
+        prom_escape_name_(label, PROM_ESCAPE_UNDERSCORES, true, escaped);
+        return strncmp(escaped, "__", 2) == 0;
 }
 
 static int check_label(const struct prom_desc *desc, const char *label, struct prom_error *error)

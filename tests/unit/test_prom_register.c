@@ -71,6 +71,8 @@ static void test_labels(void **state)
         refuses(*state, desc, EINVAL, "m_total");
         desc.labels = NAMES("__name__");
         refuses(*state, desc, EINVAL, "reserved");
+        desc.labels = NAMES("\u00e9\u00e9");
+        refuses(*state, desc, EINVAL, "reserved");
         desc.labels = NAMES("a", "b", "a");
         refuses(*state, desc, EINVAL, "label a given twice");
         desc.labels = NAMES("a");
