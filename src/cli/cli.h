@@ -105,6 +105,9 @@ int cli_parse(const struct command *command, int argc, char **argv, struct setti
 int cli_begin(const struct command *command, int argc, char **argv, struct settings *settings,
               cli_take_fn *take, void *ctx, int *ret_code);
 
+/* Warns of VULCAN_* variables that are no settings; how many there are. cli_begin() does so. */
+unsigned cli_warn_environment(void);
+
 /* Adds the text of `vulcan VERB --help`; 0 or -errno. cli_help() prints it, returns the exit code. */
 int cli_help_text(const struct command *command, struct buf *ret);
 int cli_help(const struct command *command);

@@ -147,6 +147,21 @@ static int check_network(const struct settings *s, struct err *err)
         return r;
 }
 
+/* The start warns of them; whoever checks wants to know. */
+static int check_environment(struct err *err)
+{
+        struct err each = ERR_INIT;
+        unsigned n = 0;
+
+        for (size_t at = 0; settings_check_environment(&at, &each) < 0;)
+                n++;
+        if (!n)
+                return 0;
+        return err_set(err, EINVAL,
+                       "%u variable%s of the environment %s no setting%s; see vulcan config", n,
+                       n == 1 ? "" : "s", n == 1 ? "is" : "are", n == 1 ? "" : "s");
+}
+
 /* All that can be known of the settings without making anything. */
 static int check_config(struct serve *d)
 {
@@ -156,6 +171,8 @@ static int check_config(struct serve *d)
 
         if (r == 0 && (r = read_token(d, &err)) == 0 && (r = check_reach(d, local, &err)) == 0)
                 r = check_network(&d->settings, &err);
+        if (r == 0)
+                r = check_environment(&err);
         buf_release(&d->token);
         if (r < 0)
                 return cli_fail(EXIT_USAGE, &err);

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cli.h"
 
+#include "base/distance.h"
+#include "base/log.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,46 +26,13 @@ const struct command *command_find(const char *name)
         return NULL;
 }
 
-enum { NAME_MAX_LEN = 31 };
-
-static unsigned min3(unsigned a, unsigned b, unsigned c)
-{
-        unsigned m = a < b ? a : b;
-
-        return m < c ? m : c;
-}
-
-/* Letters to insert, remove or replace (Levenshtein 1965). Both words have at most NAME_MAX_LEN. */
-static unsigned distance(const char *a, const char *b)
-{
-        unsigned row[NAME_MAX_LEN + 1];
-        size_t n = strlen(b);
-
-        for (unsigned k = 0; k <= n; k++)
-                row[k] = k;
-        for (unsigned i = 1; a[i - 1]; i++) {
-                unsigned diagonal = row[0];
-
-                row[0] = i;
-                for (unsigned k = 1; k <= n; k++) {
-                        unsigned above = row[k];
-
-                        row[k] = min3(above + 1, row[k - 1] + 1, diagonal + (a[i - 1] != b[k - 1]));
-                        diagonal = above;
-                }
-        }
-        return row[n];
-}
-
 const struct command *command_suggest(const char *name)
 {
         const struct command *best = NULL;
         unsigned least = 3; /* two slips of the finger, no more */
 
-        if (strlen(name) > NAME_MAX_LEN)
-                return NULL;
         for (size_t i = 0; i < n_commands; i++) {
-                unsigned d = distance(name, commands[i]->name);
+                unsigned d = word_distance(name, commands[i]->name);
 
                 if (d < least && d < strlen(commands[i]->name)) {
                         least = d;
@@ -85,6 +55,16 @@ int cli_fail(int exit_code, const struct err *err)
         if (write(STDERR_FILENO, line, (size_t)n) < 0)
                 return exit_code; /* nobody listens */
         return exit_code;
+}
+
+unsigned cli_warn_environment(void)
+{
+        struct err err = ERR_INIT;
+        unsigned n = 0;
+
+        for (size_t at = 0; settings_check_environment(&at, &err) < 0; n++)
+                log_warn("%s", err.msg);
+        return n;
 }
 
 int cli_is_terminal(int fd)

@@ -152,6 +152,7 @@ int cli_begin(const struct command *command, int argc, char **argv, struct setti
                 return 0;
         }
         log_set_level(settings->log_level);
+        cli_warn_environment();
         return n;
 }
 

@@ -2,6 +2,7 @@
 #include "config/internal.h"
 
 #include "base/cleanup.h"
+#include "base/distance.h"
 #include "base/fs.h"
 #include "config/env_file.h"
 
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* `where` opens the message when the value is refused. A value that a stronger source hides is
  * checked all the same, so that a wrong file does not come to light on the wrong day. */
@@ -83,6 +85,27 @@ static int take_environment(struct settings *s, size_t row, struct err *err)
         return take(s, row, value, SETTINGS_FROM_ENVIRONMENT, where, err);
 }
 
+/* Adds what is most like `name`, two slips of the finger away at most. */
+static int refuse_name(const char *name, const char *where, struct err *err)
+{
+        const char *like = NULL;
+        unsigned least = 3;
+
+        for (size_t i = 0; i < settings_rows; i++) {
+                unsigned d = word_distance(name, settings_table[i].variable);
+
+                if (d < least) {
+                        least = d;
+                        like = settings_table[i].variable;
+                }
+        }
+        if (like)
+                return err_set(err, EINVAL, "%s%.100s is no setting; did you mean %s?", where, name,
+                               like);
+        return err_set(err, EINVAL, "%s%.100s is no setting; vulcan config lists them", where,
+                       name);
+}
+
 static int take_line(void *ctx, unsigned line, const char *key, const char *value, struct err *err)
 {
         struct settings *s = ctx;
@@ -98,7 +121,10 @@ static int take_line(void *ctx, unsigned line, const char *key, const char *valu
                 s->line[i] = line;
                 return take(s, i, value, SETTINGS_FROM_FILE, where, err);
         }
-        return err_set(err, EINVAL, "line %u: %.100s is not a setting for this file", line, key);
+        snprintf(where, sizeof(where), "line %u: ", line);
+        if (strcmp(key, settings_table[0].variable) == 0)
+                return err_set(err, EINVAL, "%s%s cannot stand in the file it names", where, key);
+        return refuse_name(key, where, err);
 }
 
 int settings_take_file(struct settings *s, const char *text, size_t size, const char *name,
@@ -137,6 +163,47 @@ int settings_load(struct settings *s, struct err *err)
                 if ((r = take(s, i, value, SETTINGS_FROM_DEFAULT, settings_table[i].variable,
                               err)) < 0)
                         return err_wrap(err, "default");
+        }
+        return 0;
+}
+
+/* ---- what is no setting ---- */
+
+/* The image scripts', vulcan-vmm's and the tests'. */
+static bool is_of_another(const char *name)
+{
+        static const char *const names[] = {"VULCAN_CACHE", "VULCAN_MIRROR", "VULCAN_VMM_ACCEL",
+                                            "VULCAN_VMM_QEMU"};
+        static const char tests[] = "VULCAN_TEST_";
+
+        for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+                if (strcmp(name, names[i]) == 0)
+                        return true;
+        return strncmp(name, tests, strlen(tests)) == 0;
+}
+
+static bool is_setting(const char *name)
+{
+        for (size_t i = 0; i < settings_rows; i++)
+                if (strcmp(name, settings_table[i].variable) == 0)
+                        return true;
+        return false;
+}
+
+int settings_check_environment(size_t *at, struct err *err)
+{
+        static const char ours[] = "VULCAN_";
+        char name[128];
+
+        for (; environ[*at]; ++*at) {
+                const char *pair = environ[*at];
+
+                snprintf(name, sizeof(name), "%.*s", (int)strcspn(pair, "="), pair);
+                if (strncmp(name, ours, strlen(ours)) != 0 || is_of_another(name) ||
+                    is_setting(name))
+                        continue;
+                ++*at;
+                return refuse_name(name, "the environment's ", err);
         }
         return 0;
 }

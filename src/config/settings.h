@@ -17,7 +17,8 @@
  *     r = settings_load(&s, &err);    // environment, file, defaults
  *
  * Errors: -EINVAL with one line that names flag or variable, value, where it stands, and what is
- * allowed. An unknown name in the file is an error; one in the environment is not ours to judge.
+ * allowed. An unknown name in the file is an error; one in the environment may be another program's,
+ * so settings_load() passes over it, and settings_check_environment() tells of it.
  * A flag may be repeated: the last one counts. A variable set to nothing counts as not set.
  *
  * Ownership: struct settings is plain data without pointers of its own. Thread rule: the functions
@@ -110,6 +111,13 @@ int settings_take_flag(struct settings *s, int option, const char *value, struct
 
 /* Fills in what no flag gave: environment, then file, then defaults. Call once, after the flags. */
 int settings_load(struct settings *s, struct err *err);
+
+/*
+ * Looks for the next VULCAN_* variable of the environment that is neither a setting nor one of the
+ * other programs here (tests, images, vulcan-vmm): -EINVAL with a message that names it and the
+ * setting it is most like; 0: there is none any more. *at is 0 at first.
+ */
+int settings_check_environment(size_t *at, struct err *err);
 
 /* Takes the text of a settings file (for settings_load() and the fuzzer); `name` is for messages.
  */

@@ -537,6 +537,17 @@ def test_check_config(fake_box):
     assert not os.path.exists(fake_box.state)
 
 
+def test_a_variable_that_is_no_setting(fake_box):
+    """It is a warning for all who read settings, and --check-config refuses it."""
+    env = {"VULCAN_MAX_VM": "3", "VULCAN_TEST_X": "1", "VULCAN_VMM_QEMU": "/nowhere"}
+    says = b"warn: the environment's VULCAN_MAX_VM is no setting; did you mean VULCAN_MAX_VMS?\n"
+    assert fake_box.vulcan("config", env=env).err == says
+    assert fake_box.run("sh", "exit 0", env=env).err == says
+    assert fake_box.run("sh", "exit 0", "--quiet", env=env).err == b""
+    result = fake_box.vulcan("serve", "--check-config", env=env)
+    assert result.code == 2 and result.err.startswith(says + b"vulcan: 1 variable "), result
+
+
 def test_help_fits_a_terminal(fake_box):
     verbs = re.findall(r"^  (\w+) +\S", fake_box.vulcan("help").out.decode(), re.M)
     for verb in {"run", "serve", *verbs} - {"vulcan"}:

@@ -154,8 +154,9 @@ static void what_is_wrong_is_named_with_its_place_and_what_is_allowed(void **sta
 static void a_wrong_file_stops_with_its_line(void **state)
 {
         assert_int_equal(file("\nVULCAN_LISTENS=1\n"), -EINVAL);
-        assert_string_equal(err.msg,
-                            "the.conf: line 2: VULCAN_LISTENS is not a setting for this file");
+        assert_string_equal(
+                err.msg,
+                "the.conf: line 2: VULCAN_LISTENS is no setting; did you mean VULCAN_LISTEN?");
         assert_int_equal(file("PATH=/bin\n"), -EINVAL);
         assert_int_equal(file("VULCAN_CONFIG=/other\n"), -EINVAL);
         assert_int_equal(file("VULCAN_MAX_VMS=\\\n4\nVULCAN_MAX_QUEUE=x\n"), -EINVAL);
@@ -164,6 +165,30 @@ static void a_wrong_file_stops_with_its_line(void **state)
         assert_int_equal(flag("max-vms", "3"), 0);
         assert_int_equal(file("VULCAN_MAX_VMS=none\n"), -EINVAL);
         assert_int_equal(s.max_vms, 3);
+}
+
+static void unknown_variables_are_told(void **state)
+{
+        size_t at = 0;
+
+        setenv("VULCAN_MAX_QUEUE", "5", 1);
+        setenv("VULCAN_TEST_SOMETHING", "1", 1);
+        setenv("VULCAN_CACHE", "/x", 1);
+        setenv("VULCANO", "1", 1);
+        assert_int_equal(settings_check_environment(&at, &err), 0);
+        setenv("VULCAN_TOKENFILE", "/x", 1);
+        setenv("VULCAN_SOMETHING_ELSE", "", 1);
+        at = 0;
+        assert_int_equal(settings_check_environment(&at, &err), -EINVAL);
+        assert_string_equal(err.msg, "the environment's VULCAN_TOKENFILE is no setting; did you "
+                                     "mean VULCAN_TOKEN_FILE?");
+        assert_int_equal(settings_check_environment(&at, &err), -EINVAL);
+        assert_string_equal(err.msg,
+                            "the environment's VULCAN_SOMETHING_ELSE is no setting; vulcan "
+                            "config lists them");
+        assert_int_equal(settings_check_environment(&at, &err), 0);
+        unsetenv("VULCAN_TOKENFILE");
+        unsetenv("VULCAN_SOMETHING_ELSE");
 }
 
 static void units_are_understood(void **state)
@@ -319,6 +344,7 @@ int main(void)
                 cmocka_unit_test_setup(what_is_wrong_is_named_with_its_place_and_what_is_allowed,
                                        setup),
                 cmocka_unit_test_setup(a_wrong_file_stops_with_its_line, setup),
+                cmocka_unit_test_setup(unknown_variables_are_told, setup),
                 cmocka_unit_test_setup(units_are_understood, setup),
                 cmocka_unit_test_setup(paths_become_absolute, setup),
                 cmocka_unit_test_setup(a_variable_set_to_nothing_is_not_set, setup),
