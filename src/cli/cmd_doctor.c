@@ -19,7 +19,7 @@ const struct command command_doctor = {
         .summary = "say what works on this machine, and what to do about the rest",
         .usage = "[OPTIONS]",
         .about = "Says what of this machine Vulcan can use and what to do about the rest.\n"
-                 "Looks only: nothing is created, no VM is started.",
+                 "Starts no VM and leaves nothing behind.",
         .options = own_options,
         .settings = SETTINGS_DOCTOR,
         .exit_codes = "0 if a workload with --network none can run, 1 if not, 2 for wrong use.",

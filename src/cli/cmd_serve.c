@@ -92,9 +92,9 @@ static int lock_state(struct serve *d, struct err *err)
         char path[PATH_MAX], pid[32] = "";
         int r;
 
-        if ((r = fs_mkdir_p(d->settings.state_dir, 0700, err)) < 0 ||
+        if ((r = wiring_make_state_dir(&d->settings, err)) < 0 ||
             (r = fs_join(path, sizeof(path), d->settings.state_dir, "daemon.lock", err)) < 0)
-                return err_wrap(err, "state directory"), r;
+                return r;
         d->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (d->lock_fd < 0)
                 return err_errno(err, "open %s", path);

@@ -14,6 +14,7 @@
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -288,6 +289,16 @@ static void nearest_existing(const char *dir, char ret[PATH_MAX])
         }
 }
 
+/* Only making something tells: /proc, a full disk, one that is read-only. It goes away at once. */
+static bool can_make(const char *dir, char ret_path[PATH_MAX])
+{
+        if (fs_join(ret_path, PATH_MAX, dir, ".vulcan-doctor-XXXXXX", NULL) < 0) {
+                errno = ENAMETOOLONG;
+                return false;
+        }
+        return mkdtemp(ret_path) && rmdir(ret_path) == 0;
+}
+
 /* Directories of VMs whose lock nobody holds: their owner has died. */
 static unsigned count_leftovers(const char *state_dir)
 {
@@ -312,14 +323,15 @@ static unsigned count_leftovers(const char *state_dir)
 
 static void look_at_state(struct doctor_report *report, const struct settings *s)
 {
-        char dir[PATH_MAX];
+        char dir[PATH_MAX], probe[PATH_MAX];
         struct statvfs fs;
         unsigned long free_mb = 0;
         unsigned leftovers;
 
         nearest_existing(s->state_dir, dir);
-        if (access(dir, W_OK | X_OK) < 0) {
-                advise(add(report, DOCTOR_MISSING, "state", "%s: %s", dir, strerror(errno)),
+        if (!can_make(dir, probe)) {
+                advise(add(report, DOCTOR_MISSING, "state", "%s: nothing can be made in %s: %s",
+                           s->state_dir, dir, strerror(errno)),
                        "choose a directory you may write with --state-dir or VULCAN_STATE_DIR");
                 return;
         }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What `vulcan doctor` finds on this machine. Looks only: nothing is created, no VM is started.
+ * What `vulcan doctor` finds on this machine. It starts no VM and leaves nothing behind: an empty
+ * directory is made where the state directory is or would be, and removed.
  * Thread rule: main thread.
  */
 #pragma once

@@ -2,6 +2,7 @@
 #include "cli/wiring.h"
 
 #include "backend/firecracker/fc.h"
+#include "base/fs.h"
 #include "base/proc.h"
 
 #include <signal.h>
@@ -12,6 +13,19 @@ int wiring_prepare_process(struct err *err)
 {
         signal(SIGPIPE, SIG_IGN);
         return proc_become_subreaper(err);
+}
+
+int wiring_make_state_dir(const struct settings *s, struct err *err)
+{
+        struct err inner = ERR_INIT;
+        int r = fs_mkdir_p(s->state_dir, 0700, &inner);
+
+        if (r < 0)
+                return err_set(err, -r,
+                               "state directory %.200s: %.200s; choose one that can be made and "
+                               "written with --state-dir or VULCAN_STATE_DIR",
+                               s->state_dir, inner.msg);
+        return 0;
 }
 
 int wiring_new_engine(const struct settings *s, const struct wiring *w, struct engine **ret,
@@ -40,6 +54,8 @@ int wiring_new_engine(const struct settings *s, const struct wiring *w, struct e
         int r;
 
         snprintf(config.node_id, sizeof(config.node_id), "%.63s", s->node_id);
-        r = fc_backend_new(&fc, &config.backends[0], err);
-        return r < 0 ? r : engine_new(&config, ret, err);
+        if ((r = wiring_make_state_dir(s, err)) < 0 ||
+            (r = fc_backend_new(&fc, &config.backends[0], err)) < 0)
+                return r;
+        return engine_new(&config, ret, err);
 }

@@ -23,6 +23,9 @@ struct wiring {
 /* Makes the process ready to own VMMs: orphans become its children, SIGPIPE is ignored. */
 int wiring_prepare_process(struct err *err);
 
+/* Makes the state directory where it is missing; an error names it and says what to do. */
+int wiring_make_state_dir(const struct settings *s, struct err *err);
+
 /* The engine with its backend, whose metrics go to the default registry. engine_free() ends both.
  */
 int wiring_new_engine(const struct settings *s, const struct wiring *w, struct engine **ret,

@@ -132,6 +132,18 @@ def test_doctor_says_what_is_missing(fake_box):
     assert re.search(rb"^missing +runtimes .*\n +-> make image", result.out, re.M), result
 
 
+def test_doctor_tries_the_state_directory(fake_box):
+    """As root every directory looks as if it could be written; /proc takes nothing all the same."""
+    for path in ("/proc/vulcan", fake_box.file("file", "") + "/state"):
+        result = fake_box.vulcan("doctor", "--state-dir", path)
+        assert result.code == 1 and b"Workloads cannot run here" in result.out, result
+        assert re.search(rb"^missing +state +" + path.encode() + rb": .*\n +-> .*--state-dir",
+                         result.out, re.M), result
+        result = fake_box.run("sh", "exit 0", "--state-dir", path)
+        assert result.code == 125 and f"state directory {path}: " in result.text, result
+        assert "--state-dir" in result.text
+
+
 def test_doctor_sees_a_corrupt_image(fake_box):
     images = os.path.join(fake_box.folder, "images")
     vulcan.make_fake_images(images)
