@@ -276,7 +276,8 @@ int cmd_run(int argc, char **argv)
                 return cli_help(&command_run) ? EXIT_VULCAN : 0;
         log_set_level(run.args.quiet ? LOG_LEVEL_ERROR : run.args.settings.log_level);
         cli_warn_environment();
-        if (run_args_load(&run.args, &err) < 0) {
+        if ((!run.args.settings.server[0] && run_push_check(&run.args.settings, &err) < 0) ||
+            run_args_load(&run.args, &err) < 0) {
                 run_args_release(&run.args);
                 return cli_fail(EXIT_VULCAN, &err);
         }

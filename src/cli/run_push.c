@@ -7,11 +7,14 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #ifdef VULCAN_PUSH
 
 static const char job[] = "vulcan_run";
+
+enum { CAN_PUSH = 1 };
 
 static int push(const struct prom_push_target *target, const char *instance,
                 struct prom_error *error)
@@ -35,6 +38,8 @@ static int write_remote(const struct prom_push_target *target, const char *insta
 }
 
 #else
+
+enum { CAN_PUSH = 0 };
 
 static int push(const struct prom_push_target *target, const char *instance,
                 struct prom_error *error)
@@ -66,6 +71,39 @@ static void try(push_fn *fn, const char *url, const struct settings *s, const ch
                 return;
         err_set(&err, EIO, "metrics were not pushed: %s", error.msg);
         cli_fail(0, &err);
+}
+
+/* As the library takes it (src/prom/push/send.c), but before the run. */
+static int check_url(const char *flag, const char *url, const char *example, const char *never,
+                     struct err *err)
+{
+        const char *host = strncmp(url, "http://", 7) == 0    ? url + 7
+                           : strncmp(url, "https://", 8) == 0 ? url + 8
+                                                              : "";
+        bool ok = *host && *host != '/' && strlen(url) <= PROM_PUSH_URL_MAX &&
+                  !url[strcspn(url, never)] && !memchr(host, '@', strcspn(host, "/?#"));
+
+        for (const char *p = url; ok && *p; p++)
+                ok = (unsigned char)*p > ' ' && *p != '\x7f';
+        return ok ? 0 : err_set(err, EINVAL, "run: --%s: \"%.150s\" is no %s", flag, url, example);
+}
+
+int run_push_check(const struct settings *s, struct err *err)
+{
+        int r = 0;
+
+        if (!s->push[0] && !s->remote_write[0])
+                return 0;
+        if (!CAN_PUSH)
+                return err_set(err, ENOTSUP, "run: this vulcan was built without --push");
+        if (s->push[0])
+                r = check_url("push", s->push, "http://HOST:PORT of a Pushgateway", "?#", err);
+        if (r == 0 && s->remote_write[0])
+                r = check_url("remote-write", s->remote_write, "http://HOST:PORT/api/v1/write", "",
+                              err);
+        if (r == 0 && s->push_token_file[0] && access(s->push_token_file, R_OK) < 0)
+                return err_errno(err, "run: --push-token-file: %.200s", s->push_token_file);
+        return r;
 }
 
 void run_push(const struct settings *s, bool quiet)

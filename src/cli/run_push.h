@@ -9,9 +9,16 @@
  */
 #pragma once
 
+#include "base/err.h"
 #include "config/settings.h"
 
 #include <stdbool.h>
+
+/*
+ * What can be known before anything runs: that each URL is one, that the token can be read, that
+ * this program can push. -EINVAL, -ENOTSUP or the errno of the file, with the flag in the message.
+ */
+int run_push_check(const struct settings *settings, struct err *err);
 
 /* A push that fails is a warning on standard error (none if quiet), nothing else. */
 void run_push(const struct settings *settings, bool quiet);

@@ -614,8 +614,19 @@ def test_run_goes_on_without_a_gateway(fake_box_agent):
     assert done.text.count("\n") == 1 and "Connection refused" in done.text
     quiet = fake_box_agent.run("sh", "exit 7", "--quiet", "--push", url)
     assert quiet.code == 7 and not quiet.err, quiet
-    wrong = fake_box_agent.run("sh", "exit 7", "--push", "ftp://host")
-    assert wrong.code == 7 and '"ftp://host" is no http://HOST:PORT' in wrong.text
+
+
+def test_run_refuses_what_cannot_be_pushed_to(fake_box_agent):
+    """Before anything runs."""
+    for flag in ("--push", "--remote-write"):
+        for url in ("foo", "ftp://host", "http://", "http:///x", "http://a b", "http://u:p@host"):
+            wrong = fake_box_agent.run("sh", "echo ran", flag, url)
+            assert wrong.code == 125 and not wrong.out, wrong
+            assert f'vulcan: run: {flag}: "{url}" is no http://HOST:PORT' in wrong.text
+    missing = fake_box_agent.folder + "/none"
+    wrong = fake_box_agent.run("sh", "echo ran", "--push", "http://127.0.0.1:1", "--push-token-file",
+                               missing)
+    assert wrong.code == 125 and not wrong.out and missing in wrong.text, wrong
 
 
 def test_run_waits_no_longer_than_told(fake_box_agent, server):
