@@ -19,6 +19,7 @@
 #include "engine/engine.h"
 #include "engine/metrics.h"
 #include "http/server.h"
+#include "image/image.h"
 #include "logs/logs.h"
 #include "net/net.h"
 #include "prom/prom.h"
@@ -147,6 +148,36 @@ static int check_network(const struct settings *s, struct err *err)
         return r;
 }
 
+/* Where no runtime's VM would fit by default, each order without a size of its own is refused. */
+static int check_memory(const struct settings *s, struct err *err)
+{
+        char names[BACKEND_RUNTIMES_MAX][WORKLOAD_RUNTIME_MAX], dir[PATH_MAX];
+        unsigned least = 0;
+        const char *of = "";
+        size_t n;
+
+        if (image_dir(s->images[0] ? s->images : NULL, dir, NULL) < 0)
+                return 0;
+        n = image_list_runtimes(dir, names, BACKEND_RUNTIMES_MAX);
+        for (size_t i = 0; i < n; i++) {
+                struct image_runtime runtime = {0};
+
+                if (image_find_runtime(dir, names[i], &runtime, NULL) < 0)
+                        continue;
+                if (!least || runtime.mem_mb < least) {
+                        least = runtime.mem_mb;
+                        of = names[i];
+                }
+                image_runtime_release(&runtime);
+        }
+        if (least <= s->max_memory_mb)
+                return 0;
+        return err_set(err, EINVAL,
+                       "--max-memory-mb: %u MiB is less than a VM of any runtime takes by default "
+                       "(%s, %u MiB)",
+                       s->max_memory_mb, of, least);
+}
+
 /* The start warns of them; whoever checks wants to know. */
 static int check_environment(struct err *err)
 {
@@ -171,6 +202,8 @@ static int check_config(struct serve *d)
 
         if (r == 0 && (r = read_token(d, &err)) == 0 && (r = check_reach(d, local, &err)) == 0)
                 r = check_network(&d->settings, &err);
+        if (r == 0)
+                r = check_memory(&d->settings, &err);
         if (r == 0)
                 r = check_environment(&err);
         buf_release(&d->token);

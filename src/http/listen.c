@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 enum { BACKLOG = 512 };
 
@@ -185,6 +186,24 @@ int http_listen(const char *address, struct http_listener *ret, struct err *err)
         return listen_inet(address, ret, err);
 }
 
+/* A socket that is there is a daemon's that runs, or the one before's: either is fine. */
+static int check_unix(const char *path, struct err *err)
+{
+        char dir[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+        const char *slash = strrchr(path, '/');
+        struct stat st;
+
+        snprintf(dir, sizeof(dir), "%.*s", slash == path ? 1 : (int)(slash - path), path);
+        if (stat(dir, &st) == 0 && !S_ISDIR(st.st_mode))
+                return err_set(err, ENOTDIR, "listen on unix:%s: %s is no directory", path, dir);
+        if (access(dir, W_OK | X_OK) < 0)
+                return err_errno(err, "listen on unix:%s: directory %s", path, dir);
+        if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+                return err_set(err, EEXIST,
+                               "listen on unix:%s: something else than a socket is there", path);
+        return 0;
+}
+
 int http_listen_check(const char *address, bool *ret_local, struct err *err)
 {
         struct sockaddr_un path;
@@ -192,9 +211,11 @@ int http_listen_check(const char *address, bool *ret_local, struct err *err)
         int r;
 
         if (strncmp(address, "unix:", 5) == 0) {
-                if ((r = parse_unix(address + 5, &path, err)) == 0)
-                        *ret_local = true;
-                return r;
+                if ((r = parse_unix(address + 5, &path, err)) < 0 ||
+                    (r = check_unix(path.sun_path, err)) < 0)
+                        return r;
+                *ret_local = true;
+                return 0;
         }
         if ((r = parse_inet(address, &a, err)) == 0)
                 *ret_local = is_loopback(&a);

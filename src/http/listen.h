@@ -28,8 +28,10 @@ struct http_listener {
  */
 int http_listen(const char *address, struct http_listener *ret, struct err *err);
 
-/* True in *ret_local if only this machine could reach it; -EINVAL for an address that is none.
- * Binds nothing. */
+/*
+ * True in *ret_local if only this machine could reach it; -EINVAL for an address that is none. Binds
+ * nothing; for a Unix socket it looks whether it could be made there (-ENOENT, -EACCES, -EEXIST …).
+ */
 int http_listen_check(const char *address, bool *ret_local, struct err *err);
 
 /* Closes what was not handed to a server and removes a Unix socket's path. */

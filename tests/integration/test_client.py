@@ -522,7 +522,8 @@ def test_config_tells_where_from(fake_box):
 def test_check_config(fake_box):
     token = fake_box.file("token", "word\n")
     os.chmod(token, 0o600)
-    for words in ([], ["--listen", "0.0.0.0:80", "--token-file", token]):
+    for words in ([], ["--listen", "0.0.0.0:80", "--token-file", token],
+                  ["--listen", f"unix:{fake_box.folder}/s"], ["--max-memory-mb", "128"]):
         result = fake_box.vulcan("serve", "--check-config", *words)
         assert result.code == 0 and b"fine" in result.out, result
     bad = fake_box.file("settings", "VULCAN_MAX_VMS=many\n")
@@ -531,6 +532,9 @@ def test_check_config(fake_box):
                         (["--token-file", fake_box.folder + "/none"], "token file"),
                         (["--net-pool", "10.0.0.0"], "10.0.0.0"),
                         (["--net-bridge", "br0"], "br0"),
+                        (["--listen", "unix:/nowhere/x"], "/nowhere: No such"),
+                        (["--listen", "unix:" + token], "something else than a socket"),
+                        (["--max-memory-mb", "100"], "sh, 128 MiB"),
                         (["--config", bad], "line 1")):
         result = fake_box.vulcan("serve", "--check-config", *words)
         assert result.code == 2 and says in result.err.decode(), result
