@@ -54,6 +54,12 @@ struct cli_option {
                 "json", OPT_JSON, NULL, "for machines", NULL, false                                \
         }
 
+/* For the text about verbs that take IDs. */
+#define CLI_ABOUT_IDS                                                                              \
+        "\n\nOf an ID its last letters will do, 4 or more, where they are one workload's alone "   \
+        "(ids "                                                                                    \
+        "begin with the time, so their beginnings are alike); @last is the newest."
+
 struct command {
         const char *name;
         int (*run)(int argc, char **argv);

@@ -18,8 +18,7 @@ const struct command command_inspect = {
         .summary = "show all that is known of a workload",
         .usage = "[OPTIONS] ID...",
         .about = "Shows all that is known of workloads; of their output only with --json (in base "
-                 "64).\n"
-                 "The beginning of an ID will do where it is that of one workload alone.",
+                 "64)." CLI_ABOUT_IDS,
         .options = options,
         .settings = SETTINGS_CLIENT,
         .words = "ID",

@@ -16,13 +16,10 @@ const struct command command_kill = {
         .run = cmd_kill,
         .summary = "end workloads",
         .usage = "[OPTIONS] ID...",
-        .about =
-                "Ends workloads that wait or run, and prints the id of each that it ended. One "
-                "that "
-                "had\n"
-                "ended before is a failure; the others are ended all the same. The beginning of an "
-                "ID\n"
-                "will do where it is that of one workload alone.",
+        .about = "Ends workloads that wait or run, and prints the id of each that it ended. One "
+                 "that "
+                 "had\n"
+                 "ended before is a failure; the others are ended all the same." CLI_ABOUT_IDS,
         .options = options,
         .settings = SETTINGS_CLIENT,
         .exit_codes = "0 if all were ended, 1 if not, 2 for wrong use.",

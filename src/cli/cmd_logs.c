@@ -23,8 +23,7 @@ const struct command command_logs = {
         .usage = "[OPTIONS] ID",
         .about = "Prints the output of a workload byte for byte, its standard output on ours, its "
                  "standard\n"
-                 "error on ours. The beginning of an ID will do where it is that of one workload "
-                 "alone.",
+                 "error on ours." CLI_ABOUT_IDS,
         .options = options,
         .settings = SETTINGS_CLIENT,
         .words = "ID",

@@ -11,7 +11,9 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SHORTEST = 4 /* letters of the beginning of an id */ };
+enum { SHORTEST = 4 /* letters of the beginning or end of an id */ };
+
+static const char newest[] = "@last";
 
 int remote_open(struct remote *ret, const struct settings *s, struct err *err)
 {
@@ -177,8 +179,17 @@ json_int_t remote_number(const json_t *object, const char *key)
 
 /* ---- ids ---- */
 
-/* Looks through one page; *found counts those that begin so, `ret` is the last of them. */
-static int look_through(struct remote *r, const char *prefix, unsigned offset, unsigned *found,
+/* Ids begin with the time, so that those of a day begin alike, and end at random. */
+static bool is_meant(const char *id, const char *part)
+{
+        size_t n = strlen(part);
+
+        return ulid_is_valid(id) &&
+               (strncmp(id, part, n) == 0 || strcmp(id + ULID_LEN - n, part) == 0);
+}
+
+/* Looks through one page; *found counts those that are meant, `ret` is the last of them. */
+static int look_through(struct remote *r, const char *part, unsigned offset, unsigned *found,
                         bool *ret_more, char ret[ULID_LEN + 1], struct err *err)
 {
         char path[REMOTE_PATH_MAX];
@@ -193,7 +204,7 @@ static int look_through(struct remote *r, const char *prefix, unsigned offset, u
         {
                 const char *id = remote_text(item, "id");
 
-                if (!ulid_is_valid(id) || strncmp(id, prefix, strlen(prefix)) != 0)
+                if (!is_meant(id, part))
                         continue;
                 ++*found;
                 memcpy(ret, id, ULID_LEN + 1);
@@ -203,37 +214,56 @@ static int look_through(struct remote *r, const char *prefix, unsigned offset, u
         return 0;
 }
 
+static int find_newest(struct remote *r, char ret[ULID_LEN + 1], struct err *err)
+{
+        json_t *page = NULL;
+        const char *id;
+        int result = remote_get(r, "/v1/workloads?limit=1", &page, err);
+
+        if (result < 0)
+                return result;
+        id = remote_text(json_array_get(json_object_get(page, "workloads"), 0), "id");
+        if (ulid_is_valid(id))
+                memcpy(ret, id, ULID_LEN + 1);
+        else
+                result = err_set(err, ENOENT, "%s: there is no workload", newest);
+        json_decref(page);
+        return result;
+}
+
 int remote_find(struct remote *r, const char *word, char ret[ULID_LEN + 1], struct err *err)
 {
-        char prefix[ULID_LEN + 1] = "", id[ULID_LEN + 1];
+        char part[ULID_LEN + 1] = "", id[ULID_LEN + 1];
         size_t n = strlen(word);
         unsigned found = 0;
         bool more = true;
         int result;
 
+        if (strcmp(word, newest) == 0)
+                return find_newest(r, ret, err);
         for (size_t i = 0; i < n && i < ULID_LEN; i++)
-                prefix[i] = (char)toupper((unsigned char)word[i]);
-        if (n == ULID_LEN && ulid_is_valid(prefix)) {
-                memcpy(ret, prefix, sizeof(prefix));
+                part[i] = (char)toupper((unsigned char)word[i]);
+        if (n == ULID_LEN && ulid_is_valid(part)) {
+                memcpy(ret, part, sizeof(part));
                 return 0;
         }
-        if (n >= ULID_LEN || n < SHORTEST ||
-            strspn(prefix, "0123456789ABCDEFGHJKMNPQRSTVWXYZ") != n)
+        if (n >= ULID_LEN || n < SHORTEST || strspn(part, "0123456789ABCDEFGHJKMNPQRSTVWXYZ") != n)
                 return err_set(
                         err, EINVAL,
-                        "\"%.40s\" is no id: %d letters and digits, or at least the first %d "
-                        "of them",
-                        word, ULID_LEN, SHORTEST);
+                        "\"%.40s\" is no id: %d letters and digits, at least the first or last %d "
+                        "of them, or %s",
+                        word, ULID_LEN, SHORTEST, newest);
         for (unsigned at = 0; more && found < 2 && at < REMOTE_LOOKUP_MAX; at += REMOTE_PAGE) {
-                result = look_through(r, prefix, at, &found, &more, id, err);
+                result = look_through(r, part, at, &found, &more, id, err);
                 if (result < 0)
                         return result;
         }
         if (found > 1)
-                return err_set(err, EINVAL, "more than one workload begins with %s", prefix);
+                return err_set(err, EINVAL, "more than one workload begins or ends with %s", part);
         if (!found)
-                return err_set(err, ENOENT, "none of the newest %d workloads begins with %s",
-                               REMOTE_LOOKUP_MAX, prefix);
+                return err_set(err, ENOENT,
+                               "none of the newest %d workloads begins or ends with %s",
+                               REMOTE_LOOKUP_MAX, part);
         memcpy(ret, id, sizeof(id));
         return 0;
 }

@@ -28,7 +28,7 @@
 enum {
         REMOTE_PATH_MAX = 256,
         REMOTE_PAGE = 100, /* workloads asked for at once */
-        /* The newest workloads among which the beginning of an id is looked up. */
+        /* The newest workloads among which a part of an id is looked up. */
         REMOTE_LOOKUP_MAX = 1000,
 };
 
@@ -63,8 +63,8 @@ int remote_get(struct remote *r, const char *path, json_t **ret, struct err *err
 int remote_check(struct remote *r, const struct http_client_answer *answer, struct err *err);
 
 /*
- * The id meant by a word: the id itself, in letters of either case, or its beginning if that is the
- * beginning of one workload alone among the newest REMOTE_LOOKUP_MAX.
+ * The id meant by a word: the id itself, in letters of either case; its end or its beginning, if that
+ * is one workload's alone among the newest REMOTE_LOOKUP_MAX; or "@last", the newest.
  */
 int remote_find(struct remote *r, const char *word, char ret[ULID_LEN + 1], struct err *err);
 

@@ -229,7 +229,7 @@ def test_ls_filters_and_pages(client):
     client.fails("ls", "--limit", "0", code=2, says="--limit")
 
 
-def test_inspect_and_the_beginning_of_an_id(client):
+def test_inspect_and_the_parts_of_an_id(client):
     workload = client.daemon.submit("sh", "print x\nexit 4")["id"]
     record = client.json("inspect", workload)
     assert record["exit_code"] == 4 and record == client.daemon.json(
@@ -238,13 +238,18 @@ def test_inspect_and_the_beginning_of_an_id(client):
     assert fields["id"] == workload and fields["exit_code"] == "4" and "output" not in fields
     other = client.daemon.submit("sh", "exit 0")["id"]
     client.fails("inspect", os.path.commonprefix([workload, other]), says="more than one")
-    client.fails("inspect", "7ZZZZ", says="begins with 7ZZZZ")
+    assert client.lines("logs", workload[-6:].lower()) == ["x"]
+    assert client.json("inspect", other[-5:])["id"] == other
+    assert client.json("inspect", "@last")["id"] == other
+    client.fails("inspect", "7ZZZZ", says="begins or ends with 7ZZZZ")
+    client.fails("inspect", "@first", says="@last")
     client.fails("inspect", NOBODY, says=NOBODY)
     client.fails("inspect", "../../metrics", says="is no id")
     client.fails("inspect", code=2, says="ID")
 
 
 def test_kill(client):
+    client.fails("kill", "@last", says="there is no workload")
     running = [client.start("hang") for _ in range(2)]
     ended = client.daemon.submit("sh", "exit 0")["id"]
     result = client("kill", running[0], ended, NOBODY, running[1], code=1)
