@@ -5,7 +5,6 @@
 #include "base/fs.h"
 #include "cli/cli.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -35,9 +34,11 @@ static const struct cli_option own_options[] = {
          "the file of the archive to start [the runtime's default]", NULL, false},
         {"env", OPT_ENV, "NAME=VALUE",
          "a variable for the program; --env NAME passes ours on; may be repeated", NULL, false},
-        {"timeout", OPT_TIMEOUT, "SECONDS", "time for the program [60]", NULL, false},
+        {"timeout", OPT_TIMEOUT, "TIME", "time for the program: 30, 30s, 5m, 1h [60s]", NULL,
+         false},
         {"cpus", OPT_CPUS, "N", "virtual CPUs [1]", NULL, false},
-        {"mem", OPT_MEM, "MIB", "memory of the VM [the runtime's default]", NULL, false},
+        {"mem", OPT_MEM, "SIZE", "memory of the VM: 256, 512M, 1G [the runtime's default]", NULL,
+         false},
         {"network", OPT_NETWORK, "none|nat", "network of the VM [none]", "none|nat", false},
         {"metrics", OPT_METRICS, "all",
          "print the five metrics (all of Vulcan's) behind the output", "all", true},
@@ -72,17 +73,47 @@ const struct command command_run = {
         .program = true,
 };
 
-static int parse_count(const char *flag, const char *text, unsigned *ret, struct err *err)
+static bool is_number(const char *text)
 {
-        unsigned long n;
-        char *end;
+        return *text && !text[strspn(text, "0123456789")];
+}
 
-        errno = 0;
-        n = strtoul(text, &end, 10);
-        if (!isdigit((unsigned char)*text) || *end || errno || n == 0 || n > INT32_MAX)
-                return err_set(err, EINVAL, "run: %s: \"%.40s\" is not a whole number above 0",
-                               flag, text);
+static int take_timeout(const char *text, unsigned *ret, struct err *err)
+{
+        uint64_t s;
+
+        if (settings_parse_time(text, &s) < 0 || s < 1 || s > WORKLOAD_TIMEOUT_MAX_S)
+                return err_set(err, EINVAL,
+                               "run: --timeout: \"%.40s\" is not a time from 1s to %dh, as in 30s, "
+                               "5m, 1h",
+                               text, WORKLOAD_TIMEOUT_MAX_S / 3600);
+        *ret = (unsigned)s;
+        return 0;
+}
+
+static int take_cpus(const char *text, unsigned *ret, struct err *err)
+{
+        uint64_t n;
+
+        if (!is_number(text) || settings_parse_size(text, &n) < 0 || n < 1 || n > WORKLOAD_CPUS_MAX)
+                return err_set(err, EINVAL, "run: --cpus: \"%.40s\" is not a number from 1 to %d",
+                               text, WORKLOAD_CPUS_MAX);
         *ret = (unsigned)n;
+        return 0;
+}
+
+/* A number alone is MiB, as it has always been; with a unit it is what settings take. */
+static int take_mem(const char *text, unsigned *ret, struct err *err)
+{
+        uint64_t n, unit = is_number(text) ? 1 : UINT64_C(1) << 20;
+
+        if (settings_parse_size(text, &n) < 0 || n % unit || n / unit < WORKLOAD_MEM_MIN_MB ||
+            n / unit > WORKLOAD_MEM_MAX_MB)
+                return err_set(err, EINVAL,
+                               "run: --mem: \"%.40s\" is not a size from %dM to %dG in whole MiB, "
+                               "as in 256, 512M, 1G",
+                               text, WORKLOAD_MEM_MIN_MB, WORKLOAD_MEM_MAX_MB / 1024);
+        *ret = (unsigned)(n / unit);
         return 0;
 }
 
@@ -158,11 +189,11 @@ static int take_option(void *ctx, int id, const char *value, struct err *err)
         case OPT_ENV:
                 return add_env(spec, value, err);
         case OPT_TIMEOUT:
-                return parse_count("--timeout", value, &spec->limits.timeout_s, err);
+                return take_timeout(value, &spec->limits.timeout_s, err);
         case OPT_CPUS:
-                return parse_count("--cpus", value, &spec->limits.cpus, err);
+                return take_cpus(value, &spec->limits.cpus, err);
         case OPT_MEM:
-                return parse_count("--mem", value, &spec->limits.mem_mb, err);
+                return take_mem(value, &spec->limits.mem_mb, err);
         case OPT_NETWORK:
                 if (workload_network_parse(value, &spec->network) == 0)
                         return 0;

@@ -124,6 +124,13 @@ int settings_check_environment(size_t *at, struct err *err);
 int settings_take_file(struct settings *s, const char *text, size_t size, const char *name,
                        struct err *err);
 
+/*
+ * A time (30, 30s, 5m, 1h) in seconds, or bytes (4096, 64K, 16M, 1G) as settings take them, for options
+ * that are none. -EINVAL: it is none; -ERANGE: more than fits.
+ */
+int settings_parse_time(const char *text, uint64_t *ret_s);
+int settings_parse_size(const char *text, uint64_t *ret_bytes);
+
 /* The table for those who list it: its rows are 0 … settings_count() - 1. */
 size_t settings_count(void);
 const char *settings_flag(size_t i);     /* "listen" */

@@ -47,6 +47,20 @@ static int parse_number(const char *text, const char *units, const uint64_t *fac
         return 0;
 }
 
+int settings_parse_time(const char *text, uint64_t *ret_s)
+{
+        static const uint64_t seconds[] = {1, 60, 3600};
+
+        return parse_number(text, "smh", seconds, ret_s);
+}
+
+int settings_parse_size(const char *text, uint64_t *ret_bytes)
+{
+        static const uint64_t bytes[] = {1024, 1 << 20, 1 << 30, UINT64_C(1) << 40};
+
+        return parse_number(text, "kmgt", bytes, ret_bytes);
+}
+
 static int parse_bool(const char *text, bool *ret)
 {
         if (is_choice("yes|true|on|1", text))
@@ -147,11 +161,9 @@ static int take_text(const struct setting *t, char *field, const char *text)
 
 static int take_number(const struct setting *t, void *field, const char *text)
 {
-        static const uint64_t seconds[] = {1, 60, 3600};
-        static const uint64_t bytes[] = {1024, 1 << 20, 1 << 30, UINT64_C(1) << 40};
         uint64_t n = 0;
-        int r = t->type == TYPE_BYTES     ? parse_number(text, "kmgt", bytes, &n)
-                : t->type == TYPE_SECONDS ? parse_number(text, "smh", seconds, &n)
+        int r = t->type == TYPE_BYTES     ? settings_parse_size(text, &n)
+                : t->type == TYPE_SECONDS ? settings_parse_time(text, &n)
                                           : parse_number(text, "", NULL, &n);
 
         if (r < 0)

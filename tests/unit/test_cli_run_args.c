@@ -96,6 +96,42 @@ static void test_runtime_from_the_suffix(void **state)
         run_args_release(&a);
 }
 
+static void test_limits_have_units(void **state)
+{
+        static const struct {
+                const char *timeout, *mem;
+                unsigned timeout_s, mem_mb;
+        } fine[] = {{"90", "64", 90, 64},
+                    {"90s", "512M", 90, 512},
+                    {"5m", "1g", 300, 1024},
+                    {"24h", "64G", 86400, 65536},
+                    {"1", "131072K", 1, 128}};
+        static const char *const wrong[][3] = {
+                {"--timeout", "25h", "from 1s to 24h"}, {"--timeout", "5x", "from 1s to 24h"},
+                {"--timeout", "-1", "from 1s to 24h"},  {"--mem", "63", "from 64M to 64G"},
+                {"--mem", "65G", "from 64M to 64G"},    {"--mem", "65537K", "whole MiB"},
+                {"--mem", "512MB", "from 64M to 64G"},  {"--mem", "9999999999T", "from 64M to 64G"},
+                {"--cpus", "33", "from 1 to 32"},       {"--cpus", "1k", "from 1 to 32"},
+                {"--cpus", "0", "from 1 to 32"}};
+        struct run_args a;
+        struct err err;
+
+        for (size_t i = 0; i < sizeof(fine) / sizeof(fine[0]); i++) {
+                assert_int_equal(parse(&a, &err, "--timeout", fine[i].timeout, "--mem", fine[i].mem,
+                                       "--cpus", "32", "a.py", NULL),
+                                 0);
+                assert_int_equal(a.spec.limits.timeout_s, fine[i].timeout_s);
+                assert_int_equal(a.spec.limits.mem_mb, fine[i].mem_mb);
+                assert_int_equal(a.spec.limits.cpus, 32);
+                run_args_release(&a);
+        }
+        for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+                assert_int_equal(parse(&a, &err, wrong[i][0], wrong[i][1], "a.py", NULL), -EINVAL);
+                assert_non_null(strstr(err.msg, wrong[i][0]));
+                assert_non_null(strstr(err.msg, wrong[i][2]));
+        }
+}
+
 static void test_environment(void **state)
 {
         struct run_args a;
@@ -281,6 +317,7 @@ int main(void)
                 cmocka_unit_test(test_file_and_arguments),
                 cmocka_unit_test(test_code_as_a_word),
                 cmocka_unit_test(test_runtime_from_the_suffix),
+                cmocka_unit_test(test_limits_have_units),
                 cmocka_unit_test(test_environment),
                 cmocka_unit_test(test_settings_are_options_too),
                 cmocka_unit_test(test_wrong_use),
