@@ -3,8 +3,11 @@
 #include "cli/cli.h"
 #include "cli/log_stream.h"
 #include "cli/remote.h"
+#include "cli/run_exit.h"
+#include "cli/run_remote.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -26,8 +29,12 @@ const struct command command_logs = {
                  "error on ours." CLI_ABOUT_IDS,
         .options = options,
         .settings = SETTINGS_CLIENT,
+        .exit_codes = "0, 1 when it failed, 2 for wrong use. With --follow that of vulcan run: the "
+                      "program's own, 124, 125 when Vulcan failed, 137 when it was killed.",
         .words = "ID",
 };
+
+enum { RECORD_POLL_MS = 50, RECORD_POLLS = 200 };
 
 struct logs_args {
         bool follow, json;
@@ -62,7 +69,33 @@ static int on_line(void *ctx, const struct log_line *line)
         return !a->follow || fflush(to) == 0 ? 0 : -EIO;
 }
 
-static int print_logs(struct remote *remote, const char *word, struct logs_args *a, struct err *err)
+/* How it ended: its record is final soon after the end of its log. */
+static int wait_for_end(struct remote *remote, const char *id, struct run_end *ret, struct err *err)
+{
+        char path[REMOTE_PATH_MAX];
+
+        snprintf(path, sizeof(path), "/v1/workloads/%s", id);
+        for (unsigned i = 0; i < RECORD_POLLS; i++) {
+                json_t *record = NULL;
+                int r = remote_get(remote, path, &record, err);
+
+                if (r < 0)
+                        return r;
+                r = run_remote_end(record, ret);
+                json_decref(record);
+                if (r == -EPROTO)
+                        return err_set(err, EPROTO, "%s: its answer is not that of vulcan serve",
+                                       http_client_server(remote->http));
+                if (r == 0)
+                        return 0;
+                poll(NULL, 0, RECORD_POLL_MS);
+        }
+        return err_set(err, EPROTO, "%s: the log has ended and the workload has not",
+                       http_client_server(remote->http));
+}
+
+static int print_logs(struct remote *remote, const char *word, struct logs_args *a,
+                      struct run_end *ret_end, struct err *err)
 {
         char id[ULID_LEN + 1];
         struct log_stream stream = {
@@ -82,7 +115,18 @@ static int print_logs(struct remote *remote, const char *word, struct logs_args 
         if (stream.lost)
                 fprintf(stderr, "vulcan: %llu line%s not kept\n", (unsigned long long)stream.lost,
                         stream.lost == 1 ? " was" : "s were");
-        return 0;
+        return a->follow ? wait_for_end(remote, id, ret_end, err) : 0;
+}
+
+/* Who follows a log to its end learns of that end what `vulcan run` would have told. */
+static int code_of_end(const struct run_end *end)
+{
+        struct err say = ERR_INIT;
+        int code = run_exit_code(end, &say);
+
+        if (say.msg[0])
+                cli_fail(code, &say);
+        return code;
 }
 
 static int cmd_logs(int argc, char **argv)
@@ -90,7 +134,8 @@ static int cmd_logs(int argc, char **argv)
         struct logs_args args = {0};
         struct remote remote;
         struct err err = ERR_INIT;
-        int code = 0, n;
+        struct run_end end = {0};
+        int code = 0, n, r;
 
         n = remote_begin(&command_logs, argc, argv, take, &args, &remote, &code);
         if (n == 0)
@@ -100,5 +145,9 @@ static int cmd_logs(int argc, char **argv)
                 err_set(&err, EINVAL, "logs: takes one ID; see vulcan logs --help");
                 return cli_fail(EXIT_USAGE, &err);
         }
-        return remote_end(&remote, print_logs(&remote, argv[n], &args, &err), &err);
+        r = print_logs(&remote, argv[n], &args, &end, &err);
+        code = remote_end(&remote, r, &err);
+        if (!args.follow)
+                return code;
+        return r < 0 ? EXIT_VULCAN : code_of_end(&end);
 }

@@ -278,8 +278,41 @@ def test_logs_follow(client):
     command.wait_for("first")
     assert command.process.poll() is None
     client("kill", workload)
-    assert command.wait().code == 0
+    result = command.wait()
+    assert (result.code, result.err) == (137, b"vulcan: workload killed\n"), result
     assert client("logs", workload).out == b"first\n"
+
+
+@pytest.mark.parametrize("program, code, says", [
+    ("exit 7", 7, ""), ("signal 15", 143, ""), ("oom", 137, "memory"), ("crash", 125, "vulcan: ")])
+def test_following_ends_as_run_does(client, program, code, says):
+    workload = client.daemon.submit("sh", program)["id"]
+    result = client("logs", "-f", workload, code=code)
+    assert says in result.text and bool(says) == bool(result.err), result
+    assert client("logs", workload).err == b""
+
+
+def test_following_one_killed_before_it_began(fake_box):
+    client = Client(fake_box, "--max-vms", "1")
+    client.start("hang")
+    waits = client.start("exit 0")
+    client("kill", waits)
+    result = client("logs", "-f", waits, code=137)
+    assert result.err == b"vulcan: workload killed before it began\n", result
+
+
+def test_following_one_lost_to_a_crash(fake_box):
+    client = Client(fake_box)
+    workload = client.start("print up\nhang")
+    before = client.box.start("logs", "-f", workload)
+    before.wait_for("up")
+    before.signal(signal.SIGTERM)
+    before.wait()
+    client.daemon.signal(signal.SIGKILL)
+    client.daemon.wait()
+    client = Client(fake_box)
+    result = client("logs", "-f", workload, code=125)
+    assert re.fullmatch(rb"vulcan: [^\n]+\n", result.err), result
 
 
 def test_stats_and_backends(client):
@@ -433,6 +466,11 @@ class Teller(http.server.BaseHTTPRequestHandler):
     """An event stream for each connection in turn, cut off where it ends."""
 
     def do_GET(self):
+        if "/logs" not in self.path:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"status": "completed", "exit_code": 0}')
+            return
         self.server.asked.append(int(re.search(r"after=(\d+)", self.path)[1]))
         story = self.server.stories.pop(0)
         self.send_response(200)
@@ -492,7 +530,7 @@ def test_a_stream_that_is_none(fake_box, story, says):
     finally:
         server.shutdown()
         server.server_close()
-    assert result.code == 1 and says in result.err.decode(), result
+    assert result.code == 125 and says in result.err.decode(), result
     assert server.asked == [0]
 
 
