@@ -45,8 +45,9 @@ struct cli_option {
         int id;            /* its letter, or a number above 255: what take() gets */
         const char *value; /* what help calls the value; NULL: it takes none */
         const char *help;  /* one line; the default in [] */
-        const char *words; /* what a value can be, "none|nat"; "FILE": a file; NULL: anything */
-        bool may_omit;     /* the value may be left out: --metrics[=all] */
+        const char *
+                words; /* what a value can be, "none|nat"; "FILE": a file; "RUNTIME"; NULL: anything */
+        bool may_omit; /* the value may be left out: --metrics[=all] */
 };
 
 #define CLI_OPTION_JSON                                                                            \

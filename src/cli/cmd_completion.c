@@ -3,9 +3,14 @@
 #include "base/cleanup.h"
 #include "cli/cli.h"
 #include "cli/complete.h"
+#include "image/image.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
+
+enum { RUNTIMES_MAX = 64 };
 
 static int cmd_completion(int argc, char **argv);
 
@@ -13,15 +18,34 @@ const struct command command_completion = {
         .name = "completion",
         .run = cmd_completion,
         .summary = "print what makes a shell complete the words of vulcan",
-        .usage = "bash|zsh",
-        .about =
-                "Prints a script for bash or zsh. For this shell alone: source <(vulcan completion "
-                "bash).\n"
-                "For all: vulcan completion bash "
-                ">/usr/share/bash-completion/completions/vulcan, or\n"
-                "vulcan completion zsh >/usr/share/zsh/vendor-completions/_vulcan.",
-        .words = "bash|zsh",
+        .usage = "bash|zsh\nruntimes",
+        .about = "Prints a script for bash or zsh; or the names of the runtimes there are, which "
+                 "these\n"
+                 "scripts ask for.\n\n"
+                 "For this shell alone:\n\n"
+                 "source <(vulcan completion bash)\n\n"
+                 "For all:\n\n"
+                 "vulcan completion bash >/usr/share/bash-completion/completions/vulcan\n\n"
+                 "vulcan completion zsh >/usr/share/zsh/vendor-completions/_vulcan",
+        .words = "bash|zsh|runtimes",
 };
+
+/* Those of the images that the environment names, or that are where images are. */
+static int print_runtimes(struct err *err)
+{
+        char dir[PATH_MAX], names[RUNTIMES_MAX][WORKLOAD_RUNTIME_MAX];
+        struct settings settings;
+        size_t n;
+
+        settings_init(&settings);
+        if (settings_load(&settings, err) < 0 ||
+            image_dir(settings.images[0] ? settings.images : NULL, dir, err) < 0)
+                return cli_fail(1, err);
+        n = image_known_runtimes(dir, names, RUNTIMES_MAX);
+        for (size_t i = 0; i < n; i++)
+                puts(names[i]);
+        return fflush(stdout) == 0 ? 0 : 1;
+}
 
 static int cmd_completion(int argc, char **argv)
 {
@@ -34,6 +58,8 @@ static int cmd_completion(int argc, char **argv)
                 return cli_fail(EXIT_USAGE, &err);
         if (n == 0)
                 return cli_help(&command_completion);
+        if (strcmp(shell, "runtimes") == 0)
+                return print_runtimes(&err);
         if (strcmp(shell, "bash") != 0 && strcmp(shell, "zsh") != 0) {
                 err_set(&err, EINVAL, "completion: for which shell: bash or zsh?");
                 return cli_fail(EXIT_USAGE, &err);

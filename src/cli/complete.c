@@ -8,6 +8,7 @@
 
 /* How many workloads are offered where an ID belongs. */
 #define IDS "vulcan ls --quiet --limit 50 2>/dev/null"
+#define RUNTIMES "vulcan completion runtimes 2>/dev/null"
 #define ALIVE "for s in running pending; do vulcan ls -q -n 50 -s $s 2>/dev/null; done"
 
 /* Adds "a|b" as "a b". */
@@ -50,6 +51,8 @@ static int bash_offer(struct buf *ret, const char *words)
                 return buf_printf(ret, "_vulcan_words \"$(" IDS ")\"");
         if (strcmp(words, "ALIVE") == 0)
                 return buf_printf(ret, "_vulcan_words \"$(" ALIVE ")\"");
+        if (strcmp(words, "RUNTIME") == 0)
+                return buf_printf(ret, "_vulcan_words \"$(" RUNTIMES ")\"");
         if ((r = buf_printf(ret, "_vulcan_words '")) < 0)
                 return r;
         r = strcmp(words, "VERB") == 0 ? add_topics(ret) : add_words(ret, words);
@@ -175,6 +178,8 @@ static int zsh_offer(struct buf *ret, const char *words)
                 return buf_printf(ret, "_vulcan_ids");
         if (strcmp(words, "ALIVE") == 0)
                 return buf_printf(ret, "_vulcan_alive");
+        if (strcmp(words, "RUNTIME") == 0)
+                return buf_printf(ret, "_vulcan_runtimes");
         if ((r = buf_add(ret, "(", 1)) < 0)
                 return r;
         r = strcmp(words, "VERB") == 0 ? add_topics(ret) : add_words(ret, words);
@@ -234,6 +239,12 @@ int complete_zsh(struct buf *ret)
                                 "        local -a ids\n"
                                 "        ids=(${(f)\"$(" IDS ")\"})\n"
                                 "        compadd -a ids\n"
+                                "}\n"
+                                "\n"
+                                "_vulcan_runtimes() {\n"
+                                "        local -a names\n"
+                                "        names=(${(f)\"$(" RUNTIMES ")\"})\n"
+                                "        compadd -a names\n"
                                 "}\n"
                                 "\n"
                                 "_vulcan_alive() {\n"

@@ -4,9 +4,11 @@
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "cli/cli.h"
+#include "image/image.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -25,8 +27,8 @@ enum {
 
 static const struct cli_option own_options[] = {
         {"runtime", 'r', "NAME",
-         "what runs it [told from FILE's suffix: .py python, .js .mjs .cjs node, .go go, .sh sh]",
-         "python|node|go|sh", false},
+         "what runs it [told from how FILE's name ends: .py, .js, .go, .sh and what images add]",
+         "RUNTIME", false},
         {"code", 'e', "CODE", "the program itself", NULL, false},
         {"archive", OPT_ARCHIVE, "TAR.GZ", "a program of several files, unpacked in the VM", "FILE",
          false},
@@ -215,26 +217,22 @@ static int take_option(void *ctx, int id, const char *value, struct err *err)
         }
 }
 
-/* What runs a file, told from its name; NULL if it cannot be told. */
-static const char *runtime_of(const char *path)
+/* What runs a file, told from its name. */
+static int take_runtime_of(struct run_args *a, struct err *err)
 {
-        static const struct {
-                const char *suffix, *runtime;
-        } known[] = {{".py", "python"}, {".js", "node"}, {".mjs", "node"},
-                     {".cjs", "node"},  {".go", "go"},   {".sh", "sh"}};
-        const char *dot = strrchr(path, '.');
+        char dir[PATH_MAX];
+        int r = image_dir(a->settings.images[0] ? a->settings.images : NULL, dir, err);
 
-        for (size_t i = 0; dot && i < sizeof(known) / sizeof(known[0]); i++) {
-                if (strcmp(dot, known[i].suffix) == 0)
-                        return known[i].runtime;
-        }
-        return NULL;
+        if (r < 0 || image_runtime_of(dir, a->path, a->spec.runtime))
+                return r;
+        return err_set(err, EINVAL,
+                       "run: the name \"%.200s\" does not tell the runtime; give --runtime",
+                       a->path);
 }
 
 /* The words behind the options: FILE or - unless an option gave the code, then arguments. */
 static int take_words(struct run_args *a, char **words, bool seen_source, struct err *err)
 {
-        const char *runtime;
         int r;
 
         if (!seen_source) {
@@ -252,13 +250,8 @@ static int take_words(struct run_args *a, char **words, bool seen_source, struct
         }
         if (a->spec.runtime[0])
                 return 0;
-        runtime = a->source == RUN_FROM_FILE ? runtime_of(a->path) : NULL;
-        if (runtime)
-                return take_runtime(&a->spec, runtime, err);
         if (a->source == RUN_FROM_FILE)
-                return err_set(err, EINVAL,
-                               "run: the name \"%.200s\" does not tell the runtime; give --runtime",
-                               a->path);
+                return take_runtime_of(a, err);
         return err_set(err, EINVAL, "run: --runtime is missing");
 }
 
@@ -296,11 +289,11 @@ static int parse_all(struct run_args *a, int argc, char **argv, struct err *err)
                 a->help = n == 0;
                 return n;
         }
-        r = take_words(a, argv + n, taking.seen_source, err);
+        r = settings_load(&a->settings, err);
+        if (r == 0)
+                r = take_words(a, argv + n, taking.seen_source, err);
         if (r == 0)
                 r = check(a, err);
-        if (r == 0)
-                r = settings_load(&a->settings, err);
         return r == 0 ? check_daemon(a, err) : r;
 }
 

@@ -74,6 +74,30 @@ int image_find_kernel(const char *dir, struct image_kernel *ret, struct err *err
         return 0;
 }
 
+/* Mostly a remark behind the value. */
+static int err_blank(const char *file, int number, const char *key, const char *value,
+                     struct err *err)
+{
+        return err_set(err, EINVAL,
+                       "%s:%d: %s=%.60s: a value goes to the end of its line and this one has no "
+                       "blanks; a comment is a line of its own",
+                       file, number, key, value);
+}
+
+static bool is_suffixes(const char *words)
+{
+        for (const char *w = words; *w;) {
+                size_t n;
+
+                w += strspn(w, " \t");
+                n = strcspn(w, " \t");
+                if (n && (*w != '.' || n < 2 || memchr(w, '/', n)))
+                        return false;
+                w += n;
+        }
+        return true;
+}
+
 /* One line of a description, already cut at the newline: "KEY=VALUE", blank, or a comment. */
 static int parse_line(struct image_runtime *r, char *line, const char *file, int number,
                       struct err *err)
@@ -84,7 +108,7 @@ static int parse_line(struct image_runtime *r, char *line, const char *file, int
         } texts[] = {
                 {"FILE", &r->file}, {"ENTRYPOINT", &r->entrypoint},
                 {"EXEC", &r->exec}, {"SHELL", &r->shell},
-                {"ENV", &r->env},
+                {"ENV", &r->env},   {"SUFFIX", &r->suffix},
         };
         char *value;
 
@@ -101,10 +125,19 @@ static int parse_line(struct image_runtime *r, char *line, const char *file, int
                         continue;
                 if (*texts[i].text)
                         return err_set(err, EINVAL, "%s:%d: %s is given twice", file, number, line);
+                if (texts[i].text == &r->file || texts[i].text == &r->entrypoint)
+                        if (value[strcspn(value, " \t")])
+                                return err_blank(file, number, line, value, err);
+                if (texts[i].text == &r->suffix && !is_suffixes(value))
+                        return err_set(err, EINVAL,
+                                       "%s:%d: SUFFIX=%.40s: words such as .py, please", file,
+                                       number, value);
                 *texts[i].text = strdup(value);
                 return *texts[i].text ? 0 : err_set(err, ENOMEM, "out of memory");
         }
         if (strcmp(line, "NAME") == 0) {
+                if (value[strcspn(value, " \t")])
+                        return err_blank(file, number, line, value, err);
                 if (!*value || strlen(value) >= sizeof(r->name) || strpbrk(value, "/ \t\""))
                         return err_set(err, EINVAL, "%s:%d: bad NAME \"%.60s\"", file, number,
                                        value);
@@ -113,6 +146,8 @@ static int parse_line(struct image_runtime *r, char *line, const char *file, int
                 char *end;
                 unsigned long mb = strtoul(value, &end, 10);
 
+                if (end > value && (*end == ' ' || *end == '\t'))
+                        return err_blank(file, number, line, value, err);
                 if (*end || mb < WORKLOAD_MEM_MIN_MB || mb > WORKLOAD_MEM_MAX_MB)
                         return err_set(err, EINVAL, "%s:%d: MEM_MB=%.20s is not between %d and %d",
                                        file, number, value, WORKLOAD_MEM_MIN_MB,
@@ -136,7 +171,9 @@ static int complete(struct image_runtime *r, const char *file, struct err *err)
                 r->entrypoint = strdup(r->file);
         if (!r->env)
                 r->env = strdup("");
-        return r->entrypoint && r->env ? 0 : err_set(err, ENOMEM, "out of memory");
+        if (!r->suffix)
+                r->suffix = strdup("");
+        return r->entrypoint && r->env && r->suffix ? 0 : err_set(err, ENOMEM, "out of memory");
 }
 
 int image_parse_runtime(const char *text, const char *file, struct image_runtime *ret,
@@ -171,6 +208,7 @@ void image_runtime_release(struct image_runtime *r)
         free(r->exec);
         free(r->shell);
         free(r->env);
+        free(r->suffix);
         *r = (struct image_runtime){0};
 }
 

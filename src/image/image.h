@@ -11,6 +11,7 @@
 #include "workload/workload.h"
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 enum { IMAGE_WORDS_MAX = 64, IMAGE_TEXT_MAX = 16 * 1024 };
@@ -23,6 +24,7 @@ struct image_runtime {
         char *exec;            /* command line without a shell; or */
         char *shell;           /* text for /bin/sh -c; exactly one of the two is set */
         char *env;             /* words KEY=VALUE, "" if none */
+        char *suffix;          /* words ".py": how files for it end; "" if none */
         unsigned mem_mb;       /* default memory */
 };
 
@@ -51,6 +53,18 @@ void image_runtime_release(struct image_runtime *r);
 
 /* Names of the runtimes that have description and image, sorted. Returns how many (<= max). */
 size_t image_list_runtimes(const char *dir, char ret[][WORKLOAD_RUNTIME_MAX], size_t max);
+
+/*
+ * The runtime of a file, told from how its name ends: that of an image in `dir` if one of them has
+ * such a SUFFIX, else of those that images/runtimes had when this was built. False: it cannot be told.
+ */
+bool image_runtime_of(const char *dir, const char *file, char ret[WORKLOAD_RUNTIME_MAX]);
+
+/* True if a name ends in one of the words of SUFFIX. */
+bool image_suffix_fits(const char *suffixes, const char *file);
+
+/* As image_list_runtimes(); where there are no images, those that this was built with. */
+size_t image_known_runtimes(const char *dir, char ret[][WORKLOAD_RUNTIME_MAX], size_t max);
 
 /* Parses the text of a description (no files touched). For image_find_runtime() and the fuzzer. */
 int image_parse_runtime(const char *text, const char *file, struct image_runtime *ret,

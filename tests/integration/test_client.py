@@ -626,6 +626,27 @@ def test_bash_completion(fake_box):
     assert bash_offers(script, "vulcan", "help", "metr") == ["metrics"]
 
 
+def test_a_runtime_of_ones_own(fake_box):
+    """What its description says is enough: for the suffix, and for completion."""
+    folder = os.path.join(fake_box.folder, "own")
+    vulcan.make_fake_images(folder)
+    with open(os.path.join(folder, "ruby.runtime"), "w", encoding="ascii") as f:
+        f.write("NAME=ruby\nSUFFIX=.rb\nFILE=main.rb\nEXEC=/bin/sh {entry}\n")
+    shutil.copy(os.path.join(folder, "sh.squashfs"), os.path.join(folder, "ruby.squashfs"))
+    fake_box.env["VULCAN_IMAGES"] = folder
+    script = fake_box.file("a.rb", "print hello\n")
+    assert fake_box.vulcan("run", script).out == b"hello\n"
+    assert fake_box.vulcan("completion", "runtimes").out == b"python\nruby\nsh\n"
+    bash = fake_box.file("bash", fake_box.vulcan("completion", "bash").out)
+    os.environ.update(VULCAN_IMAGES=folder,
+                      PATH=os.path.dirname(vulcan.VULCAN) + ":" + os.environ["PATH"])
+    try:
+        assert bash_offers(bash, "vulcan", "run", "--runtime", "r") == ["ruby"]
+    finally:
+        os.environ["PATH"] = os.environ["PATH"].split(":", 1)[1]
+        del os.environ["VULCAN_IMAGES"]
+
+
 def test_bash_completion_of_ids(client):
     script = client.box.file("bash", client("completion", "bash").out)
     ended = client.daemon.submit("sh", "exit 0")["id"]

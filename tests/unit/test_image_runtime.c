@@ -74,7 +74,7 @@ static void refuses_bad_descriptions(void **state)
                 const char *text, *says;
         } bad[] = {
                 {"NAME\n", "x:1: not KEY=VALUE"},
-                {"NAME=a b\n", "bad NAME"},
+                {"NAME=a b\n", "a comment is a line of its own"},
                 {"NAME=a\nFILE=f\nFILE=g\n", "x:3: FILE is given twice"},
                 {"FILE=f\nEXEC=e\n", "NAME is missing"},
                 {"NAME=a\nEXEC=e\n", "FILE is missing"},
@@ -82,6 +82,11 @@ static void refuses_bad_descriptions(void **state)
                 {"NAME=a\nFILE=f\nEXEC=e\nSHELL=s\n", "one of EXEC and SHELL"},
                 {"NAME=a\nFILE=f\nEXEC=e\nMEM_MB=12x\n", "MEM_MB=12x"},
                 {"NAME=a\nFILE=f\nEXEC=e\nMEM_MB=1\n", "not between"},
+                {"NAME=a/b\n", "bad NAME"},
+                {"NAME=a\nFILE=f  what code is written to\n", "x:2: FILE=f  what code"},
+                {"NAME=a\nFILE=f\nEXEC=e\nMEM_MB=128 # MiB\n", "a comment is a line of its own"},
+                {"NAME=a\nSUFFIX=rb\n", "x:2: SUFFIX=rb: words such as .py"},
+                {"NAME=a\nSUFFIX=.rb /x\n", "words such as .py"},
         };
 
         for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -114,6 +119,37 @@ static void makes_commands(void **state)
         assert_string_equal(argv[2], shell.shell);
         assert_string_equal(argv[3], "m.go");
         free(argv);
+}
+
+static void tells_the_runtime_from_a_name(void **state)
+{
+        char name[WORKLOAD_RUNTIME_MAX] = "", names[8][WORKLOAD_RUNTIME_MAX];
+
+        assert_true(image_suffix_fits(".js .mjs", "a.mjs"));
+        assert_false(image_suffix_fits(".js .mjs", "a.cjs"));
+        assert_false(image_suffix_fits("", "a"));
+        /* Without images: what images/runtimes has. */
+        assert_true(image_runtime_of("/nowhere", "x.tar.go", name));
+        assert_string_equal(name, "go");
+        assert_false(image_runtime_of("/nowhere", "a.zz9", name));
+        assert_int_equal(image_known_runtimes("/nowhere", names, 2), 2);
+        put_text("zz.runtime", "NAME=zz\nFILE=f\nEXEC=e {entry}\nSUFFIX=.zz8 .zz9\n");
+        assert_false(image_runtime_of(dir, "a.zz9", name)); /* no image */
+        put_squashfs("zz.squashfs", 4096, 4096);
+        assert_true(image_runtime_of(dir, "dir/a.zz9", name));
+        assert_string_equal(name, "zz");
+        assert_true(image_runtime_of(dir, "a.py", name));
+        assert_string_equal(name, "python");
+        assert_int_equal(image_known_runtimes(dir, names, 8), 1);
+        assert_string_equal(names[0], "zz");
+        for (int i = 0; i < 2; i++) {
+                char path[PATH_MAX];
+
+                assert_int_equal(
+                        fs_join(path, sizeof(path), dir, i ? "zz.runtime" : "zz.squashfs", NULL),
+                        0);
+                assert_int_equal(unlink(path), 0);
+        }
 }
 
 static void finds_runtimes(void **state)
@@ -175,9 +211,13 @@ static void finds_kernels(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(parses_a_description), cmocka_unit_test(refuses_bad_descriptions),
-                cmocka_unit_test(makes_commands),       cmocka_unit_test(finds_kernels),
-                cmocka_unit_test(finds_runtimes),       cmocka_unit_test(tells_corrupt_images),
+                cmocka_unit_test(parses_a_description),
+                cmocka_unit_test(refuses_bad_descriptions),
+                cmocka_unit_test(makes_commands),
+                cmocka_unit_test(finds_kernels),
+                cmocka_unit_test(tells_the_runtime_from_a_name),
+                cmocka_unit_test(finds_runtimes),
+                cmocka_unit_test(tells_corrupt_images),
         };
 
         return cmocka_run_group_tests_name("image runtime", tests, make_dir, remove_dir);
