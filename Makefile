@@ -96,15 +96,23 @@ fuzz: deps-build+lint ## fuzz one parser with libFuzzer (T=wire_frame, SECONDS=6
 		build-fuzz/corpus/$(T) tests/fuzz/corpus/fuzz_$(T)
 
 PREFIX ?= /usr/local
-install: build images ## install programs, images, pages, completion and the systemd unit (PREFIX=/usr/local, DESTDIR=)
+install: build images ## install programs, images, pages, docs, completion, unit and settings (PREFIX=/usr/local, DESTDIR=)
 	@meson configure $(BUILD) --prefix $(PREFIX)
 	@$(call compile,)
 	@DESTDIR=$(DESTDIR) meson install -C $(BUILD) --quiet --no-rebuild
-	@install -d $(DESTDIR)/usr/lib/vulcan/images $(DESTDIR)$(PREFIX)/lib/systemd/system
+	@install -d $(DESTDIR)/usr/lib/vulcan/images $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)/etc \
+		$(DESTDIR)$(PREFIX)/share/vulcan $(addprefix $(DESTDIR)$(PREFIX)/share/doc/vulcan/,docs images)
 	@cp -L $(IMAGES)/* $(DESTDIR)/usr/lib/vulcan/images/
 	@sed 's|^ExecStart=/usr/bin/|ExecStart=$(PREFIX)/bin/|' packaging/vulcan.service \
 		>$(DESTDIR)$(PREFIX)/lib/systemd/system/vulcan.service
-	@echo "install: vulcan in $(DESTDIR)$(PREFIX)/bin; next: systemctl enable --now vulcan"
+	@install -m 644 packaging/user.conf packaging/prometheus/vulcan.rules.yml $(DESTDIR)$(PREFIX)/share/vulcan/
+	@env -i $(BUILD)/bin/vulcan config --sample >$(DESTDIR)$(PREFIX)/share/vulcan/vulcan.conf
+	@[ -e $(DESTDIR)/etc/vulcan.conf ] || \
+		install -m 644 $(DESTDIR)$(PREFIX)/share/vulcan/vulcan.conf $(DESTDIR)/etc/vulcan.conf
+	@install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/vulcan/
+	@install -m 644 docs/*.md $(DESTDIR)$(PREFIX)/share/doc/vulcan/docs/
+	@install -m 644 images/README.md $(DESTDIR)$(PREFIX)/share/doc/vulcan/images/
+	@echo "install: vulcan in $(DESTDIR)$(PREFIX)/bin$(if $(DESTDIR),,; next: systemctl enable --now vulcan)"
 
 clean: ## remove the build folders (images stay in the cache, $${VULCAN_CACHE:-/var/cache/vulcan})
 	rm -rf build build-debug build-asan build-tsan build-fuzz

@@ -15,7 +15,14 @@ enum {
 
 static int cmd_config(int argc, char **argv);
 
-static const struct cli_option options[] = {CLI_OPTION_JSON, {0}};
+enum { OPT_SAMPLE = 256 };
+
+static const struct cli_option options[] = {
+        {"sample", OPT_SAMPLE, NULL,
+         "a settings file for vulcan serve with all there is, commented out", NULL, false},
+        CLI_OPTION_JSON,
+        {0},
+};
 
 const struct command command_config = {
         .name = "config",
@@ -84,13 +91,49 @@ static int print_json(const struct settings *s)
         return r;
 }
 
+/* What has no fixed default is left empty, which counts as not given. */
+static int print_sample(void)
+{
+        printf("# Settings of vulcan serve, a line VULCAN_NAME=VALUE each. Lines that begin with # "
+               "say\n"
+               "# what holds without them. A name that is none is refused; to see what is in "
+               "force:\n"
+               "# vulcan config --config FILE, to check it: vulcan serve --check-config --config "
+               "FILE\n");
+        for (size_t i = 0; i < settings_count(); i++) {
+                struct settings_row row = settings_row(i);
+
+                /* The file cannot name itself. */
+                if (!(row.verbs & SETTINGS_SERVE) || i == settings_find("config"))
+                        continue;
+                printf("\n# %s%s\n#%s=%s\n", row.help,
+                       row.standard ? "" : " [depends on the machine]", row.variable,
+                       row.standard ? row.standard : "");
+        }
+        return fflush(stdout) == 0 ? 0 : -EIO;
+}
+
+struct config_args {
+        bool json, sample;
+};
+
+static int take(void *ctx, int id, const char *value, struct err *err)
+{
+        struct config_args *a = ctx;
+
+        *(id == OPT_SAMPLE ? &a->sample : &a->json) = true;
+        return 0;
+}
+
 static int cmd_config(int argc, char **argv)
 {
         struct settings settings;
-        bool json = false;
+        struct config_args args = {0};
         int code;
 
-        if (!cli_begin(&command_config, argc, argv, &settings, cli_take_flag, &json, &code))
+        if (!cli_begin(&command_config, argc, argv, &settings, take, &args, &code))
                 return code;
-        return (json ? print_json(&settings) : print(&settings)) < 0 ? 1 : 0;
+        if (args.sample)
+                return print_sample() < 0 ? 1 : 0;
+        return (args.json ? print_json(&settings) : print(&settings)) < 0 ? 1 : 0;
 }

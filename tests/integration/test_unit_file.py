@@ -54,10 +54,32 @@ def test_the_unit_gets_what_it_needs_and_little_else(unit):
     assert exposure <= EXPOSURE_MAX, said
 
 
-def test_the_command_is_one(unit):
+def test_the_daemon_as_a_user_gets_less(unit):
+    said = analyze("security", "--offline=true", unit)[1]
+    as_root = float(re.search(r"Overall exposure level for vulcan.service: ([0-9.]+)", said)[1])
+    os.mkdir(unit + ".d")
+    shutil.copy(os.path.join(vulcan.ROOT, "packaging", "user.conf"), unit + ".d")
+    code, said = analyze("--man=no", "verify", unit)
+    assert code == 0 and "user.conf" not in said, said
+    with open(os.path.join(vulcan.ROOT, "packaging", "user.conf"), encoding="utf-8") as f, \
+            open(unit, "a", encoding="utf-8") as to:  # security --offline reads no drop-ins
+        to.write(f.read())
+    said = analyze("security", "--offline=true", unit)[1]
+    assert float(re.search(r"level for vulcan.service: ([0-9.]+)", said)[1]) < as_root - 1, said
+
+
+def test_the_command_is_one(unit, tmp_path):
+    """With the settings file that is installed, and with each of its lines in force."""
     with open(UNIT, encoding="utf-8") as f:
         (command,) = re.findall(r"^ExecStart=(.*)$", f.read(), re.M)
     words = command.split()[1:]
+    conf = tmp_path / "vulcan.conf"
+    assert words[-2:] == ["--config", "/etc/vulcan.conf"]
+    words[-1] = str(conf)
+    sample = subprocess.run(vulcan.wrap([vulcan.VULCAN, "config", "--sample"]), check=True,
+                            capture_output=True, text=True).stdout
+    assert not re.search(r"^[^#\n]", sample, re.M) and "#VULCAN_MAX_VMS=" in sample
+    conf.write_text(re.sub(r"^#VULCAN", "VULCAN", sample, flags=re.M))
     result = subprocess.run([*vulcan.wrap([vulcan.VULCAN, *words]), "--check-config"], check=False,
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert result.returncode == 0, result.stdout
