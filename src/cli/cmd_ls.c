@@ -8,8 +8,11 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { OPT_OFFSET = 256, LIMIT_DEFAULT = 20, LIMIT_MAX = 1000000 };
 
@@ -131,6 +134,30 @@ static void time_cell(struct table *t, const char *text)
         table_cell(t, "%s", *copy ? copy : "-");
 }
 
+/* Milliseconds since 1970 of "2026-03-01T12:00:00.123Z"; -1 where there is no time. */
+static int64_t ms_of_time(const char *text)
+{
+        struct tm tm = {0};
+        const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
+        double fraction = rest && *rest == '.' ? strtod(rest, NULL) : 0;
+
+        return rest ? (int64_t)timegm(&tm) * 1000 + (int64_t)(fraction * 1000) : -1;
+}
+
+/* What runs has taken so long by our clock, which need not be the daemon's. */
+static void seconds_cell(struct table *t, const json_t *item, int64_t now_ms)
+{
+        json_int_t ms = remote_number(item, "duration_ms");
+        int64_t since = ms_of_time(remote_text(item, "started_at"));
+
+        if (ms >= 0)
+                table_cell(t, "%.3f", (double)ms / 1000);
+        else if (since >= 0 && strcmp(remote_text(item, "status"), "running") == 0)
+                table_cell(t, "%lld+", since < now_ms ? (long long)(now_ms - since) / 1000 : 0);
+        else
+                table_cell(t, "-");
+}
+
 static void end_cell(struct table *t, const json_t *item)
 {
         json_int_t code = remote_number(item, "exit_code"), signal = remote_number(item, "signal");
@@ -149,6 +176,7 @@ static void end_cell(struct table *t, const json_t *item)
 
 static int print(const struct list *l)
 {
+        int64_t now_ms = (int64_t)time(NULL) * 1000;
         struct table t = TABLE_INIT;
         json_t *item;
         size_t i;
@@ -157,16 +185,11 @@ static int print(const struct list *l)
         table_heads(&t, "ID|STATUS|RUNTIME|CREATED (UTC)|>SECONDS|EXIT|ERROR");
         json_array_foreach(l->items, i, item)
         {
-                json_int_t ms = remote_number(item, "duration_ms");
-
                 table_cell(&t, "%s", remote_text(item, "id"));
                 table_cell(&t, "%s", remote_text(item, "status"));
                 table_cell(&t, "%s", remote_text(item, "runtime"));
                 time_cell(&t, remote_text(item, "created_at"));
-                if (ms >= 0)
-                        table_cell(&t, "%.3f", (double)ms / 1000);
-                else
-                        table_cell(&t, "-");
+                seconds_cell(&t, item, now_ms);
                 end_cell(&t, item);
                 table_cell(&t, "%s", remote_text(item, "error"));
         }

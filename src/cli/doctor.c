@@ -131,8 +131,9 @@ static bool look_at_cpu(struct doctor_report *report)
         return has && *has;
 }
 
-/* An openable /dev/kvm proves nothing where the CPU cannot virtualise: it may only emulate. */
-static void look_at_kvm(struct doctor_report *report, bool cpu_can)
+/* True if VMs can use it. An openable /dev/kvm proves nothing where the CPU cannot virtualise: it may
+ * only emulate. */
+static bool look_at_kvm(struct doctor_report *report, bool cpu_can)
 {
         _cleanup_close_ int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 
@@ -147,6 +148,7 @@ static void look_at_kvm(struct doctor_report *report, bool cpu_can)
         else
                 advise(add(report, DOCTOR_WARN, "kvm", "/dev/kvm: %s", strerror(errno)),
                        "become a member of its group (usually kvm), or root");
+        return fd >= 0 && cpu_can;
 }
 
 static void look_at_memory(struct doctor_report *report)
@@ -187,26 +189,47 @@ static void look_at_qemu(struct doctor_report *report, bool needed)
                        "apt-get install --reinstall qemu-system-x86");
 }
 
-static void look_at_vmm(struct doctor_report *report, const struct settings *s)
+static void look_at_firecracker(struct doctor_report *report, bool kvm_works)
 {
-        struct fc_vmm_choice choice;
-        struct err err = ERR_INIT;
         char path[PATH_MAX], version[128];
 
         if (find_program("firecracker", path)) {
                 version_of(path, version, sizeof(version));
                 add(report, DOCTOR_OK, "firecracker", "%s (%s)", path,
                     version[0] ? version : "of unknown version");
+        } else if (kvm_works) {
+                advise(add(report, DOCTOR_WARN, "firecracker", "none in PATH"),
+                       "put a release of Firecracker there; until then VMs run on QEMU");
         } else {
-                add(report, DOCTOR_OK, "firecracker", "not in PATH");
+                add(report, DOCTOR_OK, "firecracker", "none in PATH; it would need KVM");
         }
+}
+
+/* "Firecracker v1.12.0 (vulcan-vmm v0.1.0)": what it stands in for, and itself. */
+static const char *own_version(char *version)
+{
+        char *own = strstr(version, "(vulcan-vmm ");
+
+        if (!own)
+                return version;
+        own[strcspn(own, ")")] = '\0';
+        return own + 1;
+}
+
+static void look_at_vmm(struct doctor_report *report, const struct settings *s)
+{
+        struct fc_vmm_choice choice;
+        struct err err = ERR_INIT;
+        char version[128];
+
         if (fc_choose_vmm(s->vmm, &choice, &err) < 0) {
                 add(report, DOCTOR_MISSING, "vmm", "%s", err.msg);
                 return;
         }
         version_of(choice.path, version, sizeof(version));
         if (version[0])
-                add(report, DOCTOR_OK, "vmm", "%s: %s (%s)", choice.path, choice.why, version);
+                add(report, DOCTOR_OK, "vmm", "%s, %s: %s", choice.path, own_version(version),
+                    choice.why);
         else
                 advise(add(report, DOCTOR_MISSING, "vmm", "%s does not answer --version",
                            choice.path),
@@ -353,9 +376,12 @@ static void look_at_state(struct doctor_report *report, const struct settings *s
 
 void doctor_examine(const struct settings *s, struct doctor_report *ret)
 {
+        bool kvm_works;
+
         ret->n = 0;
-        look_at_kvm(ret, look_at_cpu(ret));
+        kvm_works = look_at_kvm(ret, look_at_cpu(ret));
         look_at_memory(ret);
+        look_at_firecracker(ret, kvm_works);
         look_at_vmm(ret, s);
         look_at_images(ret, s);
         look_at_network(ret);

@@ -358,6 +358,8 @@ static void print_metrics(struct remote_run *run)
 
 static int fail(struct remote_run *run, int r, struct err *err)
 {
+        const struct err why = *err;
+
         if (r == -ECANCELED && !run->id[0]) {
                 run->end.caught = ending_take(&run->ending);
                 err_set(err, ECANCELED,
@@ -366,8 +368,8 @@ static int fail(struct remote_run *run, int r, struct err *err)
                 return EXIT_SIGNAL + run->end.caught;
         }
         if (run->id[0])
-                err_wrap(err, "workload %s, which goes on if the daemon does (vulcan logs -f %s)",
-                         run->id, run->id);
+                err_set(err, -r, "%.300s; workload %s may go on: vulcan logs -f %s", why.msg,
+                        run->id, run->id);
         return EXIT_VULCAN;
 }
 

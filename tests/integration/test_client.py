@@ -229,6 +229,13 @@ def test_ls_filters_and_pages(client):
     client.fails("ls", "--limit", "0", code=2, says="--limit")
 
 
+def test_ls_shows_how_long_one_runs(client):
+    workload = client.start("hang")
+    while not client.json("ls", "--status", "running")["total"]:
+        pass
+    assert re.search(rf"^{workload}  running  .* [0-9]+\+  -", "\n".join(client.lines("ls")), re.M)
+
+
 def test_inspect_and_the_parts_of_an_id(client):
     workload = client.daemon.submit("sh", "print x\nexit 4")["id"]
     record = client.json("inspect", workload)
@@ -541,7 +548,9 @@ def test_the_daemon_goes_away(fake_box):
     client.daemon.signal(signal.SIGKILL)
     client.daemon.wait()
     result = command.wait()
-    assert result.code == 125 and re.search(rb"vulcan logs -f [0-9A-Z]{26}", result.err), result
+    assert result.code == 125 and re.fullmatch(
+        rb"vulcan: http://[^\n]+; workload ([0-9A-Z]{26}) may go on: vulcan logs -f \1\n",
+        result.err), result
     fake_box.serve().stop()  # tidies up what the dead one left
 
 
