@@ -50,7 +50,7 @@ static const struct advice {
          "`reason=\"vmm_exit\"`: the VMM refused or crashed; `timeout`: the guest hung; `guest`: a "
          "bad image; `protocol`: images of another version (`make images`); `error`: something on "
          "this host. The workload's `error` has the details. A start that ends in "
-         "`vmm_exit` (but for exit codes 152 and 153: it refuses its configuration or arguments) "
+         "`vmm_exit` (but for exit codes 1, 152 and 153: it refuses what it was told) "
          "or "
          "`timeout` is tried once more: if that succeeds, the first failure is here and nothing in "
          "`workloads_total{status=\"failed\"}`."},

@@ -65,7 +65,7 @@ static const struct failing {
 } failing[] = {
         {"refuse", WORKLOAD_FAILED, "code 153; console: Arguments parsing error", 0, 0, 1,
          FAILURE("vmm", "vmm_exit")},
-        {"exit:1", WORKLOAD_FAILED, "code 1; console: ", 0, 0, 2, FAILURE("vmm", "vmm_exit")},
+        {"exit:1", WORKLOAD_FAILED, "code 1; console: ", 0, 0, 1, FAILURE("vmm", "vmm_exit")},
         {"exit:7", WORKLOAD_FAILED, "told to exit with 7", 0, 0, 2, FAILURE("vmm", "vmm_exit")},
         {"crash-before-hello", WORKLOAD_FAILED, "Kernel panic", 0, 0, 2,
          FAILURE("vmm", "vmm_exit")},

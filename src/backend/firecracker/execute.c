@@ -24,7 +24,7 @@ enum {
 };
 
 /* Exit codes of Firecracker (src/vmm/src/lib.rs, FcExitCode). */
-enum { EXIT_BAD_CONFIGURATION = 152, EXIT_BAD_ARGUMENTS = 153 };
+enum { EXIT_GENERIC_ERROR = 1, EXIT_BAD_CONFIGURATION = 152, EXIT_BAD_ARGUMENTS = 153 };
 
 struct fc_run {
         struct fc_backend *backend;
@@ -218,15 +218,15 @@ static int boot_once(struct fc_run *run, enum fc_stage *stage, enum fc_reason *r
 }
 
 /* True if another attempt can help: the VMM ended or hung, and not because it refuses what it was
- * told, which would be the same again. Any other code (1 is "some error") may be of the moment. */
+ * told, which would be the same again. Newer Firecrackers say that with 1, too. */
 static bool may_boot_again(struct fc_run *run, enum fc_reason reason)
 {
         int code = fc_vm_exit_code(&run->vm);
 
         if (reason == FC_REASON_TIMEOUT)
                 return true;
-        return reason == FC_REASON_VMM_EXIT && code != EXIT_BAD_CONFIGURATION &&
-               code != EXIT_BAD_ARGUMENTS;
+        return reason == FC_REASON_VMM_EXIT && code != EXIT_GENERIC_ERROR &&
+               code != EXIT_BAD_CONFIGURATION && code != EXIT_BAD_ARGUMENTS;
 }
 
 static int boot(struct fc_run *run, struct err *err)
