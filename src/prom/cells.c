@@ -461,11 +461,12 @@ void prom_sum_counters_(const uint32_t *cells, size_t n, bool with_parts,
 {
         uint64_t sums[SUM_BATCH] = {0};
         for (const struct slab *slab = slabs; slab; slab = slab->next) {
+                const uint64_t *next = slab->next ? slab->next->cells : NULL;
                 for (size_t i = 0; slab->cells && i < n; i++) {
                         sums[i] += LOAD(&slab->cells[cells[i]]);
                         /* The same cells of the next slab are far away. */
-                        if (slab->next && i % 8 == 0)
-                                __builtin_prefetch(&slab->next->cells[cells[i]]);
+                        if (next && i % 8 == 0)
+                                __builtin_prefetch(&next[cells[i]]);
                 }
                 for (size_t i = 0; with_parts && slab->cells && i < n; i++)
                         values[i].part += double_of(LOAD(&slab->cells[cells[i] + COUNTER_APART]));
