@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Making a family from its description. */
+#include "prom/keys.h"
 #include "prom/native.h"
 #include "prom/render.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A scrape: the families of a registry, one after the other, in the format asked for. */
+#include "prom/keys.h"
 #include "prom/render.h"
 
 #include <errno.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Series go and come back: removal, expiry of idle ones, and curried families. */
+#include "prom/keys.h"
 #include "prom/native.h"
 
 #include <errno.h>

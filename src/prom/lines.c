@@ -3,6 +3,7 @@
  * What a family looks like in one dialect: its header, and the lines of its series without their
  * numbers. Made when a scrape first asks for them, kept as long as the family.
  */
+#include "prom/keys.h"
 #include "prom/render.h"
 
 #include <math.h>

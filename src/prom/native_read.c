@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Adding up the blocks of a native histogram, and holding it to its limit. See native.h. */
+#include "prom/keys.h"
 #include "prom/native.h"
 
 #include <errno.h>

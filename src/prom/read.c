@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a series shows: the sums over all threads, without what was counted in its earlier lives. */
+#include "prom/keys.h"
 #include "prom/native.h"
 
 #include <math.h>

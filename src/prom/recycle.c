@@ -16,6 +16,7 @@
  * so nothing is recycled while there is a visit. Scrapes and visits that began before a series was
  * recycled do not show it.
  */
+#include "prom/keys.h"
 #include "prom/native.h"
 #include "prom/render.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Registries: what is registered, under which names, and what fork() does to the locks. */
+#include "prom/keys.h"
 #include "prom/render.h"
 
 #include <errno.h>

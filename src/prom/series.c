@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The series of a family: making them and looking them up. */
+#include "prom/keys.h"
 #include "prom/native.h"
 
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Label values as keys, and the tables that find them. */
-#include "prom/internal.h"
+#include "prom/keys.h"
 
 #include <stdlib.h>
 #include <string.h>
