@@ -49,7 +49,7 @@ image-%: deps-build+images setup images-dir ## make the kernel, the initramfs an
 	@$(call compile,bin/vulcan-guest)
 	@images/build $(IMAGES) $(AGENT) kernel $*
 
-kernel: deps-build+images+kernel setup images-dir ## build the tuned guest kernel from Debian's source (6 to 8 minutes on 2 cores, once)
+kernel: deps-build+images+kernel setup images-dir ## build the tuned guest kernel from Debian's source (ten minutes on 2 cores, once)
 	@images/kernel-tuned build
 	@$(call compile,bin/vulcan-guest)
 	@images/build $(IMAGES) $(AGENT) kernel

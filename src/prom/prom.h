@@ -62,7 +62,7 @@
  *
  * Misuse is never undefined: an update that cannot be meant (a counter made smaller, a NaN or an
  * infinity for a counter, histogram or summary, a state a set does not have, an exemplar that is
- * none), an update of a removed series, a handle fetched for another kind or with another number of
+ * none), an update of a removed series (see there for how long), a handle fetched for another kind or with another number of
  * label values than the family has, and a bad sample from a collector are no-ops, counted in
  *     prom_ignored_updates_total{family="..."}
  * Updating a NULL handle does nothing, so code whose metrics were never registered runs on.
@@ -235,8 +235,8 @@ int prom_register_all(struct prom_registry *registry, const struct prom_desc *de
                       struct prom_family **ret_families, struct prom_error *error);
 
 /* As prom_register_all(), but a family that is there with the same kind, labels, const labels,
- * buckets, quantiles and states is taken as it is; -EEXIST with the name if one differs. For an object of which a
- * process may make several, all counting into the same metrics. */
+ * buckets, quantiles and states is taken as it is; -EEXIST with the name if one differs. For an
+ * object of which a process may make several, all counting into the same metrics. */
 int prom_obtain_all(struct prom_registry *registry, const struct prom_desc *descs, size_t n,
                     struct prom_family **ret_families, struct prom_error *error);
 
@@ -289,19 +289,19 @@ struct prom_stateset *prom_stateset_with_values(struct prom_family *family,
 
 /* A removed series is not shown by scrapes that begin later. Its handles stay good memory: updates
  * through them change nothing that is shown and are counted as ignored (those of a counter by what
- * was added, rounded up) when a scrape, or prom_..._with(), finds them. When the same label values are fetched
- * again the series comes back under the same handle, at 0 and with a new time of creation. Updates
- * that run beside a removal may fall on either side of it. The fractions of a series that came back
- * are as exact as a double holding those of all its lives, and stay infinite once that has
- * overflowed; so does the sum of a histogram of classic buckets alone. Read back, a removed series
- * is 0.
+ * was added, rounded up) when a scrape, or prom_..._with(), finds them. When the same label values
+ * are fetched again the series comes back under the same handle, at 0 and with a new time of
+ * creation. Updates that run beside a removal may fall on either side of it. The fractions of a
+ * series that came back are as exact as a double holding those of all its lives, and stay infinite
+ * once that has overflowed; so does the sum of a histogram of classic buckets alone. Read back, a
+ * removed series is 0.
  *
  * So a removed series keeps its memory, some hundred bytes and its cells, but not for ever: of more
- * than PROM_KEPT_FACTOR times max_series removed ones, the first do not come back, and
- * PROM_HANDLE_GRACE_S later at the earliest new label values get their memory (if no prom_visit() is
- * under way). Until then all that is said above holds; a handle that is used even later counts for the series that has taken the place.
- * That is the one promise asked of a program: it does not go on using a handle for more than
- * PROM_HANDLE_GRACE_S after it had the series removed. Families whose handles are never removed, and
+ * than PROM_KEPT_FACTOR times max_series removed ones (and of any, while a family is nearly full) the
+ * first do not come back, and PROM_HANDLE_GRACE_S later at the earliest new label values get their
+ * memory (if no prom_visit() is under way). Until then updates through the handles are ignored as
+ * ever; a handle that is used even later counts for the series that has taken the place. That is the one promise asked of a program: it does not go on using a handle for more than
+ * PROM_HANDLE_GRACE_S after it had the series removed. Families of which none is removed, and
  * calls with literals, need not care. Label values may thus come and go for ever, up to 10 times
  * max_series of them in PROM_HANDLE_GRACE_S; choose it accordingly.
  *
@@ -627,7 +627,8 @@ struct prom_render_options {
 /* Renders the families into buf, replacing what was there. options may be NULL.
  *
  * Families are sorted by name, labels by name with "le" and "quantile" last, series stand in the
- * order they were made, or in the place of one whose memory they got. A family without series is left out. Numbers have the shortest form that
+ * order they were made, or in the place of one whose memory they got. A family without series is
+ * left out. Numbers have the shortest form that
  * reads back the same, whatever the locale. Each series is consistent in itself (bucket +Inf ==
  * _count, and _sum belongs to them); different series are read at slightly different moments.
  *

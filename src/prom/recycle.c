@@ -2,9 +2,10 @@
 /*
  * The memory of removed series is used again, for other label values.
  *
- * The last removed ones of a family, PROM_KEPT_FACTOR times max_series, stay as they are, to come back when their values are
- * looked up again. Those before are *retired*: their keys are taken out of the tables, so nobody comes
- * upon them any more. A grace later, what a thread may have found before is not in use any more:
+ * The last removed ones of a family, PROM_KEPT_FACTOR times max_series, stay as they are, to come back
+ * when their values are looked up again. Those before are *retired*: their keys are taken out of the
+ * tables, so nobody comes upon them any more. A grace later, what a thread may have found before is
+ * not in use any more:
  *
  * - a handle of the series, by contract (prom.h);
  * - a key that a look-up without a lock is comparing, and the series it has from there;
