@@ -59,18 +59,6 @@ static int place_fd(int fd, int at)
         return fd == at ? fcntl(fd, F_SETFD, 0) : dup2(fd, at);
 }
 
-int proc_reset_signals(void)
-{
-        /* The kernel's struct sigaction; all zeros is SIG_DFL without flags on every architecture. */
-        const unsigned long dfl[8] = {0};
-        sigset_t none;
-
-        for (int s = 1; s <= 64; s++)
-                syscall(SYS_rt_sigaction, s, dfl, NULL, 8);
-        sigemptyset(&none);
-        return sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 /* As struct sigaction of the kernel: all zero is the default action. */
 struct kernel_sigaction {
         void (*handler)(int);
@@ -80,14 +68,14 @@ struct kernel_sigaction {
 };
 
 /* By system call: what a libc or a sanitizer remembers of handlers is the parent's memory. */
-static void reset_signals(void)
+int proc_reset_signals(void)
 {
         static const struct kernel_sigaction standard;
         static const uint64_t none;
 
         for (int i = 1; i < NSIG; i++)
                 syscall(SYS_rt_sigaction, i, &standard, NULL, sizeof(standard.mask));
-        syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof(none));
+        return (int)syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof(none));
 }
 
 /* What a child has to know. It shares the parent's memory until it runs another program. */
@@ -116,7 +104,7 @@ static int run_child(void *arg)
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (getppid() != child->parent)
                 _exit(127);
-        reset_signals();
+        proc_reset_signals();
 
         /* Sources below 3 would be overwritten while the three are put in place: move them up. So
          * low they are where this program was started without standard streams. */

@@ -350,14 +350,15 @@ static void stop(struct serve *d)
 
 static void block_signals(struct serve *d)
 {
+        static const int stops[] = {SIGINT, SIGHUP};
         struct sigaction was;
 
         sigemptyset(&d->signals);
         sigaddset(&d->signals, SIGTERM);
-        sigaddset(&d->signals, SIGINT);
-        /* One that was ignored from the start (nohup) stays so. */
-        if (sigaction(SIGHUP, NULL, &was) == 0 && was.sa_handler != SIG_IGN)
-                sigaddset(&d->signals, SIGHUP);
+        /* One that was ignored from the start (nohup, a shell's background) stays ignored. */
+        for (size_t i = 0; i < sizeof(stops) / sizeof(stops[0]); i++)
+                if (sigaction(stops[i], NULL, &was) == 0 && was.sa_handler != SIG_IGN)
+                        sigaddset(&d->signals, stops[i]);
         pthread_sigmask(SIG_BLOCK, &d->signals, NULL);
 }
 

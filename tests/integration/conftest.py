@@ -30,6 +30,7 @@ def tell(**report):
 def pytest_configure(config):
     if REPORT_FD >= 0:
         os.set_inheritable(REPORT_FD, False)
+    vulcan.usual_signals()
     if os.environ.get("VULCAN_TEST_ISOLATED"):
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
 

@@ -12,9 +12,11 @@ import socket
 import subprocess
 import time
 
+import vulcan
+
 ISOLATED = bool(os.environ.get("VULCAN_TEST_ISOLATED"))
 OURS = re.compile(r"vulcan|firecracker|qemu-system")
-SETTLE_S = 5  # for processes that have been killed and are not gone yet
+SETTLE_S = 5 * vulcan.SLOW  # for processes that have been killed and are not gone yet
 # What stays in a state directory on purpose: records, logs, what was moved aside of them, locks,
 # empty directories.
 STATE_KEPT = re.compile(

@@ -8,6 +8,8 @@ import sqlite3
 import threading
 import time
 
+import pytest
+
 import vulcan
 from test_admission import running, until
 
@@ -19,7 +21,7 @@ def records(box):
 
 
 def test_drain_lets_workloads_end_and_refuses_new_ones(fake_box):
-    daemon = fake_box.serve("--drain", "30", "--max-vms", "1")
+    daemon = fake_box.serve("--drain", vulcan.scaled(30), "--max-vms", "1")
     ids = [daemon.start("sh", "sleep 1500")["id"], daemon.start("sh", "exit 0")["id"]]
     until(lambda: running(daemon) == 1)
     daemon.signal(signal.SIGTERM)
@@ -32,6 +34,16 @@ def test_drain_lets_workloads_end_and_refuses_new_ones(fake_box):
     result = daemon.wait()
     assert result.code == 0, result
     assert records(fake_box) == {i: "completed" for i in ids}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_signal_that_was_ignored_stays_ignored(fake_box, number):
+    """As in the background of a shell, or under nohup."""
+    daemon = fake_box.serve(prefix=["sh", "-c", f"trap '' {number.value}; exec \"$@\"", "sh"])
+    daemon.signal(number)
+    assert daemon.submit("sh", "print x")["status"] == "completed"
+    daemon.signal(signal.SIGTERM)
+    assert daemon.wait().code == 0
 
 
 def test_drain_ends_when_its_time_is_over(fake_box):

@@ -18,8 +18,27 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 BUILD = os.environ.get("VULCAN_TEST_BUILD", os.path.join(ROOT, "build"))
 VULCAN = os.path.join(BUILD, "bin", "vulcan")
 FAKE = os.path.join(BUILD, "tests", "fake_firecracker")
-SLOW = 1 if os.environ.get("VULCAN_TEST_SANITIZE", "none") == "none" else 3
+SANITIZED = os.environ.get("VULCAN_TEST_SANITIZE", "none") != "none"
+# How many times slower than a quiet developer's machine this one is; tools/test measures it. Each
+# time limit of the suite is a number of seconds there, times this.
+SLOW = int(os.environ.get("VULCAN_TEST_SLOW", "1")) * (3 if SANITIZED else 1)
 LIMIT_S = 60 * SLOW  # for one command; tests that expect less say so
+PROGRAM_S = 60  # of a workload: the default
+BOOT_LIMIT_S = min(30 * SLOW, 3600)  # --boot-timeout of the programs under test: default, maximum
+
+
+def scaled(seconds):
+    """A time limit to give to a program under test, as text: for what must happen within it."""
+    return str(seconds * SLOW)
+
+
+def usual_signals():
+    """What a background shell or nohup ignores reaches the programs under test all the same."""
+    for number in (signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+
 
 BOOT = "vulcan_firecracker_vm_boot_seconds"
 ACTIVE = "vulcan_firecracker_active_vms"
@@ -151,7 +170,7 @@ class Command:
                                  f"err {bytes(self.err)[-4000:]!r}") from None
         ended_ns = time.monotonic_ns()
         for thread in self.threads:
-            thread.join(10)
+            thread.join(10 * SLOW)
         return Result(code, bytes(self.out), bytes(self.err), self.began_ns, ended_ns)
 
     def signal(self, number):
@@ -191,11 +210,10 @@ class Daemon(Command):
 
     def submit(self, runtime, code, **more):
         """Runs a workload and returns its final record."""
-        return self.json("POST", "/v1/workloads", {"runtime": runtime, "code": code, **more}, 201)
+        return self.json("POST", "/v1/workloads", order(runtime, code, more), 201)
 
     def start(self, runtime, code, **more):
-        return self.json("POST", "/v1/workloads/async", {"runtime": runtime, "code": code, **more},
-                         202)
+        return self.json("POST", "/v1/workloads/async", order(runtime, code, more), 202)
 
     def until_ended(self, workload_id, limit=LIMIT_S):
         """There is no event to wait for but the record itself."""
@@ -221,6 +239,14 @@ class Daemon(Command):
         return self.wait(limit)
 
 
+def order(runtime, code, more):
+    """A request; on a slow machine the program has more than the default time."""
+    body = {"runtime": runtime, "code": code, **more}
+    if SLOW > 1:
+        body["resources"] = {"timeout_s": PROGRAM_S * SLOW, **body.get("resources", {})}
+    return body
+
+
 class Box:
     """A place of its own for one test: state directory, temporary directory, environment."""
 
@@ -233,7 +259,7 @@ class Box:
         self.daemons = []
         self.env = {k: v for k, v in os.environ.items() if not k.startswith(("VULCAN_", "FAKE_"))}
         self.env.update(VULCAN_STATE_DIR=self.state, TMPDIR=self.tmp, VULCAN_VMM=vmm.path,
-                        HOME=folder, VULCAN_DRAIN="0")
+                        HOME=folder, VULCAN_DRAIN="0", VULCAN_BOOT_TIMEOUT=str(BOOT_LIMIT_S))
         if images:
             self.env["VULCAN_IMAGES"] = images
         self.env.update(vmm.env)
@@ -246,10 +272,12 @@ class Box:
         return self.start(*words, stdin=stdin, env=env, **popen).wait(limit)
 
     def run(self, runtime, code, *words, **more):
+        if SLOW > 1 and "--timeout" not in words:
+            words = ("--timeout", scaled(PROGRAM_S), *words)
         return self.vulcan("run", "--runtime", runtime, *words, "-e", code, **more)
 
-    def serve(self, *words, env=None, **popen):
-        daemon = Daemon(wrap([VULCAN, "serve", "--listen", "127.0.0.1:0", *words]),
+    def serve(self, *words, env=None, prefix=(), **popen):
+        daemon = Daemon([*prefix, *wrap([VULCAN, "serve", "--listen", "127.0.0.1:0", *words])],
                         {**self.env, **(env or {})}, **popen)
         self.daemons.append(daemon)
         return daemon
