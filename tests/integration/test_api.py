@@ -116,7 +116,7 @@ def test_a_client_that_goes_away_takes_nothing_with_it(fake_box):
 
 def test_head_and_keep_alive(fake_box):
     where = urllib.parse.urlsplit(fake_box.serve().url)
-    client = http.client.HTTPConnection(where.hostname, where.port, timeout=10)
+    client = http.client.HTTPConnection(where.hostname, where.port, timeout=vulcan.LIMIT_S)
     for method in ("GET", "HEAD", "GET"):
         client.request(method, "/healthz")
         answer = client.getresponse()

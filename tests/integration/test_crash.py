@@ -18,7 +18,7 @@ import pytest
 import leaks
 import vulcan
 
-PLAIN = vulcan.SLOW == 1
+PLAIN = not vulcan.SANITIZED
 KILLS = int(os.environ.get("VULCAN_TEST_KILLS", "200" if PLAIN else "40"))
 KILLS_NET, KILLS_VMM = max(2, KILLS // 16), max(2, KILLS // 60)
 CLIENTS = 3
@@ -35,7 +35,7 @@ class Client(threading.Thread):
     def __init__(self, daemon, marks, rng, codes, **more):
         super().__init__(daemon=True)
         where = urllib.parse.urlsplit(daemon.url)
-        self.connection = http.client.HTTPConnection(where.hostname, where.port, timeout=30)
+        self.connection = http.client.HTTPConnection(where.hostname, where.port, timeout=vulcan.LIMIT_S)
         self.marks, self.rng, self.codes, self.more = marks, rng, codes, more
         self.accepted, self.odd = {}, []
         self.start()
@@ -138,7 +138,7 @@ class Victim:
         daemon.process.kill()
         daemon.wait()
         for client in clients:
-            client.join(30)
+            client.join(vulcan.LIMIT_S)
             assert not client.odd, client.odd
             self.accepted.update(client.accepted)
 
@@ -175,7 +175,7 @@ class records:
         self.path = os.path.join(state, "vulcan.db")
 
     def __enter__(self):
-        self.db = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, timeout=10)
+        self.db = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, timeout=vulcan.LIMIT_S)
         return self.db
 
     def __exit__(self, *_):

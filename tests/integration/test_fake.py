@@ -57,7 +57,7 @@ class Fake:
     def ask(self, request):
         with socket.socket(socket.AF_UNIX) as s:
             s.connect(self.api)
-            s.settimeout(5)
+            s.settimeout(vulcan.LIMIT_S)
             s.sendall(request)
             answer = b""
             while chunk := s.recv(4096):
@@ -127,7 +127,7 @@ def test_real_agent_and_its_program_die_with_the_fake(fake):
                                         ("crash-before-hello", 150)])
 def test_ends_before_it_connects(fake, fail, code):
     vm = fake(fail)
-    vm.process.communicate(timeout=10)
+    vm.process.communicate(timeout=vulcan.LIMIT_S)
     assert vm.process.returncode == code
 
 
@@ -152,7 +152,7 @@ def test_crashes_with_a_connection(fake, fail):
     vm.boot()
     with pytest.raises((wire.Closed, OSError)):
         vm.run("print x")
-    assert vm.process.wait(10) == -signal.SIGSEGV
+    assert vm.process.wait(vulcan.LIMIT_S) == -signal.SIGSEGV
 
 
 def test_says_that_it_cannot(fake):
@@ -175,7 +175,7 @@ def test_boots_slowly_and_keeps_time(fake, folder):
 def test_fails_once(fake, folder):
     once = {"FAKE_FC_ONCE": os.path.join(folder, "once")}
     vm = fake("refuse", env=once)
-    assert vm.process.wait(10) == 153
+    assert vm.process.wait(vulcan.LIMIT_S) == 153
     vm.host.close()
     os.unlink(vm.uds + "_5000")
     fake("refuse", env=once).boot()

@@ -73,7 +73,7 @@ def check_serves_on(daemon, orders):
 
 @pytest.mark.parametrize("way", BEFORE_READY)
 def test_fails_before_it_is_ready(fake_box, orders, way):
-    daemon = fake_box.serve("--boot-timeout", "1")
+    daemon = fake_box.serve("--boot-timeout", vulcan.scaled(1))
     orders.give(way)
     record = daemon.submit("sh", "print x", resources={"timeout_s": 1})
     metrics = check_failure(daemon, record, boots=0, says=BEFORE_READY[way])
@@ -171,7 +171,7 @@ class Lock:
         self.db.close()
 
 
-def check_recorded(daemon, box, workload_id, status, limit=30):
+def check_recorded(daemon, box, workload_id, status, limit=vulcan.LIMIT_S):
     """The store comes to say what the API says."""
     record = daemon.json("GET", f"/v1/workloads/{workload_id}")
     assert record["status"] == status, record

@@ -107,7 +107,7 @@ def test_queries_and_paths(daemon):
 
 
 def connect(daemon, lines=b""):
-    s = socket.create_connection(daemon.where, timeout=20)
+    s = socket.create_connection(daemon.where, timeout=vulcan.LIMIT_S)
     if lines:
         s.sendall(lines)
     return s

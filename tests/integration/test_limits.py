@@ -19,8 +19,9 @@ def test_endless_loop(box):
 
 
 def test_output_before_the_time_limit_arrives(box):
-    result = box.run("sh", "echo first; echo second >&2; sleep 1000", "--timeout", "1")
-    timed_out(result, 1)
+    result = box.run("sh", "echo first; echo second >&2; sleep 100000", "--timeout",
+                     vulcan.scaled(1))
+    timed_out(result, vulcan.SLOW)
     assert result.out == b"first\n" and result.err.startswith(b"second\n"), result
 
 
@@ -74,7 +75,7 @@ def test_one_that_eats_all_memory(box, eaters):
             f"data = []\n"
             f"while True:\n"
             f"    data.append(bytearray(1 << 20))\n")
-    record = daemon.submit("python", code, resources={"timeout_s": 45})
+    record = daemon.submit("python", code, resources={"timeout_s": 45 * vulcan.SLOW})
     assert record["status"] == "failed" and record["oom"], record
     assert "memory" in record["error"], record
     metrics = daemon.metrics()

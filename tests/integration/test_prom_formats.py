@@ -359,9 +359,9 @@ class Prometheus:
     """With native histograms, which it scrapes as protobuf."""
 
     def __init__(self, folder, target):
-        port = free_port()
+        port, every = free_port(), 200 * vulcan.SLOW
         (folder / "prometheus.yml").write_text(
-            "global: {scrape_interval: 200ms, scrape_timeout: 200ms}\n"
+            f"global: {{scrape_interval: {every}ms, scrape_timeout: {every}ms}}\n"
             "scrape_configs:\n"
             f"  - {{job_name: prom, static_configs: [{{targets: ['{target}']}}]}}\n")
         self.url = f"http://127.0.0.1:{port}"
@@ -380,7 +380,7 @@ class Prometheus:
 
     def get(self, path, **query):
         url = f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(query)}"
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=vulcan.LIMIT_S) as answer:
             return json.load(answer)["data"]
 
     def query(self, text):

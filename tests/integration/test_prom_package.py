@@ -20,7 +20,8 @@ LIBC = {"libc.so.6", "ld-linux-x86-64.so.2"}
 GZIP_LIBRARIES = {"libisal.so.2", "libz.so.1"}
 
 # All of it as anybody builds it, without sanitizers: once is enough.
-pytestmark = pytest.mark.skipif(vulcan.SLOW != 1, reason="the same in each variant: see the plain one")
+pytestmark = pytest.mark.skipif(vulcan.SANITIZED,
+                                reason="the same in each variant: see the plain one")
 
 
 def run(*argv, **options):
@@ -55,7 +56,7 @@ class Installed:
         return str(out)
 
     def execute(self, program, **options):
-        return subprocess.run([program], capture_output=True, text=True, check=False, timeout=60,
+        return subprocess.run([program], capture_output=True, text=True, check=False, timeout=vulcan.LIMIT_S,
                               env=dict(self.env, LD_LIBRARY_PATH=f"{self.prefix}/lib"), **options)
 
 
@@ -169,7 +170,7 @@ class Pool:
         names = {k.replace("_", "-"): v for k, v in headers.items()}
         request = urllib.request.Request((url or self.url) + query, headers=names, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=20) as answer:
+            with urllib.request.urlopen(request, timeout=vulcan.LIMIT_S) as answer:
                 return answer.status, answer.headers, answer.read()
         except urllib.error.HTTPError as error:
             with error:
@@ -213,7 +214,7 @@ def test_push_is_found_by_pkg_config(installed, tmp_path):
     run("cc", *WARNINGS, os.path.join(vulcan.ROOT, "tests/integration/push_client.c"), "-o",
         program, *flags)
     words = [program, "put", "http://127.0.0.1:1", "--attempts", "1"]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60,
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=vulcan.LIMIT_S,
                           env=dict(installed.env, LD_LIBRARY_PATH=f"{installed.prefix}/lib"))
     assert done.returncode == 1 and "Connection refused" in done.stderr, done
 

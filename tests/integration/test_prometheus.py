@@ -26,6 +26,7 @@ QUERIES = {
     f'{WORKLOADS}{{runtime="sh",status="killed"}}': 0,
     f"sum({WORKLOADS})": 2,
 }
+SCRAPE = f"{200 * vulcan.SLOW}ms"
 QUANTILES = (BOOT, VSOCK, CLEANUP)
 
 
@@ -45,7 +46,7 @@ class Prometheus:
         port = free_port()
         config = os.path.join(folder, "prometheus.yml")
         with open(config, "w", encoding="ascii") as f:
-            f.write("global: {scrape_interval: 200ms, scrape_timeout: 200ms}\n"
+            f.write(f"global: {{scrape_interval: {SCRAPE}, scrape_timeout: {SCRAPE}}}\n"
                     "scrape_configs:\n"
                     "  - job_name: vulcan\n"
                     f"    static_configs: [{{targets: ['{target}']}}]\n")
@@ -57,10 +58,10 @@ class Prometheus:
 
     def query(self, text):
         url = f"{self.url}/api/v1/query?{urllib.parse.urlencode({'query': text})}"
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=vulcan.LIMIT_S) as answer:
             return [float(r["value"][1]) for r in json.load(answer)["data"]["result"]]
 
-    def until(self, text, want, limit=60):
+    def until(self, text, want, limit=vulcan.LIMIT_S):
         """It scrapes when it likes: its answers are all there is to wait for."""
         deadline, last = time.monotonic() + limit, None
         while time.monotonic() < deadline:
@@ -91,8 +92,8 @@ def test_prometheus_scrapes_and_answers(fake_box):
             prometheus.until(text, [float(want)])
         for name in QUANTILES:
             (value,) = prometheus.query(f"histogram_quantile(0.5, {name}_bucket)")
-            assert 0 < value < 10, (name, value)
-        targets = urllib.request.urlopen(f"{prometheus.url}/api/v1/targets", timeout=10)
+            assert 0 < value < 10 * vulcan.SLOW, (name, value)
+        targets = urllib.request.urlopen(f"{prometheus.url}/api/v1/targets", timeout=vulcan.LIMIT_S)
         with targets:
             (target,) = json.load(targets)["data"]["activeTargets"]
         assert target["health"] == "up" and target["lastError"] == "", target
@@ -135,7 +136,7 @@ def resident_kb(pid, field):
         return next(int(line.split()[1]) for line in f if line.startswith(field))
 
 
-@pytest.mark.skipif(vulcan.SLOW != 1, reason="sanitizers have memory of their own")
+@pytest.mark.skipif(vulcan.SANITIZED, reason="sanitizers have memory of their own")
 def test_many_scrapers_cost_little(fake_box):
     """However many scrape at once, and however they want it: few bodies are made and kept."""
     clients, scrapes = 48, 20

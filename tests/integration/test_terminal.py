@@ -50,7 +50,7 @@ class Terminal:
 
     def wait(self):
         code = self.process.wait(vulcan.LIMIT_S)
-        self.thread.join(10)
+        self.thread.join(10 * vulcan.SLOW)
         os.close(self.master)
         return code, bytes(self.shown)
 

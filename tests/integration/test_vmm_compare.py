@@ -297,7 +297,7 @@ def test_same_keys_of_the_whole_configuration(both):
     ("SYS", 2), ("TERM", -signal.SIGTERM), ("INT", -signal.SIGINT), ("USR1", -signal.SIGUSR1),
 ])
 def test_signals(both, name, code):
-    if vulcan.SLOW > 1 and name in ("ILL", "BUS", "SEGV", "SYS"):
+    if vulcan.SANITIZED and name in ("ILL", "BUS", "SEGV", "SYS"):
         pytest.skip("a sanitizer or valgrind has these signals to itself")
     for program in both("--metrics-path", "@/metrics"):
         program.process.send_signal(getattr(signal, "SIG" + name))

@@ -18,12 +18,12 @@ class Host:
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(uds + "_5000")
         self.listener.listen(1)
-        self.listener.settimeout(10)
+        self.listener.settimeout(10 * vulcan.SLOW)
         self.connection = None
 
     def accept(self):
         self.connection, _ = self.listener.accept()
-        self.connection.settimeout(10)
+        self.connection.settimeout(10 * vulcan.SLOW)
 
     def close(self):
         self.listener.close()

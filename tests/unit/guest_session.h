@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The host's side of one session with an agent that runs in a child process over a socket pair, in
- * a temporary directory. Everything is bounded by SESSION_WAIT_MS, after which a test fails.
+ * a temporary directory. Everything is bounded by session_wait_ms(), after which a test fails.
  */
 #pragma once
+
+#include "slow.h"
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -26,10 +28,12 @@
 
 #include <cmocka.h>
 
-enum {
-        SESSION_WAIT_MS = 60000,
-        SESSION_BYTES_MAX = 64 << 20,
-};
+enum { SESSION_BYTES_MAX = 64 << 20 };
+
+static inline unsigned session_wait_ms(void)
+{
+        return 60000 * slow();
+}
 
 struct session {
         char dir[64];
@@ -51,7 +55,7 @@ static inline struct wire_request session_request(const char *const *argv, size_
                 .id = "01TEST",
                 .argv = argv,
                 .argc = argc,
-                .timeout_ms = SESSION_WAIT_MS,
+                .timeout_ms = session_wait_ms(),
                 .output_max = SESSION_BYTES_MAX,
         };
 }
@@ -158,7 +162,7 @@ static inline void session_step(struct session *s)
         size_t at = 0;
         ssize_t n;
 
-        assert_true(poll(&p, 1, SESSION_WAIT_MS) > 0);
+        assert_true(poll(&p, 1, (int)session_wait_ms()) > 0);
         if (p.revents & POLLOUT) {
                 n = send(s->fd, s->out.data, s->out.len, MSG_DONTWAIT | MSG_NOSIGNAL);
                 buf_consume(&s->out, n > 0 ? (size_t)n : 0);

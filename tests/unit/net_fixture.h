@@ -11,6 +11,8 @@
  */
 #pragma once
 
+#include "slow.h"
+
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fs.h"
@@ -49,6 +51,11 @@
 #define WORLD "203.0.113.2"
 
 enum { FRAME_MAX = 2048, VNET_HEADER = 10, WAIT_S = 20 };
+
+static inline uint64_t deadline_ns(void)
+{
+        return clock_ns() + WAIT_S * slow() * NS_PER_S;
+}
 
 struct world {
         char run_dir[32];
@@ -177,7 +184,7 @@ static inline void world_settle(const struct world *w)
         struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(7)};
         struct pollfd there = {.fd = w->world_udp, .events = POLLIN};
         struct pollfd back = {.fd = w->host_udp, .events = POLLIN};
-        uint64_t deadline = clock_ns() + WAIT_S * NS_PER_S;
+        uint64_t deadline = deadline_ns();
         socklen_t size = sizeof(to);
         char byte;
 
@@ -237,7 +244,7 @@ static inline void wait_readable(int fd)
 {
         struct pollfd p = {.fd = fd, .events = POLLIN};
 
-        assert_int_equal(poll(&p, 1, WAIT_S * 1000), 1);
+        assert_int_equal(poll(&p, 1, WAIT_S * 1000 * (int)slow()), 1);
 }
 
 /* Runs nft commands as an administrator would and hands out what they print, to be freed. */
@@ -424,7 +431,7 @@ static inline bool is_arp_reply(const uint8_t *frame, const struct datagram *sen
 static inline void guest_boot(struct guest *g, const struct net_lease *lease)
 {
         struct ifreq ifr = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
-        uint64_t deadline = clock_ns() + WAIT_S * NS_PER_S;
+        uint64_t deadline = deadline_ns();
         uint8_t frame[FRAME_MAX];
         char address[20];
 
@@ -533,7 +540,7 @@ static inline void assert_refused(struct guest *g, const struct datagram *d)
         uint8_t frame[FRAME_MAX];
 
         guest_send(g, d);
-        assert_true(guest_await(g, is_refusal, d, frame, clock_ns() + WAIT_S * NS_PER_S));
+        assert_true(guest_await(g, is_refusal, d, frame, deadline_ns()));
 }
 
 /* Sends a datagram to the internet, which must come from the host's address, and its answer back.
@@ -553,7 +560,7 @@ static inline void assert_reaches_world(struct guest *g, const struct world *w)
                 4);
         assert_int_equal(from.sin_addr.s_addr, inet_addr(HOST));
         assert_int_equal(sendto(w->world_udp, "pong", 4, 0, (struct sockaddr *)&from, size), 4);
-        assert_true(guest_await(g, is_udp_reply, &d, frame, clock_ns() + WAIT_S * NS_PER_S));
+        assert_true(guest_await(g, is_udp_reply, &d, frame, deadline_ns()));
 }
 
 /* Nothing came but what was awaited, neither before nor after it. */

@@ -4,6 +4,7 @@
  * metrics, and nothing left: no descriptor, thread, process or directory.
  */
 #include "backend_fixture.h"
+#include "slow.h"
 
 #include "base/log.h"
 
@@ -149,17 +150,19 @@ static void an_agent_that_never_reports_is_given_up(void **state)
         struct workload_spec spec;
         struct backend_task task;
         struct box box;
+        char says[64];
 
         box_open(&box, NULL, 0);
         ((struct fc_backend *)box.backend)->result_grace_ms = 1;
         setenv("FAKE_FC_FAIL", "late", 1);
         spec = box_spec(&box, "print hello\n");
-        spec.limits.timeout_s = 1;
+        spec.limits.timeout_s = slow();
         task = box_task(&box, &spec);
         box.backend->ops->execute(box.backend, &task, &out);
         assert_int_equal(out.status, WORKLOAD_FAILED);
         assert_true(out.timed_out);
-        assert_string_equal(out.error, "workload timed out after 1 s");
+        snprintf(says, sizeof(says), "workload timed out after %u s", slow());
+        assert_string_equal(out.error, says);
         assert_string_equal(box.out, "hello\n");
         workload_spec_release(&spec);
         box_check_clean(&box);
@@ -170,7 +173,7 @@ static void an_agent_that_never_reports_is_given_up(void **state)
 static int slow_output(void *ctx, enum workload_stream stream, const void *bytes, size_t n)
 {
         struct box *box = ctx;
-        struct timespec ts = {.tv_sec = 1, .tv_nsec = 100 * 1000 * 1000};
+        struct timespec ts = {.tv_sec = slow(), .tv_nsec = 100 * 1000 * 1000};
 
         if (!*box->out)
                 nanosleep(&ts, NULL);
@@ -187,7 +190,7 @@ static void a_slow_reader_does_not_use_up_the_time_limit(void **state)
         box_open(&box, NULL, 0);
         ((struct fc_backend *)box.backend)->result_grace_ms = 1;
         spec = box_spec(&box, "print one\nbytes 200000\nexit 4\n");
-        spec.limits.timeout_s = 1;
+        spec.limits.timeout_s = slow();
         task = box_task(&box, &spec);
         task.sink.output = slow_output;
         box.backend->ops->execute(box.backend, &task, &out);
@@ -351,7 +354,7 @@ static void a_reclaimer_that_stands_still_holds_nobody_up(void **state)
         taken = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         assert_int_equal(flock(taken, LOCK_EX | LOCK_NB), 0);
 
-        alarm(60);
+        alarm(60 * slow());
         box.backend->ops->execute(box.backend, &task, &out);
         alarm(0);
         assert_int_equal(out.status, WORKLOAD_COMPLETED);
@@ -488,16 +491,17 @@ static void escape(void)
 static void a_flooded_console_holds_nobody_up(void **state)
 {
         struct workload_outcome out;
-        char self[PATH_MAX] = "";
+        char self[PATH_MAX] = "", says[64];
         struct box box;
 
         assert_true(readlink("/proc/self/exe", self, sizeof(self) - 1) > 0);
-        box_open(&box, self, 500);
+        box_open(&box, self, 500 * slow());
         setenv("TEST_VMM", "flood", 1);
         out = box_run(&box, "");
         unsetenv("TEST_VMM");
         assert_int_equal(out.status, WORKLOAD_FAILED);
-        assert_non_null(strstr(out.error, "not ready within 500 ms; console: xxxx"));
+        snprintf(says, sizeof(says), "not ready within %u ms; console: xxxx", 500 * slow());
+        assert_non_null(strstr(out.error, says));
         box_check_clean(&box);
         box_close(&box);
 }

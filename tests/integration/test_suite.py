@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""tools/test itself: the factor of its time limits, and the signals of what it starts."""
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+import vulcan
+
+# A unit test that passes where no signal is ignored or blocked.
+PROBE = """#!/bin/sh
+echo 1..1
+while read -r name value; do
+    case $name in SigIgn: | SigBlk:) all=$all$value ;; esac
+done </proc/$$/status
+[ -z "${all##*[1-9a-f]*}" ] && printf 'not '
+echo "ok 1 - slow$VULCAN_TEST_SLOW"
+"""
+
+
+@pytest.fixture
+def probe(folder):
+    """Runs tools/test with the probe as its only test."""
+    os.mkdir(folder + "/tests")
+    path = vulcan.ROOT + "/tools/test"
+    with open(folder + "/tests/test_probe", "w", encoding="ascii") as f:
+        f.write(PROBE)
+    os.chmod(f.name, 0o755)
+
+    def run(slow, prefix=()):
+        env = {k: v for k, v in os.environ.items() if not k.startswith("VULCAN_TEST_")}
+        if slow is not None:
+            env["VULCAN_TEST_SLOW"] = slow
+        return subprocess.run([*prefix, sys.executable, path, folder, "test_probe"], env=env,
+                              timeout=vulcan.LIMIT_S, stdin=subprocess.DEVNULL, check=False,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return run
+
+
+def test_signals_that_the_caller_ignores(probe):
+    done = probe("7", ["sh", "-c", 'trap "" INT QUIT HUP PIPE; exec "$@"', "sh"])
+    assert done.returncode == 0, done.stdout
+    assert "ok   test_probe: 1 passed" in done.stdout
+
+
+def test_the_factor_and_the_load_are_printed(probe):
+    lines = probe("7").stdout.splitlines()
+    load = r"load \d+\.\d \d+\.\d \d+\.\d on \d+ CPUs"
+    assert re.fullmatch(rf"time limits x7 \(VULCAN_TEST_SLOW\); {load}", lines[0]), lines
+    assert re.fullmatch(f"At the end: {load}", lines[-2]), lines
+    assert lines[-1] == "1 passed, 0 failed, 0 skipped"
+
+
+def test_the_factor_is_measured(probe):
+    first = probe(None).stdout.splitlines()[0]
+    assert re.match(r"time limits x[1-9]\d* \(load [\d.]+ a CPU, work x[\d.]+, boot not measured\)",
+                    first), first
+
+
+@pytest.mark.parametrize("text", ["0", "401", "-1", "1.5", "fast"])
+def test_a_factor_that_is_invalid(probe, text):
+    done = probe(text)
+    assert done.returncode == 2
+    assert done.stdout == ("tools/test: VULCAN_TEST_SLOW must be a whole number from 1 to 400, "
+                           f"not '{text}'\n")
+
+
+def test_this_suite_starts_programs_with_the_usual_signals():
+    shown = subprocess.run(["grep", "-E", "Sig(Ign|Blk)", "/proc/self/status"], check=True,
+                           stdout=subprocess.PIPE, text=True).stdout
+    assert set(re.findall(r"\t(\w+)", shown)) == {"0" * 16}, shown
