@@ -4,6 +4,8 @@ import json
 import socket
 import struct
 
+import vulcan
+
 HELLO, REQUEST, CODE, STDIN, STDOUT, STDERR, RESULT, PING, PONG = range(1, 10)
 
 
