@@ -31,7 +31,7 @@
 #include <sys/types.h>
 
 enum {
-        WIRE_PROTOCOL = 1, /* version in HELLO and REQUEST; both must be equal */
+        WIRE_PROTOCOL = 2, /* version in HELLO and REQUEST; both must be equal */
         WIRE_PORT = 5000,  /* vsock port on which the host listens */
         WIRE_HEADER_SIZE = 5,
         WIRE_PAYLOAD_MAX = 256 * 1024, /* larger is malformed */

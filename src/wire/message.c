@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "wire/message.h"
 
+#include "wire/bytes.h"
 #include "wire/frame.h"
 
 #include <ctype.h>
@@ -12,7 +13,7 @@
  * The plain fields of each message stand in a table, from which both the encoder and the decoder
  * work, so that the two cannot drift apart.
  */
-enum kind { KIND_BOOL, KIND_INT, KIND_U32, KIND_U64, KIND_I64, KIND_TEXT };
+enum kind { KIND_BOOL, KIND_INT, KIND_U32, KIND_U64, KIND_I64, KIND_TEXT, KIND_BYTES };
 
 enum {
         OPTIONAL = 1,  /* text that may be absent (NULL) */
@@ -42,7 +43,7 @@ static const struct field hello_fields[] = {
 
 static const struct field request_fields[] = {
         {"id", KIND_TEXT, AT(wire_request, id), 1, WIRE_ID_MAX, 0},
-        {"file", KIND_TEXT, AT(wire_request, file), 1, WIRE_PATH_MAX, OPTIONAL},
+        {"file", KIND_BYTES, AT(wire_request, file), 1, WIRE_PATH_MAX, OPTIONAL},
         {"archive", KIND_BOOL, AT(wire_request, archive), 0, 0, 0},
         {"code_size", KIND_U64, AT(wire_request, code_size), 0, WIRE_CODE_MAX, 0},
         {"has_stdin", KIND_BOOL, AT(wire_request, has_stdin), 0, 0, 0},
@@ -134,7 +135,7 @@ static int text_to_json(const struct field *f, const char *text, json_t **ret, s
         if ((int64_t)n < f->min || (int64_t)n > f->max)
                 return err_set(err, EINVAL, "%s has %zu bytes, allowed are %lld to %lld", f->name,
                                n, (long long)f->min, (long long)f->max);
-        *ret = json_stringn(text, n);
+        *ret = f->kind == KIND_BYTES ? wire_bytes_encode(text, n) : json_stringn(text, n);
         return *ret ? 0 : err_set(err, EINVAL, "%s is not UTF-8 text", f->name);
 }
 
@@ -187,7 +188,7 @@ static int field_encode(const struct field *f, const void *message, json_t *obje
         json_t *j = NULL;
         int r = 0;
 
-        if (f->kind == KIND_TEXT) {
+        if (f->kind == KIND_TEXT || f->kind == KIND_BYTES) {
                 r = text_to_json(f, *(const char *const *)p, &j, err);
         } else if (f->kind == KIND_BOOL) {
                 j = json_boolean(*(const bool *)p);
@@ -202,6 +203,14 @@ static int field_encode(const struct field *f, const void *message, json_t *obje
                 return 0;
         return json_object_set_new(object, f->name, j) == 0 ? 0
                                                             : err_set(err, ENOMEM, "out of memory");
+}
+
+/* What wire/bytes.h finds wrong with a message is -EPROTO here. */
+static int err_as_protocol(struct err *err)
+{
+        if (err)
+                err->code = EPROTO;
+        return -EPROTO;
 }
 
 static int text_decode(const struct field *f, const json_t *j, const char **ret, struct err *err)
@@ -224,7 +233,23 @@ static int text_decode(const struct field *f, const json_t *j, const char **ret,
         return 0;
 }
 
-static int field_decode(const struct field *f, const json_t *object, void *message, struct err *err)
+/* Replaces bytes in their other form by a string in the object, which so owns them. */
+static int bytes_decode(const struct field *f, json_t *object, const char **ret, struct err *err)
+{
+        json_t *j = json_object_get(object, f->name), *text = NULL;
+        int r;
+
+        if (json_is_object(j)) {
+                if ((r = wire_bytes_decode_text(j, f->name, &text, err)) < 0)
+                        return err_as_protocol(err);
+                if (json_object_set_new_nocheck(object, f->name, text) < 0)
+                        return err_set(err, ENOMEM, "out of memory");
+                j = text;
+        }
+        return text_decode(f, j, ret, err);
+}
+
+static int field_decode(const struct field *f, json_t *object, void *message, struct err *err)
 {
         const json_t *j = json_object_get(object, f->name);
         void *p = (char *)message + f->offset;
@@ -232,6 +257,8 @@ static int field_decode(const struct field *f, const json_t *object, void *messa
 
         if (f->kind == KIND_TEXT)
                 return text_decode(f, j, p, err);
+        if (f->kind == KIND_BYTES)
+                return bytes_decode(f, object, p, err);
         if (!j)
                 return err_set(err, EPROTO, "%s is missing", f->name);
         if (f->kind == KIND_BOOL) {
@@ -258,7 +285,7 @@ static int fields_encode(const struct field *f, size_t n, const void *message, j
         return r;
 }
 
-static int fields_decode(const struct field *f, size_t n, const json_t *object, void *message,
+static int fields_decode(const struct field *f, size_t n, json_t *object, void *message,
                          struct err *err)
 {
         int r = 0;
@@ -268,7 +295,7 @@ static int fields_decode(const struct field *f, size_t n, const json_t *object, 
         return r;
 }
 
-/* ---- lists of text ---- */
+/* ---- lists of bytes ---- */
 
 static int list_encode(const char *name, const char *const *list, size_t n, size_t max,
                        json_t *object, struct err *err)
@@ -279,18 +306,24 @@ static int list_encode(const char *name, const char *const *list, size_t n, size
                 return err_set(err, ENOMEM, "out of memory");
         if (n > max)
                 return err_set(err, EINVAL, "%s has %zu entries, allowed are %zu", name, n, max);
-        for (size_t i = 0; i < n; i++)
-                if (!list[i] || json_array_append_new(array, json_string(list[i])) < 0)
-                        return err_set(err, EINVAL, "%s[%zu] is not UTF-8 text", name, i);
+        for (size_t i = 0; i < n; i++) {
+                if (!list[i])
+                        return err_set(err, EINVAL, "%s[%zu] is missing", name, i);
+                if (json_array_append_new(array, wire_bytes_encode(list[i], strlen(list[i]))) < 0)
+                        return err_set(err, ENOMEM, "out of memory");
+        }
         return 0;
 }
 
-/* Fills ret, which has room for `max` entries. */
+/* Fills ret, which has room for `max` entries. Those in their other form are replaced in the array,
+ * which so owns them. */
 static int list_decode(const json_t *object, const char *name, const char **ret, size_t max,
                        size_t *ret_n, struct err *err)
 {
-        const json_t *array = json_object_get(object, name);
+        json_t *array = json_object_get(object, name), *text;
+        char field[32];
         size_t n;
+        int r;
 
         if (!json_is_array(array))
                 return err_set(err, EPROTO, "%s is %s", name, array ? "not a list" : "missing");
@@ -298,9 +331,13 @@ static int list_decode(const json_t *object, const char *name, const char **ret,
         if (n > max)
                 return err_set(err, EPROTO, "%s has %zu entries, allowed are %zu", name, n, max);
         for (size_t i = 0; i < n; i++) {
-                ret[i] = json_string_value(json_array_get(array, i));
-                if (!ret[i])
-                        return err_set(err, EPROTO, "%s[%zu] is not a string", name, i);
+                snprintf(field, sizeof(field), "%s[%zu]", name, i);
+                r = wire_bytes_decode_text(json_array_get(array, i), field, &text, err);
+                if (r < 0)
+                        return err_as_protocol(err);
+                ret[i] = json_string_value(text);
+                if (json_array_set_new(array, i, text) < 0)
+                        return err_set(err, ENOMEM, "out of memory");
         }
         *ret_n = n;
         return 0;
@@ -468,7 +505,7 @@ int wire_request_encode(const struct wire_request *m, struct buf *ret, struct er
 
 static int network_decode(const json_t *object, struct wire_network *ret, struct err *err)
 {
-        const json_t *network = json_object_get(object, "network");
+        json_t *network = json_object_get(object, "network");
         int r;
 
         if (!json_is_object(network))
@@ -480,7 +517,7 @@ static int network_decode(const json_t *object, struct wire_network *ret, struct
 }
 
 /* argv and env share one array, each ended by NULL so that exec can take them. */
-static int lists_decode(const json_t *object, struct wire_request *ret, struct err *err)
+static int lists_decode(json_t *object, struct wire_request *ret, struct err *err)
 {
         size_t argc = json_array_size(json_object_get(object, "argv"));
         size_t n_env = json_array_size(json_object_get(object, "env"));

@@ -13,7 +13,7 @@ import leaks
 import vulcan
 import wire
 
-REQUEST = {"protocol": 1, "id": "01arz3ndektsv4rrffq69g5fav", "argv": ["/bin/sh", "main.sh"],
+REQUEST = {"protocol": 2, "id": "01arz3ndektsv4rrffq69g5fav", "argv": ["/bin/sh", "main.sh"],
            "env": ["PATH=/usr/bin:/bin"], "file": "main.sh", "archive": False, "has_stdin": False,
            "timeout_ms": 10000, "processes_max": 0, "output_max": 1 << 20, "wall_clock_ms": 0,
            "network": {"enabled": False, "dns": []}}
@@ -42,7 +42,7 @@ class Fake:
     def boot(self):
         self.host.accept()
         kind, hello = self.host.receive()
-        assert kind == wire.HELLO and hello["protocol"] == 1
+        assert kind == wire.HELLO and hello["protocol"] == 2
         return hello
 
     def run(self, code, **more):

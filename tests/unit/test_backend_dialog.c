@@ -159,7 +159,7 @@ static void another_protocol_is_refused(void **state)
         assert_int_equal(wire_hello_encode(&sent, &json, NULL), 0);
         say(f, WIRE_HELLO, json.data, json.len);
         assert_int_equal(dialog_read_hello(&f->dialog, f->host, &got, &err), -EPROTO);
-        assert_non_null(strstr(err.msg, "protocol 2"));
+        assert_non_null(strstr(err.msg, "protocol 3"));
 }
 
 static void garbage_names_itself(void **state)
