@@ -31,7 +31,7 @@ bool http_route_matches(const char *pattern, const char *path, struct http_param
                 pattern += want;
                 path += have;
                 if (!*pattern || !*path)
-                        return *pattern == *path;
+                        return !*pattern && (!*path || strcmp(path, "/") == 0);
                 pattern++;
                 path++;
         }

@@ -45,7 +45,8 @@ struct http_params {
         } items[HTTP_PARAMS_MAX];
 };
 
-/* True if the path has the shape of the pattern; *ret is filled in then and garbage otherwise. */
+/* True if the path has the shape of the pattern, with or without one more "/" at its end; *ret is
+ * filled in then and garbage otherwise. */
 bool http_route_matches(const char *pattern, const char *path, struct http_params *ret);
 
 /*

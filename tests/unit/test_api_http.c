@@ -230,7 +230,8 @@ static void what_is_unknown_is_404(void **state)
                 assert_refused(d, "GET", path, NULL, 404, "no workload \"");
                 assert_refused(d, "DELETE", path, NULL, 404, "no workload \"");
         }
-        assert_refused(d, "GET", "/v1/workloads/", NULL, 404, "no such path");
+        assert_refused(d, "GET", "/v1/workloads//", NULL, 404, "no such path");
+        assert_refused(d, "GET", "/v1/", NULL, 404, "no such path");
         assert_refused(d, "POST", "/v1/workloads/01ARZ3NDEKTSV4RRFFQ69G5FAV", "{}", 405,
                        "method not allowed");
         daemon_stop(d);

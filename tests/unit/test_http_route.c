@@ -24,7 +24,9 @@ static void patterns_match_whole_segments(void **state)
         assert_true(http_route_matches("/", "/", &p));
         assert_false(http_route_matches("/healthz", "/healthzz", &p));
         assert_false(http_route_matches("/healthz", "/health", &p));
-        assert_false(http_route_matches("/healthz", "/healthz/", &p));
+        assert_true(http_route_matches("/healthz", "/healthz/", &p));
+        assert_false(http_route_matches("/healthz", "/healthz//", &p));
+        assert_false(http_route_matches("/healthz/", "/healthz", &p));
         assert_false(http_route_matches("/healthz", "healthz", &p));
         assert_false(http_route_matches("/healthz", "", &p));
         assert_false(http_route_matches("/a/b", "/a", &p));
@@ -33,7 +35,8 @@ static void patterns_match_whole_segments(void **state)
         assert_string_equal(p.items[0].value, "b");
         assert_memory_equal(p.items[0].name, "id", p.items[0].name_len);
         assert_false(http_route_matches("/a/{id}", "/a/", &p));
-        assert_false(http_route_matches("/a/{id}", "/a/b/", &p));
+        assert_true(http_route_matches("/a/{id}", "/a/b/", &p));
+        assert_string_equal(p.items[0].value, "b");
         assert_false(http_route_matches("/a/{id}", "/a/b/c", &p));
         assert_false(http_route_matches("/{a}/{b}/{c}/{d}/{e}", "/1/2/3/4/5", &p));
 }
