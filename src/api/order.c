@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/order.h"
 
+#include "api/input.h"
 #include "base/cleanup.h"
+#include "wire/bytes.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
-#include <nettle/base64.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -16,7 +17,11 @@
 struct field {
         const char *name;
         int (*take)(struct api_order *order, json_t *value, struct err *err);
+        bool may_be_empty; /* "" is a value, or for take() to refuse; else it counts as left out */
 };
+
+DEFINE_CLEANUP(json_t *, json_decref);
+#define _cleanup_json_ _cleanup_(json_decref_p)
 
 /* The text of a string; NULL and a message if it is none or has a NUL byte within. */
 static const char *text_of(json_t *value, const char *field, struct err *err)
@@ -51,7 +56,7 @@ static int take_isolation(struct api_order *order, json_t *value, struct err *er
 
         if (!text)
                 return -EINVAL;
-        if (!*text || strlen(text) >= sizeof(order->isolation))
+        if (strlen(text) >= sizeof(order->isolation))
                 return err_set(err, EINVAL, "isolation: must have 1 to %zu bytes",
                                sizeof(order->isolation) - 1);
         strcpy(order->isolation, text);
@@ -60,46 +65,18 @@ static int take_isolation(struct api_order *order, json_t *value, struct err *er
 
 static int take_code(struct api_order *order, json_t *value, struct err *err)
 {
-        size_t n = json_string_length(value);
+        _cleanup_json_ json_t *code = NULL;
+        int r = wire_bytes_decode(value, "code", &code, err);
+        size_t n;
 
-        if (!json_is_string(value))
-                return err_set(err, EINVAL, "code: must be a string");
+        if (r < 0)
+                return r;
+        n = json_string_length(code);
         order->spec.code = malloc(n + 1);
         if (!order->spec.code)
                 return err_set(err, ENOMEM, "out of memory");
-        memcpy(order->spec.code, json_string_value(value), n + 1);
+        memcpy(order->spec.code, json_string_value(code), n + 1);
         order->spec.code_size = n;
-        return 0;
-}
-
-/* Base 64 as RFC 4648 section 4 has it: nothing but the alphabet, padded. The bytes are the
- * caller's to free. */
-static int decode_base64(json_t *value, const char *field, uint8_t **ret, size_t *ret_size,
-                         struct err *err)
-{
-        static const char alphabet[] =
-                "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
-        struct base64_decode_ctx ctx;
-        const char *text = json_string_value(value);
-        size_t n = json_string_length(value), size;
-        _cleanup_free_ uint8_t *bytes = NULL;
-
-        if (!text)
-                return err_set(err, EINVAL, "%s: must be a string", field);
-        if (strspn(text, alphabet) != n)
-                return err_set(err, EINVAL,
-                               "%s: not base64; line breaks do not belong in it either "
-                               "(base64 -w0)",
-                               field);
-        size = BASE64_DECODE_LENGTH(n);
-        bytes = malloc(size + 1);
-        if (!bytes)
-                return err_set(err, ENOMEM, "out of memory");
-        base64_decode_init(&ctx);
-        if (!base64_decode_update(&ctx, &size, bytes, n, text) || !base64_decode_final(&ctx))
-                return err_set(err, EINVAL, "%s: not base64, or cut short", field);
-        *ret = steal_ptr(&bytes);
-        *ret_size = size;
         return 0;
 }
 
@@ -107,7 +84,7 @@ static int take_archive(struct api_order *order, json_t *value, struct err *err)
 {
         uint8_t *code = NULL;
         size_t size = 0;
-        int r = decode_base64(value, "code_archive", &code, &size, err);
+        int r = wire_base64_decode(value, "code_archive", &code, &size, err);
 
         if (r < 0)
                 return r;
@@ -119,12 +96,21 @@ static int take_archive(struct api_order *order, json_t *value, struct err *err)
 
 static int take_entrypoint(struct api_order *order, json_t *value, struct err *err)
 {
-        const char *text = text_of(value, "entrypoint", err);
+        _cleanup_json_ json_t *text = NULL;
+        int r = wire_bytes_decode_text(value, "entrypoint", &text, err);
 
-        if (!text)
-                return -EINVAL;
-        order->spec.entrypoint = strdup(text);
+        if (r < 0)
+                return r;
+        order->spec.entrypoint = strdup(json_string_value(text));
         return order->spec.entrypoint ? 0 : err_set(err, ENOMEM, "out of memory");
+}
+
+static int add_arg(struct api_order *order, const char *field, json_t *value, struct err *err)
+{
+        _cleanup_json_ json_t *text = NULL;
+        int r = wire_bytes_decode_text(value, field, &text, err);
+
+        return r < 0 ? r : workload_spec_add_arg(&order->spec, json_string_value(text), err);
 }
 
 static int take_args(struct api_order *order, json_t *value, struct err *err)
@@ -138,41 +124,64 @@ static int take_args(struct api_order *order, json_t *value, struct err *err)
         json_array_foreach(value, i, item)
         {
                 char field[32];
-                const char *text;
 
                 snprintf(field, sizeof(field), "args[%zu]", i);
-                if (!(text = text_of(item, field, err)))
-                        return -EINVAL;
-                if ((r = workload_spec_add_arg(&order->spec, text, err)) < 0)
+                if ((r = add_arg(order, field, item, err)) < 0)
                         return r;
         }
         return 0;
+}
+
+static int add_variable(struct api_order *order, const char *name, json_t *value, struct err *err)
+{
+        _cleanup_json_ json_t *text = NULL;
+        _cleanup_free_ char *pair = NULL;
+        char field[96];
+        int r;
+
+        snprintf(field, sizeof(field), "env.%.80s", name);
+        if (!*name || strchr(name, '='))
+                return err_set(err, EINVAL, "%s: not a name for a variable", field);
+        if ((r = wire_bytes_decode_text(value, field, &text, err)) < 0)
+                return r;
+        if (asprintf(&pair, "%s=%s", name, json_string_value(text)) < 0) {
+                pair = NULL;
+                return err_set(err, ENOMEM, "out of memory");
+        }
+        return workload_spec_add_env(&order->spec, pair, err);
+}
+
+/* NAME=VALUE, for names that are not UTF-8: those of JSON must be. */
+static int add_pair(struct api_order *order, size_t i, json_t *value, struct err *err)
+{
+        _cleanup_json_ json_t *text = NULL;
+        char field[32];
+        int r;
+
+        snprintf(field, sizeof(field), "env[%zu]", i);
+        r = wire_bytes_decode_text(value, field, &text, err);
+        return r < 0 ? r : workload_spec_add_env(&order->spec, json_string_value(text), err);
 }
 
 static int take_env(struct api_order *order, json_t *value, struct err *err)
 {
         const char *name;
         json_t *item;
+        size_t i;
         int r;
 
-        if (!json_is_object(value))
-                return err_set(err, EINVAL, "env: must be an object of NAME: \"value\"");
+        if (!json_is_object(value) && !json_is_array(value))
+                return err_set(err, EINVAL,
+                               "env: must be an object of NAME: \"value\", or an array of "
+                               "\"NAME=value\"");
         json_object_foreach(value, name, item)
         {
-                _cleanup_free_ char *pair = NULL;
-                char field[96];
-                const char *text;
-
-                snprintf(field, sizeof(field), "env.%.80s", name);
-                if (!*name || strchr(name, '='))
-                        return err_set(err, EINVAL, "%s: not a name for a variable", field);
-                if (!(text = text_of(item, field, err)))
-                        return -EINVAL;
-                if (asprintf(&pair, "%s=%s", name, text) < 0) {
-                        pair = NULL;
-                        return err_set(err, ENOMEM, "out of memory");
-                }
-                if ((r = workload_spec_add_env(&order->spec, pair, err)) < 0)
+                if ((r = add_variable(order, name, item, err)) < 0)
+                        return r;
+        }
+        json_array_foreach(value, i, item)
+        {
+                if ((r = add_pair(order, i, item, err)) < 0)
                         return r;
         }
         return 0;
@@ -208,16 +217,23 @@ static int set_input(struct api_order *order, const void *bytes, size_t left, co
 
 static int take_input(struct api_order *order, json_t *value, struct err *err)
 {
-        if (!json_is_string(value))
-                return err_set(err, EINVAL, "input: must be a string");
-        return set_input(order, json_string_value(value), json_string_length(value), "input", err);
+        _cleanup_free_ char *text = NULL;
+
+        if (json_is_string(value))
+                return set_input(order, json_string_value(value), json_string_length(value),
+                                 "input", err);
+        /* api_input_find() did not find it: the parser's view of it will do. */
+        text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+        if (!text)
+                return err_set(err, ENOMEM, "out of memory");
+        return set_input(order, text, strlen(text), "input", err);
 }
 
 static int take_input_base64(struct api_order *order, json_t *value, struct err *err)
 {
         _cleanup_free_ uint8_t *bytes = NULL;
         size_t size = 0;
-        int r = decode_base64(value, "input_base64", &bytes, &size, err);
+        int r = wire_base64_decode(value, "input_base64", &bytes, &size, err);
 
         return r < 0 ? r : set_input(order, bytes, size, "input_base64", err);
 }
@@ -266,6 +282,11 @@ static int take_timeout_s(struct api_order *order, json_t *value, struct err *er
                           &order->spec.limits.timeout_s, err);
 }
 
+static bool is_empty_text(const json_t *value)
+{
+        return json_is_string(value) && json_string_length(value) == 0;
+}
+
 static int take_fields(const struct field *fields, const char *prefix, struct api_order *order,
                        json_t *object, struct err *err)
 {
@@ -281,7 +302,9 @@ static int take_fields(const struct field *fields, const char *prefix, struct ap
                         f++;
                 if (!f->name)
                         return err_set(err, EINVAL, "%s%.80s: unknown field", prefix, name);
-                if (!json_is_null(value) && (r = f->take(order, value, err)) < 0)
+                if (json_is_null(value) || (!f->may_be_empty && is_empty_text(value)))
+                        continue;
+                if ((r = f->take(order, value, err)) < 0)
                         return r;
         }
         return 0;
@@ -290,9 +313,9 @@ static int take_fields(const struct field *fields, const char *prefix, struct ap
 static int take_resources(struct api_order *order, json_t *value, struct err *err)
 {
         static const struct field fields[] = {
-                {"cpus", take_cpus},
-                {"mem_mb", take_mem_mb},
-                {"timeout_s", take_timeout_s},
+                {"cpus", take_cpus, true},
+                {"mem_mb", take_mem_mb, true},
+                {"timeout_s", take_timeout_s, true},
                 {0},
         };
 
@@ -301,27 +324,28 @@ static int take_resources(struct api_order *order, json_t *value, struct err *er
         return take_fields(fields, "resources.", order, value, err);
 }
 
+/* True if a field is there and says something. */
 static bool has(json_t *object, const char *name)
 {
         json_t *value = json_object_get(object, name);
 
-        return value && !json_is_null(value);
+        return value && !json_is_null(value) && !is_empty_text(value);
 }
 
 static int take_body(struct api_order *order, json_t *body, struct err *err)
 {
         static const struct field fields[] = {
-                {"runtime", take_runtime},
-                {"isolation", take_isolation},
-                {"code", take_code},
-                {"code_archive", take_archive},
-                {"entrypoint", take_entrypoint},
-                {"args", take_args},
-                {"env", take_env},
-                {"input", take_input},
-                {"input_base64", take_input_base64},
-                {"network", take_network},
-                {"resources", take_resources},
+                {"runtime", take_runtime, true},
+                {"isolation", take_isolation, false},
+                {"code", take_code, true},
+                {"code_archive", take_archive, false},
+                {"entrypoint", take_entrypoint, false},
+                {"args", take_args, true},
+                {"env", take_env, true},
+                {"input", take_input, false},
+                {"input_base64", take_input_base64, false},
+                {"network", take_network, false},
+                {"resources", take_resources, true},
                 {0},
         };
         int r;
@@ -330,6 +354,8 @@ static int take_body(struct api_order *order, json_t *body, struct err *err)
                 return err_set(err, EINVAL, "body: must be a JSON object");
         if (has(body, "code") && has(body, "code_archive"))
                 return err_set(err, EINVAL, "code and code_archive are mutually exclusive");
+        if (has(body, "code_archive"))
+                json_object_del(body, "code"); /* "", if it is there at all */
         if (has(body, "entrypoint") && has(body, "code"))
                 return err_set(err, EINVAL, "entrypoint: belongs to code_archive, not to code");
         if (has(body, "input") && has(body, "input_base64"))
@@ -360,22 +386,67 @@ static size_t count_values(const char *body, size_t size)
         return n;
 }
 
+static int load(const char *body, size_t size, json_t **ret, struct err *err)
+{
+        json_error_t where;
+
+        *ret = json_loadb(body, size, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY,
+                          &where);
+        if (*ret)
+                return 0;
+        return err_set(err, EINVAL, "body: not JSON (line %d, column %d): %.160s", where.line,
+                       where.column, where.text);
+}
+
+/* Loads a body whose input, neither a string nor null, becomes the string of its compact text. */
+static int load_with_input(const char *body, size_t size, size_t at, size_t n, json_t **ret,
+                           struct err *err)
+{
+        _cleanup_free_ char *copy = malloc(size), *input = malloc(n);
+        json_error_t where;
+        json_t *value;
+        int r;
+
+        if (!copy || !input)
+                return err_set(err, ENOMEM, "out of memory");
+        memcpy(copy, body, size);
+        memcpy(input, body + at, n);
+        value = json_loadb(input, n, JSON_ALLOW_NUL | JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL,
+                           &where);
+        if (!value)
+                return err_set(err, EINVAL, "input: not JSON: %.160s", where.text);
+        json_decref(value);
+        /* A number in its place; where the lines of the rest are is said right all the same. */
+        for (size_t i = at; i < at + n; i++)
+                if (copy[i] != '\n')
+                        copy[i] = ' ';
+        copy[at] = '0';
+        if ((r = load(copy, size, ret, err)) < 0)
+                return r;
+        n = api_input_compact(input, n);
+        if (json_object_set_new(*ret, "input", json_stringn_nocheck(input, n)) == 0)
+                return 0;
+        json_decref(*ret);
+        return err_set(err, ENOMEM, "out of memory");
+}
+
 int api_order_parse(const char *body, size_t size, struct api_order *ret, struct err *err)
 {
         struct api_order order = {.spec = WORKLOAD_SPEC_INIT, .isolation = "auto"};
-        json_error_t where;
-        json_t *json;
+        size_t at, n;
+        json_t *json = NULL;
         int r;
 
         if (!size)
                 return err_set(err, EINVAL, "body: empty; it must be a JSON object");
         if (count_values(body, size) > API_VALUES_MAX)
                 return err_set(err, EINVAL, "body: more than %d values", API_VALUES_MAX);
-        json = json_loadb(body, size, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY,
-                          &where);
-        if (!json)
-                return err_set(err, EINVAL, "body: not JSON (line %d, column %d): %.160s",
-                               where.line, where.column, where.text);
+        if (api_input_find(body, size, &at, &n) && body[at] != '"' && body[at] != 'n')
+                r = load_with_input(body, size, at, n, &json, err);
+        else
+                r = load(body, size, &json, err);
+        if (r < 0)
+                return r;
         r = take_body(&order, json, err);
         json_decref(json);
         if (r < 0)

@@ -3,12 +3,15 @@
  * The body of POST /v1/workloads as an order for the engine.
  *
  *     {"runtime": "python", "isolation": "auto", "code": "…" | "code_archive": "base64 of tar.gz",
- *      "entrypoint": "main.py", "args": ["…"], "env": {"NAME": "value"},
- *      "input": "…" | "input_base64": "base64 of bytes", "network": "none" | "nat",
+ *      "entrypoint": "main.py", "args": ["…"], "env": {"NAME": "value"} | ["NAME=value"],
+ *      "input": any JSON | "input_base64": "base64 of bytes", "network": "none" | "nat",
  *      "resources": {"cpus": 1, "mem_mb": 256, "timeout_s": 60}}
  *
+ * Code, entry point, arguments and variables are bytes: a string or {"base64": "…"} (wire/bytes.h).
+ *
  * Strict: a field that is not in this list, one of the wrong type, one that stands twice and a
- * value out of range are -EINVAL with a message that names the field. null counts as left out.
+ * value out of range are -EINVAL with a message that names the field. null counts as left out, and
+ * so does "" where it can only mean the default; an empty `code` is a program.
  * An entrypoint belongs to an archive. What needs knowledge of this machine (does the runtime
  * exist?) is the engine's to say.
  * Thread rule: none of its own.

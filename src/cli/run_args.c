@@ -385,11 +385,10 @@ int run_args_load(struct run_args *a, struct err *err)
         }
         if (r < 0)
                 return r;
-        if (code.len == 0)
-                return err_set(err, EINVAL, "%s: there is no code",
-                               a->source == RUN_FROM_WORD    ? "-e"
-                               : a->source == RUN_FROM_STDIN ? "standard input"
-                                                             : a->path);
+        if (code.len == 0 && a->source == RUN_FROM_ARCHIVE)
+                return err_set(err, EINVAL, "%s: empty, which is not an archive", a->path);
+        if (code.len == 0 && buf_reserve(&code, 1) < 0) /* an empty program is one */
+                return err_set(err, ENOMEM, "out of memory");
         a->spec.archive = a->source == RUN_FROM_ARCHIVE;
         a->spec.code_size = code.len;
         a->spec.code = buf_detach(&code);

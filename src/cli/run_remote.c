@@ -10,6 +10,7 @@
 #include "cli/remote.h"
 #include "cli/vulcan_metrics.h"
 #include "cli/writer.h"
+#include "wire/bytes.h"
 
 #include <errno.h>
 #include <nettle/base64.h>
@@ -36,25 +37,19 @@ struct remote_run {
 
 /* ---- the order ---- */
 
-static int add_text(json_t *object, const char *key, const void *text, size_t n, const char *what,
-                    struct err *err)
+static int add_bytes(json_t *object, const char *key, const void *bytes, size_t n, struct err *err)
 {
-        if (json_object_set_new(object, key, json_stringn(text, n)) == 0)
-                return 0;
-        return err_set(err, EINVAL, "%s, which is all that a daemon takes", what);
+        return json_object_set_new(object, key, wire_bytes_encode(bytes, n)) == 0
+                       ? 0
+                       : err_set(err, ENOMEM, "out of memory");
 }
 
 static int add_base64(json_t *order, const char *key, const void *bytes, size_t size,
                       struct err *err)
 {
-        size_t n = BASE64_ENCODE_RAW_LENGTH(size);
-        _cleanup_free_ char *text = malloc(n + 1);
-
-        if (text)
-                base64_encode_raw(text, size, bytes);
-        if (!text || json_object_set_new(order, key, json_stringn_nocheck(text, n)) < 0)
-                return err_set(err, ENOMEM, "out of memory");
-        return 0;
+        return json_object_set_new(order, key, wire_base64_encode(bytes, size)) == 0
+                       ? 0
+                       : err_set(err, ENOMEM, "out of memory");
 }
 
 /* As text where it is; other bytes take a third more. */
@@ -70,30 +65,48 @@ static int add_input(json_t *order, const struct buf *input, struct err *err)
         return add_base64(order, "input_base64", input->data, input->len, err);
 }
 
+static bool is_text(const char *bytes, size_t n)
+{
+        json_t *text = json_stringn(bytes, n);
+        bool is = text != NULL;
+
+        json_decref(text);
+        return is;
+}
+
+/* An object of names and values; a list of NAME=VALUE where a name is not UTF-8 text, which the names
+ * of JSON must be. */
+static json_t *env_of(const struct workload_spec *spec)
+{
+        json_t *object = json_object(), *list = json_array();
+        bool named = true;
+
+        for (size_t i = 0; i < spec->n_env; i++) {
+                const char *pair = spec->env[i], *value = strchr(pair, '=');
+                size_t n = (size_t)(value - pair);
+                _cleanup_free_ char *name = strndup(pair, n);
+
+                named &= is_text(pair, n);
+                if (named && name)
+                        json_object_set_new(object, name,
+                                            wire_bytes_encode(value + 1, strlen(value + 1)));
+                json_array_append_new(list, wire_bytes_encode(pair, strlen(pair)));
+        }
+        json_decref(named ? list : object);
+        return named ? object : list;
+}
+
 static int add_words(json_t *order, const struct workload_spec *spec, struct err *err)
 {
-        json_t *args = json_array(), *env = json_object();
-        int r = 0;
+        json_t *args = json_array();
+        int r = json_object_set_new(order, "args", args);
 
-        json_object_set_new(order, "args", args);
-        json_object_set_new(order, "env", env);
         for (size_t i = 0; i < spec->n_args && r == 0; i++)
-                if (json_array_append_new(args, json_string(spec->args[i])) < 0)
-                        r = err_set(err, EINVAL,
-                                    "argument %zu is not UTF-8 text, which is all that a daemon "
-                                    "takes",
-                                    i + 1);
-        for (size_t i = 0; i < spec->n_env && r == 0; i++) {
-                const char *value = strchr(spec->env[i], '=');
-                _cleanup_free_ char *name = strndup(spec->env[i], (size_t)(value - spec->env[i]));
-
-                if (!name || json_object_set_new(env, name, json_string(value + 1)) < 0)
-                        r = err_set(err, EINVAL,
-                                    "--env %.60s is not UTF-8 text, which is all that a daemon "
-                                    "takes",
-                                    name ? name : "");
-        }
-        return r;
+                r = json_array_append_new(args,
+                                          wire_bytes_encode(spec->args[i], strlen(spec->args[i])));
+        if (r == 0)
+                r = json_object_set_new(order, "env", env_of(spec));
+        return r == 0 ? 0 : err_set(err, ENOMEM, "out of memory");
 }
 
 static void add_limit(json_t *resources, const char *key, unsigned n)
@@ -113,16 +126,14 @@ int run_remote_order(const struct workload_spec *spec, const struct buf *input, 
         add_limit(resources, "mem_mb", spec->limits.mem_mb);
         add_limit(resources, "timeout_s", spec->limits.timeout_s);
         json_object_set_new(order, "network", json_string(workload_network_name(spec->network)));
-        r = add_text(order, "runtime", spec->runtime, strlen(spec->runtime),
-                     "the name of the runtime is not UTF-8 text", err);
-        if (r == 0)
-                r = spec->archive
-                            ? add_base64(order, "code_archive", spec->code, spec->code_size, err)
-                            : add_text(order, "code", spec->code, spec->code_size,
-                                       "the program is not UTF-8 text (pack it: --archive)", err);
+        if (json_object_set_new(order, "runtime", json_string(spec->runtime)) < 0)
+                r = err_set(err, EINVAL, "the name of the runtime is not UTF-8 text");
+        else if (spec->archive)
+                r = add_base64(order, "code_archive", spec->code, spec->code_size, err);
+        else
+                r = add_bytes(order, "code", spec->code, spec->code_size, err);
         if (r == 0 && spec->entrypoint)
-                r = add_text(order, "entrypoint", spec->entrypoint, strlen(spec->entrypoint),
-                             "--entrypoint is not UTF-8 text", err);
+                r = add_bytes(order, "entrypoint", spec->entrypoint, strlen(spec->entrypoint), err);
         if (r == 0 && input && input->len)
                 r = add_input(order, input, err);
         if (r == 0)

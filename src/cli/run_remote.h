@@ -23,7 +23,7 @@ enum {
 /* Runs what run_args_load() has loaded. The exit code; what is to be said has been said. */
 int run_remote(struct run_args *args);
 
-/* The order as the API takes it. -EINVAL names what is not UTF-8 text. `input`: NULL for none. */
+/* The request as the API takes it. -EINVAL, -EFBIG: too large. `input`: NULL for none. */
 int run_remote_order(const struct workload_spec *spec, const struct buf *input, json_t **ret,
                      struct err *err);
 

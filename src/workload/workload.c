@@ -139,8 +139,8 @@ int workload_spec_check(const struct workload_spec *spec, struct err *err)
 
         if (!spec->runtime[0])
                 return err_set(err, EINVAL, "runtime: missing");
-        if (!spec->code || spec->code_size == 0)
-                return err_set(err, EINVAL, "%s: empty", spec->archive ? "code_archive" : "code");
+        if (!spec->code) /* one of no bytes is a program too */
+                return err_set(err, EINVAL, "code: missing");
         if (spec->code_size > WORKLOAD_CODE_MAX)
                 return err_set(err, EINVAL, "%s: larger than %d MiB",
                                spec->archive ? "code_archive" : "code", WORKLOAD_CODE_MAX >> 20);

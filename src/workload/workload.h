@@ -65,7 +65,7 @@ struct workload_limits {
 
 struct workload_spec {
         char runtime[WORKLOAD_RUNTIME_MAX];
-        void *code; /* source text, or a tar.gz when `archive` */
+        void *code; /* source text, or a tar.gz when `archive`; never NULL, though it may be empty */
         size_t code_size;
         bool archive;
         char *entrypoint; /* path within the archive; NULL: the runtime's default */

@@ -33,6 +33,41 @@ def test_a_workload_from_order_to_record(box):
     assert daemon.json("GET", f"/v1/workloads/{record['id']}") == record
 
 
+@pytest.mark.parametrize("body, want", [
+    ('"text\\n"', b"text\n"),
+    ('{"a": [1, 0.1, "x y"],\n "n": 12345678901234567890123}',
+     b'{"a":[1,0.1,"x y"],"n":12345678901234567890123}'),
+    ("[]", b"[]"), ("-1.50", b"-1.50"), ("false", b"false"), ("null", b""),
+])
+def test_input_is_any_json(fake_box_agent, body, want):
+    """As the clients of the earlier implementation send it."""
+    raw = b'{"runtime": "sh", "code": "cat", "input": %s}' % body.encode()
+    record = fake_box_agent.serve().json("POST", "/v1/workloads", raw, 201)
+    assert vulcan.output_of(record) == want, record
+
+
+def test_what_is_empty_is_left_out(fake_box):
+    import test_bad_input
+    import tarfile
+    daemon = fake_box.serve()
+    record = daemon.submit("sh", "", isolation="", network="", entrypoint="", code_archive="",
+                           input_base64="")
+    assert (record["status"], record["exit_code"]) == ("completed", 0), record
+    code = test_bad_input.archive((tarfile.TarInfo("main.sh"), b"print x\n"))
+    record = daemon.submit("sh", "", code_archive=base64.b64encode(code).decode())
+    assert record["status"] == "completed", record
+
+
+def test_a_slash_at_the_end(fake_box):
+    daemon = fake_box.serve()
+    record = daemon.json("POST", "/v1/workloads/", {"runtime": "sh", "code": "exit 0"}, 201)
+    for path in ("/healthz", "/metrics", "/v1/workloads", f"/v1/workloads/{record['id']}",
+                 f"/v1/workloads/{record['id']}/logs", "/v1/backends", "/v1/stats",
+                 f"/v1/workloads/{record['id']}/logs/history", "/v1/openapi.json"):
+        assert daemon.request("GET", path + "/")[0] == 200, path
+        assert daemon.request("GET", path + "//")[0] == 404, path
+
+
 def test_async(fake_box):
     daemon = fake_box.serve()
     first = daemon.start("sh", "sleep 50\nprint later\nexit 4")

@@ -96,6 +96,41 @@ def test_arguments_and_environment(box):
     assert (result.code, result.out) == (0, b"3|a b||--timeout|"), result
 
 
+SHOW = """import os, sys
+print([a.encode("utf-8", "surrogateescape") for a in sys.argv[1:]])
+print(os.environb[b"WORD"], os.environb.get(b"\\xe9", b"none"))
+"""
+
+
+def test_arguments_and_environment_are_bytes(box):
+    """Not UTF-8: alone, and through a daemon."""
+    need_runtime(box, "python")
+    path = box.file("show.py", SHOW)
+    words = ["--env", b"WORD=\xff\xfe", "--env", b"\xe9=x", path, b"caf\xe9", "é", b"\xed\xa0\x80"]
+    want = ascii([b"caf\xe9", "é".encode(), b"\xed\xa0\x80"]) + "\n" + ascii(b"\xff\xfe") + " b'x'\n"
+    alone = box.vulcan("run", *words)
+    assert (alone.code, alone.out.decode()) == (0, want), alone
+    url = box.serve().url
+    served = box.vulcan("run", "--server", url, *words)
+    assert (served.code, served.out.decode()) == (0, want), served
+
+
+def test_a_program_that_is_not_text(box):
+    """The source of a shell script is bytes."""
+    path = box.file("main.sh", b"printf '%s' '\xff'\n")
+    assert box.vulcan("run", path).out == b"\xff"
+    assert box.vulcan("run", "--server", box.serve().url, path).out == b"\xff"
+
+
+def test_an_empty_program(box):
+    empty = box.file("empty.sh", b"")
+    url = box.serve().url
+    for where in ([], ["--server", url]):
+        for words in (["--runtime", "sh", "-e", ""], [empty], ["--runtime", "sh", "-"]):
+            result = box.vulcan("run", *where, *words)
+            assert (result.code, result.out, result.err) == (0, b"", b""), (words, result)
+
+
 def test_code_from_standard_input(box):
     result = box.vulcan("run", "--runtime", "sh", "-", stdin=b"echo from stdin")
     assert (result.code, result.out) == (0, b"from stdin\n"), result

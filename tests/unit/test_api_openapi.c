@@ -195,6 +195,8 @@ static void orders_are_as_documented(void **state)
 
         json_object_foreach(fields, key, field)
         {
+                if (strcmp(key, "input") == 0) /* may be anything */
+                        continue;
                 snprintf(body, sizeof(body), "{\"%s\": [[]]}", key);
                 assert_refused(d, "POST", "/v1/workloads", body, 400, key);
         }

@@ -131,7 +131,6 @@ static void what_is_wrong_with_code_is_named(void **state)
                 {"{\"runtime\":\"12345678901234567890123456789012\",\"code\":\"x\"}",
                  "runtime: must have 1 to 31 bytes"},
                 {"{\"runtime\":\"sh\",\"code\":[]}", "code: must be a string"},
-                {"{\"runtime\":\"sh\",\"code\":\"\"}", "code: empty"},
                 {"{\"runtime\":\"sh\",\"code\":\"x\",\"code_archive\":\"" GZIP "\"}",
                  "code and code_archive are mutually exclusive"},
                 {"{\"runtime\":\"sh\",\"code_archive\":3}", "code_archive: must be a string"},
@@ -158,20 +157,33 @@ static void what_is_wrong_with_the_rest_is_named(void **state)
                  "args[1]: must be a string"},
                 {"{\"runtime\":\"sh\",\"code\":\"x\",\"args\":[\"a\\u0000\"]}",
                  "args[0]: must not contain a NUL character"},
-                {"{\"runtime\":\"sh\",\"code\":\"x\",\"env\":[\"A=b\"]}",
-                 "env: must be an object of NAME"},
+                {"{\"runtime\":\"sh\",\"code\":\"x\",\"env\":7}", "env: must be an object of NAME"},
+                {"{\"runtime\":\"sh\",\"code\":\"x\",\"env\":[\"A\"]}",
+                 "env: \"A\" is not NAME=VALUE"},
+                {"{\"runtime\":\"sh\",\"code\":\"x\",\"args\":[{\"base64\":\"YQBi\"}]}",
+                 "args[0]: must not contain a NUL character"},
+                {"{\"runtime\":\"sh\",\"code\":\"x\",\"args\":[{\"base64\":7}]}",
+                 "args[0]: must be a string"},
+                {"{\"runtime\":\"sh\",\"code\":\"x\",\"args\":[{\"base64\":\"\",\"x\":1}]}",
+                 "args[0]: must be a string or"},
                 {"{\"runtime\":\"sh\",\"code\":\"x\",\"env\":{\"A\":1}}",
                  "env.A: must be a string"},
                 {"{\"runtime\":\"sh\",\"code\":\"x\",\"env\":{\"A=B\":\"c\"}}",
                  "env.A=B: not a name for a variable"},
                 {"{\"runtime\":\"sh\",\"code\":\"x\",\"env\":{\"\":\"c\"}}",
                  "env.: not a name for a variable"},
-                {"{\"runtime\":\"sh\",\"code\":\"x\",\"input\":{}}", "input: must be a string"},
+                {"{\"runtime\":\"sh\",\"code\":\"x\",\"input\":[1,}", "input: not JSON: "},
+                {"{\"runtime\":\"sh\",\"code\":\"x\",\"input\":[1]\n,,}",
+                 "body: not JSON (line 2, column 2)"},
+                {"{\"runtime\":\"sh\",\"code\":\"x\",\"input\":1,\"input\":2}",
+                 "body: not JSON (line 1"},
+                {"{\"runtime\":\"sh\",\"code\":\"x\",\"input\":{},\"input_base64\":\"/w==\"}",
+                 "input and input_base64 are mutually exclusive"},
                 {"{\"runtime\":\"sh\",\"code\":\"x\",\"input_base64\":1}",
                  "input_base64: must be a string"},
                 {"{\"runtime\":\"sh\",\"code\":\"x\",\"input_base64\":\"/w=A\"}",
                  "input_base64: not base64, or cut short"},
-                {"{\"runtime\":\"sh\",\"code\":\"x\",\"input\":\"\",\"input_base64\":\"/w==\"}",
+                {"{\"runtime\":\"sh\",\"code\":\"x\",\"input\":\"x\",\"input_base64\":\"/w==\"}",
                  "input and input_base64 are mutually exclusive"},
                 {"{\"runtime\":\"sh\",\"code\":\"x\",\"network\":\"bridge\"}",
                  "network: \"bridge\" is neither none nor nat"},
@@ -201,6 +213,104 @@ static void what_is_wrong_with_the_rest_is_named(void **state)
         };
 
         check_wrong(cases, sizeof(cases) / sizeof(cases[0]));
+}
+
+static struct api_order parse_good(const char *body)
+{
+        struct api_order order;
+        struct err err = ERR_INIT;
+
+        if (api_order_parse(body, strlen(body), &order, &err) < 0)
+                fail_msg("%s: %s", body, err.msg);
+        return order;
+}
+
+static void bytes_that_are_not_utf8_are_taken(void **state)
+{
+        struct api_order order =
+                parse_good("{\"runtime\":\"sh\",\"code\":{\"base64\":\"/wBh\"},"
+                           "\"args\":[\"a\",{\"base64\":\"Y2Fm6Q==\"},\"\",{\"base64\":\"\"}],"
+                           "\"env\":{\"A\":{\"base64\":\"/w==\"},\"B\":\"\"}}");
+
+        assert_int_equal(order.spec.code_size, 3);
+        assert_memory_equal(order.spec.code, "\xff\0a", 3);
+        assert_int_equal(order.spec.n_args, 4);
+        assert_string_equal(order.spec.args[1], "caf\xe9");
+        assert_string_equal(order.spec.args[2], "");
+        assert_string_equal(order.spec.args[3], "");
+        assert_string_equal(order.spec.env[0], "A=\xff");
+        assert_string_equal(order.spec.env[1], "B=");
+        api_order_release(&order);
+
+        order = parse_good("{\"runtime\":\"sh\",\"code\":\"x\","
+                           "\"env\":[\"A=b=c\",{\"base64\":\"6T1i\"}]}");
+        assert_string_equal(order.spec.env[0], "A=b=c");
+        assert_string_equal(order.spec.env[1], "\xe9=b");
+        api_order_release(&order);
+}
+
+static void empty_texts_count_as_left_out(void **state)
+{
+        struct api_order order =
+                parse_good("{\"runtime\":\"sh\",\"code\":\"\",\"isolation\":\"\",\"network\":\"\","
+                           "\"entrypoint\":\"\",\"code_archive\":\"\",\"input_base64\":\"\"}");
+
+        assert_int_equal(order.spec.code_size, 0);
+        assert_non_null(order.spec.code);
+        assert_false(order.spec.archive);
+        assert_null(order.spec.entrypoint);
+        assert_string_equal(order.isolation, "auto");
+        assert_int_equal(order.spec.network, WORKLOAD_NETWORK_NONE);
+        assert_int_equal(order.spec.stdin_fd, -1);
+        api_order_release(&order);
+
+        order = parse_good("{\"runtime\":\"sh\",\"code\":\"\",\"code_archive\":\"" GZIP
+                           "\",\"entrypoint\":\"a.sh\"}");
+        assert_true(order.spec.archive);
+        assert_string_equal(order.spec.entrypoint, "a.sh");
+        api_order_release(&order);
+}
+
+/* What is not a string arrives as its JSON text: as it was written, but for white space. */
+static void input_may_be_any_json(void **state)
+{
+        static const struct {
+                const char *input, *want;
+        } cases[] = {
+                {"\"text\\n\"", "text\n"},
+                {"{ \"a\" : [ 1 , 0.1 ,\n \"x y\" ] }", "{\"a\":[1,0.1,\"x y\"]}"},
+                {"[]", "[]"},
+                {"12345678901234567890123", "12345678901234567890123"},
+                {"-1.50", "-1.50"},
+                {"true", "true"},
+                {"{\"input\": \"\\u00e9 \\\" } ]\"}", "{\"input\":\"\\u00e9 \\\" } ]\"}"},
+                {"{\"base64\": \"/w==\"}", "{\"base64\":\"/w==\"}"},
+        };
+
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                char body[256], got[256];
+                struct api_order order;
+                ssize_t n;
+
+                snprintf(body, sizeof(body), "{\"runtime\":\"sh\", \"input\" : %s ,\"code\":\"x\"}",
+                         cases[i].input);
+                order = parse_good(body);
+                n = read(order.spec.stdin_fd, got, sizeof(got) - 1);
+                assert_true(n >= 0);
+                got[n] = '\0';
+                assert_string_equal(got, cases[i].want);
+                api_order_release(&order);
+        }
+        /* The name of the field may be written otherwise, too. */
+        {
+                struct api_order order = parse_good(
+                        "{\"runtime\":\"sh\",\"code\":\"x\",\"\\u0069nput\":{\"a\": 1}}");
+                char got[16] = "";
+
+                assert_int_equal(read(order.spec.stdin_fd, got, sizeof(got)), 7);
+                assert_string_equal(got, "{\"a\":1}");
+                api_order_release(&order);
+        }
 }
 
 /* Nested deeper than anything needs is an error, not a stack that runs out. */
@@ -266,6 +376,9 @@ int main(void)
                 cmocka_unit_test(archives_are_decoded),
                 cmocka_unit_test(what_is_wrong_with_code_is_named),
                 cmocka_unit_test(what_is_wrong_with_the_rest_is_named),
+                cmocka_unit_test(bytes_that_are_not_utf8_are_taken),
+                cmocka_unit_test(empty_texts_count_as_left_out),
+                cmocka_unit_test(input_may_be_any_json),
                 cmocka_unit_test(depth_is_bounded),
                 cmocka_unit_test(values_are_bounded_and_text_is_not_counted),
                 cmocka_unit_test(too_many_words_are_refused),

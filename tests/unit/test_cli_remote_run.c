@@ -59,24 +59,40 @@ static void test_an_archive_is_base64(void **state)
         json_decref(order);
 }
 
-static void test_what_is_not_text_is_refused(void **state)
+/* Sent in base 64 where it is not text, and read back as it was. */
+static void test_bytes_that_are_not_text_are_sent(void **state)
 {
-        char code[] = "\xff", fine[] = "x", pair[] = "A=\xff";
-        char *pairs[] = {pair};
+        char code[] = "\xff\0", pair[] = "A=\xff", plain[] = "B=c", arg[] = "caf\xe9",
+             entry[] = "\xe9";
+        char *pairs[] = {pair, plain}, *args[] = {arg};
         struct workload_spec spec = WORKLOAD_SPEC_INIT;
         struct err err = ERR_INIT;
-        json_t *order = NULL;
+        json_t *order = NULL, *want;
 
         spec.code = code;
-        spec.code_size = 1;
-        assert_int_equal(run_remote_order(&spec, NULL, &order, &err), -EINVAL);
-        assert_non_null(strstr(err.msg, "the program"));
-        spec.code = fine;
+        spec.code_size = 2;
         spec.env = pairs;
-        spec.n_env = 1;
-        assert_int_equal(run_remote_order(&spec, NULL, &order, &err), -EINVAL);
-        assert_non_null(strstr(err.msg, "--env A"));
-        assert_null(order);
+        spec.n_env = 2;
+        spec.args = args;
+        spec.n_args = 1;
+        spec.entrypoint = entry;
+        assert_int_equal(run_remote_order(&spec, NULL, &order, &err), 0);
+        want = json_pack("{s:s, s:{s:s}, s:{s:s}, s:[{s:s}], s:{s:{s:s}, s:s}, s:s, s:{}}",
+                         "runtime", "", "code", "base64", "/wA=", "entrypoint", "base64",
+                         "6Q==", "args", "base64", "Y2Fm6Q==", "env", "A", "base64", "/w==", "B",
+                         "c", "network", "none", "resources");
+        assert_non_null(want);
+        assert_true(json_equal(order, want));
+        json_decref(order);
+        json_decref(want);
+
+        /* A name of JSON is text; so one of a variable that is not makes a list of all. */
+        pair[0] = '\xe9';
+        assert_int_equal(run_remote_order(&spec, NULL, &order, &err), 0);
+        want = json_pack("[{s:s}, s]", "base64", "6T3/", "B=c");
+        assert_true(json_equal(json_object_get(order, "env"), want));
+        json_decref(order);
+        json_decref(want);
 }
 
 static void test_input_may_be_any_bytes(void **state)
@@ -260,7 +276,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_an_order),
                 cmocka_unit_test(test_an_archive_is_base64),
-                cmocka_unit_test(test_what_is_not_text_is_refused),
+                cmocka_unit_test(test_bytes_that_are_not_text_are_sent),
                 cmocka_unit_test(test_input_may_be_any_bytes),
                 cmocka_unit_test(test_exit_codes),
                 cmocka_unit_test(test_records_that_are_none),

@@ -241,9 +241,20 @@ static void test_code_from_files(void **state)
         assert_string_equal(a.spec.entrypoint, "m");
         run_args_release(&a);
 
-        assert_int_equal(parse(&a, &err, empty, NULL), 0);
+        assert_int_equal(parse(&a, &err, "-n", empty, NULL), 0);
+        assert_int_equal(run_args_load(&a, &err), 0);
+        assert_int_equal(a.spec.code_size, 0);
+        assert_int_equal(workload_spec_check(&a.spec, &err), 0);
+        run_args_release(&a);
+
+        assert_int_equal(parse(&a, &err, "-n", "-r", "sh", "-e", "", NULL), 0);
+        assert_int_equal(run_args_load(&a, &err), 0);
+        assert_int_equal(workload_spec_check(&a.spec, &err), 0);
+        run_args_release(&a);
+
+        assert_int_equal(parse(&a, &err, "-n", "-r", "sh", "--archive", empty, NULL), 0);
         assert_int_equal(run_args_load(&a, &err), -EINVAL);
-        assert_non_null(strstr(err.msg, "there is no code"));
+        assert_non_null(strstr(err.msg, "not an archive"));
         run_args_release(&a);
 
         assert_int_equal(parse(&a, &err, "-r", "sh", dir, NULL), 0);

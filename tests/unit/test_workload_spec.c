@@ -45,7 +45,7 @@ static void check_names_the_field(void **state)
                 struct workload_limits limits;
         } bad[] = {
                 {"runtime: missing", "", "x", NULL, false, {0}},
-                {"code: empty", "sh", "", NULL, false, {0}},
+                {"code_archive: not a gzip", "sh", "", NULL, true, {0}},
                 {"code_archive: not a gzip", "sh", "this is not compressed", NULL, true, {0}},
                 {"entrypoint:", "sh", "x", "../etc/passwd", false, {0}},
                 {"entrypoint:", "sh", "x", "/abs", false, {0}},
@@ -86,6 +86,19 @@ static void a_good_spec_passes(void **state)
         assert_null(spec.code);
 }
 
+static void an_empty_program_is_one(void **state)
+{
+        struct workload_spec spec = WORKLOAD_SPEC_INIT;
+        struct err err = ERR_INIT;
+
+        strcpy(spec.runtime, "sh");
+        assert_int_equal(workload_spec_check(&spec, &err), -EINVAL);
+        assert_string_equal(err.msg, "code: missing");
+        spec.code = strdup("");
+        assert_int_equal(workload_spec_check(&spec, &err), 0);
+        workload_spec_release(&spec);
+}
+
 static void words_are_bounded(void **state)
 {
         struct workload_spec spec = WORKLOAD_SPEC_INIT;
@@ -113,6 +126,7 @@ int main(void)
                 cmocka_unit_test(nothing_follows_an_end),
                 cmocka_unit_test(check_names_the_field),
                 cmocka_unit_test(a_good_spec_passes),
+                cmocka_unit_test(an_empty_program_is_one),
                 cmocka_unit_test(words_are_bounded),
         };
 
