@@ -430,7 +430,7 @@ int api_new(const struct api_config *config, struct api **ret, struct err *err)
         }
         r = api_scrape_new(api->config.registry, &api->scrapes, err);
         if (r == 0)
-                r = api_logs_new(config->logs, config->engine, config->heartbeat_s, &api->logs,
+                r = api_logs_new(config->logs, config->engine, config->heartbeat_ms, &api->logs,
                                  err);
         if (r < 0) {
                 api_free(api);

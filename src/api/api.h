@@ -67,7 +67,7 @@ struct api_config {
         struct store *store;            /* borrowed; where lists and sums come from */
         struct prom_registry *registry; /* borrowed; NULL: the default one */
         uint64_t output_max;            /* bytes a workload may write; 0: the backend's default */
-        unsigned heartbeat_s;           /* between comments on quiet logs; 0: API_HEARTBEAT_S */
+        unsigned heartbeat_ms;          /* between comments on quiet logs; 0: HTTP_HEARTBEAT_S */
 };
 
 int api_new(const struct api_config *config, struct api **ret, struct err *err);

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/ulid.h"
 #include "engine/engine.h"
+#include "http/heartbeat.h"
 #include "http/server.h"
 #include "logs/logs.h"
 
@@ -506,7 +507,7 @@ void api_logs_history(struct api_logs *l, struct http_request *request)
 
 /* ---- all of it ---- */
 
-int api_logs_new(struct logs *logs, struct engine *engine, unsigned heartbeat_s,
+int api_logs_new(struct logs *logs, struct engine *engine, unsigned heartbeat_ms,
                  struct api_logs **ret, struct err *err)
 {
         struct api_logs *l = calloc(1, sizeof(*l));
@@ -517,7 +518,7 @@ int api_logs_new(struct logs *logs, struct engine *engine, unsigned heartbeat_s,
                 return err_set(err, ENOMEM, "out of memory");
         l->logs = logs;
         l->engine = engine;
-        l->heartbeat_ns = (heartbeat_s ? heartbeat_s : API_HEARTBEAT_S) * NS_PER_S;
+        l->heartbeat_ns = (heartbeat_ms ? heartbeat_ms : HTTP_HEARTBEAT_S * 1000) * NS_PER_MS;
         pthread_mutex_init(&l->lock, NULL);
         clock_cond_init(&l->work);
         TAILQ_INIT(&l->queue);

@@ -6,7 +6,8 @@
  * API_EVENTS_MAX bytes and one line; no thread. One thread for all of them, the feeder, reads lines,
  * makes events of them and fills the buffers of those who have room; the server's thread empties
  * them. Whoever does not read is left alone until there is room again: its reader then tells which
- * lines it lost. A comment every API_HEARTBEAT_S finds out who is not there any more.
+ * lines it lost. A comment every HTTP_HEARTBEAT_S shows that the daemon is alive, and finds
+ * clients that are not there any more.
  *
  * Thread rule: new and free on one thread; the handlers run on the server's.
  */
@@ -16,7 +17,6 @@
 
 enum {
         API_EVENTS_MAX = 32 * 1024,          /* bytes of events that wait for a subscriber */
-        API_HEARTBEAT_S = 15,                /* between comments on a quiet stream */
         API_HISTORY_DEFAULT = 1000,          /* lines of one answer */
         API_HISTORY_MAX = 10000,             /* the same, at most */
         API_HISTORY_BYTES = 4 * 1024 * 1024, /* an answer ends with the line that passes it */
@@ -27,8 +27,8 @@ struct engine;
 struct http_request;
 struct logs;
 
-/* `heartbeat_s`: 0 for API_HEARTBEAT_S. */
-int api_logs_new(struct logs *logs, struct engine *engine, unsigned heartbeat_s,
+/* `heartbeat_ms`: 0 for HTTP_HEARTBEAT_S. */
+int api_logs_new(struct logs *logs, struct engine *engine, unsigned heartbeat_ms,
                  struct api_logs **ret, struct err *err);
 
 /* When the server is gone. Takes NULL. */

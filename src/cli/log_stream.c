@@ -2,6 +2,8 @@
 #include "cli/log_stream.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
+#include "http/heartbeat.h"
 #include "http/sse_reader.h"
 
 #include <errno.h>
@@ -18,6 +20,9 @@ struct reading {
         struct buf line;
         uint64_t last;    /* number of the last line that came */
         uint64_t refetch; /* lines we were told are dropped, and ask for again: this many */
+        uint64_t heartbeat_ns;
+        uint64_t heard_ns; /* when a byte last came; before that, when we began */
+        bool heard;        /* a byte has come */
         bool done, again, failed;
         struct err said; /* by the daemon, in the stream */
 };
@@ -141,14 +146,29 @@ static int on_piece(void *ctx, const char *bytes, size_t n)
 
 /* ---- connections ---- */
 
+/* A daemon from which no byte comes for that long is dead. */
+static uint64_t dead_ns(const struct reading *r)
+{
+        return HTTP_HEARTBEATS_LOST * r->heartbeat_ns;
+}
+
+static void note_heard(struct reading *r)
+{
+        uint64_t heard_ns = http_client_heard_ns(r->s->remote->http);
+
+        if (heard_ns <= r->heard_ns)
+                return;
+        r->heard_ns = heard_ns;
+        r->heard = true;
+}
+
 static int connect_once(struct reading *r, struct err *err)
 {
         char path[REMOTE_PATH_MAX];
         struct http_client_request request = {
                 .path = path,
                 .accept = "text/event-stream",
-                .no_timeout = true,
-                .silence_s = LOG_STREAM_SILENCE_S,
+                .silence_ms = (unsigned)(dead_ns(r) / NS_PER_MS),
                 .piece = on_piece,
                 .ctx = r,
         };
@@ -161,6 +181,7 @@ static int connect_once(struct reading *r, struct err *err)
         sse_reader_restart(&r->events);
         r->again = false;
         result = http_client_request(r->s->remote->http, &request, &answer, err);
+        note_heard(r);
         if (r->again)
                 return -ESTALE;
         if (r->failed)
@@ -190,15 +211,22 @@ static int follow(struct reading *r, struct err *err)
 {
         for (unsigned tries = 0;; tries++) {
                 struct pollfd stop = {r->s->stop_fd, POLLIN, 0};
-                uint64_t before = r->last;
+                uint64_t before = r->last, began = clock_ns();
                 int result = connect_once(r, err);
 
                 if (result != -ESTALE && !is_passing(result))
                         return result;
-                if (r->last > before)
+                if (result == -ETIMEDOUT && clock_ns() >= r->heard_ns + dead_ns(r))
+                        return err_set(err, ETIMEDOUT,
+                                       "%s: neither output nor a heartbeat came for %g s: the "
+                                       "daemon hangs or cannot be reached",
+                                       http_client_server(r->s->remote->http),
+                                       (double)dead_ns(r) / NS_PER_S);
+                /* A connection that lived for a heartbeat was no failure, however quiet the log. */
+                if (r->last > before || r->heard_ns >= began + r->heartbeat_ns)
                         tries = 0;
                 /* The first connection is the one that tells whether there is a daemon at all. */
-                if (result != -ESTALE && (tries + 1 >= LOG_STREAM_TRIES || (!tries && !r->last)))
+                if (result != -ESTALE && (tries + 1 >= LOG_STREAM_TRIES || (!tries && !r->heard)))
                         return result;
                 if (poll(&stop, 1, LOG_STREAM_PAUSE_MS << tries) > 0)
                         return err_set(err, ECANCELED, "interrupted");
@@ -207,7 +235,11 @@ static int follow(struct reading *r, struct err *err)
 
 int log_stream_run(struct log_stream *s, struct err *err)
 {
-        struct reading r = {.s = s, .line = BUF_INIT(SSE_DATA_MAX)};
+        unsigned heartbeat_ms = s->heartbeat_ms ? s->heartbeat_ms : HTTP_HEARTBEAT_S * 1000;
+        struct reading r = {.s = s,
+                            .line = BUF_INIT(SSE_DATA_MAX),
+                            .heartbeat_ns = heartbeat_ms * NS_PER_MS,
+                            .heard_ns = clock_ns()};
         int result;
 
         r.events = SSE_READER_INIT(on_event, &r);

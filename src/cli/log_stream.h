@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The output of a daemon's workload, line by line, byte for byte, from the daemon's event stream
- * (docs/api.md). A connection that breaks is made anew behind the last line that came; lines that
+ * (docs/api.md). A connection that breaks is made anew after the last line that came; lines that
  * were dropped because we were slow are fetched again.
+ *
+ * A log may be quiet for ever: the daemon's heartbeats show that it lives. HTTP_HEARTBEATS_LOST of them
+ * without a byte is the end: -ETIMEDOUT, and no new connection.
  *
  * Thread rule: one thread.
  */
@@ -18,7 +21,6 @@
 enum {
         LOG_STREAM_TRIES = 6,      /* connections in a row that bring nothing new */
         LOG_STREAM_PAUSE_MS = 200, /* before the second of them; then twice as long each time */
-        LOG_STREAM_SILENCE_S = 60, /* four times the daemon's heartbeat */
 };
 
 struct log_line {
@@ -36,8 +38,9 @@ typedef int log_stream_fn(void *ctx, const struct log_line *line);
 struct log_stream {
         struct remote *remote;
         const char *id;
-        bool follow; /* until the workload has ended; false: what there is now */
-        int stop_fd; /* as http_client_set_stop() was given it; -1: none */
+        bool follow;           /* until the workload has ended; false: what there is now */
+        unsigned heartbeat_ms; /* the daemon's; 0: HTTP_HEARTBEAT_S */
+        int stop_fd;           /* as http_client_set_stop() was given it; -1: none */
         log_stream_fn *fn;
         void *ctx;
         uint64_t lost; /* result: lines that will never come */

@@ -127,7 +127,10 @@ int remote_call(struct remote *r, const char *method, const char *path, json_t *
                 struct err *err)
 {
         struct http_client_answer answer = {0};
-        struct http_client_request request = {.method = method, .path = path};
+        struct http_client_request request = {
+                .method = method,
+                .path = path,
+                .silence_ms = strcmp(method, "GET") == 0 ? 0 : REMOTE_CHANGE_SILENCE_MS};
         _cleanup_free_ char *text = NULL;
         json_t *json = NULL;
         int result;

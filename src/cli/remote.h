@@ -27,6 +27,9 @@
 
 enum {
         REMOTE_PATH_MAX = 256,
+        /* Silence before POST and DELETE fail: what they did is unknown then, and a POST waits for the
+         * daemon's disk, a DELETE for a VM to be gone. A GET has HTTP_CLIENT_SILENCE_MS. */
+        REMOTE_CHANGE_SILENCE_MS = 60000,
         REMOTE_PAGE = 100, /* workloads asked for at once */
         /* The newest workloads among which a part of an id is looked up. */
         REMOTE_LOOKUP_MAX = 1000,

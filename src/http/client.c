@@ -2,6 +2,7 @@
 #include "http/client.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "http/curl.h"
 
 #include <assert.h>
@@ -21,6 +22,7 @@ struct http_client {
         char *authorization;                                         /* header; NULL: none */
         char *ca_file;                                               /* NULL: the system's */
         int stop_fd;
+        uint64_t heard_ns; /* when a byte last came */
         CURLM *multi;
         CURL *easy;
 };
@@ -30,8 +32,10 @@ struct exchange {
         struct http_client *client;
         const struct http_client_request *request;
         struct http_client_answer answer;
-        size_t max; /* of the body, once its status is known */
-        int result; /* why the body was refused: -EFBIG, or what piece() returned */
+        size_t max;        /* of the body, once its status is known */
+        int result;        /* why the body was refused: -EFBIG, or what piece() returned */
+        uint64_t moved_ns; /* when a byte last went or came */
+        curl_off_t sent;   /* bytes of the body */
         struct curl_slist *headers;
 };
 
@@ -147,6 +151,11 @@ const char *http_client_server(const struct http_client *c)
         return c->server;
 }
 
+uint64_t http_client_heard_ns(const struct http_client *c)
+{
+        return c->heard_ns;
+}
+
 void http_client_set_stop(struct http_client *c, int stop_fd)
 {
         c->stop_fd = stop_fd;
@@ -158,6 +167,11 @@ void http_client_answer_release(struct http_client_answer *answer)
 }
 
 /* ---- what comes back ---- */
+
+static void note_heard(struct exchange *x)
+{
+        x->moved_ns = x->client->heard_ns = clock_ns();
+}
 
 static size_t on_body(char *bytes, size_t size, size_t count, void *ctx)
 {
@@ -175,6 +189,7 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *ctx)
                 x->answer.body.max = fine ? x->max : HTTP_CLIENT_ERROR_MAX;
                 r = buf_add(&x->answer.body, bytes, n);
         }
+        note_heard(x);
         if (r >= 0)
                 return n;
         x->result = r == -ENOBUFS ? -EFBIG : r;
@@ -188,6 +203,7 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *ctx)
         size_t n = size * count;
         char value[16];
 
+        note_heard(x);
         if (n > sizeof(name) && strncasecmp(bytes, name, sizeof(name) - 1) == 0) {
                 snprintf(value, sizeof(value), "%.*s", (int)(n - sizeof(name) + 1),
                          bytes + sizeof(name) - 1);
@@ -278,21 +294,6 @@ static int make_headers(struct exchange *x)
         return x->client->authorization ? add_header(x, x->client->authorization) : 0;
 }
 
-static int set_times(CURL *e, const struct http_client_request *q)
-{
-        int r = curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)HTTP_CLIENT_CONNECT_MS);
-
-        if (!q->no_timeout)
-                return r | curl_easy_setopt(
-                                   e, CURLOPT_TIMEOUT_MS,
-                                   (long)(q->timeout_ms ? q->timeout_ms : HTTP_CLIENT_TIMEOUT_MS));
-        r |= curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
-        if (q->silence_s)
-                r |= curl_easy_setopt(e, CURLOPT_LOW_SPEED_LIMIT, 1L) |
-                     curl_easy_setopt(e, CURLOPT_LOW_SPEED_TIME, (long)q->silence_s);
-        return r;
-}
-
 static int prepare(struct exchange *x, const char *url, char *details)
 {
         const struct http_client_request *q = x->request;
@@ -312,7 +313,8 @@ static int prepare(struct exchange *x, const char *url, char *details)
             curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body) |
             curl_easy_setopt(e, CURLOPT_WRITEDATA, x) |
             curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header) |
-            curl_easy_setopt(e, CURLOPT_HEADERDATA, x) | set_times(e, q);
+            curl_easy_setopt(e, CURLOPT_HEADERDATA, x) |
+            curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)HTTP_CLIENT_CONNECT_MS);
         if (x->client->socket[0])
                 r |= curl_easy_setopt(e, CURLOPT_UNIX_SOCKET_PATH, x->client->socket);
         if (x->client->ca_file)
@@ -324,7 +326,38 @@ static int prepare(struct exchange *x, const char *url, char *details)
         return r ? -ENOMEM : 0;
 }
 
-/* Until the request is through, or stopped. */
+/* How long it may be silent now. */
+static unsigned silence_ms(const struct exchange *x)
+{
+        const struct http_client_request *q = x->request;
+
+        return q->silence_ms ? q->silence_ms : HTTP_CLIENT_SILENCE_MS;
+}
+
+/*
+ * When the request fails unless a byte moves. libcurl's own limits do not serve: CURLOPT_TIMEOUT_MS
+ * is for the whole exchange, and CURLOPT_LOW_SPEED_LIMIT counts less than a byte a second as none, and
+ * so every heartbeat.
+ */
+static uint64_t silent_at(struct exchange *x)
+{
+        curl_off_t sent = x->sent;
+
+        curl_easy_getinfo(x->client->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
+        if (sent != x->sent)
+                x->moved_ns = clock_ns();
+        x->sent = sent;
+        return x->moved_ns + silence_ms(x) * NS_PER_MS;
+}
+
+static int err_silent(const struct exchange *x, struct err *err)
+{
+        return err_set(err, ETIMEDOUT,
+                       "%s: nothing came from it for %g s: it hangs, or the way to it is cut",
+                       x->client->server, silence_ms(x) / 1000.0);
+}
+
+/* Until the request is through, or stopped, or the server silent for too long. */
 static int perform(struct exchange *x, CURLcode *ret, struct err *err)
 {
         struct http_client *c = x->client;
@@ -336,11 +369,15 @@ static int perform(struct exchange *x, CURLcode *ret, struct err *err)
         for (;;) {
                 struct pollfd now = {c->stop_fd, POLLIN, 0};
                 CURLMcode m = curl_multi_perform(c->multi, &running);
+                int wait_ms;
 
                 if (m == CURLM_OK && !running)
                         break;
+                if ((wait_ms = clock_poll_ms(silent_at(x))) == 0)
+                        return err_silent(x, err);
                 if (m == CURLM_OK)
-                        m = curl_multi_poll(c->multi, &stop, n_stop, POLL_MS, NULL);
+                        m = curl_multi_poll(c->multi, &stop, n_stop,
+                                            wait_ms < POLL_MS ? wait_ms : POLL_MS, NULL);
                 if (m != CURLM_OK)
                         return err_set(err, EIO, "%s: %s", c->server, curl_multi_strerror(m));
                 /* Asked anew: what curl_multi_poll() reports of our descriptor is incomplete. */
@@ -360,6 +397,7 @@ static int ask(struct exchange *x, const char *url, struct err *err)
         long status = 0;
         int r = prepare(x, url, details);
 
+        x->moved_ns = clock_ns();
         if (r < 0 || curl_multi_add_handle(c->multi, c->easy) != CURLM_OK)
                 return err_set(err, ENOMEM, "out of memory");
         r = perform(x, &code, err);

@@ -20,21 +20,27 @@
  * connection ended before the answer did; -EPROTO what came is not HTTP; -EFBIG the answer is larger
  * than allowed; -ECANCELED stopped through stop_fd; what `piece` returned.
  *
+ * There is no limit for a whole exchange: a large body over a slow line takes its time. A request
+ * fails with -ETIMEDOUT when no byte has moved in either direction for `silence_ms`. Any byte counts:
+ * of a header, of a comment in an event stream. Time spent in piece() does not.
+ *
  * Thread rule: a client belongs to one thread at a time. Two threads use two clients.
  */
 #pragma once
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "http/heartbeat.h"
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct http_client;
 
 enum {
         HTTP_CLIENT_CONNECT_MS = 10000,
-        HTTP_CLIENT_TIMEOUT_MS = 60000,
+        HTTP_CLIENT_SILENCE_MS = HTTP_HEARTBEATS_LOST * HTTP_HEARTBEAT_S * 1000,
         HTTP_CLIENT_ANSWER_MAX =
                 512 * 1024 * 1024,         /* above any record with its output in base 64 */
         HTTP_CLIENT_ERROR_MAX = 64 * 1024, /* bytes of a body whose status is not 2xx */
@@ -61,11 +67,9 @@ struct http_client_request {
         const char *accept;        /* NULL: application/json */
         const char *last_event_id; /* NULL or "": no such header */
         size_t answer_max;         /* 0: HTTP_CLIENT_ANSWER_MAX */
-        unsigned timeout_ms;       /* for all of it; 0: HTTP_CLIENT_TIMEOUT_MS */
-        bool no_timeout;    /* waits as long as it takes, for the answer and for its pieces */
-        unsigned silence_s; /* with no_timeout: -ETIMEDOUT when nothing comes that long; 0: none */
-        http_client_fn *piece; /* takes the body of a 2xx answer; NULL: answer.body does */
-        void *ctx;             /* for piece */
+        unsigned silence_ms;       /* 0: HTTP_CLIENT_SILENCE_MS */
+        http_client_fn *piece;     /* takes the body of a 2xx answer; NULL: answer.body does */
+        void *ctx;                 /* for piece */
 };
 
 struct http_client_answer {
@@ -81,6 +85,9 @@ void http_client_free(struct http_client *client); /* takes NULL */
 /* The server's address as given; whether a token goes there. */
 const char *http_client_server(const struct http_client *client);
 bool http_client_has_token(const struct http_client *client);
+
+/* When the last byte came from the server, and was taken: clock_ns(); 0: none yet. */
+uint64_t http_client_heard_ns(const struct http_client *client);
 
 /* From now on another descriptor stops requests; -1: none does. */
 void http_client_set_stop(struct http_client *client, int stop_fd);

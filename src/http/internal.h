@@ -24,15 +24,17 @@ struct http_connection {
         TAILQ_ENTRY(http_connection) at; /* in a list of deadlines; under its lock, as `owes` */
         enum http_owing owes;            /* which list; HTTP_OWES_NOTHING: none */
         uint64_t deadline_ns;
+        uint64_t moved; /* bytes, both ways, when its deadline was last put off */
         int fd;
 };
 
 TAILQ_HEAD(http_connection_list, http_connection);
 
 /*
- * Connections that must get on: whoever has not sent the headers of a request, then the body, or
- * taken a whole answer, by its deadline is shut down. All have the same time, so each list is in the
- * order of deadlines: its first has been there longest.
+ * Connections that must get on. A client that has not sent the headers of a request by its deadline,
+ * or then the body, or has not taken the whole answer, is shut down; a body or an answer of which
+ * HTTP_TRANSFER_STEP bytes have moved since gets as much time again. All have the same time, so each
+ * list is in the order of deadlines: its first has been there longest.
  */
 struct http_deadlines {
         pthread_mutex_t lock; /* guards all below */

@@ -31,9 +31,11 @@
  * for.
  *
  * Bounds: connections, bytes of a body (per route) and of all bodies together, bytes of the headers
- * (HTTP_HEADERS_MAX), seconds without progress (idle_timeout_s) and seconds to send the headers of a
- * request, then its body, or to take an answer in whole (transfer_timeout_s), however steadily the
- * bytes come: so neither a silent nor a slow client keeps a connection for long.
+ * (HTTP_HEADERS_MAX), seconds without progress (idle_timeout_s), and seconds to send the headers of a
+ * request, then its body, or to take an answer (transfer_timeout_s), however steadily the bytes come:
+ * so neither a silent nor a slow client keeps a connection for long. A large body or answer over a
+ * slow line is no slow client: each HTTP_TRANSFER_STEP bytes earn the same time again (TCP only).
+ * While a handler has the request, no limit applies: it may wait for as long as it likes.
  *
  * There is always a connection for a short request. Where all are taken, a new one takes the place of
  * the one that has gone without a request for longest, or else of the one that has been longest at
@@ -77,7 +79,9 @@ enum {
         HTTP_BODIES_MAX = 256 * 1024 * 1024, /* bytes of all bodies together */
         HTTP_ANSWER_HEADERS_MAX = 4,         /* headers of http_answer_header() */
         HTTP_CLIENT_MAX = 64,
-        HTTP_TOKEN_MAX = 4096,  /* bytes of a bearer token */
+        HTTP_TOKEN_MAX = 4096, /* bytes of a bearer token */
+        /* Bytes of a body or an answer that must move in transfer_timeout_s, or else all of it. */
+        HTTP_TRANSFER_STEP = 1024 * 1024,
         HTTP_GRACE_MS = 2000,   /* for answers on their way when the server ends */
         HTTP_KEPT_SHARE = 8,    /* of the connections, that part is kept for requests that do not */
         HTTP_KEPT_MIN = 16,     /* take long; at least so many, at most half of them */

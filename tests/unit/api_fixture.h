@@ -22,10 +22,10 @@ struct daemon {
         char dir[64];
 };
 
-/* `log_lines`: lines that a log keeps, `heartbeat_s`: of those who follow; 0: the default, as for
+/* `log_lines`: lines that a log keeps, `heartbeat_ms`: of the logs that are followed; 0: the default, as for
  * the connections. */
 static inline struct daemon *daemon_bounded(unsigned max_vms, unsigned max_queue, const char *token,
-                                            unsigned log_lines, unsigned heartbeat_s,
+                                            unsigned log_lines, unsigned heartbeat_ms,
                                             unsigned max_connections)
 {
         struct daemon *d = calloc(1, sizeof(*d));
@@ -68,7 +68,7 @@ static inline struct daemon *daemon_bounded(unsigned max_vms, unsigned max_queue
                                                       .store = d->store,
                                                       .logs = d->logs,
                                                       .registry = registry,
-                                                      .heartbeat_s = heartbeat_s},
+                                                      .heartbeat_ms = heartbeat_ms},
                                  &d->api, &err),
                          0);
         http.routes = api_routes(&http.n_routes);
@@ -79,9 +79,9 @@ static inline struct daemon *daemon_bounded(unsigned max_vms, unsigned max_queue
 }
 
 static inline struct daemon *daemon_with(unsigned max_vms, unsigned max_queue, const char *token,
-                                         unsigned log_lines, unsigned heartbeat_s)
+                                         unsigned log_lines, unsigned heartbeat_ms)
 {
-        return daemon_bounded(max_vms, max_queue, token, log_lines, heartbeat_s, 0);
+        return daemon_bounded(max_vms, max_queue, token, log_lines, heartbeat_ms, 0);
 }
 
 static inline struct daemon *daemon_new(unsigned max_vms, unsigned max_queue, const char *token)

@@ -6,7 +6,7 @@
 #include <poll.h>
 #include <pthread.h>
 
-enum { CONNECTIONS = 32, KEPT = 16, WORKERS = 3, STUCK_WORKERS = 2 };
+enum { BODY_MAX = 8 * 1024 * 1024, CONNECTIONS = 32, KEPT = 16, WORKERS = 3, STUCK_WORKERS = 2 };
 
 /* Handlers that wait until the test opens the gate, and requests that are parked until then. */
 static struct {
@@ -21,6 +21,16 @@ static struct {
 static void quick(struct http_request *request, void *ctx)
 {
         http_answer(request, 204, NULL, NULL);
+}
+
+static void large(struct http_request *request, void *ctx)
+{
+        struct buf body = BUF_INIT(BODY_MAX);
+
+        assert_int_equal(buf_reserve(&body, BODY_MAX), 0);
+        memset(body.data, 'x', BODY_MAX);
+        buf_commit(&body, BODY_MAX);
+        http_answer(request, 200, NULL, &body);
 }
 
 static void stuck(struct http_request *request, void *ctx)
@@ -63,13 +73,15 @@ static void open_gate(void)
 static const struct http_route routes[] = {
         {"GET", "/quick", quick, 0, 0, 0},
         {"POST", "/quick", quick, 1000, 0, 0},
+        {"POST", "/large", quick, BODY_MAX, 0, 0},
+        {"GET", "/large", large, 0, 0, 0},
         {"GET", "/worker", quick, 0, HTTP_ROUTE_BLOCKS, 0},
         {"GET", "/stuck", stuck, 0, HTTP_ROUTE_BLOCKS, 1},
         {"GET", "/park", park, 0, HTTP_ROUTE_HOLDS, 0},
         {"GET", "/wait", park, 0, HTTP_ROUTE_WAITS, 0},
 };
 
-static void start(struct served *s, unsigned timeout_s)
+static void start_with(struct served *s, unsigned idle_s, unsigned transfer_s)
 {
         gate.open = false;
         gate.n_stuck = gate.n_parked = 0;
@@ -79,9 +91,14 @@ static void start(struct served *s, unsigned timeout_s)
                                 .max_connections = CONNECTIONS,
                                 .workers = WORKERS,
                                 .lane_workers = {[1] = STUCK_WORKERS},
-                                .idle_timeout_s = 100,
-                                .transfer_timeout_s = timeout_s,
+                                .idle_timeout_s = idle_s,
+                                .transfer_timeout_s = transfer_s,
                         });
+}
+
+static void start(struct served *s, unsigned transfer_s)
+{
+        start_with(s, 100, transfer_s);
 }
 
 static int send_get(struct served *s, const char *path)
@@ -270,6 +287,75 @@ static void a_client_that_sends_byte_by_byte_has_its_time(void **state)
         served_release(&s);
 }
 
+enum { STEP = BODY_MAX / 16 }; /* of a transfer that takes three times the limit of all of it */
+
+/* The line is slow and not the client. */
+static void a_large_body_over_a_slow_line_comes_through(void **state)
+{
+        struct served s;
+        struct answer a = {.all = BUF_INIT(CLIENT_ANSWER_MAX)};
+        char head[128], *body = calloc(1, BODY_MAX);
+        int fd;
+
+        start(&s, 1);
+        fd = client_connect(&s);
+        snprintf(head, sizeof(head),
+                 "POST /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+                 "Content-Length: %d\r\n\r\n",
+                 BODY_MAX);
+        assert_true(client_send(fd, head, strlen(head)));
+        for (size_t at = 0; at < BODY_MAX; at += STEP) {
+                assert_true(client_send(fd, body + at, STEP));
+                poll(NULL, 0, 3000 / (BODY_MAX / STEP));
+        }
+        client_read(fd, &a.all);
+        answer_parse(&a);
+        assert_int_equal(a.status, 204);
+        answer_release(&a);
+        close(fd);
+        free(body);
+        served_stop(&s);
+        served_release(&s);
+}
+
+static void a_large_answer_over_a_slow_line_comes_through(void **state)
+{
+        struct served s;
+        int small = 64 * 1024, fd, step = 0;
+        size_t n = 0;
+        char bytes[65536];
+
+        start(&s, 1);
+        fd = client_connect(&s);
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+        assert_true(
+                client_send(fd, "GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 55));
+        for (ssize_t got; (got = recv(fd, bytes, sizeof(bytes), 0)) > 0; n += (size_t)got)
+                for (; step < (int)(n / STEP); step++)
+                        poll(NULL, 0, 3000 / (BODY_MAX / STEP));
+        assert_true(n > BODY_MAX);
+        close(fd);
+        served_stop(&s);
+        served_release(&s);
+}
+
+/* A handler may take as long as it likes: for a queue, say. */
+static void a_request_that_waits_outlives_all_limits(void **state)
+{
+        struct served s;
+        int fd;
+
+        start_with(&s, 1, 1);
+        fd = send_get(&s, "/park");
+        wait_for(&gate.n_parked, 1);
+        poll(&(struct pollfd){fd, POLLIN, 0}, 1, 3000);
+        open_gate();
+        assert_true(drain(fd) > 0);
+        close(fd);
+        served_stop(&s);
+        served_release(&s);
+}
+
 /* Long before it would be due for being slow. */
 static void a_request_that_cannot_become_whole_is_let_go(void **state)
 {
@@ -342,6 +428,9 @@ int main(void)
                 cmocka_unit_test(a_new_connection_takes_the_place_of_an_idle_one),
                 cmocka_unit_test(slow_ones_go_where_nobody_is_idle),
                 cmocka_unit_test(a_client_that_sends_byte_by_byte_has_its_time),
+                cmocka_unit_test(a_large_body_over_a_slow_line_comes_through),
+                cmocka_unit_test(a_large_answer_over_a_slow_line_comes_through),
+                cmocka_unit_test(a_request_that_waits_outlives_all_limits),
                 cmocka_unit_test(a_request_that_cannot_become_whole_is_let_go),
                 cmocka_unit_test(requests_that_are_refused_early_are_counted),
         };

@@ -254,7 +254,7 @@ static void test_nobody_listens(void **state)
 
 static void test_no_answer_in_time(void **state)
 {
-        struct http_client_request quick = {.path = "/", .timeout_ms = 50};
+        struct http_client_request quick = {.path = "/", .silence_ms = 50};
         struct http_client_answer a = {0};
         struct err err = ERR_INIT;
 
@@ -311,8 +311,7 @@ static void test_pieces(void **state)
         static const char two[] = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
                                   "3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n";
         struct buf seen = BUF_INIT(100);
-        struct http_client_request stream = {
-                .path = "/", .no_timeout = true, .piece = note, .ctx = &seen};
+        struct http_client_request stream = {.path = "/", .piece = note, .ctx = &seen};
         struct http_client_answer a = {0};
         struct err err = ERR_INIT;
 
@@ -335,7 +334,7 @@ static void test_pieces(void **state)
 
 static void test_stopped_from_outside(void **state)
 {
-        struct http_client_request stream = {.path = "/", .no_timeout = true};
+        struct http_client_request stream = {.path = "/"};
         int fd = eventfd(1, EFD_CLOEXEC);
         struct http_client_answer a = {0};
         struct err err = ERR_INIT;
