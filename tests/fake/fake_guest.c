@@ -125,6 +125,25 @@ static void send_bytes(int fd, enum wire_type stream, size_t n)
                 send_frame(fd, stream, block, n < CHUNK ? n : CHUNK);
 }
 
+/* Output without end from a guest that keeps no limit: large frames, single bytes, or both streams in
+ * turn. Ends with the connection. */
+static _Noreturn void flood(int fd, const char *kind)
+{
+        size_t n = *kind == 'l' ? CHUNK : *kind == 'b' ? 1 : 100;
+        bool both = *kind == 'a';
+        _cleanup_buf_ struct buf frames = BUF_INIT(4 * CHUNK);
+        uint8_t header[WIRE_HEADER_SIZE];
+
+        for (int i = 0; frames.len < CHUNK; i++) {
+                wire_header(header, both && i % 2 ? WIRE_STDERR : WIRE_STDOUT, (uint32_t)n);
+                buf_add(&frames, header, sizeof(header));
+                for (size_t k = 0; k < n; k++)
+                        buf_add(&frames, k + 1 < n ? "x" : "\n", 1);
+        }
+        for (;;)
+                send_all(fd, frames.data, frames.len);
+}
+
 /* Sleeps, but no longer than the time limit. False when that was reached. */
 static bool sleep_within(long ms, uint64_t deadline_ns)
 {
@@ -149,6 +168,8 @@ static bool do_line(int fd, char *line, uint64_t deadline_ns, struct wire_result
                 send_frame(fd, error ? WIRE_STDERR : WIRE_STDOUT, rest, strcspn(rest, "\n") + 1);
         } else if (strcmp(word, "bytes") == 0) {
                 send_bytes(fd, WIRE_STDOUT, strtoul(rest, NULL, 10));
+        } else if (strcmp(word, "flood") == 0) {
+                flood(fd, rest);
         } else if (strcmp(word, "sleep") == 0 || strcmp(word, "hang") == 0) {
                 result->timed_out = !sleep_within(*rest ? atol(rest) : INT_MAX, deadline_ns);
         } else if (strcmp(word, "exit") == 0) {

@@ -40,6 +40,21 @@ def test_one_that_closes_its_streams(box):
     assert result.seconds >= 1
 
 
+@pytest.mark.parametrize("flood", [
+    "yes 0123456789012345678901234567890123456789",
+    "while :; do printf x; done",
+    "while :; do echo out; echo error >&2; done",
+    "for i in 1 2 3 4 5 6 7 8; do (while :; do echo $i; echo $i >&2; done) & done; wait",
+], ids=["large", "bytes", "alternating", "many"])
+def test_a_flood_of_output_gains_no_time(box, flood):
+    """In a daemon, which cuts it into lines, and for a reader of its own."""
+    daemon = box.serve()
+    record = daemon.submit("sh", flood, resources={"timeout_s": 1})
+    assert record["status"] == "failed" and record["timed_out"], record
+    assert "timed out after 1 s" in record["error"], record
+    timed_out(box.run("sh", flood, "--timeout", "1"), 1)
+
+
 def test_children_that_outlive_the_program(box):
     result = box.run("sh", "sleep 1000 & setsid sleep 1000 & echo done")
     assert (result.code, result.out) == (0, b"done\n"), result

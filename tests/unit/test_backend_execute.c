@@ -6,6 +6,7 @@
 #include "backend_fixture.h"
 #include "slow.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <pthread.h>
@@ -169,11 +170,12 @@ static void an_agent_that_never_reports_is_given_up(void **state)
         box_close(&box);
 }
 
-/* Takes longer for the first bytes than the program may run. */
+/* Takes longer for the first bytes than the program and its grace may take. */
 static int slow_output(void *ctx, enum workload_stream stream, const void *bytes, size_t n)
 {
         struct box *box = ctx;
-        struct timespec ts = {.tv_sec = slow(), .tv_nsec = 100 * 1000 * 1000};
+        struct timespec ts = {.tv_sec = 1350 * slow() / 1000,
+                              .tv_nsec = 1350 * slow() % 1000 * 1000 * 1000};
 
         if (!*box->out)
                 nanosleep(&ts, NULL);
@@ -188,7 +190,7 @@ static void a_slow_reader_does_not_use_up_the_time_limit(void **state)
         struct box box;
 
         box_open(&box, NULL, 0);
-        ((struct fc_backend *)box.backend)->result_grace_ms = 1;
+        ((struct fc_backend *)box.backend)->result_grace_ms = 300 * slow();
         spec = box_spec(&box, "print one\nbytes 200000\nexit 4\n");
         spec.limits.timeout_s = slow();
         task = box_task(&box, &spec);
@@ -200,6 +202,59 @@ static void a_slow_reader_does_not_use_up_the_time_limit(void **state)
         workload_spec_release(&spec);
         box_check_clean(&box);
         box_close(&box);
+}
+
+/* A reader so slow that nearly all time passes in it, and when it was first and last called. */
+struct swamped {
+        uint64_t first_ns, last_ns;
+};
+
+enum { SWAMPED_MS = 60 * 1000 }; /* a wait that has not ended by then has no end */
+
+static int swamp(void *ctx, enum workload_stream stream, const void *bytes, size_t n)
+{
+        struct swamped *s = ctx;
+        struct timespec ts = {.tv_nsec = 2 * 1000 * 1000};
+
+        s->last_ns = clock_ns();
+        if (!s->first_ns)
+                s->first_ns = s->last_ns;
+        nanosleep(&ts, NULL);
+        return s->last_ns - s->first_ns > SWAMPED_MS * slow() * NS_PER_MS ? -EPIPE : 0;
+}
+
+/* 1 s of limit, 0.1 of grace, 0.2 of credit; the rest is for a machine that is slow. */
+static void a_flood_does_not_stretch_the_time_limit(void **state)
+{
+        static const char *const floods[] = {"flood large\n", "flood bytes\n",
+                                             "flood alternating\n"};
+        enum { LIMIT_MS = 1300, SLACK_MS = 3000 };
+
+        for (size_t i = 0; i < sizeof(floods) / sizeof(floods[0]); i++) {
+                struct swamped swamped = {0};
+                struct workload_outcome out;
+                struct workload_spec spec;
+                struct backend_task task;
+                struct box box;
+
+                box_open(&box, NULL, 0);
+                ((struct fc_backend *)box.backend)->result_grace_ms = 100;
+                spec = box_spec(&box, floods[i]);
+                spec.limits.timeout_s = 1;
+                task = box_task(&box, &spec);
+                task.sink = (struct backend_sink){.output = swamp, .ctx = &swamped};
+                box.backend->ops->execute(box.backend, &task, &out);
+                assert_int_equal(out.status, WORKLOAD_FAILED);
+                assert_true(out.timed_out);
+                assert_string_equal(out.error, "workload timed out after 1 s");
+                if (swamped.last_ns - swamped.first_ns > (LIMIT_MS + SLACK_MS * slow()) * NS_PER_MS)
+                        fail_msg("%s: output was taken for %llu ms", floods[i],
+                                 (unsigned long long)((swamped.last_ns - swamped.first_ns) /
+                                                      NS_PER_MS));
+                workload_spec_release(&spec);
+                box_check_clean(&box);
+                box_close(&box);
+        }
 }
 
 static int no_output(void *ctx, enum workload_stream stream, const void *bytes, size_t n)
@@ -534,6 +589,7 @@ int main(void)
                 cmocka_unit_test(a_guest_that_hangs_is_ended),
                 cmocka_unit_test(an_agent_that_never_reports_is_given_up),
                 cmocka_unit_test(a_slow_reader_does_not_use_up_the_time_limit),
+                cmocka_unit_test(a_flood_does_not_stretch_the_time_limit),
                 cmocka_unit_test(ends_from_outside_are_kills),
                 cmocka_unit_test(a_kill_at_any_moment_ends_it_once),
                 cmocka_unit_test(a_kill_counts_until_all_is_gone),

@@ -321,6 +321,47 @@ static void test_time_limit_kills_all_descendants(void **state)
 }
 
 /* What the program leaves behind would hold its streams open for ever; it is killed instead. */
+static const char *const floods[] = {
+        "yes 0123456789012345678901234567890123456789",
+        "while :; do printf x; done",
+        "while :; do echo out; echo error >&2; done",
+        "for i in 1 2 3 4 5 6 7 8; do (while :; do echo $i; echo $i >&2; done) & done; wait",
+};
+
+/*
+ * The time limit needs no host that reads: all that floods is gone, which the end of its fifo tells,
+ * before a byte is taken. Then the result comes after a bounded rest.
+ */
+static void test_time_limit_ends_a_flood_that_nobody_reads(void **state)
+{
+        enum { REST_MAX = 2 * PROGRAM_PIPE_SIZE + OUTBOX_SIZE + (1 << 20) };
+
+        for (size_t i = 0; i < sizeof(floods) / sizeof(floods[0]); i++) {
+                char script[512], path[128];
+                struct pollfd fifo = {.events = POLLIN};
+                struct wire_request q;
+                struct session s;
+
+                snprintf(script, sizeof(script), "exec 9>alive; echo; %s", floods[i]);
+                q = SHELL(script);
+                q.timeout_ms = 300;
+                session_start(&s);
+                snprintf(path, sizeof(path), "%s/alive", s.dir);
+                assert_int_equal(mkfifo(path, 0600), 0);
+                fifo.fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+                session_send_request(&s, &q);
+                session_await_output(&s, 1); /* it has opened the fifo */
+                assert_int_equal(poll(&fifo, 1, (int)session_wait_ms()), 1);
+                assert_true(fifo.revents & POLLHUP);
+                close(fifo.fd);
+                session_await_result(&s);
+                assert_true(s.result.timed_out);
+                assert_true(s.result.wall_us >= 300000);
+                assert_true(s.texts[0].len + s.texts[1].len < REST_MAX);
+                session_finish(&s);
+        }
+}
+
 static void test_leftovers_do_not_outlive_the_program(void **state)
 {
         struct wire_request q = SHELL("setsid sleep 1000 & echo $!; exit 3");
@@ -551,6 +592,7 @@ int main(void)
                 cmocka_unit_test(test_code_file_through_a_link_is_refused),
                 cmocka_unit_test(test_program_that_cannot_be_run),
                 cmocka_unit_test(test_time_limit_kills_all_descendants),
+                cmocka_unit_test(test_time_limit_ends_a_flood_that_nobody_reads),
                 cmocka_unit_test(test_leftovers_do_not_outlive_the_program),
                 cmocka_unit_test(test_more_leftovers_than_are_reaped_at_once),
                 cmocka_unit_test(test_program_that_closes_its_streams_is_waited_for),

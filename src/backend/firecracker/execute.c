@@ -6,6 +6,7 @@
  */
 #include "backend/firecracker/execute.h"
 
+#include "backend/firecracker/deadline.h"
 #include "backend/firecracker/dialog.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -35,10 +36,10 @@ struct fc_run {
         struct fc_vm_spec vm_spec;
         struct fc_vm vm;
         struct dialog dialog;
-        bool ready;       /* the agent has said HELLO */
-        bool sink_gone;   /* nobody takes output any more */
-        bool overdue;     /* the agent did not report within the time limit and its grace */
-        uint64_t held_ns; /* spent in the sink since the deadline was last moved by it */
+        struct fc_deadline deadline; /* of the result */
+        bool ready;                  /* the agent has said HELLO */
+        bool sink_gone;              /* nobody takes output any more */
+        bool overdue;                /* the agent did not report before its deadline */
         struct fc_run *next;
 };
 
@@ -247,15 +248,39 @@ static int boot(struct fc_run *run, struct err *err)
         }
 }
 
-/* Hands output on, up to the limit. Called by the dialog. */
+static int err_overdue(struct fc_run *run, struct err *err)
+{
+        run->overdue = true;
+        return err_set(err, ETIMEDOUT, "the guest agent did not report in time");
+}
+
+/*
+ * Passes output to the sink, up to the limit. One receive can hold thousands of frames, each of which
+ * may take the sink a while: so each is followed by a look at the deadline.
+ */
+static int give_to_sink(struct fc_run *run, enum workload_stream stream, const void *bytes,
+                        size_t n)
+{
+        const struct backend_sink *sink = &run->task->sink;
+        uint64_t from = clock_ns(), until;
+        int r = sink->output(sink->ctx, stream, bytes, n);
+
+        until = clock_ns();
+        if (r < 0) {
+                run->sink_gone = true;
+                return r;
+        }
+        fc_deadline_hold(&run->deadline, from, until);
+        return fc_deadline_passed(&run->deadline, until, true) ? err_overdue(run, NULL) : 0;
+}
+
+/* Counts output and passes it on, up to the limit. Called by the dialog. */
 static int on_output(void *ctx, enum workload_stream stream, const void *bytes, size_t n)
 {
         struct fc_run *run = ctx;
         struct fc_metrics *m = &run->backend->metrics;
-        const struct backend_sink *sink = &run->task->sink;
         uint64_t max = run->task->spec->limits.output_max;
         uint64_t room = run->out->output_bytes < max ? max - run->out->output_bytes : 0;
-        int r = 0;
 
         run->out->output_bytes += n;
         prom_counter_add_int(m->output[stream], n);
@@ -263,15 +288,7 @@ static int on_output(void *ctx, enum workload_stream stream, const void *bytes, 
                 run->out->dropped_bytes += n - room;
                 n = room;
         }
-        if (n && sink->output) {
-                uint64_t from = clock_ns();
-
-                r = sink->output(sink->ctx, stream, bytes, n);
-                run->held_ns += clock_ns() - from;
-        }
-        if (r < 0)
-                run->sink_gone = true;
-        return r;
+        return n && run->task->sink.output ? give_to_sink(run, stream, bytes, n) : 0;
 }
 
 static void on_first_response(void *ctx, uint64_t since_request_ns)
@@ -289,38 +306,22 @@ static void on_pong(void *ctx, uint64_t since_ping_ns)
         prom_histogram_observe(run->backend->metrics.vsock_rtt, ns_to_s(since_ping_ns));
 }
 
-/* When the agent counts as lost. It bounds the program, and before that the unpacking of an archive,
- * by the time limit (docs/protocol.md). */
-static uint64_t result_deadline(const struct fc_run *run)
+/* The agent bounds the program, and before that the unpacking of an archive, by the time limit
+ * (docs/protocol.md). */
+static void start_deadline(struct fc_run *run)
 {
         const struct workload_spec *spec = run->task->spec;
         uint64_t limits = spec->archive ? 2 : 1;
 
-        return run->dialog.request_ns + limits * spec->limits.timeout_s * NS_PER_S +
-               run->backend->result_grace_ms * NS_PER_MS;
+        fc_deadline_init(&run->deadline, run->dialog.request_ns,
+                         limits * spec->limits.timeout_s * NS_PER_S,
+                         run->backend->result_grace_ms * NS_PER_MS);
 }
 
-/* The agent's clock runs on while our reader holds us up; from then on it has a grace to be heard in,
- * if the deadline was missed for that. */
-static uint64_t deadline_after_hold(const struct fc_run *run, uint64_t deadline)
-{
-        uint64_t heard = clock_ns() + run->backend->result_grace_ms * NS_PER_MS;
-
-        if (heard <= deadline)
-                return deadline;
-        return deadline + run->held_ns < heard ? deadline + run->held_ns : heard;
-}
-
-/*
- * Reads and writes until the result is there. The deadline is the agent's. The time that our reader
- * takes for the output moves it; and when it has passed while words of the agent wait for us,
- * because this process had been stopped, there is one more grace to read them in.
- */
+/* Reads and writes until the result is there or the deadline has passed. */
 static int stream(struct fc_run *run, struct err *err)
 {
         struct dialog *d = &run->dialog;
-        uint64_t deadline = result_deadline(run);
-        bool graced = false;
 
         while (!d->has_result) {
                 struct fc_event e;
@@ -331,11 +332,13 @@ static int stream(struct fc_run *run, struct err *err)
                 if (r < 0 && r != -ECONNRESET)
                         return r;
                 want = (short)(POLLIN | (dialog_wants_write(d) ? POLLOUT : 0));
-                r = fc_vm_await(&run->vm, deadline, want, dialog_stdin_fd(d), &e, err);
+                r = fc_vm_await(&run->vm, run->deadline.at_ns, want, dialog_stdin_fd(d), &e, err);
                 if (r < 0)
                         return r;
                 if (e.stopped)
                         return err_set(err, ECANCELED, "killed");
+                if (fc_deadline_passed(&run->deadline, clock_ns(), e.conn & POLLIN))
+                        return err_overdue(run, err);
                 if (e.extra)
                         dialog_read_stdin(d);
                 if (e.conn & (POLLIN | POLLHUP | POLLERR)) {
@@ -347,18 +350,6 @@ static int stream(struct fc_run *run, struct err *err)
                 } else if (e.exited) {
                         return err_vmm_ended(run, "the guest ended before its program", err);
                 }
-                if (e.timed_out && !d->has_result) {
-                        if (graced || !(e.conn & POLLIN)) {
-                                run->overdue = true;
-                                return err_set(err, ETIMEDOUT,
-                                               "the guest agent did not report in time");
-                        }
-                        graced = true;
-                        deadline = clock_ns() + run->backend->result_grace_ms * NS_PER_MS;
-                } else if (run->held_ns) {
-                        deadline = deadline_after_hold(run, deadline);
-                }
-                run->held_ns = 0;
         }
         return 0;
 }
@@ -374,7 +365,10 @@ static int converse(struct fc_run *run, struct err *err)
         int r = dialog_begin(&run->dialog, run->task->id, run->task->spec, &run->runtime,
                              run->vm.has_lease ? &run->vm.lease : NULL, &events, run, err);
 
-        return r < 0 ? r : stream(run, err);
+        if (r < 0)
+                return r;
+        start_deadline(run);
+        return stream(run, err);
 }
 
 static int find_images(struct fc_run *run, struct err *err)

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How long a result is waited for, on a clock of the test's own: bounded whatever a guest sends. */
+#include "backend/firecracker/deadline.h"
+
+#include "base/clock.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#define S NS_PER_S
+#define GRACE (5 * S)
+
+static void a_quiet_agent_has_limit_and_grace(void **state)
+{
+        struct fc_deadline d;
+
+        fc_deadline_init(&d, 100 * S, 20 * S, GRACE);
+        assert_int_equal(d.at_ns, 125 * S);
+        assert_false(fc_deadline_passed(&d, 125 * S - 1, false));
+        assert_true(fc_deadline_passed(&d, 125 * S, false));
+}
+
+/* From a flood that spends `held` of every `turn` in the sink to the end of the wait. */
+static uint64_t flooded(uint64_t limit, uint64_t turn, uint64_t held)
+{
+        struct fc_deadline d;
+        uint64_t now = 0;
+
+        fc_deadline_init(&d, 0, limit, GRACE);
+        while (now < 1000 * S) {
+                if (fc_deadline_passed(&d, now, true))
+                        break;
+                now += turn - held;
+                fc_deadline_hold(&d, now, now + held);
+                now += held;
+        }
+        return now;
+}
+
+static void a_flood_is_bounded(void **state)
+{
+        static const uint64_t limits[] = {1 * S, 20 * S, 300 * S};
+        static const uint64_t turns[] = {1000, NS_PER_MS, S / 10};
+
+        for (int l = 0; l < 3; l++)
+                for (int t = 0; t < 3; t++)
+                        for (uint64_t part = 0; part <= 100; part += 10) {
+                                uint64_t turn = l == 2 && t == 0 ? NS_PER_MS : turns[t];
+                                uint64_t took = flooded(limits[l], turn, turn * part / 100);
+
+                                /* limit, grace, credit; a turn that is late counts once more */
+                                assert_in_range(took, limits[l] + GRACE,
+                                                limits[l] + limits[l] / 10 + 2 * GRACE + 2 * turn);
+                        }
+}
+
+static void a_hold_before_the_last_grace_uses_no_credit(void **state)
+{
+        struct fc_deadline d;
+
+        fc_deadline_init(&d, 0, 10 * S, GRACE);
+        fc_deadline_hold(&d, 1 * S, 10 * S);
+        assert_int_equal(d.at_ns, 15 * S);
+        fc_deadline_hold(&d, 10 * S, 13 * S); /* 2 s are left of the grace */
+        assert_int_equal(d.at_ns, 18 * S);
+        fc_deadline_hold(&d, 17 * S, 17 * S + 7); /* and no more than it took */
+        assert_int_equal(d.at_ns, 18 * S + 7);
+}
+
+/* The process was stopped, or one call of the sink took for ever, and the result is there. */
+static void one_that_was_away_looks_once_more(void **state)
+{
+        struct fc_deadline d;
+
+        fc_deadline_init(&d, 0, 1 * S, GRACE);
+        assert_false(fc_deadline_passed(&d, 100 * S, true));
+        assert_int_equal(d.at_ns, 105 * S);
+        assert_true(fc_deadline_passed(&d, 105 * S, true));
+
+        fc_deadline_init(&d, 0, 1 * S, GRACE);
+        assert_true(fc_deadline_passed(&d, 100 * S, false));
+
+        fc_deadline_init(&d, 0, 1 * S, GRACE);
+        fc_deadline_hold(&d, 0, 100 * S); /* all of the credit */
+        assert_false(fc_deadline_passed(&d, 100 * S, true));
+        assert_int_equal(d.at_ns, 105 * S);
+        fc_deadline_hold(&d, 100 * S, 200 * S);
+        assert_true(fc_deadline_passed(&d, 200 * S, true));
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(a_quiet_agent_has_limit_and_grace),
+                cmocka_unit_test(a_flood_is_bounded),
+                cmocka_unit_test(a_hold_before_the_last_grace_uses_no_credit),
+                cmocka_unit_test(one_that_was_away_looks_once_more),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
