@@ -37,7 +37,7 @@
 
 enum {
         SETTINGS_TEXT_MAX = 4096,    /* bytes of a string or path, NUL included */
-        SETTINGS_COUNT_MAX = 32,     /* rows of the table at most */
+        SETTINGS_COUNT_MAX = 64,     /* rows of the table at most */
         SETTINGS_OPTION = 0x5000,    /* getopt's value of row i is SETTINGS_OPTION + i */
         SETTINGS_FILE_MAX = 1 << 20, /* bytes of a settings file */
 };

@@ -4,7 +4,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fs.h"
-#include "guest/beneath.h"
+#include "base/beneath.h"
 #include "guest/cgroup.h"
 #include "guest/network.h"
 

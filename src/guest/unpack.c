@@ -2,7 +2,7 @@
 #include "guest/unpack.h"
 
 #include "base/cleanup.h"
-#include "guest/beneath.h"
+#include "base/beneath.h"
 
 #include <archive.h>
 #include <archive_entry.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Outbox, feed, names below a directory, list of modules. */
-#include "guest/beneath.h"
+#include "base/beneath.h"
 #include "guest/feed.h"
 #include "guest/modules.h"
 #include "guest/outbox.h"

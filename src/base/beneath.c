@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "guest/beneath.h"
+#include "base/beneath.h"
 
 #include "base/cleanup.h"
 
@@ -73,7 +73,7 @@ static int make_parents(int dir, char *parents, uid_t uid, struct err *err)
                 close(at);
                 at = next;
         }
-        return at < 0 ? err_errno(err, "working directory") : steal_fd(&at);
+        return at < 0 ? err_errno(err, "the directory itself") : steal_fd(&at);
 }
 
 int beneath_parent(int dir, const char *path, uid_t uid, const char **ret_base, struct err *err)
@@ -85,7 +85,7 @@ int beneath_parent(int dir, const char *path, uid_t uid, const char **ret_base, 
         *ret_base = slash ? slash + 1 : path;
         if (!slash) {
                 fd = open_directory(dir, ".");
-                return fd < 0 ? err_errno(err, "working directory") : fd;
+                return fd < 0 ? err_errno(err, "the directory itself") : fd;
         }
         memcpy(parents, path, (size_t)(slash - path));
         parents[slash - path] = '\0';
