@@ -257,6 +257,13 @@ static int write_code(int fd, const char *bytes, size_t n)
         return 0;
 }
 
+/* Bytes on their way to a process have no place: it must not take the rest for the whole. */
+static void lost(struct job *j, const char *what)
+{
+        err_set(&j->error, ENOMEM, "no memory for the %s", what);
+        fail(j);
+}
+
 int job_code(struct job *j, const void *bytes, size_t n, struct err *err)
 {
         if (j->state == JOB_NONE)
@@ -267,7 +274,10 @@ int job_code(struct job *j, const void *bytes, size_t n, struct err *err)
         if (j->state != JOB_CODE)
                 return 0;
         if (j->request.archive) {
-                feed_add(&j->archive, bytes, n);
+                if (feed_add(&j->archive, bytes, n) < 0) {
+                        lost(j, "archive");
+                        return 0;
+                }
                 feed_flush(&j->archive);
         } else if (write_code(j->code, bytes, n) < 0) {
                 err_errno(&j->error, "code file \"%s\"", j->request.file);
@@ -285,8 +295,8 @@ int job_stdin(struct job *j, const void *bytes, size_t n, struct err *err)
                 return err_set(err, EPROTO, "STDIN before the end of CODE");
         if (n == 0)
                 feed_end(&j->input);
-        else
-                feed_add(&j->input, bytes, n);
+        else if (feed_add(&j->input, bytes, n) < 0)
+                lost(j, "standard input");
         feed_flush(&j->input);
         return 0;
 }

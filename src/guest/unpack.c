@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "guest/unpack.h"
 
-#include "base/cleanup.h"
 #include "base/beneath.h"
+#include "base/cleanup.h"
+#include "guest/source.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -13,16 +14,28 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { READ_BLOCK = 64 * 1024 };
+enum {
+        /* Headers, padding and what follows the end of a tar, on top of twice the content. */
+        SOURCE_SLACK = 1 << 20,
+};
 
 struct unpacker {
         struct archive *archive;
+        struct source source;
         int dir;
         struct unpack_limits left;
 };
 
 DEFINE_CLEANUP(struct archive *, archive_read_free);
 #define _cleanup_archive_ _cleanup_(archive_read_free_p)
+
+/* libarchive has no words for some of its errors. */
+static const char *reason(struct archive *a)
+{
+        const char *words = archive_error_string(a);
+
+        return words && *words ? words : "invalid or incomplete data";
+}
 
 static int leaves(const char *name, struct err *err)
 {
@@ -95,9 +108,10 @@ static int write_content(struct unpacker *u, int fd, const char *path, struct er
 
                 if (r == ARCHIVE_EOF)
                         break;
-                if (r < ARCHIVE_WARN)
+                /* A checksum that does not match is no more than a warning to libarchive. */
+                if (r != ARCHIVE_OK)
                         return err_set(err, EPROTO, "archive entry \"%s\": %s", path,
-                                       archive_error_string(u->archive));
+                                       reason(u->archive));
                 if (offset < end || (uint64_t)(offset - end) > u->left.bytes ||
                     n > u->left.bytes - (uint64_t)(offset - end))
                         return too_large(path, err);
@@ -279,28 +293,76 @@ static int unpack_entry(struct unpacker *u, struct archive_entry *e, struct err 
         }
 }
 
+/* What libarchive reads. */
+static ssize_t read_source(struct archive *a, void *unpacker, const void **ret)
+{
+        struct unpacker *u = unpacker;
+        ssize_t n = source_read(&u->source, ret, NULL);
+
+        if (n < 0)
+                archive_set_error(a, EPROTO, "%s", u->source.failed.msg);
+        return n < 0 ? ARCHIVE_FATAL : n;
+}
+
+static int open_archive(struct unpacker *u, struct err *err)
+{
+        struct archive *a = u->archive;
+
+        if (!a || archive_read_support_format_tar(a) != ARCHIVE_OK)
+                return err_set(err, ENOMEM, "unpacking the archive: out of memory");
+        if (archive_read_open(a, u, NULL, read_source, NULL) != ARCHIVE_OK)
+                return err_set(err, EPROTO, "the archive is damaged or not a tar: %s", reason(a));
+        return 0;
+}
+
+static int unpack_entries(struct unpacker *u, struct err *err)
+{
+        int r = 0;
+
+        while (r == 0) {
+                struct archive_entry *e;
+                int status = archive_read_next_header(u->archive, &e);
+
+                if (status == ARCHIVE_EOF)
+                        break;
+                /* A warning is about a name in no known encoding, which is kept as it is. */
+                if (status != ARCHIVE_OK && status != ARCHIVE_WARN)
+                        return err_set(err, EPROTO, "the archive is damaged or not a tar: %s",
+                                       reason(u->archive));
+                r = unpack_entry(u, e, err);
+        }
+        return r;
+}
+
+/*
+ * Reads what follows the end of the tar, too: it decides whether the gzip data are sound. If they are
+ * not, that is the cause of whatever was found wrong with the tar within, and is reported instead,
+ * except where reading on would cost what the limits are there to save.
+ */
+static int verify_source(struct unpacker *u, int r, struct err *err)
+{
+        struct err cause = ERR_INIT;
+
+        if (r == 0)
+                return source_drain(&u->source, err);
+        if (u->source.kind == SNIFF_GZIP && r != -EFBIG && r != -E2BIG && r != -ENOMEM &&
+            r != -ENOSPC && source_drain(&u->source, &cause) < 0)
+                return err_set(err, cause.code, "%s", cause.msg);
+        return r;
+}
+
 int unpack(int fd, int dir, const struct unpack_limits *limits, struct err *err)
 {
         _cleanup_archive_ struct archive *a = archive_read_new();
         struct unpacker u = {.archive = a, .dir = dir, .left = *limits};
-        int r = 0;
+        int r = source_open(&u.source, fd, 2 * limits->bytes + SOURCE_SLACK, err);
 
-        if (!a || archive_read_support_format_tar(a) != ARCHIVE_OK ||
-            archive_read_support_filter_gzip(a) != ARCHIVE_OK)
-                return err_set(err, ENOMEM, "unpacking the archive: out of memory");
-        if (archive_read_open_fd(a, fd, READ_BLOCK) != ARCHIVE_OK)
-                return err_set(err, EPROTO, "the archive is not a tar.gz: %s",
-                               archive_error_string(a));
-        while (r == 0) {
-                struct archive_entry *e;
-                int status = archive_read_next_header(a, &e);
-
-                if (status == ARCHIVE_EOF)
-                        break;
-                if (status < ARCHIVE_WARN)
-                        return err_set(err, EPROTO, "the archive is damaged or not a tar.gz: %s",
-                                       archive_error_string(a));
-                r = unpack_entry(&u, e, err);
+        if (r == 0) {
+                r = open_archive(&u, err);
+                if (r == 0)
+                        r = unpack_entries(&u, err);
+                r = verify_source(&u, r, err);
         }
+        source_release(&u.source);
         return r;
 }

@@ -2,6 +2,10 @@
 /*
  * Unpacks a tar archive (gzip or plain) from a descriptor into a directory, trusting none of it.
  *
+ * The archive is sound only if unpack() returns 0: gzip data are verified to their last byte
+ * (source.h), and a tar that ends within an entry is an error, as it is to GNU tar. What follows the
+ * end of a tar is ignored, and so is a missing end, again as GNU tar does.
+ *
  * Refused, with an error that names the entry, before anything is written for it: absolute names
  * and names with "..", entries behind a symbolic link, hard links to what is not below the
  * directory, symbolic links that leave it, device nodes, FIFOs, sockets, more entries or bytes than
