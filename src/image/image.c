@@ -4,11 +4,10 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/fs.h"
+#include "image/check.h"
 
 #include <dirent.h>
-#include <endian.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,7 +67,9 @@ int image_find_kernel(const char *dir, struct image_kernel *ret, struct err *err
 
         if ((r = find_file(dir, "vmlinux", "make it with `make images`", k.vmlinux, err)) < 0 ||
             (r = find_file(dir, "initramfs.cpio", "make it with `make images`", k.initramfs, err)) <
-                    0)
+                    0 ||
+            (r = image_check_kernel(k.vmlinux, err)) < 0 ||
+            (r = image_check_initramfs(k.initramfs, err)) < 0)
                 return r;
         *ret = k;
         return 0;
@@ -212,37 +213,6 @@ void image_runtime_release(struct image_runtime *r)
         *r = (struct image_runtime){0};
 }
 
-/*
- * A squashfs that was cut short or overwritten at its head is found here; damage within is found by
- * the guest. Superblock: Documentation/filesystems/squashfs.rst and fs/squashfs/squashfs_fs.h of
- * Linux: magic at 0, bytes_used (64 bits, little-endian) at 40.
- */
-static int check_squashfs(const char *path, struct err *err)
-{
-        _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-        unsigned char head[96];
-        uint64_t used;
-        struct stat st;
-
-        if (fd < 0)
-                return err_errno(err, "cannot open %s", path);
-        if (fstat(fd, &st) < 0)
-                return err_errno(err, "stat %s", path);
-        if (!S_ISREG(st.st_mode) || pread(fd, head, sizeof(head), 0) != sizeof(head) ||
-            memcmp(head, "hsqs", 4) != 0)
-                return err_set(err, EILSEQ,
-                               "%s is corrupt (no squashfs): remove it and run `make images`",
-                               path);
-        memcpy(&used, head + 40, sizeof(used));
-        used = le64toh(used);
-        if (used > (uint64_t)st.st_size)
-                return err_set(
-                        err, EILSEQ,
-                        "%s is corrupt (%lld of %llu bytes): remove it and run `make images`", path,
-                        (long long)st.st_size, (unsigned long long)used);
-        return 0;
-}
-
 static int by_name(const void *a, const void *b)
 {
         return strcmp(a, b);
@@ -317,7 +287,8 @@ int image_find_runtime(const char *dir, const char *name, struct image_runtime *
                 return err_set(err, ENOENT,
                                "runtime: \"%s\" has no image (%s): run `make image-%s`", name,
                                image, name);
-        if ((r = fs_read(description, &text, err)) < 0 || (r = check_squashfs(image, err)) < 0 ||
+        if ((r = fs_read(description, &text, err)) < 0 ||
+            (r = image_check_squashfs(image, err)) < 0 ||
             (r = image_parse_runtime(text.data, description, &found, err)) < 0)
                 return r;
         strcpy(found.rootfs, image);

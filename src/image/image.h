@@ -39,7 +39,7 @@ struct image_kernel {
  */
 int image_dir(const char *configured, char ret[PATH_MAX], struct err *err);
 
-/* Kernel and initramfs. -ENOENT says how to make them. */
+/* Kernel and initramfs. -ENOENT says how to make them; -EILSEQ: one of them was cut short. */
 int image_find_kernel(const char *dir, struct image_kernel *ret, struct err *err);
 
 /*

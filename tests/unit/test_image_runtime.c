@@ -3,10 +3,12 @@
 
 #include "base/fs.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -208,6 +210,83 @@ static void finds_kernels(void **state)
         assert_non_null(strstr(k.initramfs, "initramfs.cpio"));
 }
 
+static int find_kernel(struct err *err)
+{
+        struct image_kernel k;
+
+        *err = ERR_INIT;
+        return image_find_kernel(dir, &k, err);
+}
+
+static void tells_a_kernel_cut_short(void **state)
+{
+        struct {
+                Elf64_Ehdr head;
+                Elf64_Phdr segments[2];
+                char content[500];
+        } elf = {
+                .head = {.e_ident = ELFMAG, .e_phoff = sizeof(Elf64_Ehdr), .e_phnum = 2},
+                .segments = {{.p_offset = 0, .p_filesz = sizeof(Elf64_Ehdr)},
+                             {.p_offset = 176, .p_filesz = 500}},
+        };
+        struct err err;
+
+        put_text("initramfs.cpio", "compressed, so it is not looked at");
+        put("vmlinux", &elf, 676);
+        assert_int_equal(find_kernel(&err), 0);
+        for (size_t n = sizeof(elf.head); n < 676; n += 51) {
+                put("vmlinux", &elf, n);
+                assert_int_equal(find_kernel(&err), -EILSEQ);
+                assert_non_null(strstr(err.msg, "vmlinux is corrupt (cut short)"));
+                assert_non_null(strstr(err.msg, "make images"));
+        }
+        elf.segments[1].p_filesz = UINT64_MAX;
+        put("vmlinux", &elf, 676);
+        assert_int_equal(find_kernel(&err), -EILSEQ);
+        elf.head.e_phnum = 1000;
+        put("vmlinux", &elf, 676);
+        assert_int_equal(find_kernel(&err), -EILSEQ);
+        put_text("vmlinux", "another format, which is up to the VMM");
+        assert_int_equal(find_kernel(&err), 0);
+}
+
+/* Writes an entry as images/cpio.sh does; returns its size. */
+static size_t put_cpio(char *at, const char *name, const char *content)
+{
+        size_t n = strlen(name) + 1, size = strlen(content);
+
+        sprintf(at, "070701%048d%08zx%032d%08zx%08d%s", 0, size, 0, n, 0, name);
+        n = (110 + n + 3) & ~(size_t)3;
+        memcpy(at + n, content, size);
+        return (n + size + 3) & ~(size_t)3;
+}
+
+static void tells_an_initramfs_cut_short(void **state)
+{
+        char cpio[4096] = "";
+        size_t first, second, whole;
+        struct err err;
+
+        put_text("vmlinux", "k");
+        first = put_cpio(cpio, "init", "an agent that is longer than nothing");
+        first += put_cpio(cpio + first, "TRAILER!!!", "");
+        second = (first + 511) & ~(size_t)511; /* an archive of its own */
+        whole = second + put_cpio(cpio + second, "modules/order", "vsock.ko\n");
+        whole += put_cpio(cpio + whole, "TRAILER!!!", "");
+        put("initramfs.cpio", cpio, 2048);
+        assert_int_equal(find_kernel(&err), 0);
+        for (size_t n = 6; n <= whole; n++) {
+                put("initramfs.cpio", cpio, n);
+                /* Between two archives nothing shows that there was another one. */
+                if ((n >= first && n <= second) || n == whole) {
+                        assert_int_equal(find_kernel(&err), 0);
+                        continue;
+                }
+                assert_int_equal(find_kernel(&err), -EILSEQ);
+                assert_non_null(strstr(err.msg, "initramfs.cpio is corrupt (cut short)"));
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -215,6 +294,8 @@ int main(void)
                 cmocka_unit_test(refuses_bad_descriptions),
                 cmocka_unit_test(makes_commands),
                 cmocka_unit_test(finds_kernels),
+                cmocka_unit_test(tells_a_kernel_cut_short),
+                cmocka_unit_test(tells_an_initramfs_cut_short),
                 cmocka_unit_test(tells_the_runtime_from_a_name),
                 cmocka_unit_test(finds_runtimes),
                 cmocka_unit_test(tells_corrupt_images),
