@@ -47,13 +47,18 @@ static const struct advice {
          "`network` "
          "SIGKILL to TAP and address gone: they run side by side. `files` is the VM's directory."},
         {"vulcan_firecracker_boot_failures_total",
-         "`reason=\"vmm_exit\"`: the VMM refused or crashed; `timeout`: the guest hung; `guest`: a "
-         "bad image; `protocol`: images of another version (`make images`); `error`: something on "
-         "this host. The workload's `error` has the details. A start that ends in "
-         "`vmm_exit` (but for exit codes 1, 152 and 153: it refuses what it was told) "
-         "or "
-         "`timeout` is tried once more: if that succeeds, the first failure is here and nothing in "
+         "`reason=\"vmm_exit\"`: the VMM refused or crashed; `timeout`: the guest hung; "
+         "`guest_panic`: its kernel panicked; `guest_reboot`: it restarted without a panic; "
+         "`guest`: a bad image; `protocol`: images of another version (`make images`); `error`: "
+         "something on this host. The workload's `error` has the details. A start that ends in "
+         "`timeout`, `guest_panic`, `guest_reboot` or `vmm_exit` (but for exit codes 1, 152 and "
+         "153: it refuses what it was given) is tried once more within the boot timeout: if that "
+         "succeeds, the first failure is here and nothing in "
          "`workloads_total{status=\"failed\"}`."},
+        {"vulcan_firecracker_guest_panics_total",
+         "Programs can cause them (a bug of the guest's kernel, memory); their workloads fail with "
+         "`guest panic` and the panic in `error`. Panics at boot are in "
+         "`vulcan_firecracker_boot_failures_total`."},
         {"vulcan_firecracker_vmm_exits_total",
          "`killed` is the normal end. `exit_0` is a guest that restarted by itself (a panic), "
          "`exit_148` a system call refused by the VMM's filter: report both. `stuck`: the kernel "

@@ -141,7 +141,8 @@ const struct setting settings_table[] = {
          .help = "how long SIGTERM lets workloads go on; a second one ends them at once"},
         {"boot-timeout", "VULCAN_BOOT_TIMEOUT", "TIME", TYPE_SECONDS, AT(boot_timeout_s),
          .standard = "30s", .min = 1, .max = 3600, .verbs = HOST,
-         .help = "a VM that is not ready by then is killed"},
+         .help = "time for a VM to boot, all attempts together; one that hangs is started anew "
+                 "after three quarters of it"},
         {"output-max", "VULCAN_OUTPUT_MAX", "BYTES", TYPE_BYTES, AT(output_max), .standard = "1G",
          .min = 1024, .max = UINT64_C(1) << 40, .verbs = SETTINGS_SERVE | SETTINGS_RUN,
          .help = "output of a workload; what is beyond is dropped and counted"},

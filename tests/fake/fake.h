@@ -17,7 +17,7 @@ struct fake {
         const char *id, *api_sock, *config_file, *log_path, *metrics_path;
         char uds[PATH_MAX]; /* of the vsock device; "": none */
         char fail[256];     /* comma-separated ways to fail */
-        bool no_api, paused;
+        bool no_api, paused, log_open;
         pid_t guest; /* the agent's process; 0: the guest is a thread */
         uint64_t flushes;
 };
@@ -30,8 +30,15 @@ bool told(const char *way, const char **value);
 /* "PID EVENT NANOSECONDS" of CLOCK_MONOTONIC in FAKE_FC_TRACE: the clock beside Vulcan's own. */
 void trace(const char *event);
 
-/* Says why and ends the process. */
+/* Says why in the log (standard output before it is open) and on standard error, as Firecracker does,
+ * and ends the process. */
 _Noreturn void quit(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* What a kernel prints when it panics; then the machine restarts, which ends the VMM with `code`. */
+_Noreturn void panic(int code);
+
+/* A line on the guest's console. */
+void guest_says(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* "MS" or "MIN-MAX": sleeps that long, or a random time between. */
 void sleep_told(const char *value);

@@ -89,14 +89,58 @@ void trace(const char *event)
         close(fd);
 }
 
-_Noreturn void quit(int code, const char *fmt, ...)
+/* A line of the log. As in Firecracker, one that a full FIFO does not take is lost. */
+static void fake_log(const char *text)
+{
+        int fd = fake.log_path ? open(fake.log_path, O_WRONLY | O_APPEND | O_NONBLOCK | O_CLOEXEC)
+                               : -1;
+
+        if (fd < 0)
+                return;
+        dprintf(fd, "2026-01-02T03:04:05.123456789 [%s:fc_vcpu 0] %s\n", fake.id, text);
+        close(fd);
+}
+
+void guest_says(const char *fmt, ...)
 {
         va_list ap;
 
         va_start(ap, fmt);
-        vfprintf(stderr, fmt, ap);
+        vprintf(fmt, ap);
         va_end(ap);
-        fputc('\n', stderr);
+        putchar('\n');
+        fflush(stdout);
+}
+
+_Noreturn void panic(int code)
+{
+        guest_says("[    0.400000] VFS: Cannot open root device \"vda\" or unknown-block(0,0)");
+        guest_says("[    0.420000] Kernel panic - not syncing: told to panic");
+        guest_says("[    0.421000] CPU: 0 PID: 1 Comm: swapper/0 Not tainted 6.1.0-fake");
+        for (int i = 0; i < 30; i++)
+                guest_says("[    0.422000]  ? a_function_of_the_kernel+0x%x/0x1a0", i);
+        guest_says("[    0.430000] Kernel Offset: disabled");
+        guest_says("[    0.431000] ---[ end Kernel panic - not syncing: told to panic ]---");
+        _exit(code);
+}
+
+_Noreturn void quit(int code, const char *fmt, ...)
+{
+        static const char stamp[] = "2026-01-02T03:04:05.123456789";
+        FILE *log = fake.log_path && fake.log_open ? fopen(fake.log_path, "ae") : NULL;
+        char text[512];
+        va_list ap;
+
+        va_start(ap, fmt);
+        vsnprintf(text, sizeof(text), fmt, ap);
+        va_end(ap);
+        fprintf(log ? log : stdout, "%s [%s:main] %s\n", stamp, fake.id, text);
+        fprintf(stderr, "Error: Fake(\"%s\")\n", text);
+        if (log)
+                fprintf(log, "%s [%s:main] Firecracker exiting with error. exit_code=%d\n", stamp,
+                        fake.id, code);
+        if (log)
+                fclose(log);
         fflush(NULL);
         _exit(code);
 }
@@ -407,10 +451,31 @@ static void read_arguments(int argc, char **argv)
                 quit(EXIT_ARGUMENTS, "the fake needs --config-file and no other word");
 }
 
+/* The ways to fail that need no guest. */
+static void fail_before_boot(void)
+{
+        const char *value;
+
+        if (told("exit", &value)) {
+                guest_says("[    0.100000] told to exit with %s", value);
+                _exit(atoi(value));
+        }
+        if (told("reject", NULL))
+                quit(EXIT_GENERIC, "RunWithoutApiError error: told to reject the configuration");
+        if (told("triple-fault", NULL)) {
+                fake_log("Unexpected exit reason on vcpu run: Shutdown");
+                _exit(EXIT_GENERIC);
+        }
+        if (told("log-flood", NULL))
+                for (int i = 0; i < 100000; i++)
+                        fake_log("Invalid MMIO read @ 0x70:0x1: told to flood");
+        if (told("reboot", NULL))
+                _exit(0);
+}
+
 int main(int argc, char **argv)
 {
         struct pollfd polled[3] = {{.fd = -1}, {.fd = -1}, {.fd = -1}};
-        const char *value;
         int status;
 
         trace("start");
@@ -426,12 +491,11 @@ int main(int argc, char **argv)
 
                 if (!log)
                         quit(EXIT_GENERIC, "%s: %s", fake.log_path, strerror(errno));
-                fprintf(log, "Running Firecracker v1.17.0 (fake)\n");
+                fake.log_open = true;
         }
         puts("[    0.000000] Linux version 0 (fake)");
         fflush(stdout);
-        if (told("exit", &value))
-                quit(atoi(value), "[    0.100000] told to exit with %s", value);
+        fail_before_boot();
         for (int i = 0; i < 3; i++)
                 polled[i].events = POLLIN;
         if (fake.api_sock && !fake.no_api)
@@ -450,7 +514,8 @@ int main(int argc, char **argv)
                         close(accept(polled[1].fd, NULL, NULL));
                 if (polled[2].revents) {
                         waitpid(fake.guest, &status, 0);
-                        quit(0, "[    9.000000] reboot: the agent ended with %d", status);
+                        guest_says("[    9.000000] reboot: the agent ended with %d", status);
+                        _exit(0);
                 }
         }
 }

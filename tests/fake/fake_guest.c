@@ -214,6 +214,10 @@ static void fail_connected(int fd)
                 close(fd);
                 wait_for_ever();
         }
+        if (told("panic-midrun", NULL)) {
+                send_frame(fd, WIRE_STDOUT, "partial\n", 8);
+                panic(0);
+        }
         if (told("crash-midrun", NULL)) {
                 send_frame(fd, WIRE_STDOUT, "partial\n", 8);
                 crash();
@@ -222,15 +226,10 @@ static void fail_connected(int fd)
 
 bool fake_guest_needed(void)
 {
-        static const char *const ways[] = {"hang",
-                                           "crash-before-hello",
-                                           "crash-after-hello",
-                                           "torn",
-                                           "crash-midrun",
-                                           "hello-error",
-                                           "late",
-                                           "garbage",
-                                           "ignore"};
+        static const char *const ways[] = {
+                "hang",  "crash-before-hello", "crash-after-hello", "torn", "crash-midrun",
+                "panic", "panic-midrun",       "hello-error",       "late", "garbage",
+                "ignore"};
 
         for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
                 if (told(ways[i], NULL))
@@ -249,8 +248,12 @@ void *fake_guest(void *unused)
 
         if (told("slow-boot", &value))
                 sleep_told(value);
-        if (told("crash-before-hello", NULL))
-                quit(EXIT_SEGV, "[    0.420000] Kernel panic - not syncing: fake");
+        if (told("crash-before-hello", NULL)) {
+                guest_says("[    0.420000] Kernel panic - not syncing: fake");
+                _exit(EXIT_SEGV);
+        }
+        if (told("panic", &value))
+                panic(atoi(value));
         if (told("hang", NULL))
                 wait_for_ever();
         snprintf(to.sun_path, sizeof(to.sun_path), "%.100s_%d", fake.uds, WIRE_PORT);

@@ -65,10 +65,29 @@ static const struct failing {
         int boots, vsock, vms;
         const char *failure; /* series that counts each VM that did not boot; NULL: all did */
 } failing[] = {
-        {"refuse", WORKLOAD_FAILED, "code 153; console: Arguments parsing error", 0, 0, 1,
-         FAILURE("vmm", "vmm_exit")},
+        {"refuse", WORKLOAD_FAILED,
+         "code 153; log: Error: Fake(\"Arguments parsing error: told to refuse\"); console: ", 0, 0,
+         1, FAILURE("vmm", "vmm_exit")},
+        {"reject", WORKLOAD_FAILED,
+         "code 1; log: RunWithoutApiError error: told to reject the configuration; console: [", 0,
+         0, 1, FAILURE("vmm", "vmm_exit")},
         {"exit:1", WORKLOAD_FAILED, "code 1; console: ", 0, 0, 1, FAILURE("vmm", "vmm_exit")},
+        {"exit:2", WORKLOAD_FAILED, "exited with code 2", 0, 0, 2, FAILURE("vmm", "vmm_exit")},
         {"exit:7", WORKLOAD_FAILED, "told to exit with 7", 0, 0, 2, FAILURE("vmm", "vmm_exit")},
+        {"exit:148", WORKLOAD_FAILED, "code 148", 0, 0, 2, FAILURE("vmm", "vmm_exit")},
+        {"exit:152", WORKLOAD_FAILED, "code 152", 0, 0, 1, FAILURE("vmm", "vmm_exit")},
+        {"exit:153", WORKLOAD_FAILED, "code 153", 0, 0, 1, FAILURE("vmm", "vmm_exit")},
+        {"reboot", WORKLOAD_FAILED, "exited with code 0", 0, 0, 2, FAILURE("vmm", "guest_reboot")},
+        {"triple-fault", WORKLOAD_FAILED, "code 1; log: Unexpected exit reason", 0, 0, 2,
+         FAILURE("vmm", "guest_reboot")},
+        {"panic:0", WORKLOAD_FAILED,
+         "code 0; console: VFS: Cannot open root device \"vda\" or unknown-block(0,0) | "
+         "Kernel panic - not syncing: told to panic",
+         0, 0, 2, FAILURE("vmm", "guest_panic")},
+        {"panic:1", WORKLOAD_FAILED, "guest panic: microVM did not boot: the VMM", 0, 0, 2,
+         FAILURE("vmm", "guest_panic")},
+        {"panic-midrun", WORKLOAD_FAILED, "guest panic: the guest agent was lost: the VMM ", 1, 1,
+         1, NULL},
         {"crash-before-hello", WORKLOAD_FAILED, "Kernel panic", 0, 0, 2,
          FAILURE("vmm", "vmm_exit")},
         {"garbage", WORKLOAD_FAILED, "garbage", 0, 0, 1, FAILURE("agent", "protocol")},
@@ -106,6 +125,36 @@ static void each_failure_is_told_and_leaves_nothing(void **state)
         }
 }
 
+static void a_panic_under_a_program_is_counted(void **state)
+{
+        struct workload_outcome out;
+        struct box box;
+
+        box_open(&box, NULL, 0);
+        setenv("FAKE_FC_FAIL", "panic-midrun", 1);
+        out = box_run(&box, "print hello\n");
+        assert_non_null(strstr(out.error, "Kernel panic - not syncing: told to panic"));
+        assert_string_equal(box.out, "partial\n");
+        assert_true(box_value(&box, "vulcan_firecracker_guest_panics_total") == 1);
+        assert_true(box_value(&box, FAILURE("vmm", "guest_panic")) == 0);
+        box_check_clean(&box);
+        box_close(&box);
+}
+
+/* A guest makes its VMM log as much as it likes: no disk fills, and the boot goes on. */
+static void a_flooded_log_holds_nobody_up(void **state)
+{
+        struct workload_outcome out;
+        struct box box;
+
+        box_open(&box, NULL, 0);
+        setenv("FAKE_FC_FAIL", "log-flood", 1);
+        out = box_run(&box, "print hello\n");
+        assert_int_equal(out.status, WORKLOAD_COMPLETED);
+        box_check_clean(&box);
+        box_close(&box);
+}
+
 static void a_second_attempt_may_succeed(void **state)
 {
         struct workload_outcome out;
@@ -128,19 +177,47 @@ static void a_second_attempt_may_succeed(void **state)
         box_close(&box);
 }
 
+/* One deadline for both attempts. */
 static void a_guest_that_hangs_is_ended(void **state)
 {
+        enum { TIMEOUT_MS = 1500, BOTH_MS = 2700 }; /* each by itself: 3,000 ms */
         struct workload_outcome out;
+        uint64_t began, took_ms;
+        char says[64];
         struct box box;
 
-        box_open(&box, NULL, 20);
+        snprintf(says, sizeof(says), "not ready within %u ms (2 attempts)", TIMEOUT_MS * slow());
+        box_open(&box, NULL, TIMEOUT_MS * slow());
         setenv("FAKE_FC_FAIL", "hang", 1);
+        began = clock_ns();
         out = box_run(&box, "");
+        took_ms = (clock_ns() - began) / NS_PER_MS;
         assert_int_equal(out.status, WORKLOAD_FAILED);
-        assert_non_null(strstr(out.error, "not ready within 20 ms"));
+        assert_non_null(strstr(out.error, says));
+        assert_true(took_ms >= TIMEOUT_MS * slow() && took_ms < BOTH_MS * slow());
         assert_true(box_value(&box, BOOT) == 0);
         assert_true(box_value(&box, CLEANUP) == 2);
         assert_true(box_value(&box, FAILURE("vmm", "timeout")) == 2);
+        box_check_clean(&box);
+        box_close(&box);
+}
+
+static void a_hang_leaves_time_for_a_second_attempt(void **state)
+{
+        struct workload_outcome out;
+        char once[128];
+        struct box box;
+
+        box_open(&box, NULL, 3000 * slow());
+        snprintf(once, sizeof(once), "%s/once", box.dir);
+        setenv("FAKE_FC_FAIL", "hang", 1);
+        setenv("FAKE_FC_ONCE", once, 1);
+        out = box_run(&box, "print hello\n");
+        assert_int_equal(out.status, WORKLOAD_COMPLETED);
+        assert_true(box_value(&box, FAILURE("vmm", "timeout")) == 1);
+        assert_true(box_value(&box, BOOT) == 1);
+        /* The boot is that of the second VMM alone. */
+        assert_true(out.boot_ns < 750 * slow() * NS_PER_MS);
         box_check_clean(&box);
         box_close(&box);
 }
@@ -555,7 +632,8 @@ static void a_flooded_console_holds_nobody_up(void **state)
         out = box_run(&box, "");
         unsetenv("TEST_VMM");
         assert_int_equal(out.status, WORKLOAD_FAILED);
-        snprintf(says, sizeof(says), "not ready within %u ms; console: xxxx", 500 * slow());
+        snprintf(says, sizeof(says), "not ready within %u ms (2 attempts); console: xxxx",
+                 500 * slow());
         assert_non_null(strstr(out.error, says));
         box_check_clean(&box);
         box_close(&box);
@@ -585,8 +663,11 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_program_runs),
                 cmocka_unit_test(each_failure_is_told_and_leaves_nothing),
+                cmocka_unit_test(a_panic_under_a_program_is_counted),
+                cmocka_unit_test(a_flooded_log_holds_nobody_up),
                 cmocka_unit_test(a_second_attempt_may_succeed),
                 cmocka_unit_test(a_guest_that_hangs_is_ended),
+                cmocka_unit_test(a_hang_leaves_time_for_a_second_attempt),
                 cmocka_unit_test(an_agent_that_never_reports_is_given_up),
                 cmocka_unit_test(a_slow_reader_does_not_use_up_the_time_limit),
                 cmocka_unit_test(a_flood_does_not_stretch_the_time_limit),

@@ -13,11 +13,13 @@ enum { FC_GUEST_CID = 3 }; /* CIDs need not differ: each VM has a Unix socket of
 
 /*
  * Kernel command line for any VMM. Quiet, because each line on a serial console costs milliseconds;
- * errors and panics are still printed, and kept for the error message of a failed boot. reboot=t
- * (triple fault) ends the VMM at once; the i8042 words save its probe, which takes tens of ms.
+ * errors and panics are still printed, and kept for the error message of a failed boot. panic=-1
+ * restarts at once after a panic, and reboot=k ends Firecracker with exit code 0 (a triple fault is
+ * an error to it); vulcan-vmm appends what QEMU needs. The i8042 words save its probe, which takes
+ * tens of ms.
  */
 static const char kernel_args[] =
-        "console=ttyS0 quiet loglevel=3 reboot=t panic=-1 pci=off rdinit=/init "
+        "console=ttyS0 quiet loglevel=3 reboot=k panic=-1 pci=off rdinit=/init "
         "i8042.noaux i8042.nomux i8042.dumbkbd 8250.nr_uarts=1 audit=0 apparmor=0";
 
 static json_t *drives(const char *rootfs)

@@ -6,26 +6,15 @@
  */
 #include "backend/firecracker/execute.h"
 
+#include "backend/firecracker/boot.h"
 #include "backend/firecracker/deadline.h"
 #include "backend/firecracker/dialog.h"
 #include "base/clock.h"
-#include "base/log.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-
-enum {
-        BOOT_ATTEMPTS = 2,
-        TAIL_MAX = 240,     /* bytes of console in an error message */
-        VMM_NAME_MAX = 120, /* bytes of its path in one */
-        EXIT_WAIT_MS = 100, /* for the end of a VMM whose connection has ended */
-};
-
-/* Exit codes of Firecracker (src/vmm/src/lib.rs, FcExitCode). */
-enum { EXIT_GENERIC_ERROR = 1, EXIT_BAD_CONFIGURATION = 152, EXIT_BAD_ARGUMENTS = 153 };
 
 struct fc_run {
         struct fc_backend *backend;
@@ -84,168 +73,6 @@ static bool was_stopped(const struct fc_run *run)
 {
         return atomic_load(&run->vm.stopped) ||
                (run->task->killed && atomic_load(run->task->killed));
-}
-
-/* Says that the VMM ended, with what the guest's console said last. */
-static int err_vmm_ended(struct fc_run *run, const char *what, struct err *err)
-{
-        struct pollfd exited = {.fd = run->vm.proc.pidfd, .events = POLLIN};
-        char how[128], tail[TAIL_MAX];
-
-        /* A process that dies closes its connections a moment before its end can be seen. */
-        poll(&exited, 1, EXIT_WAIT_MS);
-        fc_vm_console_tail(&run->vm, tail, sizeof(tail));
-        if (!fc_vm_exit_text(&run->vm, how, sizeof(how)))
-                snprintf(how, sizeof(how), "still runs");
-        return err_set(err, ECONNRESET, "%s: the VMM %.*s %s%s%s", what, VMM_NAME_MAX,
-                       run->backend->vmm, how, *tail ? "; console: " : "", tail);
-}
-
-static int err_boot_timeout(struct fc_run *run, struct err *err)
-{
-        char tail[TAIL_MAX];
-
-        fc_vm_console_tail(&run->vm, tail, sizeof(tail));
-        return err_set(err, ETIMEDOUT, "microVM was not ready within %u ms%s%s",
-                       run->backend->boot_timeout_ms, *tail ? "; console: " : "", tail);
-}
-
-/* Records where the time of a boot went. The guest's times count from the start of its kernel; if
- * one of them cannot be, none is used: a guest can say what it likes. 0: there is no such stage. */
-static void observe_boot(struct fc_run *run, uint64_t boot_ns, const struct wire_hello *hello)
-{
-        struct fc_metrics *m = &run->backend->metrics;
-        uint64_t at_us[] = {hello->init_us, hello->modules_us, hello->root_us, hello->connect_us};
-        uint64_t took_us[4], before = 0;
-
-        prom_histogram_observe(m->boot, ns_to_s(boot_ns));
-        if (!hello->connect_us || hello->connect_us > boot_ns / NS_PER_US)
-                return;
-        for (int i = 0; i < 4; i++) {
-                if (!at_us[i])
-                        at_us[i] = before;
-                if (at_us[i] < before)
-                        return;
-                took_us[i] = at_us[i] - before;
-                before = at_us[i];
-        }
-        prom_histogram_observe(m->stage[FC_STAGE_VMM],
-                               ns_to_s(boot_ns - hello->connect_us * NS_PER_US));
-        for (int i = 0; i < 4; i++) {
-                if (took_us[i])
-                        prom_histogram_observe(m->stage[FC_STAGE_KERNEL + i],
-                                               (double)took_us[i] / 1e6);
-        }
-}
-
-/* Takes in what the agent sends before its HELLO is whole. 0 when it is ready, -EAGAIN when more has
- * to come. */
-static int take_hello(struct fc_run *run, enum fc_reason *reason, struct err *err)
-{
-        struct wire_hello hello;
-        int r = dialog_read_hello(&run->dialog, run->vm.conn_fd, &hello, err);
-
-        if (r == -EAGAIN)
-                return r;
-        *reason = r == -ECONNRESET ? FC_REASON_VMM_EXIT : FC_REASON_PROTOCOL;
-        if (r == -ECONNRESET)
-                return err_vmm_ended(run, "the guest agent hung up at boot", err);
-        if (r < 0)
-                return r;
-        if (hello.error) {
-                *reason = FC_REASON_GUEST;
-                r = err_set(err, EIO, "the guest cannot run: %s (image %s)", hello.error,
-                            run->runtime.rootfs);
-        } else {
-                run->out->boot_ns = clock_ns() - run->vm.start_ns;
-                run->ready = true;
-                observe_boot(run, run->out->boot_ns, &hello);
-        }
-        wire_hello_release(&hello);
-        return r;
-}
-
-/* Waits for the agent: the accept and its HELLO are "ready". */
-static int await_agent(struct fc_run *run, enum fc_stage *stage, enum fc_reason *reason,
-                       struct err *err)
-{
-        uint64_t deadline = run->vm.start_ns + run->backend->boot_timeout_ms * NS_PER_MS;
-
-        for (;;) {
-                struct fc_event e;
-                int r = fc_vm_await(&run->vm, deadline, POLLIN, -1, &e, err);
-
-                *reason = FC_REASON_ERROR;
-                if (r < 0)
-                        return r;
-                if (e.stopped)
-                        return err_set(err, ECANCELED, "killed");
-                if (e.agent) {
-                        *stage = FC_STAGE_AGENT;
-                        if ((r = fc_vm_accept(&run->vm, err)) < 0)
-                                return r;
-                        continue;
-                }
-                if (e.conn && (r = take_hello(run, reason, err)) != -EAGAIN)
-                        return r;
-                if (e.timed_out) {
-                        *reason = FC_REASON_TIMEOUT;
-                        return err_boot_timeout(run, err);
-                }
-                if (e.exited && !e.conn) {
-                        *reason = FC_REASON_VMM_EXIT;
-                        return err_vmm_ended(run, "microVM did not boot", err);
-                }
-        }
-}
-
-static int boot_once(struct fc_run *run, enum fc_stage *stage, enum fc_reason *reason,
-                     struct err *err)
-{
-        int r;
-
-        *reason = FC_REASON_ERROR;
-        if (was_stopped(run))
-                return err_set(err, ECANCELED, "killed");
-        if ((r = fc_vm_prepare(&run->vm, stage, err)) < 0)
-                return r;
-        if (was_stopped(run)) /* a network takes its time */
-                return err_set(err, ECANCELED, "killed");
-        *stage = FC_STAGE_SPAWN;
-        if ((r = fc_vm_start(&run->vm, err)) < 0)
-                return r;
-        *stage = FC_STAGE_VMM;
-        return await_agent(run, stage, reason, err);
-}
-
-/* True if another attempt can help: the VMM ended or hung, and not because it refuses what it was
- * told, which would be the same again. Newer Firecrackers say that with 1, too. */
-static bool may_boot_again(struct fc_run *run, enum fc_reason reason)
-{
-        int code = fc_vm_exit_code(&run->vm);
-
-        if (reason == FC_REASON_TIMEOUT)
-                return true;
-        return reason == FC_REASON_VMM_EXIT && code != EXIT_GENERIC_ERROR &&
-               code != EXIT_BAD_CONFIGURATION && code != EXIT_BAD_ARGUMENTS;
-}
-
-static int boot(struct fc_run *run, struct err *err)
-{
-        for (int attempt = 1;; attempt++) {
-                enum fc_stage stage = FC_STAGE_PREPARE;
-                enum fc_reason reason = FC_REASON_NONE;
-                int r = boot_once(run, &stage, &reason, err);
-
-                if (r == 0 || was_stopped(run))
-                        return r;
-                fc_metrics_count_boot_failure(&run->backend->metrics, stage, reason);
-                if (attempt == BOOT_ATTEMPTS || !may_boot_again(run, reason))
-                        return r;
-                log_warn("workload %s: %s; trying once more", run->task->id, err->msg);
-                fc_vm_cleanup(&run->vm, false);
-                dialog_release(&run->dialog);
-        }
 }
 
 static int err_overdue(struct fc_run *run, struct err *err)
@@ -318,6 +145,17 @@ static void start_deadline(struct fc_run *run)
                          run->backend->result_grace_ms * NS_PER_MS);
 }
 
+/* The VM ended under its program. */
+static int err_ended(struct fc_run *run, const char *what, struct err *err)
+{
+        struct fc_vmm_end end;
+        int r = fc_err_vmm_ended(&run->vm, what, &end, err);
+
+        if (fc_boot_reason(&end) == FC_REASON_GUEST_PANIC)
+                prom_counter_inc(run->backend->metrics.panics);
+        return r;
+}
+
 /* Reads and writes until the result is there or the deadline has passed. */
 static int stream(struct fc_run *run, struct err *err)
 {
@@ -344,11 +182,11 @@ static int stream(struct fc_run *run, struct err *err)
                 if (e.conn & (POLLIN | POLLHUP | POLLERR)) {
                         r = dialog_read(d, run->vm.conn_fd, err);
                         if (r == -ECONNRESET)
-                                return err_vmm_ended(run, "the guest agent was lost", err);
+                                return err_ended(run, "the guest agent was lost", err);
                         if (r < 0)
                                 return r;
                 } else if (e.exited) {
-                        return err_vmm_ended(run, "the guest ended before its program", err);
+                        return err_ended(run, "the guest ended before its program", err);
                 }
         }
         return 0;
@@ -383,20 +221,22 @@ static int find_images(struct fc_run *run, struct err *err)
 
 static int run_to_result(struct fc_run *run, struct err *err)
 {
+        struct fc_backend *b = run->backend;
         const struct backend_sink *sink = &run->task->sink;
         int r;
 
         if (was_stopped(run))
                 return err_set(err, ECANCELED, "killed");
         if ((r = find_images(run, err)) < 0) {
-                fc_metrics_count_boot_failure(&run->backend->metrics, FC_STAGE_PREPARE,
-                                              FC_REASON_ERROR);
+                fc_metrics_count_boot_failure(&b->metrics, FC_STAGE_PREPARE, FC_REASON_ERROR);
                 return r;
         }
         if (sink->booting)
                 sink->booting(sink->ctx);
-        if ((r = boot(run, err)) < 0)
+        if ((r = fc_boot(&run->vm, &run->dialog, b->boot_timeout_ms, run->task->killed,
+                         &run->out->boot_ns, err)) < 0)
                 return r;
+        run->ready = true;
         if (sink->ready)
                 sink->ready(sink->ctx);
         return converse(run, err);

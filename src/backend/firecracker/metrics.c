@@ -69,6 +69,8 @@ const struct prom_desc fc_metric_descs[FC_METRIC_COUNT] = {
                  "Attempts to start a microVM that failed, by the stage that was "
                  "reached and the reason.",
                  .labels = LABELS("stage", "reason")},
+        [FC_GUEST_PANICS_TOTAL] = {PROM_COUNTER, "vulcan_firecracker_guest_panics_total",
+                                   "Kernel panics of guests while a program ran in them."},
         [FC_VMM_EXITS_TOTAL] = {PROM_COUNTER, "vulcan_firecracker_vmm_exits_total",
                                 "Ends of VMM processes by class: killed by us as planned, or the "
                                 "exit code or signal they ended with; stuck if killed in vain.",
@@ -132,22 +134,29 @@ static const char *const leak_names[FC_LEAK_COUNT] = {
 };
 
 static const char *const reason_names[FC_REASON_COUNT] = {
-        [FC_REASON_NONE] = "none",         [FC_REASON_ERROR] = "error",
-        [FC_REASON_VMM_EXIT] = "vmm_exit", [FC_REASON_TIMEOUT] = "timeout",
-        [FC_REASON_PROTOCOL] = "protocol", [FC_REASON_GUEST] = "guest",
+        [FC_REASON_NONE] = "none",
+        [FC_REASON_ERROR] = "error",
+        [FC_REASON_VMM_EXIT] = "vmm_exit",
+        [FC_REASON_TIMEOUT] = "timeout",
+        [FC_REASON_PROTOCOL] = "protocol",
+        [FC_REASON_GUEST] = "guest",
+        [FC_REASON_GUEST_PANIC] = "guest_panic",
+        [FC_REASON_GUEST_REBOOT] = "guest_reboot",
 };
 
-/* How far a start may get, and what may then be wrong: the pairs that execute.c can come to. */
+/* How far a start may get, and what may then be wrong: the pairs that boot.c can come to. */
 static const struct {
         enum fc_stage stage;
         enum fc_reason reason;
 } boot_failures[] = {
-        {FC_STAGE_PREPARE, FC_REASON_ERROR}, {FC_STAGE_NETWORK, FC_REASON_ERROR},
-        {FC_STAGE_SPAWN, FC_REASON_ERROR},   {FC_STAGE_VMM, FC_REASON_ERROR},
-        {FC_STAGE_VMM, FC_REASON_VMM_EXIT},  {FC_STAGE_VMM, FC_REASON_TIMEOUT},
-        {FC_STAGE_AGENT, FC_REASON_ERROR},   {FC_STAGE_AGENT, FC_REASON_VMM_EXIT},
-        {FC_STAGE_AGENT, FC_REASON_TIMEOUT}, {FC_STAGE_AGENT, FC_REASON_PROTOCOL},
-        {FC_STAGE_AGENT, FC_REASON_GUEST},
+        {FC_STAGE_PREPARE, FC_REASON_ERROR},      {FC_STAGE_NETWORK, FC_REASON_ERROR},
+        {FC_STAGE_SPAWN, FC_REASON_ERROR},        {FC_STAGE_VMM, FC_REASON_ERROR},
+        {FC_STAGE_VMM, FC_REASON_VMM_EXIT},       {FC_STAGE_VMM, FC_REASON_TIMEOUT},
+        {FC_STAGE_AGENT, FC_REASON_ERROR},        {FC_STAGE_AGENT, FC_REASON_VMM_EXIT},
+        {FC_STAGE_AGENT, FC_REASON_TIMEOUT},      {FC_STAGE_AGENT, FC_REASON_PROTOCOL},
+        {FC_STAGE_AGENT, FC_REASON_GUEST},        {FC_STAGE_VMM, FC_REASON_GUEST_PANIC},
+        {FC_STAGE_VMM, FC_REASON_GUEST_REBOOT},   {FC_STAGE_AGENT, FC_REASON_GUEST_PANIC},
+        {FC_STAGE_AGENT, FC_REASON_GUEST_REBOOT},
 };
 
 /* Codes that Firecracker documents have a class each. */
@@ -212,6 +221,7 @@ int fc_metrics_init(struct fc_metrics *m, struct prom_registry *registry,
         made.cleanup = prom_histogram_with(made.family[FC_VM_CLEANUP_SECONDS]);
         made.active = prom_gauge_with(made.family[FC_ACTIVE_VMS]);
         made.dropped = prom_counter_with(made.family[FC_OUTPUT_DROPPED_BYTES_TOTAL]);
+        made.panics = prom_counter_with(made.family[FC_GUEST_PANICS_TOTAL]);
         made.lost_lines = prom_counter_with(made.family[FC_VMM_METRICS_LOST_TOTAL]);
         made.output[WORKLOAD_STDOUT] =
                 prom_counter_with(made.family[FC_OUTPUT_BYTES_TOTAL], "stdout");

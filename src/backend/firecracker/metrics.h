@@ -22,6 +22,7 @@ enum fc_metric {
         FC_VM_START_STAGE_SECONDS,
         FC_VM_CLEANUP_STAGE_SECONDS,
         FC_BOOT_FAILURES_TOTAL,
+        FC_GUEST_PANICS_TOTAL,
         FC_VMM_EXITS_TOTAL,
         FC_OUTPUT_BYTES_TOTAL,
         FC_OUTPUT_DROPPED_BYTES_TOTAL,
@@ -64,11 +65,13 @@ enum fc_cleanup_stage {
 /* Why a VM did not become ready. Label values in metrics.c. */
 enum fc_reason {
         FC_REASON_NONE,
-        FC_REASON_ERROR,    /* a step of ours failed: see the workload's error */
-        FC_REASON_VMM_EXIT, /* the VMM ended */
-        FC_REASON_TIMEOUT,  /* the boot watchdog's time passed */
-        FC_REASON_PROTOCOL, /* the agent sent what is not HELLO, or of another version */
-        FC_REASON_GUEST,    /* the agent said that it cannot run (image, modules) */
+        FC_REASON_ERROR,        /* a step of ours failed: see the workload's error */
+        FC_REASON_VMM_EXIT,     /* the VMM refused its configuration, or crashed */
+        FC_REASON_TIMEOUT,      /* the boot watchdog's time passed */
+        FC_REASON_PROTOCOL,     /* the agent sent what is not HELLO, or of another version */
+        FC_REASON_GUEST,        /* the agent said that it cannot run (image, modules) */
+        FC_REASON_GUEST_PANIC,  /* the guest's kernel did */
+        FC_REASON_GUEST_REBOOT, /* the guest ended the VM without a word */
         FC_REASON_COUNT,
 };
 
@@ -91,6 +94,7 @@ struct fc_metrics {
         struct prom_histogram *cleanup_stage[FC_CLEANUP_STAGE_COUNT];
         struct prom_counter *output[3]; /* by enum workload_stream */
         struct prom_counter *dropped;
+        struct prom_counter *panics; /* under a program */
         struct prom_counter *lost_lines;
         struct prom_counter *leaks[FC_LEAK_COUNT];
 };

@@ -22,9 +22,9 @@
 
 enum {
         CONFIG_MAX = 64 * 1024,
-        DIR_ATTEMPTS = 8,            /* at a directory, while reclaimers take it for an orphan */
-        CONSOLE_AT_ONCE = 64 * 1024, /* bytes taken in before looking at anything else again */
-        CONSOLE_DRAIN_MS = 1000,     /* wait for the console's end after the VMM's death, at most */
+        DIR_ATTEMPTS = 8,          /* at a directory, while reclaimers take it for an orphan */
+        WORDS_AT_ONCE = 64 * 1024, /* bytes taken in before looking at anything else again */
+        CONSOLE_DRAIN_MS = 1000,   /* wait for the console's end after the VMM's death, at most */
 };
 
 int fc_vm_init(struct fc_vm *vm, const struct fc_vm_spec *spec, struct err *err)
@@ -35,6 +35,7 @@ int fc_vm_init(struct fc_vm *vm, const struct fc_vm_spec *spec, struct err *err)
                 .listen_fd = -1,
                 .conn_fd = -1,
                 .console_fd = -1,
+                .log_fd = -1,
                 .proc = PROC_INIT,
                 .stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
         };
@@ -103,6 +104,8 @@ static int make_dir(struct fc_vm *vm, struct err *err)
 #define LISTENER "v.sock_5000"
 _Static_assert(WIRE_PORT == 5000, "as in the name");
 
+#define LOG_NAME "vmm.log"
+
 static int make_listener(struct fc_vm *vm, struct err *err)
 {
         struct sockaddr_un addr = {.sun_family = AF_UNIX};
@@ -117,6 +120,23 @@ static int make_listener(struct fc_vm *vm, struct err *err)
                 return err_errno(err, "cannot listen at %s", addr.sun_path);
         vm->listen_fd = steal_fd(&fd);
         return 0;
+}
+
+/*
+ * The VMM's log. A file would grow as a guest likes, since a VMM logs what its guest does wrong. We
+ * hold both ends of the FIFO, so that it has no end of file, whoever opens and closes it.
+ */
+static int make_log(struct fc_vm *vm, struct err *err)
+{
+        char path[PATH_MAX];
+        int r = fs_join(path, sizeof(path), vm->dir, LOG_NAME, err);
+
+        if (r < 0)
+                return r;
+        if (mkfifo(path, 0600) < 0)
+                return err_errno(err, "cannot create %s", path);
+        vm->log_fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+        return vm->log_fd < 0 ? err_errno(err, "cannot open %s", path) : 0;
 }
 
 /* Writes the files that the VMM opens. */
@@ -143,8 +163,9 @@ int fc_vm_prepare(struct fc_vm *vm, enum fc_stage *ret_stage, struct err *err)
         int r;
 
         *ret_stage = FC_STAGE_PREPARE;
-        vm->console_len = 0; /* what an earlier attempt said was said then */
-        if ((r = make_dir(vm, err)) < 0 || (r = make_listener(vm, err)) < 0)
+        vm->console.len = vm->log.len = 0; /* what an earlier attempt said was said then */
+        if ((r = make_dir(vm, err)) < 0 || (r = make_listener(vm, err)) < 0 ||
+            (r = make_log(vm, err)) < 0)
                 return r;
         if (vm->spec->net) {
                 uint64_t from = clock_ns();
@@ -181,10 +202,11 @@ static void note_vmm(struct fc_vm *vm)
 
 int fc_vm_start(struct fc_vm *vm, struct err *err)
 {
-        char config[PATH_MAX], api[PATH_MAX], start_us[32];
-        const char *argv[] = {
-                vm->spec->vmm, "--id",    vm->spec->id, "--config-file",   config,   "--api-sock",
-                api,           "--level", "Warn",       "--start-time-us", start_us, NULL};
+        char config[PATH_MAX], api[PATH_MAX], log[PATH_MAX], start_us[32];
+        const char *argv[] = {vm->spec->vmm, "--id",       vm->spec->id, "--config-file",
+                              config,        "--api-sock", api,          "--log-path",
+                              log,           "--level",    "Warn",       "--start-time-us",
+                              start_us,      NULL};
         _cleanup_close_ int console_in = -1;
         struct proc_spec spec = {.argv = argv, .dir = vm->dir, .stdin_fd = -1};
         struct proc proc;
@@ -193,7 +215,8 @@ int fc_vm_start(struct fc_vm *vm, struct err *err)
 
         assert(!vm->start_ns);
         if ((r = fs_join(config, sizeof(config), vm->dir, "config.json", err)) < 0 ||
-            (r = fs_join(api, sizeof(api), vm->dir, "api.sock", err)) < 0)
+            (r = fs_join(api, sizeof(api), vm->dir, "api.sock", err)) < 0 ||
+            (r = fs_join(log, sizeof(log), vm->dir, LOG_NAME, err)) < 0)
                 return r;
         if (pipe2(pipe_fds, O_CLOEXEC) < 0)
                 return err_errno(err, "pipe");
@@ -202,7 +225,8 @@ int fc_vm_start(struct fc_vm *vm, struct err *err)
         fcntl(vm->console_fd, F_SETFL, O_NONBLOCK);
         /* A guest that floods its console waits for us, not we for it; the VMM must not. */
         fcntl(console_in, F_SETFL, O_NONBLOCK);
-        spec.stdout_fd = spec.stderr_fd = console_in;
+        spec.stdout_fd = console_in;
+        spec.stderr_fd = vm->log_fd;
 
         start = clock_ns();
         snprintf(start_us, sizeof(start_us), "%llu", (unsigned long long)(start / NS_PER_US));
@@ -222,15 +246,15 @@ int fc_vm_start(struct fc_vm *vm, struct err *err)
 }
 
 /*
- * Takes in what the console has, but no more at once than a pipe holds: a guest that floods it does
- * not keep us here. False at its end, which is the death of all who could write.
+ * Takes in what a descriptor has, but no more at once than a pipe holds: a guest that floods it does
+ * not keep us here. False at its end, which for the console is the death of all who could write.
  */
-static bool read_console(struct fc_vm *vm)
+static bool read_words(int fd, struct fc_tail *tail)
 {
         char chunk[4096];
 
-        for (size_t taken = 0; taken < CONSOLE_AT_ONCE; taken += sizeof(chunk)) {
-                ssize_t n = read(vm->console_fd, chunk, sizeof(chunk));
+        for (size_t taken = 0; taken < WORDS_AT_ONCE; taken += sizeof(chunk)) {
+                ssize_t n = read(fd, chunk, sizeof(chunk));
 
                 if (n < 0 && errno == EINTR)
                         continue;
@@ -238,15 +262,22 @@ static bool read_console(struct fc_vm *vm)
                         return true;
                 if (n <= 0)
                         return false;
-                for (ssize_t i = 0; i < n; i++)
-                        vm->console[vm->console_len++ % FC_CONSOLE_TAIL] = chunk[i];
+                fc_tail_add(tail, chunk, (size_t)n);
                 if (n < (ssize_t)sizeof(chunk))
                         return true;
         }
         return true;
 }
 
-enum { AT_STOP, AT_CONN, AT_LISTEN, AT_CONSOLE, AT_PIDFD, AT_EXTRA, AT_COUNT };
+void fc_vm_read_words(struct fc_vm *vm)
+{
+        if (vm->console_fd >= 0)
+                read_words(vm->console_fd, &vm->console);
+        if (vm->log_fd >= 0)
+                read_words(vm->log_fd, &vm->log);
+}
+
+enum { AT_STOP, AT_CONN, AT_LISTEN, AT_CONSOLE, AT_LOG, AT_PIDFD, AT_EXTRA, AT_COUNT };
 
 int fc_vm_await(struct fc_vm *vm, uint64_t deadline_ns, short conn_events, int extra_fd,
                 struct fc_event *ret, struct err *err)
@@ -256,6 +287,7 @@ int fc_vm_await(struct fc_vm *vm, uint64_t deadline_ns, short conn_events, int e
                 [AT_CONN] = {.fd = vm->conn_fd, .events = conn_events},
                 [AT_LISTEN] = {.fd = vm->listen_fd, .events = POLLIN},
                 [AT_CONSOLE] = {.fd = vm->console_fd, .events = POLLIN},
+                [AT_LOG] = {.fd = vm->log_fd, .events = POLLIN},
                 [AT_PIDFD] = {.fd = vm->proc.pidfd, .events = POLLIN},
                 [AT_EXTRA] = {.fd = extra_fd, .events = POLLIN},
         };
@@ -268,7 +300,9 @@ int fc_vm_await(struct fc_vm *vm, uint64_t deadline_ns, short conn_events, int e
                         continue;
                 if (n < 0)
                         return err_errno(err, "poll");
-                if (p[AT_CONSOLE].revents && !read_console(vm)) {
+                if (p[AT_LOG].revents)
+                        read_words(vm->log_fd, &vm->log);
+                if (p[AT_CONSOLE].revents && !read_words(vm->console_fd, &vm->console)) {
                         close_fd(&vm->console_fd);
                         p[AT_CONSOLE].fd = -1;
                 }
@@ -339,34 +373,6 @@ int fc_vm_exit_code(struct fc_vm *vm)
         return peek_exit(vm, &si) && si.si_code == CLD_EXITED ? si.si_status : -1;
 }
 
-void fc_vm_console_tail(struct fc_vm *vm, char *ret, size_t size)
-{
-        size_t used = 0, have;
-        bool gap = false;
-
-        if (vm->console_fd >= 0)
-                read_console(vm);
-        have = vm->console_len < FC_CONSOLE_TAIL ? vm->console_len : FC_CONSOLE_TAIL;
-        if (have > size / 2)
-                have = size / 2;
-        for (size_t i = vm->console_len - have; i < vm->console_len; i++) {
-                char c = vm->console[i % FC_CONSOLE_TAIL];
-
-                if (c == '\n' || c == '\r') {
-                        gap = used > 0;
-                        continue;
-                }
-                if (gap && used + 3 < size) {
-                        memcpy(ret + used, " | ", 3);
-                        used += 3;
-                }
-                gap = false;
-                if (used + 1 < size)
-                        ret[used++] = c >= ' ' && c < 0x7f ? c : '?';
-        }
-        ret[used] = '\0';
-}
-
 /*
  * Waits for the end of the VMM and of all that hold its console: what it started, and where orphans
  * are not ours to reap, too. Event by event, however long they take to die; then there is little left
@@ -381,7 +387,7 @@ static void await_end(struct fc_vm *vm, const struct proc *proc)
         while ((p[0].fd >= 0 || p[1].fd >= 0) && clock_ns() < end) {
                 if (poll(p, 2, clock_poll_ms(end)) < 0 && errno != EINTR)
                         break;
-                if (p[1].revents && !read_console(vm))
+                if (p[1].revents && !read_words(vm->console_fd, &vm->console))
                         p[1].fd = -1;
                 if (p[0].fd >= 0 && p[0].revents) {
                         p[0].fd = -1;
@@ -468,12 +474,25 @@ static bool stop_and_detach(struct fc_vm *vm, uint64_t since)
  * a descriptor that there may be none of. */
 static int remove_dir(struct fc_vm *vm, struct err *err)
 {
-        static const char *const files[] = {"v.sock",      "api.sock", LISTENER,
+        static const char *const files[] = {"v.sock",      "api.sock", LISTENER, LOG_NAME,
                                             "config.json", "metrics",  "vmm"};
 
         for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
                 unlinkat(vm->dir_fd, files[i], 0);
         return rmdir(vm->dir) == 0 ? 0 : fs_remove_tree(vm->dir, err);
+}
+
+/* The VMM's last words go with it: for those who look closer, they are in the program's log. */
+static void tell_log(struct fc_vm *vm)
+{
+        char text[256];
+
+        if (vm->log_fd >= 0)
+                read_words(vm->log_fd, &vm->log);
+        fc_tail_lines(&vm->log, text, sizeof(text));
+        if (*text)
+                log_debug("workload %s: the VMM's log ends: %s", vm->spec->id, text);
+        close_fd(&vm->log_fd);
 }
 
 uint64_t fc_vm_cleanup(struct fc_vm *vm, bool was_ready)
@@ -492,6 +511,7 @@ uint64_t fc_vm_cleanup(struct fc_vm *vm, bool was_ready)
         }
         close_fd(&vm->conn_fd);
         close_fd(&vm->listen_fd);
+        tell_log(vm);
         gone = stop_and_detach(vm, at);
         at = clock_ns();
         if (started) {

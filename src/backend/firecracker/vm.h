@@ -4,7 +4,7 @@
  *
  *     fc_vm_prepare()    directory (locked), listener for the agent, network, configuration file
  *     fc_vm_start()      the VMM process; active_vms goes up
- *     fc_vm_await()      waits for an event: agent, output, console, the VMM's end, a stop
+ *     fc_vm_await()      waits for an event: agent, output, the VMM's end, a stop
  *     fc_vm_cleanup()    ends and releases all of it, whatever there is; active_vms goes down
  *
  * Thread rule: everything on the thread that executes the workload, but fc_vm_stop(), which any
@@ -13,6 +13,7 @@
 #pragma once
 
 #include "backend/firecracker/metrics.h"
+#include "backend/firecracker/tail.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/proc.h"
@@ -27,8 +28,7 @@
 #include <stdint.h>
 
 enum {
-        FC_CONSOLE_TAIL = 4096, /* last bytes of the guest console that are kept */
-        FC_SUN_PATH_MAX = 107,  /* usable bytes of a Unix socket's path */
+        FC_SUN_PATH_MAX = 107, /* usable bytes of a Unix socket's path */
 };
 
 /* What a VM's directory is called until it is locked. */
@@ -52,7 +52,8 @@ struct fc_vm {
         int dir_fd;     /* holds the lock on the directory; -1: no directory */
         int listen_fd;  /* where the agent dials; -1: none, or it has been accepted */
         int conn_fd;    /* the agent; -1: none */
-        int console_fd; /* guest console and the VMM's own words */
+        int console_fd; /* the guest's console, which is the VMM's standard output */
+        int log_fd; /* the VMM's log and standard error: a FIFO, so that no guest fills the disk */
         struct net_lease lease;
         bool has_lease;
         uint64_t start_ns; /* when the VMM was started; 0: it was not */
@@ -63,8 +64,7 @@ struct fc_vm {
         atomic_bool stopped;
         _Atomic uint64_t stop_ns; /* when fc_vm_stop() was first called; 0: it was not */
 
-        char console[FC_CONSOLE_TAIL]; /* a ring */
-        size_t console_len;            /* bytes ever written to it */
+        struct fc_tail console, log;
 };
 
 /* What fc_vm_await() saw. More than one can be true. */
@@ -89,7 +89,7 @@ int fc_vm_start(struct fc_vm *vm, struct err *err);
 
 /*
  * Waits until something happens or deadline_ns (CLOCK_MONOTONIC; 0: none) has passed. Console
- * output is taken in on the way and wakes nobody. `conn_events`: POLLIN, POLLOUT or both, for
+ * and log are taken in on the way and wake nobody. `conn_events`: POLLIN, POLLOUT or both, for
  * conn_fd; `extra_fd`: one more descriptor to read from, -1: none.
  */
 int fc_vm_await(struct fc_vm *vm, uint64_t deadline_ns, short conn_events, int extra_fd,
@@ -109,9 +109,8 @@ uint64_t fc_vm_cleanup(struct fc_vm *vm, bool was_ready);
 
 void fc_vm_release(struct fc_vm *vm);
 
-/* The last lines of the console, one line for a message: " | " for line breaks. Empty if it said
- * nothing. */
-void fc_vm_console_tail(struct fc_vm *vm, char *ret, size_t size);
+/* Takes in what console and log hold at this moment. */
+void fc_vm_read_words(struct fc_vm *vm);
 
 /* How the VMM ended, if it has: "exited with code 152"; NULL while it runs. Does not reap. */
 const char *fc_vm_exit_text(struct fc_vm *vm, char *ret, size_t size);

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "backend/firecracker/boot.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+        CONSOLE_MAX = 240,  /* bytes of console in an error message */
+        LOG_MAX = 160,      /* bytes of the VMM's log in one; then the console gets what is left */
+        VMM_NAME_MAX = 120, /* bytes of its path in one */
+        EXIT_WAIT_MS = 100, /* for the end of a VMM whose connection has ended */
+};
+
+/* Exit codes of Firecracker (src/vmm/src/lib.rs, FcExitCode). */
+enum {
+        EXIT_OK = 0,
+        EXIT_GENERIC_ERROR = 1,
+        EXIT_BAD_CONFIGURATION = 152,
+        EXIT_BAD_ARGUMENTS = 153,
+};
+
+struct boot {
+        struct fc_vm *vm;
+        struct dialog *dialog;
+        const atomic_bool *killed;
+        unsigned timeout_ms;
+        uint64_t deadline_ns; /* of all attempts; 0: no VMM has been started */
+        int attempt;          /* from 1 */
+        uint64_t boot_ns;
+        enum fc_stage stage;
+        enum fc_reason reason;
+        struct fc_vmm_end end;
+};
+
+enum fc_reason fc_boot_reason(const struct fc_vmm_end *end)
+{
+        bool by_guest = end->exit_code == EXIT_OK ||
+                        (end->exit_code == EXIT_GENERIC_ERROR && end->triple_fault);
+
+        if (end->panicked && (!end->ended || by_guest || end->exit_code == EXIT_GENERIC_ERROR))
+                return FC_REASON_GUEST_PANIC;
+        if (!end->ended)
+                return FC_REASON_TIMEOUT;
+        return by_guest ? FC_REASON_GUEST_REBOOT : FC_REASON_VMM_EXIT;
+}
+
+bool fc_boot_may_retry(enum fc_reason reason, int exit_code)
+{
+        switch (reason) {
+        case FC_REASON_TIMEOUT:
+        case FC_REASON_GUEST_PANIC:
+        case FC_REASON_GUEST_REBOOT:
+                return true;
+        case FC_REASON_VMM_EXIT:
+                return exit_code != EXIT_GENERIC_ERROR && exit_code != EXIT_BAD_CONFIGURATION &&
+                       exit_code != EXIT_BAD_ARGUMENTS;
+        case FC_REASON_NONE:
+        case FC_REASON_ERROR:
+        case FC_REASON_PROTOCOL:
+        case FC_REASON_GUEST:
+        case FC_REASON_COUNT:
+                break;
+        }
+        return false;
+}
+
+/* ---- the words of an ending ---- */
+
+static void look_at_end(struct fc_vm *vm, struct fc_vmm_end *ret)
+{
+        char text[8];
+
+        fc_vm_read_words(vm);
+        ret->ended = fc_vm_exit_text(vm, text, sizeof(text)) != NULL;
+        ret->exit_code = fc_vm_exit_code(vm);
+        ret->panicked = fc_tail_panic(&vm->console, text, sizeof(text));
+        ret->triple_fault = fc_tail_triple_fault(&vm->log);
+}
+
+/* "; log: ...; console: ...", of those that say something. Of a panic its lines, and nothing else. */
+static void last_words(struct fc_vm *vm, const struct fc_vmm_end *end, char *ret, size_t size)
+{
+        char console[CONSOLE_MAX], log[LOG_MAX] = "";
+
+        if (fc_boot_reason(end) == FC_REASON_GUEST_PANIC) {
+                fc_tail_panic(&vm->console, console, sizeof(console));
+        } else {
+                fc_tail_reason(&vm->log, log, sizeof(log));
+                fc_tail_lines(&vm->console, console,
+                              *log ? CONSOLE_MAX - LOG_MAX / 2 : CONSOLE_MAX);
+        }
+        snprintf(ret, size, "%s%s%s%s", *log ? "; log: " : "", log, *console ? "; console: " : "",
+                 console);
+}
+
+int fc_err_vmm_ended(struct fc_vm *vm, const char *what, struct fc_vmm_end *ret, struct err *err)
+{
+        struct pollfd exited = {.fd = vm->proc.pidfd, .events = POLLIN};
+        char how[128], words[CONSOLE_MAX + LOG_MAX + 32];
+        struct fc_vmm_end end;
+        const char *panic = "";
+
+        /* A process that dies closes its connections a moment before its end can be seen. */
+        poll(&exited, 1, EXIT_WAIT_MS);
+        look_at_end(vm, &end);
+        last_words(vm, &end, words, sizeof(words));
+        if (!fc_vm_exit_text(vm, how, sizeof(how)))
+                snprintf(how, sizeof(how), "still runs");
+        if (fc_boot_reason(&end) == FC_REASON_GUEST_PANIC)
+                panic = "guest panic: ";
+        if (ret)
+                *ret = end;
+        return err_set(err, ECONNRESET, "%s%s: the VMM %.*s %s%s", panic, what, VMM_NAME_MAX,
+                       vm->spec->vmm, how, words);
+}
+
+static int err_timeout(struct boot *b, struct err *err)
+{
+        bool last = clock_ns() >= b->deadline_ns;
+        unsigned ms = last ? b->timeout_ms : b->timeout_ms * FC_BOOT_FIRST_SHARE / 100;
+        char words[CONSOLE_MAX + LOG_MAX + 32];
+
+        look_at_end(b->vm, &b->end);
+        b->reason = fc_boot_reason(&b->end);
+        last_words(b->vm, &b->end, words, sizeof(words));
+        return err_set(err, ETIMEDOUT, "%smicroVM was not ready within %u ms%s%s",
+                       b->reason == FC_REASON_GUEST_PANIC ? "guest panic: " : "", ms,
+                       b->attempt > 1 ? " (2 attempts)" : "", words);
+}
+
+/* ---- one attempt ---- */
+
+/* Records where the time of a boot went. The guest's times count from the start of its kernel; if
+ * one of them cannot be, none is used: a guest can say what it likes. 0: there is no such stage. */
+static void observe_boot(struct fc_metrics *m, uint64_t boot_ns, const struct wire_hello *hello)
+{
+        uint64_t at_us[] = {hello->init_us, hello->modules_us, hello->root_us, hello->connect_us};
+        uint64_t took_us[4], before = 0;
+
+        prom_histogram_observe(m->boot, ns_to_s(boot_ns));
+        if (!hello->connect_us || hello->connect_us > boot_ns / NS_PER_US)
+                return;
+        for (int i = 0; i < 4; i++) {
+                if (!at_us[i])
+                        at_us[i] = before;
+                if (at_us[i] < before)
+                        return;
+                took_us[i] = at_us[i] - before;
+                before = at_us[i];
+        }
+        prom_histogram_observe(m->stage[FC_STAGE_VMM],
+                               ns_to_s(boot_ns - hello->connect_us * NS_PER_US));
+        for (int i = 0; i < 4; i++) {
+                if (took_us[i])
+                        prom_histogram_observe(m->stage[FC_STAGE_KERNEL + i],
+                                               (double)took_us[i] / 1e6);
+        }
+}
+
+/* Takes in what the agent sends before its HELLO is whole. 0 when it is ready, -EAGAIN when more has
+ * to come. */
+static int take_hello(struct boot *b, struct err *err)
+{
+        struct wire_hello hello;
+        int r = dialog_read_hello(b->dialog, b->vm->conn_fd, &hello, err);
+
+        if (r == -EAGAIN)
+                return r;
+        if (r == -ECONNRESET) {
+                r = fc_err_vmm_ended(b->vm, "the guest agent hung up at boot", &b->end, err);
+                /* One that still runs is not what timed out. */
+                b->reason = b->end.ended ? fc_boot_reason(&b->end) : FC_REASON_VMM_EXIT;
+                return r;
+        }
+        b->reason = FC_REASON_PROTOCOL;
+        if (r < 0)
+                return r;
+        if (hello.error) {
+                b->reason = FC_REASON_GUEST;
+                r = err_set(err, EIO, "the guest cannot run: %s (image %s)", hello.error,
+                            b->vm->spec->rootfs);
+        } else {
+                b->boot_ns = clock_ns() - b->vm->start_ns;
+                observe_boot(b->vm->spec->metrics, b->boot_ns, &hello);
+        }
+        wire_hello_release(&hello);
+        return r;
+}
+
+/* When this attempt is given up. An agent that has connected has all the time there is. */
+static uint64_t give_up_ns(const struct boot *b)
+{
+        if (b->attempt > 1 || b->vm->conn_fd >= 0)
+                return b->deadline_ns;
+        return b->vm->start_ns + b->timeout_ms * NS_PER_MS * FC_BOOT_FIRST_SHARE / 100;
+}
+
+/* Waits for the agent: the accept and its HELLO are "ready". */
+static int await_agent(struct boot *b, struct err *err)
+{
+        for (;;) {
+                struct fc_event e;
+                int r = fc_vm_await(b->vm, give_up_ns(b), POLLIN, -1, &e, err);
+
+                b->reason = FC_REASON_ERROR;
+                if (r < 0)
+                        return r;
+                if (e.stopped)
+                        return err_set(err, ECANCELED, "killed");
+                if (e.agent) {
+                        b->stage = FC_STAGE_AGENT;
+                        if ((r = fc_vm_accept(b->vm, err)) < 0)
+                                return r;
+                        continue;
+                }
+                if (e.conn && (r = take_hello(b, err)) != -EAGAIN)
+                        return r;
+                if (e.timed_out)
+                        return err_timeout(b, err);
+                if (e.exited && !e.conn) {
+                        r = fc_err_vmm_ended(b->vm, "microVM did not boot", &b->end, err);
+                        b->reason = fc_boot_reason(&b->end);
+                        return r;
+                }
+        }
+}
+
+static bool was_stopped(const struct boot *b)
+{
+        return atomic_load(&b->vm->stopped) || (b->killed && atomic_load(b->killed));
+}
+
+static int boot_once(struct boot *b, struct err *err)
+{
+        int r;
+
+        b->stage = FC_STAGE_PREPARE;
+        b->reason = FC_REASON_ERROR;
+        b->end = (struct fc_vmm_end){.exit_code = -1};
+        if (was_stopped(b))
+                return err_set(err, ECANCELED, "killed");
+        if ((r = fc_vm_prepare(b->vm, &b->stage, err)) < 0)
+                return r;
+        if (was_stopped(b)) /* a network takes its time */
+                return err_set(err, ECANCELED, "killed");
+        b->stage = FC_STAGE_SPAWN;
+        if ((r = fc_vm_start(b->vm, err)) < 0)
+                return r;
+        b->stage = FC_STAGE_VMM;
+        if (!b->deadline_ns)
+                b->deadline_ns = b->vm->start_ns + b->timeout_ms * NS_PER_MS;
+        return await_agent(b, err);
+}
+
+int fc_boot(struct fc_vm *vm, struct dialog *dialog, unsigned timeout_ms, const atomic_bool *killed,
+            uint64_t *ret_boot_ns, struct err *err)
+{
+        struct boot b = {.vm = vm, .dialog = dialog, .killed = killed, .timeout_ms = timeout_ms};
+
+        for (b.attempt = 1;; b.attempt++) {
+                int r = boot_once(&b, err);
+
+                if (r == 0)
+                        *ret_boot_ns = b.boot_ns;
+                if (r == 0 || was_stopped(&b))
+                        return r;
+                fc_metrics_count_boot_failure(vm->spec->metrics, b.stage, b.reason);
+                if (b.attempt == FC_BOOT_ATTEMPTS || clock_ns() >= b.deadline_ns ||
+                    !fc_boot_may_retry(b.reason, b.end.exit_code))
+                        return r;
+                log_warn("workload %s: %s; trying once more", vm->spec->id, err->msg);
+                fc_vm_cleanup(vm, false);
+                dialog_release(dialog);
+        }
+}
