@@ -74,6 +74,10 @@ bench: deps-build+images+vmm+bench setup images-dir ## run the benchmarks, or th
 		[ -x "$$b" ] && [ -f "$$b" ] || continue; \
 		echo "== $${b##*/}"; PATH="$(CURDIR)/$(BUILD)/bin:$$PATH" "$$b" || exit 1; \
 	done
+	@for b in bench/bench_*$(T)*.py; do \
+		[ -x "$$b" ] || continue; \
+		echo "== $${b##*/}"; "$$b" $(BUILD) || exit 1; \
+	done
 
 bench-prom: deps-build setup ## measure the metrics library beside others, into docs/bench-prom.md (3 minutes)
 	@tools/deps peers || true

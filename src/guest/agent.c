@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "guest/job.h"
 #include "guest/outbox.h"
+#include "guest/pace.h"
 #include "wire/frame.h"
 #include "wire/message.h"
 
@@ -30,9 +31,12 @@ struct agent {
         struct job job;
         struct outbox out;
         struct buf in;
+        struct pace pace;
         int host;
         int signals;
+        int last;     /* the stream that was read last */
         bool blocked; /* a whole frame waits in `in` for room */
+        bool kept;    /* output in the outbox waits for its pace; there is nothing else in it */
         bool over;    /* the last frame is in the outbox */
 };
 
@@ -176,9 +180,61 @@ static int read_host(struct agent *a, struct err *err)
         return err_set(err, ECONNRESET, "the host closed the connection");
 }
 
+/* ---- output ---- */
+
+/* How long small pieces of output have to wait. Once the program has ended none does. */
+static uint64_t output_wait(const struct agent *a, uint64_t now_ns)
+{
+        return a->job.state == JOB_RUN ? pace_wait(&a->pace, now_ns) : 0;
+}
+
+/* True if the outbox holds nothing that would not wait. */
+static bool is_small(const struct agent *a)
+{
+        return outbox_size(&a->out) < PACE_LARGE;
+}
+
+/*
+ * Reads the streams that poll() found ready; returns how many bytes it moved. `waited`: output had to
+ * wait, so the stream that was read last was not watched, and collected. The other one was, which
+ * keeps the two in the order in which the program wrote: what the last one has collected came first.
+ */
+static size_t pump_output(struct agent *a, const struct pollfd p[2], bool waited, uint64_t now_ns)
+{
+        bool ready[2] = {p[0].revents != 0, p[1].revents != 0};
+        int first = 0;
+        size_t moved = 0;
+
+        if (waited && (ready[!a->last] || output_wait(a, now_ns) == 0)) {
+                first = a->last;
+                ready[first] = true;
+        }
+        for (int i = 0; i < 2; i++) {
+                int stream = first ^ i;
+                size_t n = ready[stream] ? job_pump(&a->job, stream, &a->out) : 0;
+
+                if (n > 0)
+                        a->last = stream;
+                moved += n;
+        }
+        return moved;
+}
+
+/* Sends what there is, unless it is little and has to wait. `moved`: bytes of output read just now,
+ * which may have been dropped: they cost their time all the same. */
+static int send_frames(struct agent *a, size_t moved, uint64_t now_ns, struct err *err)
+{
+        size_t n = outbox_size(&a->out);
+
+        if (is_small(a) && output_wait(a, now_ns) > 0)
+                return 0;
+        pace_take(&a->pace, now_ns, n > moved ? n : moved);
+        return outbox_flush(&a->out, a->host, err);
+}
+
 /* ---- the loop ---- */
 
-static void fill_poll(const struct agent *a, struct pollfd p[N_POLL])
+static void fill_poll(const struct agent *a, bool waits, struct pollfd p[N_POLL])
 {
         const struct job *j = &a->job;
         bool pump = j->output_left == 0 || outbox_takes_output(&a->out);
@@ -186,14 +242,17 @@ static void fill_poll(const struct agent *a, struct pollfd p[N_POLL])
         p[ON_HOST] = (struct pollfd){.fd = a->host, .events = POLLRDHUP};
         if (!a->blocked)
                 p[ON_HOST].events |= POLLIN;
-        if (!outbox_is_empty(&a->out))
+        if (outbox_size(&a->out) > 0 && !(waits && is_small(a)))
                 p[ON_HOST].events |= POLLOUT;
         p[ON_SIGNAL] = (struct pollfd){.fd = a->signals, .events = POLLIN};
         p[ON_TIMER] = (struct pollfd){.fd = j->timer, .events = POLLIN};
-        p[ON_OUT] = (struct pollfd){.fd = pump ? j->program.out[0] : -1, .events = POLLIN};
-        p[ON_ERR] = (struct pollfd){.fd = pump ? j->program.out[1] : -1, .events = POLLIN};
-        if (j->state != JOB_RUN && j->state != JOB_DRAIN)
-                p[ON_OUT].fd = p[ON_ERR].fd = -1;
+        for (int i = 0; i < 2; i++) {
+                bool watched = pump && !(waits && i == a->last) &&
+                               (j->state == JOB_RUN || j->state == JOB_DRAIN);
+
+                p[ON_OUT + i] =
+                        (struct pollfd){.fd = watched ? j->program.out[i] : -1, .events = POLLIN};
+        }
         p[ON_ARCHIVE] = (struct pollfd){.fd = feed_poll_fd(&j->archive), .events = POLLOUT};
         p[ON_INPUT] = (struct pollfd){.fd = feed_poll_fd(&j->input), .events = POLLOUT};
         p[ON_PRESSURE] = (struct pollfd){.fd = j->pressure, .events = POLLPRI};
@@ -213,12 +272,17 @@ static int take_signals(struct agent *a, struct err *err)
 
 static int step(struct agent *a, struct err *err)
 {
+        uint64_t wait = output_wait(a, clock_ns()), now;
+        struct timespec ts = {.tv_sec = (time_t)(wait / NS_PER_S),
+                              .tv_nsec = (long)(wait % NS_PER_S)};
         struct pollfd p[N_POLL];
+        size_t moved;
         int r = 0;
 
-        fill_poll(a, p);
-        if (poll(p, N_POLL, -1) < 0)
+        fill_poll(a, wait > 0, p);
+        if (ppoll(p, N_POLL, wait > 0 ? &ts : NULL, NULL) < 0)
                 return errno == EINTR ? 0 : err_errno(err, "poll");
+        now = clock_ns();
         if (p[ON_HOST].revents & POLLIN)
                 r = read_host(a, err);
         else if (p[ON_HOST].revents & (POLLRDHUP | POLLHUP | POLLERR))
@@ -231,9 +295,7 @@ static int step(struct agent *a, struct err *err)
                 job_time(&a->job);
         if (p[ON_PRESSURE].revents)
                 job_press(&a->job);
-        for (int stream = 0; stream < 2; stream++)
-                if (p[ON_OUT + stream].revents)
-                        job_pump(&a->job, stream, &a->out);
+        moved = pump_output(a, &p[ON_OUT], wait > 0, now);
         if (p[ON_ARCHIVE].revents)
                 feed_flush(&a->job.archive);
         if (p[ON_INPUT].revents)
@@ -242,7 +304,7 @@ static int step(struct agent *a, struct err *err)
         job_settle(&a->job, &a->out);
         if (r == 0 && a->job.state == JOB_ENDED && !a->over)
                 r = say_result(a, err);
-        return r < 0 ? r : outbox_flush(&a->out, a->host, err);
+        return r < 0 ? r : send_frames(a, moved, now, err);
 }
 
 /* Kills what runs and waits, bounded, until it is gone. The machine's end does that better. */
@@ -292,5 +354,5 @@ int agent_run(struct guest *g, int connection, const struct agent_boot *boot, st
         while (r == 0)
                 r = step(&a, err);
         abort_job(&a);
-        return r == -ECONNRESET && a.over && outbox_is_empty(&a.out) ? 0 : r;
+        return r == -ECONNRESET && a.over && outbox_size(&a.out) == 0 ? 0 : r;
 }

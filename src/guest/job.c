@@ -319,21 +319,21 @@ static bool after_read(struct job *j, int stream, ssize_t n)
         return false;
 }
 
-static bool drop_output(struct job *j, int stream)
+static size_t drop_output(struct job *j, int stream)
 {
         static char dropped[DROP_CHUNK];
         ssize_t n = read(j->program.out[stream], dropped, sizeof(dropped));
 
         if (!after_read(j, stream, n))
-                return false;
+                return 0;
         j->result.dropped_bytes += (uint64_t)n;
         /* Who still writes now has escaped the kill: that has no end to wait for. */
         if (j->overdue)
                 close_fd(&j->program.out[stream]);
-        return true;
+        return (size_t)n;
 }
 
-bool job_pump(struct job *j, int stream, struct outbox *o)
+size_t job_pump(struct job *j, int stream, struct outbox *o)
 {
         int fd = j->program.out[stream];
         uint8_t *place;
@@ -341,18 +341,18 @@ bool job_pump(struct job *j, int stream, struct outbox *o)
         ssize_t n;
 
         if (fd < 0 || (j->state != JOB_RUN && j->state != JOB_DRAIN))
-                return false;
+                return 0;
         if (j->output_left == 0)
                 return drop_output(j, stream);
         place = outbox_place(o, &room);
         if (!place)
-                return false;
+                return 0;
         n = read(fd, place, room < j->output_left ? room : j->output_left);
         if (!after_read(j, stream, n))
-                return false;
+                return 0;
         outbox_commit(o, stream_type[stream], (size_t)n);
         j->output_left -= (uint64_t)n;
-        return true;
+        return (size_t)n;
 }
 
 /* ---- ends ---- */

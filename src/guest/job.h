@@ -67,10 +67,10 @@ int job_stdin(struct job *j, const void *bytes, size_t n, struct err *err);
 bool job_has_room(const struct job *j, size_t n);
 
 /*
- * Stream 0 or 1 (program.out[]) is readable: moves a part of it to the outbox, or drops it. False
- * if nothing was moved: no bytes, no room, or the end of the stream.
+ * Moves a part of stream 0 or 1 (program.out[]) to the outbox, or drops it. Returns how many bytes;
+ * 0: there are none now, there is no room, or the stream has ended.
  */
-bool job_pump(struct job *j, int stream, struct outbox *o);
+size_t job_pump(struct job *j, int stream, struct outbox *o);
 
 /* Children have ended. If there are more than JOB_REAP_MAX, SIGCHLD comes again. */
 void job_reap(struct job *j);

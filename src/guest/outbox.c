@@ -19,14 +19,14 @@ void outbox_release(struct outbox *o)
         *o = (struct outbox){0};
 }
 
-bool outbox_is_empty(const struct outbox *o)
+size_t outbox_size(const struct outbox *o)
 {
-        return o->start == o->end;
+        return o->end - o->start;
 }
 
 static size_t room(const struct outbox *o)
 {
-        return OUTBOX_SIZE - (o->end - o->start);
+        return OUTBOX_SIZE - outbox_size(o);
 }
 
 bool outbox_has_room(const struct outbox *o, size_t n)

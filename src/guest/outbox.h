@@ -38,7 +38,8 @@ struct outbox {
 int outbox_init(struct outbox *o, struct err *err);
 void outbox_release(struct outbox *o);
 
-bool outbox_is_empty(const struct outbox *o);
+/* Bytes that wait to be sent. */
+size_t outbox_size(const struct outbox *o);
 
 /* True if a frame with n bytes of payload fits and the RESULT after it. */
 bool outbox_has_room(const struct outbox *o, size_t n);

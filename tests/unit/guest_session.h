@@ -42,6 +42,7 @@ struct session {
         struct buf out;      /* bytes for the agent */
         struct buf in;       /* bytes from the agent, not decoded yet */
         struct buf texts[2]; /* standard output, standard error */
+        unsigned n_frames;   /* of output */
         struct buf pong;
         struct wire_hello hello;
         struct wire_result result;
@@ -140,6 +141,7 @@ static inline void session_frame(struct session *s, const struct wire_frame *f)
         case WIRE_STDOUT:
         case WIRE_STDERR:
                 assert_int_equal(buf_add(&s->texts[f->type == WIRE_STDERR], f->payload, f->len), 0);
+                s->n_frames++;
                 break;
         case WIRE_RESULT:
                 assert_int_equal(wire_result_decode(f->payload, f->len, &s->result, NULL), 0);

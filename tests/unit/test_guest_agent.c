@@ -3,6 +3,7 @@
 #include "guest_session.h"
 
 #include "guest/job.h"
+#include "guest/pace.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -115,6 +116,58 @@ static void test_output_max_is_exact_and_counted(void **state)
         assert_int_equal(s.texts[0].len + s.texts[1].len, 100001);
         assert_int_equal(s.result.dropped_bytes, 600000 - 100001);
         assert_int_equal(s.result.exit_code, 0);
+        session_finish(&s);
+}
+
+/* A frame for each byte is what makes many small writes slow. The bound is the agent's own clock's. */
+static void test_many_small_writes_make_few_frames(void **state)
+{
+        enum { WRITES = 30000 };
+        struct wire_request q =
+                SHELL("i=0; while [ $i -lt 30000 ]; do printf x; i=$((i+1)); done; exit 3");
+        struct session s;
+
+        session_run(&s, &q);
+        assert_int_equal(s.result.exit_code, 3);
+        assert_int_equal(s.texts[0].len, WRITES);
+        /* The last ones are sent when the program has ended, without a wait. */
+        if (s.n_frames > PACE_BURST + 4 + s.result.wall_us / PACE_INTERVAL_US)
+                fail_msg("%u frames in %llu us", s.n_frames, (unsigned long long)s.result.wall_us);
+        session_finish(&s);
+}
+
+/* What was written before the program waits for an answer arrives, however fast it came. */
+static void test_output_before_a_pause_does_not_wait(void **state)
+{
+        struct wire_request q = SHELL("while read -r n; do i=0; while [ $i -lt 50 ]; do printf x; "
+                                      "i=$((i+1)); done; printf y >&2; done");
+        struct session s;
+
+        q.has_stdin = true;
+        session_start(&s);
+        session_send_request(&s, &q);
+        for (size_t turn = 1; turn <= 40; turn++) {
+                session_send(&s, WIRE_STDIN, "go\n", 3);
+                session_await_output(&s, 50 * turn);
+                while (s.texts[1].len < turn)
+                        session_step(&s);
+                assert_int_equal(s.texts[0].len, 50 * turn);
+        }
+        session_send(&s, WIRE_STDIN, "", 0);
+        session_await_result(&s);
+        assert_int_equal(s.result.exit_code, 0);
+        session_finish(&s);
+}
+
+static void test_streams_in_turn_lose_nothing(void **state)
+{
+        struct wire_request q =
+                SHELL("i=0; while [ $i -lt 3000 ]; do printf o; printf e >&2; i=$((i+1)); done");
+        struct session s;
+
+        session_run(&s, &q);
+        assert_int_equal(s.texts[0].len, 3000);
+        assert_int_equal(s.texts[1].len, 3000);
         session_finish(&s);
 }
 
@@ -582,6 +635,9 @@ int main(void)
                 cmocka_unit_test(test_megabytes_through_stdin_and_both_streams),
                 cmocka_unit_test(test_slow_host_stops_the_program_and_loses_nothing),
                 cmocka_unit_test(test_output_max_is_exact_and_counted),
+                cmocka_unit_test(test_many_small_writes_make_few_frames),
+                cmocka_unit_test(test_output_before_a_pause_does_not_wait),
+                cmocka_unit_test(test_streams_in_turn_lose_nothing),
                 cmocka_unit_test(test_no_stdin_is_end_of_file),
                 cmocka_unit_test(test_stdin_of_a_program_that_does_not_read_is_dropped),
                 cmocka_unit_test(test_arguments_environment_and_directory),
