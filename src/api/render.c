@@ -57,21 +57,23 @@ static json_t *base64_text(const struct buf *bytes)
         return json_stringn_nocheck(text, n);
 }
 
-/* What is known at the end only; null before. */
+/* Figures as far as they have come, and what is known at the end only; null before. */
 static int add_outcome(json_t *object, const struct workload *w)
 {
         static const struct workload_outcome none = {.exit_code = -1};
         bool ended = workload_status_is_end(w->status);
-        const struct workload_outcome *o = ended ? &w->outcome : &none;
+        const struct workload_outcome *end = ended ? &w->outcome : &none;
+        const struct workload_outcome *o = &w->outcome;
         bool timed = ended && w->started_ms && w->finished_ms >= w->started_ms;
 
         return json_object_update_new(
                 object,
                 json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:I, "
                           "s:I}",
-                          "exit_code", o->exit_code >= 0 ? json_integer(o->exit_code) : json_null(),
-                          "signal", o->signal ? json_integer(o->signal) : json_null(), "error",
-                          text_or_null(o->error), "duration_ms",
+                          "exit_code",
+                          end->exit_code >= 0 ? json_integer(end->exit_code) : json_null(),
+                          "signal", end->signal ? json_integer(end->signal) : json_null(), "error",
+                          text_or_null(end->error), "duration_ms",
                           timed ? json_integer(w->finished_ms - w->started_ms) : json_null(),
                           "boot_ms", ms_or_null(o->boot_ns / NS_PER_US), "vsock_ms",
                           ms_or_null(o->vsock_ns / NS_PER_US), "cleanup_ms",
@@ -79,7 +81,7 @@ static int add_outcome(json_t *object, const struct workload *w)
                           ms_or_null(o->wall_us), "user_ms", ms_or_null(o->user_us), "system_ms",
                           ms_or_null(o->system_us), "memory_peak_bytes",
                           o->memory_peak ? json_integer((json_int_t)o->memory_peak) : json_null(),
-                          "timed_out", o->timed_out, "oom", o->oom, "output_bytes",
+                          "timed_out", end->timed_out, "oom", end->oom, "output_bytes",
                           (json_int_t)o->output_bytes, "dropped_bytes",
                           (json_int_t)o->dropped_bytes));
 }

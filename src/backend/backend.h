@@ -37,6 +37,13 @@ struct backend_sink {
         void (*booting)(void *ctx);
         void (*ready)(void *ctx);
         /*
+         * Figures have become known: the boot time before ready(), the time to the first response
+         * when it comes, the program's times, memory and bytes with its result, the cleanup's time
+         * at last. Of `so_far`, which is borrowed, figures that have not come are 0; its status,
+         * exit code and error mean nothing yet. May be NULL.
+         */
+        void (*measured)(void *ctx, const struct workload_outcome *so_far);
+        /*
          * Bytes of a stream as they arrived. Returns 0, or a negative errno if nobody will ever
          * take bytes again (-EPIPE): the workload is then ended as killed. May block; while it
          * does, the program is held back and nothing else is; but its VM cannot end, so a sink

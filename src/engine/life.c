@@ -68,6 +68,25 @@ static void on_ready(void *ctx)
                 job->sink.ready(job->sink.ctx);
 }
 
+/* Into the record that engine_get() shows; the store gets all of it with the end. */
+static void on_measured(void *ctx, const struct workload_outcome *so_far)
+{
+        struct job *job = ctx;
+        struct workload_outcome *o = &job->record.outcome;
+
+        pthread_mutex_lock(&job->lock);
+        o->boot_ns = so_far->boot_ns;
+        o->vsock_ns = so_far->vsock_ns;
+        o->cleanup_ns = so_far->cleanup_ns;
+        o->wall_us = so_far->wall_us;
+        o->user_us = so_far->user_us;
+        o->system_us = so_far->system_us;
+        o->memory_peak = so_far->memory_peak;
+        o->output_bytes = so_far->output_bytes;
+        o->dropped_bytes = so_far->dropped_bytes;
+        pthread_mutex_unlock(&job->lock);
+}
+
 static int on_output(void *ctx, enum workload_stream stream, const void *bytes, size_t n)
 {
         struct job *job = ctx;
@@ -97,7 +116,7 @@ static void execute(struct engine *e, struct job *job, struct workload_outcome *
 {
         struct backend_task task = {
                 .spec = &job->spec,
-                .sink = {on_booting, on_ready, on_output, job},
+                .sink = {on_booting, on_ready, on_measured, on_output, job},
                 .killed = &job->killed,
         };
         bool began = !atomic_load(&job->killed);

@@ -116,7 +116,7 @@ struct workload {
         enum workload_network network;
         struct workload_limits limits; /* as applied: no zeros */
         struct buf output;             /* both streams as they arrived, up to the engine's bound */
-        struct workload_outcome outcome; /* valid once the status is an end */
+        struct workload_outcome outcome; /* while it runs, its figures alone, as they come */
         int64_t created_ms, started_ms, finished_ms;
 };
 

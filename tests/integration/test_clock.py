@@ -75,6 +75,18 @@ def test_parts_are_no_longer_than_the_whole(box):
     assert abs(record["cleanup_ms"] / 1e3 - metrics.sum(CLEANUP)) <= 0.001
 
 
+def test_a_running_workload_shows_what_is_known(fake_box):
+    daemon = fake_box.serve()
+    path = "/v1/workloads/" + daemon.start("sh", "print x\nhang")["id"]
+    deadline = time.monotonic() + vulcan.LIMIT_S
+    while (record := daemon.json("GET", path))["vsock_ms"] is None:
+        assert record["status"] in ("pending", "running") and time.monotonic() < deadline, record
+    assert record["status"] == "running" and record["boot_ms"] > 0, record
+    assert record["cleanup_ms"] is None and record["duration_ms"] is None, record
+    ended = daemon.json("DELETE", path)
+    assert ended["boot_ms"] == record["boot_ms"] and ended["vsock_ms"] == record["vsock_ms"]
+
+
 def test_boot_times_are_not_quantised(fake_box, trace):
     """Boots of random length, spread over 100 ms. If Vulcan looked only every P ms, their times
     would stand P ms apart: as angles on a circle of P ms they would point one way. Those of honest

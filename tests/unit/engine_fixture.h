@@ -105,6 +105,14 @@ static inline void wait_ended(struct heard *h)
         pthread_mutex_unlock(&h->lock);
 }
 
+static inline void wait_ready(struct heard *h)
+{
+        pthread_mutex_lock(&h->lock);
+        while (!strchr(h->calls, 'r'))
+                pthread_cond_wait(&h->changed, &h->lock);
+        pthread_mutex_unlock(&h->lock);
+}
+
 static inline void wait_in_output(struct heard *h)
 {
         pthread_mutex_lock(&h->lock);

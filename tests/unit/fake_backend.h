@@ -165,6 +165,7 @@ static inline void fake_run(struct fake_backend *f, const struct backend_task *t
         ret->exit_code = 0;
         ret->boot_ns = 1000;
         sink->booting(sink->ctx);
+        sink->measured(sink->ctx, ret);
         sink->ready(sink->ctx);
         if (strncmp(code, "exit ", 5) == 0)
                 ret->exit_code = atoi(code + 5);

@@ -44,7 +44,7 @@ static void what_has_not_come_is_null(void **state)
                 .limits = {.cpus = 1, .mem_mb = 128, .timeout_s = 60},
                 .created_ms = 1771490103123,
                 /* Not valid yet, and not to be shown. */
-                .outcome = {.exit_code = 3, .error = "garbage", .boot_ns = 5},
+                .outcome = {.exit_code = 3, .error = "garbage", .oom = true, .boot_ns = 5000000},
         };
 
         check(&w, "{\"id\":\"01ARZ3NDEKTSV4RRFFQ69G5FAV\",\"status\":\"running\","
@@ -52,7 +52,7 @@ static void what_has_not_come_is_null(void **state)
                   "\"network\":\"none\",\"cpu_limit\":1,\"mem_limit\":128,\"timeout_s\":60,"
                   "\"created_at\":\"2026-02-19T08:35:03.123Z\",\"started_at\":null,"
                   "\"finished_at\":null,\"exit_code\":null,\"signal\":null,\"error\":null,"
-                  "\"duration_ms\":null,\"boot_ms\":null,\"vsock_ms\":null,\"cleanup_ms\":null,"
+                  "\"duration_ms\":null,\"boot_ms\":5.0,\"vsock_ms\":null,\"cleanup_ms\":null,"
                   "\"program_ms\":null,\"user_ms\":null,\"system_ms\":null,"
                   "\"memory_peak_bytes\":null,\"timed_out\":false,\"oom\":false,"
                   "\"output_bytes\":0,\"dropped_bytes\":0,\"output\":\"\"}\n");

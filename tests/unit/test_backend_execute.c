@@ -58,6 +58,62 @@ static void a_program_runs(void **state)
         box_close(&box);
 }
 
+/* What was known at each moment: the figures come before the call that they explain. */
+struct measures {
+        struct box *box;
+        struct workload_outcome now, at_ready, at_output;
+        int n;
+};
+
+static void on_measured(void *ctx, const struct workload_outcome *so_far)
+{
+        struct measures *m = ctx;
+
+        m->now = *so_far;
+        m->n++;
+}
+
+static void at_ready(void *ctx)
+{
+        struct measures *m = ctx;
+
+        m->at_ready = m->now;
+}
+
+static int at_output(void *ctx, enum workload_stream stream, const void *bytes, size_t n)
+{
+        struct measures *m = ctx;
+
+        m->at_output = m->now;
+        return 0;
+}
+
+static void figures_are_published_as_they_come(void **state)
+{
+        struct workload_outcome out;
+        struct workload_spec spec;
+        struct backend_task task;
+        struct measures m = {0};
+        struct box box;
+
+        box_open(&box, NULL, 0);
+        spec = box_spec(&box, "print hello\n");
+        task = box_task(&box, &spec);
+        task.sink = (struct backend_sink){
+                .ready = at_ready, .measured = on_measured, .output = at_output, .ctx = &m};
+        box.backend->ops->execute(box.backend, &task, &out);
+        assert_int_equal(out.status, WORKLOAD_COMPLETED);
+        assert_true(m.at_ready.boot_ns == out.boot_ns && m.at_ready.vsock_ns == 0);
+        assert_true(m.at_output.boot_ns == out.boot_ns && m.at_output.vsock_ns == out.vsock_ns);
+        assert_true(out.vsock_ns > 0 && m.at_output.wall_us == 0);
+        assert_true(m.now.wall_us == out.wall_us && m.now.cleanup_ns == out.cleanup_ns);
+        assert_int_equal(m.now.output_bytes, strlen("hello\n"));
+        assert_int_equal(m.n, 4);
+        workload_spec_release(&spec);
+        box_check_clean(&box);
+        box_close(&box);
+}
+
 static const struct failing {
         const char *way;
         enum workload_status status;
@@ -662,6 +718,7 @@ int main(void)
         const char *vmm = getenv("TEST_VMM");
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_program_runs),
+                cmocka_unit_test(figures_are_published_as_they_come),
                 cmocka_unit_test(each_failure_is_told_and_leaves_nothing),
                 cmocka_unit_test(a_panic_under_a_program_is_counted),
                 cmocka_unit_test(a_flooded_log_holds_nobody_up),

@@ -124,12 +124,16 @@ static void test_record_of_a_live_workload(void **state)
         struct engine *e = engine_over(f, 1, 1);
         struct workload w = {0};
         char running[ULID_LEN + 1], waiting[ULID_LEN + 1];
+        struct heard heard;
 
-        assert_int_equal(submit(e, "gate", NULL, running), 0);
+        heard_init(&heard);
+        assert_int_equal(submit(e, "gate", &heard, running), 0);
         assert_int_equal(submit(e, "gate", NULL, waiting), 0);
-        fake_wait_running(f, 1);
+        wait_ready(&heard);
         assert_int_equal(engine_get(e, running, &w, NULL), 0);
         assert_int_equal(w.status, WORKLOAD_RUNNING);
+        assert_int_equal(w.outcome.boot_ns, 1000); /* it is ready, so that is known */
+        assert_int_equal(w.outcome.vsock_ns, 0);
         assert_string_equal(w.id, running);
         assert_string_equal(w.runtime, "sh");
         assert_string_equal(w.isolation, "microvm");

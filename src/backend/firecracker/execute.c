@@ -118,12 +118,19 @@ static int on_output(void *ctx, enum workload_stream stream, const void *bytes, 
         return n && run->task->sink.output ? give_to_sink(run, stream, bytes, n) : 0;
 }
 
+static void publish(const struct fc_run *run)
+{
+        if (run->task->sink.measured)
+                run->task->sink.measured(run->task->sink.ctx, run->out);
+}
+
 static void on_first_response(void *ctx, uint64_t since_request_ns)
 {
         struct fc_run *run = ctx;
 
         run->out->vsock_ns = since_request_ns;
         prom_histogram_observe(run->backend->metrics.vsock, ns_to_s(since_request_ns));
+        publish(run);
 }
 
 static void on_pong(void *ctx, uint64_t since_ping_ns)
@@ -237,6 +244,7 @@ static int run_to_result(struct fc_run *run, struct err *err)
                          &run->out->boot_ns, err)) < 0)
                 return r;
         run->ready = true;
+        publish(run);
         if (sink->ready)
                 sink->ready(sink->ctx);
         return converse(run, err);
@@ -342,7 +350,9 @@ void fc_execute(struct backend *base, const struct backend_task *task, struct wo
                 make_known(&run);
                 r = run_to_result(&run, &err);
                 decide(&run, r, &err);
+                publish(&run);
                 ret->cleanup_ns = fc_vm_cleanup(&run.vm, run.ready);
+                publish(&run);
                 make_unknown(&run);
                 decide_at_last(&run);
                 fc_vm_release(&run.vm);
