@@ -205,7 +205,7 @@ static void look_at_firecracker(struct doctor_report *report, bool kvm_works)
         }
 }
 
-/* "Firecracker v1.12.0 (vulcan-vmm v0.1.0)": what it stands in for, and itself. */
+/* "Firecracker v1.17.0 (vulcan-vmm v0.1.0)": what it stands in for, and itself. */
 static const char *own_version(char *version)
 {
         char *own = strstr(version, "(vulcan-vmm ");

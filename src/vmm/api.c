@@ -214,6 +214,11 @@ static int put_section(struct api *api, const struct vm_section *s, const json_t
                 r = api->ops->apply_metrics(api->arg, &api->cfg->metrics, err);
                 api->cfg->has_metrics = r == 0;
         }
+        /* As there, the socket of a former device is gone even if the new one cannot be had. */
+        if (r == 0 && strcmp(vm_section_name(s), "vsock") == 0) {
+                r = api->ops->apply_vsock(api->arg, &api->cfg->vsock, err);
+                api->cfg->has_vsock = r == 0;
+        }
         return r < 0 ? explain(s, r, err) : r;
 }
 

@@ -36,6 +36,7 @@ struct api_ops {
         /* A section of the configuration that takes effect at once was put. */
         int (*apply_logger)(void *arg, const struct vm_logger *logger, struct err *err);
         int (*apply_metrics)(void *arg, const struct vm_metrics_section *metrics, struct err *err);
+        int (*apply_vsock)(void *arg, const struct vm_vsock *vsock, struct err *err);
 };
 
 struct api_reply {

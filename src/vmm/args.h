@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define VMM_API_VERSION "1.12.0" /* the Firecracker whose API and files these are */
+#define VMM_API_VERSION "1.17.0" /* the Firecracker whose API and files these are */
 #define VMM_DEFAULT_SOCKET "/run/firecracker.socket"
 
 /*

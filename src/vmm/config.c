@@ -54,7 +54,8 @@ static const struct field drive_fields[] = {
 static const struct field net_fields[] = {
         {"iface_id", FIELD_STRING, true, AT(vm_net, iface_id), 1, 64, NULL},
         {"host_dev_name", FIELD_STRING, true, AT(vm_net, host_dev_name), 1, IFNAMSIZ - 1, NULL},
-        {"guest_mac", FIELD_STRING, false, AT(vm_net, guest_mac), 17, 17, NULL},
+        {"guest_mac", FIELD_MAC, false, AT(vm_net, guest_mac), 0, 0, NULL},
+        {"mtu", FIELD_INT, false, AT(vm_net, mtu), VM_MTU_MIN, UINT16_MAX, NULL},
         {.name = "rx_rate_limiter", .type = FIELD_LIMITER},
         {.name = "tx_rate_limiter", .type = FIELD_LIMITER},
         {0},
@@ -139,16 +140,6 @@ static int check_drive(const struct vm_config *cfg, const void *entry, struct er
                               err);
 }
 
-static bool mac_is_valid(const char *mac)
-{
-        for (int i = 0; i < 17; i++) {
-                if (i % 3 == 2 ? mac[i] != ':'
-                               : !mac[i] || !strchr("0123456789abcdefABCDEF", mac[i]))
-                        return false;
-        }
-        return mac[17] == '\0';
-}
-
 static int check_net(const struct vm_config *cfg, const void *entry, struct err *err)
 {
         const struct vm_net *n = entry;
@@ -158,16 +149,18 @@ static int check_net(const struct vm_config *cfg, const void *entry, struct err 
         if (strpbrk(n->host_dev_name, "/, \t\n"))
                 return err_set(err, EINVAL, "host_dev_name: \"%s\" is no interface name",
                                n->host_dev_name);
-        if (n->guest_mac && !mac_is_valid(n->guest_mac))
-                return err_set(err, EINVAL, "guest_mac: \"%s\" is not like 06:00:ac:10:00:02",
-                               n->guest_mac);
         for (int i = 0; i < cfg->n_nets; i++) {
                 const struct vm_net *other = &cfg->nets[i];
 
-                if (strcmp(other->iface_id, n->iface_id) != 0 &&
-                    strcmp(other->host_dev_name, n->host_dev_name) == 0)
+                if (strcmp(other->iface_id, n->iface_id) == 0)
+                        continue; /* the one that is replaced */
+                if (strcmp(other->host_dev_name, n->host_dev_name) == 0)
                         return err_set(err, EINVAL, "host_dev_name: \"%s\" is used by \"%s\" too",
                                        n->host_dev_name, other->iface_id);
+                if (other->guest_mac && n->guest_mac &&
+                    strcasecmp(other->guest_mac, n->guest_mac) == 0)
+                        return err_set(err, EINVAL, "The MAC address is already in use: %s",
+                                       n->guest_mac);
         }
         return 0;
 }

@@ -24,6 +24,7 @@
 enum {
         VM_VCPUS_MAX = 32,
         VM_MEM_MIB_MAX = 1 << 20,
+        VM_MTU_MIN = 68,
         VM_DRIVES_MAX = 8,
         VM_NETS_MAX = 8,
         VM_DEVICES_MAX = 8,           /* all virtio devices: what `microvm` has slots for */
@@ -61,6 +62,7 @@ struct vm_net {
         char *iface_id;
         char *host_dev_name;
         char *guest_mac;
+        int64_t mtu; /* told to the guest's driver; 0: nothing is */
 };
 
 struct vm_vsock {

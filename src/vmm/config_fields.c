@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/config_fields.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,26 +15,55 @@ static const struct field *find(const struct field *fields, const char *name)
         return NULL;
 }
 
-static int parse_string(const struct field *f, const json_t *v, char **at, struct err *err)
+static int keep(char **at, const json_t *v, struct err *err)
 {
-        size_t n = json_string_length(v);
-        char *copy;
+        char *copy = strdup(json_string_value(v));
 
-        if (!json_is_string(v))
-                return err_set(err, EINVAL, "%s: must be a string", f->name);
-        if (strlen(json_string_value(v)) != n)
-                return err_set(err, EINVAL, "%s: holds a NUL character", f->name);
-        if (n < (size_t)f->min)
-                return err_set(err, ERANGE, "%s: must not be empty", f->name);
-        if (f->max && n > (size_t)f->max)
-                return err_set(err, ERANGE, "%s: longer than %lld bytes", f->name,
-                               (long long)f->max);
-        copy = strdup(json_string_value(v));
         if (!copy)
                 return err_set(err, ENOMEM, "out of memory");
         free(*at);
         *at = copy;
         return 0;
+}
+
+static int parse_string(const struct field *f, const json_t *v, char **at, struct err *err)
+{
+        size_t n = json_string_length(v);
+
+        if (!json_is_string(v))
+                return err_set(err, EINVAL, "%s: must be a string", f->name);
+        if (strlen(json_string_value(v)) != n)
+                return err_set(err, EINVAL, "%s: holds a NUL character", f->name);
+        if (n < (size_t)f->min && n == 0)
+                return err_set(err, ERANGE, "%s: must not be empty", f->name);
+        if (n < (size_t)f->min)
+                return err_set(err, ERANGE, "%s: shorter than %lld bytes", f->name,
+                               (long long)f->min);
+        if (f->max && n > (size_t)f->max)
+                return err_set(err, ERANGE, "%s: longer than %lld bytes", f->name,
+                               (long long)f->max);
+        return keep(at, v, err);
+}
+
+/* Six pairs of hexadecimal digits with colons between them. */
+static bool is_mac(const char *text)
+{
+        for (int i = 0; i < 17; i++) {
+                if (i % 3 == 2 ? text[i] != ':' : !isxdigit((unsigned char)text[i]))
+                        return false;
+        }
+        return text[17] == '\0';
+}
+
+/* For Firecracker one that is malformed is an error of the body, not of a value. */
+static int parse_mac(const struct field *f, const json_t *v, char **at, struct err *err)
+{
+        if (!json_is_string(v))
+                return err_set(err, EINVAL, "%s: must be a string", f->name);
+        if (!is_mac(json_string_value(v)) || json_string_length(v) != 17)
+                return err_set(err, EINVAL, "%s: \"%.64s\" is not like 06:00:ac:10:00:02", f->name,
+                               json_string_value(v));
+        return keep(at, v, err);
 }
 
 static int parse_int(const struct field *f, const json_t *v, int64_t *at, struct err *err)
@@ -131,6 +161,8 @@ static int parse_one(const struct field *f, const json_t *v, void *base, struct 
         switch (f->type) {
         case FIELD_STRING:
                 return parse_string(f, v, (char **)at, err);
+        case FIELD_MAC:
+                return parse_mac(f, v, (char **)at, err);
         case FIELD_BOOL:
                 if (!json_is_boolean(v))
                         return err_set(err, EINVAL, "%s: must be true or false", f->name);
@@ -183,11 +215,13 @@ static json_t *dump_one(const struct field *f, const void *base)
 
         switch (f->type) {
         case FIELD_STRING:
+        case FIELD_MAC:
                 return *(char *const *)at ? json_string(*(char *const *)at) : json_null();
         case FIELD_BOOL:
                 return json_boolean(*(const bool *)at);
         case FIELD_INT:
-                return json_integer(*(const int64_t *)at);
+                return *(const int64_t *)at || f->min <= 0 ? json_integer(*(const int64_t *)at)
+                                                           : json_null();
         case FIELD_ENUM:
                 return json_string(f->names[*(const int *)at]);
         case FIELD_ONLY:
@@ -222,7 +256,7 @@ json_t *fields_dump(const struct field *fields, const void *base)
 
 static bool is_text(const struct field *f)
 {
-        return f->type == FIELD_STRING || f->type == FIELD_WORDS;
+        return f->type == FIELD_STRING || f->type == FIELD_MAC || f->type == FIELD_WORDS;
 }
 
 void fields_release(const struct field *fields, void *base)

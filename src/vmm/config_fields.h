@@ -14,8 +14,9 @@
 
 enum field_type {
         FIELD_STRING,  /* char *, owned */
+        FIELD_MAC,     /* the same, a hardware address */
         FIELD_BOOL,    /* bool */
-        FIELD_INT,     /* int64_t, min to max */
+        FIELD_INT,     /* int64_t, min to max; printed as null if it is 0, which is below min */
         FIELD_ENUM,    /* int, the index into names */
         FIELD_ONLY,    /* stored nowhere: names[0] ("false" or a word) is all that is taken */
         FIELD_UNSHOWN, /* the same, and not printed */

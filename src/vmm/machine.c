@@ -6,6 +6,7 @@
 #include "vmm/logger.h"
 #include "vmm/machine_ops.h"
 #include "vmm/qemu.h"
+#include "vmm/seccomp_file.h"
 #include "vmm/signals.h"
 
 #include <errno.h>
@@ -82,13 +83,18 @@ static void forget_qemu(struct machine *m)
         if (fd >= 0)
                 close(fd);
         loop_del(&m->loop, &m->qemu_exit);
-        if (m->has_vsock) {
-                vsock_release(&m->vsock);
-                vu_release(&m->vu);
-        }
-        m->has_vsock = false;
         buf_release(&m->errors);
         m->loop.idle = NULL;
+        machine_release_vsock(m);
+}
+
+/* After a start that failed the API's client may try again: the socket listens on meanwhile. */
+static void listen_again(struct machine *m)
+{
+        struct err err = ERR_INIT;
+
+        if (m->cfg.has_vsock && machine_apply_vsock(m, &m->cfg.vsock, &err) < 0)
+                logger_error("vsock: %s", err.msg);
 }
 
 /* Why the microVM could not be started, in one line. */
@@ -121,6 +127,7 @@ static void qemu_ended(struct loop_source *src, uint32_t events)
                 forget_qemu(m);
                 logger_error("%s", err.msg);
                 if (m->api.busy) {
+                        listen_again(m);
                         api_complete(&m->api, err.msg);
                         return; /* the API's client may correct it and try again */
                 }
@@ -256,16 +263,12 @@ static int adopt_links(struct machine *m, struct links *l, struct err *err)
         return r;
 }
 
+/* PUT /vsock has made the device; for a file it is made now. */
 static int start_vsock(struct machine *m, struct err *err)
 {
-        if (!m->cfg.has_vsock)
+        if (!m->cfg.has_vsock || m->has_vsock)
                 return 0;
-        vu_init(&m->vu, (uint64_t)m->cfg.vsock.guest_cid);
-        if (vsock_init(&m->vsock, &m->loop, &m->vu, &m->metrics, (uint64_t)m->cfg.vsock.guest_cid,
-                       m->cfg.vsock.uds_path, err) < 0)
-                return err_wrap(err, "vsock");
-        m->has_vsock = true;
-        return 0;
+        return machine_apply_vsock(m, &m->cfg.vsock, err) < 0 ? err_wrap(err, "vsock") : 0;
 }
 
 static void kill_qemu(struct machine *m)
@@ -299,6 +302,8 @@ int machine_start(void *arg, struct err *err)
                 return 1;
         kill_qemu(m);
         forget_qemu(m);
+        if (!m->args->config_file)
+                listen_again(m);
         return r;
 }
 
@@ -390,6 +395,15 @@ static int apply_level(const struct vmm_args *a, struct err *err)
         return 0;
 }
 
+static int apply_filter(const char *path, struct err *err)
+{
+        if (seccomp_file_check(path, err) < 0)
+                return -err->code;
+        logger_warn("--seccomp-filter: %s is for Firecracker's threads; QEMU's own filter applies",
+                    path);
+        return 0;
+}
+
 /* What the configuration file says of logger and metrics takes effect as the API's does. */
 static int apply_config(struct machine *m, struct err *err)
 {
@@ -443,6 +457,8 @@ int machine_init(struct machine *m, const struct vmm_args *args, struct err *err
                 r = watch_signals(m, err);
         if (r == 0)
                 r = apply_args(m, err);
+        if (r == 0 && args->seccomp_filter)
+                r = apply_filter(args->seccomp_filter, err);
         if (r == 0 && args->config_file)
                 r = apply_config(m, err);
         take_startup_time(m);

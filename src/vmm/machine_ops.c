@@ -170,6 +170,32 @@ int machine_apply_metrics(void *arg, const struct vm_metrics_section *section, s
         return metrics_file_open(&m->metrics_file, section->metrics_path, err);
 }
 
+void machine_release_vsock(struct machine *m)
+{
+        if (!m->has_vsock)
+                return;
+        vsock_release(&m->vsock);
+        vu_release(&m->vu);
+        m->has_vsock = false;
+}
+
+/* The socket listens from here on, not only when the guest starts: one that cannot be had is an
+ * error of this request, and a client may connect already. */
+int machine_apply_vsock(void *arg, const struct vm_vsock *v, struct err *err)
+{
+        struct machine *m = arg;
+
+        machine_release_vsock(m);
+        vu_init(&m->vu, (uint64_t)v->guest_cid);
+        if (vsock_init(&m->vsock, &m->loop, &m->vu, &m->metrics, (uint64_t)v->guest_cid,
+                       v->uds_path, err) < 0) {
+                vu_release(&m->vu);
+                return -err->code;
+        }
+        m->has_vsock = true;
+        return 0;
+}
+
 const struct api_ops machine_ops = {
         .start = machine_start,
         .pause = op_pause,
@@ -178,4 +204,5 @@ const struct api_ops machine_ops = {
         .ctrl_alt_del = op_ctrl_alt_del,
         .apply_logger = machine_apply_logger,
         .apply_metrics = machine_apply_metrics,
+        .apply_vsock = machine_apply_vsock,
 };

@@ -16,6 +16,10 @@ int machine_start(void *arg, struct err *err);
 int machine_apply_logger(void *arg, const struct vm_logger *l, struct err *err);
 int machine_apply_metrics(void *arg, const struct vm_metrics_section *section, struct err *err);
 
+/* Makes the vsock device, whose socket listens at once, in place of a former one; and removes it. */
+int machine_apply_vsock(void *arg, const struct vm_vsock *v, struct err *err);
+void machine_release_vsock(struct machine *m);
+
 /* Writes a line with the block counters as they were last asked for; a failure is logged. */
 void machine_write_metrics(struct machine *m);
 

@@ -167,19 +167,22 @@ static void add_drive(struct qemu_args *a, const struct vm_drive *d, int index)
 static void add_net(struct qemu_args *a, const struct vm_net *n, int index)
 {
         uint8_t r[5] = {0};
+        char mtu[32] = "";
 
+        if (n->mtu)
+                snprintf(mtu, sizeof(mtu), ",host_mtu=%d", (int)n->mtu);
         add(a, "-netdev");
         add(a, "tap,id=net%d,ifname=%s,script=no,downscript=no,vhost=off", index, n->host_dev_name);
         add(a, "-device");
         if (n->guest_mac) {
-                add(a, "virtio-net-device,netdev=net%d,mac=%s", index, n->guest_mac);
+                add(a, "virtio-net-device,netdev=net%d,mac=%s%s", index, n->guest_mac, mtu);
                 return;
         }
         /* Locally administered and different for each: QEMU's default is the same for all. */
         if (getrandom(r, sizeof(r), 0) != sizeof(r))
                 a->failed = true;
-        add(a, "virtio-net-device,netdev=net%d,mac=06:%02x:%02x:%02x:%02x:%02x", index, r[0], r[1],
-            r[2], r[3], r[4]);
+        add(a, "virtio-net-device,netdev=net%d,mac=06:%02x:%02x:%02x:%02x:%02x%s", index, r[0],
+            r[1], r[2], r[3], r[4], mtu);
 }
 
 static void add_devices(struct qemu_args *a, const struct vm_config *cfg,

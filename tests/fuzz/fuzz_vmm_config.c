@@ -38,7 +38,12 @@ static int metrics(void *arg, const struct vm_metrics_section *section, struct e
         return 0;
 }
 
-static const struct api_ops ops = {begun, done, done, done, refused, logger, metrics};
+static int vsock(void *arg, const struct vm_vsock *v, struct err *err)
+{
+        return 0;
+}
+
+static const struct api_ops ops = {begun, done, done, done, refused, logger, metrics, vsock};
 
 static void try_file(const char *text, size_t n)
 {

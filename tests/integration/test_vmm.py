@@ -157,6 +157,61 @@ def test_start_that_fails_can_be_tried_again(idle):
     assert idle.ask("GET", "/")[1]["state"] == "Not started"
 
 
+def listens(path):
+    """A client that speaks before there is a guest waits; it is not sent away."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(path)
+        s.sendall(b"CONNECT 52\n")
+        s.settimeout(0.2)
+        try:
+            return s.recv(1) != b""
+        except TimeoutError:
+            return True
+
+
+def test_vsock_listens_from_its_put_on(idle, folder):
+    first, second = folder + "/first", folder + "/second"
+    vsock = {"guest_cid": 3, "uds_path": first}
+    assert idle.ask("PUT", "/vsock", vsock) == (204, None)
+    assert listens(first)
+    # Another one takes its place, also at the same path.
+    assert idle.ask("PUT", "/vsock", vsock) == (204, None)
+    assert listens(first)
+    assert idle.ask("PUT", "/vsock", {**vsock, "uds_path": second}) == (204, None)
+    assert listens(second) and not os.path.exists(first)
+    # It listens on after a start that failed.
+    assert idle.ask("PUT", "/boot-source", {"kernel_image_path": VMM}) == (204, None)
+    status, body = idle.ask("PUT", "/actions", {"action_type": "InstanceStart"})
+    assert status == 400 and "no machine today" in body["fault_message"]
+    assert listens(second)
+    # One that cannot be had is an error now, and there is no device.
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(first)
+        status, body = idle.ask("PUT", "/vsock", vsock)
+    assert status == 400 and body["fault_message"].startswith("Vsock config error: "), body
+    assert "Address already in use" in body["fault_message"], body
+    assert os.path.exists(first) and not os.path.exists(second)
+    assert idle.ask("GET", "/vm/config")[1]["vsock"] is None
+
+
+def test_mtu_reaches_the_machine(folder):
+    qemu = fake_qemu(folder, 'echo "$*" >&2; exit 1\n')
+    config = write_config(folder, **{"network-interfaces": [
+        {"iface_id": "a", "host_dev_name": "t0", "guest_mac": "06:00:ac:10:00:02", "mtu": 1280},
+        {"iface_id": "b", "host_dev_name": "t1", "mtu": None}]})
+    result = run("--no-api", "--config-file", config, "--log-path", folder + "/log",
+                 VULCAN_VMM_QEMU=qemu)
+    assert result.returncode == 1
+    with open(folder + "/log", encoding="utf-8") as f:
+        log = f.read()
+    assert "mac=06:00:ac:10:00:02,host_mtu=1280" in log and log.count("host_mtu") == 1, log
+
+
+def test_version_is_the_interface_it_has(idle):
+    assert run("--version").stdout.startswith("Firecracker v1.17.0 (vulcan-vmm ")
+    assert idle.ask("GET", "/version")[1]["firecracker_version"] == "1.17.0"
+
+
 @pytest.fixture
 def guest(folder):
     """A real guest, started by a configuration file, whose agent has said hello."""

@@ -21,7 +21,7 @@ struct fixture {
         int later; /* the status that came later */
         char later_body[256];
         int start_result, flushed, paused, resumed;
-        char metrics_path[64];
+        char metrics_path[64], uds_path[64];
 };
 
 static int op_start(void *arg, struct err *err)
@@ -72,8 +72,18 @@ static int op_metrics(void *arg, const struct vm_metrics_section *metrics, struc
         return 0;
 }
 
-static const struct api_ops ops = {op_start,        op_pause,  op_resume, op_flush,
-                                   op_ctrl_alt_del, op_logger, op_metrics};
+static int op_vsock(void *arg, const struct vm_vsock *vsock, struct err *err)
+{
+        struct fixture *f = arg;
+
+        if (strcmp(vsock->uds_path, "/bad") == 0)
+                return err_set(err, EADDRINUSE, "uds_path: cannot bind /bad: Address in use");
+        strcpy(f->uds_path, vsock->uds_path);
+        return 0;
+}
+
+static const struct api_ops ops = {op_start,        op_pause,  op_resume,  op_flush,
+                                   op_ctrl_alt_del, op_logger, op_metrics, op_vsock};
 
 static void on_completed(void *arg, const struct api_reply *reply)
 {
@@ -144,7 +154,7 @@ static void information_is_given(void **state)
         assert_non_null(strstr(f->reply.body.data, "\"id\":\"vm-1\""));
         assert_non_null(strstr(f->reply.body.data, "\"state\":\"Not started\""));
         assert_int_equal(ask(f, "GET", "/version", NULL), 200);
-        assert_non_null(strstr(f->reply.body.data, "\"firecracker_version\":\"1."));
+        assert_non_null(strstr(f->reply.body.data, "\"firecracker_version\":\"1.17."));
         assert_int_equal(ask(f, "GET", "/machine-config", NULL), 200);
         assert_non_null(strstr(f->reply.body.data, "\"mem_size_mib\":128"));
         assert_int_equal(f->metrics.get_instance_info_count, 1);
@@ -200,6 +210,38 @@ static void a_failed_put_changes_nothing(void **state)
         assert_false(f->cfg.has_metrics);
         assert_int_equal(f->metrics.put_boot_source_fails, 1);
         assert_int_equal(f->metrics.put_metrics_fails, 1);
+}
+
+/* A socket that cannot be had is an error of the request, and leaves no device. */
+static void vsock_listens_when_it_is_put(void **state)
+{
+        struct fixture *f = *state;
+
+        assert_int_equal(ask(f, "PUT", "/vsock", "{\"guest_cid\":3,\"uds_path\":\"/tmp/v\"}"), 204);
+        assert_string_equal(f->uds_path, "/tmp/v");
+        assert_true(f->cfg.has_vsock);
+        refused(f, "PUT", "/vsock", "{\"guest_cid\":2,\"uds_path\":\"/tmp/w\"}", "guest_cid: 2");
+        assert_string_equal(f->uds_path, "/tmp/v");
+        assert_true(f->cfg.has_vsock);
+        refused(f, "PUT", "/vsock", "{\"guest_cid\":3,\"uds_path\":\"/bad\"}",
+                "{\"fault_message\":\"Vsock config error: uds_path: cannot bind /bad");
+        assert_false(f->cfg.has_vsock);
+        assert_int_equal(f->metrics.put_vsock_fails, 2);
+        assert_int_equal(ask(f, "GET", "/vm/config", NULL), 200);
+        assert_non_null(strstr(f->reply.body.data, "\"vsock\":null"));
+}
+
+/* An address that is malformed is an error of the body there: it is said so here. */
+static void a_malformed_address_is_named(void **state)
+{
+        struct fixture *f = *state;
+
+        refused(f, "PUT", "/network-interfaces/e",
+                "{\"iface_id\":\"e\",\"host_dev_name\":\"t\",\"guest_mac\":\"06:00\"}",
+                "deserializing the json body of a request: guest_mac: \\\"06:00\\\" is not like");
+        refused(f, "PUT", "/network-interfaces/e",
+                "{\"iface_id\":\"e\",\"host_dev_name\":\"t\",\"mtu\":10}",
+                "{\"fault_message\":\"Network config error: mtu: 10 is not between");
 }
 
 static void metrics_are_set_once(void **state)
@@ -384,6 +426,8 @@ int main(void)
                 T(information_is_given),
                 T(sections_are_put),
                 T(a_failed_put_changes_nothing),
+                T(vsock_listens_when_it_is_put),
+                T(a_malformed_address_is_named),
                 T(metrics_are_set_once),
                 T(what_is_not_there_says_so),
                 T(nonsense_is_refused),

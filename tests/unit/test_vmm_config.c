@@ -197,13 +197,44 @@ static void wrong_devices_are_named(void **state)
                  "host_dev_name: longer than 15"},
                 {WITH("\"network-interfaces\":[{\"iface_id\":\"e\",\"host_dev_name\":\"t\","
                       "\"guest_mac\":\"06-00-ac-10-00-02\"}]"),
-                 "guest_mac: "},
+                 "guest_mac: \"06-00-ac-10-00-02\" is not like"},
+                {WITH("\"network-interfaces\":[{\"iface_id\":\"e\",\"host_dev_name\":\"t\","
+                      "\"guest_mac\":\"06:00:ac:10:00\"}]"),
+                 "guest_mac: \"06:00:ac:10:00\" is not like"},
+                {WITH("\"network-interfaces\":[{\"iface_id\":\"e\",\"host_dev_name\":\"t\","
+                      "\"guest_mac\":\"06:00:ac:10:00:02:03\"}]"),
+                 "guest_mac: \"06:00:ac:10:00:02:03\" is not like"},
+                {WITH("\"network-interfaces\":[{\"iface_id\":\"e\",\"host_dev_name\":\"t\","
+                      "\"guest_mac\":\"06:00:ac:10:00:0g\"}]"),
+                 "guest_mac: \"06:00:ac:10:00:0g\" is not like"},
+                {WITH("\"network-interfaces\":[{\"iface_id\":\"e\",\"host_dev_name\":\"t\","
+                      "\"guest_mac\":\"\"}]"),
+                 "guest_mac: \"\" is not like"},
+                {WITH("\"network-interfaces\":[{\"iface_id\":\"e\",\"host_dev_name\":\"t\","
+                      "\"guest_mac\":5}]"),
+                 "guest_mac: must be a string"},
+                {WITH("\"network-interfaces\":[{\"iface_id\":\"e\",\"host_dev_name\":\"t\","
+                      "\"mtu\":67}]"),
+                 "mtu: 67 is not between 68 and 65535"},
+                {WITH("\"network-interfaces\":[{\"iface_id\":\"e\",\"host_dev_name\":\"t\","
+                      "\"mtu\":0}]"),
+                 "mtu: 0 is not between"},
+                {WITH("\"network-interfaces\":[{\"iface_id\":\"e\",\"host_dev_name\":\"t\","
+                      "\"mtu\":65536}]"),
+                 "mtu: 65536 is not between"},
+                {WITH("\"network-interfaces\":[{\"iface_id\":\"e\",\"host_dev_name\":\"t\","
+                      "\"mtu\":\"1500\"}]"),
+                 "mtu: must be a whole number"},
                 {WITH("\"network-interfaces\":[{\"iface_id\":\"e\",\"host_dev_name\":\"t\","
                       "\"rx_rate_limiter\":{\"ops\":{}}}]"),
                  "rx_rate_limiter: not supported"},
                 {WITH("\"network-interfaces\":[{\"iface_id\":\"a\",\"host_dev_name\":\"t\"},"
                       "{\"iface_id\":\"b\",\"host_dev_name\":\"t\"}]"),
                  "network-interfaces[1]: host_dev_name: \"t\" is used"},
+                {WITH("\"network-interfaces\":[{\"iface_id\":\"a\",\"host_dev_name\":\"t\","
+                      "\"guest_mac\":\"06:00:ac:10:00:0A\"},{\"iface_id\":\"b\","
+                      "\"host_dev_name\":\"u\",\"guest_mac\":\"06:00:ac:10:00:0a\"}]"),
+                 "network-interfaces[1]: The MAC address is already in use"},
                 {WITH("\"logger\":{\"level\":\"Loud\"}"), "level: \"Loud\""},
                 {WITH("\"logger\":{\"module\":1}"), "module: must be a string"},
                 {WITH("\"metrics\":{}"), "metrics_path: missing"},

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "vmm/config.h"
@@ -20,6 +21,34 @@ static int parse(struct vm_config *cfg, const char *text, struct err *err)
         *err = ERR_INIT;
         vm_config_init(cfg);
         return vm_config_parse(cfg, text, strlen(text), err);
+}
+
+static void an_interface_may_have_an_mtu(void **state)
+{
+        static const char *const given[] = {"68", "1500", "65535", "null"};
+        struct vm_config cfg;
+        struct err err;
+
+        (void)state;
+        for (size_t i = 0; i < sizeof(given) / sizeof(given[0]); i++) {
+                char text[512], want[32];
+                json_t *all;
+                char *shown;
+
+                snprintf(text, sizeof(text),
+                         WITH("\"network-interfaces\":[{\"iface_id\":\"e\","
+                              "\"host_dev_name\":\"t\",\"mtu\":%s}]"),
+                         given[i]);
+                assert_int_equal(parse(&cfg, text, &err), 0);
+                assert_int_equal(cfg.nets[0].mtu, strtol(given[i], NULL, 10));
+                all = vm_config_dump(&cfg);
+                shown = json_dumps(all, JSON_COMPACT);
+                snprintf(want, sizeof(want), "\"mtu\":%s", given[i]);
+                assert_non_null(strstr(shown, want));
+                free(shown);
+                json_decref(all);
+                vm_config_release(&cfg);
+        }
 }
 
 static void unknown_sections_are_passed_over(void **state)
@@ -136,6 +165,7 @@ static void properties_are_words_and_few(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(an_interface_may_have_an_mtu),
                 cmocka_unit_test(unknown_sections_are_passed_over),
                 cmocka_unit_test(what_is_not_there_may_be_said),
                 cmocka_unit_test(limiters_that_limit_nothing),
