@@ -52,6 +52,12 @@ struct backend_sink {
          * must return when cleanup() has been called for its workload.
          */
         int (*output)(void *ctx, enum workload_stream stream, const void *bytes, size_t n);
+        /*
+         * What became of the files that the spec asks for (spec->fetch), however the workload ended:
+         * once, after the last output. The sink owns the reference. May be NULL. Not called where
+         * nothing is asked for, nor for a workload that never began. Of no effect on the outcome.
+         */
+        void (*fetched)(void *ctx, struct workload_fetch *fetch);
         void *ctx;
 };
 

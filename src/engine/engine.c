@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
+enum { STREAMS_SLACK = 16 /* a run is longer for a moment than the output it is of */ };
 enum { WORKERS_SPARE = 16 }; /* threads beyond the VMs: for ends that are being written down */
 
 /* ---- table and references ---- */
@@ -135,6 +136,7 @@ static int new_job(struct engine *e, const struct workload_spec *spec, size_t ba
         w->network = spec->network;
         w->limits = spec->limits;
         w->output = BUF_INIT(e->config.output_record_max);
+        w->streams = BUF_INIT(e->config.output_record_max + STREAMS_SLACK);
         w->created_ms = clock_wall_ms();
         *ret = job;
         return 0;
@@ -281,7 +283,7 @@ static int accept_order(struct engine *e, const struct workload_spec *spec, size
 int engine_submit(struct engine *e, struct workload_spec *spec, const char *isolation,
                   const struct engine_sink *sink, char ret_id[ULID_LEN + 1], struct err *err)
 {
-        struct workload_spec resolved = *spec; /* only its limits and words are changed */
+        struct workload_spec resolved = *spec; /* only its limits are changed */
         enum engine_reject why;
         struct job *job = NULL;
         struct err unheard;
@@ -289,6 +291,7 @@ int engine_submit(struct engine *e, struct workload_spec *spec, const char *isol
         int r;
 
         err = err ? err : &unheard;
+        resolved.fetch_max = e->config.fetch_max;
         r = check_order(e, &resolved, isolation, &backend, &why, err);
         if (r < 0 || (r = accept_order(e, &resolved, backend, sink, &job, &why, err)) < 0) {
                 engine_count_reject(e, why);
@@ -307,21 +310,34 @@ void engine_count_reject(struct engine *e, enum engine_reject why)
 
 /* ---- look, kill ---- */
 
+static int copy_buf(const struct buf *from, struct buf *ret)
+{
+        *ret = BUF_INIT(from->max);
+        return buf_add(ret, from->data, from->len);
+}
+
 /* A copy that owns its output. */
 static int copy_record(struct job *job, struct workload *ret, struct err *err)
 {
-        struct buf output;
+        struct buf output, streams = BUF_INIT(0);
         int r;
 
         pthread_mutex_lock(&job->lock);
-        output = BUF_INIT(job->record.output.max);
-        r = buf_add(&output, job->record.output.data, job->record.output.len);
+        r = copy_buf(&job->record.output, &output);
+        if (r == 0)
+                r = copy_buf(&job->record.streams, &streams);
         if (r == 0) {
                 *ret = job->record;
                 ret->output = output;
+                ret->streams = streams;
+                workload_fetch_ref(ret->fetch);
         }
         pthread_mutex_unlock(&job->lock);
-        return r < 0 ? err_set(err, -r, "out of memory") : 0;
+        if (r == 0)
+                return 0;
+        buf_release(&output);
+        buf_release(&streams);
+        return err_set(err, -r, "out of memory");
 }
 
 int engine_get(struct engine *e, const char *id, struct workload *ret, struct err *err)

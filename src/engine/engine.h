@@ -52,6 +52,7 @@ struct engine_config {
         unsigned max_queue;     /* workloads that wait for a VM or for memory; 0: none waits */
         uint64_t max_memory_mb; /* of all guests at once; 0: no bound */
         struct prom_registry *registry; /* for the metrics (metrics.h); NULL: none */
+        uint64_t fetch_max;             /* bytes of files that a workload gives back; 0: none */
         size_t output_record_max;       /* bytes of output kept in the record; 0: none */
         unsigned record_again_ms;       /* between tries to write an end down; 0: 500 */
         char node_id[64];
@@ -69,8 +70,8 @@ struct engine_sink {
          * else. NULL: output() never blocks.
          */
         void (*interrupt)(void *ctx);
-        /* The last call for this workload: status is an end. The record is borrowed. May be NULL.
-         */
+        /* The last call for this workload: status is an end. The record is borrowed, with the files
+         * that were asked for (take a reference to keep them). May be NULL. */
         void (*ended)(void *ctx, const struct workload *w);
         void *ctx;
 };

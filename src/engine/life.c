@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "logs/logs.h"
+#include "workload/streams.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -95,11 +96,22 @@ static int on_output(void *ctx, enum workload_stream stream, const void *bytes, 
 
         pthread_mutex_lock(&job->lock);
         room = output->max - output->len;
-        if (room)
-                buf_add(output, bytes, n < room ? n : room);
+        if (room > n)
+                room = n;
+        if (buf_reserve(output, room) == 0 && streams_add(&job->record.streams, stream, room) == 0)
+                buf_add(output, bytes, room);
         pthread_mutex_unlock(&job->lock);
         log_write(job->log, stream, bytes, n);
         return job->sink.output ? job->sink.output(job->sink.ctx, stream, bytes, n) : 0;
+}
+
+static void on_fetched(void *ctx, struct workload_fetch *fetch)
+{
+        struct job *job = ctx;
+
+        pthread_mutex_lock(&job->lock);
+        job->record.fetch = fetch;
+        pthread_mutex_unlock(&job->lock);
 }
 
 static bool was_stopped(struct engine *e, const struct job *job)
@@ -116,7 +128,7 @@ static void execute(struct engine *e, struct job *job, struct workload_outcome *
 {
         struct backend_task task = {
                 .spec = &job->spec,
-                .sink = {on_booting, on_ready, on_measured, on_output, job},
+                .sink = {on_booting, on_ready, on_measured, on_output, on_fetched, job},
                 .killed = &job->killed,
         };
         bool began = !atomic_load(&job->killed);

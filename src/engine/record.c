@@ -52,12 +52,14 @@ int record_end_again(struct store *store, const struct workload *w, bool even_wi
         struct err err = ERR_INIT;
         int r = store_end(store, w, &err);
 
-        if (r < 0 && r != -EBUSY && r != -ESTALE && even_without_output && w->output.len) {
-                bare.output = BUF_INIT(0);
+        if (r < 0 && r != -EBUSY && r != -ESTALE && even_without_output &&
+            (w->output.len || w->fetch)) {
+                bare.output = bare.streams = BUF_INIT(0);
+                bare.fetch = NULL;
                 r = store_end(store, &bare, &err);
                 if (r == 0)
-                        log_warn("workload %s: the store does not take its output; recorded "
-                                 "without it",
+                        log_warn("workload %s: the store does not take its output and files; "
+                                 "recorded without them",
                                  w->id);
         }
         if (r == 0)

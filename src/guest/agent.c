@@ -25,7 +25,18 @@ enum {
         ABORT_MS = 2000, /* for what was killed to be gone when the connection is lost */
 };
 
-enum { ON_HOST, ON_SIGNAL, ON_TIMER, ON_OUT, ON_ERR, ON_ARCHIVE, ON_INPUT, ON_PRESSURE, N_POLL };
+enum {
+        ON_HOST,
+        ON_SIGNAL,
+        ON_TIMER,
+        ON_OUT,
+        ON_ERR,
+        ON_ARCHIVE,
+        ON_INPUT,
+        ON_PRESSURE,
+        ON_FOUND,
+        N_POLL
+};
 
 struct agent {
         struct job job;
@@ -118,6 +129,10 @@ static int handle(struct agent *a, const struct wire_frame *f, struct err *err)
                 return job_request(&a->job, f->payload, f->len, err);
         case WIRE_CODE:
                 return job_code(&a->job, f->payload, f->len, err);
+        case WIRE_FILE:
+                return job_file(&a->job, f->payload, f->len, err);
+        case WIRE_DATA:
+                return job_data(&a->job, f->payload, f->len, err);
         case WIRE_STDIN:
                 return job_stdin(&a->job, f->payload, f->len, err);
         case WIRE_PING:
@@ -134,7 +149,7 @@ static bool has_room(const struct agent *a, const struct wire_frame *f)
 {
         if (f->type == WIRE_PING)
                 return outbox_has_room(&a->out, f->len);
-        return job_has_room(&a->job, f->len);
+        return job_has_room(&a->job, f->type, f->len);
 }
 
 /* Takes the frames that have arrived, as far as there is room for what they bring. */
@@ -256,6 +271,7 @@ static void fill_poll(const struct agent *a, bool waits, struct pollfd p[N_POLL]
         p[ON_ARCHIVE] = (struct pollfd){.fd = feed_poll_fd(&j->archive), .events = POLLOUT};
         p[ON_INPUT] = (struct pollfd){.fd = feed_poll_fd(&j->input), .events = POLLOUT};
         p[ON_PRESSURE] = (struct pollfd){.fd = j->pressure, .events = POLLPRI};
+        p[ON_FOUND] = (struct pollfd){.fd = job_found_fd(j, &a->out), .events = POLLIN};
 }
 
 static int take_signals(struct agent *a, struct err *err)
@@ -296,6 +312,8 @@ static int step(struct agent *a, struct err *err)
         if (p[ON_PRESSURE].revents)
                 job_press(&a->job);
         moved = pump_output(a, &p[ON_OUT], wait > 0, now);
+        if (p[ON_FOUND].revents)
+                job_found(&a->job, &a->out);
         if (p[ON_ARCHIVE].revents)
                 feed_flush(&a->job.archive);
         if (p[ON_INPUT].revents)

@@ -19,6 +19,7 @@
 enum {
         DROP_CHUNK = 64 * 1024,
         MEMINFO_MAX = 16 * 1024,
+        FOUND_READ = 32 * 1024, /* of the search for files at once */
 };
 
 static const enum wire_type stream_type[2] = {WIRE_STDOUT, WIRE_STDERR};
@@ -33,6 +34,8 @@ int job_init(struct job *j, struct guest *g, struct err *err)
                 .archive = FEED_INIT,
                 .input = FEED_INIT,
                 .program = PROGRAM_INIT,
+                .files = INBOUND_INIT,
+                .found = BUF_INIT(WIRE_HEADER_SIZE + WIRE_PAYLOAD_MAX + FOUND_READ),
                 .pressure = g->cgroup < 0 ? -1 : cgroup_open_pressure(g->cgroup),
                 .timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK),
         };
@@ -44,6 +47,8 @@ void job_release(struct job *j)
         program_release(&j->program);
         feed_release(&j->archive);
         feed_release(&j->input);
+        inbound_release(&j->files);
+        buf_release(&j->found);
         close_fd(&j->code);
         close_fd(&j->workdir);
         close_fd(&j->timer);
@@ -73,6 +78,7 @@ static void drain(struct job *j)
         j->state = JOB_DRAIN;
         feed_release(&j->archive);
         feed_release(&j->input);
+        inbound_release(&j->files);
         close_fd(&j->code);
         arm(j, JOB_DRAIN_MS);
 }
@@ -118,6 +124,7 @@ static int limit_program(struct job *j, struct err *err)
                 reserve = (uint64_t)JOB_RESERVE_MAX_MB << 20;
         if (!q->archive)
                 reserve += q->code_size;
+        reserve += q->files_size;
         if (available <= 2 * reserve)
                 return err_set(err, ENOMEM, "the machine has too little memory: %llu MiB are free",
                                (unsigned long long)(available >> 20));
@@ -211,10 +218,19 @@ static void start(struct job *j)
         feed_flush(&j->input);
 }
 
+/* All code is there, and unpacked. */
+static void take_files(struct job *j)
+{
+        if (inbound_is_pending(&j->files))
+                j->state = JOB_FILES;
+        else
+                start(j);
+}
+
 static void code_complete(struct job *j)
 {
         if (!j->request.archive || j->program.pid == 0) {
-                start(j);
+                take_files(j);
                 return;
         }
         j->state = JOB_UNPACK;
@@ -232,12 +248,14 @@ int job_request(struct job *j, const void *payload, size_t n, struct err *err)
         if (r < 0)
                 return r;
         j->state = JOB_CODE;
-        j->code_left = j->request.code_size;
+        inbound_check_begin(&j->code_check, j->request.code_size, j->request.code_sha256);
+        j->files.files = j->request.files;
+        j->files.size = j->request.files_size;
         j->output_left = j->request.output_max;
         arm(j, j->request.timeout_ms);
         if (prepare(j, &j->error) < 0)
                 fail(j);
-        else if (j->code_left == 0)
+        else if (j->code_check.left == 0)
                 code_complete(j);
         return 0;
 }
@@ -266,13 +284,20 @@ static void lost(struct job *j, const char *what)
 
 int job_code(struct job *j, const void *bytes, size_t n, struct err *err)
 {
+        bool sound;
+
         if (j->state == JOB_NONE)
                 return err_set(err, EPROTO, "CODE before REQUEST");
-        if (n > j->code_left)
+        if (n > j->code_check.left)
                 return err_set(err, EPROTO, "more CODE than code_size");
-        j->code_left -= n;
+        sound = inbound_check_add(&j->code_check, bytes, n);
         if (j->state != JOB_CODE)
                 return 0;
+        if (!sound) {
+                err_set(&j->error, EIO, "the code arrived damaged: its checksum is another");
+                fail(j);
+                return 0;
+        }
         if (j->request.archive) {
                 if (feed_add(&j->archive, bytes, n) < 0) {
                         lost(j, "archive");
@@ -284,15 +309,54 @@ int job_code(struct job *j, const void *bytes, size_t n, struct err *err)
                 fail(j);
                 return 0;
         }
-        if (j->code_left == 0)
+        if (j->code_check.left == 0)
                 code_complete(j);
         return 0;
 }
 
+/* What is wrong with a file is the job's result. */
+static int after_file(struct job *j, int r, const struct err *why, struct err *err)
+{
+        if (r == -EPROTO) {
+                if (err)
+                        *err = *why;
+                return r;
+        }
+        if (j->state != JOB_FILES)
+                return 0;
+        if (r < 0) {
+                j->error = *why;
+                fail(j);
+        } else if (!inbound_is_pending(&j->files)) {
+                start(j);
+        }
+        return 0;
+}
+
+int job_file(struct job *j, const void *payload, size_t n, struct err *err)
+{
+        struct err why = ERR_INIT;
+        int r;
+
+        if (j->state == JOB_NONE || j->code_check.left > 0)
+                return err_set(err, EPROTO, "FILE before the end of CODE");
+        r = inbound_file(&j->files, payload, n, j->workdir, j->guest->uid, j->state != JOB_FILES,
+                         &why);
+        return after_file(j, r, &why, err);
+}
+
+int job_data(struct job *j, const void *bytes, size_t n, struct err *err)
+{
+        struct err why = ERR_INIT;
+        int r = inbound_data(&j->files, bytes, n, &why);
+
+        return after_file(j, r, &why, err);
+}
+
 int job_stdin(struct job *j, const void *bytes, size_t n, struct err *err)
 {
-        if (j->state == JOB_NONE || j->code_left > 0)
-                return err_set(err, EPROTO, "STDIN before the end of CODE");
+        if (j->state == JOB_NONE || j->code_check.left > 0 || inbound_is_pending(&j->files))
+                return err_set(err, EPROTO, "STDIN before the end of the code and files");
         if (n == 0)
                 feed_end(&j->input);
         else if (feed_add(&j->input, bytes, n) < 0)
@@ -301,8 +365,11 @@ int job_stdin(struct job *j, const void *bytes, size_t n, struct err *err)
         return 0;
 }
 
-bool job_has_room(const struct job *j, size_t n)
+bool job_has_room(const struct job *j, enum wire_type type, size_t n)
 {
+        /* Files are put over what an archive brings, so they wait for its end. */
+        if (type == WIRE_FILE || type == WIRE_DATA)
+                return j->state != JOB_UNPACK;
         return feed_has_room(&j->archive, n) && feed_has_room(&j->input, n);
 }
 
@@ -366,7 +433,7 @@ static void unpacked(struct job *j, int status)
         if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
                 /* An archive can end before its bytes do; the rest is padding, yet to come. */
                 if (j->state == JOB_UNPACK)
-                        start(j);
+                        take_files(j);
                 return;
         }
         if (n > 0 && WIFEXITED(status))
@@ -393,6 +460,19 @@ static void program_ended(struct job *j, int status)
         else
                 j->result.signal = WTERMSIG(status);
         drain(j);
+}
+
+/* The search for files has ended; what it wrote may still be in its pipe. */
+static void fetch_ended(struct job *j, int status)
+{
+        if (j->result.fetch_error || (WIFEXITED(status) && WEXITSTATUS(status) == 0))
+                return;
+        if (WIFSIGNALED(status))
+                err_set(&j->fetch_error, EIO, "the search for files was ended by signal %d",
+                        WTERMSIG(status));
+        else
+                err_set(&j->fetch_error, EIO, "the search for files failed");
+        j->result.fetch_error = j->fetch_error.msg;
 }
 
 static void count(struct job *j, const struct rusage *u)
@@ -436,6 +516,8 @@ static bool reap_one(struct job *j)
                 program_ended(j, status);
         else if (j->state == JOB_CODE || j->state == JOB_UNPACK)
                 unpacked(j, status);
+        else if (j->state == JOB_FETCH)
+                fetch_ended(j, status);
         return true;
 }
 
@@ -461,6 +543,16 @@ void job_time(struct job *j)
         if (j->state == JOB_RUN) {
                 j->result.timed_out = true;
                 job_kill(j);
+        } else if (j->state == JOB_FETCH) {
+                err_set(&j->fetch_error, ETIMEDOUT, "fetching files took longer than %d ms",
+                        JOB_FETCH_MS);
+                j->result.fetch_error = j->fetch_error.msg;
+                if (j->program.pid > 0)
+                        kill(j->program.pid, SIGKILL);
+        } else if (j->state == JOB_FILES) {
+                err_set(&j->error, ETIMEDOUT, "the files did not arrive within %llu ms",
+                        (unsigned long long)j->request.timeout_ms);
+                fail(j);
         } else if (j->state == JOB_CODE || j->state == JOB_UNPACK) {
                 err_set(&j->error, ETIMEDOUT, "the code did not arrive and unpack within %llu ms",
                         (unsigned long long)j->request.timeout_ms);
@@ -472,7 +564,7 @@ void job_time(struct job *j)
 
 void job_press(struct job *j)
 {
-        if (!cgroup_is_full(j->guest->cgroup, j->pressure) || j->state == JOB_DRAIN ||
+        if (!cgroup_is_full(j->guest->cgroup, j->pressure) || j->state >= JOB_DRAIN ||
             j->result.timed_out)
                 return;
         j->full = true;
@@ -496,8 +588,82 @@ static void take_usage(struct job *j)
         }
 }
 
+/* ---- files for the host ---- */
+
+/* The program is gone, and all that it started: looks for the files that it left. */
+static void fetch(struct job *j)
+{
+        j->state = JOB_ENDED;
+        if (!j->request.n_fetch || !j->started_ns || j->result.error)
+                return;
+        if (program_start_fetch(j->guest, &j->request, &j->program, &j->fetch_error) < 0) {
+                j->result.fetch_error = j->fetch_error.msg;
+                return;
+        }
+        arm(j, JOB_FETCH_MS);
+        j->state = JOB_FETCH;
+}
+
+int job_found_fd(const struct job *j, const struct outbox *o)
+{
+        return j->state == JOB_FETCH && outbox_has_room(o, WIRE_PAYLOAD_MAX) ? j->program.out[0]
+                                                                             : -1;
+}
+
+/* Moves the whole frames to the outbox: the search is our own, but for one frame it is not trusted,
+ * since it runs as the program's user. */
+static int forward(struct job *j, struct outbox *o, struct err *err)
+{
+        size_t at = 0;
+        int r = 0;
+
+        while (r == 0) {
+                struct wire_frame f;
+                ssize_t n = wire_decode((const uint8_t *)j->found.data + at, j->found.len - at, &f,
+                                        err);
+
+                if (n <= 0) {
+                        r = (int)n;
+                        break;
+                }
+                if (f.type != WIRE_FILE && f.type != WIRE_DATA)
+                        r = err_set(err, EPROTO, "the search for files sent %s",
+                                    wire_type_name(f.type));
+                else if (!outbox_has_room(o, f.len))
+                        break;
+                else
+                        r = outbox_add(o, f.type, f.payload, f.len);
+                at += r == 0 ? (size_t)n : 0;
+        }
+        buf_consume(&j->found, at);
+        return r;
+}
+
+void job_found(struct job *j, struct outbox *o)
+{
+        ssize_t n = 0;
+
+        if (j->program.out[0] < 0 || j->state != JOB_FETCH)
+                return;
+        if (buf_reserve(&j->found, FOUND_READ) == 0)
+                n = read(j->program.out[0], j->found.data + j->found.len, FOUND_READ);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+                return;
+        if (n > 0)
+                buf_commit(&j->found, (size_t)n);
+        if (n <= 0 || forward(j, o, &j->fetch_error) < 0) {
+                if (j->fetch_error.code)
+                        j->result.fetch_error = j->fetch_error.msg;
+                close_fd(&j->program.out[0]);
+        }
+}
+
 void job_settle(struct job *j, struct outbox *o)
 {
+        if (j->state == JOB_FETCH && j->program.out[0] < 0 && j->program.pid == 0) {
+                arm(j, 0);
+                j->state = JOB_ENDED;
+        }
         if (j->state != JOB_DRAIN)
                 return;
         /* Time is up: what the pipes hold is still sent, then they are closed without their end. */
@@ -512,5 +678,5 @@ void job_settle(struct job *j, struct outbox *o)
                 return;
         take_usage(j);
         arm(j, 0);
-        j->state = JOB_ENDED;
+        fetch(j);
 }

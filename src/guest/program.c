@@ -5,6 +5,7 @@
 #include "base/fs.h"
 #include "base/proc.h"
 #include "guest/cgroup.h"
+#include "guest/fetch.h"
 #include "guest/unpack.h"
 
 #include <errno.h>
@@ -167,6 +168,15 @@ static _Noreturn void run_unpacker(const struct guest *g, const int fds[3])
         _exit(r < 0);
 }
 
+static _Noreturn void run_fetch(const struct guest *g, const struct wire_request *request, int out)
+{
+        struct err err = ERR_INIT;
+
+        if (settle(g) || dup2(out, STDOUT_FILENO) < 0 || close_range(3, ~0U, 0) < 0)
+                _exit(EXIT_NOT_RUN);
+        _exit(fetch_files(request, STDOUT_FILENO, &err) < 0);
+}
+
 /* ---- in the agent ---- */
 
 /* A pipe whose ends are both above 2. */
@@ -321,6 +331,27 @@ int program_start_unpacker(const struct guest *g, struct program *ret, struct er
                 return err_errno(err, "unpacking the archive: fork");
         if (pid == 0)
                 run_unpacker(g, (int[]){in, message, message});
+        p.pid = pid;
+        *ret = p;
+        p = PROGRAM_INIT;
+        return 0;
+}
+
+int program_start_fetch(const struct guest *g, const struct wire_request *request,
+                        struct program *ret, struct err *err)
+{
+        _cleanup_(program_release) struct program p = PROGRAM_INIT;
+        _cleanup_close_ int out = -1;
+        pid_t pid;
+        int r = make_output_pipe(&p.out[0], &out, err);
+
+        if (r < 0)
+                return r;
+        pid = cgroup_fork(-1);
+        if (pid < 0)
+                return err_errno(err, "fork");
+        if (pid == 0)
+                run_fetch(g, request, out);
         p.pid = pid;
         *ret = p;
         p = PROGRAM_INIT;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Starting and ending processes for a workload: the program itself and the unpacker of its archive.
- * Both run as the program's user, in a session, process group and (where there is one) cgroup of
- * their own, without new privileges, and hold no descriptor of the agent.
+ * Starting and ending processes for a workload: the program itself, the unpacker of its archive and
+ * the search for files that it left. All run as the program's user, in a session, process group and
+ * (the last one excepted, where there is one) cgroup of their own, without new privileges, and hold
+ * no descriptor of the agent.
  */
 #pragma once
 
@@ -39,6 +40,14 @@ int program_start(const struct guest *g, const struct wire_request *request, str
  * 0, or with 1 and a message in out[1].
  */
 int program_start_unpacker(const struct guest *g, struct program *ret, struct err *err);
+
+/*
+ * Starts a process that writes the files that a request asks to get back to out[0], as frames
+ * (guest/fetch.h). It exits with 0, or with 1 if it could not say all. It is not in the cgroup, which
+ * the program may have filled.
+ */
+int program_start_fetch(const struct guest *g, const struct wire_request *request,
+                        struct program *ret, struct err *err);
 
 /* Closes the descriptors; the process is not touched. */
 void program_release(struct program *p);

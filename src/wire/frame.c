@@ -21,6 +21,8 @@ static const struct type types[WIRE_TYPE_LAST + 1] = {
         [WIRE_RESULT] = {"RESULT", false, WIRE_CONTROL_MAX},
         [WIRE_PING] = {"PING", true, WIRE_PING_MAX},
         [WIRE_PONG] = {"PONG", true, WIRE_PING_MAX},
+        [WIRE_FILE] = {"FILE", false, WIRE_FILE_MAX},
+        [WIRE_DATA] = {"DATA", false, WIRE_PAYLOAD_MAX},
 };
 
 static_assert((int)WIRE_CONTROL_MAX <= (int)WIRE_PAYLOAD_MAX, "control payloads fit into a frame");

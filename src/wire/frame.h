@@ -7,8 +7,11 @@
  *     host                                   agent
  *       |  <------------------------ HELLO     |   first frame; protocol version, boot timestamps
  *       |  REQUEST, CODE...  ------------->    |   once; CODE frames carry exactly code_size bytes
+ *       |  FILE, DATA... ----------------->    |   as many as the request says; DATA frames carry
+ *       |                                      |   exactly the bytes that their FILE announces
  *       |  STDIN... ---------------------->    |   an empty STDIN frame is end of file
  *       |  <-------------- STDOUT, STDERR...   |   raw bytes, in order
+ *       |  <----------------- FILE, DATA...    |   files to get back, when the program has ended
  *       |  <----------------------- RESULT     |   last frame; the agent then waits for the end
  *       |  PING ---> / <--- PONG               |   any time after HELLO; the payload comes back
  *
@@ -37,6 +40,7 @@ enum {
         WIRE_PAYLOAD_MAX = 256 * 1024, /* larger is malformed */
         WIRE_CONTROL_MAX = 256 * 1024, /* JSON payloads; no larger than a frame */
         WIRE_PING_MAX = 64,
+        WIRE_FILE_MAX = 32 * 1024, /* JSON: a name in base 64 and a text */
 };
 
 enum wire_type {
@@ -49,7 +53,9 @@ enum wire_type {
         WIRE_RESULT = 7,  /* agent -> host, JSON, struct wire_result */
         WIRE_PING = 8,    /* host -> agent, at most WIRE_PING_MAX bytes */
         WIRE_PONG = 9,    /* agent -> host, the same bytes */
-        WIRE_TYPE_LAST = WIRE_PONG,
+        WIRE_FILE = 10,   /* both ways, JSON, struct wire_file */
+        WIRE_DATA = 11,   /* both ways, bytes of the file before, never empty */
+        WIRE_TYPE_LAST = WIRE_DATA,
 };
 
 struct wire_frame {
@@ -67,7 +73,7 @@ void wire_header(uint8_t ret[WIRE_HEADER_SIZE], enum wire_type type, uint32_t le
 /*
  * Takes one frame from the front of a stream. Returns the bytes it occupied, 0 if the frame is not
  * complete yet, -EPROTO with a reason if the stream is malformed (unknown type, length over the
- * bound of the type, empty HELLO, REQUEST, RESULT, STDOUT or STDERR): as soon as the header shows
+ * bound of the type, empty HELLO, REQUEST, RESULT, STDOUT, STDERR, FILE or DATA): as soon as the header shows
  * it. Which side may send which type, and when, is for the caller to check.
  */
 ssize_t wire_decode(const uint8_t *bytes, size_t n, struct wire_frame *ret, struct err *err);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "wire/message.h"
 
-#include "wire/bytes.h"
+#include "wire/fields.h"
 #include "wire/frame.h"
 
 #include <ctype.h>
@@ -9,67 +9,68 @@
 #include <stdlib.h>
 #include <string.h>
 
-/*
- * The plain fields of each message stand in a table, from which both the encoder and the decoder
- * work, so that the two cannot drift apart.
- */
-enum kind { KIND_BOOL, KIND_INT, KIND_U32, KIND_U64, KIND_I64, KIND_TEXT, KIND_BYTES };
-
-enum {
-        OPTIONAL = 1,  /* text that may be absent (NULL) */
-        PRINTABLE = 2, /* text for a person's terminal: cleaned by the encoder, checked by the
-                        * decoder, since a guest must not write escape sequences there */
-};
-
-struct field {
-        const char *name;
-        enum kind kind;
-        size_t offset;
-        int64_t min, max; /* value; length in bytes for text */
-        unsigned flags;
-};
-
 #define AT(type, member) offsetof(struct type, member)
 
-static const struct field hello_fields[] = {
-        {"agent", KIND_TEXT, AT(wire_hello, agent), 0, WIRE_TEXT_MAX, PRINTABLE},
-        {"kernel", KIND_TEXT, AT(wire_hello, kernel), 0, WIRE_TEXT_MAX, PRINTABLE},
-        {"init_us", KIND_U64, AT(wire_hello, init_us), 0, INT64_MAX, 0},
-        {"modules_us", KIND_U64, AT(wire_hello, modules_us), 0, INT64_MAX, 0},
-        {"root_us", KIND_U64, AT(wire_hello, root_us), 0, INT64_MAX, 0},
-        {"connect_us", KIND_U64, AT(wire_hello, connect_us), 0, INT64_MAX, 0},
-        {"error", KIND_TEXT, AT(wire_hello, error), 1, WIRE_TEXT_MAX, OPTIONAL | PRINTABLE},
+static const struct wire_field hello_fields[] = {
+        {"agent", WIRE_KIND_TEXT, AT(wire_hello, agent), 0, WIRE_TEXT_MAX, WIRE_PRINTABLE},
+        {"kernel", WIRE_KIND_TEXT, AT(wire_hello, kernel), 0, WIRE_TEXT_MAX, WIRE_PRINTABLE},
+        {"init_us", WIRE_KIND_U64, AT(wire_hello, init_us), 0, INT64_MAX, 0},
+        {"modules_us", WIRE_KIND_U64, AT(wire_hello, modules_us), 0, INT64_MAX, 0},
+        {"root_us", WIRE_KIND_U64, AT(wire_hello, root_us), 0, INT64_MAX, 0},
+        {"connect_us", WIRE_KIND_U64, AT(wire_hello, connect_us), 0, INT64_MAX, 0},
+        {"error", WIRE_KIND_TEXT, AT(wire_hello, error), 1, WIRE_TEXT_MAX,
+         WIRE_OPTIONAL | WIRE_PRINTABLE},
 };
 
-static const struct field request_fields[] = {
-        {"id", KIND_TEXT, AT(wire_request, id), 1, WIRE_ID_MAX, 0},
-        {"file", KIND_BYTES, AT(wire_request, file), 1, WIRE_PATH_MAX, OPTIONAL},
-        {"archive", KIND_BOOL, AT(wire_request, archive), 0, 0, 0},
-        {"code_size", KIND_U64, AT(wire_request, code_size), 0, WIRE_CODE_MAX, 0},
-        {"has_stdin", KIND_BOOL, AT(wire_request, has_stdin), 0, 0, 0},
-        {"timeout_ms", KIND_U64, AT(wire_request, timeout_ms), 1, WIRE_TIMEOUT_MAX_MS, 0},
-        {"processes_max", KIND_U32, AT(wire_request, processes_max), 0, WIRE_PROCESSES_MAX, 0},
-        {"output_max", KIND_U64, AT(wire_request, output_max), 0, INT64_MAX, 0},
-        {"wall_clock_ms", KIND_I64, AT(wire_request, wall_clock_ms), 0, INT64_MAX / 1000000, 0},
+static const struct wire_field request_fields[] = {
+        {"id", WIRE_KIND_TEXT, AT(wire_request, id), 1, WIRE_ID_MAX, 0},
+        {"file", WIRE_KIND_BYTES, AT(wire_request, file), 1, WIRE_PATH_MAX, WIRE_OPTIONAL},
+        {"archive", WIRE_KIND_BOOL, AT(wire_request, archive), 0, 0, 0},
+        {"code_size", WIRE_KIND_U64, AT(wire_request, code_size), 0, WIRE_CODE_MAX, 0},
+        {"code_sha256", WIRE_KIND_TEXT, AT(wire_request, code_sha256), WIRE_SHA256_LEN,
+         WIRE_SHA256_LEN, WIRE_OPTIONAL},
+        {"files", WIRE_KIND_U32, AT(wire_request, files), 0, WIRE_FILES_MAX, 0},
+        {"files_size", WIRE_KIND_U64, AT(wire_request, files_size), 0, WIRE_FILES_SIZE_MAX, 0},
+        {"fetch_max", WIRE_KIND_U64, AT(wire_request, fetch_max), 0, WIRE_FILES_SIZE_MAX, 0},
+        {"has_stdin", WIRE_KIND_BOOL, AT(wire_request, has_stdin), 0, 0, 0},
+        {"timeout_ms", WIRE_KIND_U64, AT(wire_request, timeout_ms), 1, WIRE_TIMEOUT_MAX_MS, 0},
+        {"processes_max", WIRE_KIND_U32, AT(wire_request, processes_max), 0, WIRE_PROCESSES_MAX, 0},
+        {"output_max", WIRE_KIND_U64, AT(wire_request, output_max), 0, INT64_MAX, 0},
+        {"wall_clock_ms", WIRE_KIND_I64, AT(wire_request, wall_clock_ms), 0, INT64_MAX / 1000000,
+         0},
 };
 
-static const struct field network_fields[] = {
-        {"enabled", KIND_BOOL, AT(wire_network, enabled), 0, 0, 0},
-        {"address", KIND_TEXT, AT(wire_network, address), 1, WIRE_ADDRESS_MAX, OPTIONAL},
-        {"gateway", KIND_TEXT, AT(wire_network, gateway), 1, WIRE_ADDRESS_MAX, OPTIONAL},
+static const struct wire_field network_fields[] = {
+        {"enabled", WIRE_KIND_BOOL, AT(wire_network, enabled), 0, 0, 0},
+        {"address", WIRE_KIND_TEXT, AT(wire_network, address), 1, WIRE_ADDRESS_MAX, WIRE_OPTIONAL},
+        {"gateway", WIRE_KIND_TEXT, AT(wire_network, gateway), 1, WIRE_ADDRESS_MAX, WIRE_OPTIONAL},
 };
 
-static const struct field result_fields[] = {
-        {"exit_code", KIND_INT, AT(wire_result, exit_code), -1, 255, 0},
-        {"signal", KIND_INT, AT(wire_result, signal), 0, 64, 0},
-        {"timed_out", KIND_BOOL, AT(wire_result, timed_out), 0, 0, 0},
-        {"oom", KIND_BOOL, AT(wire_result, oom), 0, 0, 0},
-        {"error", KIND_TEXT, AT(wire_result, error), 1, WIRE_TEXT_MAX, OPTIONAL | PRINTABLE},
-        {"wall_us", KIND_U64, AT(wire_result, wall_us), 0, INT64_MAX, 0},
-        {"user_us", KIND_U64, AT(wire_result, user_us), 0, INT64_MAX, 0},
-        {"system_us", KIND_U64, AT(wire_result, system_us), 0, INT64_MAX, 0},
-        {"memory_peak", KIND_U64, AT(wire_result, memory_peak), 0, INT64_MAX, 0},
-        {"dropped_bytes", KIND_U64, AT(wire_result, dropped_bytes), 0, INT64_MAX, 0},
+static const struct wire_field file_fields[] = {
+        {"name", WIRE_KIND_BYTES, AT(wire_file, name), 1, WIRE_PATH_MAX, WIRE_OPTIONAL},
+        {"pattern", WIRE_KIND_U32, AT(wire_file, pattern), 0, WIRE_FETCH_MAX - 1, 0},
+        {"mode", WIRE_KIND_U32, AT(wire_file, mode), 0, 0777, 0},
+        {"size", WIRE_KIND_U64, AT(wire_file, size), 0, INT64_MAX, 0},
+        {"sha256", WIRE_KIND_TEXT, AT(wire_file, sha256), WIRE_SHA256_LEN, WIRE_SHA256_LEN,
+         WIRE_OPTIONAL},
+        {"error", WIRE_KIND_TEXT, AT(wire_file, error), 1, WIRE_TEXT_MAX,
+         WIRE_OPTIONAL | WIRE_PRINTABLE},
+};
+
+static const struct wire_field result_fields[] = {
+        {"exit_code", WIRE_KIND_INT, AT(wire_result, exit_code), -1, 255, 0},
+        {"signal", WIRE_KIND_INT, AT(wire_result, signal), 0, 64, 0},
+        {"timed_out", WIRE_KIND_BOOL, AT(wire_result, timed_out), 0, 0, 0},
+        {"oom", WIRE_KIND_BOOL, AT(wire_result, oom), 0, 0, 0},
+        {"error", WIRE_KIND_TEXT, AT(wire_result, error), 1, WIRE_TEXT_MAX,
+         WIRE_OPTIONAL | WIRE_PRINTABLE},
+        {"wall_us", WIRE_KIND_U64, AT(wire_result, wall_us), 0, INT64_MAX, 0},
+        {"user_us", WIRE_KIND_U64, AT(wire_result, user_us), 0, INT64_MAX, 0},
+        {"system_us", WIRE_KIND_U64, AT(wire_result, system_us), 0, INT64_MAX, 0},
+        {"memory_peak", WIRE_KIND_U64, AT(wire_result, memory_peak), 0, INT64_MAX, 0},
+        {"dropped_bytes", WIRE_KIND_U64, AT(wire_result, dropped_bytes), 0, INT64_MAX, 0},
+        {"fetch_error", WIRE_KIND_TEXT, AT(wire_result, fetch_error), 1, WIRE_TEXT_MAX,
+         WIRE_OPTIONAL | WIRE_PRINTABLE},
 };
 
 #undef AT
@@ -82,267 +83,6 @@ static inline void json_decref_p(json_t **j)
 
 #define _cleanup_json_ __attribute__((cleanup(json_decref_p)))
 
-/* ---- values ---- */
-
-static bool is_control(char c)
-{
-        return (unsigned char)c < 0x20 || c == 0x7f;
-}
-
-static bool has_control(const char *s)
-{
-        for (; *s; s++)
-                if (is_control(*s))
-                        return true;
-        return false;
-}
-
-/*
- * Text of any bytes as JSON: cut to the bound, control characters as '?', and if the rest is not
- * UTF-8 all that is not ASCII as '?' too (a message may quote a file name, or be cut inside a
- * character).
- */
-static json_t *printable(const char *text, size_t max)
-{
-        char copy[WIRE_TEXT_MAX] = "";
-        size_t n = strnlen(text, max < WIRE_TEXT_MAX ? max : WIRE_TEXT_MAX);
-        json_t *j;
-
-        for (size_t i = 0; i < n; i++)
-                copy[i] = is_control(text[i]) ? '?' : text[i];
-        j = json_stringn(copy, n);
-        if (j)
-                return j;
-        for (size_t i = 0; i < n; i++)
-                if ((unsigned char)copy[i] >= 0x80)
-                        copy[i] = '?';
-        return json_stringn(copy, n);
-}
-
-static int text_to_json(const struct field *f, const char *text, json_t **ret, struct err *err)
-{
-        size_t n;
-
-        if (!text || (!*text && (f->flags & OPTIONAL))) {
-                *ret = json_null();
-                return f->flags & OPTIONAL ? 0 : err_set(err, EINVAL, "%s is missing", f->name);
-        }
-        if (f->flags & PRINTABLE) {
-                *ret = printable(text, (size_t)f->max);
-                return 0;
-        }
-        n = strlen(text);
-        if ((int64_t)n < f->min || (int64_t)n > f->max)
-                return err_set(err, EINVAL, "%s has %zu bytes, allowed are %lld to %lld", f->name,
-                               n, (long long)f->min, (long long)f->max);
-        *ret = f->kind == KIND_BYTES ? wire_bytes_encode(text, n) : json_stringn(text, n);
-        return *ret ? 0 : err_set(err, EINVAL, "%s is not UTF-8 text", f->name);
-}
-
-static int check_range(const struct field *f, int64_t v, int code, struct err *err)
-{
-        if (v < f->min || v > f->max)
-                return err_set(err, code, "%s is %lld, allowed are %lld to %lld", f->name,
-                               (long long)v, (long long)f->min, (long long)f->max);
-        return 0;
-}
-
-/* The number behind p; what does not fit becomes -1 or less, which no unsigned field allows. */
-static int64_t number_at(const void *p, enum kind kind)
-{
-        uint64_t u;
-
-        switch (kind) {
-        case KIND_INT:
-                return *(const int *)p;
-        case KIND_U32:
-                return *(const uint32_t *)p;
-        case KIND_U64:
-                u = *(const uint64_t *)p;
-                return u > INT64_MAX ? -1 : (int64_t)u;
-        default:
-                return *(const int64_t *)p;
-        }
-}
-
-static void number_store(void *p, enum kind kind, int64_t v)
-{
-        switch (kind) {
-        case KIND_INT:
-                *(int *)p = (int)v;
-                break;
-        case KIND_U32:
-                *(uint32_t *)p = (uint32_t)v;
-                break;
-        case KIND_U64:
-                *(uint64_t *)p = (uint64_t)v;
-                break;
-        default:
-                *(int64_t *)p = v;
-        }
-}
-
-static int field_encode(const struct field *f, const void *message, json_t *object, struct err *err)
-{
-        const void *p = (const char *)message + f->offset;
-        json_t *j = NULL;
-        int r = 0;
-
-        if (f->kind == KIND_TEXT || f->kind == KIND_BYTES) {
-                r = text_to_json(f, *(const char *const *)p, &j, err);
-        } else if (f->kind == KIND_BOOL) {
-                j = json_boolean(*(const bool *)p);
-        } else {
-                r = check_range(f, number_at(p, f->kind), EINVAL, err);
-                if (r == 0)
-                        j = json_integer(number_at(p, f->kind));
-        }
-        if (r < 0)
-                return r;
-        if (json_is_null(j))
-                return 0;
-        return json_object_set_new(object, f->name, j) == 0 ? 0
-                                                            : err_set(err, ENOMEM, "out of memory");
-}
-
-/* What wire/bytes.h finds wrong with a message is -EPROTO here. */
-static int err_as_protocol(struct err *err)
-{
-        if (err)
-                err->code = EPROTO;
-        return -EPROTO;
-}
-
-static int text_decode(const struct field *f, const json_t *j, const char **ret, struct err *err)
-{
-        int64_t n;
-
-        if ((f->flags & OPTIONAL) && (!j || json_is_null(j))) {
-                *ret = NULL;
-                return 0;
-        }
-        if (!json_is_string(j))
-                return err_set(err, EPROTO, "%s is %s", f->name, j ? "not a string" : "missing");
-        n = (int64_t)json_string_length(j);
-        if (n < f->min || n > f->max)
-                return err_set(err, EPROTO, "%s has %lld bytes, allowed are %lld to %lld", f->name,
-                               (long long)n, (long long)f->min, (long long)f->max);
-        if ((f->flags & PRINTABLE) && has_control(json_string_value(j)))
-                return err_set(err, EPROTO, "%s contains control characters", f->name);
-        *ret = json_string_value(j);
-        return 0;
-}
-
-/* Replaces bytes in their other form by a string in the object, which so owns them. */
-static int bytes_decode(const struct field *f, json_t *object, const char **ret, struct err *err)
-{
-        json_t *j = json_object_get(object, f->name), *text = NULL;
-        int r;
-
-        if (json_is_object(j)) {
-                if ((r = wire_bytes_decode_text(j, f->name, &text, err)) < 0)
-                        return err_as_protocol(err);
-                if (json_object_set_new_nocheck(object, f->name, text) < 0)
-                        return err_set(err, ENOMEM, "out of memory");
-                j = text;
-        }
-        return text_decode(f, j, ret, err);
-}
-
-static int field_decode(const struct field *f, json_t *object, void *message, struct err *err)
-{
-        const json_t *j = json_object_get(object, f->name);
-        void *p = (char *)message + f->offset;
-        int r;
-
-        if (f->kind == KIND_TEXT)
-                return text_decode(f, j, p, err);
-        if (f->kind == KIND_BYTES)
-                return bytes_decode(f, object, p, err);
-        if (!j)
-                return err_set(err, EPROTO, "%s is missing", f->name);
-        if (f->kind == KIND_BOOL) {
-                if (!json_is_boolean(j))
-                        return err_set(err, EPROTO, "%s is not true or false", f->name);
-                *(bool *)p = json_is_true(j);
-                return 0;
-        }
-        if (!json_is_integer(j))
-                return err_set(err, EPROTO, "%s is not an integer", f->name);
-        r = check_range(f, json_integer_value(j), EPROTO, err);
-        if (r == 0)
-                number_store(p, f->kind, json_integer_value(j));
-        return r;
-}
-
-static int fields_encode(const struct field *f, size_t n, const void *message, json_t *object,
-                         struct err *err)
-{
-        int r = 0;
-
-        for (size_t i = 0; i < n && r == 0; i++)
-                r = field_encode(&f[i], message, object, err);
-        return r;
-}
-
-static int fields_decode(const struct field *f, size_t n, json_t *object, void *message,
-                         struct err *err)
-{
-        int r = 0;
-
-        for (size_t i = 0; i < n && r == 0; i++)
-                r = field_decode(&f[i], object, message, err);
-        return r;
-}
-
-/* ---- lists of bytes ---- */
-
-static int list_encode(const char *name, const char *const *list, size_t n, size_t max,
-                       json_t *object, struct err *err)
-{
-        json_t *array = json_array();
-
-        if (!array || json_object_set_new(object, name, array) < 0)
-                return err_set(err, ENOMEM, "out of memory");
-        if (n > max)
-                return err_set(err, EINVAL, "%s has %zu entries, allowed are %zu", name, n, max);
-        for (size_t i = 0; i < n; i++) {
-                if (!list[i])
-                        return err_set(err, EINVAL, "%s[%zu] is missing", name, i);
-                if (json_array_append_new(array, wire_bytes_encode(list[i], strlen(list[i]))) < 0)
-                        return err_set(err, ENOMEM, "out of memory");
-        }
-        return 0;
-}
-
-/* Fills ret, which has room for `max` entries. Those in their other form are replaced in the array,
- * which so owns them. */
-static int list_decode(const json_t *object, const char *name, const char **ret, size_t max,
-                       size_t *ret_n, struct err *err)
-{
-        json_t *array = json_object_get(object, name), *text;
-        char field[32];
-        size_t n;
-        int r;
-
-        if (!json_is_array(array))
-                return err_set(err, EPROTO, "%s is %s", name, array ? "not a list" : "missing");
-        n = json_array_size(array);
-        if (n > max)
-                return err_set(err, EPROTO, "%s has %zu entries, allowed are %zu", name, n, max);
-        for (size_t i = 0; i < n; i++) {
-                snprintf(field, sizeof(field), "%s[%zu]", name, i);
-                r = wire_bytes_decode_text(json_array_get(array, i), field, &text, err);
-                if (r < 0)
-                        return err_as_protocol(err);
-                ret[i] = json_string_value(text);
-                if (json_array_set_new(array, i, text) < 0)
-                        return err_set(err, ENOMEM, "out of memory");
-        }
-        *ret_n = n;
-        return 0;
-}
-
 /* ---- whole messages ---- */
 
 static int append(const char *bytes, size_t n, void *buf)
@@ -350,13 +90,18 @@ static int append(const char *bytes, size_t n, void *buf)
         return buf_add(buf, bytes, n) < 0 ? -1 : 0;
 }
 
+static int control_max(enum wire_type type)
+{
+        return type == WIRE_FILE ? WIRE_FILE_MAX : WIRE_CONTROL_MAX;
+}
+
 static int dump(enum wire_type type, const json_t *object, struct buf *ret, struct err *err)
 {
-        _cleanup_buf_ struct buf text = BUF_INIT(WIRE_CONTROL_MAX);
+        _cleanup_buf_ struct buf text = BUF_INIT((size_t)control_max(type));
 
         if (json_dump_callback(object, append, &text, JSON_COMPACT) < 0)
                 return err_set(err, EMSGSIZE, "%s is larger than %d bytes", wire_type_name(type),
-                               WIRE_CONTROL_MAX);
+                               control_max(type));
         if (buf_add(ret, text.data, text.len) < 0)
                 return err_set(err, ENOBUFS, "no room for %s of %zu bytes", wire_type_name(type),
                                text.len);
@@ -386,9 +131,9 @@ static int parse(enum wire_type type, const void *bytes, size_t n, json_t **ret,
         json_error_t why;
         json_t *object;
 
-        if (n > WIRE_CONTROL_MAX)
+        if (n > (size_t)control_max(type))
                 return err_set(err, EPROTO, "%s of %zu bytes is larger than %d",
-                               wire_type_name(type), n, WIRE_CONTROL_MAX);
+                               wire_type_name(type), n, control_max(type));
         object = json_loadb(bytes, n, JSON_REJECT_DUPLICATES, &why);
         if (!object)
                 return err_set(err, EPROTO, "%s is not JSON: %s", wire_type_name(type), why.text);
@@ -419,7 +164,7 @@ static int check_protocol(const json_t *object, int *ret, struct err *err)
 int wire_hello_encode(const struct wire_hello *m, struct buf *ret, struct err *err)
 {
         _cleanup_json_ json_t *object = new_object(m->protocol);
-        int r = fields_encode(hello_fields, N(hello_fields), m, object, err);
+        int r = wire_fields_encode(hello_fields, N(hello_fields), m, object, err);
 
         if (r < 0)
                 return in_message(WIRE_HELLO, r, err);
@@ -436,7 +181,7 @@ int wire_hello_decode(const void *bytes, size_t n, struct wire_hello *ret, struc
                 return r;
         r = check_protocol(object, &m.protocol, err);
         if (r == 0)
-                r = fields_decode(hello_fields, N(hello_fields), object, &m, err);
+                r = wire_fields_decode(hello_fields, N(hello_fields), object, &m, err);
         if (r < 0)
                 return in_message(WIRE_HELLO, r, err);
         m.json = json_incref(object);
@@ -448,6 +193,12 @@ void wire_hello_release(struct wire_hello *m)
 {
         json_decref(m->json);
         *m = (struct wire_hello){0};
+}
+
+static bool is_sha256(const char *text)
+{
+        return text && strspn(text, "0123456789abcdef") == WIRE_SHA256_LEN &&
+               !text[WIRE_SHA256_LEN];
 }
 
 /* What both sides of REQUEST must respect beyond the ranges of single fields. */
@@ -466,6 +217,11 @@ static int check_request(const struct wire_request *m, int code, struct err *err
         }
         if (m->code_size > 0 && !m->archive && !m->file)
                 return err_set(err, code, "file is missing");
+        if ((m->code_size > 0 || m->code_sha256) && !is_sha256(m->code_sha256))
+                return err_set(err, code, "code_sha256 is missing or not hexadecimal");
+        for (size_t i = 0; i < m->n_fetch; i++)
+                if (!m->fetch[i][0] || strlen(m->fetch[i]) > WIRE_PATH_MAX)
+                        return err_set(err, code, "fetch[%zu] is empty or too long", i);
         if (m->network.enabled && (!m->network.address || !m->network.gateway))
                 return err_set(err, code, "network.%s is missing",
                                m->network.address ? "gateway" : "address");
@@ -479,21 +235,23 @@ static int network_encode(const struct wire_network *m, json_t *object, struct e
 
         if (!network || json_object_set_new(object, "network", network) < 0)
                 return err_set(err, ENOMEM, "out of memory");
-        r = fields_encode(network_fields, N(network_fields), m, network, err);
+        r = wire_fields_encode(network_fields, N(network_fields), m, network, err);
         if (r == 0)
-                r = list_encode("dns", m->dns, m->n_dns, WIRE_DNS_MAX, network, err);
+                r = wire_list_encode("dns", m->dns, m->n_dns, WIRE_DNS_MAX, network, err);
         return r < 0 && err ? err_wrap(err, "network") : r;
 }
 
 int wire_request_encode(const struct wire_request *m, struct buf *ret, struct err *err)
 {
         _cleanup_json_ json_t *object = new_object(m->protocol);
-        int r = fields_encode(request_fields, N(request_fields), m, object, err);
+        int r = wire_fields_encode(request_fields, N(request_fields), m, object, err);
 
         if (r == 0)
-                r = list_encode("argv", m->argv, m->argc, WIRE_ARGS_MAX, object, err);
+                r = wire_list_encode("argv", m->argv, m->argc, WIRE_ARGS_MAX, object, err);
         if (r == 0)
-                r = list_encode("env", m->env, m->n_env, WIRE_ARGS_MAX, object, err);
+                r = wire_list_encode("env", m->env, m->n_env, WIRE_ARGS_MAX, object, err);
+        if (r == 0)
+                r = wire_list_encode("fetch", m->fetch, m->n_fetch, WIRE_FETCH_MAX, object, err);
         if (r == 0)
                 r = network_encode(&m->network, object, err);
         if (r == 0)
@@ -510,33 +268,44 @@ static int network_decode(const json_t *object, struct wire_network *ret, struct
 
         if (!json_is_object(network))
                 return err_set(err, EPROTO, "network is %s", network ? "not an object" : "missing");
-        r = fields_decode(network_fields, N(network_fields), network, ret, err);
+        r = wire_fields_decode(network_fields, N(network_fields), network, ret, err);
         if (r == 0)
-                r = list_decode(network, "dns", ret->dns, WIRE_DNS_MAX, &ret->n_dns, err);
+                r = wire_list_decode(network, "dns", ret->dns, WIRE_DNS_MAX, &ret->n_dns, err);
         return r < 0 && err ? err_wrap(err, "network") : r;
 }
 
-/* argv and env share one array, each ended by NULL so that exec can take them. */
+/* The lists share one array, each ended by NULL so that exec can take them. */
 static int lists_decode(json_t *object, struct wire_request *ret, struct err *err)
 {
-        size_t argc = json_array_size(json_object_get(object, "argv"));
-        size_t n_env = json_array_size(json_object_get(object, "env"));
-        const char **owned;
-        int r;
+        struct {
+                const char *name;
+                size_t max, n;
+                const char *const **list;
+                size_t *ret_n;
+        } lists[] = {
+                {"argv", WIRE_ARGS_MAX, 0, &ret->argv, &ret->argc},
+                {"env", WIRE_ARGS_MAX, 0, &ret->env, &ret->n_env},
+                {"fetch", WIRE_FETCH_MAX, 0, &ret->fetch, &ret->n_fetch},
+        };
+        size_t all = N(lists);
+        const char **at;
+        int r = 0;
 
-        if (argc > WIRE_ARGS_MAX || n_env > WIRE_ARGS_MAX)
-                return err_set(err, EPROTO, "%s has %zu entries, allowed are %d",
-                               argc > WIRE_ARGS_MAX ? "argv" : "env",
-                               argc > WIRE_ARGS_MAX ? argc : n_env, WIRE_ARGS_MAX);
-        owned = calloc(argc + n_env + 2, sizeof(*owned));
-        if (!owned)
+        for (size_t i = 0; i < N(lists); i++) {
+                lists[i].n = json_array_size(json_object_get(object, lists[i].name));
+                if (lists[i].n > lists[i].max)
+                        return err_set(err, EPROTO, "%s has %zu entries, allowed are %zu",
+                                       lists[i].name, lists[i].n, lists[i].max);
+                all += lists[i].n;
+        }
+        ret->owned = at = calloc(all, sizeof(*at));
+        if (!at)
                 return err_set(err, ENOMEM, "out of memory");
-        ret->owned = owned;
-        ret->argv = owned;
-        ret->env = owned + argc + 1;
-        r = list_decode(object, "argv", owned, argc, &ret->argc, err);
-        if (r == 0)
-                r = list_decode(object, "env", owned + argc + 1, n_env, &ret->n_env, err);
+        for (size_t i = 0; i < N(lists) && r == 0; i++) {
+                r = wire_list_decode(object, lists[i].name, at, lists[i].n, lists[i].ret_n, err);
+                *lists[i].list = at;
+                at += lists[i].n + 1;
+        }
         return r;
 }
 
@@ -550,7 +319,7 @@ int wire_request_decode(const void *bytes, size_t n, struct wire_request *ret, s
                 return r;
         r = check_protocol(object, &m.protocol, err);
         if (r == 0)
-                r = fields_decode(request_fields, N(request_fields), object, &m, err);
+                r = wire_fields_decode(request_fields, N(request_fields), object, &m, err);
         if (r == 0)
                 r = network_decode(object, &m.network, err);
         if (r == 0)
@@ -573,6 +342,52 @@ void wire_request_release(struct wire_request *m)
         *m = (struct wire_request){0};
 }
 
+static int check_file(const struct wire_file *m, int code, struct err *err)
+{
+        if (m->error)
+                return m->sha256 ? err_set(err, code, "sha256 of a file that is not there") : 0;
+        if (!m->name)
+                return err_set(err, code, "name is missing");
+        return is_sha256(m->sha256) ? 0
+                                    : err_set(err, code, "sha256 is missing or not hexadecimal");
+}
+
+int wire_file_encode(const struct wire_file *m, struct buf *ret, struct err *err)
+{
+        _cleanup_json_ json_t *object = new_object(0);
+        int r = wire_fields_encode(file_fields, N(file_fields), m, object, err);
+
+        if (r == 0)
+                r = check_file(m, EINVAL, err);
+        if (r < 0)
+                return in_message(WIRE_FILE, r, err);
+        return dump(WIRE_FILE, object, ret, err);
+}
+
+int wire_file_decode(const void *bytes, size_t n, struct wire_file *ret, struct err *err)
+{
+        _cleanup_json_ json_t *object = NULL;
+        struct wire_file m = {0};
+        int r = parse(WIRE_FILE, bytes, n, &object, err);
+
+        if (r < 0)
+                return r;
+        r = wire_fields_decode(file_fields, N(file_fields), object, &m, err);
+        if (r == 0)
+                r = check_file(&m, EPROTO, err);
+        if (r < 0)
+                return in_message(WIRE_FILE, r, err);
+        m.json = json_incref(object);
+        *ret = m;
+        return 0;
+}
+
+void wire_file_release(struct wire_file *m)
+{
+        json_decref(m->json);
+        *m = (struct wire_file){0};
+}
+
 static int check_result(const struct wire_result *m, int code, struct err *err)
 {
         int ways = (m->exit_code >= 0) + (m->signal > 0) + (m->error != NULL);
@@ -586,7 +401,7 @@ static int check_result(const struct wire_result *m, int code, struct err *err)
 int wire_result_encode(const struct wire_result *m, struct buf *ret, struct err *err)
 {
         _cleanup_json_ json_t *object = new_object(0);
-        int r = fields_encode(result_fields, N(result_fields), m, object, err);
+        int r = wire_fields_encode(result_fields, N(result_fields), m, object, err);
 
         if (r == 0)
                 r = check_result(m, EINVAL, err);
@@ -603,7 +418,7 @@ int wire_result_decode(const void *bytes, size_t n, struct wire_result *ret, str
 
         if (r < 0)
                 return r;
-        r = fields_decode(result_fields, N(result_fields), object, &m, err);
+        r = wire_fields_decode(result_fields, N(result_fields), object, &m, err);
         if (r == 0)
                 r = check_result(&m, EPROTO, err);
         if (r < 0)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The JSON control payloads: HELLO, REQUEST, RESULT. docs/protocol.md lists every field.
+ * The JSON control payloads: HELLO, REQUEST, FILE, RESULT. docs/protocol.md lists every field.
  *
  * Encoding appends JSON text to a struct buf: -EINVAL naming the field for what the decoder would
  * refuse, -EMSGSIZE past WIRE_CONTROL_MAX, -ENOBUFS past the bound of the struct buf. Texts from the
@@ -30,7 +30,12 @@ enum {
         WIRE_ID_MAX = 63,             /* a host name's length; letters, digits and '-' */
         WIRE_PATH_MAX = 4095,
         WIRE_ADDRESS_MAX = 63,
-        WIRE_TEXT_MAX = 1024, /* texts for a person: agent, kernel, error */
+        WIRE_SHA256_LEN = 64,            /* lower-case hexadecimal digits */
+        WIRE_FILES_MAX = 1024,           /* files that a request brings; files that it gets back */
+        WIRE_FILES_SIZE_MAX = 128 << 20, /* bytes of all of them, either way */
+        WIRE_FETCH_MAX = 64,             /* patterns of files to get back */
+        WIRE_FETCH_MS = 10000,           /* that the agent takes to look for files, at most */
+        WIRE_TEXT_MAX = 1024,            /* texts for a person: agent, kernel, error */
 };
 
 /* The agent is ready, or says in `error` why it will never be. Times: microseconds since the kernel
@@ -63,10 +68,16 @@ struct wire_request {
         size_t argc;
         const char *const *env; /* "KEY=VALUE" */
         size_t n_env;
-        const char *file;       /* name below the working directory the code is written to; NULL
+        const char *file;         /* name below the working directory the code is written to; NULL
                                    * if there is none or it is an archive */
-        bool archive;           /* the code is a tar.gz to unpack into the working directory */
-        uint64_t code_size;     /* bytes that follow in CODE frames */
+        bool archive;             /* the code is a tar.gz to unpack into the working directory */
+        uint64_t code_size;       /* bytes that follow in CODE frames */
+        const char *code_sha256;  /* of them; NULL if there are none */
+        uint32_t files;           /* FILE frames that follow */
+        uint64_t files_size;      /* bytes of all of them */
+        const char *const *fetch; /* patterns of files to get back (wire/pattern.h) */
+        size_t n_fetch;
+        uint64_t fetch_max;     /* bytes of all of these together */
         bool has_stdin;         /* STDIN frames will follow; false: end of file at once */
         uint64_t timeout_ms;    /* wall time of the program, 1..WIRE_TIMEOUT_MAX_MS */
         uint32_t processes_max; /* processes and threads; 0: the agent's default */
@@ -74,7 +85,23 @@ struct wire_request {
         int64_t wall_clock_ms;  /* host's wall clock, which the guest takes over; 0: leave it */
         struct wire_network network;
         json_t *json;
-        const char **owned; /* decoded messages: memory of argv and env */
+        const char **owned; /* decoded messages: memory of argv, env and fetch */
+};
+
+/*
+ * A file, whose bytes follow in DATA frames; or, from the agent, why there is none: with `error` no
+ * bytes follow.
+ */
+struct wire_file {
+        const char
+                *name; /* to the agent: below the working directory. From it: what was found; NULL
+                             * if `error` is about the pattern as a whole */
+        uint32_t pattern;   /* from the agent: which of `fetch` it was found by */
+        uint32_t mode;      /* permission bits */
+        uint64_t size;      /* bytes that follow; with `error`, of the file as far as known */
+        const char *sha256; /* of the bytes that follow; NULL with `error` */
+        const char *error;
+        json_t *json;
 };
 
 /* How the program ended. Exactly one of exit_code >= 0, signal > 0, error holds unless timed_out. */
@@ -86,8 +113,9 @@ struct wire_result {
         const char *error; /* could not be run: why, for a person; NULL otherwise */
         uint64_t wall_us;  /* program start to end */
         uint64_t user_us, system_us;
-        uint64_t memory_peak;   /* bytes, of the program and all it started; 0: unknown */
-        uint64_t dropped_bytes; /* output past output_max */
+        uint64_t memory_peak;    /* bytes, of the program and all it started; 0: unknown */
+        uint64_t dropped_bytes;  /* output past output_max */
+        const char *fetch_error; /* why the search for files ended early; NULL: it did not */
         json_t *json;
 };
 
@@ -98,6 +126,10 @@ void wire_hello_release(struct wire_hello *m);
 int wire_request_encode(const struct wire_request *m, struct buf *ret, struct err *err);
 int wire_request_decode(const void *bytes, size_t n, struct wire_request *ret, struct err *err);
 void wire_request_release(struct wire_request *m);
+
+int wire_file_encode(const struct wire_file *m, struct buf *ret, struct err *err);
+int wire_file_decode(const void *bytes, size_t n, struct wire_file *ret, struct err *err);
+void wire_file_release(struct wire_file *m);
 
 int wire_result_encode(const struct wire_result *m, struct buf *ret, struct err *err);
 int wire_result_decode(const void *bytes, size_t n, struct wire_result *ret, struct err *err);

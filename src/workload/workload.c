@@ -2,6 +2,7 @@
 #include "workload/workload.h"
 
 #include "base/cleanup.h"
+#include "wire/pattern.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -109,6 +110,61 @@ int workload_spec_add_env(struct workload_spec *spec, const char *pair, struct e
         return add_word(&spec->env, &spec->n_env, WORKLOAD_ENV_MAX, pair, "env", err);
 }
 
+static int check_new_file(const struct workload_spec *spec, const char *name, size_t size,
+                          struct err *err)
+{
+        if (spec->n_files >= WORKLOAD_FILES_MAX)
+                return err_set(err, EINVAL, "files: more than %d", WORKLOAD_FILES_MAX);
+        if (size > WORKLOAD_FILES_SIZE_MAX - spec->files_size)
+                return err_set(err, EINVAL, "files: more than %d MiB in all",
+                               WORKLOAD_FILES_SIZE_MAX >> 20);
+        for (size_t i = 0; i < spec->n_files; i++)
+                if (strcmp(spec->files[i].name, name) == 0)
+                        return err_set(err, EINVAL, "files: \"%.200s\" is there twice", name);
+        return 0;
+}
+
+int workload_spec_add_file(struct workload_spec *spec, const char *name, unsigned mode, void *bytes,
+                           size_t size, struct err *err)
+{
+        struct workload_file file = {.mode = mode & 0777, .bytes = bytes, .size = size};
+        struct workload_file *more;
+        char clean[WIRE_PATTERN_MAX];
+        int r;
+
+        if (*name == '/' || wire_pattern_clean(name, clean) < 0 || !*clean ||
+            strlen(clean) > WORKLOAD_PATH_MAX)
+                return err_set(err, EINVAL,
+                               "files: \"%.200s\" is not the name of a file below the working "
+                               "directory",
+                               name);
+        if ((r = check_new_file(spec, clean, size, err)) < 0)
+                return r;
+        more = reallocarray(spec->files, spec->n_files + 1, sizeof(*more));
+        if (!more)
+                return err_set(err, ENOMEM, "out of memory");
+        spec->files = more;
+        file.name = strdup(clean);
+        if (!file.name)
+                return err_set(err, ENOMEM, "out of memory");
+        spec->files[spec->n_files++] = file;
+        spec->files_size += size;
+        return 0;
+}
+
+int workload_spec_add_fetch(struct workload_spec *spec, const char *pattern, struct err *err)
+{
+        char clean[WIRE_PATTERN_MAX];
+
+        if (!*pattern || strlen(pattern) > WORKLOAD_PATH_MAX ||
+            wire_pattern_clean(pattern, clean) < 0)
+                return err_set(err, EINVAL,
+                               "fetch: \"%.200s\" is not a path; one relative to the working "
+                               "directory or absolute, without \"..\"",
+                               pattern);
+        return add_word(&spec->fetch, &spec->n_fetch, WORKLOAD_FETCH_MAX, pattern, "fetch", err);
+}
+
 static int check_range(const char *field, uint64_t value, uint64_t min, uint64_t max,
                        struct err *err)
 {
@@ -172,12 +228,24 @@ void workload_spec_release(struct workload_spec *spec)
         free(spec->entrypoint);
         free_words(spec->args, spec->n_args);
         free_words(spec->env, spec->n_env);
+        free_words(spec->fetch, spec->n_fetch);
+        for (size_t i = 0; i < spec->n_files; i++)
+                workload_file_release(&spec->files[i]);
+        free(spec->files);
         close_fd(&spec->stdin_fd);
         *spec = WORKLOAD_SPEC_INIT;
 }
 
-void workload_release(struct workload *w)
+void workload_drop_output(struct workload *w)
 {
         buf_release(&w->output);
+        buf_release(&w->streams);
+        workload_fetch_unref(w->fetch);
+        w->fetch = NULL;
+}
+
+void workload_release(struct workload *w)
+{
+        workload_drop_output(w);
         *w = (struct workload){0};
 }

@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/ulid.h"
+#include "workload/files.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -73,6 +74,12 @@ struct workload_spec {
         size_t n_args;
         char **env; /* KEY=VALUE */
         size_t n_env;
+        struct workload_file *files; /* put into the working directory before the program starts */
+        size_t n_files;
+        uint64_t files_size; /* bytes of all of them */
+        char **fetch;        /* patterns of files to give back (wire/pattern.h) */
+        size_t n_fetch;
+        uint64_t fetch_max; /* bytes of all of these; at most WORKLOAD_FILES_SIZE_MAX */
         char client[WORKLOAD_CLIENT_MAX]; /* who ordered it, for the log; "": not known */
         int stdin_fd; /* read until end of file and passed to the program; -1: none; owned */
         enum workload_network network;
@@ -84,6 +91,17 @@ struct workload_spec {
 /* Adds copies. -EINVAL past the bounds above, and for an env that is not NAME=VALUE. */
 int workload_spec_add_arg(struct workload_spec *spec, const char *arg, struct err *err);
 int workload_spec_add_env(struct workload_spec *spec, const char *pair, struct err *err);
+
+/*
+ * Adds a file by its name below the working directory, as it comes from a user: cleaned and copied
+ * here. The bytes (which may be NULL if there are none) are the spec's on success. -EINVAL naming it:
+ * absolute, "..", empty, there twice, too many, too large.
+ */
+int workload_spec_add_file(struct workload_spec *spec, const char *name, unsigned mode, void *bytes,
+                           size_t size, struct err *err);
+
+/* Adds a copy of a pattern. -EINVAL: empty, "..", too long, too many. */
+int workload_spec_add_fetch(struct workload_spec *spec, const char *pattern, struct err *err);
 
 /* Bounds and consistency that need no knowledge of runtimes. -EINVAL names the field. */
 int workload_spec_check(const struct workload_spec *spec, struct err *err);
@@ -116,8 +134,13 @@ struct workload {
         enum workload_network network;
         struct workload_limits limits; /* as applied: no zeros */
         struct buf output;             /* both streams as they arrived, up to the engine's bound */
+        struct buf streams;            /* which part of it is whose: workload/streams.h */
+        struct workload_fetch *fetch;  /* a reference; NULL: nothing asked for, or not there yet */
         struct workload_outcome outcome; /* while it runs, its figures alone, as they come */
         int64_t created_ms, started_ms, finished_ms;
 };
 
 void workload_release(struct workload *w);
+
+/* Frees the output, and gives the files back. */
+void workload_drop_output(struct workload *w);

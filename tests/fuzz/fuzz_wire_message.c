@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The first byte chooses the message (H, Q, R), the rest is its JSON. What is accepted must be
+ * The first byte chooses the message (H, Q, F, R), the rest is its JSON. What is accepted must be
  * encodable again, and that text be accepted in turn.
  */
 #include "wire/message.h"
@@ -39,6 +39,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 ROUND_TRIP(hello)
 ROUND_TRIP(request)
 ROUND_TRIP(result)
+ROUND_TRIP(file)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -48,6 +49,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 hello(data + 1, size - 1);
         else if (data[0] == 'Q')
                 request(data + 1, size - 1);
+        else if (data[0] == 'F')
+                file(data + 1, size - 1);
         else
                 result(data + 1, size - 1);
         return 0;

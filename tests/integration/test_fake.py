@@ -16,7 +16,8 @@ import wire
 REQUEST = {"protocol": 2, "id": "01arz3ndektsv4rrffq69g5fav", "argv": ["/bin/sh", "main.sh"],
            "env": ["PATH=/usr/bin:/bin"], "file": "main.sh", "archive": False, "has_stdin": False,
            "timeout_ms": 10000, "processes_max": 0, "output_max": 1 << 20, "wall_clock_ms": 0,
-           "network": {"enabled": False, "dns": []}}
+           "network": {"enabled": False, "dns": []}, "files": 0, "files_size": 0, "fetch": [],
+           "fetch_max": 0}
 
 
 class Fake:
@@ -47,7 +48,7 @@ class Fake:
 
     def run(self, code, **more):
         code = code.encode()
-        self.host.send(wire.REQUEST, {**REQUEST, **more, "code_size": len(code)})
+        self.host.send(wire.REQUEST, {**REQUEST, **more, **wire.code(code)})
         self.host.send(wire.CODE, code)
         frames = []
         while not frames or frames[-1][0] != wire.RESULT:
@@ -117,7 +118,7 @@ def test_real_agent_and_its_program_die_with_the_fake(fake):
     vm = fake(env={"FAKE_FC_GUEST": os.path.join(vulcan.BUILD, "bin", "vulcan-guest")})
     vm.boot()
     code = b"setsid sleep 1000 & echo started; sleep 1000"
-    vm.host.send(wire.REQUEST, {**REQUEST, "code_size": len(code)})
+    vm.host.send(wire.REQUEST, {**REQUEST, **wire.code(code)})
     vm.host.send(wire.CODE, code)
     assert vm.host.receive() == (wire.STDOUT, b"started\n")
     vm.process.send_signal(signal.SIGKILL)  # the fixture sees what is left

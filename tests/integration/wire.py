@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The host's side of the wire protocol, for tests of the fake (docs/protocol.md)."""
+import hashlib
 import json
 import socket
 import struct
 
 import vulcan
 
-HELLO, REQUEST, CODE, STDIN, STDOUT, STDERR, RESULT, PING, PONG = range(1, 10)
+HELLO, REQUEST, CODE, STDIN, STDOUT, STDERR, RESULT, PING, PONG, FILE, DATA = range(1, 12)
+
+
+def code(data):
+    """The fields of a request that announce its code."""
+    return {"code_size": len(data), "code_sha256": hashlib.sha256(data).hexdigest()}
 
 
 class Closed(Exception):

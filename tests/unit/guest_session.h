@@ -15,6 +15,7 @@
 #include "wire/message.h"
 
 #include <errno.h>
+#include <nettle/sha2.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -28,7 +29,7 @@
 
 #include <cmocka.h>
 
-enum { SESSION_BYTES_MAX = 64 << 20 };
+enum { SESSION_BYTES_MAX = 64 << 20, SESSION_FILES_MAX = 64 };
 
 static inline unsigned session_wait_ms(void)
 {
@@ -46,6 +47,9 @@ struct session {
         struct buf pong;
         struct wire_hello hello;
         struct wire_result result;
+        struct wire_file files[SESSION_FILES_MAX]; /* that came back, and their bytes */
+        struct buf data[SESSION_FILES_MAX];
+        size_t n_files;
         bool has_hello, has_result, closed;
 };
 
@@ -59,6 +63,30 @@ static inline struct wire_request session_request(const char *const *argv, size_
                 .timeout_ms = session_wait_ms(),
                 .output_max = SESSION_BYTES_MAX,
         };
+}
+
+/* Of the bytes; in memory of its own, for so few as a test has. */
+static inline const char *session_sha256(const void *bytes, size_t n)
+{
+        static char memory[64][WIRE_SHA256_LEN + 1];
+        static unsigned next;
+        char *hex = memory[next++ % 64];
+        uint8_t digest[SHA256_DIGEST_SIZE];
+        struct sha256_ctx ctx;
+
+        sha256_init(&ctx);
+        sha256_update(&ctx, n, (const uint8_t *)bytes);
+        sha256_digest(&ctx, sizeof(digest), digest);
+        for (size_t i = 0; i < sizeof(digest); i++)
+                sprintf(hex + 2 * i, "%02x", digest[i]);
+        return hex;
+}
+
+/* Says that these bytes will follow as code. */
+static inline void session_code(struct wire_request *q, const void *bytes, size_t n)
+{
+        q->code_size = n;
+        q->code_sha256 = session_sha256(bytes, n);
 }
 
 static inline void session_start_with(struct session *s, const char *error)
@@ -146,6 +174,16 @@ static inline void session_frame(struct session *s, const struct wire_frame *f)
         case WIRE_RESULT:
                 assert_int_equal(wire_result_decode(f->payload, f->len, &s->result, NULL), 0);
                 s->has_result = true;
+                break;
+        case WIRE_FILE:
+                assert_true(s->n_files < SESSION_FILES_MAX);
+                s->data[s->n_files] = BUF_INIT(SESSION_BYTES_MAX);
+                assert_int_equal(
+                        wire_file_decode(f->payload, f->len, &s->files[s->n_files++], NULL), 0);
+                break;
+        case WIRE_DATA:
+                assert_true(s->n_files > 0);
+                assert_int_equal(buf_add(&s->data[s->n_files - 1], f->payload, f->len), 0);
                 break;
         case WIRE_PONG:
                 assert_int_equal(buf_add(&s->pong, f->payload, f->len), 0);
@@ -238,6 +276,10 @@ static inline void session_release(struct session *s)
         buf_release(&s->in);
         buf_release(&s->out);
         buf_release(&s->pong);
+        for (size_t i = 0; i < s->n_files; i++) {
+                wire_file_release(&s->files[i]);
+                buf_release(&s->data[i]);
+        }
         wire_hello_release(&s->hello);
         wire_result_release(&s->result);
         fs_remove_tree(s->dir, NULL);

@@ -270,7 +270,7 @@ static void test_code_file_below_the_working_directory(void **state)
         struct session s;
 
         q.file = "./src//a/main.sh";
-        q.code_size = 9;
+        session_code(&q, "echo code", 9);
         session_start(&s);
         session_send_request(&s, &q);
         session_send(&s, WIRE_CODE, "echo", 4);
@@ -300,7 +300,7 @@ static void test_code_file_outside_is_refused(void **state)
 
         for (size_t i = 0; i < 4; i++) {
                 q.file = names[i];
-                q.code_size = 4;
+                session_code(&q, "code", 4);
                 session_start(&s);
                 session_send_request(&s, &q);
                 session_send(&s, WIRE_CODE, "code", 4);
@@ -318,7 +318,7 @@ static void test_code_file_through_a_link_is_refused(void **state)
         char path[128];
 
         q.file = "link/x";
-        q.code_size = 4;
+        session_code(&q, "code", 4);
         session_start(&s);
         snprintf(path, sizeof(path), "%s/link", s.dir);
         assert_int_equal(symlink("/tmp", path), 0);
@@ -343,7 +343,7 @@ static void test_program_that_cannot_be_run(void **state)
                 struct wire_request q = session_request(&cases[i].name, 1);
 
                 q.file = "data";
-                q.code_size = 4;
+                session_code(&q, "\0\1\2\3", 4);
                 session_start(&s);
                 session_send_request(&s, &q);
                 session_send(&s, WIRE_CODE, "\0\1\2\3", 4);
@@ -531,7 +531,7 @@ static void test_more_code_than_announced_closes_the_connection(void **state)
         struct session s;
 
         q.file = "f";
-        q.code_size = 2;
+        session_code(&q, "ab", 2);
         session_start(&s);
         session_send_request(&s, &q);
         session_send(&s, WIRE_CODE, "abc", 3);

@@ -234,7 +234,7 @@ static struct wire_request archive_request(const struct maker *m)
         struct wire_request q = session_request(argv, 2);
 
         q.archive = true;
-        q.code_size = m->used;
+        session_code(&q, m->bytes, m->used);
         return q;
 }
 
@@ -262,9 +262,14 @@ static void test_archive_followed_by_padding(void **state)
         struct maker *m = program_archive(NULL);
         struct wire_request q = archive_request(m);
         static char padding[3 << 20];
+        char *all = malloc(m->used + sizeof(padding));
         struct session s;
 
-        q.code_size = m->used + sizeof(padding);
+        assert_non_null(all);
+        memcpy(all, m->bytes, m->used);
+        memcpy(all + m->used, padding, sizeof(padding));
+        session_code(&q, all, m->used + sizeof(padding));
+        free(all);
         session_start(&s);
         session_send_request(&s, &q);
         session_send_all(&s, WIRE_CODE, m->bytes, m->used);
@@ -304,7 +309,7 @@ static void test_garbage_instead_of_an_archive(void **state)
 
         memset(garbage, 'g', sizeof(garbage));
         q.archive = true;
-        q.code_size = sizeof(garbage);
+        session_code(&q, garbage, sizeof(garbage));
         session_start(&s);
         session_send_request(&s, &q);
         session_send_all(&s, WIRE_CODE, garbage, sizeof(garbage));

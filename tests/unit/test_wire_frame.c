@@ -93,7 +93,7 @@ static void expect_malformed(const char *header, const char *message)
 static void test_malformed(void **state)
 {
         expect_malformed("\0\0\0\1\0", "frame of unknown type 0");
-        expect_malformed("\0\0\0\1\12", "frame of unknown type 10");
+        expect_malformed("\0\0\0\1\14", "frame of unknown type 12");
         expect_malformed("\0\0\0\1\377", "frame of unknown type 255");
         expect_malformed("\0\4\0\1\5", "STDOUT frame of 262145 bytes is larger than 262144");
         expect_malformed("\377\377\377\377\3",

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#define SHA "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define HELLO                                                                                      \
         "{\"protocol\":2,\"agent\":\"0.1.0\",\"kernel\":\"6.1\",\"init_us\":1,\"modules_us\":2,"   \
         "\"root_us\":3,\"connect_us\":4}"
@@ -17,10 +18,14 @@
         "{\"protocol\":2,\"id\":\"01AB\",\"file\":\"main.py\",\"archive\":false,\"code_size\":5,"  \
         "\"has_stdin\":false,\"timeout_ms\":1000,\"processes_max\":0,\"output_max\":10,"           \
         "\"wall_clock_ms\":0,\"network\":{\"enabled\":false,\"dns\":[]},"                          \
-        "\"argv\":[\"python3\",\"main.py\"],\"env\":[\"A=b\"]}"
+        "\"code_sha256\":\"" SHA "\",\"files\":1,\"files_size\":3,\"fetch\":[\"x/*\"],"            \
+        "\"fetch_max\":9,\"argv\":[\"python3\",\"main.py\"],\"env\":[\"A=b\"]}"
 #define RESULT                                                                                     \
         "{\"exit_code\":3,\"signal\":0,\"timed_out\":false,\"oom\":false,\"wall_us\":1,"           \
         "\"user_us\":2,\"system_us\":3,\"memory_peak\":4,\"dropped_bytes\":5}"
+
+#define WIRE_FILE_TEXT                                                                             \
+        "{\"name\":\"a/b\",\"pattern\":0,\"mode\":420,\"size\":3,\"sha256\":\"" SHA "\"}"
 
 static const char *const argv[] = {"python3", "-u", "main.py", "\xc3\xa4 \"x\"\n", ""};
 static const char *const env[] = {"A=1", "EMPTY=", "EQ=a=b"};
@@ -36,6 +41,12 @@ static struct wire_request full_request(void)
                 .n_env = 3,
                 .file = "src/main.py",
                 .code_size = WIRE_CODE_MAX,
+                .code_sha256 = SHA,
+                .files = WIRE_FILES_MAX,
+                .files_size = WIRE_FILES_SIZE_MAX,
+                .fetch = env,
+                .n_fetch = 3,
+                .fetch_max = 7,
                 .has_stdin = true,
                 .timeout_ms = WIRE_TIMEOUT_MAX_MS,
                 .processes_max = 77,
@@ -71,6 +82,14 @@ static void test_request_round_trip(void **state)
         assert_false(out.archive);
         assert_true(out.has_stdin);
         assert_int_equal(out.code_size, WIRE_CODE_MAX);
+        assert_string_equal(out.code_sha256, SHA);
+        assert_int_equal(out.files, WIRE_FILES_MAX);
+        assert_int_equal(out.files_size, WIRE_FILES_SIZE_MAX);
+        assert_int_equal(out.n_fetch, 3);
+        for (size_t i = 0; i < 3; i++)
+                assert_string_equal(out.fetch[i], env[i]);
+        assert_null(out.fetch[3]);
+        assert_int_equal(out.fetch_max, 7);
         assert_int_equal(out.timeout_ms, WIRE_TIMEOUT_MAX_MS);
         assert_int_equal(out.processes_max, 77);
         assert_true(out.output_max == INT64_MAX);
@@ -394,6 +413,75 @@ static void test_request_checked(void **state)
                        "REQUEST: network is not an object");
 }
 
+static int decode_file(const void *bytes, size_t n, struct err *err)
+{
+        struct wire_file m;
+        int r = wire_file_decode(bytes, n, &m, err);
+
+        if (r == 0)
+                wire_file_release(&m);
+        return r;
+}
+
+static void test_file_checked(void **state)
+{
+        expect_decoded(decode_file, WIRE_FILE_TEXT, NULL, NULL, NULL);
+        expect_decoded(decode_file, WIRE_FILE_TEXT, "\"a/b\"", "{\"base64\":\"6Q==\"}", NULL);
+        expect_decoded(decode_file, WIRE_FILE_TEXT, "\"a/b\"", "\"\"",
+                       "FILE: name has 0 bytes, allowed are 1 to 4095");
+        expect_decoded(decode_file, WIRE_FILE_TEXT, "\"a/b\"", "null", "FILE: name is missing");
+        expect_decoded(decode_file, WIRE_FILE_TEXT, "\"pattern\":0", "\"pattern\":64",
+                       "FILE: pattern is 64, allowed are 0 to 63");
+        expect_decoded(decode_file, WIRE_FILE_TEXT, "420", "512",
+                       "FILE: mode is 512, allowed are 0 to 511");
+        expect_decoded(decode_file, WIRE_FILE_TEXT, "\"size\":3", "\"size\":-1",
+                       "FILE: size is -1, allowed are 0 to 9223372036854775807");
+        expect_decoded(decode_file, WIRE_FILE_TEXT, "0123456789abcdef\"", "0123456789abcdeF\"",
+                       "FILE: sha256 is missing or not hexadecimal");
+        expect_decoded(decode_file, WIRE_FILE_TEXT, "cdef\"", "cde\"",
+                       "FILE: sha256 has 63 bytes, allowed are 64 to 64");
+        expect_decoded(decode_file, WIRE_FILE_TEXT, ",\"sha256\":\"" SHA "\"", "",
+                       "FILE: sha256 is missing or not hexadecimal");
+        expect_decoded(decode_file, WIRE_FILE_TEXT, "\"" SHA "\"", "null,\"error\":\"gone\"", NULL);
+        expect_decoded(decode_file, WIRE_FILE_TEXT, "}", ",\"error\":\"gone\"}",
+                       "FILE: sha256 of a file that is not there");
+        expect_decoded(decode_request, REQUEST, "\"code_sha256\":\"" SHA "\",", "",
+                       "REQUEST: code_sha256 is missing or not hexadecimal");
+        expect_decoded(decode_request, REQUEST, "\"files\":1,", "\"files\":1025,",
+                       "REQUEST: files is 1025, allowed are 0 to 1024");
+        expect_decoded(decode_request, REQUEST, "\"x/*\"", "\"\"",
+                       "REQUEST: fetch[0] is empty or too long");
+}
+
+static void test_file_round_trip(void **state)
+{
+        struct wire_file in = {
+                .name = "\xe9/\xff", .pattern = 3, .mode = 0755, .size = 5, .sha256 = SHA};
+        struct wire_file refused = {.error = "no such\nfile", .pattern = 1, .size = 12}, out;
+        struct buf b = BUF_INIT(WIRE_FILE_MAX);
+        struct err err = ERR_INIT;
+
+        assert_int_equal(wire_file_encode(&in, &b, &err), 0);
+        assert_int_equal(wire_file_decode(b.data, b.len, &out, &err), 0);
+        assert_string_equal(out.name, in.name);
+        assert_int_equal(out.pattern, 3);
+        assert_int_equal(out.mode, 0755);
+        assert_int_equal(out.size, 5);
+        assert_string_equal(out.sha256, SHA);
+        assert_null(out.error);
+        wire_file_release(&out);
+        b.len = 0;
+        assert_int_equal(wire_file_encode(&refused, &b, &err), 0);
+        assert_int_equal(wire_file_decode(b.data, b.len, &out, &err), 0);
+        assert_null(out.name);
+        assert_string_equal(out.error, "no such?file");
+        assert_int_equal(out.size, 12);
+        wire_file_release(&out);
+        in.sha256 = "abc";
+        assert_int_equal(wire_file_encode(&in, &b, &err), -EINVAL);
+        buf_release(&b);
+}
+
 static void test_result_checked(void **state)
 {
         expect_decoded(decode_result, RESULT, NULL, NULL, NULL);
@@ -434,7 +522,9 @@ static void test_release_of_nothing(void **state)
         struct wire_hello h = {0};
         struct wire_request q = {0};
         struct wire_result r = {0};
+        struct wire_file f = {0};
 
+        wire_file_release(&f);
         wire_hello_release(&h);
         wire_request_release(&q);
         wire_result_release(&r);
@@ -454,6 +544,8 @@ int main(void)
                 cmocka_unit_test(test_not_json),
                 cmocka_unit_test(test_hello_checked),
                 cmocka_unit_test(test_request_checked),
+                cmocka_unit_test(test_file_checked),
+                cmocka_unit_test(test_file_round_trip),
                 cmocka_unit_test(test_result_checked),
                 cmocka_unit_test(test_oversized_and_deep_payloads),
                 cmocka_unit_test(test_release_of_nothing),

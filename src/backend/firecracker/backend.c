@@ -31,6 +31,19 @@ static void fc_capabilities(struct backend *base, struct backend_capabilities *r
         ret->n_runtimes = image_list_runtimes(b->image_dir, ret->runtimes, BACKEND_RUNTIMES_MAX);
 }
 
+/* A file in the place of the program would be run in its stead. */
+static int check_files(const struct workload_spec *spec, const struct image_runtime *runtime,
+                       struct err *err)
+{
+        for (size_t i = 0; i < spec->n_files && !spec->archive; i++)
+                if (strcmp(spec->files[i].name, runtime->file) == 0)
+                        return err_set(err, EINVAL,
+                                       "files: \"%s\" is where the program itself is put; give the "
+                                       "file another name",
+                                       runtime->file);
+        return 0;
+}
+
 static int fc_resolve(struct backend *base, struct workload_spec *spec, struct err *err)
 {
         struct fc_backend *b = (struct fc_backend *)base;
@@ -39,6 +52,10 @@ static int fc_resolve(struct backend *base, struct workload_spec *spec, struct e
 
         if (r < 0)
                 return r;
+        if ((r = check_files(spec, &runtime, err)) < 0) {
+                image_runtime_release(&runtime);
+                return r;
+        }
         if (spec->network == WORKLOAD_NETWORK_NAT && (r = net_check(err)) < 0) {
                 image_runtime_release(&runtime);
                 return err_wrap(err, "network");

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 
 #include <errno.h>
+#include <nettle/sha2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -123,6 +124,18 @@ static void set_network(struct wire_network *network, const struct net_lease *le
                 network->dns[network->n_dns++] = lease->dns[i];
 }
 
+static void sha256_hex(const void *bytes, size_t n, char ret[WIRE_SHA256_LEN + 1])
+{
+        uint8_t digest[SHA256_DIGEST_SIZE];
+        struct sha256_ctx ctx;
+
+        sha256_init(&ctx);
+        sha256_update(&ctx, n, bytes);
+        sha256_digest(&ctx, sizeof(digest), digest);
+        for (size_t i = 0; i < sizeof(digest); i++)
+                snprintf(ret + 2 * i, 3, "%02x", digest[i]);
+}
+
 static int add_request(struct dialog *d, const char *id, const struct workload_spec *spec,
                        const struct image_runtime *runtime, const struct net_lease *lease,
                        struct err *err)
@@ -142,11 +155,21 @@ static int add_request(struct dialog *d, const char *id, const struct workload_s
                 .processes_max = spec->limits.processes,
                 .output_max = spec->limits.output_max,
                 .wall_clock_ms = clock_wall_ms(),
+                .files = (uint32_t)spec->n_files,
+                .files_size = spec->files_size,
+                .fetch = (const char *const *)spec->fetch,
+                .n_fetch = spec->n_fetch,
+                .fetch_max = spec->fetch_max,
         };
+        char sha256[WIRE_SHA256_LEN + 1];
         int r;
 
         if (spec->entrypoint)
                 entry = spec->entrypoint;
+        if (spec->code_size) {
+                sha256_hex(spec->code, spec->code_size, sha256);
+                request.code_sha256 = sha256;
+        }
         r = image_command(runtime, entry, spec->args, spec->n_args, &argv, &request.argc, err);
         if (r < 0)
                 return r;
@@ -174,7 +197,11 @@ int dialog_begin(struct dialog *d, const char *id, const struct workload_spec *s
         d->ctx = ctx;
         d->code = spec->code;
         d->code_left = spec->code_size;
+        d->files = spec->files;
+        d->n_files = spec->n_files;
         d->stdin_fd = spec->stdin_fd;
+        if ((r = fetched_begin(&d->fetched, spec, err)) < 0)
+                return r;
         d->request_ns = clock_ns();
         /* The PING goes ahead of the request in the same write: it measures the bare round trip and
          * costs none. */
@@ -187,31 +214,72 @@ int dialog_begin(struct dialog *d, const char *id, const struct workload_spec *s
         return 0;
 }
 
-/* Puts the next piece of code behind what is to be sent. */
-static int add_code(struct dialog *d)
+/* Adds the next piece of some bytes to what is to be sent. */
+static int add_piece(struct dialog *d, enum wire_type type, const uint8_t **bytes, size_t *left)
 {
-        size_t n = d->code_left < CHUNK ? d->code_left : CHUNK;
-        int r = add_frame(d, WIRE_CODE, d->code, n);
+        size_t n = *left < CHUNK ? *left : CHUNK;
+        int r = add_frame(d, type, *bytes, n);
 
         if (r == 0) {
-                d->code += n;
-                d->code_left -= n;
+                *bytes += n;
+                *left -= n;
         }
         return r;
 }
 
+static int add_file(struct dialog *d, struct err *err)
+{
+        _cleanup_buf_ struct buf json = BUF_INIT(WIRE_FILE_MAX);
+        const struct workload_file *f = d->files;
+        char sha256[WIRE_SHA256_LEN + 1];
+        struct wire_file file = {
+                .name = f->name, .mode = f->mode, .size = f->size, .sha256 = sha256};
+        int r;
+
+        sha256_hex(f->bytes, f->size, sha256);
+        if ((r = wire_file_encode(&file, &json, err)) < 0)
+                return err_wrap(err, "a file for the guest agent");
+        if ((r = add_frame(d, WIRE_FILE, json.data, json.len)) < 0)
+                return err_set(err, -r, "out of memory");
+        d->data = f->bytes;
+        d->data_left = f->size;
+        d->files++;
+        d->n_files--;
+        return 0;
+}
+
+static bool has_more(const struct dialog *d)
+{
+        return d->code_left || d->data_left || d->n_files;
+}
+
+/* Adds the next piece of code or files. */
+static int add_more(struct dialog *d, struct err *err)
+{
+        int r;
+
+        if (d->code_left)
+                r = add_piece(d, WIRE_CODE, &d->code, &d->code_left);
+        else if (d->data_left)
+                r = add_piece(d, WIRE_DATA, &d->data, &d->data_left);
+        else
+                return add_file(d, err);
+        return r < 0 ? err_set(err, ENOMEM, "out of memory") : 0;
+}
+
 bool dialog_wants_write(const struct dialog *d)
 {
-        return d->out_at < d->out.len || d->code_left > 0;
+        return d->out_at < d->out.len || has_more(d);
 }
 
 int dialog_write(struct dialog *d, int fd, struct err *err)
 {
         while (dialog_wants_write(d)) {
                 ssize_t n;
+                int r;
 
-                if (d->code_left > 0 && d->out.len - d->out_at < CHUNK && add_code(d) < 0)
-                        return err_set(err, ENOMEM, "out of memory");
+                if (has_more(d) && d->out.len - d->out_at < CHUNK && (r = add_more(d, err)) < 0)
+                        return r;
                 n = send(fd, d->out.data + d->out_at, d->out.len - d->out_at,
                          MSG_NOSIGNAL | MSG_DONTWAIT);
                 if (n < 0 && errno == EINTR)
@@ -220,7 +288,7 @@ int dialog_write(struct dialog *d, int fd, struct err *err)
                         return 0;
                 if (n < 0) {
                         /* What is left cannot be sent, and need not: only reading matters now. */
-                        d->code_left = 0;
+                        d->code_left = d->data_left = d->n_files = 0;
                         d->stdin_fd = -1;
                         d->out_at = d->out.len = 0;
                         return err_set(err, ECONNRESET, "the connection to the guest agent ended");
@@ -276,6 +344,13 @@ static int handle(struct dialog *d, const struct wire_frame *f, struct err *err)
                                       f->type == WIRE_STDOUT ? WORKLOAD_STDOUT : WORKLOAD_STDERR,
                                       f->payload, f->len);
                 return r < 0 ? err_set(err, -r, "output: %s", strerror(-r)) : 0;
+        case WIRE_FILE:
+                note_response(d);
+                r = fetched_file(&d->fetched, f->payload, f->len, err);
+                return r < 0 ? err_wrap(err, "the guest agent's files") : 0;
+        case WIRE_DATA:
+                r = fetched_data(&d->fetched, f->payload, f->len, err);
+                return r < 0 ? err_wrap(err, "the guest agent's files") : 0;
         case WIRE_RESULT:
                 note_response(d);
                 r = wire_result_decode(f->payload, f->len, &d->result, err);
@@ -319,8 +394,18 @@ int dialog_read(struct dialog *d, int fd, struct err *err)
         return 0;
 }
 
+struct workload_fetch *dialog_fetched(struct dialog *d, const char *why)
+{
+        if (d->has_result && d->result.error)
+                why = "the program was not run";
+        else if (d->has_result)
+                why = d->result.fetch_error;
+        return fetched_end(&d->fetched, why);
+}
+
 void dialog_release(struct dialog *d)
 {
+        fetched_release(&d->fetched);
         if (d->has_result)
                 wire_result_release(&d->result);
         buf_release(&d->in);

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "backend/firecracker/fetched.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "image/image.h"
@@ -21,7 +22,7 @@
 
 struct dialog_events {
         int (*output)(void *ctx, enum workload_stream stream, const void *bytes, size_t n);
-        /* First output or result, once; nanoseconds since the request was sent. */
+        /* First output, file or result, once; nanoseconds since the request was sent. */
         void (*first_response)(void *ctx, uint64_t since_request_ns);
         /* Once; a second PONG is an error. */
         void (*pong)(void *ctx, uint64_t since_ping_ns);
@@ -37,10 +38,15 @@ struct dialog {
         size_t room;         /* of the next receive: grows with what comes */
         const uint8_t *code; /* borrowed from the spec */
         size_t code_left;
-        int stdin_fd;        /* borrowed from the spec; -1: none, or at its end */
-        uint64_t request_ns; /* when the request was sent */
-        bool answered;       /* first response seen */
-        bool ponged;         /* the one PONG has come */
+        const struct workload_file *files; /* borrowed from the spec: those not announced yet */
+        size_t n_files;
+        const uint8_t *data; /* of the file announced last */
+        size_t data_left;
+        struct fetched fetched; /* files that come back */
+        int stdin_fd;           /* borrowed from the spec; -1: none, or at its end */
+        uint64_t request_ns;    /* when the request was sent */
+        bool answered;          /* first response seen */
+        bool ponged;            /* the one PONG has come */
         bool has_result;
         struct wire_result result; /* valid if has_result */
         const struct dialog_events *events;
@@ -57,7 +63,7 @@ struct dialog {
  * other side is gone, -EPROTO what came is not HELLO or of another protocol version. */
 int dialog_read_hello(struct dialog *d, int fd, struct wire_hello *ret, struct err *err);
 
-/* Makes ready to send PING, REQUEST and code; `lease` NULL: no network. Starts the clock. */
+/* Makes ready to send PING, REQUEST, code and files; `lease` NULL: no network. Starts the clock. */
 int dialog_begin(struct dialog *d, const char *id, const struct workload_spec *spec,
                  const struct image_runtime *runtime, const struct net_lease *lease,
                  const struct dialog_events *events, void *ctx, struct err *err);
@@ -74,6 +80,10 @@ void dialog_read_stdin(struct dialog *d);
 /* Receives and handles what is there. -ECONNRESET the other side is gone before its result, -EPROTO
  * malformed, or what events->output() returned. */
 int dialog_read(struct dialog *d, int fd, struct err *err);
+
+/* The files that came back; the caller owns them. NULL: none were asked for. `why`: as the dialog
+ * ended without a result; NULL: it did not. */
+struct workload_fetch *dialog_fetched(struct dialog *d, const char *why);
 
 /* Frees everything; the dialog is as new. */
 void dialog_release(struct dialog *d);

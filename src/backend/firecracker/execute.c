@@ -140,15 +140,16 @@ static void on_pong(void *ctx, uint64_t since_ping_ns)
         prom_histogram_observe(run->backend->metrics.vsock_rtt, ns_to_s(since_ping_ns));
 }
 
-/* The agent bounds the program, and before that the unpacking of an archive, by the time limit
- * (docs/protocol.md). */
+/* The agent bounds the program, and before that the unpacking of an archive and the arrival of files,
+ * by the time limit; and after it the search for files (docs/protocol.md). */
 static void start_deadline(struct fc_run *run)
 {
         const struct workload_spec *spec = run->task->spec;
-        uint64_t limits = spec->archive ? 2 : 1;
+        uint64_t limits = spec->archive || spec->n_files ? 2 : 1;
+        uint64_t fetch_ms = spec->n_fetch ? WIRE_FETCH_MS : 0;
 
         fc_deadline_init(&run->deadline, run->dialog.request_ns,
-                         limits * spec->limits.timeout_s * NS_PER_S,
+                         limits * spec->limits.timeout_s * NS_PER_S + fetch_ms * NS_PER_MS,
                          run->backend->result_grace_ms * NS_PER_MS);
 }
 
@@ -326,6 +327,19 @@ static void decide_at_last(struct fc_run *run)
                 end_as_killed(run, "killed while it was taken down");
 }
 
+/* Hands on what came of the files asked for. It says nothing about the workload's status. */
+static void hand_on_files(struct fc_run *run, int r)
+{
+        const struct backend_sink *sink = &run->task->sink;
+        const char *why = r == 0 ? NULL : run->out->error[0] ? run->out->error : "lost";
+        struct workload_fetch *fetch = dialog_fetched(&run->dialog, why);
+
+        if (fetch && sink->fetched)
+                sink->fetched(sink->ctx, fetch);
+        else
+                workload_fetch_unref(fetch);
+}
+
 void fc_execute(struct backend *base, const struct backend_task *task, struct workload_outcome *ret)
 {
         struct fc_backend *b = (struct fc_backend *)base;
@@ -350,6 +364,7 @@ void fc_execute(struct backend *base, const struct backend_task *task, struct wo
                 make_known(&run);
                 r = run_to_result(&run, &err);
                 decide(&run, r, &err);
+                hand_on_files(&run, r);
                 publish(&run);
                 ret->cleanup_ns = fc_vm_cleanup(&run.vm, run.ready);
                 publish(&run);
