@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/err.h"
 
+#include "base/printable.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,22 +15,14 @@ static void mark_cut(char *msg, size_t size, int wanted)
                 memcpy(msg + size - 4, "...", 4);
 }
 
-/* Messages quote what strangers wrote: no line breaks, nothing that a terminal obeys. */
-static void make_one_line(char *msg)
-{
-        for (; *msg; msg++) {
-                if ((unsigned char)*msg < ' ' || *msg == 0x7f)
-                        *msg = '?';
-        }
-}
-
 static int set_message(struct err *err, int code, const char *fmt, va_list ap)
 {
         if (err) {
                 err->code = code;
                 mark_cut(err->msg, sizeof(err->msg),
                          vsnprintf(err->msg, sizeof(err->msg), fmt, ap));
-                make_one_line(err->msg);
+                /* Messages quote what strangers wrote. */
+                printable_clean(err->msg);
         }
         return -code;
 }
@@ -72,7 +66,7 @@ int err_wrap(struct err *err, const char *fmt, ...)
         va_start(ap, fmt);
         mark_cut(context, sizeof(context), vsnprintf(context, sizeof(context), fmt, ap));
         va_end(ap);
-        make_one_line(context);
+        printable_clean(context);
         memcpy(was, err->msg, sizeof(was));
         mark_cut(err->msg, sizeof(err->msg),
                  snprintf(err->msg, sizeof(err->msg), "%s: %s", context, was));

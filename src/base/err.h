@@ -5,6 +5,7 @@
  * A function that can fail returns 0 (or a count >= 0) on success and a negative errno on failure,
  * and takes a caller-owned `struct err *` as its last argument, in which it leaves a message for a
  * person. The message is one line, says what failed and, where one can know it, what to do.
+ * What would break the line, or a terminal would obey, becomes "?" (base/printable.h).
  * Nothing is allocated. A NULL `struct err *` is allowed everywhere: the message is then dropped.
  * Callers put their context in front with err_wrap(). Libraries return, programs print, once.
  *

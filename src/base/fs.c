@@ -10,13 +10,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-int fs_read(const char *path, struct buf *ret, struct err *err)
+int fs_read_fd(int fd, const char *path, struct buf *ret, struct err *err)
 {
-        _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
         char chunk[16384];
 
-        if (fd < 0)
-                return err_errno(err, "cannot read %s", path);
         for (;;) {
                 ssize_t n = read(fd, chunk, sizeof(chunk));
                 int r;
@@ -35,6 +32,13 @@ int fs_read(const char *path, struct buf *ret, struct err *err)
         }
         /* An empty file leaves an empty string, not NULL. */
         return buf_reserve(ret, 0) < 0 ? err_set(err, ENOMEM, "out of memory") : 0;
+}
+
+int fs_read(const char *path, struct buf *ret, struct err *err)
+{
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+        return fd < 0 ? err_errno(err, "cannot read %s", path) : fs_read_fd(fd, path, ret, err);
 }
 
 static int write_all(int fd, const char *p, size_t n)

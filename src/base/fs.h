@@ -8,6 +8,9 @@
 /* Adds the whole content of a file to `ret`, up to its bound (-EFBIG past it). */
 int fs_read(const char *path, struct buf *ret, struct err *err);
 
+/* The same of an open file; `path` is for messages. */
+int fs_read_fd(int fd, const char *path, struct buf *ret, struct err *err);
+
 /* Writes a file under a temporary name and renames it into place: old or new, never half. */
 int fs_write(const char *path, const void *bytes, size_t n, unsigned mode, struct err *err);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
 
+#include "base/printable.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -36,10 +38,10 @@ void log_line(enum log_level level, const char *fmt, ...)
                 return;
         head = snprintf(line, sizeof(line), "%s: ", names[level]);
         va_start(ap, fmt);
-        n = head + vsnprintf(line + head, sizeof(line) - (size_t)head - 1, fmt, ap);
+        vsnprintf(line + head, sizeof(line) - (size_t)head - 1, fmt, ap);
         va_end(ap);
-        if (n > (int)sizeof(line) - 2)
-                n = (int)sizeof(line) - 2;
+        /* What strangers wrote forges no line and drives no terminal. */
+        n = (int)printable_clean(line);
         line[n++] = '\n';
         if (write(STDERR_FILENO, line, (size_t)n) < 0)
                 return; /* nobody reads standard error: nothing is left to tell it to */

@@ -282,7 +282,7 @@ static void nonsense_is_refused(void **state)
         refused(f, "PATCH", "/vm",
                 "{\"state\":"
                 "\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\xc3\xa9\"}",
-                "Invalid request: not UTF-8");
+                "xx?\\\" is none of Paused, Resumed");
         refused(f, "PUT", "/", "{}", "Invalid request");
         refused(f, "PUT", "", "{}", "Invalid request");
         refused(f, "PUT", "/drives", "{}", "The ID cannot be empty.");
