@@ -87,7 +87,7 @@ const struct command *command_find(const char *name);
 /* The command whose name is most like a mistyped one; NULL if none is. */
 const struct command *command_suggest(const char *name);
 
-/* Prints "vulcan: MESSAGE" on standard error, control characters as blanks. Returns exit_code. */
+/* Prints "vulcan: MESSAGE" on standard error, harmless to a terminal (base/printable.h). Returns exit_code. */
 int cli_fail(int exit_code, const struct err *err);
 
 /* Takes one option of the verb's own; `value` is NULL where none was given. 0, or -errno. */

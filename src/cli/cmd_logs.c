@@ -5,6 +5,7 @@
 #include "cli/remote.h"
 #include "cli/run_exit.h"
 #include "cli/run_remote.h"
+#include "cli/terminal.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -38,6 +39,7 @@ enum { RECORD_POLL_MS = 50 };
 
 struct logs_args {
         bool follow, json;
+        struct terminal_filter filters[2]; /* of standard output and standard error */
 };
 
 static int take(void *ctx, int id, const char *value, struct err *err)
@@ -51,20 +53,45 @@ static int take(void *ctx, int id, const char *value, struct err *err)
 /* What the daemon sent in one event is one line of JSON; nothing of it can break our line. */
 static int print_json(const struct log_line *line)
 {
-        for (size_t i = 0; i < line->json_size; i++)
-                putchar(line->json[i] == '\n' ? ' ' : line->json[i]);
+        const char *at = line->json, *end = at + line->json_size;
+
+        while (at < end) {
+                const char *stop = memchr(at, '\n', (size_t)(end - at));
+                size_t n = (size_t)((stop ? stop : end) - at);
+
+                if (terminal_write_json(at, n, stdout) < 0 || (stop && putchar(' ') == EOF))
+                        return -EIO;
+                at += n + (stop != NULL);
+        }
         putchar('\n');
         return fflush(stdout) == 0 ? 0 : -errno;
 }
 
+static int print_bytes(struct logs_args *a, const struct log_line *line, FILE *to)
+{
+        struct terminal_filter *filter = &a->filters[to == stderr];
+        _cleanup_buf_ struct buf harmless = BUF_INIT(line->size + sizeof(filter->held));
+        const char *bytes = line->bytes;
+        size_t n = line->size;
+        int r;
+
+        if (terminal_is(fileno(to))) {
+                if ((r = terminal_filter(filter, bytes, n, &harmless)) < 0)
+                        return r;
+                bytes = harmless.data;
+                n = harmless.len;
+        }
+        return !n || fwrite(bytes, 1, n, to) == n ? 0 : -EIO;
+}
+
 static int on_line(void *ctx, const struct log_line *line)
 {
-        const struct logs_args *a = ctx;
+        struct logs_args *a = ctx;
         FILE *to = line->stream == WORKLOAD_STDERR ? stderr : stdout;
 
         if (a->json)
                 return print_json(line);
-        if (fwrite(line->bytes, 1, line->size, to) != line->size)
+        if (print_bytes(a, line, to) < 0)
                 return -EIO;
         return !a->follow || fflush(to) == 0 ? 0 : -EIO;
 }

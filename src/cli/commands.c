@@ -3,6 +3,7 @@
 
 #include "base/distance.h"
 #include "base/log.h"
+#include "base/printable.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -45,12 +46,12 @@ const struct command *command_suggest(const char *name)
 int cli_fail(int exit_code, const struct err *err)
 {
         char line[ERR_MESSAGE_MAX + 16];
-        int n = snprintf(line, sizeof(line), "vulcan: %s", err->msg[0] ? err->msg : "failed");
+        int n;
 
-        for (int i = 0; i < n; i++) {
-                if ((unsigned char)line[i] < ' ' || line[i] == '\x7f')
-                        line[i] = ' ';
-        }
+        snprintf(line, sizeof(line), "vulcan: %s", err->msg[0] ? err->msg : "failed");
+
+        /* The daemon's words may hold those of a guest. */
+        n = (int)printable_clean(line);
         line[n++] = '\n';
         if (write(STDERR_FILENO, line, (size_t)n) < 0)
                 return exit_code; /* nobody listens */

@@ -2,6 +2,8 @@
 #include "cli/table.h"
 
 #include "base/cleanup.h"
+#include "base/printable.h"
+#include "cli/terminal.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -15,38 +17,10 @@ enum { GAP = 2, REAL_DIGITS = 12 };
 
 /* ---- text from elsewhere ---- */
 
-/* The character at s and its length in bytes; 0 where there is no well-formed UTF-8. */
-static size_t decode(const unsigned char *s, uint32_t *ret)
-{
-        static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-        size_t n = s[0] < 0x80 ? 1 : s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : s[0] >= 0xc0 ? 2 : 0;
-        uint32_t c = n <= 1 ? s[0] : s[0] & (0xffu >> (n + 1));
-
-        if (!n || s[0] > 0xf4)
-                return 0;
-        for (size_t i = 1; i < n; i++) {
-                if ((s[i] & 0xc0) != 0x80)
-                        return 0;
-                c = c << 6 | (s[i] & 0x3f);
-        }
-        if (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
-                return 0;
-        *ret = c;
-        return n;
-}
-
-/* Controls, and what reorders or hides the text around it (Unicode's bidi and format controls). */
-static bool is_harmful(uint32_t c)
-{
-        return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x61c || (c >= 0x200b && c <= 0x200f) ||
-               (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xfeff ||
-               (c >= 0xfff9 && c <= 0xfffb) || (c >= 0xe0000 && c <= 0xe007f);
-}
-
 /* Columns of a character; -1 for one that is unknown or harmful. Needs a UTF-8 locale to be set. */
 static int width_of(uint32_t c)
 {
-        if (is_harmful(c))
+        if (printable_is_harmful(c, PRINTABLE_LINE))
                 return -1;
         return c < 0x7f ? 1 : wcwidth((wchar_t)c);
 }
@@ -55,23 +29,23 @@ static size_t clean(struct buf *ret, const char *text, size_t columns)
 {
         size_t width = 0, start = ret->len, fits = start, fits_width = 0;
 
-        for (const unsigned char *s = (const unsigned char *)text; *s;) {
+        for (const char *s = text, *end = text + strlen(text); s < end;) {
                 uint32_t c = 0;
-                size_t n = decode(s, &c);
-                int w = n ? width_of(c) : -1;
+                int n = printable_decode(s, (size_t)(end - s), &c);
+                int w = n > 0 ? width_of(c) : -1;
 
                 if (columns && width + (size_t)(w < 0 ? 1 : w) > columns) {
                         ret->len = fits;
                         return buf_add(ret, "...", 3) < 0 ? fits_width : fits_width + 3;
                 }
-                if (buf_add(ret, w < 0 ? "?" : (const char *)s, w < 0 ? 1 : n) < 0)
+                if (buf_add(ret, w < 0 ? "?" : s, w < 0 ? 1 : (size_t)n) < 0)
                         return width;
                 width += (size_t)(w < 0 ? 1 : w);
                 if (columns >= 3 && width <= columns - 3) {
                         fits = ret->len;
                         fits_width = width;
                 }
-                s += n ? n : 1;
+                s += n > 0 ? n : 1;
         }
         return width;
 }
@@ -174,8 +148,11 @@ void table_release(struct table *t)
 
 int table_print_json(const json_t *json, FILE *to)
 {
-        if (!json || json_dumpf(json, to, JSON_INDENT(2) | JSON_REAL_PRECISION(REAL_DIGITS)) < 0 ||
-            fputc('\n', to) == EOF || fflush(to) != 0)
+        _cleanup_free_ char *text =
+                json ? json_dumps(json, JSON_INDENT(2) | JSON_REAL_PRECISION(REAL_DIGITS)) : NULL;
+
+        if (!text || terminal_write_json(text, strlen(text), to) < 0 || fputc('\n', to) == EOF ||
+            fflush(to) != 0)
                 return -EIO;
         return 0;
 }

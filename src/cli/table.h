@@ -9,8 +9,8 @@
  *     table_release(&t);
  *
  * Columns are as wide as what stands in them, in columns of the terminal (East Asian wide characters
- * take two, combining ones none). What comes from elsewhere cannot play tricks on the terminal:
- * control characters, what changes the direction of text, and bytes that are not UTF-8 become "?".
+ * take two, combining ones none). Text from elsewhere cannot play tricks on the terminal: what is
+ * harmful in a line (base/printable.h) becomes "?".
  *
  * Thread rule: one thread. Memory that runs out shows as -ENOMEM of table_print().
  */
@@ -50,5 +50,5 @@ void table_release(struct table *t);
 /* Adds `text` made harmless; at most `columns` wide (0: no bound). Returns how wide it is. */
 size_t table_clean(struct buf *ret, const char *text, size_t columns);
 
-/* Prints JSON, indented, with a newline. 0, -EIO. */
+/* Prints JSON, indented, with a newline; to a terminal by terminal_write_json(). 0, -EIO. */
 int table_print_json(const json_t *json, FILE *to);

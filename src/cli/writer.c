@@ -82,16 +82,13 @@ static int wait_for_room(struct writer *w, int fd)
         }
 }
 
-int writer_write(struct writer *w, int fd, const void *bytes, size_t n)
+/* Writes the bytes as they are. `most`: so many at once. */
+static int write_exactly(struct writer *w, int fd, const void *bytes, size_t n, size_t most)
 {
         const char *p = bytes;
-        struct stat st;
-        size_t most;
 
         if (w->spool.len)
                 return keep(w, fd, bytes, n);
-        /* A file never makes us wait; of a pipe that has room a page is free. */
-        most = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? SIZE_MAX : PIPE_BUF;
         while (n > 0) {
                 int r = wait_for_room(w, fd);
                 ssize_t done;
@@ -111,11 +108,33 @@ int writer_write(struct writer *w, int fd, const void *bytes, size_t n)
         return 0;
 }
 
+/* A file never makes us wait; of a pipe that has room a page is free. */
+static size_t most_at_once(const struct stat *st)
+{
+        return S_ISREG(st->st_mode) ? SIZE_MAX : PIPE_BUF;
+}
+
+int writer_write(struct writer *w, int fd, const void *bytes, size_t n)
+{
+        struct terminal_filter *filter = &w->filters[fd == STDERR_FILENO];
+        _cleanup_buf_ struct buf harmless = BUF_INIT(n + sizeof(filter->held));
+        struct stat st;
+        int r;
+
+        if (fstat(fd, &st) < 0)
+                return -errno;
+        if (!S_ISCHR(st.st_mode) || !terminal_is(fd))
+                return write_exactly(w, fd, bytes, n, most_at_once(&st));
+        r = terminal_filter(filter, bytes, n, &harmless);
+        return r < 0 ? r : write_exactly(w, fd, harmless.data, harmless.len, PIPE_BUF);
+}
+
 int writer_flush(struct writer *w, int stop_fd)
 {
         struct writer waiting = {.wake_fd = stop_fd};
         const char *at = w->spool.data, *end = at + w->spool.len;
         struct kept kept;
+        struct stat st;
         uint64_t n;
         int r = 0;
 
@@ -126,7 +145,10 @@ int writer_flush(struct writer *w, int stop_fd)
         for (; at < end && r == 0; at += kept.n) {
                 memcpy(&kept, at, sizeof(kept));
                 at += sizeof(kept);
-                r = writer_write(&waiting, kept.fd, at, kept.n);
+                /* It has been through the filter, and may begin in the middle of a character. */
+                r = fstat(kept.fd, &st) < 0
+                            ? -errno
+                            : write_exactly(&waiting, kept.fd, at, kept.n, most_at_once(&st));
         }
         buf_release(&w->spool);
         return r;

@@ -23,6 +23,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "cli/terminal.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -36,6 +37,7 @@ struct writer {
         atomic_bool interrupted, spooling;
         struct buf spool; /* of each write that found no room: descriptor, size, bytes */
         uint64_t dropped; /* bytes that found no room in the spool either */
+        struct terminal_filter filters[2]; /* of standard output and standard error */
 };
 
 #define WRITER_INIT                                                                                \
@@ -47,7 +49,7 @@ int writer_init(struct writer *w, struct err *err);
 void writer_release(struct writer *w);
 
 /*
- * Writes all n bytes. 0, -ECANCELED once interrupted (how much was written is then unknown), -EPIPE
+ * Writes all n bytes; to a terminal what terminal_filter() lets through. 0, -ECANCELED once interrupted (how much was written is then unknown), -EPIPE
  * when nobody reads any more, or another negative errno of write().
  */
 int writer_write(struct writer *w, int fd, const void *bytes, size_t n);
