@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/trust.h"
 #include "cli/cli.h"
 #include "cli/token.h"
 #include "cli/notify.h"
@@ -99,6 +100,8 @@ static int lock_state(struct serve *d, struct err *err)
         d->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (d->lock_fd < 0)
                 return err_errno(err, "open %s", path);
+        if ((r = trust_check(d->lock_fd, path, err)) < 0)
+                return r;
         if (flock(d->lock_fd, LOCK_EX | LOCK_NB) < 0) {
                 if (errno != EWOULDBLOCK)
                         return err_errno(err, "lock %s", path);
@@ -193,6 +196,18 @@ static int check_environment(struct err *err)
                        n == 1 ? "" : "s", n == 1 ? "is" : "are", n == 1 ? "" : "s");
 }
 
+/* The start refuses one that others could write; one that is not there is made by the start. */
+static int check_state(const struct settings *s, struct err *err)
+{
+        struct err why = ERR_INIT;
+        int fd = trust_open_dir(s->state_dir, &why);
+
+        if (fd == -EPERM)
+                return err_set(err, EPERM, "state directory (--state-dir): %.460s", why.msg);
+        close_fd(&fd);
+        return 0;
+}
+
 /* All that can be known of the settings without making anything. */
 static int check_config(struct serve *d)
 {
@@ -202,6 +217,8 @@ static int check_config(struct serve *d)
 
         if (r == 0 && (r = read_token(d, &err)) == 0 && (r = check_reach(d, local, &err)) == 0)
                 r = check_network(&d->settings, &err);
+        if (r == 0)
+                r = check_state(&d->settings, &err);
         if (r == 0)
                 r = check_memory(&d->settings, &err);
         if (r == 0)

@@ -4,6 +4,7 @@
 #include "backend/firecracker/fc.h"
 #include "base/cleanup.h"
 #include "base/fs.h"
+#include "base/trust.h"
 #include "base/proc.h"
 #include "image/image.h"
 #include "net/net.h"
@@ -348,10 +349,17 @@ static void look_at_state(struct doctor_report *report, const struct settings *s
 {
         char dir[PATH_MAX], probe[PATH_MAX];
         struct statvfs fs;
+        _cleanup_close_ int fd = -1;
         unsigned long free_mb = 0;
+        struct err err = ERR_INIT;
         unsigned leftovers;
 
         nearest_existing(s->state_dir, dir);
+        if (strcmp(dir, s->state_dir) == 0 && (fd = trust_open_dir(dir, &err)) == -EPERM) {
+                advise(add(report, DOCTOR_MISSING, "state", "%s", err.msg),
+                       "or choose a directory of your own with --state-dir or VULCAN_STATE_DIR");
+                return;
+        }
         if (!can_make(dir, probe)) {
                 advise(add(report, DOCTOR_MISSING, "state", "%s: nothing can be made in %s: %s",
                            s->state_dir, dir, strerror(errno)),

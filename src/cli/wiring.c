@@ -2,9 +2,10 @@
 #include "cli/wiring.h"
 
 #include "backend/firecracker/fc.h"
-#include "base/fs.h"
 #include "base/proc.h"
+#include "base/trust.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,8 +19,10 @@ int wiring_prepare_process(struct err *err)
 int wiring_make_state_dir(const struct settings *s, struct err *err)
 {
         struct err inner = ERR_INIT;
-        int r = fs_mkdir_p(s->state_dir, 0700, &inner);
+        int r = trust_make_dir(s->state_dir, &inner);
 
+        if (r == -EPERM)
+                return err_set(err, -r, "state directory (--state-dir): %.460s", inner.msg);
         if (r < 0)
                 return err_set(err, -r,
                                "state directory %.200s: %.200s; choose one that can be made and "

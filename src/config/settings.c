@@ -3,7 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/distance.h"
-#include "base/fs.h"
+#include "base/trust.h"
 #include "config/env_file.h"
 
 #include <assert.h>
@@ -139,7 +139,7 @@ int settings_take_file(struct settings *s, const char *text, size_t size, const 
 static int read_file(struct settings *s, struct err *err)
 {
         _cleanup_buf_ struct buf text = BUF_INIT(SETTINGS_FILE_MAX);
-        int r = fs_read(s->config, &text, err);
+        int r = trust_read(s->config, &text, err);
 
         if (r < 0)
                 return err_wrap(err, "settings file");

@@ -2,6 +2,7 @@
 #include "net/lock.h"
 
 #include "base/cleanup.h"
+#include "base/trust.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,9 +10,13 @@
 
 int lock_open(const char *path, struct err *err)
 {
-        int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        _cleanup_close_ int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        int r;
 
-        return fd < 0 ? err_errno(err, "open %s", path) : fd;
+        if (fd < 0)
+                return err_errno(err, "open %s", path);
+        r = trust_check(fd, path, err);
+        return r < 0 ? r : steal_fd(&fd);
 }
 
 static struct flock range(short type, uint32_t first, uint32_t last)

@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/fs.h"
+#include "base/trust.h"
 #include "net/link.h"
 #include "net/lock.h"
 #include "net/pool.h"
@@ -131,7 +132,7 @@ static int net_open(struct net *net, struct err *err)
         if (r == 0)
                 r = net_paths(net, err);
         if (r == 0)
-                r = fs_mkdir_p(net->dir, 0700, err);
+                r = trust_make_dir(net->dir, err);
         if (r < 0)
                 return r;
         if (!net->link)

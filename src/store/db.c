@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/trust.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -209,12 +210,24 @@ static int connect_file(const char *path, const struct db_schema *schema, int fl
 }
 
 /* What programs wrote is nobody else's, whatever umask and directory allow: a file that SQLite finds
- * keeps its mode, and those beside it get the same. If this fails SQLite says why. */
-static void keep_private(const char *path)
+ * keeps its mode, and those beside it get the same. If it cannot be opened SQLite says why. */
+static int keep_private(const char *path, struct err *err)
 {
-        int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        static const char *const parts[] = {"", "-wal", "-shm", "-journal"};
+        int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600), r = 0;
 
         close_fd(&fd);
+        for (size_t i = 0; r == 0 && i < sizeof(parts) / sizeof(parts[0]); i++) {
+                _cleanup_close_ int part = -1;
+                char name[PATH_MAX];
+
+                snprintf(name, sizeof(name), "%s%s", path, parts[i]);
+                /* O_PATH: closing another descriptor would drop the locks that SQLite has on it. */
+                part = open(name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+                if (part >= 0)
+                        r = trust_check(part, name, err);
+        }
+        return r;
 }
 
 /* Setting these on a file that has them would write to it, before it is known to be sound. */
@@ -230,12 +243,10 @@ static int lay_out(sqlite3 *db, const struct db_schema *schema, struct err *err)
 
 int db_open(const char *path, const struct db_schema *schema, sqlite3 **ret, struct err *err)
 {
-        int r;
+        int r = keep_private(path, err);
 
-        keep_private(path);
-        r = connect_file(path, schema, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, ret, err);
-
-        if (r < 0)
+        if (r < 0 || (r = connect_file(path, schema, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
+                                       ret, err)) < 0)
                 return r;
         if ((r = lay_out(*ret, schema, err)) < 0 ||
             (r = exec(*ret, schema->name, schema->pragmas, err)) < 0 ||

@@ -4,6 +4,7 @@
 
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/trust.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -141,7 +142,7 @@ static int open_state(struct fc_backend *b, const struct fc_config *config, stru
                                "bytes; choose one of at most %zu with --state-dir",
                                config->state_dir, FC_SUN_PATH_MAX,
                                FC_SUN_PATH_MAX - beyond - strlen("/vms"));
-        if ((r = fs_mkdir_p(b->vms_dir, 0700, err)) < 0)
+        if ((r = trust_make_dir(b->vms_dir, err)) < 0)
                 return r;
         r = fc_reclaim(b->vms_dir, &b->metrics, &minor);
         if (r < 0)
