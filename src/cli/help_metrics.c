@@ -169,6 +169,11 @@ static const struct advice {
          "Waiting orders and followed logs are refused with 503 at 7/8 of `--max-connections`, "
          "kills, other orders and reads of records at 15/16, so that probes and scrapes always "
          "get in."},
+        {"vulcan_http_auth_failures_total",
+         "`missing`: no `Authorization`; `malformed`: another scheme than Bearer; `wrong`: another "
+         "token; `limited` (429): a token from an address that has sent more than 10 wrong ones, "
+         "and sends more than one a second. `wrong` and `limited` that grow: somebody guesses, or "
+         "a client was forgotten when the token was changed; the daemon's log names addresses."},
         {"vulcan_http_evicted_connections_total",
          "Clients open connections and do not use them: keep fewer, or raise "
          "`--max-connections`."},

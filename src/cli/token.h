@@ -7,6 +7,7 @@
 
 /*
  * Reads the one word the file holds. `ret` is set up here; its bound is HTTP_TOKEN_MAX. -EINVAL for
- * a file that holds none or more. A file others can read is warned about in the log.
+ * a file that holds none or more, or one of fewer than HTTP_TOKEN_MIN bytes; -EPERM for a file that
+ * others can write (base/trust.h). A file others can read is warned about in the log.
  */
 int token_read(const char *path, struct buf *ret, struct err *err);

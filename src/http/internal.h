@@ -2,6 +2,7 @@
 /* What server.c (threads, connections), request.c (one request) and deadline.c share. Private. */
 #pragma once
 
+#include "http/auth.h"
 #include "http/server.h"
 
 #include <microhttpd.h>
@@ -119,8 +120,7 @@ struct http_server {
         size_t n_routes;
         void *ctx;
         void (*refused)(const struct http_route *route, unsigned status, void *ctx);
-        bool has_token;
-        uint8_t token_hash[32];
+        struct http_auth *auth; /* NULL: requests need no token */
         struct http_deadlines deadlines;
         atomic_size_t body_bytes; /* of all requests */
 
@@ -145,6 +145,7 @@ struct http_server {
         struct prom_family *requests, *duration; /* NULL without a registry */
         struct prom_gauge *connections, *long_requests;
         struct prom_counter *evicted;
+        struct prom_family *auth_failures;
 };
 
 /* libmicrohttpd's callbacks for a request. */

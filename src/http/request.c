@@ -9,8 +9,6 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
-#include <nettle/memops.h>
-#include <nettle/sha2.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -307,20 +305,31 @@ static void refuse(struct http_request *request, unsigned status, const char *me
         request->response = make_response(request, "application/json", &body);
 }
 
-static bool token_is_right(struct http_request *request)
+/* False: it is refused. */
+static bool has_right_token(struct http_request *request)
 {
+        const union MHD_ConnectionInfo *info =
+                MHD_get_connection_info(request->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
         const char *value = http_request_header(request, "Authorization");
-        uint8_t hash[SHA256_DIGEST_SIZE];
-        struct sha256_ctx sha;
+        enum http_auth_verdict verdict = http_auth_check(
+                request->server->auth, value, info ? info->client_addr : NULL, request->start_ns);
+        char client[HTTP_CLIENT_MAX], seconds[16];
 
-        if (!value || strncasecmp(value, "Bearer ", 7) != 0)
-                return false;
-        value += 7 + strspn(value + 7, " ");
-        sha256_init(&sha);
-        sha256_update(&sha, strlen(value), (const uint8_t *)value);
-        sha256_digest(&sha, sizeof(hash), hash);
-        /* Hashes have one length, and the comparison takes the same time wherever they differ. */
-        return memeql_sec(hash, request->server->token_hash, sizeof(hash));
+        if (verdict == HTTP_AUTH_OK)
+                return true;
+        http_request_client(request, client);
+        http_auth_note(request->server->auth, verdict, client);
+        if (verdict == HTTP_AUTH_LIMITED) {
+                snprintf(seconds, sizeof(seconds), "%d", (HTTP_AUTH_PERIOD_MS + 999) / 1000);
+                http_answer_header(request, "Retry-After", seconds);
+                refuse(request, 429, "too many wrong tokens from your address; try again later");
+        } else {
+                http_answer_header(request, "WWW-Authenticate", "Bearer");
+                refuse(request, 401,
+                       value ? "that is not the bearer token (Authorization: Bearer TOKEN)"
+                             : "a bearer token is needed (Authorization: Bearer TOKEN)");
+        }
+        return false;
 }
 
 /* The size the headers announce; SIZE_MAX where it is not known beforehand. */
@@ -344,14 +353,10 @@ static void route_request(struct http_request *request, const char *method, cons
                                          &request->params, &same_path, allow);
         if (request->route || same_path)
                 request->path_label = (request->route ? request->route : same_path)->pattern;
-        if (server->has_token && !(request->route && request->route->flags & HTTP_ROUTE_OPEN) &&
-            !token_is_right(request)) {
-                http_answer_header(request, "WWW-Authenticate", "Bearer");
-                refuse(request, 401,
-                       http_request_header(request, "Authorization")
-                               ? "that is not the bearer token (Authorization: Bearer TOKEN)"
-                               : "a bearer token is needed (Authorization: Bearer TOKEN)");
-        } else if (!server->has_token && http_request_header(request, "Origin")) {
+        if (server->auth && !(request->route && request->route->flags & HTTP_ROUTE_OPEN) &&
+            !has_right_token(request))
+                return;
+        if (!server->auth && http_request_header(request, "Origin")) {
                 refuse(request, 403, "requests from web pages need a token to be set");
         } else if (!request->route && same_path) {
                 http_answer_header(request, "Allow", allow);

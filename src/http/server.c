@@ -8,7 +8,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
-#include <nettle/sha2.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,6 +44,9 @@ const struct prom_desc http_metric_descs[HTTP_METRIC_COUNT] = {
         [HTTP_EVICTED_CONNECTIONS_TOTAL] =
                 {PROM_COUNTER, "vulcan_http_evicted_connections_total",
                  "Connections that were closed, being idle or slow, to make room for new ones."},
+        [HTTP_AUTH_FAILURES_TOTAL] = {PROM_COUNTER, "vulcan_http_auth_failures_total",
+                                      "Requests without the right token, by reason.",
+                                      .labels = (const char *const[]){"reason", NULL}},
 };
 
 /* ---- workers ---- */
@@ -220,17 +222,12 @@ static int start_daemon(struct http_server *server, const struct http_server_con
 
 static int take_token(struct http_server *server, const char *token, struct err *err)
 {
-        struct sha256_ctx sha;
-
         if (!token)
                 return 0;
-        if (!*token || strlen(token) > HTTP_TOKEN_MAX)
-                return err_set(err, EINVAL, "token: must have 1 to %d bytes", HTTP_TOKEN_MAX);
-        sha256_init(&sha);
-        sha256_update(&sha, strlen(token), (const uint8_t *)token);
-        sha256_digest(&sha, sizeof(server->token_hash), server->token_hash);
-        server->has_token = true;
-        return 0;
+        if (strlen(token) < HTTP_TOKEN_MIN || strlen(token) > HTTP_TOKEN_MAX)
+                return err_set(err, EINVAL, "token: must have %d to %d bytes", HTTP_TOKEN_MIN,
+                               HTTP_TOKEN_MAX);
+        return http_auth_new(token, server->auth_failures, &server->auth, err);
 }
 
 static int register_metrics(struct http_server *server, struct prom_registry *registry,
@@ -250,6 +247,7 @@ static int register_metrics(struct http_server *server, struct prom_registry *re
         server->connections = prom_gauge_with(families[HTTP_CONNECTIONS]);
         server->long_requests = prom_gauge_with(families[HTTP_LONG_REQUESTS]);
         server->evicted = prom_counter_with(families[HTTP_EVICTED_CONNECTIONS_TOTAL]);
+        server->auth_failures = families[HTTP_AUTH_FAILURES_TOTAL];
         return 0;
 }
 
@@ -282,8 +280,8 @@ int http_server_new(const struct http_server_config *config, struct http_server 
                 free(server);
                 return r;
         }
-        if ((r = take_token(server, config->token, err)) < 0 ||
-            (r = register_metrics(server, config->registry, err)) < 0 ||
+        if ((r = register_metrics(server, config->registry, err)) < 0 ||
+            (r = take_token(server, config->token, err)) < 0 ||
             (r = start_workers(server, or_default(config->workers, WORKERS_DEFAULT), err)) < 0 ||
             (r = start_daemon(server, config, err)) < 0) {
                 http_server_free(server);
@@ -334,6 +332,7 @@ void http_server_free(struct http_server *server)
         }
         stop_workers(server);
         http_deadlines_stop(&server->deadlines);
+        http_auth_free(server->auth);
         pthread_cond_destroy(&server->work);
         pthread_cond_destroy(&server->idle);
         pthread_mutex_destroy(&server->lock);

@@ -79,7 +79,8 @@ enum {
         HTTP_BODIES_MAX = 256 * 1024 * 1024, /* bytes of all bodies together */
         HTTP_ANSWER_HEADERS_MAX = 4,         /* headers of http_answer_header() */
         HTTP_CLIENT_MAX = 64,
-        HTTP_TOKEN_MAX = 4096, /* bytes of a bearer token */
+        HTTP_TOKEN_MIN = 16,   /* bytes of a bearer token, at least: shorter ones are guessed */
+        HTTP_TOKEN_MAX = 4096, /* and at most */
         /* Bytes of a body or an answer that must move in transfer_timeout_s, or else all of it. */
         HTTP_TRANSFER_STEP = 1024 * 1024,
         HTTP_GRACE_MS = 2000,   /* for answers on their way when the server ends */

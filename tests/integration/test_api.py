@@ -162,10 +162,10 @@ def test_head_and_keep_alive(fake_box):
 
 @pytest.mark.parametrize("token", ["right", "wrong", "none"])
 def test_a_token_is_asked_for(fake_box, token):
-    path = fake_box.file("token", "s3cret-token\n")
+    path = fake_box.file("token", "s3cret-token-of-20b\n")
     daemon = fake_box.serve("--token-file", path)
-    headers = {"right": {"Authorization": "Bearer s3cret-token"},
-               "wrong": {"Authorization": "Bearer s3cret-tokeX"}, "none": {}}[token]
+    headers = {"right": {"Authorization": "Bearer s3cret-token-of-20b"},
+               "wrong": {"Authorization": "Bearer s3cret-token-of-20X"}, "none": {}}[token]
     status, _, answer = daemon.request("GET", "/v1/backends", headers=headers)
     assert status == (200 if token == "right" else 401)
     assert token == "right" or "Bearer" in answer["WWW-Authenticate"]

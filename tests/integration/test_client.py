@@ -333,14 +333,14 @@ def test_stats_and_backends(client):
 # ---- reaching it -------------------------------------------------------------------------------
 
 def test_a_token(fake_box):
-    token = fake_box.file("token", "word-of-mouth\n")
+    token = fake_box.file("token", "word-of-mouth-and-ear\n")
     os.chmod(token, 0o600)
     client = Client(fake_box, "--token-file", token)
     client.fails("ls", says="--token-file")
     assert client.lines("ls", "-q", "--token-file", token) == []
     fake_box.env["VULCAN_TOKEN_FILE"] = token
     assert client("run", "--runtime", "sh", "-e", "print x").out == b"x\n"
-    wrong = fake_box.file("wrong", "guess\n")
+    wrong = fake_box.file("wrong", "nothing-but-a-guess\n")
     os.chmod(wrong, 0o600)
     client.fails("stats", "--token-file", wrong, says="that is not the bearer token")
     client.fails("stats", "--token-file", fake_box.folder + "/none", code=2, says="token file")
@@ -571,7 +571,7 @@ def test_config_tells_where_from(fake_box):
 
 
 def test_check_config(fake_box):
-    token = fake_box.file("token", "word\n")
+    token = fake_box.file("token", "word-of-mouth-and-ear\n")
     os.chmod(token, 0o600)
     for words in ([], ["--listen", "0.0.0.0:80", "--token-file", token],
                   ["--listen", f"unix:{fake_box.folder}/s"], ["--max-memory-mb", "128"]):

@@ -12,9 +12,9 @@ def lines_of(text, workload_id):
 
 
 def test_each_step_is_there_at_debug(fake_box):
-    daemon = fake_box.serve("--token-file", fake_box.file("token", "t0p-secret\n"),
+    daemon = fake_box.serve("--token-file", fake_box.file("token", "t0p-secret-of-the-test\n"),
                             env={"VULCAN_LOG_LEVEL": "debug"})
-    headers = {"Authorization": "Bearer t0p-secret"}
+    headers = {"Authorization": "Bearer t0p-secret-of-the-test"}
     raw = daemon.request("POST", "/v1/workloads", {
         "runtime": "sh", "code": "print s3cret\nexit 3", "input": "s3cret", "args": ["s3cret"],
         "env": {"S3CRET": "s3cret"}}, headers)[1]
@@ -33,7 +33,7 @@ def test_each_step_is_there_at_debug(fake_box):
     said = lines_of(text, killed)
     assert any(line == "debug: workload ID: a kill was asked for" for line in said), said
     assert said[-1].startswith("debug: workload ID: killed: killed"), said
-    assert not re.search("s3cret|t0p-secret", text, re.I)
+    assert not re.search("s3cret|t0p-secret-of-the-test", text, re.I)
 
 
 def test_failures_alone_are_there_by_default(fake_box):

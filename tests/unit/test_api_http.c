@@ -483,7 +483,7 @@ static void a_stopping_engine_is_503(void **state)
 
 static void a_token_guards_all_but_health(void **state)
 {
-        struct daemon *d = daemon_new(1, 1, "token");
+        struct daemon *d = daemon_new(1, 1, "token-of-the-test");
         struct answer a;
 
         assert_refused(d, "GET", "/v1/workloads", NULL, 401, "bearer token");
@@ -493,7 +493,8 @@ static void a_token_guards_all_but_health(void **state)
         a = ask(&d->served, "GET", "/healthz", NULL);
         assert_int_equal(a.status, 200);
         answer_release(&a);
-        a = ask_with(&d->served, "GET", "/metrics", "Authorization: Bearer token\r\n", NULL, 0);
+        a = ask_with(&d->served, "GET", "/metrics", "Authorization: Bearer token-of-the-test\r\n",
+                     NULL, 0);
         assert_int_equal(a.status, 200);
         answer_release(&a);
         daemon_stop(d);

@@ -228,18 +228,20 @@ static void tokens_are_asked_for(void **state)
         struct served s;
         struct answer a;
 
-        c.token = "secret word";
+        c.token = "a secret word of mouth";
         served_start(&s, c);
         a = ask(&s, "GET", "/later", NULL);
         assert_int_equal(a.status, 401);
         assert_contains(a.headers, "WWW-Authenticate: Bearer");
         assert_contains(a.body, "{\"error\":\"a bearer token is needed");
         answer_release(&a);
-        a = ask_with(&s, "GET", "/later", "Authorization: Bearer secret wor\r\n", NULL, 0);
+        a = ask_with(&s, "GET", "/later", "Authorization: Bearer a secret word of mout\r\n", NULL,
+                     0);
         assert_int_equal(a.status, 401);
         assert_contains(a.body, "{\"error\":\"that is not the bearer token");
         answer_release(&a);
-        a = ask_with(&s, "GET", "/later", "Authorization: Basic secret word\r\n", NULL, 0);
+        a = ask_with(&s, "GET", "/later", "Authorization: Basic a secret word of mouth\r\n", NULL,
+                     0);
         assert_int_equal(a.status, 401);
         answer_release(&a);
         a = ask(&s, "GET", "/nothing", NULL);
@@ -248,7 +250,8 @@ static void tokens_are_asked_for(void **state)
         a = ask_with(&s, "POST", "/echo/x", "", "body", 4);
         assert_int_equal(a.status, 401);
         answer_release(&a);
-        a = ask_with(&s, "GET", "/later", "authorization: bearer secret word\r\n", NULL, 0);
+        a = ask_with(&s, "GET", "/later", "authorization: bearer a secret word of mouth\r\n", NULL,
+                     0);
         assert_int_equal(a.status, 409);
         answer_release(&a);
         a = ask(&s, "GET", "/hello", NULL);
@@ -260,7 +263,8 @@ static void tokens_are_asked_for(void **state)
 
 static void web_pages_need_a_token(void **state)
 {
-        static const char token[] = "Authorization: Bearer t\r\nOrigin: http://evil.example\r\n";
+        static const char token[] =
+                "Authorization: Bearer tttttttttttttttt\r\nOrigin: http://evil.example\r\n";
         struct http_server_config c = config();
         struct served s;
         struct answer a;
@@ -272,7 +276,7 @@ static void web_pages_need_a_token(void **state)
         answer_release(&a);
         served_stop(&s);
         served_release(&s);
-        c.token = "t";
+        c.token = "tttttttttttttttt";
         served_start(&s, c);
         a = ask_with(&s, "POST", "/echo/x", token, "x", 1);
         assert_int_equal(a.status, 200);
@@ -629,9 +633,9 @@ static void wrong_tokens_to_serve_with_are_refused(void **state)
 
         assert_int_equal(http_listen("127.0.0.1:0", &l, &err), 0);
         c.listener = &l;
-        c.token = "";
+        c.token = "fifteen-bytes-x"; /* one too few */
         assert_int_equal(http_server_new(&c, &server, &err), -EINVAL);
-        assert_contains(err.msg, "token: ");
+        assert_contains(err.msg, "token: must have 16 to ");
         assert_null(server);
         assert_true(l.fd >= 0);
         http_listener_release(&l);

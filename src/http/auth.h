@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who may ask: the bearer token, and what becomes of those who do not have it. Private to the server.
+ *
+ * A failed request is counted by reason, and logged: the first at once, then one line in
+ * HTTP_AUTH_LOG_S with the number of those in between. Tokens are compared in constant time.
+ *
+ * Guessing is slowed down by source: an IPv4 address, the /64 of an IPv6 one, or the Unix socket. A
+ * source may be wrong HTTP_AUTH_BURST times in a row, then once in HTTP_AUTH_PERIOD_MS; beyond that its
+ * tokens are not looked at, right or wrong, and get 429 with Retry-After. A client that shares its
+ * source with a guesser (a proxy, loopback) is not locked out: while the source has shown the right token within
+ * HTTP_AUTH_KNOWN_S every token from it is looked at, and only the wrong ones get 429; otherwise the
+ * next free try is at most HTTP_AUTH_PERIOD_MS away. A request without a token guesses nothing and
+ * costs nothing. The table holds HTTP_AUTH_SOURCES; the one unheard of for longest goes first, so what
+ * many sources can try together is bounded by the length of the token alone (HTTP_TOKEN_MIN).
+ *
+ * Nothing here waits. Thread rule: the server's thread; http_auth_new() and _free() when there is none.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "prom/prom.h"
+
+#include <stdint.h>
+#include <sys/socket.h>
+
+enum {
+        HTTP_AUTH_BURST = 10,
+        HTTP_AUTH_PERIOD_MS = 1000,
+        HTTP_AUTH_KNOWN_S = 600,
+        HTTP_AUTH_SOURCES = 1024,
+        HTTP_AUTH_LOG_S = 10,
+};
+
+enum http_auth_verdict {
+        HTTP_AUTH_OK,
+        HTTP_AUTH_MISSING,   /* no Authorization */
+        HTTP_AUTH_MALFORMED, /* not "Bearer TOKEN" */
+        HTTP_AUTH_WRONG,
+        HTTP_AUTH_LIMITED, /* too many wrong ones from there: try again in HTTP_AUTH_PERIOD_MS */
+        HTTP_AUTH_VERDICTS,
+};
+
+struct http_auth;
+
+/* `token` is not kept, only its hash. `failures`: vulcan_http_auth_failures_total, NULL: not counted. */
+int http_auth_new(const char *token, struct prom_family *failures, struct http_auth **ret,
+                  struct err *err);
+
+/* Logs what was not logged yet. Takes NULL. */
+void http_auth_free(struct http_auth *auth);
+
+/* Judges a request by the value of its Authorization (NULL: none). `from`: address of the client, NULL
+ * or AF_UNIX for a Unix socket. `now_ns`: clock_ns(). */
+enum http_auth_verdict http_auth_check(struct http_auth *auth, const char *value,
+                                       const struct sockaddr *from, uint64_t now_ns);
+
+/* Counts and logs a request that was not HTTP_AUTH_OK; `client` is its address as text. */
+void http_auth_note(struct http_auth *auth, enum http_auth_verdict verdict, const char *client);
