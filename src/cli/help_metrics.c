@@ -43,9 +43,9 @@ static const struct advice {
          "`agent` are the agent's own. A high `root`: image on a slow disk. A high `vmm` or "
          "`kernel`: no CPU, or no KVM."},
         {"vulcan_firecracker_vm_cleanup_stage_seconds",
-         "`flush` asks the VMM for its counters (bounded). `stop` is SIGKILL to reaped and "
-         "`network` "
-         "SIGKILL to TAP and address gone: they run side by side. `files` is the VM's directory."},
+         "`flush` asks the VMM for its counters (250 ms at most; a kill does not wait for it). "
+         "`stop` is SIGKILL to reaped. `network` is TAP and address; it runs beside `stop`, or "
+         "beside a `flush` that takes more than 5 ms. `files` is the VM's directory."},
         {"vulcan_firecracker_boot_failures_total",
          "`reason=\"vmm_exit\"`: the VMM refused or crashed; `timeout`: the guest hung; "
          "`guest_panic`: its kernel panicked; `guest_reboot`: it restarted without a panic; "
@@ -74,6 +74,10 @@ static const struct advice {
         {"vulcan_firecracker_vmm_metrics_lost_total",
          "The totals below are too low by what these lines held. A VM that dies while it writes "
          "costs one."},
+        {"vulcan_firecracker_counters_lost_total",
+         "The totals below are too low by what these VMs did since their VMM's last line, which it "
+         "writes once a minute. The machine is overloaded, or a VMM crashed. VMs that are killed "
+         "are not asked, and not counted here: the kill comes first."},
         {"vulcan_firecracker_vmm_vsock_bytes_total", "Code, input and output of all workloads."},
         {"vulcan_firecracker_vmm_vsock_connections_total",
          "One is added per VM. Many more: programs dial the host themselves, in vain."},

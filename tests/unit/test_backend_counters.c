@@ -113,7 +113,8 @@ static int open_files(void **state)
         strcpy(f->dir, "/tmp/vulcan-unit-XXXXXX");
         f->registry = prom_registry_new();
         f->spec = (struct fc_vm_spec){.id = "id", .metrics = &f->metrics};
-        f->vm = (struct fc_vm){.spec = &f->spec, .proc = PROC_INIT, .stop_fd = -1};
+        f->vm = (struct fc_vm){
+                .spec = &f->spec, .proc = PROC_INIT, .flush = {.fd = -1}, .stop_fd = -1};
         *state = f;
         if (!mkdtemp(f->dir))
                 return -1;
@@ -183,6 +184,32 @@ static void what_is_no_file_is_not_read(void **state)
         assert_int_equal(lost(f), 4);
 }
 
+/* Lost is what was asked for, not answered, and not written either. */
+static void lost_counters_are_counted(void **state)
+{
+        static const char line[] = "{\"vsock\":{\"rx_bytes_count\":5}}\n";
+        struct files *f = *state;
+        char path[64];
+
+        snprintf(path, sizeof(path), "%s/metrics", f->dir);
+        assert_int_equal(fs_write(path, line, strlen(line), 0600, NULL), 0);
+        fc_counters_collect(&f->vm); /* not asked */
+        assert_int_equal(prom_counter_value(f->metrics.lost_counters), 0);
+        f->vm.flush = (struct fc_flush){.fd = -1, .asked = true, .answered = true, .from = 100};
+        fc_counters_collect(&f->vm);
+        assert_int_equal(prom_counter_value(f->metrics.lost_counters), 0);
+        f->vm.flush.answered = false;
+        f->vm.flush.from = strlen(line) - 1; /* it wrote the line since */
+        fc_counters_collect(&f->vm);
+        assert_int_equal(prom_counter_value(f->metrics.lost_counters), 0);
+        f->vm.flush.from = strlen(line);
+        fc_counters_collect(&f->vm);
+        assert_int_equal(prom_counter_value(f->metrics.lost_counters), 1);
+        f->vm.stopped = true; /* killed: nobody waits for counters */
+        fc_counters_collect(&f->vm);
+        assert_int_equal(prom_counter_value(f->metrics.lost_counters), 1);
+}
+
 struct api {
         int listener;
         char request[512];
@@ -213,12 +240,14 @@ static void the_vmm_is_asked_to_flush(void **state)
         pthread_t thread;
         char *body;
 
-        fc_counters_flush(&f->vm); /* nobody there */
+        fc_counters_ask(&f->vm); /* nobody there */
+        assert_true(fc_counters_await(&f->vm, 0) && !f->vm.flush.answered);
         snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/api.sock", f->dir);
         assert_int_equal(bind(api.listener, (struct sockaddr *)&addr, sizeof(addr)), 0);
         assert_int_equal(listen(api.listener, 1), 0);
         assert_int_equal(pthread_create(&thread, NULL, serve, &api), 0);
-        fc_counters_flush(&f->vm);
+        fc_counters_ask(&f->vm);
+        assert_true(fc_counters_await(&f->vm, 0) && f->vm.flush.answered);
         pthread_join(thread, NULL);
         assert_ptr_equal(strstr(api.request, "PUT /actions HTTP/1.1\r\nHost: "), api.request);
         body = strstr(api.request, "\r\n\r\n") + 4;
@@ -227,7 +256,9 @@ static void the_vmm_is_asked_to_flush(void **state)
                          strlen(body));
 
         /* It is there and does not answer: that has a bound. */
-        fc_counters_flush(&f->vm);
+        fc_counters_ask(&f->vm);
+        assert_false(fc_counters_await(&f->vm, 1));
+        assert_true(fc_counters_await(&f->vm, 0) && !f->vm.flush.answered);
         close(api.listener);
 }
 
@@ -241,6 +272,7 @@ int main(void)
                                                 close_files),
                 cmocka_unit_test_setup_teardown(what_is_no_file_is_not_read, open_files,
                                                 close_files),
+                cmocka_unit_test_setup_teardown(lost_counters_are_counted, open_files, close_files),
                 cmocka_unit_test_setup_teardown(the_vmm_is_asked_to_flush, open_files, close_files),
         };
 

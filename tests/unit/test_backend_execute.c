@@ -197,6 +197,32 @@ static void a_panic_under_a_program_is_counted(void **state)
         box_close(&box);
 }
 
+/* A flush that is not answered in time, one that is written and never answered, and a VMM that died. */
+static void lost_counters_are_counted(void **state)
+{
+        static const struct {
+                const char *way;
+                int lost, bytes;
+        } rows[] = {{"", 0, 7},
+                    {"slow-flush:60000", 1, 0},
+                    {"mute-flush", 0, 7},
+                    {"crash-midrun", 1, 0}};
+
+        for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+                struct box box;
+
+                box_open(&box, NULL, 0);
+                setenv("FAKE_FC_FAIL", rows[i].way, 1);
+                box_run(&box, "print hello\n");
+                if (box_value(&box, "vulcan_firecracker_counters_lost_total") != rows[i].lost ||
+                    box_value(&box, "vulcan_firecracker_vmm_vsock_bytes_total{direction=\"rx\"}") !=
+                            rows[i].bytes)
+                        fail_msg("%s", rows[i].way);
+                box_check_clean(&box);
+                box_close(&box);
+        }
+}
+
 /* A guest makes its VMM log as much as it likes: no disk fills, and the boot goes on. */
 static void a_flooded_log_holds_nobody_up(void **state)
 {
@@ -721,6 +747,7 @@ int main(void)
                 cmocka_unit_test(figures_are_published_as_they_come),
                 cmocka_unit_test(each_failure_is_told_and_leaves_nothing),
                 cmocka_unit_test(a_panic_under_a_program_is_counted),
+                cmocka_unit_test(lost_counters_are_counted),
                 cmocka_unit_test(a_flooded_log_holds_nobody_up),
                 cmocka_unit_test(a_second_attempt_may_succeed),
                 cmocka_unit_test(a_guest_that_hangs_is_ended),

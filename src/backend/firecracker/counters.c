@@ -20,7 +20,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-enum { FLUSH_TIMEOUT_MS = 100 };
+enum { FLUSH_TIMEOUT_MS = 250 };
 
 static const struct counter {
         const char *section, *key; /* in the VMM's line */
@@ -101,33 +101,46 @@ static int dial(const struct fc_vm *vm)
         return steal_fd(&fd);
 }
 
-/* Waits for the beginning of the answer. The number of its status, 0 if it does not come, or if
- * fc_vm_stop() is called: then nobody waits for counters any more. */
-static int read_status(const struct fc_vm *vm, int fd, uint64_t deadline_ns)
+/* Waits for the beginning of the answer. The number of its status, 0 if it does not come by then, or
+ * if fc_vm_stop() is called: then nobody waits for counters any more. */
+static int read_status(struct fc_vm *vm, uint64_t deadline_ns)
 {
-        char head[] = "HTTP/1.1 200";
-        size_t have = 0;
+        struct fc_flush *f = &vm->flush;
 
-        while (have < sizeof(head) - 1) {
-                struct pollfd p[] = {{.fd = fd, .events = POLLIN},
+        while (f->have < sizeof(f->head) - 1) {
+                struct pollfd p[] = {{.fd = f->fd, .events = POLLIN},
                                      {.fd = vm->stop_fd, .events = POLLIN}};
                 ssize_t n;
 
                 if (poll(p, 2, clock_poll_ms(deadline_ns)) <= 0 || p[1].revents)
                         return 0;
-                n = recv(fd, head + have, sizeof(head) - 1 - have, 0);
-                if (n <= 0)
+                n = recv(f->fd, f->head + f->have, sizeof(f->head) - 1 - f->have, 0);
+                if (n <= 0) {
+                        close_fd(&f->fd);
                         return 0;
-                have += (size_t)n;
+                }
+                f->have += (size_t)n;
         }
-        return strncmp(head, "HTTP/1.", 7) == 0 ? atoi(head + 9) : 0;
+        close_fd(&f->fd);
+        return strncmp(f->head, "HTTP/1.", 7) == 0 ? atoi(f->head + 9) : 0;
+}
+
+/* Bytes that the VMM's metrics have so far. */
+static uint64_t metrics_size(const struct fc_vm *vm)
+{
+        char path[PATH_MAX];
+        struct stat st;
+
+        if (fs_join(path, sizeof(path), vm->dir, "metrics", NULL) < 0 || lstat(path, &st) < 0)
+                return 0;
+        return (uint64_t)st.st_size;
 }
 
 /*
  * One fixed request of which only the status matters: by hand, since a client library costs as much
  * as the rest of a cleanup, and each start of the program that links it twice that.
  */
-void fc_counters_flush(const struct fc_vm *vm)
+void fc_counters_ask(struct fc_vm *vm)
 {
         static const char request[] = "PUT /actions HTTP/1.1\r\n"
                                       "Host: localhost\r\n"
@@ -136,17 +149,29 @@ void fc_counters_flush(const struct fc_vm *vm)
                                       "Content-Length: 30\r\n"
                                       "\r\n"
                                       "{\"action_type\":\"FlushMetrics\"}";
-        uint64_t deadline = clock_ns() + FLUSH_TIMEOUT_MS * NS_PER_MS;
-        _cleanup_close_ int fd = dial(vm);
-        int status = 0;
 
+        vm->flush = (struct fc_flush){
+                .asked = true, .asked_ns = clock_ns(), .from = metrics_size(vm), .fd = dial(vm)};
         /* A fresh socket takes a request of this size whole. */
-        if (fd >= 0 &&
-            send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL) == (ssize_t)sizeof(request) - 1)
-                status = read_status(vm, fd, deadline);
-        if (status < 200 || status > 299)
-                log_debug("workload %s: counters not flushed: the VMM's API answered %d",
-                          vm->spec->id, status);
+        if (vm->flush.fd >= 0 && send(vm->flush.fd, request, sizeof(request) - 1, MSG_NOSIGNAL) !=
+                                         (ssize_t)sizeof(request) - 1)
+                close_fd(&vm->flush.fd);
+}
+
+bool fc_counters_await(struct fc_vm *vm, unsigned timeout_ms)
+{
+        struct fc_flush *f = &vm->flush;
+        uint64_t end = f->asked_ns + FLUSH_TIMEOUT_MS * NS_PER_MS, first = clock_ns();
+        int status;
+
+        if (f->fd < 0)
+                return true;
+        first += timeout_ms * NS_PER_MS;
+        status = read_status(vm, timeout_ms && first < end ? first : end);
+        f->answered = status >= 200 && status <= 299;
+        if (f->fd >= 0 && clock_ns() >= end)
+                close_fd(&f->fd);
+        return f->fd < 0;
 }
 
 /* Opens what the VMM left under the name of its metrics, if that is a file. */
@@ -175,20 +200,27 @@ void fc_counters_collect(const struct fc_vm *vm)
         _cleanup_fclose_ FILE *f = open_metrics(vm, &size);
         size_t room = size < FC_COUNTERS_LINE_MAX ? size + 2 : FC_COUNTERS_LINE_MAX;
         _cleanup_free_ char *line = malloc(room);
-        struct prom_counter *lost = vm->spec->metrics->lost_lines;
+        struct fc_metrics *m = vm->spec->metrics;
         struct fc_counters c = {0};
         bool within = false; /* a line that is too long */
+        bool flushed = !vm->flush.asked || vm->flush.answered;
+        uint64_t at = 0;
 
         if (!f || !line)
-                prom_counter_inc(lost);
+                prom_counter_inc(m->lost_lines);
         while (f && line && fgets(line, (int)room, f)) {
                 size_t n = strlen(line);
                 bool whole = n && line[n - 1] == '\n';
 
+                at += n;
                 /* A line without its newline was torn by the VMM's death, or has no end. */
                 if (!within && (!whole || fc_counters_add_line(&c, line, n - 1) < 0))
-                        prom_counter_inc(lost);
+                        prom_counter_inc(m->lost_lines);
+                else if (!within && at > vm->flush.from)
+                        flushed = true; /* written, though nobody heard so */
                 within = !whole;
         }
-        fc_counters_publish(&c, vm->spec->metrics);
+        if (!flushed && !atomic_load(&vm->stopped))
+                prom_counter_inc(m->lost_counters);
+        fc_counters_publish(&c, m);
 }

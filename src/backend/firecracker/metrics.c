@@ -88,6 +88,10 @@ const struct prom_desc fc_metric_descs[FC_METRIC_COUNT] = {
                  .labels = LABELS("kind")},
         [FC_VMM_METRICS_LOST_TOTAL] = {PROM_COUNTER, "vulcan_firecracker_vmm_metrics_lost_total",
                                        "Lines of VMM metrics that were torn or could not be read."},
+        [FC_COUNTERS_LOST_TOTAL] =
+                {PROM_COUNTER, "vulcan_firecracker_counters_lost_total",
+                 "MicroVMs whose VMM was asked for its last counters at the end of its program and "
+                 "neither answered in time nor wrote them."},
         [FC_VMM_VSOCK_BYTES_TOTAL] = {PROM_COUNTER, "vulcan_firecracker_vmm_vsock_bytes_total",
                                       "Bytes through the vsock devices, as the VMMs counted them.",
                                       .labels = LABELS("direction")},
@@ -223,6 +227,7 @@ int fc_metrics_init(struct fc_metrics *m, struct prom_registry *registry,
         made.dropped = prom_counter_with(made.family[FC_OUTPUT_DROPPED_BYTES_TOTAL]);
         made.panics = prom_counter_with(made.family[FC_GUEST_PANICS_TOTAL]);
         made.lost_lines = prom_counter_with(made.family[FC_VMM_METRICS_LOST_TOTAL]);
+        made.lost_counters = prom_counter_with(made.family[FC_COUNTERS_LOST_TOTAL]);
         made.output[WORKLOAD_STDOUT] =
                 prom_counter_with(made.family[FC_OUTPUT_BYTES_TOTAL], "stdout");
         made.output[WORKLOAD_STDERR] =

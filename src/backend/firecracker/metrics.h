@@ -28,6 +28,7 @@ enum fc_metric {
         FC_OUTPUT_DROPPED_BYTES_TOTAL,
         FC_LEAKS_RECLAIMED_TOTAL,
         FC_VMM_METRICS_LOST_TOTAL,
+        FC_COUNTERS_LOST_TOTAL,
         FC_VMM_VSOCK_BYTES_TOTAL,
         FC_VMM_VSOCK_CONNECTIONS_TOTAL,
         FC_VMM_BLOCK_BYTES_TOTAL,
@@ -57,7 +58,7 @@ enum fc_stage {
 enum fc_cleanup_stage {
         FC_CLEANUP_FLUSH,   /* VMM asked for its counters */
         FC_CLEANUP_STOP,    /* SIGKILL to reaped; beside it */
-        FC_CLEANUP_NETWORK, /* SIGKILL to TAP and address given back */
+        FC_CLEANUP_NETWORK, /* TAP and address given back, beside one of the two above */
         FC_CLEANUP_FILES,   /* directory removed */
         FC_CLEANUP_STAGE_COUNT,
 };
@@ -95,7 +96,7 @@ struct fc_metrics {
         struct prom_counter *output[3]; /* by enum workload_stream */
         struct prom_counter *dropped;
         struct prom_counter *panics; /* under a program */
-        struct prom_counter *lost_lines;
+        struct prom_counter *lost_lines, *lost_counters;
         struct prom_counter *leaks[FC_LEAK_COUNT];
 };
 

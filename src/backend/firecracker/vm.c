@@ -24,6 +24,7 @@ enum {
         CONFIG_MAX = 64 * 1024,
         DIR_ATTEMPTS = 8,          /* at a directory, while reclaimers take it for an orphan */
         WORDS_AT_ONCE = 64 * 1024, /* bytes taken in before looking at anything else again */
+        FLUSH_AT_ONCE_MS = 5,      /* for counters, before the network goes meanwhile */
         CONSOLE_DRAIN_MS = 1000,   /* wait for the console's end after the VMM's death, at most */
 };
 
@@ -37,6 +38,7 @@ int fc_vm_init(struct fc_vm *vm, const struct fc_vm_spec *spec, struct err *err)
                 .console_fd = -1,
                 .log_fd = -1,
                 .proc = PROC_INIT,
+                .flush = {.fd = -1},
                 .stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
         };
         if (vm->stop_fd < 0)
@@ -435,33 +437,57 @@ static bool reap_vmm(struct fc_vm *vm, bool ended_before)
         return true;
 }
 
-/* Observes a stage that began at `since`; returns the time it ended. */
-static uint64_t observe_stage(struct fc_vm *vm, enum fc_cleanup_stage stage, uint64_t since)
+/* Observes a stage that began at `since`. */
+static void observe_stage(struct fc_vm *vm, enum fc_cleanup_stage stage, uint64_t since)
 {
-        uint64_t now = clock_ns();
+        prom_histogram_observe(vm->spec->metrics->cleanup_stage[stage],
+                               ns_to_s(clock_ns() - since));
+}
 
-        prom_histogram_observe(vm->spec->metrics->cleanup_stage[stage], ns_to_s(now - since));
-        return now;
+static void detach(struct fc_vm *vm, uint64_t since)
+{
+        struct err err = ERR_INIT;
+
+        if (!vm->has_lease)
+                return;
+        if (net_detach(vm->spec->net, &vm->lease, &err) < 0)
+                log_error("workload %s: %s", vm->spec->id, err.msg);
+        vm->has_lease = false;
+        observe_stage(vm, FC_CLEANUP_NETWORK, since);
+}
+
+/* Has the VMM write down its counters. One that does so at once dies while its network goes; the
+ * network of one that takes its time goes meanwhile. */
+static void flush(struct fc_vm *vm, uint64_t since)
+{
+        if (fc_vm_exit_code(vm) == 0)
+                return; /* it wrote them when it ended */
+        fc_counters_ask(vm);
+        if (!fc_counters_await(vm, FLUSH_AT_ONCE_MS)) {
+                detach(vm, since);
+                fc_counters_await(vm, 0);
+        }
+        close_fd(&vm->flush.fd);
+        observe_stage(vm, FC_CLEANUP_FLUSH, since);
 }
 
 /*
- * From the SIGKILL until the VMM is reaped and the network is torn down. The kernel takes its time
- * for both (a VM's memory, a grace period for a TAP): so the network goes while the VMM dies. Its
- * TAP may: a VMM that still has it open is left with a dead descriptor. False: see reap_vmm().
+ * Until the VMM is reaped and the network is torn down. The kernel takes its time for both (a VM's
+ * memory, a grace period for a TAP): so the network goes while the VMM dies. Its TAP may: a VMM that
+ * still has it open is left with a dead descriptor. False: see reap_vmm().
  */
-static bool stop_and_detach(struct fc_vm *vm, uint64_t since)
+static bool stop_and_detach(struct fc_vm *vm, bool was_ready, uint64_t since)
 {
         bool started = vm->start_ns != 0;
-        bool ended_before = started && kill_vmm(vm);
-        struct err err = ERR_INIT;
-        bool gone = true;
+        bool ended_before = false, gone = true;
 
-        if (vm->has_lease) {
-                if (net_detach(vm->spec->net, &vm->lease, &err) < 0)
-                        log_error("workload %s: %s", vm->spec->id, err.msg);
-                vm->has_lease = false;
-                observe_stage(vm, FC_CLEANUP_NETWORK, since);
+        if (started && was_ready && !atomic_load(&vm->stopped)) {
+                flush(vm, since);
+                since = clock_ns();
         }
+        if (started)
+                ended_before = kill_vmm(vm);
+        detach(vm, since);
         if (started) {
                 gone = reap_vmm(vm, ended_before);
                 observe_stage(vm, FC_CLEANUP_STOP, since);
@@ -501,23 +527,19 @@ uint64_t fc_vm_cleanup(struct fc_vm *vm, bool was_ready)
         bool started = vm->start_ns != 0;
         uint64_t stop_ns = atomic_load(&vm->stop_ns);
         uint64_t begin = stop_ns > vm->start_ns ? stop_ns : clock_ns();
-        uint64_t at = begin, took = 0;
+        uint64_t at, took = 0;
         struct err err = ERR_INIT;
         bool gone;
 
-        if (started && was_ready && !atomic_load(&vm->stopped)) {
-                fc_counters_flush(vm);
-                at = observe_stage(vm, FC_CLEANUP_FLUSH, at);
-        }
         close_fd(&vm->conn_fd);
         close_fd(&vm->listen_fd);
-        tell_log(vm);
-        gone = stop_and_detach(vm, at);
+        gone = stop_and_detach(vm, was_ready, begin);
         at = clock_ns();
         if (started) {
                 took = at - begin;
                 prom_histogram_observe(m->cleanup, ns_to_s(took));
         }
+        tell_log(vm);
         if (vm->dir_fd >= 0) {
                 if (started)
                         fc_counters_collect(vm);
@@ -530,6 +552,7 @@ uint64_t fc_vm_cleanup(struct fc_vm *vm, bool was_ready)
         if (started)
                 prom_gauge_dec(m->active);
         vm->start_ns = 0;
+        vm->flush = (struct fc_flush){.fd = -1};
         return took;
 }
 

@@ -46,6 +46,16 @@ struct fc_vm_spec {
         struct fc_metrics *metrics;
 };
 
+/* A VMM that was asked to write down its counters (counters.c). */
+struct fc_flush {
+        bool asked, answered;
+        int fd;            /* its API; -1: nothing more is to come */
+        uint64_t asked_ns; /* when */
+        uint64_t from;     /* bytes of metrics that it had written before */
+        char head[sizeof("HTTP/1.1 200")];
+        size_t have; /* bytes of the answer */
+};
+
 struct fc_vm {
         const struct fc_vm_spec *spec;
         char dir[PATH_MAX];
@@ -65,6 +75,7 @@ struct fc_vm {
         _Atomic uint64_t stop_ns; /* when fc_vm_stop() was first called; 0: it was not */
 
         struct fc_tail console, log;
+        struct fc_flush flush;
 };
 
 /* What fc_vm_await() saw. More than one can be true. */
@@ -130,9 +141,15 @@ int fc_reclaim(const char *vms_dir, struct fc_metrics *metrics, struct err *err)
  * still there: a start that was killed itself may have removed those. Counts the TAPs. */
 void fc_reclaim_network(struct net *net, struct fc_metrics *metrics);
 
-/* Asks the VMM over its API socket to write down its counters (counters.c). Bounded in time; what
- * fails costs the counters since the VMM's last line and nothing else. */
-void fc_counters_flush(const struct fc_vm *vm);
+/* Asks the VMM over its API socket to write down its counters (counters.c). Waits for nothing. */
+void fc_counters_ask(struct fc_vm *vm);
 
-/* Adds the lines that the VMM wrote to the totals (counters.c). Call once, when it has ended. */
+/*
+ * Waits for its answer: `timeout_ms`, 0: as long as a cleanup waits at all. False: it may still come.
+ * Returns at once when fc_vm_stop() is called.
+ */
+bool fc_counters_await(struct fc_vm *vm, unsigned timeout_ms);
+
+/* Adds the lines that the VMM wrote to the totals (counters.c), and counts a VM whose VMM was asked
+ * and neither answered nor wrote a line. Call once, when it has ended. */
 void fc_counters_collect(const struct fc_vm *vm);
