@@ -39,12 +39,12 @@ static int add_collector(const struct prom_collector *like, const struct prom_de
         return 0;
 }
 
-int prom_register_collector(struct prom_registry *registry, const struct prom_desc *descs, size_t n,
-                            prom_collect_fn *collect, void *data,
-                            struct prom_collector **ret_collector, struct prom_error *error)
+int prom_register_guarded_(struct prom_registry *registry, const struct prom_desc *descs, size_t n,
+                           prom_collect_fn *collect, void *data, prom_guard_fn_ *guard,
+                           struct prom_collector **ret_collector, struct prom_error *error)
 {
         struct prom_collector like = {
-                .registry = registry, .collect = collect, .data = data, .n = n};
+                .registry = registry, .collect = collect, .guard = guard, .data = data, .n = n};
         for (size_t i = 0; i < n; i++)
                 if ((descs[i].kind != PROM_COUNTER && descs[i].kind != PROM_GAUGE &&
                      descs[i].kind != PROM_HISTOGRAM) ||
@@ -56,18 +56,37 @@ int prom_register_collector(struct prom_registry *registry, const struct prom_de
         return add_collector(&like, descs, ret_collector, error);
 }
 
+int prom_register_collector(struct prom_registry *registry, const struct prom_desc *descs, size_t n,
+                            prom_collect_fn *collect, void *data,
+                            struct prom_collector **ret_collector, struct prom_error *error)
+{
+        return prom_register_guarded_(registry, descs, n, collect, data, NULL, ret_collector,
+                                      error);
+}
+
+int prom_register_own_(struct prom_registry *registry, const struct prom_desc *descs, size_t n,
+                       prom_collect_fn *collect, struct prom_error *error)
+{
+        struct prom_collector like = {
+                .registry = registry, .collect = collect, .n = n, .own = true};
+        return add_collector(&like, descs, NULL, error);
+}
+
 static void collect_value(struct prom_emitter *emitter, void *data)
 {
         prom_emit(emitter, 0, emitter->collector->value(data));
 }
 
-int prom_register_value(struct prom_registry *registry, const struct prom_desc *desc,
-                        prom_value_fn *value, void *data, struct prom_collector **ret_collector,
-                        struct prom_error *error)
+int prom_register_guarded_value_(struct prom_registry *registry, const struct prom_desc *desc,
+                                 prom_value_fn *value, void *data, prom_guard_fn_ *guard,
+                                 struct prom_collector **ret_collector, struct prom_error *error)
 {
-        struct prom_collector like = {
-                .registry = registry, .collect = collect_value, .data = data, .n = 1};
-        like.value = value;
+        struct prom_collector like = {.registry = registry,
+                                      .collect = collect_value,
+                                      .guard = guard,
+                                      .data = data,
+                                      .value = value,
+                                      .n = 1};
         if ((desc->kind != PROM_COUNTER && desc->kind != PROM_GAUGE) ||
             (desc->labels && desc->labels[0]))
                 return prom_fail_(error, EINVAL,
@@ -75,6 +94,14 @@ int prom_register_value(struct prom_registry *registry, const struct prom_desc *
                                   "without labels",
                                   desc->name ? desc->name : "");
         return add_collector(&like, desc, ret_collector, error);
+}
+
+int prom_register_value(struct prom_registry *registry, const struct prom_desc *desc,
+                        prom_value_fn *value, void *data, struct prom_collector **ret_collector,
+                        struct prom_error *error)
+{
+        return prom_register_guarded_value_(registry, desc, value, data, NULL, ret_collector,
+                                            error);
 }
 
 static void retire(struct prom_registry *registry, struct prom_family *family)
@@ -98,6 +125,8 @@ void prom_collector_remove(struct prom_collector *collector)
                 return;
         struct prom_registry *registry = collector->registry;
         pthread_mutex_lock(&registry->collect_lock);
+        while (collector->busy)
+                pthread_cond_wait(&registry->collect_idle, &registry->collect_lock);
         pthread_mutex_lock(&prom_table_lock_);
         struct prom_collector **link = &registry->collectors;
         while (*link && *link != collector)
@@ -115,42 +144,59 @@ void prom_collector_remove(struct prom_collector *collector)
 /* ---- samples ------------------------------------------------------------------------------ */
 
 /* Puts the last sample into the table of those seen; false if its labels are there already. */
-static bool is_new_sample(struct prom_scratch *scratch)
+static bool is_new_sample(struct gathering *gathering)
 {
-        const size_t mask = scratch->cap_seen - 1;
-        const struct sample *last = &scratch->samples[scratch->n_samples - 1];
+        const size_t mask = gathering->cap_seen - 1;
+        const struct sample *last = &gathering->samples[gathering->n_samples - 1];
         size_t i = last->hash & mask;
-        for (; scratch->seen[i]; i = (i + 1) & mask) {
-                const struct sample *other = &scratch->samples[scratch->seen[i] - 1];
+        for (; gathering->seen[i]; i = (i + 1) & mask) {
+                const struct sample *other = &gathering->samples[gathering->seen[i] - 1];
                 if (other->hash == last->hash && other->family == last->family &&
                     other->len == last->len &&
-                    memcmp(scratch->text + other->values, scratch->text + last->values,
+                    memcmp(gathering->text + other->values, gathering->text + last->values,
                            last->len) == 0)
                         return false;
         }
-        scratch->seen[i] = scratch->n_samples;
+        gathering->seen[i] = gathering->n_samples;
         return true;
 }
 
-/* Keeps `seen` at most half full with one more sample. */
-static bool reserve_seen(struct prom_scratch *scratch)
+/* Puts a sample that is not in the table of those seen into it. */
+static void enter_seen(struct gathering *gathering, size_t s)
 {
-        if ((scratch->n_samples + 1) * 2 <= scratch->cap_seen)
+        const size_t mask = gathering->cap_seen - 1;
+        size_t i = gathering->samples[s].hash & mask;
+        while (gathering->seen[i])
+                i = (i + 1) & mask;
+        gathering->seen[i] = s + 1;
+}
+
+/* Keeps `seen` at most half full with one more sample. */
+static bool reserve_seen(struct gathering *gathering)
+{
+        if ((gathering->n_samples + 1) * 2 <= gathering->cap_seen)
                 return true;
-        size_t cap = scratch->cap_seen ? scratch->cap_seen * 2 : 64;
+        size_t cap = gathering->cap_seen ? gathering->cap_seen * 2 : 64;
         size_t *seen = calloc(cap, sizeof(*seen));
         if (!seen)
                 return false;
-        free(scratch->seen);
-        scratch->seen = seen;
-        scratch->cap_seen = cap;
-        for (size_t s = 0; s < scratch->n_samples; s++) {
-                size_t i = scratch->samples[s].hash & (cap - 1);
-                while (seen[i])
-                        i = (i + 1) & (cap - 1);
-                seen[i] = s + 1;
-        }
+        free(gathering->seen);
+        gathering->seen = seen;
+        gathering->cap_seen = cap;
+        for (size_t s = 0; s < gathering->n_samples; s++)
+                enter_seen(gathering, s);
         return true;
+}
+
+/* Forgets the samples from `first` on. Those of one collector stand together. */
+static void drop_samples(struct gathering *gathering, size_t first)
+{
+        if (first >= gathering->n_samples)
+                return;
+        gathering->n_samples = first;
+        memset(gathering->seen, 0, gathering->cap_seen * sizeof(gathering->seen[0]));
+        for (size_t s = 0; s < first; s++)
+                enter_seen(gathering, s);
 }
 
 static size_t values_size(const char *const *values, size_t n)
@@ -162,27 +208,27 @@ static size_t values_size(const char *const *values, size_t n)
 }
 
 /* Puts the label values behind the text and makes it the last sample; false without memory. */
-static bool add_sample(struct prom_scratch *scratch, const struct prom_family *family,
+static bool add_sample(struct gathering *gathering, const struct prom_family *family,
                        const char *const *values, double v, const uint64_t *counts)
 {
         const size_t len = values_size(values, family->n_labels);
         const size_t n_counts = counts ? family->n_buckets + 1 : 0;
-        if (!reserve_seen(scratch) ||
-            !GROW(&scratch->counts, &scratch->cap_counts, scratch->n_counts + n_counts + 1) ||
-            !GROW(&scratch->text, &scratch->text_cap, scratch->text_len + len + 1) ||
-            !GROW(&scratch->samples, &scratch->cap_samples, scratch->n_samples + 1))
+        if (!reserve_seen(gathering) ||
+            !GROW(&gathering->counts, &gathering->cap_counts, gathering->n_counts + n_counts + 1) ||
+            !GROW(&gathering->text, &gathering->text_cap, gathering->text_len + len + 1) ||
+            !GROW(&gathering->samples, &gathering->cap_samples, gathering->n_samples + 1))
                 return false;
-        char *p = scratch->text + scratch->text_len;
-        scratch->samples[scratch->n_samples++] = (struct sample){
+        char *p = gathering->text + gathering->text_len;
+        gathering->samples[gathering->n_samples++] = (struct sample){
                 .hash = prom_hash_values_(family->id, values, family->n_labels),
-                .values = scratch->text_len,
+                .values = gathering->text_len,
                 .len = len,
                 .family = family,
                 .value = v,
-                .counts = scratch->n_counts,
+                .counts = gathering->n_counts,
         };
         if (n_counts)
-                memcpy(scratch->counts + scratch->n_counts, counts, n_counts * sizeof(*counts));
+                memcpy(gathering->counts + gathering->n_counts, counts, n_counts * sizeof(*counts));
         for (unsigned i = 0; i < family->n_labels; i++)
                 p = stpcpy(p, values[i]) + 1;
         return true;
@@ -192,7 +238,7 @@ static bool add_sample(struct prom_scratch *scratch, const struct prom_family *f
 static void emit(struct prom_emitter *emitter, size_t index, double v, const uint64_t *counts,
                  const char *const *values, size_t n)
 {
-        struct prom_scratch *scratch = emitter->scratch;
+        struct gathering *gathering = emitter->gathering;
         struct prom_collector *collector = emitter->collector;
         if (emitter->failed || collector->n == 0)
                 return;
@@ -201,7 +247,7 @@ static void emit(struct prom_emitter *emitter, size_t index, double v, const uin
                 return;
         }
         struct prom_family *family = collector->families[index];
-        struct family_samples *of_family = &scratch->per_family[emitter->base + index];
+        struct family_samples *of_family = &gathering->per_family[emitter->base + index];
         if (n != family->n_labels || (family->kind == PROM_COUNTER && !(v >= 0)) ||
             (family->kind == PROM_HISTOGRAM) != (counts != NULL)) {
                 COUNT(&family->ignored, 1);
@@ -217,32 +263,23 @@ static void emit(struct prom_emitter *emitter, size_t index, double v, const uin
                 prom_clean_value_(values[i], clean[i]);
                 cleaned[i] = clean[i];
         }
-        if (!add_sample(scratch, family, cleaned, v, counts)) {
+        if (!add_sample(gathering, family, cleaned, v, counts)) {
                 emitter->failed = -ENOMEM;
                 return;
         }
-        if (!is_new_sample(scratch)) {
-                scratch->n_samples--;
+        if (!is_new_sample(gathering)) {
+                gathering->n_samples--;
                 COUNT(&family->ignored, 1);
                 return;
         }
-        scratch->text_len += scratch->samples[scratch->n_samples - 1].len;
-        scratch->n_counts += counts ? family->n_buckets + 1 : 0;
+        gathering->text_len += gathering->samples[gathering->n_samples - 1].len;
+        gathering->n_counts += counts ? family->n_buckets + 1 : 0;
         if (of_family->last)
-                scratch->samples[of_family->last - 1].next = scratch->n_samples;
+                gathering->samples[of_family->last - 1].next = gathering->n_samples;
         else
-                of_family->first = scratch->n_samples;
-        of_family->last = scratch->n_samples;
+                of_family->first = gathering->n_samples;
+        of_family->last = gathering->n_samples;
         of_family->n++;
-}
-
-static bool is_wanted(const struct prom_collector *collector,
-                      const struct prom_render_options *options)
-{
-        for (size_t i = 0; i < collector->n; i++)
-                if (prom_is_wanted_(collector->families[i], options))
-                        return true;
-        return collector->n == 0; /* it may update any */
 }
 
 void prom_emit_values(struct prom_emitter *emitter, size_t index, double v,
@@ -265,7 +302,7 @@ void prom_emit_histogram_values(struct prom_emitter *emitter, size_t index, cons
         emit(emitter, index, sum, counts, values, n);
 }
 
-void prom_sample_histogram_(const struct prom_scratch *scratch, const struct sample *sample,
+void prom_sample_histogram_(const struct gathering *gathering, const struct sample *sample,
                             struct prom_snapshot *ret_snapshot)
 {
         const size_t n = sample->family->n_buckets;
@@ -274,60 +311,69 @@ void prom_sample_histogram_(const struct prom_scratch *scratch, const struct sam
         ret_snapshot->count = 0;
         ret_snapshot->created_ms = 0;
         for (size_t i = 0; i <= n; i++) {
-                ret_snapshot->buckets[i] = scratch->counts[sample->counts + i];
+                ret_snapshot->buckets[i] = gathering->counts[sample->counts + i];
                 ret_snapshot->count += ret_snapshot->buckets[i];
         }
 }
 
-static int run_collector(struct prom_collector *collector, struct prom_scratch *scratch)
+int prom_run_collector_(struct prom_collector *collector, struct gathering *gathering,
+                        const struct prom_scratch *scratch)
 {
-        if (!GROW(&scratch->per_family, &scratch->cap_per_family,
-                  scratch->n_per_family + collector->n + 1))
+        struct prom_emitter emitter = {.gathering = gathering,
+                                       .collector = collector,
+                                       .scratch = scratch,
+                                       .base = gathering->n_per_family};
+        if (!GROW(&gathering->per_family, &gathering->cap_per_family,
+                  gathering->n_per_family + collector->n + 1))
                 return -ENOMEM;
-        struct prom_emitter emitter = {scratch, collector, scratch->n_per_family, 0};
         for (size_t i = 0; i < collector->n; i++) {
-                STORE(&collector->families[i]->samples_at, scratch->n_per_family);
-                scratch->per_family[scratch->n_per_family++] =
+                STORE(&collector->families[i]->samples_at, gathering->n_per_family);
+                gathering->per_family[gathering->n_per_family++] =
                         (struct family_samples){.family = collector->families[i]};
         }
-        collector->collect(&emitter, collector->data);
+        if (collector->guard)
+                collector->guard(collector->collect, &emitter, collector->data);
+        else
+                collector->collect(&emitter, collector->data);
+        if (!collector->own)
+                pthread_testcancel(); /* it may have cancelled its thread: it is its own to lose */
+        if (emitter.failed == -ECANCELED)
+                prom_drop_collected_(gathering, collector);
         return emitter.failed;
 }
 
+void prom_collector_failed_(struct prom_emitter *emitter)
+{
+        if (!emitter->failed)
+                emitter->failed = -ECANCELED;
+}
+
+/* The places in `text` and `counts` are not given back before the next scrape: this is rare. */
+void prom_drop_collected_(struct gathering *gathering, const struct prom_collector *collector)
+{
+        gathering->n_per_family -= collector->n;
+        for (size_t i = 0; i < collector->n; i++)
+                if (gathering->per_family[gathering->n_per_family + i].n > 0)
+                        drop_samples(gathering,
+                                     gathering->per_family[gathering->n_per_family + i].first - 1);
+}
+
 /* Another scrape, of other families, may have stored another place meanwhile. */
-const struct family_samples *prom_samples_of_(const struct prom_scratch *scratch,
+const struct family_samples *prom_samples_of_(const struct gathering *gathering,
                                               const struct prom_family *family)
 {
         const size_t at = LOAD(&family->samples_at);
-        if (at < scratch->n_per_family && scratch->per_family[at].family == family)
-                return &scratch->per_family[at];
-        for (size_t i = 0; i < scratch->n_per_family; i++)
-                if (scratch->per_family[i].family == family)
-                        return &scratch->per_family[i];
+        if (at < gathering->n_per_family && gathering->per_family[at].family == family)
+                return &gathering->per_family[at];
+        for (size_t i = 0; i < gathering->n_per_family; i++)
+                if (gathering->per_family[i].family == family)
+                        return &gathering->per_family[i];
         return NULL;
-}
-
-int prom_collect_(struct prom_registry *registry, struct prom_scratch *scratch)
-{
-        int r = 0;
-        scratch->n_samples = 0;
-        scratch->n_per_family = 0;
-        scratch->text_len = 0;
-        scratch->n_counts = 0;
-        if (scratch->seen)
-                memset(scratch->seen, 0, scratch->cap_seen * sizeof(scratch->seen[0]));
-        pthread_mutex_lock(&registry->collect_lock);
-        for (struct prom_collector *c = LOAD_ACQUIRE(&registry->collectors); c && r == 0;
-             c = LOAD_ACQUIRE(&c->next))
-                if (is_wanted(c, scratch->options))
-                        r = run_collector(c, scratch);
-        pthread_mutex_unlock(&registry->collect_lock);
-        return r;
 }
 
 /* ---- what a registry says about itself ---------------------------------------------------- */
 
-enum { SELF_OVERFLOWS, SELF_IGNORED, N_SELF };
+enum { SELF_OVERFLOWS, SELF_IGNORED, SELF_FAILURES, N_SELF };
 
 static const struct prom_desc self_metrics[N_SELF] = {
         [SELF_OVERFLOWS] = {.kind = PROM_COUNTER,
@@ -336,6 +382,12 @@ static const struct prom_desc self_metrics[N_SELF] = {
                                     "it has as many series as it may.",
                             .labels = (const char *const[]){"family", NULL},
                             .max_series = PROM_FAMILIES_MAX},
+        [SELF_FAILURES] = {.kind = PROM_COUNTER,
+                           .name = "prom_collect_failures_total",
+                           .help = "Scrapes that left a metric out because its collector failed or "
+                                   "did not return in time.",
+                           .labels = (const char *const[]){"family", NULL},
+                           .max_series = PROM_FAMILIES_MAX},
         [SELF_IGNORED] = {.kind = PROM_COUNTER,
                           .name = "prom_ignored_updates_total",
                           .help = "Updates of a metric that could not be meant and were ignored: a "
@@ -351,6 +403,9 @@ static void collect_self(struct prom_emitter *emitter, void *data)
                 const struct prom_family *family = scratch->families[i];
                 uint64_t overflows = prom_family_overflows(family);
                 uint64_t ignored = prom_family_ignored(family);
+                uint64_t failures = LOAD(&family->failures);
+                if (failures)
+                        prom_emit(emitter, SELF_FAILURES, (double)failures, family->name);
                 if (overflows)
                         prom_emit(emitter, SELF_OVERFLOWS, (double)overflows, family->name);
                 if (ignored)
@@ -363,6 +418,5 @@ static void collect_self(struct prom_emitter *emitter, void *data)
 
 int prom_register_self_(struct prom_registry *registry)
 {
-        return prom_register_collector(registry, self_metrics, N_SELF, collect_self, NULL, NULL,
-                                       NULL);
+        return prom_register_own_(registry, self_metrics, N_SELF, collect_self, NULL);
 }

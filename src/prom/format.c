@@ -99,32 +99,32 @@ static bool render_series(struct scrape *s, struct prom_family *family)
 static bool render_text_sample(struct scrape *s, const struct sample *sample)
 {
         struct prom_scratch *scratch = s->buf->scratch;
-        const char *values = scratch->text + sample->values;
+        const char *values = scratch->gathering->text + sample->values;
         if (sample->family->kind != PROM_HISTOGRAM)
                 return prom_text_sample_(s, values, sample->value);
-        prom_sample_histogram_(scratch, sample, &scratch->histogram);
+        prom_sample_histogram_(scratch->gathering, sample, &scratch->histogram);
         return prom_text_histogram_sample_(s, values, &scratch->histogram);
 }
 
 static bool render_proto_sample(struct scrape *s, const struct sample *sample)
 {
         struct prom_scratch *scratch = s->buf->scratch;
-        const char *values = scratch->text + sample->values;
+        const char *values = scratch->gathering->text + sample->values;
         if (sample->family->kind != PROM_HISTOGRAM)
                 return prom_proto_sample_(s, values, sample->value);
-        prom_sample_histogram_(scratch, sample, &scratch->histogram);
+        prom_sample_histogram_(scratch->gathering, sample, &scratch->histogram);
         return prom_proto_histogram_sample_(s, values, &scratch->histogram);
 }
 
 static bool render_samples(struct scrape *s, const struct family_samples *samples)
 {
-        const struct prom_scratch *scratch = s->buf->scratch;
+        const struct gathering *gathering = s->buf->scratch->gathering;
         if (!samples->first)
                 return true;
         if (!begin_family(s))
                 return false;
-        for (size_t i = samples->first; i; i = scratch->samples[i - 1].next) {
-                const struct sample *sample = &scratch->samples[i - 1];
+        for (size_t i = samples->first; i; i = gathering->samples[i - 1].next) {
+                const struct sample *sample = &gathering->samples[i - 1];
                 const bool ok = s->rendering->dialect == DIALECT_PROTOBUF
                                         ? render_proto_sample(s, sample)
                                         : render_text_sample(s, sample);
@@ -142,7 +142,7 @@ static bool render_family(struct scrape *s, struct prom_family *family)
         s->exemplars = s->rendering->dialect != DIALECT_TEXT && LOAD(&family->has_exemplars);
         if (!LOAD(&family->collector))
                 return render_series(s, family);
-        const struct family_samples *samples = prom_samples_of_(s->buf->scratch, family);
+        const struct family_samples *samples = prom_samples_of_(s->buf->scratch->gathering, family);
         return !samples || render_samples(s, samples);
 }
 
@@ -163,7 +163,7 @@ static int render(struct prom_registry *registry, struct scrape *s)
         buf->scratch->options = s->options;
         int r = prom_list_families_(registry, buf->scratch);
         if (r == 0)
-                r = prom_collect_(registry, buf->scratch);
+                r = prom_gather_(registry, buf->scratch);
         const struct reading reading = prom_begin_reading_(false);
         for (size_t i = 0; r == 0 && i < buf->scratch->n_families; i++) {
                 struct prom_family *family = buf->scratch->families[i];
@@ -188,7 +188,11 @@ int prom_render(struct prom_registry *registry, struct prom_format format,
         if (!prom_quotes_names_(format.kind) && format.escaping == PROM_ALLOW_UTF8)
                 s.format.escaping = PROM_ESCAPE_UNDERSCORES;
         s.created = options && options->created && is_open(format.kind);
+        /* Nobody may end this thread while it holds what other scrapes wait for. */
+        int cancel_state;
+        pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
         int r = render(registry, &s);
+        pthread_setcancelstate(cancel_state, NULL);
         if (r < 0)
                 buf->len = 0;
         if (buf->data)
@@ -206,11 +210,7 @@ void prom_buf_release(struct prom_buf *buf)
 {
         if (buf->scratch) {
                 free(buf->scratch->families);
-                free(buf->scratch->per_family);
-                free(buf->scratch->samples);
-                free(buf->scratch->seen);
-                free(buf->scratch->text);
-                free(buf->scratch->counts);
+                prom_gathering_free_(buf->scratch->gathering);
         }
         free(buf->scratch);
         free(buf->data);

@@ -268,6 +268,15 @@ static void wait_for_change(const struct serving *scrape)
         pthread_cond_timedwait(&handler->changed, &handler->lock, &until);
 }
 
+/* Half of the time that the scrape has left, so that one collector cannot cost all of it. */
+static double collect_s(const struct serving *scrape)
+{
+        const uint64_t now = prom_now_ns();
+        if (scrape->deadline_ns == UINT64_MAX)
+                return 0;
+        return scrape->deadline_ns > now ? (double)(scrape->deadline_ns - now) / 2e9 : 1e-3;
+}
+
 /* Lets go of the lock. */
 static void run(const struct serving *scrape, struct prom_rendering *rendering)
 {
@@ -278,7 +287,8 @@ static void run(const struct serving *scrape, struct prom_rendering *rendering)
         int r = prom_render(handler->registry, rendering->format,
                             &(struct prom_render_options){.created = handler->options.created,
                                                           .names = request->names,
-                                                          .n_names = request->n_names},
+                                                          .n_names = request->n_names,
+                                                          .collect_timeout_s = collect_s(scrape)},
                             &rendering->buf);
         pthread_mutex_lock(&handler->lock);
         rendering->result = r;
@@ -443,6 +453,8 @@ void prom_handler_serve(struct prom_handler *handler, const struct prom_request 
                 .vary = prom_has_codecs_() ? "Accept, Accept-Encoding" : "Accept"};
         scrape.arrival_ns = request->arrival_ns ? request->arrival_ns : prom_now_ns();
         scrape.deadline_ns = deadline_of(&scrape);
+        int cancel_state;
+        pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
         if (request->n_names > PROM_FILTER_NAMES_MAX) {
                 answer_error(ret_response, 400, "too many names\n");
         } else if (prom_choose_encoding_(request->accept_encoding, false) < 0) {
@@ -460,6 +472,7 @@ void prom_handler_serve(struct prom_handler *handler, const struct prom_request 
                 pthread_mutex_unlock(&handler->lock);
         }
         count(&scrape, ret_response->status);
+        pthread_setcancelstate(cancel_state, NULL);
 }
 
 void prom_response_release(struct prom_response *response)

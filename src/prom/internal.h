@@ -346,6 +346,7 @@ struct prom_family {
         uint64_t setting;   /* under table_lock: the number of the one under way; 0: none is */
         uint64_t overflows;
         uint64_t ignored;
+        uint64_t failures;        /* scrapes that left it out since its collector failed */
         size_t samples_at;        /* of a collector's: where its samples were in the last scratch */
         struct prom_family *next; /* in the registry's list of all, retired ones included */
 };
@@ -357,17 +358,21 @@ struct prom_registry {
         size_t cap_families;
         struct prom_family *all;
         struct prom_collector *collectors;
-        pthread_mutex_t collect_lock; /* held while collectors run */
+        pthread_mutex_t collect_lock; /* held while a scrape waits for its collectors */
+        pthread_cond_t collect_idle;  /* a busy collector has returned */
         struct prom_registry *next;   /* in the list of all, for fork */
 };
 
 struct prom_collector {
         struct prom_registry *registry;
         prom_collect_fn *collect;
+        prom_guard_fn_ *guard; /* calls it; NULL: it is called directly */
         void *data;
         prom_value_fn *value; /* of prom_register_value() */
         struct prom_family **families;
         size_t n;
+        bool own;  /* the registry's own: it runs on the scrape's thread */
+        bool busy; /* no scrape waits for it: it did not return in time. Under collect_lock */
         struct prom_collector *next;
 };
 
@@ -506,10 +511,11 @@ struct family_samples {
         size_t n;
 };
 
-struct prom_scratch {
-        struct prom_family **families;
-        size_t cap_families;
-        size_t n_families;
+/*
+ * The samples of one scrape, and the thread that gathers them (gather.c). Belongs to the scrape; to
+ * that thread from the moment that the scrape gives up waiting for it.
+ */
+struct gathering {
         struct family_samples *per_family; /* one for each family fed by a collector */
         size_t cap_per_family;
         size_t n_per_family;
@@ -524,6 +530,25 @@ struct prom_scratch {
         uint64_t *counts;
         size_t n_counts;
         size_t cap_counts;
+
+        struct prom_registry *registry;
+        struct prom_collector **collectors; /* to be run, in order */
+        size_t cap_collectors;
+        size_t n_collectors;
+
+        pthread_mutex_t lock; /* guards all below */
+        pthread_cond_t changed;
+        size_t at;         /* the collector that runs, or is next */
+        uint64_t since_ns; /* prom_now_ns() when that one began */
+        int result;        /* -ENOMEM once memory ran out */
+        enum { GATHERING, GATHER_DONE, GATHER_LEFT, GATHER_ABANDONED } state;
+};
+
+struct prom_scratch {
+        struct prom_family **families;
+        size_t cap_families;
+        size_t n_families;
+        struct gathering *gathering;               /* NULL before the first scrape */
         const struct prom_render_options *options; /* of the scrape; NULL for none */
         struct counter_value values[SUM_BATCH];
         struct prom_snapshot histogram;
@@ -596,26 +621,40 @@ bool prom_read_exemplar_(const struct prom_series *series, size_t slot,
                          struct exemplar *ret_exemplar);
 
 struct prom_emitter {
-        struct prom_scratch *scratch;
+        struct gathering *gathering;
         struct prom_collector *collector;
-        size_t base; /* of this collector's entries in per_family */
-        int failed;  /* -ENOMEM once memory ran out */
+        const struct prom_scratch *scratch; /* of the registry's own collector; NULL for others */
+        size_t base;                        /* of this collector's entries in per_family */
+        int failed; /* -ENOMEM once memory ran out, -ECANCELED if an exception left it */
 };
 
-/* Runs the collectors, but those none of whose families is wanted; the samples are in scratch
- * afterwards. 0 or -ENOMEM. */
-int prom_collect_(struct prom_registry *registry, struct prom_scratch *scratch);
+/* Runs the collectors, except those without a wanted family; their samples are in
+ * scratch->gathering afterwards. Without its samples: a collector that fails or does not return.
+ * 0 or -ENOMEM. */
+int prom_gather_(struct prom_registry *registry, struct prom_scratch *scratch);
+void prom_gathering_free_(struct gathering *gathering);
 
-/* What the collector emitted for this family, which is one of those in the scratch; NULL if it was not
- * run. */
-const struct family_samples *prom_samples_of_(const struct prom_scratch *scratch,
+/* Runs one. 0, -ENOMEM, or -ECANCELED if an exception left it: its samples are dropped then. */
+int prom_run_collector_(struct prom_collector *collector, struct gathering *gathering,
+                        const struct prom_scratch *scratch);
+
+/* Drops the samples of the collector that was run last. */
+void prom_drop_collected_(struct gathering *gathering, const struct prom_collector *collector);
+
+/* The samples of this family, which is one of those in the scratch; NULL if its collector was not
+ * run, or failed. */
+const struct family_samples *prom_samples_of_(const struct gathering *gathering,
                                               const struct prom_family *family);
+
+/* Registers one of the library's own collectors, which scrapes run on their own thread. */
+int prom_register_own_(struct prom_registry *registry, const struct prom_desc *descs, size_t n,
+                       prom_collect_fn *collect, struct prom_error *error);
 
 /* The counters every registry has about itself. */
 int prom_register_self_(struct prom_registry *registry);
 
 /* What a collector emitted for a histogram. */
-void prom_sample_histogram_(const struct prom_scratch *scratch, const struct sample *sample,
+void prom_sample_histogram_(const struct gathering *gathering, const struct sample *sample,
                             struct prom_snapshot *ret_snapshot);
 
 /* Copies the registry's families into scratch. 0 or -ENOMEM. */

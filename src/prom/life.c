@@ -189,6 +189,45 @@ int prom_clear(struct prom_family *family)
         return prom_remove_partial(family, NULL);
 }
 
+/* With both locks held. False without memory. */
+static bool reset_locked(struct prom_series *series)
+{
+        if (series->state == SERIES_REMOVED || series->family->kind == PROM_INFO)
+                return true;
+        if (!remove_locked(series))
+                return false;
+        prom_recycle_never_(series);
+        start_again(series);
+        series->cold->idle_since_ns = 0;
+        set_state(series, SERIES_LIVE);
+        return true;
+}
+
+/* With table_lock held. */
+static int reset_family(struct prom_family *family)
+{
+        bool done = true;
+        STORE(&family->overflows, 0);
+        STORE(&family->ignored, 0);
+        STORE(&family->failures, 0);
+        for (size_t i = 0; done && i < family->n_series; i++) {
+                pthread_mutex_lock(&prom_slab_lock_);
+                done = reset_locked(prom_series_at_(family, i));
+                pthread_mutex_unlock(&prom_slab_lock_);
+        }
+        return done ? 0 : -ENOMEM;
+}
+
+int prom_registry_reset(struct prom_registry *registry)
+{
+        int r = 0;
+        pthread_mutex_lock(&prom_table_lock_);
+        for (size_t i = 0; r == 0 && i < registry->n_families; i++)
+                r = reset_family(registry->families[i]);
+        pthread_mutex_unlock(&prom_table_lock_);
+        return r;
+}
+
 /* In one step for all who set it, so that one is left. The others go first, and a scrape that is under
  * way, which may have read one of them, leaves the new one out: it finds none, rather than two that
  * contradict each other. See prom_read_gauge_(). The series of the overflow alone is always shown. */

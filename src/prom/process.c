@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Metrics of the process itself, and of its build. */
-#include "prom/prom.h"
+#include "prom/internal.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -218,8 +218,7 @@ int prom_register_process_collector(struct prom_registry *registry, struct prom_
         char stat[1024];
         if (read_stat(stat, sizeof(stat)))
                 (void)start_time_of(stat);
-        return prom_register_collector(registry, process_metrics, N_PROCESS, collect_process, NULL,
-                                       NULL, error);
+        return prom_register_own_(registry, process_metrics, N_PROCESS, collect_process, error);
 }
 
 int prom_register_build_info(struct prom_registry *registry, const char *name,

@@ -57,8 +57,8 @@
  * texts of new series, for some hundred of them at a time, and none while it renders. A thread that
  * exits leaves its counts behind. Nothing here is safe in a signal handler.
  *
- * fork(). The child goes on with the parent's values as they were. Locks are carried over fork();
- * vfork() and posix_spawn() followed by exec need nothing.
+ * fork(). The child goes on with the parent's values as they were, until prom_registry_reset().
+ * Locks are carried over fork(); vfork() and posix_spawn() followed by exec need nothing.
  *
  * Misuse is never undefined: an update that cannot be meant (a counter made smaller, a NaN or an
  * infinity for a counter, histogram or summary, a state a set does not have, an exemplar that is
@@ -83,6 +83,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* Where C++ has exceptions, none passes through the library: those of a collector end there, those
+ * of prom_visit()'s callback leave prom_visit() once it is done. */
+#if defined(__cplusplus) && defined(__cpp_exceptions)
+#include <cxxabi.h>
+#include <exception>
+#define PROM_CATCHES_ 1
+#endif
 
 #ifdef __cplusplus
 extern "C" {
@@ -139,6 +147,13 @@ void prom_registry_free(struct prom_registry *registry);
 
 /* The registry of the process, made at first use; never NULL (it lives in static memory). */
 struct prom_registry *prom_default_registry(void);
+
+/* Makes all series begin anew, at 0 and created now; handles stay good, removed series stay removed,
+ * infos stay as they are, collectors are not concerned. For the child of a fork() in a server that
+ * forks its workers: without it each worker goes on from the values of the parent, and their sum
+ * counts these once per worker (docs/prom.md, "Servers that fork"). Updates by other threads at that
+ * moment fall on either side of it. 0; -ENOMEM, with some of the series as they were. */
+int prom_registry_reset(struct prom_registry *registry);
 
 /* The family of that name, or NULL. */
 struct prom_family *prom_registry_find(struct prom_registry *registry, const char *name);
@@ -494,26 +509,41 @@ uint64_t prom_stateset_value(const struct prom_stateset *stateset); /* bit i is 
 struct prom_emitter;
 struct prom_collector;
 
-/* Called in each scrape, on the scraping thread, never twice at once for one registry. Calls
- * prom_emit() for each sample. Holds up scrapes, so it should not wait for long. It may update and
- * register metrics; it must not render its own registry, nor remove a collector. */
+/* Called in each scrape, on a thread made for the collectors of that scrape, never twice at once for
+ * one registry. Calls prom_emit() for each sample. It may update and register metrics; it must not
+ * render its own registry, nor remove a collector.
+ *
+ * A collector that fails costs the scrape its own families and nothing else:
+ * - If it ends its thread (pthread_exit(), cancellation), or throws (where C++ registered it), its
+ *   samples of this scrape are dropped.
+ * - If it does not return within PROM_COLLECT_TIMEOUT_S (prom_render_options.collect_timeout_s), the
+ *   scrape goes on without it, and so do later ones, without waiting, until it has returned. The
+ *   scrape that ran into the timeout calls the other collectors a second time.
+ * Both count in prom_collect_failures_total{family="..."}, which shows a family from its first
+ * failure on. A collector must not leave by longjmp(). */
 typedef void prom_collect_fn(struct prom_emitter *emitter, void *data);
+
+enum { PROM_COLLECT_TIMEOUT_S = 5 }; /* for each collector */
 
 /* Registers the families (counters, gauges and histograms of classic buckets) that `collect` feeds.
  * Errors as prom_register_all(), and -EINVAL for other kinds. */
+#ifndef PROM_CATCHES_ /* C++ has these two inlined, below */
 int prom_register_collector(struct prom_registry *registry, const struct prom_desc *descs, size_t n,
                             prom_collect_fn *collect, void *data,
                             struct prom_collector **ret_collector, struct prom_error *error);
+#endif
 
 /* The value of a counter or gauge without labels, asked for in each scrape as a collector is. Errors
  * as prom_register(); -EINVAL for other kinds and for labels (const ones are fine). */
 typedef double prom_value_fn(void *data);
+#ifndef PROM_CATCHES_
 int prom_register_value(struct prom_registry *registry, const struct prom_desc *desc,
                         prom_value_fn *value, void *data, struct prom_collector **ret_collector,
                         struct prom_error *error);
+#endif
 
 /* Takes the collector and its families out again; on return `collect` is not running and will not
- * be called. NULL is fine. The families keep their memory, which collectors with the same ones use
+ * be called: it waits for one that runs, however long that takes. NULL is fine. The families keep their memory, which collectors with the same ones use
  * again. */
 void prom_collector_remove(struct prom_collector *collector);
 
@@ -622,6 +652,8 @@ struct prom_render_options {
          * collectors of others are not called. A name that is no family's is passed over. */
         const char *const *names;
         size_t n_names; /* 0: all families */
+        /* How long to wait for each collector, at most PROM_COLLECT_TIMEOUT_S; 0: that long. */
+        double collect_timeout_s;
 };
 
 /* Renders the families into buf, replacing what was there. options may be NULL.
@@ -771,7 +803,9 @@ typedef int prom_visit_fn(const struct prom_view *family, const struct prom_poin
 /* Goes through the registry in the order in which it is rendered, collectors included. For those
  * who write other formats, check or test what a scrape would show. Holds no lock while it calls.
  * 0, -ENOMEM, or what `visit` returned. */
+#ifndef PROM_CATCHES_
 int prom_visit(struct prom_registry *registry, prom_visit_fn *visit, void *data);
+#endif
 
 /* One number of a series, as the text formats show it. */
 struct prom_sample {
@@ -1006,6 +1040,80 @@ static inline int prom_count_failure(struct prom_counter *counter, int result)
                 prom_counter_inc(counter);
         return result;
 }
+
+/* Calls a collector: in C++, within a catch-all. */
+typedef void prom_guard_fn_(prom_collect_fn *collect, struct prom_emitter *emitter, void *data);
+int prom_register_guarded_(struct prom_registry *registry, const struct prom_desc *descs, size_t n,
+                           prom_collect_fn *collect, void *data, prom_guard_fn_ *guard,
+                           struct prom_collector **ret_collector, struct prom_error *error);
+int prom_register_guarded_value_(struct prom_registry *registry, const struct prom_desc *desc,
+                                 prom_value_fn *value, void *data, prom_guard_fn_ *guard,
+                                 struct prom_collector **ret_collector, struct prom_error *error);
+void prom_collector_failed_(struct prom_emitter *emitter);
+
+int prom_visit_(struct prom_registry *registry, prom_visit_fn *visit, void *data);
+
+#ifdef PROM_CATCHES_
+struct prom_visit_guard_ {
+        prom_visit_fn *visit;
+        void *data;
+        std::exception_ptr *thrown;
+};
+
+static inline int prom_visit_guarded_(const struct prom_view *family,
+                                      const struct prom_point *point, void *data)
+{
+        struct prom_visit_guard_ *guard = static_cast<struct prom_visit_guard_ *>(data);
+        try {
+                return guard->visit(family, point, guard->data);
+        } catch (abi::__forced_unwind &) {
+                throw;
+        } catch (...) {
+                *guard->thrown = std::current_exception();
+                return -1;
+        }
+}
+
+static inline int prom_visit(struct prom_registry *registry, prom_visit_fn *visit, void *data)
+{
+        std::exception_ptr thrown;
+        struct prom_visit_guard_ guard = {visit, data, &thrown};
+        int r = prom_visit_(registry, prom_visit_guarded_, &guard);
+        if (thrown)
+                std::rethrow_exception(thrown);
+        return r;
+}
+
+static inline void prom_guard_(prom_collect_fn *collect, struct prom_emitter *emitter, void *data)
+{
+        try {
+                collect(emitter, data);
+        } catch (abi::__forced_unwind &) { /* pthread_exit(), which must go on */
+                throw;
+        } catch (...) {
+                prom_collector_failed_(emitter);
+        }
+}
+
+static inline int prom_register_collector(struct prom_registry *registry,
+                                          const struct prom_desc *descs, size_t n,
+                                          prom_collect_fn *collect, void *data,
+                                          struct prom_collector **ret_collector,
+                                          struct prom_error *error)
+{
+        return prom_register_guarded_(registry, descs, n, collect, data, prom_guard_, ret_collector,
+                                      error);
+}
+
+static inline int prom_register_value(struct prom_registry *registry, const struct prom_desc *desc,
+                                      prom_value_fn *value, void *data,
+                                      struct prom_collector **ret_collector,
+                                      struct prom_error *error)
+{
+        return prom_register_guarded_value_(registry, desc, value, data, prom_guard_, ret_collector,
+                                            error);
+}
+#endif
 
 #define PROM_UNIQUE_(name) PROM_PASTE_(name, __COUNTER__)
 

@@ -30,13 +30,22 @@ static void after_fork_parent(void)
         pthread_mutex_unlock(&prom_table_lock_);
 }
 
+/* Scrapes and collectors of other threads are not in the child. */
+static void collect_after_fork(struct prom_registry *registry)
+{
+        pthread_mutex_init(&registry->collect_lock, NULL);
+        pthread_cond_init(&registry->collect_idle, NULL);
+        for (struct prom_collector *c = registry->collectors; c; c = c->next)
+                c->busy = false;
+}
+
 static void after_fork_child(void)
 {
         prom_after_fork_();
         prom_readings_after_fork_();
         /* Whoever was collecting is not here. Waiting for it before the fork could take long. */
         for (struct prom_registry *r = registries; r; r = r->next)
-                pthread_mutex_init(&r->collect_lock, NULL);
+                collect_after_fork(r);
         after_fork_parent();
 }
 
@@ -51,6 +60,7 @@ static int registry_init(struct prom_registry *registry)
 {
         pthread_once(&fork_once, watch_forks);
         pthread_mutex_init(&registry->collect_lock, NULL);
+        pthread_cond_init(&registry->collect_idle, NULL);
         pthread_mutex_lock(&prom_table_lock_);
         registry->next = registries;
         registries = registry;
@@ -88,6 +98,11 @@ void prom_registry_free(struct prom_registry *registry)
 {
         if (!registry || registry == &default_registry)
                 return;
+        pthread_mutex_lock(&registry->collect_lock);
+        for (struct prom_collector *c = registry->collectors; c; c = c->next)
+                while (c->busy)
+                        pthread_cond_wait(&registry->collect_idle, &registry->collect_lock);
+        pthread_mutex_unlock(&registry->collect_lock);
         pthread_mutex_lock(&prom_table_lock_);
         for (struct prom_registry **link = &registries; *link; link = &(*link)->next) {
                 if (*link == registry) {
@@ -105,6 +120,7 @@ void prom_registry_free(struct prom_registry *registry)
                 free(c->families);
                 free(c);
         }
+        pthread_cond_destroy(&registry->collect_idle);
         pthread_mutex_destroy(&registry->collect_lock);
         free(registry->families);
         free(registry);

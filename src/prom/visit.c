@@ -111,9 +111,11 @@ static int visit_sample(struct visit *visit, const struct prom_view *view,
 {
         struct prom_label labels[PROM_LABELS_MAX];
         struct prom_point point = {.labels = labels, .value = sample->value};
-        point.n_labels = list_labels(family, visit->scratch->text + sample->values, labels);
+        point.n_labels =
+                list_labels(family, visit->scratch->gathering->text + sample->values, labels);
         if (family->kind == PROM_HISTOGRAM) {
-                prom_sample_histogram_(visit->scratch, sample, &visit->scratch->histogram);
+                prom_sample_histogram_(visit->scratch->gathering, sample,
+                                       &visit->scratch->histogram);
                 point.histogram = &visit->scratch->histogram;
                 point.value = 0;
         }
@@ -123,11 +125,12 @@ static int visit_sample(struct visit *visit, const struct prom_view *view,
 static int visit_samples(struct visit *visit, const struct prom_view *view,
                          const struct prom_family *family)
 {
-        const struct prom_scratch *scratch = visit->scratch;
-        const struct family_samples *samples = prom_samples_of_(scratch, family);
+        const struct gathering *gathering = visit->scratch->gathering;
+        const struct family_samples *samples = prom_samples_of_(gathering, family);
         int r = 0;
-        for (size_t s = samples ? samples->first : 0; s && r == 0; s = scratch->samples[s - 1].next)
-                r = visit_sample(visit, view, family, &scratch->samples[s - 1]);
+        for (size_t s = samples ? samples->first : 0; s && r == 0;
+             s = gathering->samples[s - 1].next)
+                r = visit_sample(visit, view, family, &gathering->samples[s - 1]);
         return r;
 }
 
@@ -153,22 +156,54 @@ static int visit_family(struct visit *visit, struct prom_family *family)
         return r;
 }
 
-int prom_visit(struct prom_registry *registry, prom_visit_fn *fn, void *data)
+struct visit_scope {
+        struct prom_buf buf;
+        struct reading reading;
+        bool reads;
+        int cancel_state;
+};
+
+/* Gives back what a visit has, also when its callback ends the thread. */
+static void end_visit(void *arg)
 {
-        struct prom_buf buf = {.scratch = calloc(1, sizeof(*buf.scratch))};
-        struct prom_scratch *scratch = buf.scratch;
+        struct visit_scope *scope = arg;
+        if (scope->reads)
+                prom_end_reading_(scope->reading);
+        prom_buf_release(&scope->buf);
+        pthread_setcancelstate(scope->cancel_state, NULL);
+}
+
+static int visit_all(struct prom_registry *registry, prom_visit_fn *fn, void *data,
+                     struct visit_scope *scope)
+{
+        struct prom_scratch *scratch = scope->buf.scratch = calloc(1, sizeof(*scratch));
         if (!scratch)
                 return -ENOMEM;
         struct visit visit = {fn, data, scratch, 0};
         int r = prom_list_families_(registry, scratch);
         if (r == 0)
-                r = prom_collect_(registry, scratch);
-        const struct reading reading = prom_begin_reading_(true);
+                r = prom_gather_(registry, scratch);
+        scope->reading = prom_begin_reading_(true);
+        scope->reads = true;
         for (size_t i = 0; r == 0 && i < scratch->n_families; i++)
                 r = visit_family(&visit, scratch->families[i]);
-        prom_end_reading_(reading);
-        prom_buf_release(&buf);
         return r;
+}
+
+int prom_visit_(struct prom_registry *registry, prom_visit_fn *fn, void *data)
+{
+        struct visit_scope scope = {0};
+        int r;
+        pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &scope.cancel_state);
+        pthread_cleanup_push(end_visit, &scope);
+        r = visit_all(registry, fn, data, &scope);
+        pthread_cleanup_pop(1);
+        return r;
+}
+
+int prom_visit(struct prom_registry *registry, prom_visit_fn *fn, void *data)
+{
+        return prom_visit_(registry, fn, data);
 }
 
 /* ---- one number after the other ----------------------------------------------------------- */

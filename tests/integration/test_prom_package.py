@@ -278,3 +278,21 @@ def test_the_header_as_strict_c_and_as_cplusplus(installed, tmp_path, compiler, 
     for line in ("g 2", "h_count 1", "s_count 1", 'i_info{version="2"} 1', 'st{st="off"} 1',
                  'labelled{version="1.0"} 2', "plain_seconds_count 1"):
         assert f"\n{line}\n" in done.stdout
+
+
+@pytest.mark.parametrize("compiler", ["c++", "clang++"])
+@pytest.mark.parametrize("static", [False, True], ids=["shared", "static"])
+def test_a_collector_that_throws_costs_its_own_metrics(installed, tmp_path, compiler, static):
+    if not shutil.which(compiler):
+        pytest.skip(f"no {compiler}")
+    source = os.path.join(vulcan.ROOT, "tests/integration/prom_throw.cc")
+    done = installed.execute(installed.compile(source, tmp_path / "throw", static, compiler=compiler,
+                                               flags=["-std=c++11", "-pthread"]))
+    assert (done.returncode, done.stderr) == (0, "")
+    first, second, third, _ = (part.partition("\n")[2] for part in done.stdout.split("-- ")[1:])
+    assert {"one 1", "two 2", "exits 3"} <= set(first.splitlines())
+    samples = [line for line in second.splitlines() if not line.startswith("#")]
+    assert samples == [f'prom_collect_failures_total{{family="{name}"}} {n}'
+                       for name, n in (("exits", 1), ("one", 1), ("throws", 2), ("two", 1))]
+    assert {"one 1", "two 2", "exits 3"} <= set(third.splitlines())
+    assert done.stdout.endswith("-- visit left\n")

@@ -119,6 +119,8 @@ static void test_everything(void **state)
                             "load 2 \"Help.\" pool\n"
                             "  pool=<first \"one\"\n> 0.25\n"
                             "  pool=<> 2\n"
+                            "prom_collect_failures_total 1 \"Scrapes that left a metric out "
+                            "because its collector failed or did not return in time.\" family\n"
                             "prom_ignored_updates_total 1 \"Updates of a metric that could not be "
                             "meant and were ignored: a counter made smaller, not a number, wrong "
                             "kind or labels.\" family\n"

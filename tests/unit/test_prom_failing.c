@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Collectors that end their thread or never return, and scrapes whose thread is to be cancelled: each
+ * costs its own families, and later scrapes go on. */
+#include "prom/prom.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+enum failure { NONE, EXITS, CANCELLED, CANCELLED_LATE, STUCK };
+
+struct part {
+        enum failure failure;
+        int calls;
+        sem_t entered, gate;
+};
+
+static void collect(struct prom_emitter *emitter, void *data)
+{
+        struct part *part = data;
+        const enum failure failure = __atomic_load_n(&part->failure, __ATOMIC_RELAXED);
+        __atomic_add_fetch(&part->calls, 1, __ATOMIC_RELAXED);
+        prom_emit(emitter, 0, 1, "before");
+        if (failure == EXITS)
+                pthread_exit(NULL);
+        if (failure == CANCELLED || failure == CANCELLED_LATE)
+                pthread_cancel(pthread_self());
+        if (failure == CANCELLED)
+                pthread_testcancel();
+        if (failure == STUCK) {
+                sem_post(&part->entered);
+                sem_wait(&part->gate);
+        }
+        prom_emit(emitter, 0, 2, "after");
+}
+
+enum { FIRST, SECOND, THIRD, N_PARTS };
+
+struct test {
+        struct prom_registry *registry;
+        struct part parts[N_PARTS];
+        struct prom_collector *collectors[N_PARTS];
+};
+
+static void set_up(struct test *t)
+{
+        static const char *const names[] = {"first", "second", "third"};
+        static const char *const labels[] = {"at", NULL};
+        *t = (struct test){.registry = prom_registry_new()};
+        for (int i = 0; i < N_PARTS; i++) {
+                const struct prom_desc desc = {
+                        .kind = PROM_GAUGE, .name = names[i], .help = "h", .labels = labels};
+                sem_init(&t->parts[i].entered, 0, 0);
+                sem_init(&t->parts[i].gate, 0, 0);
+                assert_int_equal(prom_register_collector(t->registry, &desc, 1, collect,
+                                                         &t->parts[i], &t->collectors[i], NULL),
+                                 0);
+        }
+}
+
+static void tear_down(struct test *t)
+{
+        prom_registry_free(t->registry);
+        for (int i = 0; i < N_PARTS; i++) {
+                sem_destroy(&t->parts[i].entered);
+                sem_destroy(&t->parts[i].gate);
+        }
+}
+
+/* A scrape that waits half a second for each collector: long enough for one that is well. */
+static void scrape(struct test *t, struct prom_buf *buf)
+{
+        const struct prom_render_options options = {.collect_timeout_s = 0.5};
+        const struct prom_format format = {PROM_TEXT_0_0_4, PROM_ESCAPE_UNDERSCORES};
+        assert_int_equal(prom_render(t->registry, format, &options, buf), 0);
+}
+
+static void expect_parts(struct test *t, bool first, bool second, bool third)
+{
+        static const char *const samples[] = {"first{at=\"before\"} 1\nfirst{at=\"after\"} 2\n",
+                                              "second{at=\"before\"} 1\nsecond{at=\"after\"} 2\n",
+                                              "third{at=\"before\"} 1\nthird{at=\"after\"} 2\n"};
+        static const char *const names[] = {"\nfirst{", "\nsecond{", "\nthird{"};
+        const bool there[] = {first, second, third};
+        struct prom_buf buf = PROM_BUF_INIT;
+        scrape(t, &buf);
+        for (int i = 0; i < N_PARTS; i++)
+                if ((strstr(buf.data, samples[i]) != NULL) != there[i] ||
+                    (strstr(buf.data, names[i]) != NULL) != there[i])
+                        fail_msg("%s of %s in:\n%s", there[i] ? "samples missing" : "a sample",
+                                 names[i] + 1, buf.data);
+        prom_buf_release(&buf);
+}
+
+static void expect_failures(struct test *t, const char *family, int n)
+{
+        char line[128];
+        struct prom_buf buf = PROM_BUF_INIT;
+        scrape(t, &buf);
+        snprintf(line, sizeof(line), "\nprom_collect_failures_total{family=\"%s\"} %d\n", family,
+                 n);
+        if (!strstr(buf.data, line))
+                fail_msg("no %s in:\n%s", line, buf.data);
+        prom_buf_release(&buf);
+}
+
+/* Whatever way a collector ends its thread, the others are there, and so is it when it is well. */
+static void test_a_collector_ends_its_thread(void **state)
+{
+        const enum failure ways[] = {EXITS, CANCELLED, CANCELLED_LATE};
+        for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+                struct test t;
+                set_up(&t);
+                expect_parts(&t, true, true, true);
+                t.parts[SECOND].failure = ways[i];
+                expect_parts(&t, true, false, true);
+                t.parts[FIRST].failure = t.parts[THIRD].failure = ways[i];
+                expect_parts(&t, false, false, false);
+                t.parts[FIRST].failure = t.parts[SECOND].failure = t.parts[THIRD].failure = NONE;
+                expect_parts(&t, true, true, true);
+                expect_failures(&t, "second", 2);
+                expect_failures(&t, "first", 1);
+                tear_down(&t);
+        }
+}
+
+static void test_a_collector_does_not_return(void **state)
+{
+        struct test t;
+        set_up(&t);
+        t.parts[SECOND].failure = STUCK;
+        expect_parts(&t, true, false, true);
+        const int calls = t.parts[SECOND].calls;
+        for (int i = 0; i < 5; i++)
+                expect_parts(&t, true, false, true);
+        assert_int_equal(t.parts[SECOND].calls, calls); /* it is not called again */
+        expect_failures(&t, "second", 7);
+
+        t.parts[SECOND].failure = NONE;
+        sem_post(&t.parts[SECOND].gate);
+        prom_collector_remove(t.collectors[SECOND]); /* waits until it has returned */
+        expect_parts(&t, true, false, true);
+        tear_down(&t);
+}
+
+static void *let_go(void *arg)
+{
+        struct part *part = arg;
+        sem_wait(&part->entered);
+        sem_post(&part->gate);
+        return NULL;
+}
+
+/* After it has returned it is called again; what it emits late is dropped. */
+static void test_a_collector_comes_back(void **state)
+{
+        struct test t;
+        struct prom_collector *probe;
+        struct part empty = {0};
+        set_up(&t);
+        t.parts[THIRD].failure = STUCK;
+        expect_parts(&t, true, true, false);
+        t.parts[THIRD].failure = NONE;
+        sem_post(&t.parts[THIRD].gate);
+        /* It gives the registry back by the lock that removing takes. */
+        struct prom_buf buf = PROM_BUF_INIT;
+        do {
+                assert_int_equal(
+                        prom_register_collector(t.registry, NULL, 0, collect, &empty, &probe, NULL),
+                        0);
+                prom_collector_remove(probe);
+                scrape(&t, &buf);
+        } while (!strstr(buf.data, "\nthird{"));
+        prom_buf_release(&buf);
+        expect_parts(&t, true, true, true);
+        tear_down(&t);
+}
+
+static void test_all_collectors_are_stuck(void **state)
+{
+        struct test t;
+        pthread_t threads[N_PARTS];
+        set_up(&t);
+        for (int i = 0; i < N_PARTS; i++)
+                t.parts[i].failure = STUCK;
+        expect_parts(&t, false, false, false);
+        for (int i = 0; i < N_PARTS; i++)
+                pthread_create(&threads[i], NULL, let_go, &t.parts[i]);
+        for (int i = 0; i < N_PARTS; i++)
+                pthread_join(threads[i], NULL);
+        tear_down(&t); /* freeing waits for them */
+}
+
+static double stuck_value(void *data)
+{
+        struct part *part = data;
+        sem_post(&part->entered);
+        sem_wait(&part->gate);
+        return 1;
+}
+
+static void test_a_value_does_not_return(void **state)
+{
+        struct test t;
+        struct part part = {0};
+        const struct prom_desc desc = {.kind = PROM_GAUGE, .name = "value", .help = "h"};
+        sem_init(&part.entered, 0, 0);
+        sem_init(&part.gate, 0, 0);
+        set_up(&t);
+        assert_int_equal(prom_register_value(t.registry, &desc, stuck_value, &part, NULL, NULL), 0);
+        expect_parts(&t, true, true, true);
+        expect_failures(&t, "value", 2);
+        sem_post(&part.gate);
+        tear_down(&t);
+}
+
+/* ---- the scraping thread ---- */
+
+static void *scrape_cancelled(void *arg)
+{
+        struct test *t = arg;
+        struct prom_buf buf = PROM_BUF_INIT;
+        pthread_cancel(pthread_self());
+        assert_int_equal(prom_render_text(t->registry, &buf), 0);
+        prom_buf_release(&buf);
+        pthread_testcancel();
+        return NULL;
+}
+
+static void test_a_scraping_thread_is_cancelled(void **state)
+{
+        struct test t;
+        pthread_t thread;
+        void *result;
+        set_up(&t);
+        pthread_create(&thread, NULL, scrape_cancelled, &t);
+        pthread_join(thread, &result);
+        assert_ptr_equal(result, PTHREAD_CANCELED); /* after the scrape, not within */
+        expect_parts(&t, true, true, true);
+        tear_down(&t);
+}
+
+static void *serve_cancelled(void *arg)
+{
+        struct prom_response response;
+        pthread_cancel(pthread_self());
+        prom_handler_serve(arg, &(struct prom_request){.accept_encoding = "gzip"}, &response);
+        prom_response_release(&response);
+        pthread_testcancel();
+        return NULL;
+}
+
+static void test_a_serving_thread_is_cancelled(void **state)
+{
+        struct test t;
+        struct prom_handler *handler;
+        struct prom_response response;
+        pthread_t thread;
+        void *result;
+        set_up(&t);
+        assert_int_equal(prom_handler_new(t.registry, NULL, &handler, NULL), 0);
+        pthread_create(&thread, NULL, serve_cancelled, handler);
+        pthread_join(thread, &result);
+        assert_ptr_equal(result, PTHREAD_CANCELED);
+        prom_handler_serve(handler, &(struct prom_request){0}, &response);
+        assert_int_equal(response.status, 200);
+        prom_response_release(&response);
+        prom_handler_free(handler);
+        tear_down(&t);
+}
+
+static int exit_in_visit(const struct prom_view *family, const struct prom_point *point, void *data)
+{
+        pthread_exit(data);
+}
+
+static void *visit_and_exit(void *arg)
+{
+        struct test *t = arg;
+        prom_visit(t->registry, exit_in_visit, t);
+        return NULL;
+}
+
+static void test_a_visit_is_left(void **state)
+{
+        struct test t;
+        pthread_t thread;
+        void *result;
+        set_up(&t);
+        pthread_create(&thread, NULL, visit_and_exit, &t);
+        pthread_join(thread, &result);
+        assert_ptr_equal(result, &t);
+        expect_parts(&t, true, true, true);
+        tear_down(&t);
+}
+
+/* The child has no thread that could return, and is not held up by it. */
+static void test_fork_while_one_is_stuck(void **state)
+{
+        struct test t;
+        int status;
+        set_up(&t);
+        t.parts[SECOND].failure = STUCK;
+        expect_parts(&t, true, false, true);
+        pid_t pid = fork();
+        if (pid == 0) {
+                struct prom_buf buf = PROM_BUF_INIT;
+                t.parts[SECOND].failure = NONE;
+                _exit(prom_render_text(t.registry, &buf) < 0 || !strstr(buf.data, "\nsecond{"));
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+        sem_post(&t.parts[SECOND].gate);
+        tear_down(&t);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_a_collector_ends_its_thread),
+                cmocka_unit_test(test_a_collector_does_not_return),
+                cmocka_unit_test(test_a_collector_comes_back),
+                cmocka_unit_test(test_all_collectors_are_stuck),
+                cmocka_unit_test(test_a_value_does_not_return),
+                cmocka_unit_test(test_a_scraping_thread_is_cancelled),
+                cmocka_unit_test(test_a_serving_thread_is_cancelled),
+                cmocka_unit_test(test_a_visit_is_left),
+                cmocka_unit_test(test_fork_while_one_is_stuck),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
