@@ -399,17 +399,22 @@ static const struct prom_desc self_metrics[N_SELF] = {
 static void collect_self(struct prom_emitter *emitter, void *data)
 {
         const struct prom_scratch *scratch = emitter->scratch;
+        uint64_t overflows = 0, ignored = 0, failures = 0;
         for (size_t i = 0; i < scratch->n_families; i++) {
                 const struct prom_family *family = scratch->families[i];
-                uint64_t overflows = prom_family_overflows(family);
-                uint64_t ignored = prom_family_ignored(family);
-                uint64_t failures = LOAD(&family->failures);
-                if (failures)
-                        prom_emit(emitter, SELF_FAILURES, (double)failures, family->name);
+                overflows += LOAD(&family->overflows);
+                ignored += LOAD(&family->ignored);
+                failures += LOAD(&family->failures);
+                if (i + 1 < scratch->n_families &&
+                    strcmp(family->name, scratch->families[i + 1]->name) == 0)
+                        continue; /* counted together with the next of its name */
                 if (overflows)
                         prom_emit(emitter, SELF_OVERFLOWS, (double)overflows, family->name);
                 if (ignored)
                         prom_emit(emitter, SELF_IGNORED, (double)ignored, family->name);
+                if (failures)
+                        prom_emit(emitter, SELF_FAILURES, (double)failures, family->name);
+                overflows = ignored = failures = 0;
         }
         uint64_t lost = LOAD(&prom_lost_updates_);
         if (lost)

@@ -49,11 +49,41 @@ static bool names_meet(const char *a, enum prom_kind a_kind, const char *b, enum
         return false;
 }
 
+static bool same_text(const char *a, const char *b)
+{
+        return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* Two families of one name are one metric to a scraper: it must have one HELP, TYPE and UNIT, and no
+ * series of one may be one of the other. So they have the same labels, of which some are const in
+ * both, with another value of at least one. */
+static int check_siblings(const struct prom_family *new, const struct prom_family *old,
+                          struct prom_error *error)
+{
+        bool differs = false, alike = new->n_slots == old->n_slots;
+        for (unsigned i = 0; alike && i < new->n_slots; i++) {
+                const struct label_slot *a = &new->slots[i], *b = &old->slots[i];
+                alike = strcmp(a->name, b->name) == 0 && !a->raw == !b->raw;
+                differs |= alike && a->raw && strcmp(a->raw, b->raw) != 0;
+        }
+        if (alike && !differs)
+                return prom_fail_(error, EEXIST, "metric %s is registered already%s", new->name,
+                                  new->n_slots > new->n_labels ? ", with the same const labels"
+                                                               : "");
+        if (!alike || new->kind != old->kind || !same_text(new->help, old->help) ||
+            !same_text(new->unit, old->unit))
+                return prom_fail_(error, EEXIST,
+                                  "metric %s is registered already: with other const labels it "
+                                  "must have the same kind, help, unit and names of labels",
+                                  new->name);
+        return 0;
+}
+
 int prom_check_collision_(const struct prom_family *new, const struct prom_family *old,
                           struct prom_error *error)
 {
         if (strcmp(new->name, old->name) == 0)
-                return prom_fail_(error, EEXIST, "metric %s is registered already", new->name);
+                return check_siblings(new, old, error);
         const bool legacy = new->legacy_names && old->legacy_names;
         for (int e = N_ESCAPINGS - 1; e >= (legacy ? N_ESCAPINGS - 1 : 0); e--) {
                 if (!names_meet(new->open_names[e], new->kind, old->open_names[e], old->kind))

@@ -50,16 +50,21 @@ bool prom_is_wanted_(const struct prom_family *family, const struct prom_render_
 
 /* ---- families ----------------------------------------------------------------------------- */
 
+/* Families of one name, which differ in their const labels, are one to the scraper: `begun` says
+ * that one of them has written what comes first. */
 static bool begin_family(struct scrape *s)
 {
         const struct rendering *r = s->rendering;
-        return r->dialect == DIALECT_PROTOBUF ? prom_proto_begin_family_(s)
-                                              : prom_put_bytes_(s->buf, r->header, r->header_len);
+        return s->begun ||
+               (r->dialect == DIALECT_PROTOBUF ? prom_proto_begin_family_(s)
+                                               : prom_put_bytes_(s->buf, r->header, r->header_len));
 }
 
 static bool end_family(struct scrape *s)
 {
-        return s->rendering->dialect != DIALECT_PROTOBUF || prom_proto_end_family_(s);
+        const bool begun = s->begun;
+        s->begun = false;
+        return !begun || s->rendering->dialect != DIALECT_PROTOBUF || prom_proto_end_family_(s);
 }
 
 static bool render_run(struct scrape *s, struct prom_series *series,
@@ -91,8 +96,9 @@ static bool render_series(struct scrape *s, struct prom_family *family)
                 i += run;
         }
         if (s->buf->len > len_header)
-                return end_family(s);
-        s->buf->len = len_before; /* none is shown, all were read for what was counted in vain */
+                s->begun = true;
+        else
+                s->buf->len = len_before; /* none is shown, all were read: idle ones are found so */
         return true;
 }
 
@@ -123,6 +129,7 @@ static bool render_samples(struct scrape *s, const struct family_samples *sample
                 return true;
         if (!begin_family(s))
                 return false;
+        s->begun = true;
         for (size_t i = samples->first; i; i = gathering->samples[i - 1].next) {
                 const struct sample *sample = &gathering->samples[i - 1];
                 const bool ok = s->rendering->dialect == DIALECT_PROTOBUF
@@ -131,7 +138,7 @@ static bool render_samples(struct scrape *s, const struct family_samples *sample
                 if (!ok)
                         return false;
         }
-        return end_family(s);
+        return true;
 }
 
 static bool render_family(struct scrape *s, struct prom_family *family)
@@ -151,6 +158,12 @@ static bool is_open(enum prom_format_kind kind)
         return kind == PROM_OPENMETRICS_1_0_0 || kind == PROM_OPENMETRICS_0_0_1;
 }
 
+static bool has_sibling_next(const struct prom_scratch *scratch, size_t i)
+{
+        return i + 1 < scratch->n_families &&
+               strcmp(scratch->families[i]->name, scratch->families[i + 1]->name) == 0;
+}
+
 static int render(struct prom_registry *registry, struct scrape *s)
 {
         struct prom_buf *buf = s->buf;
@@ -167,7 +180,10 @@ static int render(struct prom_registry *registry, struct scrape *s)
         const struct reading reading = prom_begin_reading_(false);
         for (size_t i = 0; r == 0 && i < buf->scratch->n_families; i++) {
                 struct prom_family *family = buf->scratch->families[i];
-                if (prom_is_wanted_(family, s->options) && !render_family(s, family))
+                if (!prom_is_wanted_(family, s->options))
+                        continue;
+                if (!render_family(s, family) ||
+                    (!has_sibling_next(buf->scratch, i) && !end_family(s)))
                         r = -ENOMEM;
         }
         prom_end_reading_(reading);

@@ -3,7 +3,7 @@
  * The customs of https://prometheus.io/docs/practices/naming/ and those that promlint
  * (github.com/prometheus/client_golang/prometheus/testutil/promlint) looks after.
  */
-#include "prom/internal.h"
+#include "prom/render.h"
 #include "prom/testing.h"
 
 #include <stdarg.h>
@@ -174,6 +174,8 @@ static void lint_label(struct lint *lint, enum prom_kind kind, const char *label
                 problem(lint, "non-histogram metrics should not have \"le\" label");
         if (kind != PROM_SUMMARY && strcmp(label, "quantile") == 0)
                 problem(lint, "non-summary metrics should not have \"quantile\" label");
+        if (!prom_is_legacy_name_(label, true))
+                problem(lint, "label names should be of [a-zA-Z0-9_] and not begin with a digit");
         if (is_camel(label))
                 problem(lint, "label names should be written in 'snake_case' not 'camelCase'");
 }
@@ -199,6 +201,8 @@ static void lint_name(struct lint *lint, const struct prom_view *family)
                         if (is_word_in_any_case(word, len, kinds[i]))
                                 problem(lint, "metric name should not include type '%s'", kinds[i]);
         }
+        if (!prom_is_legacy_name_(family->name, false))
+                problem(lint, "metric names should be of [a-zA-Z0-9_] and not begin with a digit");
         if (strchr(family->name, ':'))
                 problem(lint, "metric names should not contain ':'");
         if (is_camel(family->name))

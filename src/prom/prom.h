@@ -11,7 +11,7 @@
  *     static const struct prom_desc metrics[N_METRICS] = {
  *             [REQUESTS] = {.kind = PROM_COUNTER, .name = "app_requests_total",
  *                           .help = "Requests answered.",
- *                           .labels = (const char *const[]){"method", "status", NULL}},
+ *                           .labels = PROM_LABELS("method", "status")},
  *             [IN_FLIGHT] = {.kind = PROM_GAUGE, .name = "app_requests_in_flight",
  *                            .help = "Requests being answered."},
  *             [LATENCY] = {.kind = PROM_HISTOGRAM, .name = "app_request_seconds",
@@ -155,7 +155,8 @@ struct prom_registry *prom_default_registry(void);
  * moment fall on either side of it. 0; -ENOMEM, with some of the series as they were. */
 int prom_registry_reset(struct prom_registry *registry);
 
-/* The family of that name, or NULL. */
+/* The family of that name, or NULL. Of several with different const labels the first that was
+ * registered. */
 struct prom_family *prom_registry_find(struct prom_registry *registry, const char *name);
 
 /* ---- declaring metrics ------------------------------------------------------------------ */
@@ -180,6 +181,9 @@ struct prom_label {
  * with "__", as they are or by PROM_ESCAPE_UNDERSCORES (as "\u00e9\u00e9" would), nor may the name of
  * a state set, which is one; nor be "le" in a histogram or "quantile" in a summary.
  *
+ * A name may be registered several times with other values of its const labels, if kind, help, unit
+ * and the names of all labels agree: to scrapers these are one metric.
+ *
  * Two metrics cannot be in one registry if a name of one, with or without a suffix its kind may
  * have in any format (_total, _created, _bucket, _sum, _count, _info), is one of the other, as it is
  * or escaped: "a.b" and "a_b" are the same to scrapers that know no UTF-8, which would refuse the
@@ -196,7 +200,7 @@ struct prom_desc {
         const double *buckets;     /* histogram: upper bounds, finite and increasing; a +Inf at
                                       the end is allowed and implied; NULL for the default ones,
                                       or for none if native_factor is set */
-        size_t n_buckets;          /* 0 as NULL */
+        size_t n_buckets;          /* of them; PROM_BUCKETS() sets both */
         const struct prom_label *const_labels; /* the same for all series, ended by a NULL name */
         size_t max_series;                     /* 0: PROM_SERIES_DEFAULT */
         const char *unit;      /* for OpenMetrics: [a-zA-Z0-9_:]+, and the name (without the
@@ -225,6 +229,19 @@ struct prom_desc {
                                       become values of a label named as the metric */
 };
 
+/* Members of a struct prom_desc, for C:
+ *
+ *     {.kind = PROM_HISTOGRAM, .name = "app_request_bytes", .help = "Bytes of a request.",
+ *      .labels = PROM_LABELS("method", "code"), PROM_BUCKETS(100, 1000, 10000)}
+ *
+ * The arrays live as long as the block around them, at file scope for ever. Registering copies them. */
+#ifndef __cplusplus
+#define PROM_LABELS(...) ((const char *const[]){__VA_ARGS__, NULL})
+#define PROM_BUCKETS(...)                                                                          \
+        .buckets = (const double[]){__VA_ARGS__},                                                  \
+        .n_buckets = sizeof((const double[]){__VA_ARGS__}) / sizeof(double)
+#endif
+
 /* 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5 5 10, as all Prometheus clients have them. */
 enum { PROM_DEFAULT_BUCKETS = 11 };
 extern const double prom_default_buckets[PROM_DEFAULT_BUCKETS];
@@ -238,7 +255,7 @@ int prom_exponential_buckets(double start, double factor, size_t n, double *ret_
 
 /* Adds a family to the registry.
  * -EINVAL   a name, label, help or bucket is not valid
- * -EEXIST   the name is taken, or collides with that of another metric: see "Names"
+ * -EEXIST   the name is taken (with the same const labels), or collides: see "Names"
  * -ENOSPC   PROM_FAMILIES_MAX or PROM_CELLS_MAX is reached
  * -ENOMEM
  * ret_family may be NULL; it is not touched on failure. */
@@ -841,24 +858,61 @@ int prom_point_exemplar(const struct prom_point *point, int slot, struct prom_ex
 /* Strict C and C++ cannot leave out the comma before no values, and g++ takes no address of an array
  * without a name. So there are two of each macro: 0_ for a family alone, 1_ for one with values. */
 #define PROM_HAS_VALUES_(...)                                                                      \
-        PROM_PICK_(__VA_ARGS__, 1_, 1_, 1_, 1_, 1_, 1_, 1_, 1_, 1_, 1_, 1_, 1_, 1_, 1_, 1_, 1_,    \
-                   0_, 0)
-#define PROM_PICK_(_0, _1, _2, _3, _4, _5, _6, _7, _8, _9, _10, _11, _12, _13, _14, _15, _16,      \
+        PROM_PICK_(__VA_ARGS__, X_, X_, X_, X_, X_, X_, X_, X_, X_, X_, X_, X_, X_, X_, X_, X_,    \
+                   1_, 1_, 1_, 1_, 1_, 1_, 1_, 1_, 1_, 1_, 1_, 1_, 1_, 1_, 1_, 1_, 0_, 0)
+#define PROM_PICK_(_0, _1, _2, _3, _4, _5, _6, _7, _8, _9, _10, _11, _12, _13, _14, _15, _16, _17, \
+                   _18, _19, _20, _21, _22, _23, _24, _25, _26, _27, _28, _29, _30, _31, _32,      \
                    picked, ...)                                                                    \
         picked
+#ifdef __cplusplus
+#define PROM_TOO_MANY_VALUES_()                                                                    \
+        static_assert(false, "a metric has at most 16 labels (PROM_LABELS_MAX)")
+#else
+#define PROM_TOO_MANY_VALUES_()                                                                    \
+        _Static_assert(0, "a metric has at most 16 labels (PROM_LABELS_MAX)")
+#endif
 #define PROM_PASTE_(a, b) PROM_PASTE_EXPANDED_(a, b)
 #define PROM_PASTE_EXPANDED_(a, b) a##b
 
 #define PROM_VALUES_HERE_(...) const char *const prom_values_here_[] = {__VA_ARGS__}
 #define PROM_N_VALUES_HERE_ (sizeof(prom_values_here_) / sizeof(prom_values_here_[0]))
 
+/* With PROM_DEBUG, look-ups of another kind or number of values than the family has abort, naming
+ * the place; without, they give NULL and are counted. kind 0: any. */
+void prom_check_use_(const struct prom_family *family, int kind, size_t n_values, const char *file,
+                     int line);
+#ifdef PROM_DEBUG
+#define PROM_CHECK_USE_(family_, kind_, n_)                                                        \
+        prom_check_use_(family_, (int)(kind_), n_, __FILE__, __LINE__)
+#else
+#define PROM_CHECK_USE_(family_, kind_, n_) (void)0
+#endif
+enum {
+        PROM_KIND_OF_prom_info_with_values = PROM_INFO,
+        PROM_KIND_OF_prom_info_set_values = PROM_INFO,
+        PROM_KIND_OF_prom_stateset_with_values = PROM_STATESET,
+        PROM_KIND_OF_prom_remove_values = 0,
+};
+
 #define PROM_CALL_(call, ...)                                                                      \
         PROM_PASTE_(PROM_CALL_, PROM_HAS_VALUES_(__VA_ARGS__))(call, __VA_ARGS__)
-#define PROM_CALL_0_(call, family) call(family, NULL, 0)
+#define PROM_CALL_0_(call, family)                                                                 \
+        __extension__({                                                                            \
+                struct prom_family *prom_family_here_ = (family);                                  \
+                PROM_CHECK_USE_(prom_family_here_, PROM_KIND_OF_##call, 0);                        \
+                call(prom_family_here_, NULL, 0);                                                  \
+        })
 #define PROM_CALL_1_(call, family, ...)                                                            \
         __extension__({                                                                            \
                 PROM_VALUES_HERE_(__VA_ARGS__);                                                    \
-                call(family, prom_values_here_, PROM_N_VALUES_HERE_);                              \
+                struct prom_family *prom_family_here_ = (family);                                  \
+                PROM_CHECK_USE_(prom_family_here_, PROM_KIND_OF_##call, PROM_N_VALUES_HERE_);      \
+                call(prom_family_here_, prom_values_here_, PROM_N_VALUES_HERE_);                   \
+        })
+#define PROM_CALL_X_(call, ...)                                                                    \
+        __extension__({                                                                            \
+                PROM_TOO_MANY_VALUES_();                                                           \
+                call(NULL, NULL, 0);                                                               \
         })
 
 #define PROM_EMIT_0_(emitter, index, v) prom_emit_values(emitter, index, v, NULL, 0)
@@ -867,6 +921,13 @@ int prom_point_exemplar(const struct prom_point *point, int slot, struct prom_ex
                 PROM_VALUES_HERE_(__VA_ARGS__);                                                    \
                 prom_emit_values(emitter, index, v, prom_values_here_, PROM_N_VALUES_HERE_);       \
         })
+
+#define PROM_EMIT_X_(emitter, index, ...)                                                          \
+        __extension__({                                                                            \
+                PROM_TOO_MANY_VALUES_();                                                           \
+                (void)(emitter);                                                                   \
+        })
+#define PROM_EMIT_HISTOGRAM_X_(emitter, index, counts, ...) PROM_EMIT_X_(emitter, index, 0)
 
 #define PROM_EMIT_HISTOGRAM_0_(emitter, index, counts, n_counts, sum)                              \
         prom_emit_histogram_values(emitter, index, counts, n_counts, sum, NULL, 0)
@@ -929,12 +990,20 @@ enum {
 #define PROM_WITH_(kind_, ...)                                                                     \
         PROM_PASTE_(PROM_WITH_, PROM_HAS_VALUES_(__VA_ARGS__))(kind_, __VA_ARGS__)
 #define PROM_WITH_0_(kind_, family_)                                                               \
-        PROM_WITH_SITE_(kind_, family_, 1,                                                         \
+        PROM_WITH_SITE_(kind_, family_, 1, 0,                                                      \
                         prom_with_many_(prom_family_here_, prom_kind_here_, NULL, 0))
 #define PROM_WITH_1_(kind_, family_, ...)                                                          \
         PROM_WITH_SITE_(kind_, family_, PROM_FEW_(PROM_LITERALS_, __VA_ARGS__),                    \
-                        PROM_FEW_(PROM_FIND_, __VA_ARGS__))
-#define PROM_WITH_SITE_(kind_, family_, literals_, find_)                                          \
+                        PROM_N_VALUES_(__VA_ARGS__), PROM_FEW_(PROM_FIND_, __VA_ARGS__))
+#define PROM_WITH_X_(kind_, ...)                                                                   \
+        __extension__({                                                                            \
+                PROM_TOO_MANY_VALUES_();                                                           \
+                (struct prom_##kind_ *)0;                                                          \
+        })
+#define PROM_N_VALUES_(...)                                                                        \
+        PROM_PICK_(0, __VA_ARGS__, 32, 31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17, \
+                   16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)
+#define PROM_WITH_SITE_(kind_, family_, literals_, n_values_, find_)                               \
         __extension__({                                                                            \
                 static struct prom_site_ prom_site_here_;                                          \
                 const enum prom_kind prom_kind_here_ = (enum prom_kind)PROM_KIND_##kind_##_;       \
@@ -943,6 +1012,7 @@ enum {
                 if (literals_)                                                                     \
                         prom_found_here_ = prom_site_find_(&prom_site_here_, prom_family_here_);   \
                 if (!prom_found_here_) {                                                           \
+                        PROM_CHECK_USE_(prom_family_here_, prom_kind_here_, n_values_);            \
                         prom_found_here_ = find_;                                                  \
                         if (literals_)                                                             \
                                 prom_site_keep_(&prom_site_here_, prom_family_here_,               \
@@ -955,7 +1025,9 @@ enum {
 #define PROM_FEW_(macro_, ...)                                                                     \
         PROM_PASTE_(macro_,                                                                        \
                     PROM_PICK_(0, __VA_ARGS__, many_, many_, many_, many_, many_, many_, many_,    \
-                               many_, many_, many_, many_, many_, 4_, 3_, 2_, 1_, 0))              \
+                               many_, many_, many_, many_, many_, many_, many_, many_, many_,      \
+                               many_, many_, many_, many_, many_, many_, many_, many_, many_,      \
+                               many_, many_, many_, 4_, 3_, 2_, 1_, 0))                            \
         (__VA_ARGS__)
 
 #define PROM_FIND_1_(a) prom_with_1_(prom_family_here_, prom_kind_here_, a)
@@ -1114,6 +1186,9 @@ static inline int prom_register_value(struct prom_registry *registry, const stru
                                             error);
 }
 #endif
+
+/* Has it a histogram with native buckets, which text cannot show? For libprom-push. */
+int prom_has_native_(struct prom_registry *registry);
 
 #define PROM_UNIQUE_(name) PROM_PASTE_(name, __COUNTER__)
 

@@ -100,8 +100,8 @@ struct prom_push_group {
         const char *job;                 /* not empty */
         const struct prom_label *labels; /* more labels, ended by a NULL name; NULL: none */
         bool gzip;                       /* compress what is sent (Pushgateway 1.5 and later) */
-        bool protobuf; /* send delimited protocol buffers instead of text: native histograms, and
-                          times of creation */
+        bool protobuf; /* send delimited protocol buffers instead of text, for times of creation; a
+                          registry with native histograms always goes so, as text has none */
 };
 
 /* Pushes the registry. ret_result may be NULL. */

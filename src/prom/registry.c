@@ -142,12 +142,16 @@ static size_t position(const struct prom_registry *registry, const char *name)
         return low;
 }
 
+/* Whether family i is there and has this name. */
+static bool has_name(const struct prom_registry *registry, size_t i, const char *name)
+{
+        return i < registry->n_families && strcmp(registry->families[i]->name, name) == 0;
+}
+
 static struct prom_family *find(const struct prom_registry *registry, const char *name)
 {
         size_t i = position(registry, name);
-        if (i == registry->n_families || strcmp(registry->families[i]->name, name) != 0)
-                return NULL;
-        return registry->families[i];
+        return has_name(registry, i, name) ? registry->families[i] : NULL;
 }
 
 struct prom_family *prom_registry_find(struct prom_registry *registry, const char *name)
@@ -161,6 +165,24 @@ struct prom_family *prom_registry_find(struct prom_registry *registry, const cha
 static bool same_values(const double *a, size_t n_a, const double *b, size_t n_b)
 {
         return n_a == n_b && (n_a == 0 || memcmp(a, b, n_a * sizeof(*a)) == 0);
+}
+
+static bool same_const_labels(const struct prom_family *a, const struct prom_family *b)
+{
+        unsigned at = 0, n = 0;
+        for (unsigned i = 0; i < a->n_slots; i++) {
+                const struct label_slot *x = &a->slots[i];
+                if (!x->raw)
+                        continue;
+                while (at < b->n_slots && !b->slots[at].raw)
+                        at++;
+                if (at == b->n_slots || strcmp(x->name, b->slots[at].name) != 0 ||
+                    strcmp(x->raw, b->slots[at].raw) != 0)
+                        return false;
+                at++;
+                n++;
+        }
+        return n == b->n_slots - b->n_labels;
 }
 
 /* What its users count on; neither the help nor bounds that protect memory. */
@@ -184,6 +206,16 @@ static bool same_family(const struct prom_family *a, const struct prom_family *b
         }
         return same_values(a->bounds, a->n_buckets, b->bounds, b->n_buckets) &&
                same_values(a->quantiles, a->n_quantiles, b->quantiles, b->n_quantiles);
+}
+
+/* The one of its name with the same const labels. */
+static struct prom_family *find_like(const struct prom_registry *registry,
+                                     const struct prom_family *like)
+{
+        for (size_t i = position(registry, like->name); has_name(registry, i, like->name); i++)
+                if (same_const_labels(registry->families[i], like))
+                        return registry->families[i];
+        return NULL;
 }
 
 /* ---- registering -------------------------------------------------------------------------- */
@@ -211,8 +243,8 @@ static int make_family(struct batch *batch, const struct prom_desc *desc,
         family->registry = batch->registry;
         family->collector = collector;
 
-        struct prom_family *old = find(batch->registry, desc->name);
-        if (old && reuse) {
+        struct prom_family *old = reuse ? find_like(batch->registry, family) : NULL;
+        if (old) {
                 if (collector || old->collector || !same_family(family, old))
                         return prom_fail_(error, EEXIST,
                                           "metric %s is registered already with another kind, "
@@ -276,6 +308,8 @@ static struct prom_family *settle(struct prom_registry *registry, struct prom_fa
 static void publish(struct prom_registry *registry, struct prom_family *family)
 {
         size_t at = position(registry, family->name);
+        while (has_name(registry, at, family->name))
+                at++; /* in the order of registering */
         memmove(&registry->families[at + 1], &registry->families[at],
                 (registry->n_families - at) * sizeof(registry->families[0]));
         registry->families[at] = family;
@@ -343,6 +377,16 @@ int prom_obtain_all(struct prom_registry *registry, const struct prom_desc *desc
                     struct prom_family **ret_families, struct prom_error *error)
 {
         return prom_register_families_(registry, descs, n, NULL, true, ret_families, error);
+}
+
+int prom_has_native_(struct prom_registry *registry)
+{
+        int has = 0;
+        pthread_mutex_lock(&prom_table_lock_);
+        for (size_t i = 0; i < registry->n_families; i++)
+                has |= registry->families[i]->native;
+        pthread_mutex_unlock(&prom_table_lock_);
+        return has;
 }
 
 uint64_t prom_family_overflows(const struct prom_family *family)

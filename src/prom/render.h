@@ -96,6 +96,7 @@ struct scrape {
         uint64_t n_sets;                           /* of it too: see prom_read_gauge_() */
         bool created;                              /* with times of creation */
         bool exemplars;                            /* with exemplars */
+        bool begun;                                /* a family of its name has been written */
         bool failed;                               /* protobuf: memory ran out */
         size_t family_at;                          /* protobuf: where the message begins */
         unsigned family_width;                     /* and how wide its length was guessed to be */

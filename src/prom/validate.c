@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 int prom_fail_(struct prom_error *error, int code, const char *fmt, ...)
@@ -197,6 +198,10 @@ static int check_buckets(const struct prom_desc *desc, struct prom_error *error)
         if (desc->n_buckets && !desc->buckets)
                 return prom_fail_(error, EINVAL, "metric %s: n_buckets without buckets",
                                   desc->name);
+        if (desc->buckets && !desc->n_buckets)
+                return prom_fail_(error, EINVAL,
+                                  "metric %s: buckets without n_buckets (PROM_BUCKETS() sets both)",
+                                  desc->name);
         size_t n = prom_desc_n_buckets_(desc);
         const double *bounds = prom_desc_buckets_(desc);
         if (n > PROM_BUCKETS_MAX)
@@ -236,4 +241,31 @@ int prom_check_desc_(const struct prom_desc *desc, struct prom_error *error)
         if (r == 0)
                 r = check_buckets(desc, error);
         return r < 0 ? r : prom_check_kind_(desc, error);
+}
+
+/* ---- misuse, where the program wants to hear of it ----------------------------------------- */
+
+void prom_check_use_(const struct prom_family *family, int kind, size_t n_values, const char *file,
+                     int line)
+{
+        static const char *const names[] = {
+                [0] = "a metric",
+                [PROM_COUNTER] = "a counter",
+                [PROM_GAUGE] = "a gauge",
+                [PROM_HISTOGRAM] = "a histogram",
+                [PROM_SUMMARY] = "a summary",
+                [PROM_INFO] = "an info",
+                [PROM_STATESET] = "a state set",
+        };
+        if (!family)
+                return;
+        const bool right_kind = kind == 0 || (int)family->kind == kind;
+        if (right_kind && family->n_labels == n_values && !LOAD(&family->collector))
+                return;
+        fprintf(stderr,
+                "%s:%d: metric %s is used as %s with %zu label values, but it is %s%s "
+                "with %u\n",
+                file, line, family->name, names[kind], n_values, names[family->kind],
+                LOAD(&family->collector) ? " of a collector" : "", family->n_labels);
+        abort();
 }

@@ -296,3 +296,16 @@ def test_a_collector_that_throws_costs_its_own_metrics(installed, tmp_path, comp
                        for name, n in (("exits", 1), ("one", 1), ("throws", 2), ("two", 1))]
     assert {"one 1", "two 2", "exits 3"} <= set(third.splitlines())
     assert done.stdout.endswith("-- visit left\n")
+
+
+@pytest.mark.parametrize("compiler,language", [("cc", "c"), ("c++", "c++")])
+def test_too_many_label_values_are_one_error(installed, tmp_path, compiler, language):
+    values = ", ".join(f'"{i}"' for i in range(17))
+    source = tmp_path / "many.c"
+    source.write_text("#include <prom/prom.h>\n"
+                      f"void f(struct prom_family *x) {{ prom_counter_inc(prom_counter_with(x, {values})); }}\n")
+    done = subprocess.run([compiler, "-x", language, "-c", *installed.pkg_config("--cflags"),
+                           str(source), "-o", "/dev/null"], capture_output=True, text=True, check=False)
+    errors = [line for line in done.stderr.splitlines() if " error: " in line]
+    assert done.returncode != 0 and len(errors) == 1, done.stderr
+    assert "a metric has at most 16 labels (PROM_LABELS_MAX)" in errors[0]

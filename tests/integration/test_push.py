@@ -256,6 +256,16 @@ def test_gateway_replace_add_delete(gateway):
     assert list(groups(gateway)) == [(("instance", "other"), ("job", "test"))]
 
 
+def test_gateway_gets_native_histograms_in_protobuf(server):
+    """Text has no native buckets: they would be gone without a word."""
+    it = server(answer(200), answer(200))
+    for words in ([], ["--native"]):
+        push("put", it.url, *words)
+    text, native = (request[2]["Content-Type"] for request in it.requests)
+    assert text.startswith("text/plain; version=0.0.4")
+    assert "io.prometheus.client.MetricFamily" in native
+
+
 def test_gateway_refuses(gateway):
     """What another group already has with another type is inconsistent: its own words arrive."""
     request = urllib.request.Request(

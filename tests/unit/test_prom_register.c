@@ -129,6 +129,9 @@ static void test_help_kind_and_buckets(void **state)
         refuses(*state, desc, EINVAL, "bucket 0");
         desc.buckets = NULL;
         refuses(*state, desc, EINVAL, "without buckets");
+        desc.buckets = prom_default_buckets;
+        desc.n_buckets = 0;
+        refuses(*state, desc, EINVAL, "without n_buckets");
 
         double many[PROM_BUCKETS_MAX + 2];
         for (size_t i = 0; i < PROM_BUCKETS_MAX + 2; i++)

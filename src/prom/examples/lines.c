@@ -11,12 +11,11 @@ int main(void)
         const struct prom_desc lines_desc = {.kind = PROM_COUNTER,
                                              .name = "app_lines_total",
                                              .help = "Lines read.",
-                                             .labels = (const char *const[]){"kind", NULL}};
+                                             .labels = PROM_LABELS("kind")};
         const struct prom_desc bytes_desc = {.kind = PROM_HISTOGRAM,
                                              .name = "app_line_bytes",
                                              .help = "Bytes of a line.",
-                                             .buckets = (const double[]){10, 100, 1000},
-                                             .n_buckets = 3};
+                                             PROM_BUCKETS(10, 100, 1000)};
         struct prom_family *lines, *bytes;
         struct prom_buf body = PROM_BUF_INIT;
         struct prom_error error;

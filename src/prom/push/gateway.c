@@ -166,8 +166,8 @@ static int render(struct push *push, const struct prom_push_group *group,
                   struct prom_registry *registry, struct prom_buf *ret,
                   struct push_request *request, struct prom_error *error)
 {
-        const struct prom_format format = {group->protobuf ? PROM_PROTOBUF_DELIMITED
-                                                           : PROM_TEXT_0_0_4,
+        const bool protobuf = group->protobuf || prom_has_native_(registry);
+        const struct prom_format format = {protobuf ? PROM_PROTOBUF_DELIMITED : PROM_TEXT_0_0_4,
                                            PROM_ESCAPE_UNDERSCORES};
         struct prom_render_options options = {.names = push->target->names};
         while (push->target->names && push->target->names[options.n_names])
