@@ -76,6 +76,16 @@ static void tear_down(struct test *t)
         }
 }
 
+static void make(struct test *t, int part, enum failure failure)
+{
+        __atomic_store_n(&t->parts[part].failure, failure, __ATOMIC_RELAXED);
+}
+
+static int n_calls(const struct part *part)
+{
+        return __atomic_load_n(&part->calls, __ATOMIC_RELAXED);
+}
+
 /* A scrape that waits half a second for each collector: long enough for one that is well. */
 static void scrape(struct test *t, struct prom_buf *buf)
 {
@@ -121,11 +131,13 @@ static void test_a_collector_ends_its_thread(void **state)
                 struct test t;
                 set_up(&t);
                 expect_parts(&t, true, true, true);
-                t.parts[SECOND].failure = ways[i];
+                make(&t, SECOND, ways[i]);
                 expect_parts(&t, true, false, true);
-                t.parts[FIRST].failure = t.parts[THIRD].failure = ways[i];
+                make(&t, FIRST, ways[i]);
+                make(&t, THIRD, ways[i]);
                 expect_parts(&t, false, false, false);
-                t.parts[FIRST].failure = t.parts[SECOND].failure = t.parts[THIRD].failure = NONE;
+                for (int part = 0; part < N_PARTS; part++)
+                        make(&t, part, NONE);
                 expect_parts(&t, true, true, true);
                 expect_failures(&t, "second", 2);
                 expect_failures(&t, "first", 1);
@@ -137,15 +149,15 @@ static void test_a_collector_does_not_return(void **state)
 {
         struct test t;
         set_up(&t);
-        t.parts[SECOND].failure = STUCK;
+        make(&t, SECOND, STUCK);
         expect_parts(&t, true, false, true);
-        const int calls = t.parts[SECOND].calls;
+        const int calls = n_calls(&t.parts[SECOND]);
         for (int i = 0; i < 5; i++)
                 expect_parts(&t, true, false, true);
-        assert_int_equal(t.parts[SECOND].calls, calls); /* it is not called again */
+        assert_int_equal(n_calls(&t.parts[SECOND]), calls); /* it is not called again */
         expect_failures(&t, "second", 7);
 
-        t.parts[SECOND].failure = NONE;
+        make(&t, SECOND, NONE);
         sem_post(&t.parts[SECOND].gate);
         prom_collector_remove(t.collectors[SECOND]); /* waits until it has returned */
         expect_parts(&t, true, false, true);
@@ -167,9 +179,9 @@ static void test_a_collector_comes_back(void **state)
         struct prom_collector *probe;
         struct part empty = {0};
         set_up(&t);
-        t.parts[THIRD].failure = STUCK;
+        make(&t, THIRD, STUCK);
         expect_parts(&t, true, true, false);
-        t.parts[THIRD].failure = NONE;
+        make(&t, THIRD, NONE);
         sem_post(&t.parts[THIRD].gate);
         /* It gives the registry back by the lock that removing takes. */
         struct prom_buf buf = PROM_BUF_INIT;
@@ -191,7 +203,7 @@ static void test_all_collectors_are_stuck(void **state)
         pthread_t threads[N_PARTS];
         set_up(&t);
         for (int i = 0; i < N_PARTS; i++)
-                t.parts[i].failure = STUCK;
+                make(&t, i, STUCK);
         expect_parts(&t, false, false, false);
         for (int i = 0; i < N_PARTS; i++)
                 pthread_create(&threads[i], NULL, let_go, &t.parts[i]);
@@ -309,12 +321,12 @@ static void test_fork_while_one_is_stuck(void **state)
         struct test t;
         int status;
         set_up(&t);
-        t.parts[SECOND].failure = STUCK;
+        make(&t, SECOND, STUCK);
         expect_parts(&t, true, false, true);
         pid_t pid = fork();
         if (pid == 0) {
                 struct prom_buf buf = PROM_BUF_INIT;
-                t.parts[SECOND].failure = NONE;
+                make(&t, SECOND, NONE);
                 _exit(prom_render_text(t.registry, &buf) < 0 || !strstr(buf.data, "\nsecond{"));
         }
         assert_int_equal(waitpid(pid, &status, 0), pid);
