@@ -2,7 +2,7 @@
 /*
  * The body of POST /v1/workloads as an order for the engine.
  *
- *     {"runtime": "python", "isolation": "auto", "code": "…" | "code_archive": "base64 of tar.gz",
+ *     {"runtime": "python", "isolation": "auto", "code": "…" | "code_archive": "base64",
  *      "entrypoint": "main.py", "args": ["…"], "env": {"NAME": "value"} | ["NAME=value"],
  *      "input": any JSON | "input_base64": "base64 of bytes", "network": "none" | "nat",
  *      "resources": {"cpus": 1, "mem_mb": 256, "timeout_s": 60}}

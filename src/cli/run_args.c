@@ -30,10 +30,10 @@ static const struct cli_option own_options[] = {
          "what runs it [told from how FILE's name ends: .py, .js, .go, .sh and what images add]",
          "RUNTIME", false},
         {"code", 'e', "CODE", "the program itself", NULL, false},
-        {"archive", OPT_ARCHIVE, "TAR.GZ", "a program of several files, unpacked in the VM", "FILE",
-         false},
+        {"archive", OPT_ARCHIVE, "FILE",
+         "a program of several files: a tar.gz, tar or zip, unpacked in the VM", "FILE", false},
         {"entrypoint", OPT_ENTRYPOINT, "PATH",
-         "the file of the archive to start [the runtime's default]", NULL, false},
+         "the file of the archive to start [main.py and the like, or the only one]", NULL, false},
         {"env", OPT_ENV, "NAME=VALUE",
          "a variable for the program; --env NAME passes ours on; may be repeated", NULL, false},
         {"timeout", OPT_TIMEOUT, "TIME", "time for the program: 30, 30s, 5m, 1h [60s]", NULL,
@@ -56,7 +56,7 @@ const struct command command_run = {
         .usage = "[OPTIONS] FILE [ARGS...]\n"
                  "--runtime R [OPTIONS] -e CODE [ARGS...]\n"
                  "--runtime R [OPTIONS] - [ARGS...]            code from standard input\n"
-                 "--runtime R [OPTIONS] --archive TAR.GZ [ARGS...]",
+                 "--runtime R [OPTIONS] --archive FILE [ARGS...]",
         .about = "Runs a program in a microVM of its own, with its output as it appears. No daemon "
                  "is\n"
                  "needed; with --server (or VULCAN_SERVER) the daemon there runs it, and its "

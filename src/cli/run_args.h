@@ -25,13 +25,13 @@ enum run_source {
         RUN_FROM_FILE,    /* FILE */
         RUN_FROM_STDIN,   /* - */
         RUN_FROM_WORD,    /* -e CODE */
-        RUN_FROM_ARCHIVE, /* --archive TAR.GZ */
+        RUN_FROM_ARCHIVE, /* --archive FILE */
 };
 
 struct run_args {
         struct settings settings;
         enum run_source source;
-        const char *path;          /* FILE or TAR.GZ */
+        const char *path;          /* FILE, or that of --archive */
         struct workload_spec spec; /* all but code and stdin after parse */
         bool help, metrics, all_metrics, quiet, no_stdin;
 };

@@ -54,6 +54,8 @@ void job_release(struct job *j)
         close_fd(&j->timer);
         close_fd(&j->pressure);
         wire_request_release(&j->request);
+        if (j->top)
+                j->guest->workdir = j->top;
 }
 
 static void arm(struct job *j, uint64_t ms)
@@ -173,7 +175,7 @@ static int prepare(struct job *j, struct err *err)
         if (j->workdir < 0)
                 return err_errno(err, "working directory %s", g->workdir);
         if (q->archive) {
-                r = program_start_unpacker(g, &j->program, err);
+                r = program_start_unpacker(g, &q->entry, &j->program, err);
                 if (r == 0)
                         feed_attach(&j->archive, steal_fd(&j->program.in));
                 return r;
@@ -424,20 +426,51 @@ size_t job_pump(struct job *j, int stream, struct outbox *o)
 
 /* ---- ends ---- */
 
+/* Makes the archive's project the working directory, and its entry point a word of the command. */
+static int take_entry(struct job *j, const char *root, struct err *err)
+{
+        const char *path = root + strlen(root) + 1;
+        struct wire_request *q = &j->request;
+        int dir;
+
+        /* Not to be taken for an option, nor looked up in PATH. */
+        snprintf(j->entry, sizeof(j->entry), "%s%s",
+                 *path == '-' || (q->entry.arg == 0 && !strchr(path, '/')) ? "./" : "", path);
+        q->owned[q->entry.arg] = j->entry;
+        if (!*root)
+                return 0;
+        dir = openat(j->workdir, root, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (dir < 0)
+                return err_errno(err, "directory \"%s\" of the archive", root);
+        close(j->workdir);
+        j->workdir = dir;
+        if (snprintf(j->project, sizeof(j->project), "%s/%s", j->guest->workdir, root) >=
+            (int)sizeof(j->project))
+                return err_set(err, ENAMETOOLONG, "directory of the archive: path too long");
+        j->top = j->guest->workdir;
+        j->guest->workdir = j->project;
+        return 0;
+}
+
 static void unpacked(struct job *j, int status)
 {
-        ssize_t n = read(j->program.out[1], j->error.msg, sizeof(j->error.msg) - 1);
+        char text[sizeof(struct entry) + 2] = ""; /* what the unpacker wrote, and two more NULs */
+        ssize_t n = read(j->program.out[1], text, sizeof(text) - 2);
 
         program_release(&j->program);
         feed_release(&j->archive);
         if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
-                /* An archive can end before its bytes do; the rest is padding, yet to come. */
+                if (n > 0 && j->request.entry.wanted && take_entry(j, text, &j->error) < 0) {
+                        fail(j);
+                        return;
+                }
+                /* It has read to the end, so nothing is yet to come. */
                 if (j->state == JOB_UNPACK)
                         take_files(j);
                 return;
         }
         if (n > 0 && WIFEXITED(status))
-                j->error.msg[n] = '\0';
+                err_set(&j->error, EPERM, "%s", text);
         else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
                 err_set(&j->error, ENOMEM, "unpacking the archive took too much memory");
         else

@@ -17,6 +17,7 @@
 #pragma once
 
 #include "base/err.h"
+#include "guest/entry.h"
 #include "guest/feed.h"
 #include "guest/guest.h"
 #include "guest/inbound.h"
@@ -52,21 +53,24 @@ struct job {
         enum job_state state;
         struct wire_request request;
         struct wire_result result;
-        struct err error;                /* what result.error points to */
-        struct inbound_check code_check; /* CODE still to come */
-        struct inbound files;            /* FILE and DATA still to come */
-        int workdir;
-        int code;                   /* file that takes the code; -1: none */
-        struct feed archive, input; /* to the unpacker, to the program's standard input */
-        struct program program;     /* or the unpacker, or the search for files, while it runs */
-        struct buf found;           /* frames of the search, the last one not whole */
-        struct err fetch_error;     /* what result.fetch_error points to */
-        int timer;                  /* timerfd: time limit, then the end of draining */
-        int pressure;               /* reports that memory runs out; -1: nothing does */
-        bool full;                  /* memory has run out */
-        bool by_itself;             /* the program ended, but for a SIGKILL */
-        bool overdue;               /* JOB_DRAIN_MS have passed */
-        bool childless;             /* no process is left */
+        struct err error;                 /* what result.error points to */
+        struct inbound_check code_check;  /* CODE still to come */
+        struct inbound files;             /* FILE and DATA still to come */
+        int workdir;                      /* directory the program starts in */
+        char project[PATH_MAX];           /* its path, where it is not that of the guest */
+        const char *top;                  /* where that was, until it was changed; or NULL */
+        char entry[BENEATH_PATH_MAX + 2]; /* the archive's entry point, a word of the command */
+        int code;                         /* file that takes the code; -1: none */
+        struct feed archive, input;       /* to the unpacker, to the program's standard input */
+        struct program program; /* or the unpacker, or the search for files, while it runs */
+        struct buf found;       /* frames of the search, the last one not whole */
+        struct err fetch_error; /* what result.fetch_error points to */
+        int timer;              /* timerfd: time limit, then the end of draining */
+        int pressure;           /* reports that memory runs out; -1: nothing does */
+        bool full;              /* memory has run out */
+        bool by_itself;         /* the program ended, but for a SIGKILL */
+        bool overdue;           /* JOB_DRAIN_MS have passed */
+        bool childless;         /* no process is left */
         uint64_t started_ns;
         uint64_t output_left;                /* bytes of output that may still go to the host */
         uint64_t cpu_user_us, cpu_system_us; /* used before the program started */

@@ -5,6 +5,7 @@
 #include "base/fs.h"
 #include "base/proc.h"
 #include "guest/cgroup.h"
+#include "guest/entry.h"
 #include "guest/fetch.h"
 #include "guest/unpack.h"
 
@@ -147,9 +148,21 @@ static _Noreturn void run_program(const struct guest *g, const char *const *argv
         _exit(EXIT_NOT_RUN);
 }
 
-static _Noreturn void run_unpacker(const struct guest *g, const int fds[3])
+static int say_entry(const struct entry *entry)
+{
+        char text[sizeof(*entry)];
+        size_t root = strlen(entry->root) + 1, path = strlen(entry->path) + 1;
+
+        memcpy(text, entry->root, root);
+        memcpy(text + root, entry->path, path);
+        return write(2, text, root + path) == (ssize_t)(root + path) ? 0 : -errno;
+}
+
+static _Noreturn void run_unpacker(const struct guest *g, const struct wire_entry *wanted,
+                                   const int fds[3])
 {
         struct unpack_limits limits = UNPACK_LIMITS;
+        struct entry entry;
         struct err err = ERR_INIT;
         const char *step = settle(g);
         int dir, r;
@@ -162,6 +175,11 @@ static _Noreturn void run_unpacker(const struct guest *g, const int fds[3])
                 setlocale(LC_CTYPE, "C.UTF-8");
                 dir = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
                 r = unpack(0, dir, &limits, &err);
+                if (r == 0 && wanted->wanted) {
+                        r = entry_find(dir, wanted, &entry, &err);
+                        if (r == 0)
+                                _exit(say_entry(&entry) < 0);
+                }
         }
         if (r < 0 && write(2, err.msg, strlen(err.msg)) < 0)
                 _exit(EXIT_NOT_RUN);
@@ -315,7 +333,8 @@ int program_start(const struct guest *g, const struct wire_request *request, str
         return 0;
 }
 
-int program_start_unpacker(const struct guest *g, struct program *ret, struct err *err)
+int program_start_unpacker(const struct guest *g, const struct wire_entry *wanted,
+                           struct program *ret, struct err *err)
 {
         _cleanup_(program_release) struct program p = PROGRAM_INIT;
         _cleanup_close_ int in = -1, message = -1;
@@ -330,7 +349,7 @@ int program_start_unpacker(const struct guest *g, struct program *ret, struct er
         if (pid < 0)
                 return err_errno(err, "unpacking the archive: fork");
         if (pid == 0)
-                run_unpacker(g, (int[]){in, message, message});
+                run_unpacker(g, wanted, (int[]){in, message, message});
         p.pid = pid;
         *ret = p;
         p = PROGRAM_INIT;

@@ -36,10 +36,12 @@ int program_start(const struct guest *g, const struct wire_request *request, str
                   struct err *err);
 
 /*
- * Starts a process that unpacks what is written to `in` into the working directory. It exits with
- * 0, or with 1 and a message in out[1].
+ * Starts a process that unpacks what is written to `in` into the working directory and then looks for
+ * the entry point, if one is wanted. It exits with 0 and in out[1] the directory to start in and the
+ * entry point, each ended by NUL, or with 1 and a message there.
  */
-int program_start_unpacker(const struct guest *g, struct program *ret, struct err *err);
+int program_start_unpacker(const struct guest *g, const struct wire_entry *wanted,
+                           struct program *ret, struct err *err);
 
 /*
  * Starts a process that writes the files that a request asks to get back to out[0], as frames

@@ -43,6 +43,7 @@ static int check_kind(struct source *s)
 {
         switch (s->kind) {
         case SNIFF_TAR:
+        case SNIFF_ZIP:
                 return 0;
         case SNIFF_GZIP:
                 if (inflateInit2(&s->z, GZIP_WITH_LARGEST_WINDOW) != Z_OK)
@@ -52,11 +53,13 @@ static int check_kind(struct source *s)
         case SNIFF_UNKNOWN:
                 return fail(s, EPROTO,
                             s->n_next == 0 ? "the archive is empty"
-                                           : "the archive is not a tar.gz or tar");
+                                           : "the archive is not a tar.gz, tar or zip");
         default:
-                return err_set(&s->failed, EPROTO,
-                               "the archive is %s, which is not supported: make one with tar -czf",
-                               sniff_name(s->kind));
+                return err_set(
+                        &s->failed, EPROTO,
+                        "the archive is %s, which is not supported: make a tar.gz (tar -czf) "
+                        "or a zip",
+                        sniff_name(s->kind));
         }
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The bytes of an archive as they come from a descriptor, with gzip taken off and verified: each
+ * The bytes of an archive as they come from a descriptor, those of a tar.gz with gzip taken off and
+ * verified: each
  * member's deflate data, checksum and length (RFC 1952), and what follows the last member. Exactly
  * what `gzip -t` accepts is accepted: any number of members, then nothing or zeros. (Its exit code 2
  * for trailing garbage is a refusal here.)
@@ -40,7 +41,7 @@ struct source {
 
 /*
  * Reads the beginning and tells the format (`kind`). It hands out at most `max` bytes. -EPROTO if
- * the format is not tar or gzip, naming it where it is known. Release it in any case.
+ * the format is not tar, gzip or zip, naming it where it is known. Release it in any case.
  */
 int source_open(struct source *s, int fd, uint64_t max, struct err *err);
 

@@ -4,13 +4,15 @@
 #include "base/beneath.h"
 #include "base/cleanup.h"
 #include "guest/source.h"
+#include "guest/zip_check.h"
 
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,11 +21,21 @@ enum {
         SOURCE_SLACK = 1 << 20,
 };
 
+/* Permissions that a directory gets once everything is unpacked. */
+struct later {
+        char *path;
+        mode_t mode;
+        size_t order; /* the last one for a path counts */
+};
+
 struct unpacker {
         struct archive *archive;
         struct source source;
         int dir;
         struct unpack_limits left;
+        struct later *later;
+        size_t n_later, room_later;
+        int zip; /* file of all of a zip; -1: none */
 };
 
 DEFINE_CLEANUP(struct archive *, archive_read_free);
@@ -68,6 +80,28 @@ static int parent_of(struct unpacker *u, const char *path, const char **ret_base
 static int system_error(const char *path, struct err *err)
 {
         return err_errno(err, "archive entry \"%s\"", path);
+}
+
+/* A zip that was not made on Unix says nothing of permissions. */
+static mode_t permissions(const struct unpacker *u, struct archive_entry *e, mode_t otherwise)
+{
+        mode_t mode = archive_entry_perm(e) & 0777;
+
+        return mode == 0 && u->source.kind == SNIFF_ZIP ? otherwise : mode;
+}
+
+/* Removes what has the name of a new entry: a link itself, a directory if it is empty. */
+static int make_room(int parent, const char *base, const char *path, struct err *err)
+{
+        if (unlinkat(parent, base, 0) == 0 || errno == ENOENT)
+                return 0;
+        if (errno == EISDIR && unlinkat(parent, base, AT_REMOVEDIR) == 0)
+                return 0;
+        if (errno == ENOTEMPTY || errno == EEXIST)
+                return err_set(err, EEXIST,
+                               "archive entry \"%s\" has the name of a directory with content",
+                               path);
+        return system_error(path, err);
 }
 
 static int write_all_at(int fd, const char *p, size_t n, int64_t at)
@@ -137,8 +171,12 @@ static int unpack_file(struct unpacker *u, struct archive_entry *e, const char *
         parent = parent_of(u, path, &base, err);
         if (parent < 0)
                 return parent;
-        fd = beneath_create(parent, base, archive_entry_perm(e) & 0777, 0, &why);
+        r = make_room(parent, base, path, err);
+        if (r == 0)
+                fd = beneath_create(parent, base, permissions(u, e, 0644), 0, &why);
         close(parent);
+        if (r < 0)
+                return r;
         if (fd < 0)
                 return err_set(err, -fd, "archive entry \"%s\": %s", path, why.msg);
         r = write_content(u, fd, path, err);
@@ -147,11 +185,32 @@ static int unpack_file(struct unpacker *u, struct archive_entry *e, const char *
         return r;
 }
 
-/* Directories stay writable for us, or what lies in them could not be unpacked. */
+static int set_later(struct unpacker *u, const char *path, mode_t mode, struct err *err)
+{
+        struct later *l;
+
+        if (u->n_later == u->room_later) {
+                size_t room = u->room_later ? 2 * u->room_later : 64;
+
+                l = reallocarray(u->later, room, sizeof(*l));
+                if (!l)
+                        return err_set(err, ENOMEM, "unpacking the archive: out of memory");
+                u->later = l;
+                u->room_later = room;
+        }
+        l = &u->later[u->n_later];
+        *l = (struct later){.path = strdup(path), .mode = mode, .order = u->n_later};
+        if (!l->path)
+                return err_set(err, ENOMEM, "unpacking the archive: out of memory");
+        u->n_later++;
+        return 0;
+}
+
+/* Until the end a directory can be written by us, or what lies in it could not be unpacked. */
 static int unpack_directory(struct unpacker *u, struct archive_entry *e, const char *path,
                             struct err *err)
 {
-        mode_t mode = (archive_entry_perm(e) & 0777) | 0700;
+        mode_t mode = permissions(u, e, 0755) & 0755;
         _cleanup_close_ int parent = -1;
         const char *base;
         struct stat st;
@@ -159,41 +218,48 @@ static int unpack_directory(struct unpacker *u, struct archive_entry *e, const c
         parent = parent_of(u, path, &base, err);
         if (parent < 0)
                 return parent;
-        if (mkdirat(parent, base, mode) == 0)
-                return 0;
-        if (errno == EEXIST && fstatat(parent, base, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-            S_ISDIR(st.st_mode))
-                return fchmodat(parent, base, mode, 0) < 0 ? system_error(path, err) : 0;
-        return system_error(path, err);
+        if (mkdirat(parent, base, mode | 0700) < 0) {
+                if (errno != EEXIST || fstatat(parent, base, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                        return system_error(path, err);
+                if (S_ISDIR(st.st_mode)) {
+                        if (fchmodat(parent, base, mode | 0700, 0) < 0)
+                                return system_error(path, err);
+                } else if (unlinkat(parent, base, 0) < 0 ||
+                           mkdirat(parent, base, mode | 0700) < 0) {
+                        return system_error(path, err);
+                }
+        }
+        return mode == (mode | 0700) ? 0 : set_later(u, path, mode, err);
 }
 
-/*
- * True if a link at `path` (cleaned) stays below the directory: relative, ".." only in front and
- * not more often than `path` is deep. Names behind that may be links themselves, which stay inside
- * by the same rule.
- */
-static bool stays_inside(const char *path, const char *target)
+/* What a directory holds comes before it: afterwards it may be out of reach. */
+static int compare_later(const void *a, const void *b)
 {
-        bool in_front = true;
-        int depth = 0;
+        const struct later *x = a, *y = b;
+        int order = strcmp(y->path, x->path);
 
-        if (*target == '/')
-                return false;
-        for (; *path; path++)
-                depth += *path == '/';
-        while (*target) {
-                size_t n = strcspn(target, "/");
+        return order ? order : (x->order > y->order) - (x->order < y->order);
+}
 
-                if (n == 2 && target[0] == '.' && target[1] == '.') {
-                        if (!in_front || --depth < 0)
-                                return false;
-                } else if (n > 0 && !(n == 1 && target[0] == '.')) {
-                        in_front = false;
-                }
-                target += n;
-                target += *target == '/';
+static int set_permissions(struct unpacker *u, struct err *err)
+{
+        if (u->n_later > 1)
+                qsort(u->later, u->n_later, sizeof(*u->later), compare_later);
+        for (size_t i = 0; i < u->n_later; i++) {
+                const struct later *l = &u->later[i];
+                _cleanup_close_ int parent = -1;
+                const char *base;
+                struct stat st;
+
+                parent = beneath_parent(u->dir, l->path, 0, &base, NULL);
+                /* A later entry may have taken the place of the directory. */
+                if (parent < 0 || fstatat(parent, base, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+                    !S_ISDIR(st.st_mode))
+                        continue;
+                if (fchmodat(parent, base, l->mode, 0) < 0)
+                        return system_error(l->path, err);
         }
-        return true;
+        return 0;
 }
 
 static int unpack_symlink(struct unpacker *u, struct archive_entry *e, const char *path,
@@ -202,20 +268,17 @@ static int unpack_symlink(struct unpacker *u, struct archive_entry *e, const cha
         const char *target = archive_entry_symlink(e);
         _cleanup_close_ int parent = -1;
         const char *base;
+        int r;
 
         if (!target || !*target)
                 return err_set(err, EPROTO, "archive entry \"%s\" is a link to nothing", path);
-        if (!stays_inside(path, target))
-                return err_set(err, EPERM,
-                               "archive entry \"%s\" is a link that leaves the working directory",
-                               path);
         parent = parent_of(u, path, &base, err);
         if (parent < 0)
                 return parent;
-        if ((unlinkat(parent, base, 0) < 0 && errno != ENOENT) ||
-            symlinkat(target, parent, base) < 0)
+        r = make_room(parent, base, path, err);
+        if (r == 0 && symlinkat(target, parent, base) < 0)
                 return system_error(path, err);
-        return 0;
+        return r;
 }
 
 static int unpack_hardlink(struct unpacker *u, struct archive_entry *e, const char *path,
@@ -241,16 +304,16 @@ static int unpack_hardlink(struct unpacker *u, struct archive_entry *e, const ch
                 return to;
         if (strcmp(target, path) == 0)
                 return 0;
-        /* A symbolic link that stays inside could leave from another depth. */
         if (fstatat(from, from_base, &st, AT_SYMLINK_NOFOLLOW) < 0)
                 return system_error(path, err);
-        if (!S_ISREG(st.st_mode))
+        if (!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
                 return err_set(err, EPERM, "archive entry \"%s\" is a hard link to no regular file",
                                path);
-        if ((unlinkat(to, to_base, 0) < 0 && errno != ENOENT) ||
-            linkat(from, from_base, to, to_base, 0) < 0)
+        r = make_room(to, to_base, path, err);
+        /* Without AT_SYMLINK_FOLLOW the new name is one more of a link, not of its target. */
+        if (r == 0 && linkat(from, from_base, to, to_base, 0) < 0)
                 return system_error(path, err);
-        return 0;
+        return r;
 }
 
 static int refuse_type(mode_t type, const char *path, struct err *err)
@@ -279,6 +342,10 @@ static int unpack_entry(struct unpacker *u, struct archive_entry *e, struct err 
         r = clean(name, path, err);
         if (r < 0)
                 return r;
+        if (archive_entry_is_encrypted(e))
+                return err_set(err, EPROTO,
+                               "archive entry \"%s\" is encrypted: pack it without a password",
+                               path);
         if (archive_entry_hardlink(e))
                 return *path ? unpack_hardlink(u, e, path, err) : leaves(name, err);
         switch (archive_entry_filetype(e)) {
@@ -293,6 +360,12 @@ static int unpack_entry(struct unpacker *u, struct archive_entry *e, struct err 
         }
 }
 
+static int damaged(struct unpacker *u, struct err *err)
+{
+        return err_set(err, EPROTO, "the archive is damaged or not a %s: %s",
+                       u->source.kind == SNIFF_ZIP ? "zip" : "tar", reason(u->archive));
+}
+
 /* What libarchive reads. */
 static ssize_t read_source(struct archive *a, void *unpacker, const void **ret)
 {
@@ -304,15 +377,67 @@ static ssize_t read_source(struct archive *a, void *unpacker, const void **ret)
         return n < 0 ? ARCHIVE_FATAL : n;
 }
 
+/*
+ * A zip has its directory at its end, and what precedes an entry may be incomplete (sizes,
+ * permissions, whether it is a link). So all of it is read first.
+ */
+static int spool(struct unpacker *u, struct err *err)
+{
+        _cleanup_close_ int fd = memfd_create("zip", MFD_CLOEXEC);
+        const void *bytes;
+        off_t at = 0;
+        ssize_t n;
+
+        if (fd < 0)
+                return err_errno(err, "unpacking the archive");
+        while ((n = source_read(&u->source, &bytes, err)) > 0) {
+                if (at + n > UNPACK_ZIP_MAX)
+                        return err_set(err, EFBIG, "the archive is larger than %d bytes",
+                                       UNPACK_ZIP_MAX);
+                if (write_all_at(fd, bytes, (size_t)n, at) < 0)
+                        return err_errno(err, "unpacking the archive");
+                at += n;
+        }
+        return n < 0 ? (int)n : steal_fd(&fd);
+}
+
+static int check_zip(int fd, struct err *err)
+{
+        struct stat st;
+        void *bytes;
+        int r;
+
+        if (fstat(fd, &st) < 0)
+                return err_errno(err, "unpacking the archive");
+        bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (bytes == MAP_FAILED)
+                return err_errno(err, "unpacking the archive");
+        r = zip_check(bytes, (size_t)st.st_size, err);
+        munmap(bytes, (size_t)st.st_size);
+        return r;
+}
+
 static int open_archive(struct unpacker *u, struct err *err)
 {
         struct archive *a = u->archive;
+        int r;
 
-        if (!a || archive_read_support_format_tar(a) != ARCHIVE_OK)
+        if (!a)
                 return err_set(err, ENOMEM, "unpacking the archive: out of memory");
-        if (archive_read_open(a, u, NULL, read_source, NULL) != ARCHIVE_OK)
-                return err_set(err, EPROTO, "the archive is damaged or not a tar: %s", reason(a));
-        return 0;
+        if (u->source.kind == SNIFF_ZIP) {
+                u->zip = spool(u, err);
+                r = u->zip < 0 ? u->zip : check_zip(u->zip, err);
+                if (r < 0)
+                        return r;
+                r = archive_read_support_format_zip_seekable(a);
+                if (r == ARCHIVE_OK)
+                        r = archive_read_open_fd(a, u->zip, SOURCE_BLOCK);
+        } else {
+                r = archive_read_support_format_tar(a);
+                if (r == ARCHIVE_OK)
+                        r = archive_read_open(a, u, NULL, read_source, NULL);
+        }
+        return r == ARCHIVE_OK ? 0 : damaged(u, err);
 }
 
 static int unpack_entries(struct unpacker *u, struct err *err)
@@ -327,8 +452,7 @@ static int unpack_entries(struct unpacker *u, struct err *err)
                         break;
                 /* A warning is about a name in no known encoding, which is kept as it is. */
                 if (status != ARCHIVE_OK && status != ARCHIVE_WARN)
-                        return err_set(err, EPROTO, "the archive is damaged or not a tar: %s",
-                                       reason(u->archive));
+                        return damaged(u, err);
                 r = unpack_entry(u, e, err);
         }
         return r;
@@ -351,10 +475,19 @@ static int verify_source(struct unpacker *u, int r, struct err *err)
         return r;
 }
 
+static void unpacker_release(struct unpacker *u)
+{
+        for (size_t i = 0; i < u->n_later; i++)
+                free(u->later[i].path);
+        free(u->later);
+        close_fd(&u->zip);
+        source_release(&u->source);
+}
+
 int unpack(int fd, int dir, const struct unpack_limits *limits, struct err *err)
 {
         _cleanup_archive_ struct archive *a = archive_read_new();
-        struct unpacker u = {.archive = a, .dir = dir, .left = *limits};
+        struct unpacker u = {.archive = a, .dir = dir, .left = *limits, .zip = -1};
         int r = source_open(&u.source, fd, 2 * limits->bytes + SOURCE_SLACK, err);
 
         if (r == 0) {
@@ -363,6 +496,8 @@ int unpack(int fd, int dir, const struct unpack_limits *limits, struct err *err)
                         r = unpack_entries(&u, err);
                 r = verify_source(&u, r, err);
         }
-        source_release(&u.source);
+        if (r == 0)
+                r = set_permissions(&u, err);
+        unpacker_release(&u);
         return r;
 }

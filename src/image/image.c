@@ -99,6 +99,24 @@ static bool is_suffixes(const char *words)
         return true;
 }
 
+/* Paths below a directory: relative, no "..". */
+static bool is_entrypoints(const char *words)
+{
+        int count = 0;
+
+        for (const char *w = words; *w;) {
+                size_t n;
+
+                w += strspn(w, " \t");
+                n = strcspn(w, " \t");
+                if (n &&
+                    (*w == '/' || *w == '#' || strstr(w, "..") || ++count > IMAGE_ENTRYPOINTS_MAX))
+                        return false;
+                w += n;
+        }
+        return count > 0;
+}
+
 /* One line of a description, already cut at the newline: "KEY=VALUE", blank, or a comment. */
 static int parse_line(struct image_runtime *r, char *line, const char *file, int number,
                       struct err *err)
@@ -126,9 +144,14 @@ static int parse_line(struct image_runtime *r, char *line, const char *file, int
                         continue;
                 if (*texts[i].text)
                         return err_set(err, EINVAL, "%s:%d: %s is given twice", file, number, line);
-                if (texts[i].text == &r->file || texts[i].text == &r->entrypoint)
-                        if (value[strcspn(value, " \t")])
-                                return err_blank(file, number, line, value, err);
+                if (texts[i].text == &r->file && value[strcspn(value, " \t")])
+                        return err_blank(file, number, line, value, err);
+                if (texts[i].text == &r->entrypoint && !is_entrypoints(value))
+                        return err_set(
+                                err, EINVAL,
+                                "%s:%d: ENTRYPOINT=%.60s: give up to %d paths within the "
+                                "archive, separated by blanks; a comment is a line of its own",
+                                file, number, value, IMAGE_ENTRYPOINTS_MAX);
                 if (texts[i].text == &r->suffix && !is_suffixes(value))
                         return err_set(err, EINVAL,
                                        "%s:%d: SUFFIX=%.40s: words such as .py, please", file,
@@ -159,6 +182,15 @@ static int parse_line(struct image_runtime *r, char *line, const char *file, int
         return 0;
 }
 
+static const char placeholder[] = "{entry}";
+
+static bool has_two_entries(const char *exec)
+{
+        const char *first = strstr(exec, placeholder);
+
+        return first && strstr(first + 1, placeholder);
+}
+
 /* Checks that nothing is missing and fills in what has a default. */
 static int complete(struct image_runtime *r, const char *file, struct err *err)
 {
@@ -168,6 +200,8 @@ static int complete(struct image_runtime *r, const char *file, struct err *err)
                 return err_set(err, EINVAL, "%s: FILE is missing", file);
         if (!r->exec == !r->shell)
                 return err_set(err, EINVAL, "%s: give one of EXEC and SHELL", file);
+        if (r->exec && has_two_entries(r->exec))
+                return err_set(err, EINVAL, "%s: EXEC has more than one {entry}", file);
         if (!r->entrypoint)
                 r->entrypoint = strdup(r->file);
         if (!r->env)
@@ -316,8 +350,6 @@ static void add_word(struct words *w, const char *word, size_t len)
 
 static void add_exec_words(struct words *w, const char *exec, const char *entry)
 {
-        static const char placeholder[] = "{entry}";
-
         for (const char *p = exec; *p;) {
                 size_t len;
 
@@ -344,6 +376,24 @@ static void add_command(struct words *w, const struct image_runtime *r, const ch
         }
         for (size_t i = 0; i < n_args; i++)
                 add_word(w, args[i], strlen(args[i]));
+}
+
+int image_entry_arg(const struct image_runtime *r)
+{
+        int arg = 0;
+
+        if (!r->exec)
+                return 3; /* /bin/sh -c TEXT entry */
+        for (const char *p = r->exec; *p; arg++) {
+                size_t len;
+
+                p += strspn(p, " \t");
+                len = strcspn(p, " \t");
+                if (len == strlen(placeholder) && strncmp(p, placeholder, len) == 0)
+                        return arg;
+                p += len;
+        }
+        return -1;
 }
 
 int image_command(const struct image_runtime *r, const char *entry, char *const *args,

@@ -14,13 +14,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { IMAGE_WORDS_MAX = 64, IMAGE_TEXT_MAX = 16 * 1024 };
+enum { IMAGE_WORDS_MAX = 64, IMAGE_ENTRYPOINTS_MAX = 16, IMAGE_TEXT_MAX = 16 * 1024 };
 
 struct image_runtime {
         char name[WORKLOAD_RUNTIME_MAX];
         char rootfs[PATH_MAX]; /* squashfs, absolute */
         char *file;            /* name the code is written to, "main.py" */
-        char *entrypoint;      /* default entry point of an archive */
+        char *entrypoint;      /* words: entry points of an archive, in the order to try */
         char *exec;            /* command line without a shell; or */
         char *shell;           /* text for /bin/sh -c; exactly one of the two is set */
         char *env;             /* words KEY=VALUE, "" if none */
@@ -69,6 +69,9 @@ size_t image_known_runtimes(const char *dir, char ret[][WORKLOAD_RUNTIME_MAX], s
 /* Parses the text of a description (no files touched). For image_find_runtime() and the fuzzer. */
 int image_parse_runtime(const char *text, const char *file, struct image_runtime *ret,
                         struct err *err);
+
+/* Index in the command of the entry point; -1 if EXEC has no {entry}. */
+int image_entry_arg(const struct image_runtime *r);
 
 /*
  * The command for an entry point: argv words, allocated as one block that the caller frees. EXEC is

@@ -46,6 +46,11 @@ static const struct wire_field network_fields[] = {
         {"gateway", WIRE_KIND_TEXT, AT(wire_network, gateway), 1, WIRE_ADDRESS_MAX, WIRE_OPTIONAL},
 };
 
+static const struct wire_field entry_fields[] = {
+        {"arg", WIRE_KIND_INT, AT(wire_entry, arg), 0, WIRE_ARGS_MAX - 1, 0},
+        {"path", WIRE_KIND_BYTES, AT(wire_entry, path), 1, WIRE_PATH_MAX, WIRE_OPTIONAL},
+};
+
 static const struct wire_field file_fields[] = {
         {"name", WIRE_KIND_BYTES, AT(wire_file, name), 1, WIRE_PATH_MAX, WIRE_OPTIONAL},
         {"pattern", WIRE_KIND_U32, AT(wire_file, pattern), 0, WIRE_FETCH_MAX - 1, 0},
@@ -222,6 +227,8 @@ static int check_request(const struct wire_request *m, int code, struct err *err
         for (size_t i = 0; i < m->n_fetch; i++)
                 if (!m->fetch[i][0] || strlen(m->fetch[i]) > WIRE_PATH_MAX)
                         return err_set(err, code, "fetch[%zu] is empty or too long", i);
+        if (m->entry.wanted && (!m->archive || (size_t)m->entry.arg >= m->argc))
+                return err_set(err, code, "entry.arg is not a word of argv, or archive is false");
         if (m->network.enabled && (!m->network.address || !m->network.gateway))
                 return err_set(err, code, "network.%s is missing",
                                m->network.address ? "gateway" : "address");
@@ -241,6 +248,23 @@ static int network_encode(const struct wire_network *m, json_t *object, struct e
         return r < 0 && err ? err_wrap(err, "network") : r;
 }
 
+static int entry_encode(const struct wire_entry *m, json_t *object, struct err *err)
+{
+        json_t *entry = json_object();
+        int r;
+
+        if (!entry || json_object_set_new(object, "entry", entry) < 0)
+                return err_set(err, ENOMEM, "out of memory");
+        r = wire_fields_encode(entry_fields, N(entry_fields), m, entry, err);
+        if (r == 0)
+                r = wire_list_encode("names", m->names, m->n_names, WIRE_ENTRY_NAMES_MAX, entry,
+                                     err);
+        if (r == 0)
+                r = wire_list_encode("suffixes", m->suffixes, m->n_suffixes,
+                                     WIRE_ENTRY_SUFFIXES_MAX, entry, err);
+        return r < 0 && err ? err_wrap(err, "entry") : r;
+}
+
 int wire_request_encode(const struct wire_request *m, struct buf *ret, struct err *err)
 {
         _cleanup_json_ json_t *object = new_object(m->protocol);
@@ -254,6 +278,8 @@ int wire_request_encode(const struct wire_request *m, struct buf *ret, struct er
                 r = wire_list_encode("fetch", m->fetch, m->n_fetch, WIRE_FETCH_MAX, object, err);
         if (r == 0)
                 r = network_encode(&m->network, object, err);
+        if (r == 0 && m->entry.wanted)
+                r = entry_encode(&m->entry, object, err);
         if (r == 0)
                 r = check_request(m, EINVAL, err);
         if (r < 0)
@@ -272,6 +298,26 @@ static int network_decode(const json_t *object, struct wire_network *ret, struct
         if (r == 0)
                 r = wire_list_decode(network, "dns", ret->dns, WIRE_DNS_MAX, &ret->n_dns, err);
         return r < 0 && err ? err_wrap(err, "network") : r;
+}
+
+static int entry_decode(const json_t *object, struct wire_entry *ret, struct err *err)
+{
+        json_t *entry = json_object_get(object, "entry");
+        int r;
+
+        if (!entry || json_is_null(entry))
+                return 0;
+        if (!json_is_object(entry))
+                return err_set(err, EPROTO, "entry is not an object");
+        ret->wanted = true;
+        r = wire_fields_decode(entry_fields, N(entry_fields), entry, ret, err);
+        if (r == 0)
+                r = wire_list_decode(entry, "names", ret->names, WIRE_ENTRY_NAMES_MAX,
+                                     &ret->n_names, err);
+        if (r == 0)
+                r = wire_list_decode(entry, "suffixes", ret->suffixes, WIRE_ENTRY_SUFFIXES_MAX,
+                                     &ret->n_suffixes, err);
+        return r < 0 && err ? err_wrap(err, "entry") : r;
 }
 
 /* The lists share one array, each ended by NULL so that exec can take them. */
@@ -322,6 +368,8 @@ int wire_request_decode(const void *bytes, size_t n, struct wire_request *ret, s
                 r = wire_fields_decode(request_fields, N(request_fields), object, &m, err);
         if (r == 0)
                 r = network_decode(object, &m.network, err);
+        if (r == 0)
+                r = entry_decode(object, &m.entry, err);
         if (r == 0)
                 r = lists_decode(object, &m, err);
         if (r == 0)

@@ -24,6 +24,8 @@
 enum {
         WIRE_ARGS_MAX = 4096, /* words in argv, and entries in env */
         WIRE_DNS_MAX = 3,
+        WIRE_ENTRY_NAMES_MAX = 16,
+        WIRE_ENTRY_SUFFIXES_MAX = 8,
         WIRE_CODE_MAX = 16 << 20, /* bytes of code or archive */
         WIRE_TIMEOUT_MAX_MS = 24 * 3600 * 1000,
         WIRE_PROCESSES_MAX = 1 << 22, /* the kernel's own limit */
@@ -60,6 +62,17 @@ struct wire_network {
         size_t n_dns;
 };
 
+/* For an archive: what to start is found in the guest, which unpacks it (docs/protocol.md). */
+struct wire_entry {
+        bool wanted;
+        int arg;          /* index in argv of the word to replace by the path that was found */
+        const char *path; /* asked for, below the archive's top or its only directory; NULL: none */
+        const char *names[WIRE_ENTRY_NAMES_MAX]; /* else to be tried, in order */
+        size_t n_names;
+        const char *suffixes[WIRE_ENTRY_SUFFIXES_MAX]; /* of files that could be meant */
+        size_t n_suffixes;
+};
+
 struct wire_request {
         int protocol;
         const char *id;          /* workload id; also the guest's host name in lower case */
@@ -68,9 +81,11 @@ struct wire_request {
         size_t argc;
         const char *const *env; /* "KEY=VALUE" */
         size_t n_env;
-        const char *file;         /* name below the working directory the code is written to; NULL
+        const char *file; /* name below the working directory the code is written to; NULL
                                    * if there is none or it is an archive */
-        bool archive;             /* the code is a tar.gz to unpack into the working directory */
+        bool archive;     /* the code is a tar.gz, tar or zip to unpack into the working
+                                   * directory */
+        struct wire_entry entry;
         uint64_t code_size;       /* bytes that follow in CODE frames */
         const char *code_sha256;  /* of them; NULL if there are none */
         uint32_t files;           /* FILE frames that follow */

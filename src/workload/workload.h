@@ -66,10 +66,10 @@ struct workload_limits {
 
 struct workload_spec {
         char runtime[WORKLOAD_RUNTIME_MAX];
-        void *code; /* source text, or a tar.gz when `archive`; never NULL, though it may be empty */
+        void *code; /* source text, or a tar.gz, tar or zip when `archive`; never NULL, though it may be empty */
         size_t code_size;
         bool archive;
-        char *entrypoint; /* path within the archive; NULL: the runtime's default */
+        char *entrypoint; /* path within the archive; NULL: the guest looks for it */
         char **args;      /* arguments behind the entry point */
         size_t n_args;
         char **env; /* KEY=VALUE */

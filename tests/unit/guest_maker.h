@@ -30,7 +30,10 @@ struct maker {
         size_t used;
 };
 
-static inline struct maker *maker_new(bool gzip)
+enum made { MADE_TAR, MADE_TAR_GZ, MADE_ZIP };
+
+/* With options of libarchive's writer, "" for none; "secret" is the password where one is used. */
+static inline struct maker *maker_new_with(enum made made, const char *options)
 {
         struct maker *m = calloc(1, sizeof(*m));
 
@@ -38,13 +41,28 @@ static inline struct maker *maker_new(bool gzip)
         m->a = archive_write_new();
         m->bytes = malloc(ARCHIVE_MAX);
         assert_non_null(m->bytes);
-        archive_write_set_format_pax_restricted(m->a);
-        if (gzip)
+        if (made == MADE_ZIP)
+                archive_write_set_format_zip(m->a);
+        else
+                archive_write_set_format_pax_restricted(m->a);
+        if (made == MADE_TAR_GZ)
                 archive_write_add_filter_gzip(m->a);
+        assert_int_equal(archive_write_set_options(m->a, options), ARCHIVE_OK);
+        assert_int_equal(archive_write_set_passphrase(m->a, "secret"), ARCHIVE_OK);
         archive_write_set_bytes_in_last_block(m->a, 1);
         assert_int_equal(archive_write_open_memory(m->a, m->bytes, ARCHIVE_MAX, &m->used),
                          ARCHIVE_OK);
         return m;
+}
+
+static inline struct maker *maker_new_of(enum made made)
+{
+        return maker_new_with(made, "");
+}
+
+static inline struct maker *maker_new(bool gzip)
+{
+        return maker_new_of(gzip ? MADE_TAR_GZ : MADE_TAR);
 }
 
 static inline void maker_free(struct maker *m)

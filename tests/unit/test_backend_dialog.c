@@ -203,6 +203,36 @@ static void request_carries_the_spec(void **state)
         free(payload);
 }
 
+/* What the guest is to look for in an archive, which nobody has unpacked yet. */
+static void request_for_an_archive_says_what_to_look_for(void **state)
+{
+        struct fixture *f = *state;
+        struct wire_request request;
+        char *payload;
+        size_t n;
+
+        f->runtime.entrypoint = "package.json:main main.sh";
+        f->runtime.suffix = ".sh .bash";
+        f->spec.archive = true;
+        f->spec.entrypoint = strdup("src/x.sh");
+        begin(f);
+        assert_int_equal(hear(f, &payload, &n), WIRE_PING);
+        free(payload);
+        assert_int_equal(hear(f, &payload, &n), WIRE_REQUEST);
+        assert_int_equal(wire_request_decode(payload, n, &request, NULL), 0);
+        free(payload);
+        assert_true(request.archive && request.entry.wanted);
+        assert_null(request.file);
+        assert_int_equal(request.entry.arg, 1);
+        assert_string_equal(request.entry.path, "src/x.sh");
+        assert_int_equal(request.entry.n_names, 2);
+        assert_string_equal(request.entry.names[0], "package.json:main");
+        assert_string_equal(request.entry.names[1], "main.sh");
+        assert_int_equal(request.entry.n_suffixes, 2);
+        assert_string_equal(request.entry.suffixes[1], ".bash");
+        wire_request_release(&request);
+}
+
 static void output_and_result_arrive(void **state)
 {
         struct fixture *f = *state;
@@ -339,6 +369,7 @@ int main(void)
                 T(another_protocol_is_refused),
                 T(garbage_names_itself),
                 T(request_carries_the_spec),
+                T(request_for_an_archive_says_what_to_look_for),
                 T(output_and_result_arrive),
                 T(a_lost_agent_is_told),
                 T(a_second_pong_is_refused),

@@ -87,6 +87,13 @@ static void refuses_bad_descriptions(void **state)
                 {"NAME=a/b\n", "bad NAME"},
                 {"NAME=a\nFILE=f  what code is written to\n", "x:2: FILE=f  what code"},
                 {"NAME=a\nFILE=f\nEXEC=e\nMEM_MB=128 # MiB\n", "a comment is a line of its own"},
+                {"NAME=a\nENTRYPOINT=main.py # or\n",
+                 "x:2: ENTRYPOINT=main.py # or: give up to 16"},
+                {"NAME=a\nENTRYPOINT=/main.py\n", "paths within the archive"},
+                {"NAME=a\nENTRYPOINT=a b/../../c\n", "paths within the archive"},
+                {"NAME=a\nENTRYPOINT= \n", "paths within the archive"},
+                {"NAME=a\nENTRYPOINT=1 2 3 4 5 6 7 8 9 a b c d e f g h\n", "give up to 16"},
+                {"NAME=a\nFILE=f\nEXEC=e {entry} {entry}\n", "EXEC has more than one {entry}"},
                 {"NAME=a\nSUFFIX=rb\n", "x:2: SUFFIX=rb: words such as .py"},
                 {"NAME=a\nSUFFIX=.rb /x\n", "words such as .py"},
         };
@@ -113,6 +120,7 @@ static void makes_commands(void **state)
         assert_string_equal(argv[2], "m.py");
         assert_string_equal(argv[5], "two words");
         assert_null(argv[6]);
+        assert_int_equal(image_entry_arg(&exec), 2);
         free(argv);
 
         assert_int_equal(image_command(&shell, "m.go", args, 1, &argv, &argc, NULL), 0);
@@ -120,7 +128,10 @@ static void makes_commands(void **state)
         assert_string_equal(argv[0], "/bin/sh");
         assert_string_equal(argv[2], shell.shell);
         assert_string_equal(argv[3], "m.go");
+        assert_int_equal(image_entry_arg(&shell), 3);
         free(argv);
+        exec.exec = "make {entry}x all";
+        assert_int_equal(image_entry_arg(&exec), -1);
 }
 
 static void tells_the_runtime_from_a_name(void **state)

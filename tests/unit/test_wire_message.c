@@ -104,6 +104,90 @@ static void test_request_round_trip(void **state)
 }
 
 /* Arguments, variables and names are bytes: what is not UTF-8 arrives as it was sent. */
+/* A request for an archive, with what to look for in it. */
+static struct wire_request archive_request(void)
+{
+        static const char *const words[] = {"sh", "main.sh"};
+
+        return (struct wire_request){
+                .protocol = WIRE_PROTOCOL,
+                .id = "a",
+                .argv = words,
+                .argc = 2,
+                .archive = true,
+                .timeout_ms = 1,
+                .entry = {.wanted = true,
+                          .arg = 1,
+                          .path = "src/caf\xe9.sh",
+                          .names = {"main.sh", "package.json:main"},
+                          .n_names = 2,
+                          .suffixes = {".sh"},
+                          .n_suffixes = 1},
+        };
+}
+
+static void test_entry_round_trip(void **state)
+{
+        _cleanup_buf_ struct buf text = BUF_INIT(WIRE_CONTROL_MAX);
+        struct wire_request in = archive_request(), out;
+        struct err err = ERR_INIT;
+
+        assert_int_equal(wire_request_encode(&in, &text, &err), 0);
+        assert_int_equal(wire_request_decode(text.data, text.len, &out, &err), 0);
+        assert_true(out.entry.wanted);
+        assert_int_equal(out.entry.arg, 1);
+        assert_string_equal(out.entry.path, "src/caf\xe9.sh");
+        assert_int_equal(out.entry.n_names, 2);
+        assert_string_equal(out.entry.names[1], "package.json:main");
+        assert_int_equal(out.entry.n_suffixes, 1);
+        assert_string_equal(out.entry.suffixes[0], ".sh");
+        wire_request_release(&out);
+
+        in.entry.wanted = false;
+        text.len = 0;
+        assert_int_equal(wire_request_encode(&in, &text, &err), 0);
+        assert_null(strstr(text.data, "entry"));
+        assert_int_equal(wire_request_decode(text.data, text.len, &out, &err), 0);
+        assert_false(out.entry.wanted);
+        wire_request_release(&out);
+}
+
+static void expect_bad_entry(const char *entry, const char *message)
+{
+        char text[1024];
+        struct wire_request out;
+        struct err err = ERR_INIT;
+
+        snprintf(text, sizeof(text), "%.*s,\"entry\":%s}", (int)strlen(REQUEST) - 1, REQUEST,
+                 entry);
+        assert_int_equal(wire_request_decode(text, strlen(text), &out, &err), -EPROTO);
+        assert_string_equal(err.msg, message);
+}
+
+static void test_entry_checked(void **state)
+{
+        struct wire_request in = archive_request();
+        _cleanup_buf_ struct buf text = BUF_INIT(WIRE_CONTROL_MAX);
+        struct err err = ERR_INIT;
+
+        in.archive = false;
+        in.file = "main.sh";
+        assert_int_equal(wire_request_encode(&in, &text, &err), -EINVAL);
+        assert_string_equal(err.msg,
+                            "REQUEST: entry.arg is not a word of argv, or archive is false");
+        expect_bad_entry("3", "REQUEST: entry is not an object");
+        expect_bad_entry("{\"arg\":0,\"names\":[],\"suffixes\":[]}",
+                         "REQUEST: entry.arg is not a word of argv, or archive is false");
+        expect_bad_entry("{\"arg\":-1,\"names\":[],\"suffixes\":[]}",
+                         "REQUEST: entry: arg is -1, allowed are 0 to 4095");
+        expect_bad_entry("{\"arg\":0,\"suffixes\":[]}", "REQUEST: entry: names is missing");
+        expect_bad_entry("{\"arg\":0,\"names\":[],\"suffixes\":[\".a\",\".a\",\".a\",\".a\",\".a\","
+                         "\".a\",\".a\",\".a\",\".a\"]}",
+                         "REQUEST: entry: suffixes has 9 entries, allowed are 8");
+        expect_bad_entry("{\"arg\":0,\"path\":\"\",\"names\":[],\"suffixes\":[]}",
+                         "REQUEST: entry: path has 0 bytes, allowed are 1 to 4095");
+}
+
 static void test_bytes_that_are_not_utf8_arrive(void **state)
 {
         static const char *const words[] = {"caf\xe9", "\xff\xfe", "\xed\xa0\x80", "\xc3\xa9"};
@@ -535,6 +619,8 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_request_round_trip),
+                cmocka_unit_test(test_entry_round_trip),
+                cmocka_unit_test(test_entry_checked),
                 cmocka_unit_test(test_bytes_that_are_not_utf8_arrive),
                 cmocka_unit_test(test_hello_round_trip),
                 cmocka_unit_test(test_result_round_trip),

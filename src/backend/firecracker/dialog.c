@@ -136,13 +136,40 @@ static void sha256_hex(const void *bytes, size_t n, char ret[WIRE_SHA256_LEN + 1
                 snprintf(ret + 2 * i, 3, "%02x", digest[i]);
 }
 
+/* Cuts up to `max` words out of `text`, in place. Returns their number. */
+static size_t split(char *text, const char **ret, size_t max)
+{
+        size_t n = 0;
+
+        while (text && n < max) {
+                char *word = strsep(&text, " \t");
+
+                if (*word)
+                        ret[n++] = word;
+        }
+        return n;
+}
+
+/* What the agent looks for in an archive. The texts are cut into words in place. */
+static void set_entry(struct wire_entry *entry, const struct workload_spec *spec,
+                      const struct image_runtime *runtime, char *names, char *suffixes)
+{
+        entry->arg = image_entry_arg(runtime);
+        entry->wanted = spec->archive && entry->arg >= 0;
+        entry->path = spec->entrypoint;
+        entry->n_names = split(names, entry->names, WIRE_ENTRY_NAMES_MAX);
+        entry->n_suffixes = split(suffixes, entry->suffixes, WIRE_ENTRY_SUFFIXES_MAX);
+}
+
 static int add_request(struct dialog *d, const char *id, const struct workload_spec *spec,
                        const struct image_runtime *runtime, const struct net_lease *lease,
                        struct err *err)
 {
-        const char *entry = spec->archive ? runtime->entrypoint : runtime->file;
+        const char *entry = spec->entrypoint ? spec->entrypoint : runtime->file;
         _cleanup_buf_ struct buf json = BUF_INIT(WIRE_CONTROL_MAX);
         _cleanup_free_ char *words = strdup(runtime->env);
+        _cleanup_free_ char *names = strdup(runtime->entrypoint ? runtime->entrypoint : "");
+        _cleanup_free_ char *suffixes = strdup(runtime->suffix ? runtime->suffix : "");
         _cleanup_free_ const char **argv = NULL;
         _cleanup_free_ const char **env = NULL;
         struct wire_request request = {
@@ -164,8 +191,6 @@ static int add_request(struct dialog *d, const char *id, const struct workload_s
         char sha256[WIRE_SHA256_LEN + 1];
         int r;
 
-        if (spec->entrypoint)
-                entry = spec->entrypoint;
         if (spec->code_size) {
                 sha256_hex(spec->code, spec->code_size, sha256);
                 request.code_sha256 = sha256;
@@ -174,11 +199,13 @@ static int add_request(struct dialog *d, const char *id, const struct workload_s
         if (r < 0)
                 return r;
         env = words ? merge_env(words, spec, &request.n_env) : NULL;
-        if (!env)
+        if (!env || !names || !suffixes)
                 return err_set(err, ENOMEM, "out of memory");
         request.argv = argv;
         request.env = env;
-        request.file = entry;
+        if (!spec->archive)
+                request.file = entry;
+        set_entry(&request.entry, spec, runtime, names, suffixes);
         if (lease)
                 set_network(&request.network, lease);
         if ((r = wire_request_encode(&request, &json, err)) < 0)

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Zip archives: what is kept, and that no damage to one goes unnoticed. */
+#include "guest_maker.h"
+
+#include "guest/zip_check.h"
+
+#include <errno.h>
+
+enum { FLIPS = 600 };
+
+static const char program[] = "for n in 1 2 3 4; do echo $n; done\n";
+
+static void put_program(struct maker *m)
+{
+        add(m, "main.sh", S_IFREG | 0755, program);
+        add(m, "lib/", S_IFDIR | 0555, NULL);
+        add(m, "lib/words", S_IFREG | 0644, "to be or not to be, not to be, not to be\n");
+        add(m, "lib/empty", S_IFREG | 0600, "");
+        add(m, "link", S_IFLNK | 0777, "/usr/bin/python3");
+}
+
+static void expect_program(const struct place *p)
+{
+        char target[64] = "";
+
+        expect_file(p, "main.sh", program, 0755);
+        expect_file(p, "lib/words", "to be or not to be, not to be, not to be\n", 0644);
+        expect_file(p, "lib/empty", "", 0600);
+        assert_int_equal(readlinkat(p->fd, "link", target, sizeof(target)), 16);
+        assert_string_equal(target, "/usr/bin/python3");
+}
+
+static int unpack_zip(const struct place *p, const struct maker *m, size_t n, struct err *err)
+{
+        struct unpack_limits limits = UNPACK_LIMITS;
+
+        *err = ERR_INIT;
+        return unpack_bytes(p, m->bytes, n, &limits, err);
+}
+
+static void test_ordinary_zip(void **state)
+{
+        struct place p = place_new();
+        struct maker *m = maker_new_of(MADE_ZIP);
+        struct err err = ERR_INIT;
+        struct stat st;
+
+        put_program(m);
+        add(m, "caf\xc3\xa9.txt", S_IFREG | 0644, "x");
+        add(m, "caf\xe9.txt", S_IFREG | 0644, "y");
+        add(m, "__MACOSX/._main.sh", S_IFREG | 0644, "resource");
+        if (unpack_maker(&p, m, &err) < 0)
+                fail_msg("%s", err.msg);
+        expect_program(&p);
+        expect_file(&p, "caf\xc3\xa9.txt", "x", 0644);
+        expect_file(&p, "caf\xe9.txt", "y", 0644);
+        assert_int_equal(fstatat(p.fd, "lib", &st, 0), 0);
+        assert_int_equal(st.st_mode & 0777, 0555);
+        place_release(&p);
+}
+
+static void test_empty_zip(void **state)
+{
+        struct place p = place_new();
+        struct maker *m = maker_new_of(MADE_ZIP);
+        struct err err = ERR_INIT;
+
+        assert_int_equal(unpack_maker(&p, m, &err), -EPROTO);
+        assert_string_equal(err.msg, "the archive is empty");
+        place_release(&p);
+}
+
+/* What says of an entry in the directory that it is a file or a link has no checksum at all. */
+static bool is_type(const struct maker *m, size_t byte)
+{
+        for (size_t at = 0; at + 46 <= m->used; at++)
+                if (memcmp(m->bytes + at, "PK\1\2", 4) == 0 &&
+                    (byte == at + 5 || (byte >= at + 38 && byte < at + 42)))
+                        return true;
+        return false;
+}
+
+static void test_single_flipped_bits(void **state)
+{
+        struct maker *m = maker_new_of(MADE_ZIP);
+        uint64_t random = 0x2545f4914f6cdd1d;
+        int accepted = 0;
+
+        put_program(m);
+        maker_end(m);
+        for (int i = 0; i < FLIPS; i++) {
+                struct place p = place_new();
+                struct err err;
+                size_t bit;
+
+                random ^= random << 13; /* xorshift64 */
+                random ^= random >> 7;
+                random ^= random << 17;
+                bit = random % (m->used * 8);
+                m->bytes[bit / 8] ^= (char)(1 << bit % 8);
+                if (unpack_zip(&p, m, m->used, &err) < 0) {
+                        assert_true(err.msg[0] && !strstr(err.msg, "(null)"));
+                } else if (!is_type(m, bit / 8)) {
+                        expect_program(&p);
+                        accepted++;
+                }
+                m->bytes[bit / 8] ^= (char)(1 << bit % 8);
+                place_release(&p);
+        }
+        /* Times, versions and attributes mean nothing here. */
+        assert_in_range(accepted, 1, FLIPS / 2);
+        maker_free(m);
+}
+
+static void test_every_truncation(void **state)
+{
+        struct maker *m = maker_new_of(MADE_ZIP);
+        struct place p = place_new();
+        struct err err;
+
+        put_program(m);
+        maker_end(m);
+        for (size_t n = 0; n < m->used; n++) {
+                assert_true(unpack_zip(&p, m, n, &err) < 0);
+                assert_true(err.msg[0] && !strstr(err.msg, "(null)"));
+        }
+        assert_string_equal(err.msg,
+                            "the archive is truncated: a zip has its directory at its end, "
+                            "and this one has none");
+        assert_int_equal(unpack_zip(&p, m, m->used, &err), 0);
+        expect_program(&p);
+        maker_free(m);
+        place_release(&p);
+}
+
+static void test_damage_is_named(void **state)
+{
+        struct maker *m = maker_new_with(MADE_ZIP, "zip:compression=store");
+        struct place p = place_new();
+        struct err err;
+        char *name;
+
+        put_program(m);
+        maker_end(m);
+        name = memmem(m->bytes, m->used, "not to be", 9);
+        *name ^= 1;
+        assert_int_equal(unpack_zip(&p, m, m->used, &err), -EPROTO);
+        assert_non_null(strstr(err.msg, "archive entry \"lib/words\": ZIP bad CRC"));
+        *name ^= 1;
+        name = memmem(m->bytes, m->used, "/usr/bin/python3", 16);
+        *name ^= 1;
+        assert_int_equal(unpack_zip(&p, m, m->used, &err), -EPROTO);
+        assert_string_equal(err.msg, "the archive is damaged: zip: the checksum of a symbolic link "
+                                     "does not match its target");
+        *name ^= 1;
+        m->bytes[30] ^= 1; /* the first name of all */
+        assert_int_equal(unpack_zip(&p, m, m->used, &err), -EPROTO);
+        assert_string_equal(err.msg, "the archive is damaged: zip: an entry and its directory have "
+                                     "different names");
+        maker_free(m);
+        place_release(&p);
+}
+
+static void expect_refused(const char *name, mode_t mode, const char *content, const char *message)
+{
+        struct maker *m = maker_new_of(MADE_ZIP);
+        struct place p = place_new();
+        struct err err = ERR_INIT;
+
+        add(m, "out", S_IFLNK | 0777, "/tmp");
+        add(m, name, mode, content);
+        assert_true(unpack_maker(&p, m, &err) < 0);
+        assert_string_equal(err.msg, message);
+        place_release(&p);
+}
+
+static void test_what_is_refused(void **state)
+{
+        expect_refused("../x", S_IFREG | 0644, "x",
+                       "archive entry \"../x\" leaves the working directory");
+        expect_refused("/tmp/x", S_IFREG | 0644, "x",
+                       "archive entry \"/tmp/x\" leaves the working directory");
+        expect_refused("out/x", S_IFREG | 0644, "x",
+                       "archive entry \"out/x\" lies behind a link or file, not in a directory");
+}
+
+static void test_encrypted_zip(void **state)
+{
+        struct maker *m = maker_new_with(MADE_ZIP, "zip:encryption=aes256");
+        struct place p = place_new();
+        struct err err = ERR_INIT;
+
+        add(m, "main.sh", S_IFREG | 0644, program);
+        assert_int_equal(unpack_maker(&p, m, &err), -EPROTO);
+        assert_string_equal(err.msg, "archive entry \"main.sh\" is encrypted: pack it without a "
+                                     "password");
+        place_release(&p);
+}
+
+/* Sixteen megabytes of zeros in sixteen kilobytes of zip. */
+static void test_bomb(void **state)
+{
+        struct unpack_limits limits = {.entries = 10, .bytes = 1 << 20};
+        struct maker *m = maker_new_of(MADE_ZIP);
+        struct archive_entry *e = archive_entry_new();
+        static const char zeros[1 << 20];
+        struct place p = place_new();
+        struct err err = ERR_INIT;
+
+        archive_entry_set_pathname(e, "bomb");
+        archive_entry_set_mode(e, S_IFREG | 0644);
+        assert_int_equal(archive_write_header(m->a, e), ARCHIVE_OK);
+        for (int i = 0; i < 16; i++)
+                assert_int_equal(archive_write_data(m->a, zeros, sizeof(zeros)), sizeof(zeros));
+        archive_entry_free(e);
+        maker_end(m);
+        assert_int_equal(unpack_bytes(&p, m->bytes, m->used, &limits, &err), -EFBIG);
+        assert_string_equal(err.msg,
+                            "archive entry \"bomb\": the archive unpacks to too many bytes");
+        maker_free(m);
+        place_release(&p);
+}
+
+/* A zip from a system without permissions: files can be read, directories entered. */
+static void test_zip_without_permissions(void **state)
+{
+        struct maker *m = maker_new_of(MADE_ZIP);
+        struct place p = place_new();
+        struct err err;
+
+        add(m, "d/", S_IFDIR, NULL);
+        add(m, "d/main.sh", S_IFREG, program);
+        assert_int_equal(unpack_maker(&p, m, &err), 0);
+        expect_file(&p, "d/main.sh", program, 0644);
+        place_release(&p);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_ordinary_zip),
+                cmocka_unit_test(test_empty_zip),
+                cmocka_unit_test(test_single_flipped_bits),
+                cmocka_unit_test(test_every_truncation),
+                cmocka_unit_test(test_damage_is_named),
+                cmocka_unit_test(test_what_is_refused),
+                cmocka_unit_test(test_encrypted_zip),
+                cmocka_unit_test(test_bomb),
+                cmocka_unit_test(test_zip_without_permissions),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
