@@ -143,7 +143,8 @@ static int listen_where_it_is_safe(struct serve *d, struct err *err)
 
 static int check_network(const struct settings *s, struct err *err)
 {
-        const struct net_config config = {.bridge = s->net_bridge, .pool = s->net_pool};
+        const struct net_config config = {
+                .bridge = s->net_bridge, .pool = s->net_pool, .refuse = s->net_refuse};
         struct net *net = NULL;
         int r = net_new(&config, &net, err);
 

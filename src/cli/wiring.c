@@ -43,6 +43,7 @@ int wiring_new_engine(const struct settings *s, const struct wiring *w, struct e
                 .output_max = s->output_max,
                 .net_bridge = s->net_bridge,
                 .net_pool = s->net_pool,
+                .net_refuse = s->net_refuse,
         };
         struct engine_config config = {
                 .n_backends = 1,

@@ -69,7 +69,8 @@ struct settings {
         char server[SETTINGS_TEXT_MAX];    /* URL of a daemon; "": none */
         char net_bridge[SETTINGS_TEXT_MAX];
         char net_pool[SETTINGS_TEXT_MAX];
-        char node_id[SETTINGS_TEXT_MAX]; /* the host's name by default */
+        char net_refuse[SETTINGS_TEXT_MAX]; /* networks, separated by commas */
+        char node_id[SETTINGS_TEXT_MAX];    /* the host's name by default */
         unsigned max_vms;
         unsigned max_memory_mb;
         unsigned max_queue;

@@ -123,6 +123,11 @@ const struct setting settings_table[] = {
         {"net-pool", "VULCAN_NET_POOL", "CIDR", TYPE_STRING, AT(net_pool),
          .standard = "172.30.0.0/16", .min = 1, .max = 18, .verbs = HOST,
          .help = "addresses for VMs with network nat"},
+        {"net-refuse", "VULCAN_NET_REFUSE", "LIST", TYPE_STRING, AT(net_refuse),
+         .standard = "100.100.100.200, 168.63.129.16, 192.0.0.192, fd00:ec2::254", .min = 0,
+         .max = SETTINGS_TEXT_MAX - 1, .verbs = HOST,
+         .help = "addresses and networks that VMs with network nat may not reach besides the host, "
+                 "each other and 169.254.0.0/16: by default metadata services of clouds"},
         {"node-id", "VULCAN_NODE_ID", "NAME", TYPE_STRING, AT(node_id), .compute = default_node_id,
          .min = 1, .max = 63, .verbs = SETTINGS_SERVE, .help = "name of this machine in records"},
         {"max-vms", "VULCAN_MAX_VMS", "N", TYPE_UNSIGNED, AT(max_vms), .compute = default_max_vms,

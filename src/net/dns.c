@@ -18,17 +18,17 @@ static bool is_ours(struct in_addr in)
         return fd >= 0 && bind(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0;
 }
 
-static bool is_reachable(struct in_addr in)
+static bool is_reachable(struct in_addr in, const struct policy *policy)
 {
         uint32_t a = ntohl(in.s_addr);
 
         if (a >> 24 == 0 || a >> 24 == 127 || a >> 16 == 0xa9fe || a >> 29 == 7)
                 return false;
-        return !is_ours(in);
+        return !policy_refuses(policy, in) && !is_ours(in);
 }
 
 /* Takes one line apart; true if it names a server that can be used. */
-static bool line_parse(char *line, struct in_addr *ret)
+static bool line_parse(char *line, const struct policy *policy, struct in_addr *ret)
 {
         char *save = NULL;
         const char *word = strtok_r(line, " \t\r", &save);
@@ -36,10 +36,10 @@ static bool line_parse(char *line, struct in_addr *ret)
 
         if (!address || strcmp(word, "nameserver") != 0)
                 return false;
-        return inet_pton(AF_INET, address, ret) == 1 && is_reachable(*ret);
+        return inet_pton(AF_INET, address, ret) == 1 && is_reachable(*ret, policy);
 }
 
-int dns_read(const char *path, char ret[NET_DNS_MAX][16])
+int dns_read(const char *path, const struct policy *policy, char ret[NET_DNS_MAX][16])
 {
         _cleanup_buf_ struct buf text = BUF_INIT(DNS_FILE_MAX);
         char *save = NULL;
@@ -51,18 +51,18 @@ int dns_read(const char *path, char ret[NET_DNS_MAX][16])
              line = strtok_r(NULL, "\n", &save)) {
                 struct in_addr in;
 
-                if (line_parse(line, &in))
+                if (line_parse(line, policy, &in))
                         inet_ntop(AF_INET, &in, ret[n++], 16);
         }
         return n;
 }
 
-int dns_find(char ret[NET_DNS_MAX][16])
+int dns_find(const struct policy *policy, char ret[NET_DNS_MAX][16])
 {
-        int n = dns_read("/etc/resolv.conf", ret);
+        int n = dns_read("/etc/resolv.conf", policy, ret);
 
         if (n == 0)
-                n = dns_read("/run/systemd/resolve/resolv.conf", ret);
+                n = dns_read("/run/systemd/resolve/resolv.conf", policy, ret);
         if (n == 0) {
                 strcpy(ret[0], "1.1.1.1");
                 strcpy(ret[1], "8.8.8.8");

@@ -7,6 +7,7 @@
 #include "base/trust.h"
 #include "net/link.h"
 #include "net/lock.h"
+#include "net/policy.h"
 #include "net/pool.h"
 #include "net/rules.h"
 #include "net/sysctl.h"
@@ -37,6 +38,7 @@
 struct net {
         pthread_mutex_t mutex;
         struct pool pool;
+        struct policy policy;
         char dir[PATH_MAX - 64];
         struct link *link; /* NULL until the first use */
         struct rules *rules;
@@ -72,10 +74,13 @@ int net_new(const struct net_config *config, struct net **ret, struct err *err)
 {
         const char *run_dir = config->run_dir ? config->run_dir : RUN_DIR;
         struct net *net;
+        struct policy policy;
         struct pool pool;
         int r = pool_parse(config->bridge ? config->bridge : BRIDGE,
                            config->pool ? config->pool : POOL, &pool, err);
 
+        if (r == 0 && policy_parse(config->refuse ? config->refuse : POLICY_REFUSE, &policy, err))
+                r = err_wrap(err, "networks to refuse");
         if (r < 0)
                 return r;
         if (run_dir[0] != '/')
@@ -90,6 +95,7 @@ int net_new(const struct net_config *config, struct net **ret, struct err *err)
         }
         pthread_mutex_init(&net->mutex, NULL);
         net->pool = pool;
+        net->policy = policy;
         net->lock_fd = -1;
         net->forward = FORWARD_INIT;
         *ret = net;
@@ -167,7 +173,7 @@ static int tables_make(struct net *net, struct err *err)
 {
         _cleanup_buf_ struct buf text = BUF_INIT(RULES_TEXT_MAX);
         bool lonely = is_lonely(net);
-        int r = rules_text_tables(&text, &net->pool, net->forward.ours);
+        int r = rules_text_tables(&text, &net->pool, &net->policy, net->forward.ours);
 
         for (uint32_t slot = POOL_SLOT_FIRST; r == 0 && slot <= net->pool.last; slot++) {
                 if (is_held(net, slot) || (!lonely && lock_others(net->lock_fd, slot, slot)))
@@ -388,7 +394,7 @@ int net_attach(struct net *net, struct net_lease *ret, struct err *err)
         if (r < 0)
                 return r;
         pool_lease(&net->pool, slot, ret);
-        ret->n_dns = dns_find(ret->dns);
+        ret->n_dns = dns_find(&net->policy, ret->dns);
         return 0;
 }
 

@@ -14,8 +14,8 @@
  * is on, private ones too, as far as the host can reach them. What it may not, whatever it sends:
  *   - the host: no address, service or published (DNAT) port of it; not even ping to the gateway,
  *     which answers ARP and nothing else;
- *   - other guests;
- *   - 169.254.0.0/16 (cloud metadata), loopback, multicast, broadcast;
+ *   - other guests, not even by ICMP errors about flows of theirs;
+ *   - 169.254.0.0/16 (cloud metadata), loopback, multicast, broadcast; what `refuse` lists;
  *   - IPv6, which is off;
  *   - another MAC or source address than its own.
  * What a program may try in good faith (host, metadata) is answered with a TCP reset or
@@ -57,6 +57,10 @@ struct net_config {
         const char *run_dir; /* NULL: "/run/vulcan"; absolute; <run_dir>/net is created */
         const char *bridge;  /* NULL: "vulcan0"; "vulcan" and one to three letters or digits */
         const char *pool;    /* NULL: "172.30.0.0/16"; /16 to /30; first address is the bridge's */
+        /* Addresses and networks, separated by commas, that guests may not reach besides those below.
+         * NULL: metadata services outside 169.254.0.0/16 (net/policy.h). Who makes the tables, the
+         * first with a lease, decides for all that share a bridge. */
+        const char *refuse;
 };
 
 struct net_lease {

@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 #include "net/net.h"
+#include "net/policy.h"
 
 #include <net/if.h>
 #include <stdint.h>
@@ -64,9 +65,10 @@ void pool_lease(const struct pool *pool, uint32_t slot, struct net_lease *ret);
 
 /*
  * Name servers of a file like /etc/resolv.conf that a guest can reach: IPv4, not loopback, not
- * link-local (cloud metadata), not an address of this host. Returns how many (0 to NET_DNS_MAX).
+ * link-local (cloud metadata), not refused, not an address of this host. Returns how many (0 to
+ * NET_DNS_MAX).
  */
-int dns_read(const char *path, char ret[NET_DNS_MAX][16]);
+int dns_read(const char *path, const struct policy *policy, char ret[NET_DNS_MAX][16]);
 
 /* From /etc/resolv.conf, else /run/systemd/resolve/resolv.conf, else 1.1.1.1 and 8.8.8.8. */
-int dns_find(char ret[NET_DNS_MAX][16]);
+int dns_find(const struct policy *policy, char ret[NET_DNS_MAX][16]);

@@ -12,7 +12,16 @@ struct rules {
         struct nft_ctx *nft;
 };
 
-/* %1$s: bridge, %2$s: pool, %3$s: a rule for forwarding that is none of ours */
+/*
+ * %1$s: bridge, %2$s: pool, %3$s: a rule for forwarding between other interfaces, %4$s and %5$s:
+ * elements of the sets of what is refused.
+ *
+ * No packet goes from guest to guest, and that is said before the state of its connection is asked
+ * for: an ICMP error of one guest about a masqueraded flow of another is "related" to that flow, and
+ * the address of the host in it becomes the other's. For the same reason a guest's own errors, which
+ * would reach the far ends of flows that are not its own, go nowhere. Nor does what belongs to no
+ * flow, which would leave without being masqueraded.
+ */
 static const char tables[] =
         "add table bridge %1$s\n"
         "delete table bridge %1$s\n"
@@ -28,23 +37,38 @@ static const char tables[] =
         " iifname . arp saddr ether . arp saddr ip @leases accept\n"
         "    drop\n"
         "  }\n"
+        "  chain forward {\n"
+        "    type filter hook forward priority filter; policy accept;\n"
+        "    iifname \"%1$s-*\" oifname \"%1$s-*\" drop\n"
+        "  }\n"
         "}\n"
         "add table inet %1$s\n"
         "delete table inet %1$s\n"
         "table inet %1$s {\n"
+        "  set refused4 {\n"
+        "    type ipv4_addr; flags interval; auto-merge;\n"
+        "    elements = { 0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16, 224.0.0.0/3%4$s }\n"
+        "  }\n"
+        "  set refused6 {\n"
+        "    type ipv6_addr; flags interval; auto-merge;\n"
+        "    elements = { fe80::/10, ff00::/8%5$s }\n"
+        "  }\n"
         "  chain input {\n"
         "    type filter hook input priority filter; policy accept;\n"
         "    iifname \"%1$s\" goto refuse\n"
         "  }\n"
         "  chain forward {\n"
         "    type filter hook forward priority filter; policy accept;\n"
+        "    iifname \"%1$s\" oifname \"%1$s\" drop\n"
         "%3$s"
         "    oifname \"%1$s\" ct state established,related accept\n"
         "    oifname \"%1$s\" drop\n"
         "    iifname != \"%1$s\" accept\n"
-        "    ct state established,related accept\n"
+        "    ct state related,invalid drop\n"
+        "    ct state established accept\n"
         "    ct status dnat goto refuse\n"
-        "    ip daddr { 0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16, 224.0.0.0/3 } goto refuse\n"
+        "    ip daddr @refused4 goto refuse\n"
+        "    ip6 daddr @refused6 goto refuse\n"
         "    ip saddr != %2$s drop\n"
         "    meta nfproto != ipv4 drop\n"
         "  }\n"
@@ -58,13 +82,34 @@ static const char tables[] =
         "  }\n"
         "}\n";
 
-int rules_text_tables(struct buf *ret, const struct pool *pool, bool alone)
+/* ", a, b" for the networks of one family. */
+static void list_refused(const struct policy *policy, int family, char *ret, size_t size)
 {
-        char network[20];
+        size_t n = 0;
+
+        *ret = '\0';
+        for (int i = 0; i < policy->n_refuse; i++) {
+                char network[POLICY_NETWORK_TEXT];
+
+                if (policy->refuse[i].family != family)
+                        continue;
+                policy_network_text(&policy->refuse[i], network);
+                n += (size_t)snprintf(ret + n, size - n, ", %s", network);
+        }
+}
+
+int rules_text_tables(struct buf *ret, const struct pool *pool, const struct policy *policy,
+                      bool alone)
+{
+        enum { LIST_MAX = POLICY_REFUSE_MAX * (POLICY_NETWORK_TEXT + 2) };
+        char network[20], list4[LIST_MAX], list6[LIST_MAX];
 
         pool_text(pool, network);
+        list_refused(policy, AF_INET, list4, sizeof(list4));
+        list_refused(policy, AF_INET6, list6, sizeof(list6));
         return buf_printf(ret, tables, pool->bridge, network,
-                          alone ? "    iifname != \"vulcan*\" oifname != \"vulcan*\" drop\n" : "");
+                          alone ? "    iifname != \"vulcan*\" oifname != \"vulcan*\" drop\n" : "",
+                          list4, list6);
 }
 
 static int text_element(struct buf *ret, const char *verb, const struct pool *pool, uint32_t slot)

@@ -15,6 +15,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "net/policy.h"
 #include "net/pool.h"
 
 #include <stdbool.h>
@@ -25,7 +26,8 @@ enum { RULES_TEXT_MAX = 8 * 1024 * 1024 }; /* the tables and 65533 leases */
  * Makes both tables anew, without leases, whatever was there before. `alone`: this host forwards
  * only because of us, so forwarding between other interfaces is refused as if it were off.
  */
-int rules_text_tables(struct buf *ret, const struct pool *pool, bool alone);
+int rules_text_tables(struct buf *ret, const struct pool *pool, const struct policy *policy,
+                      bool alone);
 
 int rules_text_lease(struct buf *ret, const struct pool *pool, uint32_t slot);
 

@@ -104,6 +104,104 @@ static void cloud_metadata_is_refused(void **state)
         assert_refused(&s->a, &tcp);
 }
 
+static void metadata_elsewhere_is_refused(void **state)
+{
+        static const char *const services[] = {"100.100.100.200", "168.63.129.16", "192.0.0.192"};
+        struct scene *s = enter(state);
+
+        for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++) {
+                struct datagram udp = datagram(&s->a, IPPROTO_UDP, services[i]);
+                struct datagram tcp = datagram(&s->a, IPPROTO_TCP, services[i]);
+
+                assert_refused(&s->a, &udp);
+                assert_refused(&s->a, &tcp);
+        }
+}
+
+/* An ICMP error about a flow as the world sees it: conntrack takes it for part of that flow. */
+static void send_error(const struct guest *g, const char *to, const struct datagram *flow)
+{
+        size_t n = sizeof(struct icmphdr) + sizeof(struct iphdr) + sizeof(struct udphdr);
+        struct ip_frame f = {0};
+
+        memcpy(f.ether.ether_dhost, g->gateway_mac, 6);
+        memcpy(f.ether.ether_shost, g->mac, 6);
+        f.ether.ether_type = htons(ETHERTYPE_IP);
+        f.ip = (struct iphdr){.version = 4,
+                              .ihl = 5,
+                              .ttl = 64,
+                              .protocol = IPPROTO_ICMP,
+                              .tot_len = htons((uint16_t)(sizeof(f.ip) + n)),
+                              .saddr = g->address,
+                              .daddr = inet_addr(to)};
+        f.ip.check = checksum(&f.ip, sizeof(f.ip), 0);
+        f.icmp.type = ICMP_DEST_UNREACH;
+        f.icmp.code = ICMP_PORT_UNREACH;
+        f.about_ip = (struct iphdr){.version = 4,
+                                    .ihl = 5,
+                                    .ttl = 64,
+                                    .protocol = IPPROTO_UDP,
+                                    .tot_len = htons(sizeof(struct iphdr) + sizeof(struct udphdr)),
+                                    .saddr = flow->src,
+                                    .daddr = flow->dst};
+        f.about_ip.check = checksum(&f.about_ip, sizeof(f.about_ip), 0);
+        f.about.source = flow->src_port;
+        f.about.dest = flow->dst_port;
+        f.about.len = htons(sizeof(struct udphdr));
+        f.icmp.checksum = checksum(&f.icmp, n, 0);
+        guest_write(g, &f, sizeof(f.ether) + sizeof(f.ip) + n);
+}
+
+/* Whether what is bridged passes the rules for IP as well, where br_netfilter is loaded. */
+static void set_bridge_netfilter(const char *value)
+{
+        _cleanup_close_ int fd = open("/proc/sys/net/bridge/bridge-nf-call-iptables", O_RDWR);
+
+        if (fd >= 0)
+                assert_int_equal(write(fd, value, 1), 1);
+}
+
+static void errors_about_flows_go_nowhere(struct scene *s)
+{
+        struct datagram flow = datagram(&s->b, IPPROTO_UDP, WORLD);
+        struct datagram reply;
+        char byte[16];
+        int heard;
+
+        assert_return_code(setns(s->world.world_ns, CLONE_NEWNET), errno);
+        heard = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_ICMP);
+        assert_return_code(heard, errno);
+        assert_return_code(setns(s->world.host_ns, CLONE_NEWNET), errno);
+        guest_send(&s->b, &flow);
+        wait_readable(s->world.world_udp);
+        assert_int_equal(recv(s->world.world_udp, byte, sizeof(byte), 0), 4);
+        flow.src = inet_addr(HOST); /* masqueraded, with its port */
+        reply = flow;
+        reply.src = flow.dst;
+        reply.dst = flow.src;
+        reply.src_port = flow.dst_port;
+        reply.dst_port = flow.src_port;
+        send_error(&s->a, HOST, &flow);   /* as from the world, to the other guest */
+        send_error(&s->a, WORLD, &reply); /* as from the host, to the world */
+        reply.dst = s->b.address;
+        send_error(&s->a, WORLD, &reply); /* as from the other guest */
+        assert_reaches_world(&s->a, &s->world);
+        assert_reaches_world(&s->b, &s->world);
+        assert_no_stray(&s->b);
+        assert_silent(heard);
+        close(heard);
+}
+
+static void errors_about_flows_of_others_go_nowhere(void **state)
+{
+        struct scene *s = enter(state);
+
+        set_bridge_netfilter("1");
+        errors_about_flows_go_nowhere(s);
+        set_bridge_netfilter("0");
+        errors_about_flows_go_nowhere(s);
+}
+
 static void other_guests_are_out_of_reach(void **state)
 {
         struct scene *s = enter(state);
@@ -205,6 +303,8 @@ int main(void)
                 NET_TEST(the_host_is_refused),
                 NET_TEST(published_ports_of_the_host_are_refused),
                 NET_TEST(cloud_metadata_is_refused),
+                NET_TEST(metadata_elsewhere_is_refused),
+                NET_TEST(errors_about_flows_of_others_go_nowhere),
                 NET_TEST(other_guests_are_out_of_reach),
                 NET_TEST(forged_senders_are_dropped),
                 NET_TEST(forged_arp_is_dropped),

@@ -6,6 +6,8 @@
 #include "net/pool.h"
 #include "net/rules.h"
 
+#include <arpa/inet.h>
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -165,6 +167,71 @@ static void bridges_have_groups_of_their_own(void **state)
         }
 }
 
+static const struct policy *usual_policy(void)
+{
+        static struct policy policy;
+
+        assert_int_equal(policy_parse(POLICY_REFUSE, &policy, NULL), 0);
+        return &policy;
+}
+
+static void reads_networks_to_refuse(void **state)
+{
+        static const char *const wrong[] = {
+                "x",         "1.2.3",        "1.2.3.4/33", "1.2.3.4/",    "1.2.3.4/-1",
+                "::1/129",   "1.2.3.4;drop", "1.2.3.4/8x", "fd00:::1",    "1.1.1.1,y",
+                "1.2.3.4//", "0x7f.0.0.1",   "}",          "1.2.3.4/ 8,x"};
+        char text[POLICY_NETWORK_TEXT], many[POLICY_REFUSE_MAX * 8 + 16] = "";
+        struct policy policy;
+        struct err err = ERR_INIT;
+        struct in_addr in;
+
+        assert_int_equal(policy_parse("", &policy, NULL), 0);
+        assert_int_equal(policy.n_refuse, 0);
+        assert_int_equal(policy_parse(" 10.1.2.3/9, fd00:ec2::254,1.2.3.4 ,", &policy, NULL), 0);
+        assert_int_equal(policy.n_refuse, 3);
+        policy_network_text(&policy.refuse[0], text);
+        assert_string_equal(text, "10.0.0.0/9");
+        policy_network_text(&policy.refuse[1], text);
+        assert_string_equal(text, "fd00:ec2::254/128");
+        inet_pton(AF_INET, "10.127.255.255", &in);
+        assert_true(policy_refuses(&policy, in));
+        inet_pton(AF_INET, "10.128.0.0", &in);
+        assert_false(policy_refuses(&policy, in));
+        inet_pton(AF_INET, "1.2.3.4", &in);
+        assert_true(policy_refuses(&policy, in));
+        assert_int_equal(policy_parse("0.0.0.0/0", &policy, NULL), 0);
+        assert_true(policy_refuses(&policy, in));
+        for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+                if (policy_parse(wrong[i], &policy, &err) != -EINVAL)
+                        fail_msg("%s is taken", wrong[i]);
+                assert_non_null(strstr(err.msg, "must be an address or a network"));
+        }
+        for (int i = 0; i <= POLICY_REFUSE_MAX; i++)
+                strcat(many, "1.1.1.1,");
+        assert_int_equal(policy_parse(many, &policy, &err), -EINVAL);
+        assert_non_null(strstr(err.msg, "more than 64"));
+}
+
+static void name_servers_that_are_refused_are_left_out(void **state)
+{
+        struct policy policy;
+        char dns[NET_DNS_MAX][16];
+        char path[] = "/tmp/test_net_pool.XXXXXX";
+        int fd = mkstemp(path);
+
+        static const char text[] = "nameserver 168.63.129.16\nnameserver 203.0.113.1\n";
+
+        assert_true(fd >= 0);
+        close(fd);
+        assert_int_equal(fs_write(path, text, strlen(text), 0600, NULL), 0);
+        assert_int_equal(dns_read(path, usual_policy(), dns), 1);
+        assert_string_equal(dns[0], "203.0.113.1");
+        assert_int_equal(policy_parse("", &policy, NULL), 0);
+        assert_int_equal(dns_read(path, &policy, dns), 2);
+        unlink(path);
+}
+
 static int read_servers(const char *text, char dns[NET_DNS_MAX][16])
 {
         char path[] = "/tmp/test_net_pool.XXXXXX";
@@ -174,7 +241,7 @@ static int read_servers(const char *text, char dns[NET_DNS_MAX][16])
         assert_true(fd >= 0);
         close(fd);
         assert_int_equal(fs_write(path, text, strlen(text), 0600, NULL), 0);
-        n = dns_read(path, dns);
+        n = dns_read(path, usual_policy(), dns);
         unlink(path);
         return n;
 }
@@ -216,14 +283,14 @@ static void leaves_out_servers_that_guests_cannot_reach(void **state)
                                       "nameserver ::1\nnameserver 203.0.113.1.\n",
                                       dns),
                          0);
-        assert_int_equal(dns_read("/nonexistent/resolv.conf", dns), 0);
+        assert_int_equal(dns_read("/nonexistent/resolv.conf", usual_policy(), dns), 0);
         assert_int_equal(read_servers("", dns), 0);
 }
 
 static void always_finds_a_name_server(void **state)
 {
         char dns[NET_DNS_MAX][16];
-        int n = dns_find(dns);
+        int n = dns_find(usual_policy(), dns);
 
         assert_in_range(n, 1, NET_DNS_MAX);
         assert_true(strlen(dns[0]) >= strlen("1.1.1.1"));
@@ -244,23 +311,39 @@ static const char tables_text[] =
         " iifname . arp saddr ether . arp saddr ip @leases accept\n"
         "    drop\n"
         "  }\n"
+        "  chain forward {\n"
+        "    type filter hook forward priority filter; policy accept;\n"
+        "    iifname \"vulcan0-*\" oifname \"vulcan0-*\" drop\n"
+        "  }\n"
         "}\n"
         "add table inet vulcan0\n"
         "delete table inet vulcan0\n"
         "table inet vulcan0 {\n"
+        "  set refused4 {\n"
+        "    type ipv4_addr; flags interval; auto-merge;\n"
+        "    elements = { 0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16, 224.0.0.0/3, "
+        "100.100.100.200/32, 168.63.129.16/32, 192.0.0.192/32 }\n"
+        "  }\n"
+        "  set refused6 {\n"
+        "    type ipv6_addr; flags interval; auto-merge;\n"
+        "    elements = { fe80::/10, ff00::/8, fd00:ec2::254/128 }\n"
+        "  }\n"
         "  chain input {\n"
         "    type filter hook input priority filter; policy accept;\n"
         "    iifname \"vulcan0\" goto refuse\n"
         "  }\n"
         "  chain forward {\n"
         "    type filter hook forward priority filter; policy accept;\n"
+        "    iifname \"vulcan0\" oifname \"vulcan0\" drop\n"
         "    iifname != \"vulcan*\" oifname != \"vulcan*\" drop\n"
         "    oifname \"vulcan0\" ct state established,related accept\n"
         "    oifname \"vulcan0\" drop\n"
         "    iifname != \"vulcan0\" accept\n"
-        "    ct state established,related accept\n"
+        "    ct state related,invalid drop\n"
+        "    ct state established accept\n"
         "    ct status dnat goto refuse\n"
-        "    ip daddr { 0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16, 224.0.0.0/3 } goto refuse\n"
+        "    ip daddr @refused4 goto refuse\n"
+        "    ip6 daddr @refused6 goto refuse\n"
         "    ip saddr != 172.30.0.0/16 drop\n"
         "    meta nfproto != ipv4 drop\n"
         "  }\n"
@@ -280,10 +363,10 @@ static void writes_the_tables(void **state)
         _cleanup_buf_ struct buf shared = BUF_INIT(RULES_TEXT_MAX);
         struct pool pool = usual_pool();
 
-        assert_int_equal(rules_text_tables(&text, &pool, true), 0);
+        assert_int_equal(rules_text_tables(&text, &pool, usual_policy(), true), 0);
         assert_string_equal(text.data, tables_text);
         /* Where the host forwards anyway, what others do is none of our business. */
-        assert_int_equal(rules_text_tables(&shared, &pool, false), 0);
+        assert_int_equal(rules_text_tables(&shared, &pool, usual_policy(), false), 0);
         assert_null(strstr(shared.data, "vulcan*"));
         assert_non_null(strstr(shared.data, "masquerade"));
 }
@@ -309,7 +392,7 @@ static void a_full_pool_fits_the_text(void **state)
         struct pool pool;
 
         assert_int_equal(pool_parse("vulcanxyz", "172.30.0.0/16", &pool, NULL), 0);
-        assert_int_equal(rules_text_tables(&text, &pool, true), 0);
+        assert_int_equal(rules_text_tables(&text, &pool, usual_policy(), true), 0);
         for (uint32_t slot = POOL_SLOT_FIRST; slot <= pool.last; slot++)
                 assert_int_equal(rules_text_lease(&text, &pool, slot), 0);
 }
@@ -400,6 +483,8 @@ int main(void)
                 cmocka_unit_test(longest_names_fit),
                 cmocka_unit_test(knows_its_taps_by_name),
                 cmocka_unit_test(bridges_have_groups_of_their_own),
+                cmocka_unit_test(reads_networks_to_refuse),
+                cmocka_unit_test(name_servers_that_are_refused_are_left_out),
                 cmocka_unit_test(reads_name_servers),
                 cmocka_unit_test(takes_three_name_servers_at_most),
                 cmocka_unit_test(leaves_out_servers_that_guests_cannot_reach),

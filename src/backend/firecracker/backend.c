@@ -156,7 +156,9 @@ static int fc_open(struct fc_backend *b, const struct fc_config *config, struct 
         struct prom_registry *registry =
                 config->registry ? config->registry : prom_default_registry();
         char runtimes[BACKEND_RUNTIMES_MAX][WORKLOAD_RUNTIME_MAX];
-        struct net_config net = {.bridge = config->net_bridge, .pool = config->net_pool};
+        struct net_config net = {.bridge = config->net_bridge,
+                                 .pool = config->net_pool,
+                                 .refuse = config->net_refuse};
         struct fc_vmm_choice vmm;
         int r;
 

@@ -26,6 +26,7 @@ struct fc_config {
         uint64_t output_max;            /* default of workload_limits.output_max; 0: 64 MiB */
         const char *net_bridge;         /* NULL: see net/net.h */
         const char *net_pool;           /* NULL: see net/net.h */
+        const char *net_refuse;         /* NULL: see net/net.h */
         struct prom_registry *registry; /* NULL: the default registry */
 };
 

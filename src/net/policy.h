@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What an administrator lays down for guests with network `nat`: destinations that none may reach,
+ * such as the metadata services of clouds, which hand credentials to whoever asks from this host.
+ *
+ * Pure: no I/O. Thread rule: any thread.
+ */
+#pragma once
+
+#include "base/err.h"
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+        POLICY_REFUSE_MAX = 64,   /* networks in the list */
+        POLICY_NETWORK_TEXT = 48, /* bytes of one as text */
+};
+
+/* Beside 169.254.0.0/16, which is always refused: Alibaba, Azure, Oracle, AWS over IPv6. */
+#define POLICY_REFUSE "100.100.100.200, 168.63.129.16, 192.0.0.192, fd00:ec2::254"
+
+struct policy_network {
+        int family; /* AF_INET, AF_INET6 */
+        uint8_t address[16];
+        unsigned prefix;
+};
+
+struct policy {
+        struct policy_network refuse[POLICY_REFUSE_MAX];
+        int n_refuse;
+};
+
+/* Reads networks and addresses, IPv4 and IPv6, separated by commas; "": none. -EINVAL with a message
+ * that names the one that is wrong. */
+int policy_parse(const char *refuse, struct policy *ret, struct err *err);
+
+/* True if an address lies in one of the networks. */
+bool policy_refuses(const struct policy *policy, struct in_addr address);
+
+/* "100.100.100.200/32" */
+void policy_network_text(const struct policy_network *network, char ret[POLICY_NETWORK_TEXT]);
