@@ -160,9 +160,10 @@ static const struct advice {
         {"vulcan_http_requests_total",
          "`path` is a route's pattern, `unmatched` where there is "
          "none. `status` 429 is the queue's "
-         "bound, 499 a client that hung up before its answer. What was "
-         "refused before it had a method and a path (no HTTP, 414, "
-         "431) has `method` `other` and `path` `unmatched`."},
+         "bound, 499 a client that hung up before its answer. Requests that "
+         "were refused before they were whole have `method` `other` and `path` "
+         "`unmatched`: 400 bad framing, 408 too late, 414 and 431 too large a head, 503 no "
+         "connection for them."},
         {"vulcan_http_request_duration_seconds",
          "`POST /v1/workloads` waits for the workload by design; the other routes answer within "
          "milliseconds."},
@@ -180,7 +181,7 @@ static const struct advice {
          "a client was forgotten when the token was changed; the daemon's log names addresses."},
         {"vulcan_http_evicted_connections_total",
          "Clients open connections and do not use them: keep fewer, or raise "
-         "`--max-connections`."},
+         "`--max-connections`. Each was told 503, or 408 between requests."},
 };
 
 static const char *find_advice(const char *name)

@@ -2,6 +2,7 @@
 #include "http/internal.h"
 
 #include "base/clock.h"
+#include "prom/prom.h"
 
 #include <linux/tcp.h>
 #include <netinet/in.h>
@@ -11,70 +12,223 @@
 #include <sys/socket.h>
 
 enum {
-        LOOK_MS = 1000, /* between looks for clients that have half closed */
+        LOOK_MS = 1000, /* between looks at all of them */
         LOOK_BATCH = 64,
+        END_MS = 2000, /* for a client to close what it has been told is closed */
 };
 
-/* With the lock. */
-static void unlist(struct http_deadlines *d, struct http_connection *c)
+/* ---- what the kernel knows ---- */
+
+static bool has_unread(const struct http_connection *c)
 {
-        if (c->owes != HTTP_OWES_NOTHING)
-                TAILQ_REMOVE(&d->lists[c->owes], c, at);
-        c->owes = HTTP_OWES_NOTHING;
+        int n = 0;
+
+        return ioctl(c->fd, FIONREAD, &n) == 0 && n > 0;
 }
 
-/* With the lock. The server's thread sees the end of the connection and does the rest. */
-static void cut_off(struct http_deadlines *d, struct http_connection *c)
+static bool has_room(const struct http_connection *c)
 {
-        unlist(d, c);
-        shutdown(c->fd, SHUT_RDWR);
+        struct pollfd p = {c->fd, POLLOUT, 0};
+
+        return poll(&p, 1, 0) == 1 && p.revents == POLLOUT;
 }
 
-/*
- * True if enough has moved since this was last asked. The kernel counts, so that a transfer costs
- * nothing here; it does so for TCP, and a client of a Unix socket has no slow line.
- */
-static bool gets_on(struct http_connection *c)
+/* Bytes that have moved, both ways; 0 where nobody counts them: a Unix socket, whose client has no slow
+ * line. */
+static uint64_t moved(const struct http_connection *c)
 {
         struct tcp_info info = {0};
         socklen_t size = sizeof(info);
-        uint64_t moved;
 
         if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0)
+                return 0;
+        return info.tcpi_bytes_acked + info.tcpi_bytes_received;
+}
+
+/* ---- one connection; with the lock ---- */
+
+static struct http_deadlines *of(const struct http_connection *c)
+{
+        return &c->server->deadlines;
+}
+
+static void unlist(struct http_connection *c)
+{
+        if (c->owes != HTTP_OWES_NOTHING)
+                TAILQ_REMOVE(&of(c)->lists[c->owes], c, at);
+        c->owes = HTTP_OWES_NOTHING;
+}
+
+static void list(struct http_connection *c, enum http_owing owes, uint64_t limit_ns)
+{
+        struct http_deadlines *d = of(c);
+
+        unlist(c);
+        c->owes = owes;
+        c->limit_ns = limit_ns;
+        TAILQ_INSERT_TAIL(&d->lists[owes], c, at);
+        /* A watcher that is not asleep looks soon enough; a signal for each request would cost more than
+         * its answer. */
+        if (d->asleep)
+                pthread_cond_signal(&d->changed);
+        d->asleep = false;
+}
+
+/* The server's thread sees the end of the connection and does the rest. */
+static void cut_off(struct http_connection *c)
+{
+        unlist(c);
+        atomic_store(&c->over, true);
+        shutdown(c->fd, SHUT_RDWR);
+}
+
+static void tell(struct http_connection *c, unsigned status, const char *message, bool counts)
+{
+        if (atomic_exchange(&c->told, true))
+                return;
+        http_say(c->fd, status, message);
+        shutdown(c->fd, SHUT_WR);
+        if (counts)
+                http_connection_count(c, status);
+        list(c, HTTP_OWES_END, clock_ns() + END_MS * NS_PER_MS);
+}
+
+static void tell_late(struct http_connection *c)
+{
+        bool begun = c->owes == HTTP_OWES_BODY || atomic_load(&c->partial);
+
+        tell(c, 408, begun ? "the request did not come in time" : "no request came in time", begun);
+}
+
+/* True if enough has moved since this was last asked. */
+static bool gets_on(struct http_connection *c, uint64_t now)
+{
+        uint64_t bytes = moved(c);
+
+        if (bytes - c->step < HTTP_TRANSFER_STEP)
                 return false;
-        moved = info.tcpi_bytes_acked + info.tcpi_bytes_received;
-        if (moved - c->moved < HTTP_TRANSFER_STEP)
-                return false;
-        c->moved = moved;
+        c->step = bytes;
+        c->limit_ns = now + of(c)->time_ns;
         return true;
 }
 
-/* With the lock. */
-static void put_off(struct http_deadlines *d, struct http_connection *c, uint64_t now)
+/* ---- deadlines ---- */
+
+static void look_at_request(struct http_connection *c, uint64_t now)
 {
-        TAILQ_REMOVE(&d->lists[c->owes], c, at);
-        c->deadline_ns = now + d->time_ns;
-        TAILQ_INSERT_TAIL(&d->lists[c->owes], c, at);
+        const struct http_deadlines *d = of(c);
+        uint64_t heard = atomic_load_explicit(&c->heard_ns, memory_order_relaxed);
+        bool kept = c->used && c->owes == HTTP_OWES_REQUEST && !atomic_load(&c->partial);
+        uint64_t idle = heard + (kept ? d->keep_ns : d->idle_ns);
+
+        if (now < idle && (kept || now < c->limit_ns))
+                return;
+        if (has_unread(c))
+                return;
+        if (now < idle && c->owes == HTTP_OWES_BODY && gets_on(c, now))
+                return;
+        tell_late(c);
 }
 
-/* With the lock: shuts down what is late and returns when the next one will be; 0: there is none. */
-static uint64_t expire(struct http_deadlines *d)
+static void look_at_taking(struct http_connection *c, uint64_t now)
 {
-        uint64_t now = clock_ns(), next = 0;
+        uint64_t bytes;
+
+        if (!c->moved)
+                c->moved = moved(c);
+        if ((now < c->look_ns && now < c->limit_ns) || has_room(c))
+                return;
+        bytes = moved(c);
+        if (now >= c->limit_ns ? !gets_on(c, now) : bytes && bytes == c->moved) {
+                cut_off(c);
+                return;
+        }
+        c->moved = bytes;
+        c->look_ns = now + of(c)->idle_ns;
+}
+
+/* With the lock. */
+static void look_at_all(struct http_deadlines *d)
+{
+        uint64_t now = clock_ns();
 
         for (int owing = HTTP_OWES_REQUEST; owing < HTTP_OWING_COUNT; owing++) {
-                struct http_connection *c;
+                struct http_connection *c, *next;
 
-                while ((c = TAILQ_FIRST(&d->lists[owing])) != NULL && c->deadline_ns <= now)
-                        if (owing == HTTP_OWES_TRANSFER && gets_on(c))
-                                put_off(d, c, now);
-                        else
-                                cut_off(d, c);
-                if (c && (!next || c->deadline_ns < next))
-                        next = c->deadline_ns;
+                for (c = TAILQ_FIRST(&d->lists[owing]); c; c = next) {
+                        next = TAILQ_NEXT(c, at);
+                        if (owing == HTTP_OWES_TAKING)
+                                look_at_taking(c, now);
+                        else if (owing != HTTP_OWES_END)
+                                look_at_request(c, now);
+                        else if (now >= c->limit_ns)
+                                cut_off(c);
+                }
         }
-        return next;
 }
+
+/* ---- room ---- */
+
+static struct http_connection *first_idle(const struct http_deadlines *d)
+{
+        struct http_connection *c;
+
+        TAILQ_FOREACH(c, &d->lists[HTTP_OWES_REQUEST], at)
+        if (!atomic_load(&c->partial) && !has_unread(c))
+                return c;
+        return NULL;
+}
+
+static struct http_connection *first_sending(const struct http_deadlines *d)
+{
+        struct http_connection *c;
+
+        TAILQ_FOREACH(c, &d->lists[HTTP_OWES_REQUEST], at)
+        if (atomic_load(&c->partial))
+                return c;
+        return TAILQ_FIRST(&d->lists[HTTP_OWES_BODY]);
+}
+
+/* With the lock. */
+static bool evict(struct http_deadlines *d)
+{
+        static const char no_room[] = "too many connections; try again later";
+        struct http_connection *c;
+
+        if ((c = TAILQ_FIRST(&d->lists[HTTP_OWES_END])) != NULL)
+                cut_off(c);
+        else if ((c = first_idle(d)) != NULL)
+                c->used ? tell(c, 408, "no request came in time", false)
+                        : tell(c, 503, no_room, false);
+        else if ((c = first_sending(d)) != NULL)
+                tell(c, 503, no_room, true);
+        else if ((c = TAILQ_FIRST(&d->lists[HTTP_OWES_TAKING])) != NULL)
+                cut_off(c);
+        if (c)
+                prom_counter_inc(d->server->evicted);
+        return c != NULL;
+}
+
+/* With the lock: where all that could go had sent something that was not read yet, there are more
+ * connections than there should be. */
+static void evict_surplus(struct http_deadlines *d)
+{
+        unsigned n = atomic_load(&d->server->n_connections);
+
+        while (n > d->server->max_connections && evict(d))
+                n--;
+}
+
+void http_deadlines_make_room(struct http_deadlines *d)
+{
+        if (atomic_load(&d->server->n_connections) < d->server->max_connections)
+                return;
+        pthread_mutex_lock(&d->lock);
+        evict(d);
+        pthread_mutex_unlock(&d->lock);
+}
+
+/* ---- the watcher ---- */
 
 /*
  * Where a client's last bytes and the end of its stream come together, libmicrohttpd (0.9.75, epoll)
@@ -108,33 +262,42 @@ static void look_for_ends(const struct http_connection_list *list)
         }
 }
 
+/* With the lock. */
+static bool is_empty(const struct http_deadlines *d)
+{
+        for (int owing = HTTP_OWES_REQUEST; owing < HTTP_OWING_COUNT; owing++)
+                if (!TAILQ_EMPTY(&d->lists[owing]))
+                        return false;
+        return true;
+}
+
 static void *watch(void *arg)
 {
         struct http_deadlines *d = arg;
 
         pthread_mutex_lock(&d->lock);
         while (!d->quit) {
-                uint64_t next = expire(d), look = clock_ns() + LOOK_MS * NS_PER_MS;
-                struct timespec ts;
+                uint64_t look = clock_ns() + LOOK_MS * NS_PER_MS;
+                struct timespec ts = {.tv_sec = (time_t)(look / NS_PER_S),
+                                      .tv_nsec = (long)(look % NS_PER_S)};
 
-                d->asleep = !next;
-                if (next > look)
-                        next = look;
-                ts = (struct timespec){.tv_sec = (time_t)(next / NS_PER_S),
-                                       .tv_nsec = (long)(next % NS_PER_S)};
-
-                if (next)
-                        pthread_cond_timedwait(&d->changed, &d->lock, &ts);
-                else
+                d->asleep = is_empty(d);
+                if (d->asleep) {
                         pthread_cond_wait(&d->changed, &d->lock);
-                for (int owing = HTTP_OWES_REQUEST; owing < HTTP_OWING_COUNT; owing++)
-                        look_for_ends(&d->lists[owing]);
+                        continue;
+                }
+                if (pthread_cond_timedwait(&d->changed, &d->lock, &ts) == 0)
+                        continue;
+                look_at_all(d);
+                evict_surplus(d);
+                look_for_ends(&d->lists[HTTP_OWES_REQUEST]);
+                look_for_ends(&d->lists[HTTP_OWES_BODY]);
         }
         pthread_mutex_unlock(&d->lock);
         return NULL;
 }
 
-int http_deadlines_start(struct http_deadlines *d, unsigned seconds, struct err *err)
+int http_deadlines_start(struct http_deadlines *d, struct err *err)
 {
         int r;
 
@@ -142,7 +305,6 @@ int http_deadlines_start(struct http_deadlines *d, unsigned seconds, struct err 
         clock_cond_init(&d->changed);
         for (int owing = 0; owing < HTTP_OWING_COUNT; owing++)
                 TAILQ_INIT(&d->lists[owing]);
-        d->time_ns = seconds * NS_PER_S;
         d->quit = false;
         r = pthread_create(&d->thread, NULL, watch, d);
         return r ? err_set(err, r, "start a thread: %s", strerror(r)) : 0;
@@ -159,33 +321,40 @@ void http_deadlines_stop(struct http_deadlines *d)
         pthread_mutex_destroy(&d->lock);
 }
 
-void http_deadline_set(struct http_deadlines *d, struct http_connection *c, enum http_owing owes)
+bool http_deadline_set(struct http_connection *c, enum http_owing owes)
 {
+        struct http_deadlines *d = of(c);
+        uint64_t now = clock_ns();
+        bool told;
+
         pthread_mutex_lock(&d->lock);
-        unlist(d, c);
-        if (owes != HTTP_OWES_NOTHING) {
-                c->deadline_ns = clock_ns() + d->time_ns;
-                /* No deadline is nearer than the next look, so only a watcher that does not look at
-                 * all has to be told; a signal for each request would cost more than its answer. */
-                if (d->asleep)
-                        pthread_cond_signal(&d->changed);
-                d->asleep = false;
-                TAILQ_INSERT_TAIL(&d->lists[owes], c, at);
-                c->owes = owes;
+        told = atomic_load(&c->told);
+        if (told) {
+                pthread_mutex_unlock(&d->lock);
+                return false;
         }
+        atomic_store_explicit(&c->heard_ns, now, memory_order_relaxed);
+        c->used = c->used || owes != HTTP_OWES_REQUEST;
+        c->look_ns = now + d->idle_ns;
+        c->moved = 0;
+        if (owes == HTTP_OWES_NOTHING)
+                unlist(c);
+        else
+                list(c, owes, now + d->time_ns);
         pthread_mutex_unlock(&d->lock);
+        return true;
 }
 
-bool http_deadlines_evict(struct http_deadlines *d)
+void http_deadline_forget(struct http_connection *c)
 {
-        struct http_connection *c;
+        pthread_mutex_lock(&of(c)->lock);
+        unlist(c);
+        pthread_mutex_unlock(&of(c)->lock);
+}
 
-        pthread_mutex_lock(&d->lock);
-        c = TAILQ_FIRST(&d->lists[HTTP_OWES_REQUEST]);
-        if (!c)
-                c = TAILQ_FIRST(&d->lists[HTTP_OWES_TRANSFER]);
-        if (c)
-                cut_off(d, c);
-        pthread_mutex_unlock(&d->lock);
-        return c != NULL;
+void http_connection_tell(struct http_connection *c, unsigned status, const char *message)
+{
+        pthread_mutex_lock(&of(c)->lock);
+        tell(c, status, message, true);
+        pthread_mutex_unlock(&of(c)->lock);
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "http/auth.h"
+#include "http/framing.h"
 #include "http/server.h"
 
 #include <microhttpd.h>
@@ -11,50 +12,101 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
+#include <sys/types.h>
 
-/* What a connection owes by its deadline. */
+/* What a connection owes. */
 enum http_owing {
-        HTTP_OWES_NOTHING,  /* a handler has its request */
-        HTTP_OWES_REQUEST,  /* the headers of one */
-        HTTP_OWES_TRANSFER, /* the body of its request, or to take its answer */
+        HTTP_OWES_NOTHING, /* a handler has its request */
+        HTTP_OWES_REQUEST, /* the headers of one */
+        HTTP_OWES_BODY,    /* the body of its request */
+        HTTP_OWES_TAKING,  /* to take its answer */
+        HTTP_OWES_END,     /* it has been told that it is closed, and should close too */
         HTTP_OWING_COUNT,
 };
 
-/* A connection. Made and freed by the server's thread. */
+/* A connection. Made and freed by the server's thread, which alone uses what is not marked. */
 struct http_connection {
-        TAILQ_ENTRY(http_connection) at; /* in a list of deadlines; under its lock, as `owes` */
-        enum http_owing owes;            /* which list; HTTP_OWES_NOTHING: none */
-        uint64_t deadline_ns;
-        uint64_t moved; /* bytes, both ways, when its deadline was last put off */
-        int fd;
+        struct http_server *server; /* any thread */
+        int fd;                     /* any thread */
+        struct http_framing framing;
+        uint64_t n_answered;       /* requests */
+        _Atomic uint64_t heard_ns; /* when a byte last came, or it began to owe something */
+        atomic_bool partial;       /* a request has begun to come and is not whole */
+        atomic_bool told;          /* its client has had our last word: what comes is dropped */
+        atomic_bool over;          /* it is to be closed */
+
+        /* Under the lock of the deadlines. */
+        TAILQ_ENTRY(http_connection) at; /* in the list of `owes` */
+        enum http_owing owes;
+        bool used;         /* has had a request */
+        uint64_t limit_ns; /* for all of it */
+        uint64_t look_ns;  /* OWES_TAKING: when bytes must have moved */
+        uint64_t moved;    /* bytes, both ways, at the last such look, */
+        uint64_t step;     /* and when its limit was last put off */
 };
 
 TAILQ_HEAD(http_connection_list, http_connection);
 
+/* ---- connection.c ---- */
+
+/* recv() of its socket. On the server's thread. */
+ssize_t http_connection_receive(struct http_connection *c, void *bytes, size_t n, int flags);
+
+/* `n` more of its requests have been answered: a fault in what came after them is now. */
+void http_connection_answered(struct http_connection *c, unsigned n);
+
+/* Counts a request that nobody could make sense of. Any thread. */
+void http_connection_count(struct http_connection *c, unsigned status);
+
+/* Writes a whole answer to a socket, without waiting. `message`: no quotes. Any thread. */
+void http_say(int fd, unsigned status, const char *message);
+
+/* ---- deadline.c ---- */
+
 /*
- * Connections that must get on. A client that has not sent the headers of a request by its deadline,
- * or then the body, or has not taken the whole answer, is shut down; a body or an answer of which
- * HTTP_TRANSFER_STEP bytes have moved since gets as much time again. All have the same time, so each
- * list is in the order of deadlines: its first has been there longest.
+ * Connections that must get on. Limits: idle_ns without a byte; time_ns for the headers of a request,
+ * then for its body, then for taking the answer, where each HTTP_TRANSFER_STEP bytes of the last two
+ * earn as much time again. Between requests keep_ns without a byte.
+ *
+ * A client that is late is told so: 408. It is not late while bytes of it wait to be read, or room for
+ * an answer waits to be filled: then this server is. Afterwards the connection is kept for a moment
+ * and what comes is dropped, since closing a socket with unread bytes may take the last words back.
+ *
+ * Each list is in the order in which its connections came to it.
  */
 struct http_deadlines {
+        struct http_server *server;
         pthread_mutex_t lock; /* guards all below */
         pthread_cond_t changed;
         struct http_connection_list lists[HTTP_OWING_COUNT];
-        uint64_t time_ns;
+        uint64_t idle_ns, keep_ns, time_ns;
         bool asleep; /* the watcher waits for nothing but to be told */
         bool quit;
         pthread_t thread;
 };
 
-int http_deadlines_start(struct http_deadlines *d, unsigned seconds, struct err *err);
+int http_deadlines_start(struct http_deadlines *d, struct err *err);
 void http_deadlines_stop(struct http_deadlines *d);
 
-/* From now on it owes this; HTTP_OWES_NOTHING: there is no deadline. */
-void http_deadline_set(struct http_deadlines *d, struct http_connection *c, enum http_owing owes);
+/* From now on it owes this; not HTTP_OWES_END. False: it has been told that it is closed, so there is
+ * no request to be handled and nothing more to be said. */
+bool http_deadline_set(struct http_connection *c, enum http_owing owes);
 
-/* Shuts down the one that owes a request for longest, or else a transfer. False: there is none. */
-bool http_deadlines_evict(struct http_deadlines *d);
+/* When the connection is gone. */
+void http_deadline_forget(struct http_connection *c);
+
+/*
+ * Our last word to a client; counted as an answer. Nothing more of what it sends reaches
+ * libmicrohttpd. The first one counts. Any thread.
+ */
+void http_connection_tell(struct http_connection *c, unsigned status, const char *message);
+
+/*
+ * Makes room for one more connection, if there is none: ends the one that has waited longest for a
+ * request of which no byte has come, or else is longest at sending a request, or at taking an answer.
+ * One that sends is told 503.
+ */
+void http_deadlines_make_room(struct http_deadlines *d);
 
 /*
  * Who may touch a request: the server's thread in RECEIVING and ANSWERED, the handler in HANDLING
@@ -70,6 +122,7 @@ enum http_request_state { RECEIVING, HANDLING, SUSPENDED, ANSWERED };
 struct http_stream {
         struct http_server *server;
         struct MHD_Connection *mhd;
+        struct http_connection *connection;
         struct http_stream_source source;
         pthread_mutex_t lock; /* guards suspended and woken; libmicrohttpd's locks come after it */
         bool suspended, woken;
@@ -125,8 +178,9 @@ struct http_server {
         atomic_size_t body_bytes; /* of all requests */
 
         /* The server's thread alone. */
-        unsigned max_connections, n_connections;
-        unsigned n_long; /* requests of HTTP_ROUTE_WAITS and HTTP_ROUTE_HOLDS under way */
+        unsigned max_connections;
+        atomic_uint n_connections; /* changed by that thread alone */
+        unsigned n_long;           /* requests of HTTP_ROUTE_WAITS and HTTP_ROUTE_HOLDS under way */
 
         pthread_mutex_t lock; /* guards all below but closing; before a stream's */
         pthread_cond_t idle;  /* n_active fell */

@@ -400,8 +400,12 @@ static struct http_request *begin(struct http_server *server, struct MHD_Connect
                 MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
         struct http_request *request = calloc(1, sizeof(*request));
 
-        if (!request || !info || !info->socket_context) {
+        if (!info || !info->socket_context) { /* its client has been told */
                 free(request);
+                return NULL;
+        }
+        if (!request) {
+                http_connection_tell(info->socket_context, 503, "out of memory");
                 return NULL;
         }
         request->server = server;
@@ -414,7 +418,7 @@ static struct http_request *begin(struct http_server *server, struct MHD_Connect
         pthread_mutex_lock(&server->lock);
         server->n_active++;
         pthread_mutex_unlock(&server->lock);
-        http_deadline_set(&server->deadlines, request->connection, HTTP_OWES_TRANSFER);
+        http_deadline_set(request->connection, HTTP_OWES_BODY);
         route_request(request, method, url);
         return request;
 }
@@ -423,12 +427,19 @@ static enum MHD_Result send_response(struct http_request *request)
 {
         enum MHD_Result r;
 
-        if (!request->response) /* there was no memory for one */
+        if (request->response &&
+            !http_deadline_set(request->connection,
+                               request->streams ? HTTP_OWES_NOTHING : HTTP_OWES_TAKING))
                 return MHD_NO;
-        http_deadline_set(&request->server->deadlines, request->connection,
-                          request->streams ? HTTP_OWES_NOTHING : HTTP_OWES_TRANSFER);
-        r = MHD_queue_response(request->mhd, request->status, request->response);
+        /* libmicrohttpd takes no more connections until some close. */
+        if (request->response &&
+            atomic_load(&request->server->n_connections) > request->server->max_connections)
+                MHD_add_response_header(request->response, "Connection", "close");
+        r = request->response ? MHD_queue_response(request->mhd, request->status, request->response)
+                              : MHD_NO;
         request->queued = r == MHD_YES;
+        if (!request->queued)
+                http_connection_tell(request->connection, 503, "out of memory");
         return r;
 }
 
@@ -443,38 +454,44 @@ static bool refuses_at_once(struct http_request *request)
         return expect || (size != SIZE_MAX && size > HTTP_DRAIN_MAX);
 }
 
-/* Drops bytes of a body nobody wants. False: it was enough of them. */
-static bool drop(struct http_request *request, size_t n)
+/* Drops bytes of a body nobody wants, until it was enough of them. */
+static void drop(struct http_request *request, size_t n)
 {
         request->dropped += n;
-        return request->dropped <= HTTP_DRAIN_MAX;
+        if (request->dropped > HTTP_DRAIN_MAX)
+                http_connection_tell(request->connection, request->status ? request->status : 413,
+                                     "the body is too large to be read to its end");
 }
 
-static bool take_body(struct http_request *request, const char *data, size_t n)
+static void take_body(struct http_request *request, const char *data, size_t n)
 {
         struct http_server *server = request->server;
         char message[64];
 
-        if (request->status || !request->route->body_max)
-                return drop(request, n);
+        if (request->status || !request->route->body_max) {
+                drop(request, n);
+                return;
+        }
         if (atomic_fetch_add(&server->body_bytes, n) + n > HTTP_BODIES_MAX) {
                 atomic_fetch_sub(&server->body_bytes, n);
                 http_answer_header(request, "Retry-After", "5");
                 refuse(request, 503, "too many large requests at once; try again later");
-                return drop(request, n);
+                drop(request, n);
+                return;
         }
         request->counted += n;
         switch (buf_add(&request->body, data, n)) {
         case 0:
-                return true;
+                return;
         case -ENOBUFS:
                 snprintf(message, sizeof(message), "the body is larger than %zu bytes",
                          request->body.max);
                 refuse(request, 413, message);
                 buf_release(&request->body);
-                return drop(request, n);
+                drop(request, n);
+                return;
         default:
-                return false;
+                http_connection_tell(request->connection, 503, "out of memory");
         }
 }
 
@@ -493,11 +510,13 @@ static enum MHD_Result handle(struct http_request *request)
 
         if (!take_place(request))
                 return send_response(request);
+        /* From here on it is answered, not told that it is late. */
+        if (!http_deadline_set(request->connection, HTTP_OWES_NOTHING))
+                return MHD_NO;
         if (!may_be_handled(server)) {
                 refuse(request, 503, "the server is ending");
                 return send_response(request);
         }
-        http_deadline_set(&server->deadlines, request->connection, HTTP_OWES_NOTHING);
         request->handler = request->route->handler;
         if (request->route->flags & HTTP_ROUTE_BLOCKS)
                 return give_to_worker(request);
@@ -519,8 +538,6 @@ enum MHD_Result http_request_on_call(void *ctx, struct MHD_Connection *mhd, cons
                                      size_t *size, void **ret)
 {
         struct http_request *request = *ret;
-        bool ok;
-
         if (!request) {
                 *ret = request = begin(ctx, mhd, url, method);
                 if (!request)
@@ -528,9 +545,9 @@ enum MHD_Result http_request_on_call(void *ctx, struct MHD_Connection *mhd, cons
                 return refuses_at_once(request) ? send_response(request) : MHD_YES;
         }
         if (*size) {
-                ok = take_body(request, data, *size);
+                take_body(request, data, *size);
                 *size = 0;
-                return ok ? MHD_YES : MHD_NO;
+                return MHD_YES;
         }
         if (request->status)
                 return send_response(request);
@@ -542,9 +559,10 @@ static void count_request(struct http_request *request)
         struct http_server *server = request->server;
         char status[16];
 
-        /* Refused by libmicrohttpd in the middle of its body, and counted so. */
+        /* Refused in the middle of its body, by libmicrohttpd or by ourselves, and counted so. */
         if (!request->queued &&
-            MHD_get_connection_info(request->mhd, MHD_CONNECTION_INFO_HTTP_STATUS))
+            (atomic_load(&request->connection->told) ||
+             MHD_get_connection_info(request->mhd, MHD_CONNECTION_INFO_HTTP_STATUS)))
                 return;
 
         snprintf(status, sizeof(status), "%u",
@@ -565,8 +583,9 @@ void http_request_on_completed(void *ctx, struct MHD_Connection *mhd, void **ret
         if (!request)
                 return;
         *ret = NULL;
-        http_deadline_set(&server->deadlines, request->connection,
-                          HTTP_OWES_REQUEST); /* the next one */
+        http_deadline_set(request->connection, HTTP_OWES_REQUEST); /* the next one */
+        if (why == MHD_REQUEST_TERMINATED_COMPLETED_OK)
+                http_connection_answered(request->connection, 1);
         if (request->is_long)
                 prom_gauge_set(server->long_requests, --server->n_long);
         count_request(request);

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "http/gate.h"
 #include "http/metrics.h"
 
 #include <assert.h>
@@ -19,6 +20,7 @@ enum {
         CONNECTIONS_SPARE = 32, /* accepted above the bound while others are shut down for them */
         WORKERS_DEFAULT = 4,
         IDLE_TIMEOUT_DEFAULT_S = 30,
+        KEEP_ALIVE_DEFAULT_S = 75,
         TRANSFER_TIMEOUT_DEFAULT_S = 120,
 };
 
@@ -125,15 +127,6 @@ static void stop_workers(struct http_server *server)
 
 /* ---- connections ---- */
 
-/* For one more connection. Who only holds one, or is slow, goes for it: the longest there first. */
-static void make_room(struct http_server *server)
-{
-        if (server->n_connections >= server->max_connections &&
-            http_deadlines_evict(&server->deadlines))
-                prom_counter_inc(server->evicted);
-        prom_gauge_set(server->connections, ++server->n_connections);
-}
-
 /*
  * Requests that take long leave connections to the others, which may be few but come and go: half of
  * what is kept free of those that take as long as the client likes is kept free of all of them.
@@ -149,6 +142,28 @@ bool http_server_has_room(const struct http_server *server, unsigned route_flags
         return server->n_long < max - (route_flags & HTTP_ROUTE_HOLDS ? kept : kept / 2);
 }
 
+/* NULL when there is no memory for it; then its client is told and libmicrohttpd finds its end. */
+static struct http_connection *open_connection(struct http_server *server,
+                                               struct MHD_Connection *mhd)
+{
+        int fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+        struct http_connection *c = calloc(1, sizeof(*c));
+
+        if (!c || !http_gate_open(fd, c)) {
+                free(c);
+                http_say(fd, 503, "out of memory");
+                shutdown(fd, SHUT_RDWR);
+                return NULL;
+        }
+        c->server = server;
+        c->fd = fd;
+        c->framing = HTTP_FRAMING_INIT;
+        http_deadlines_make_room(&server->deadlines);
+        prom_gauge_set(server->connections, atomic_fetch_add(&server->n_connections, 1) + 1);
+        http_deadline_set(c, HTTP_OWES_REQUEST);
+        return c;
+}
+
 static void on_connection(void *ctx, struct MHD_Connection *mhd, void **socket_context,
                           enum MHD_ConnectionNotificationCode what)
 {
@@ -156,17 +171,14 @@ static void on_connection(void *ctx, struct MHD_Connection *mhd, void **socket_c
         struct http_connection *c = *socket_context;
 
         if (what == MHD_CONNECTION_NOTIFY_STARTED) {
-                *socket_context = c = calloc(1, sizeof(*c));
-                if (!c)
-                        return; /* the first request finds no context and ends the connection */
-                c->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-                make_room(server);
-                http_deadline_set(&server->deadlines, c, HTTP_OWES_REQUEST);
+                *socket_context = open_connection(server, mhd);
         } else if (c) {
-                http_deadline_set(&server->deadlines, c, HTTP_OWES_NOTHING);
+                http_gate_close(c->fd);
+                http_deadline_forget(c);
                 free(c);
                 *socket_context = NULL;
-                prom_gauge_set(server->connections, --server->n_connections);
+                prom_gauge_set(server->connections,
+                               atomic_fetch_sub(&server->n_connections, 1) - 1);
         }
 }
 
@@ -207,8 +219,7 @@ static int start_daemon(struct http_server *server, const struct http_server_con
                 MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
                 NULL, NULL, http_request_on_call, server, MHD_OPTION_EXTERNAL_LOGGER, on_log,
                 server, MHD_OPTION_LISTEN_SOCKET, config->listener->fd, MHD_OPTION_CONNECTION_LIMIT,
-                server->max_connections + CONNECTIONS_SPARE, MHD_OPTION_CONNECTION_TIMEOUT,
-                or_default(config->idle_timeout_s, IDLE_TIMEOUT_DEFAULT_S),
+                server->max_connections + CONNECTIONS_SPARE, MHD_OPTION_CONNECTION_TIMEOUT, 0U,
                 MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_HEADERS_MAX,
                 MHD_OPTION_NOTIFY_COMPLETED, http_request_on_completed, server,
                 MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_END);
@@ -251,12 +262,24 @@ static int register_metrics(struct http_server *server, struct prom_registry *re
         return 0;
 }
 
+static void take_times(struct http_deadlines *d, const struct http_server_config *config)
+{
+        d->idle_ns = or_default(config->idle_timeout_s, IDLE_TIMEOUT_DEFAULT_S) * NS_PER_S;
+        d->keep_ns = or_default(config->keep_alive_s, KEEP_ALIVE_DEFAULT_S) * NS_PER_S;
+        d->time_ns = or_default(config->transfer_timeout_s, TRANSFER_TIMEOUT_DEFAULT_S) * NS_PER_S;
+}
+
 int http_server_new(const struct http_server_config *config, struct http_server **ret,
                     struct err *err)
 {
-        struct http_server *server = calloc(1, sizeof(*server));
+        struct http_server *server;
         int r;
 
+        if (!http_gate_is_in_effect())
+                return err_set(err, ENOSYS,
+                               "this program was linked without its own recv(), which checks the "
+                               "framing of requests");
+        server = calloc(1, sizeof(*server));
         if (!server)
                 return err_set(err, ENOMEM, "out of memory");
         server->quiesced_fd = -1;
@@ -273,10 +296,9 @@ int http_server_new(const struct http_server_config *config, struct http_server 
         pthread_mutex_init(&server->lock, NULL);
         clock_cond_init(&server->idle);
         pthread_cond_init(&server->work, NULL);
-        r = http_deadlines_start(&server->deadlines,
-                                 or_default(config->transfer_timeout_s, TRANSFER_TIMEOUT_DEFAULT_S),
-                                 err);
-        if (r < 0) {
+        server->deadlines.server = server;
+        take_times(&server->deadlines, config);
+        if ((r = http_deadlines_start(&server->deadlines, err)) < 0) {
                 free(server);
                 return r;
         }

@@ -20,26 +20,29 @@
  * with HTTP_ROUTE_BLOCKS on a worker. A client that hangs up while its answer is being worked on is
  * not noticed before the answer; nothing is cancelled.
  *
- * Errors that the server answers itself, all as {"error": "…"}: 401 token missing or wrong, 403 a
- * request of a web page (it has an Origin) where there is no token, since any page can reach a
- * server on the loopback of its reader, 404 no such path, 405 with Allow, 413 body too large, 503
- * too many bytes of bodies at once. What is not HTTP is refused by libmicrohttpd (400, 431, 505)
- * with a page of its own, and counted with method "other", path "unmatched" and that status. A
- * client that ends its stream in the middle of a request is let go within about a second. An error
- * that is known from the headers is answered when the body has been read and dropped, so that the
- * client sees it; a body beyond HTTP_DRAIN_MAX, or one that waits for "100 Continue", is not waited
- * for.
+ * Every request gets a status. The server itself answers, as {"error": "…"}: 401 token missing or
+ * wrong, 403 a request of a web page (it has an Origin) where there is no token, since any page can
+ * reach a server on the loopback of its reader, 404 no such path, 405 with Allow, 413 body too large,
+ * 503 too many bytes of bodies at once. An error that is known from the headers is answered when the
+ * body has been read and dropped, so that the client sees it; a body beyond HTTP_DRAIN_MAX, or one that
+ * waits for "100 Continue", is not waited for.
+ *
+ * Before a request is whole: 400 its frame is in doubt (framing.h) or its client ended the stream, 408
+ * it did not come in time, 414 and 431 its head is too large, 503 its connection was taken for another
+ * one, 505 another major version. These are counted with method "other" and path "unmatched", and
+ * the connection closes.
  *
  * Bounds: connections, bytes of a body (per route) and of all bodies together, bytes of the headers
- * (HTTP_HEADERS_MAX), seconds without progress (idle_timeout_s), and seconds to send the headers of a
- * request, then its body, or to take an answer (transfer_timeout_s), however steadily the bytes come:
- * so neither a silent nor a slow client keeps a connection for long. A large body or answer over a
- * slow line is no slow client: each HTTP_TRANSFER_STEP bytes earn the same time again (TCP only).
- * While a handler has the request, no limit applies: it may wait for as long as it likes.
+ * (HTTP_HEADERS_MAX), seconds between requests (keep_alive_s), seconds without progress
+ * (idle_timeout_s), and seconds to send the headers of a request, then its body, or to take an answer
+ * (transfer_timeout_s), however steadily the bytes come: so neither a silent nor a slow client keeps a
+ * connection for long. A large body or answer over a slow line is no slow client: each
+ * HTTP_TRANSFER_STEP bytes earn the same time again (TCP only). While a handler has the request, no
+ * limit applies: it may wait for as long as it likes. Limits are looked at once a second.
  *
  * There is always a connection for a short request. Where all are taken, a new one takes the place of
  * the one that has gone without a request for longest, or else of the one that has been longest at
- * sending or taking one. (There is no bound by address: behind a proxy and on loopback all clients
+ * sending or taking one; one whose bytes wait to be read is no idle one. (There is no bound by address: behind a proxy and on loopback all clients
  * have the same.) Requests that take long by nature, of routes with HTTP_ROUTE_HOLDS or
  * HTTP_ROUTE_WAITS, are refused with 503 and Retry-After beyond 7/8 and 15/16 of all connections
  * (HTTP_KEPT_SHARE, HTTP_KEPT_MIN); so those that a client may hold as long as it likes do not keep
@@ -99,6 +102,7 @@ struct http_server_config {
         unsigned workers;                  /* for HTTP_ROUTE_BLOCKS; 0: 4 */
         unsigned lane_workers[HTTP_LANES]; /* of them, for one lane at most; 0: all */
         unsigned idle_timeout_s;           /* 0: 30 */
+        unsigned keep_alive_s;             /* 0: 75 */
         unsigned transfer_timeout_s;       /* 0: 120 */
         struct prom_registry *registry;    /* NULL: no metrics */
         /* The server itself answers a request of a route: 401, 403, 413, 503. On its thread; must

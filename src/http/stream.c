@@ -22,14 +22,17 @@ static ssize_t on_read(void *ctx, uint64_t at, char *bytes, size_t max)
                 if (atomic_load(&stream->server->closing))
                         return MHD_CONTENT_READER_END_WITH_ERROR;
                 n = stream->source.read(stream->source.ctx, bytes, max);
-                if (n > 0)
+                if (n > 0) {
+                        http_deadline_set(stream->connection, HTTP_OWES_TAKING);
                         return n;
+                }
                 if (n == 0)
                         return MHD_CONTENT_READER_END_OF_STREAM;
                 if (n != -EAGAIN)
                         return MHD_CONTENT_READER_END_WITH_ERROR;
                 pthread_mutex_lock(&stream->lock);
                 if (!stream->woken) {
+                        http_deadline_set(stream->connection, HTTP_OWES_NOTHING);
                         stream->suspended = true;
                         MHD_suspend_connection(stream->mhd);
                         pthread_mutex_unlock(&stream->lock);
@@ -77,6 +80,7 @@ static struct http_stream *make_stream(struct http_request *request,
                 return NULL;
         stream->server = server;
         stream->mhd = request->mhd;
+        stream->connection = request->connection;
         stream->source = *source;
         pthread_mutex_init(&stream->lock, NULL);
         pthread_mutex_lock(&server->lock);

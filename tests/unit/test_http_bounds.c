@@ -222,7 +222,7 @@ static void a_new_connection_takes_the_place_of_an_idle_one(void **state)
                 if (i % 10 == 0)
                         assert_status(&s, "/worker", 204);
         }
-        assert_int_equal(drain(fds[0]), 0); /* the first of them has gone */
+        assert_true(drain(fds[0]) > 0); /* the first of them was told, and closed */
         assert_true(client_send(slow, "cdefghij", 8));
         assert_int_equal(recv(slow, &(char[4]){0}, 4, 0), 4); /* the slow one was left alone */
         open_gate();
@@ -279,7 +279,7 @@ static void a_client_that_sends_byte_by_byte_has_its_time(void **state)
                 assert_int_equal(pthread_create(&threads[i], NULL, trickle, &fds[i]), 0);
         }
         for (int i = 0; i < 3; i++) {
-                assert_true(recv(fds[i], &(char){0}, 1, 0) <= 0);
+                assert_true(drain(fds[i]) > 0); /* it is told, and closed */
                 pthread_join(threads[i], NULL);
                 close(fds[i]);
         }
@@ -326,10 +326,8 @@ static void a_large_answer_over_a_slow_line_comes_through(void **state)
         char bytes[65536];
 
         start(&s, 1);
-        fd = client_connect(&s);
+        fd = send_get(&s, "/large");
         setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
-        assert_true(
-                client_send(fd, "GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 55));
         for (ssize_t got; (got = recv(fd, bytes, sizeof(bytes), 0)) > 0; n += (size_t)got)
                 for (; step < (int)(n / STEP); step++)
                         poll(NULL, 0, 3000 / (BODY_MAX / STEP));
