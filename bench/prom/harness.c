@@ -38,19 +38,25 @@ static uint64_t clock_ns(clockid_t clock)
         return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
-static void print_result(uint64_t ns, uint64_t cpu_ns, uint64_t allocations)
+static unsigned long memory_kb(const char *name)
 {
         char line[256];
-        unsigned long peak_kb = 0;
+        unsigned long kb = 0;
         FILE *f = fopen("/proc/self/status", "r");
         while (f && fgets(line, sizeof(line), f))
-                if (strncmp(line, "VmHWM:", 6) == 0)
-                        peak_kb = strtoul(line + 6, NULL, 10);
+                if (strncmp(line, name, strlen(name)) == 0)
+                        kb = strtoul(line + strlen(name), NULL, 10);
         if (f)
                 fclose(f);
+        return kb;
+}
+
+static void print_result(uint64_t ns, uint64_t cpu_ns, uint64_t allocations,
+                         unsigned long resident_kb)
+{
         printf("{\"ns\": %" PRIu64 ", \"cpu_ns\": %" PRIu64 ", \"allocations\": %" PRIu64
-               ", \"peak_kb\": %lu}\n",
-               ns, cpu_ns, allocations, peak_kb);
+               ", \"resident_kb\": %lu, \"peak_kb\": %lu}\n",
+               ns, cpu_ns, allocations, resident_kb, memory_kb("VmHWM:"));
 }
 
 static void write_body(struct bench_body body, const char *path)
@@ -139,6 +145,7 @@ static void scrapes(const struct bench_scrape *s, unsigned threads, long count, 
                 if (pthread_create(&ids[i], NULL, touch_and_stay, &toucher))
                         errx(1, "no thread");
         pthread_barrier_wait(&touched);
+        const unsigned long resident_kb = memory_kb("VmRSS:");
         for (long i = -1; i < count; i++) {
                 s->touch();
                 bench_allocations_start();
@@ -154,7 +161,7 @@ static void scrapes(const struct bench_scrape *s, unsigned threads, long count, 
                 cpu_ns += cpu_end - cpu_begin;
                 allocations += n;
         }
-        print_result(ns, cpu_ns, allocations);
+        print_result(ns, cpu_ns, allocations, resident_kb);
         write_body(body, path);
         pthread_barrier_wait(&over);
         for (unsigned i = 1; i < threads; i++)
@@ -178,7 +185,7 @@ int bench_main(int argc, char **argv, const struct bench_peer *peer)
                         continue;
                 uint64_t cpu_ns;
                 uint64_t ns = run_threads(u->loop, (unsigned)threads, count, &cpu_ns);
-                print_result(ns, cpu_ns, 0);
+                print_result(ns, cpu_ns, 0, 0);
                 write_body(peer->expose(), argv[5]);
                 return 0;
         }

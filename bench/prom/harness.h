@@ -7,13 +7,14 @@
  *     PROGRAM CASE THREADS COUNT SERIES OUT       one case; exit status 3 if it has no such case
  *
  * An update case runs COUNT updates (a multiple of BENCH_VALUES) on each of THREADS threads. A
- * scrape case makes SERIES series, lets THREADS - 1 more threads touch all of them and live on, then
- * COUNT times touches all series and scrapes; only the scrapes are timed, the first one is not.
+ * scrape case makes SERIES series, lets THREADS - 1 more threads touch all of them and live on, and
+ * measures the memory that is resident then. After that it touches all series and scrapes, COUNT times;
+ * only the scrapes are timed, the first one is not.
  * Either way the library's last exposition goes to the file OUT, where the runner checks that all
  * that was counted is there. Standard output is one line of JSON:
  *
  *     {"ns": time of all, "cpu_ns": the processor's, "allocations": in all timed scrapes,
- *      "peak_kb": of the process}
+ *      "resident_kb": see above, 0 in an update case, "peak_kb": of the process}
  *
  * The Go and Rust programs (bench/prom/go, bench/prom/rust) do the same.
  */

@@ -239,6 +239,7 @@ FLOOR_LOOP(look_up, look_up_same())
 FLOOR_LOOP(look_up_in_turn, look_up_in_table(bench_methods[i % 4], bench_statuses[i / 4 % 4]))
 FLOOR_LOOP(look_up_copies, look_up_in_table(bench_copies[i % BENCH_COPIES].method,
                                             bench_copies[i % BENCH_COPIES].status))
+FLOOR_LOOP(count_retained, add_one(&own.table[i % 16].count))
 FLOOR_LOOP(set_gauge, set((double)i))
 FLOOR_LOOP(add_gauge, add(1))
 FLOOR_LOOP(observe, observe_in(&own.histogram, bench_values[i % BENCH_VALUES]))
@@ -448,6 +449,9 @@ int main(int argc, char **argv)
                 {"lookup", look_up},
                 {"lookup-in-turn", look_up_in_turn},
                 {"lookup-copies", look_up_copies},
+                {"retained", count_retained},
+                {"counter-local", count_up},
+                {"histogram-local", observe},
                 {"gauge-set", set_gauge},
                 {"gauge-add", add_gauge},
                 {"histogram", observe},

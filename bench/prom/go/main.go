@@ -93,6 +93,18 @@ var updates = map[string]func() func(count int){
 			}
 		}
 	},
+	"retained": func() func(int) {
+		v := vector()
+		var children [16]prometheus.Counter
+		for i := range children {
+			children[i] = v.WithLabelValues(methods[i%4], statuses[i/4%4])
+		}
+		return func(count int) {
+			for i := 0; i < count; i++ {
+				children[i%16].Inc()
+			}
+		}
+	},
 	"gauge-set": func() func(int) {
 		g := add(prometheus.NewGauge(prometheus.GaugeOpts{Name: "bench_level", Help: "h"}))
 		return func(count int) {
@@ -192,9 +204,9 @@ func makeCounters(n int) (touch func()) {
 	}
 }
 
-func makeHistograms(n int) (touch func()) {
+func makeHistograms(n int, nativeFactor float64) (touch func()) {
 	vec := add(prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "bench_scraped_seconds",
-		Help: description}, []string{"method", "path"}))
+		Help: description, NativeHistogramBucketFactor: nativeFactor}, []string{"method", "path"}))
 	series := make([]prometheus.Observer, n)
 	for i := range series {
 		series[i] = vec.WithLabelValues("GET", "/api/"+strconv.Itoa(i))
@@ -250,6 +262,21 @@ func renderGzip() func() {
 	}
 }
 
+// Each in a thread of its own, as in the other programs.
+func touchAndStay(touch func(), threads int) {
+	var touched sync.WaitGroup
+	for t := 0; t < threads; t++ {
+		touched.Add(1)
+		go func() {
+			runtime.LockOSThread()
+			touch()
+			touched.Done()
+			select {}
+		}()
+	}
+	touched.Wait()
+}
+
 func scrapes(touch, scrape func(), count int) (ns, cpu time.Duration, allocations uint64) {
 	var before, after runtime.MemStats
 	for i := -1; i < count; i++ {
@@ -282,17 +309,17 @@ func about() string {
 	return "client_golang " + version + " (" + runtime.Version() + ")"
 }
 
-func peakKB() int {
+func memoryKB(name string) int {
 	status, _ := os.ReadFile("/proc/self/status")
-	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	_, rest, _ := strings.Cut(string(status), name)
 	kb := 0
 	fmt.Sscan(rest, &kb)
 	return kb
 }
 
-func finish(ns, cpu time.Duration, allocations uint64, path string) {
-	fmt.Printf("{\"ns\": %d, \"cpu_ns\": %d, \"allocations\": %d, \"peak_kb\": %d}\n", ns, cpu,
-		allocations, peakKB())
+func finish(ns, cpu time.Duration, allocations uint64, residentKB int, path string) {
+	fmt.Printf("{\"ns\": %d, \"cpu_ns\": %d, \"allocations\": %d, \"resident_kb\": %d, "+
+		"\"peak_kb\": %d}\n", ns, cpu, allocations, residentKB, memoryKB("VmHWM:"))
 	if err := os.WriteFile(path, body.Bytes(), 0o600); err != nil {
 		log.Fatal(err)
 	}
@@ -319,7 +346,7 @@ func main() {
 	if update, ok := updates[name]; ok {
 		ns, cpu := runThreads(update(), threads, count)
 		render()
-		finish(ns, cpu, 0, os.Args[5])
+		finish(ns, cpu, 0, 0, os.Args[5])
 		return
 	}
 	var touch func()
@@ -331,13 +358,15 @@ func main() {
 		touch = makeCounters(n)
 		scrape = renderGzip()
 	case "scrape-histograms":
-		touch = makeHistograms(n)
+		touch = makeHistograms(n, 0)
+	case "scrape-natives":
+		touch = makeHistograms(n, 1.1)
 	default:
 		os.Exit(noSuchCase)
 	}
-	for t := 1; t < threads; t++ {
-		touch()
-	}
+	touchAndStay(touch, threads-1)
+	debug.FreeOSMemory()
+	residentKB := memoryKB("VmRSS:")
 	ns, cpu, allocations := scrapes(touch, scrape, count)
-	finish(ns, cpu, allocations, os.Args[5])
+	finish(ns, cpu, allocations, residentKB, os.Args[5])
 }

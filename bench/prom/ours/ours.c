@@ -11,6 +11,7 @@ static struct prom_counter *counter;
 static struct prom_gauge *gauge;
 static struct prom_histogram *histogram, *sparse;
 static struct prom_family *vector;
+static struct prom_counter *retained[16];
 
 BENCH_LOOP(count_up, struct prom_counter *c = counter, prom_counter_inc(c))
 BENCH_LOOP(look_up, struct prom_family *f = vector,
@@ -20,6 +21,7 @@ BENCH_LOOP(look_up_in_turn, struct prom_family *f = vector,
 BENCH_LOOP(look_up_copies, struct prom_family *f = vector,
            prom_counter_inc(prom_counter_with(f, bench_copies[i % BENCH_COPIES].method,
                                               bench_copies[i % BENCH_COPIES].status)))
+BENCH_LOOP(count_retained, , prom_counter_inc(retained[i % 16]))
 BENCH_LOOP(set_gauge, struct prom_gauge *g = gauge, prom_gauge_set(g, (double)i))
 BENCH_LOOP(add_gauge, struct prom_gauge *g = gauge, prom_gauge_add(g, 1))
 BENCH_LOOP(observe, struct prom_histogram *h = histogram,
@@ -60,14 +62,15 @@ static struct bench_body serve_gzip(void)
 static size_t n_series;
 static void **series;
 
-static struct prom_family *make_family(enum prom_kind kind, const char *name)
+static struct prom_family *make_family(enum prom_kind kind, const char *name, double native_factor)
 {
         static const char *const labels[] = {"method", "path", NULL};
         const struct prom_desc desc = {.kind = kind,
                                        .name = name,
                                        .help = "A metric.",
                                        .labels = labels,
-                                       .max_series = n_series};
+                                       .max_series = n_series,
+                                       .native_factor = native_factor};
         struct prom_family *family;
         struct prom_error error;
         if (prom_register(prom_default_registry(), &desc, &family, &error) < 0)
@@ -81,7 +84,7 @@ static struct prom_family *make_family(enum prom_kind kind, const char *name)
 static void make_counters(size_t n)
 {
         n_series = n;
-        struct prom_family *family = make_family(PROM_COUNTER, "bench_scraped_total");
+        struct prom_family *family = make_family(PROM_COUNTER, "bench_scraped_total", 0);
         for (size_t i = 0; i < n; i++) {
                 char path[32];
                 snprintf(path, sizeof(path), "/api/%zu", i);
@@ -96,10 +99,11 @@ static void touch_counters(void)
                 prom_counter_inc(series[i]);
 }
 
-static void make_histograms(size_t n)
+static void make_observed(size_t n, double native_factor)
 {
         n_series = n;
-        struct prom_family *family = make_family(PROM_HISTOGRAM, "bench_scraped_seconds");
+        struct prom_family *family =
+                make_family(PROM_HISTOGRAM, "bench_scraped_seconds", native_factor);
         for (size_t i = 0; i < n; i++) {
                 char path[32];
                 snprintf(path, sizeof(path), "/api/%zu", i);
@@ -107,6 +111,16 @@ static void make_histograms(size_t n)
                 for (size_t j = 0; j < BENCH_FIRST_VALUES; j++)
                         prom_histogram_observe(series[i], bench_values[(i + j) % BENCH_VALUES]);
         }
+}
+
+static void make_histograms(size_t n)
+{
+        make_observed(n, 0);
+}
+
+static void make_natives(size_t n)
+{
+        make_observed(n, 1.1);
 }
 
 static void touch_histograms(void)
@@ -136,6 +150,9 @@ static void register_updated(void)
                 errx(1, "%s", error.msg);
         counter = prom_counter_with(families[0]);
         vector = families[1];
+        for (int i = 0; i < 16; i++)
+                retained[i] =
+                        prom_counter_with(vector, bench_methods[i % 4], bench_statuses[i / 4 % 4]);
         gauge = prom_gauge_with(families[2]);
         histogram = prom_histogram_with(families[3]);
         sparse = prom_histogram_with(families[4]);
@@ -148,6 +165,9 @@ int main(int argc, char **argv)
                 {"lookup", look_up},
                 {"lookup-in-turn", look_up_in_turn},
                 {"lookup-copies", look_up_copies},
+                {"retained", count_retained},
+                {"counter-local", count_up},
+                {"histogram-local", observe},
                 {"gauge-set", set_gauge},
                 {"gauge-add", add_gauge},
                 {"histogram", observe},
@@ -157,6 +177,7 @@ int main(int argc, char **argv)
         static const struct bench_scrape scrapes[] = {
                 {"scrape-counters", make_counters, touch_counters, render},
                 {"scrape-histograms", make_histograms, touch_histograms, render},
+                {"scrape-natives", make_natives, touch_histograms, render},
                 {"scrape-gzip", make_counters, touch_counters, serve_gzip},
                 {NULL, NULL, NULL, NULL},
         };

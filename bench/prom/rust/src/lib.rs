@@ -74,7 +74,7 @@ pub trait Peer {
     /// Makes the metric of an update case; the result is its loop.
     fn update(&mut self, name: &str) -> Option<Arc<dyn Fn(usize) + Send + Sync>>;
     /// Makes the series of a scrape case; the result touches all of them.
-    fn series(&mut self, name: &str, n: usize) -> Option<Box<dyn Fn()>>;
+    fn series(&mut self, name: &str, n: usize) -> Option<Arc<dyn Fn() + Send + Sync>>;
     /// Into the same buffer each time.
     fn render(&self, body: &mut String);
 }
@@ -111,16 +111,33 @@ fn run_threads(
     (times.iter().map(|t| t.1).max().unwrap() - begin, times.iter().map(|t| t.2).sum())
 }
 
-fn peak_kb() -> u64 {
+fn memory_kb(name: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).unwrap_or("");
+    let line = status.lines().find_map(|l| l.strip_prefix(name)).unwrap_or("");
     line.split_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or(0)
 }
 
-fn finish(time: Duration, cpu: Duration, allocations: u64, body: &str, path: &str) {
+fn finish(time: Duration, cpu: Duration, allocations: u64, resident_kb: u64, out: (&str, &str)) {
     print!("{{\"ns\": {}, \"cpu_ns\": {}, ", time.as_nanos(), cpu.as_nanos());
-    println!("\"allocations\": {allocations}, \"peak_kb\": {}}}", peak_kb());
-    std::fs::write(path, body).unwrap();
+    print!("\"allocations\": {allocations}, \"resident_kb\": {resident_kb}, ");
+    println!("\"peak_kb\": {}}}", memory_kb("VmHWM:"));
+    std::fs::write(out.0, out.1).unwrap();
+}
+
+/// Touches all series in threads that live on.
+fn touch_and_stay(touch: &Arc<dyn Fn() + Send + Sync>, threads: usize) {
+    let touched = Arc::new(Barrier::new(threads + 1));
+    for _ in 0..threads {
+        let (touch, touched) = (touch.clone(), touched.clone());
+        std::thread::spawn(move || {
+            touch();
+            touched.wait();
+            loop {
+                std::thread::park();
+            }
+        });
+    }
+    touched.wait();
 }
 
 pub fn main<P: Peer>(mut peer: P) {
@@ -138,14 +155,13 @@ pub fn main<P: Peer>(mut peer: P) {
     if let Some(update) = peer.update(name) {
         let (time, cpu) = run_threads(update, threads, count);
         peer.render(&mut body);
-        return finish(time, cpu, 0, &body, path);
+        return finish(time, cpu, 0, 0, (path, &body));
     }
     let Some(touch) = peer.series(name, n) else {
         std::process::exit(NO_SUCH_CASE);
     };
-    for _ in 1..threads {
-        touch();
-    }
+    touch_and_stay(&touch, threads - 1);
+    let resident_kb = memory_kb("VmRSS:");
     let (mut time, mut cpu, mut allocations) = (Duration::ZERO, Duration::ZERO, 0);
     for i in 0..=count {
         touch();
@@ -161,7 +177,7 @@ pub fn main<P: Peer>(mut peer: P) {
             allocations += ALLOCATIONS.load(Relaxed);
         }
     }
-    finish(time, cpu, allocations, &body, path);
+    finish(time, cpu, allocations, resident_kb, (path, &body));
 }
 
 /// The version of a crate in Cargo.lock, and the compiler's.

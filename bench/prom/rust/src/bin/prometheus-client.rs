@@ -85,6 +85,17 @@ impl Peer for Library {
                     }
                 })
             }
+            "retained" => {
+                let f = self.add("bench_found", Family::<Found, Counter>::default());
+                let children: Vec<Counter> = (0..16)
+                    .map(|i| f.get_or_create(&found(METHODS[i % 4], STATUSES[i / 4 % 4])).clone())
+                    .collect();
+                Arc::new(move |count| {
+                    for i in 0..count {
+                        black_box(&children)[i % 16].inc();
+                    }
+                })
+            }
             "gauge-set" => {
                 let g = self.add("bench_level", Level::default());
                 Arc::new(move |count| {
@@ -113,7 +124,7 @@ impl Peer for Library {
         })
     }
 
-    fn series(&mut self, name: &str, n: usize) -> Option<Box<dyn Fn()>> {
+    fn series(&mut self, name: &str, n: usize) -> Option<Arc<dyn Fn() + Send + Sync>> {
         let labels = |i| Scraped { method: "GET", path: path(i) };
         match name {
             "scrape-counters" => {
@@ -123,7 +134,7 @@ impl Peer for Library {
                 series.iter().enumerate().for_each(|(i, c)| {
                     c.inc_by(i as u64 * STEP);
                 });
-                Some(Box::new(move || {
+                Some(Arc::new(move || {
                     series.iter().for_each(|c| {
                         c.inc();
                     })
@@ -138,7 +149,7 @@ impl Peer for Library {
                 for (i, h) in series.iter().enumerate() {
                     (0..FIRST_VALUES).for_each(|j| h.observe(values[(i + j) % VALUES]));
                 }
-                Some(Box::new(move || {
+                Some(Arc::new(move || {
                     series.iter().enumerate().for_each(|(i, h)| h.observe(values[i % VALUES]))
                 }))
             }

@@ -60,6 +60,38 @@ impl Peer for Library {
                     }
                 })
             }
+            "retained" => {
+                let v = self.vector();
+                let children: Vec<_> = (0..16)
+                    .map(|i| v.with_label_values(&[METHODS[i % 4], STATUSES[i / 4 % 4]]))
+                    .collect();
+                Arc::new(move |count| {
+                    for i in 0..count {
+                        black_box(&children)[i % 16].inc();
+                    }
+                })
+            }
+            "counter-local" => {
+                let c = self.add(IntCounter::new("bench_total", "h").unwrap());
+                Arc::new(move |count| {
+                    let local = c.local();
+                    for _ in 0..count / VALUES {
+                        (0..VALUES).for_each(|_| black_box(&local).inc());
+                        local.flush();
+                    }
+                })
+            }
+            "histogram-local" => {
+                let opts = HistogramOpts::new("bench_seconds", "h").buckets(BUCKETS.to_vec());
+                let (h, values) = (self.add(Histogram::with_opts(opts).unwrap()), values());
+                Arc::new(move |count| {
+                    let local = h.local();
+                    for _ in 0..count / VALUES {
+                        values.iter().for_each(|v| black_box(&local).observe(*v));
+                        local.flush();
+                    }
+                })
+            }
             "gauge-set" => {
                 let g = self.add(Gauge::new("bench_level", "h").unwrap());
                 Arc::new(move |count| (0..count).for_each(|i| black_box(&g).set(i as f64)))
@@ -81,7 +113,7 @@ impl Peer for Library {
         })
     }
 
-    fn series(&mut self, name: &str, n: usize) -> Option<Box<dyn Fn()>> {
+    fn series(&mut self, name: &str, n: usize) -> Option<Arc<dyn Fn() + Send + Sync>> {
         let labels = ["method", "path"];
         match name {
             "scrape-counters" => {
@@ -90,7 +122,7 @@ impl Peer for Library {
                 let series: Vec<_> =
                     (0..n).map(|i| vec.with_label_values(&["GET", &path(i)])).collect();
                 series.iter().enumerate().for_each(|(i, c)| c.inc_by(i as u64 * STEP));
-                Some(Box::new(move || series.iter().for_each(|c| c.inc())))
+                Some(Arc::new(move || series.iter().for_each(|c| c.inc())))
             }
             "scrape-histograms" => {
                 let opts = HistogramOpts::new("bench_scraped_seconds", HELP);
@@ -102,7 +134,7 @@ impl Peer for Library {
                 for (i, h) in series.iter().enumerate() {
                     (0..FIRST_VALUES).for_each(|j| h.observe(values[(i + j) % VALUES]));
                 }
-                Some(Box::new(move || {
+                Some(Arc::new(move || {
                     series.iter().enumerate().for_each(|(i, h)| h.observe(values[i % VALUES]))
                 }))
             }
