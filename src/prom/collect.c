@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Metrics computed at scrape time. */
+#include "prom/cells.h"
 #include "prom/keys.h"
 #include "prom/render.h"
 

@@ -195,7 +195,7 @@ void prom_family_free_(struct prom_family *f)
                 prom_free_exemplars_(series);
                 if (prom_is_sparse_(f))
                         prom_native_release_(series);
-                prom_cells_free_(series->pub.cell, cells, prom_family_float_cell_(f));
+                prom_cells_free_(series->cell, cells);
         }
         for (size_t i = 0; i < SERIES_BLOCKS_MAX; i++)
                 free(f->blocks[i]);

@@ -2,12 +2,11 @@
 /*
  * What the files of prom share. Data structures:
  *
- * - Counters and histograms live in *cells*, words with process-wide numbers. Each thread has a
- *   slab: an array of all cells, without memory where it has counted nothing, that only it writes,
- *   with plain (relaxed or release) stores. A scrape adds up all slabs under slab_lock; a thread
- *   that exits folds its slab into the base slab under the same lock. (cells.c)
+ * - Counters and histograms live in *cells*, words with process-wide numbers. Each processor has a
+ *   *slab*: an array of all cells, without memory where nothing was counted. A scrape adds up all
+ *   slabs under slab_lock. (cells.h, percpu.h)
  * - Sparse buckets, those of native histograms and summaries, are in blocks of memory, one for each
- *   thread and series; the cell of the series holds the block's address. (native.h)
+ *   slab and series; the cell of the series holds the block's address. (native.h)
  * - A gauge or a state set is one shared word in a cache line of its own: beside what every update
  *   reads, a set by one thread would cost all others a miss. An info is always 1.
  * - Series stand in blocks that never move, in the order they were made; `n_series` is stored last,
@@ -24,7 +23,8 @@
  * - All text of a series but its numbers is rendered once for each dialect, at the first scrape in
  *   it that comes upon the series, under table_lock. (lines.c, text.c, protobuf.c)
  *
- * Lock order: collect_lock of a registry, then table_lock, then slab_lock, then exemplar_lock.
+ * Lock order: collect_lock of a registry, then table_lock, then slab_lock, then exemplar_lock or the
+ * lock of a slab.
  */
 #pragma once
 
@@ -55,19 +55,20 @@
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
 enum {
-        HISTOGRAM_SEQ = 0, /* words of a histogram's block */
-        HISTOGRAM_SUM = 1,
-        HISTOGRAM_BUCKETS = 2,
+        CHUNK_WORDS = 512,
+        HISTOGRAM_SUM = 0, /* words of a histogram's sums */
+        HISTOGRAM_BUCKETS = 1,
         COUNTER_INT = 0, /* words of a counter */
         COUNTER_FLOAT = 1,
         COUNTER_WORDS = 2,
-        COUNTER_APART = PROM_CHUNK_WORDS_, /* cells from one to the other: see cells.c */
+        COUNTER_APART = CHUNK_WORDS, /* cells from one to the other: see cells.c */
         CACHE_LINE = 64,
         COPY_UNIT = 16,         /* text of series is copied in units of this size */
         SERIES_BLOCKS_MAX = 32, /* each block is twice the size of the one before */
         SERIES_BLOCK_FIRST = 16,
         LINE_EXTRA = 64, /* room for the number and newline of a line, and for overshooting */
-        SERIES_CELLS_MAX = HISTOGRAM_BUCKETS + PROM_BUCKETS_MAX + 1,
+        PAIR_WORDS = 2,  /* of a bucket: see cells.h */
+        SERIES_CELLS_MAX = PAIR_WORDS * (PROM_BUCKETS_MAX + 1),
         ESCAPED_NAME_MAX = 5 * PROM_NAME_MAX + 3, /* a dot may become "_dot_", and U__ in front */
         LABELS_TEXT_MAX = PROM_LABELS_MAX * (ESCAPED_NAME_MAX + 2 * PROM_LABEL_VALUE_MAX + 16),
 };
@@ -85,23 +86,6 @@ static inline uint64_t bits_of(double v)
         __builtin_memcpy(&bits, &v, sizeof(bits));
         return bits;
 }
-
-/* A double of this thread's own, which others only read: a plain load and store of the same speed
- * as any, where an atomic one would go through an integer register. */
-#if defined(__x86_64__) && !defined(PROM_CHECK_THREADS)
-typedef volatile double own_double __attribute__((may_alias));
-
-static inline void add_own(uint64_t *cell, double v)
-{
-        __atomic_thread_fence(__ATOMIC_RELEASE);
-        *(own_double *)cell += v;
-}
-#else
-static inline void add_own(uint64_t *cell, double v)
-{
-        STORE_RELEASE(cell, bits_of(double_of(LOAD(cell)) + v));
-}
-#endif
 
 /* ---- errors (validate.c) ---------------------------------------------------------------- */
 
@@ -147,51 +131,10 @@ void prom_arena_release_(struct arena *arena);
         })
 void *prom_grow_(void *array, size_t *cap, size_t need, size_t size);
 
-/* ---- cells (cells.c) -------------------------------------------------------------------- */
+/* ---- locks ------------------------------------------------------------------------------ */
 
 extern pthread_mutex_t prom_slab_lock_;
 extern pthread_mutex_t prom_table_lock_;
-
-/* With slab_lock held: this thread's own cell, NULL if there is no memory for its cells, and its
- * native blocks, if it has cells. */
-uint64_t *prom_own_cell_(uint32_t cell);
-struct native_block **prom_own_natives_(void);
-
-/* n consecutive cells within one chunk (COUNTER_WORDS of them: two that are COUNTER_APART), zero in
- * every slab. float_cell is the one among them that
- * holds a double, n for none. -ENOSPC. */
-int prom_cells_alloc_(unsigned n, unsigned float_cell, uint32_t *ret_cell);
-void prom_cells_free_(uint32_t cell, unsigned n, unsigned float_cell);
-
-/* With slab_lock held: makes them zero in every slab, which no thread may be updating. */
-void prom_cells_clear_(uint32_t cell, unsigned n);
-
-struct counter_value {
-        uint64_t whole;
-        double part;
-        int64_t created_ms; /* if asked for */
-        bool shown;         /* false: leave the series out */
-};
-
-/* Sums over all slabs, with prom_slab_lock_ held; values are added to. */
-void prom_sum_counters_(const uint32_t *cells, size_t n, bool with_parts,
-                        struct counter_value *values);
-void prom_sum_histogram_(uint32_t cell, size_t n_buckets, uint64_t *buckets, double *sum);
-
-/* Reads of a histogram before the thread that updates it is held off. */
-enum { QUICK_TRIES = 8 };
-
-/* After the tries-th of those that come then: gives way to that thread, later sleeps. False when it
- * was waited for long enough: it is stopped in mid-update. */
-bool prom_await_owner_(int tries);
-
-/* With both locks held: leaves the counts of the threads that an earlier fork() left behind to the
- * base. And in the child of fork(), on its one thread. */
-void prom_before_fork_(void);
-void prom_after_fork_(void);
-
-/* Updates lost because a thread got no memory for its cells. */
-extern uint64_t prom_lost_updates_;
 
 /* ---- families and series ---------------------------------------------------------------- */
 
@@ -219,18 +162,23 @@ enum dialect {
 
 enum { N_ESCAPINGS = PROM_ALLOW_UTF8 + 1 };
 
+struct counter_value {
+        uint64_t whole;
+        double part;
+        int64_t created_ms; /* if asked for */
+        bool shown;         /* false: leave the series out */
+};
+
 /* What updates and scrapes touch. Never moves, never freed before its family.
  * `state`, `word` of a gauge that comes back, and what is in `cold` change under slab_lock, the
  * state under table_lock too. */
 struct prom_series {
-        struct prom_counter pub; /* the cell; first, a struct prom_counter * points here */
-        uint8_t state;           /* enum series_state */
-        bool has_baseline;       /* cold->baseline is not all 0 */
-        bool recycled;           /* it was, ever */
+        uint32_t cell;     /* the first of them */
+        uint8_t state;     /* enum series_state */
+        bool has_baseline; /* cold->baseline is not all 0 */
+        bool recycled;     /* it was, ever */
         union {
                 uint64_t *word;        /* of a gauge: its value; a state set: its bits */
-                uint64_t largest;      /* of a counter or classic histogram: the largest sum of
-                                          parts seen, see read.c */
                 struct native *native; /* of a native histogram or summary: all it is */
         };
         struct prom_family *family;
@@ -246,7 +194,7 @@ struct word_line {
 /* The rest of a series. */
 struct series_cold {
         int64_t created_ms;
-        uint64_t *baseline; /* its cells when it last came back; what it shows is counted from
+        uint64_t *baseline; /* its sums when it last came back; what it shows is counted from
                                there. Of a removed one: when it was last looked at. Or NULL */
         struct kept_exemplar **exemplars; /* by slot; see exemplar.c */
         size_t next_exemplar;             /* of native buckets alone */
@@ -453,7 +401,7 @@ static inline bool prom_has_word_(const struct prom_family *f)
 /* How many bounds are below v: the index of its classic bucket. */
 size_t prom_find_bucket_(const struct prom_family *family, double v);
 
-/* Words of one series of the family, and which of them is a double, or their number for none. */
+/* Cells of one series of the family. No histogram has COUNTER_WORDS, which are placed otherwise. */
 static inline unsigned prom_family_cells_(const struct prom_family *f)
 {
         if (prom_is_sparse_(f))
@@ -462,17 +410,18 @@ static inline unsigned prom_family_cells_(const struct prom_family *f)
         case PROM_COUNTER:
                 return COUNTER_WORDS;
         case PROM_HISTOGRAM:
-                return HISTOGRAM_BUCKETS + (unsigned)f->n_buckets + 1;
+                return PAIR_WORDS * (f->n_buckets ? (unsigned)f->n_buckets + 1 : 2);
         default:
                 return 0;
         }
 }
 
-static inline unsigned prom_family_float_cell_(const struct prom_family *f)
+/* Words of the sums of a series that is not sparse: see prom_series_sums_(). */
+static inline unsigned prom_family_words_(const struct prom_family *f)
 {
-        if (prom_is_sparse_(f))
-                return 1;
-        return f->kind == PROM_COUNTER ? COUNTER_FLOAT : HISTOGRAM_SUM;
+        if (f->kind == PROM_COUNTER)
+                return COUNTER_WORDS;
+        return f->kind == PROM_HISTOGRAM ? HISTOGRAM_BUCKETS + (unsigned)f->n_buckets + 1 : 0;
 }
 
 /* Registers with all checks; collector may be NULL, reuse means prom_obtain_all(). */
@@ -589,8 +538,8 @@ int prom_read_native_(struct prom_series *series, struct prom_snapshot *ret_clas
 
 int prom_read_summary_(struct prom_series *series, struct prom_quantile_snapshot *ret_snapshot);
 
-/* With slab_lock held: the sums of the series' cells since ever, laid out as they are. */
-void prom_series_sums_(struct prom_series *series, uint64_t *ret_cells);
+/* With slab_lock held: prom_family_words_() of sums since ever. */
+void prom_series_sums_(const struct prom_series *series, uint64_t *ret_words);
 
 /* With slab_lock held: counts what a removed series was updated by since it was last looked at as
  * ignored. */

@@ -66,17 +66,17 @@ void prom_series_revive_(struct prom_series *series)
 static bool remove_locked(struct prom_series *series)
 {
         const bool sparse = prom_is_sparse_(series->family);
-        const unsigned cells = sparse ? 0 : prom_family_cells_(series->family);
+        const unsigned words = sparse ? 0 : prom_family_words_(series->family);
         uint64_t *baseline = series->cold->baseline;
-        if (!baseline && cells) {
-                baseline = prom_arena_get_(&series->family->arena, cells * sizeof(*baseline));
+        if (!baseline && words) {
+                baseline = prom_arena_get_(&series->family->arena, words * sizeof(*baseline));
                 if (!baseline)
                         return false;
         }
         series->cold->baseline = baseline;
         if (sparse)
                 prom_native_reset_(series);
-        else if (cells)
+        else if (words)
                 prom_series_sums_(series, baseline);
         set_state(series, SERIES_REMOVED);
         prom_recycle_later_(series);
@@ -342,17 +342,17 @@ int prom_curry(struct prom_family *family, const struct prom_label *labels,
 /* With slab_lock held: something that changes when the value does. */
 static uint64_t digest(struct prom_series *series)
 {
-        uint64_t cells[SERIES_CELLS_MAX] = {0}, hash = 0;
-        const unsigned n = prom_family_cells_(series->family);
-        if (n == 0)
-                return prom_has_word_(series->family) ? LOAD(series->word) : 1;
+        uint64_t words[SERIES_CELLS_MAX] = {0}, hash = 0;
         if (prom_is_sparse_(series->family)) {
                 const struct native_sums *sums = prom_native_sum_(series);
                 return sums ? sums->count ^ bits_of(sums->sum) : 0;
         }
-        prom_series_sums_(series, cells);
+        const unsigned n = prom_family_words_(series->family);
+        if (n == 0)
+                return prom_has_word_(series->family) ? LOAD(series->word) : 1;
+        prom_series_sums_(series, words);
         for (unsigned i = 0; i < n; i++)
-                hash = (hash ^ cells[i]) * UINT64_C(0x9e3779b97f4a7c15) + (hash >> 29);
+                hash = (hash ^ words[i]) * UINT64_C(0x9e3779b97f4a7c15) + (hash >> 29);
         return hash;
 }
 

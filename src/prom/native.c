@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Counting in sparse exponential buckets: the blocks of the threads. See native.h. */
+/* Counting in sparse exponential buckets. See native.h. */
 #include "prom/native.h"
 
 #include <float.h>
@@ -75,394 +75,366 @@ int prom_native_schema_(double factor)
         return schema;
 }
 
-/* Where the search for a tag begins. Buckets in use mostly lie one beside the other, and so do their
- * entries: each is found at once. The negative ones begin in the other half. */
-static inline size_t home_of(const struct native_block *block, uint64_t tag)
+/* ---- an observation ------------------------------------------------------------------------ */
+
+struct observed {
+        double magnitude;
+        int32_t index; /* at schema 8; any of 0 */
+        uint32_t away; /* the search begins so far away from where that of a positive one would */
+        uint64_t key;  /* of the tag: the classic bucket, and 1 for a negative value */
+};
+
+/* Half a table, or some such part: the negative buckets lie apart from the positive ones. */
+static inline uint32_t away_of(bool negative)
 {
-        return ((tag >> 1) + (tag & 1) * (block->mask / 2)) & block->mask;
+        return negative ? UINT32_C(0xaaaaaaaa) : 0;
 }
 
-static inline struct native_entry *slot_of(struct native_block *block, uint64_t tag)
+static inline struct observed observed(const struct prom_series *series, double v)
 {
-        for (size_t i = home_of(block, tag);; i = (i + 1) & block->mask) {
-                struct native_entry *entry = &block->entries[i];
-                const uint64_t there = LOAD(&entry->tag);
+        const uint64_t bits = bits_of(v) & ~SIGN_BIT;
+        struct observed o = {.magnitude = double_of(bits), .key = v < 0, .away = away_of(v < 0)};
+        if (bits)
+                o.index = index_of(bits);
+        if (series->native->n_classic)
+                o.key |= (uint64_t)prom_find_bucket_(series->family, v) << NATIVE_CLASSIC_SHIFT;
+        return o;
+}
+
+/* The tag but for its key, at the resolution of the block. */
+static inline uint32_t number_of(const struct native_block *block, const struct observed *o)
+{
+        if (o->magnitude <= block->zero_threshold)
+                return NATIVE_ZEROS;
+        return (uint32_t)(native_coarser(o->index, block->coarser) + NATIVE_INDEX_BIAS);
+}
+
+/* Where the tag is, or where its place would be. Buckets in use mostly lie one beside the other, and so
+ * do their tags: each is found at once. */
+static inline size_t place_of(const struct native_block *block, uint64_t tag)
+{
+        const uint32_t away = away_of(tag & 1);
+        for (uint32_t i = ((uint32_t)tag >> 1) + away;; i++) {
+                const uint64_t there = LOAD(&block->tags[i & block->mask]);
                 if (there == tag || there == 0)
-                        return entry;
+                        return i & block->mask;
         }
 }
 
+#ifdef PROM_RSEQ
+
+/* The parts of the two sequences below, see percpu.h. First the block goes to %rax and the number of the
+ * tag to %edx; in the end the place of the tag is in %rdx. */
+/* clang-format off */
+#define FIND_BLOCK                                                                                 \
+        "movq (%%rax,%[cell],8), %%rax\n"                                                          \
+        "testq %%rax, %%rax\n"                                                                     \
+        "jz 74f\n"                                                                                 \
+        "movl %c[coarser](%%rax), %%ecx\n"                                                         \
+        "movl %[below], %%edx\n"                                                                   \
+        "sarl %%cl, %%edx\n"                                                                       \
+        "addl %[bias], %%edx\n"                                                                    \
+        "movq %c[tags](%%rax), %%r9\n"
+#define ADD_TO_PAIR                                                                                \
+        "shll $4, %%edx\n"                                                                         \
+        "movapd %c[pairs](%%rax,%%rdx), %%xmm15\n"                                                 \
+        "paddq %[one], %%xmm15\n"                                                                  \
+        "addsd %[v], %%xmm15\n"                                                                    \
+        "movapd %%xmm15, %c[pairs](%%rax,%%rdx)\n"
+#define FIELD(name_) [name_] "i"(offsetof(struct native_block, name_))
+#define OBSERVE_INPUTS(index_)                                                                     \
+        PERCPU_INPUTS, [cell] "r"((uint64_t)cell), [v] "x"(v), [one] "m"(percpu_one),              \
+                [below] "r"((index_) - 1), [bias] "i"(NATIVE_INDEX_BIAS + 1),                      \
+                FIELD(coarser), FIELD(mask), FIELD(tags), FIELD(pairs)
+
+/* In the block of this processor, as number_of() and place_of() say, the search being at 78. False if
+ * there is no block, it is stale, or it does not have the tag. */
+static inline bool observe_here(uint32_t cell, const struct observed *o, double v)
+{
+        __asm__ goto volatile(
+                PERCPU_BEGIN
+                FIND_BLOCK
+                "comisd %c[above](%%rax), %[magnitude]\n"
+                "ja 76f\n"
+                "cmpl $0, %c[stale](%%rax)\n"
+                "jne 74f\n"
+                "movl %[zeros], %%edx\n"
+                "76: leaq (%[key],%%rdx,2), %%r8\n"
+                "addl %[away], %%edx\n"
+                "78: andl %c[mask](%%rax), %%edx\n"
+                "cmpq %%r8, (%%r9,%%rdx,8)\n"
+                "je 79f\n"
+                "cmpq $0, (%%r9,%%rdx,8)\n"
+                "je 74f\n"
+                "incl %%edx\n"
+                "jmp 78b\n"
+                "79:\n"
+                ADD_TO_PAIR
+                PERCPU_END
+                :
+                : OBSERVE_INPUTS(o->index), FIELD(above), FIELD(stale), [zeros] "i"(NATIVE_ZEROS),
+                  [magnitude] "x"(o->magnitude), [away] "r"(o->away), [key] "r"(o->key)
+                : "rax", "rcx", "rdx", "r8", "r9", "xmm15", "cc", "memory"
+                : fail);
+        return true;
+fail:
+        return false;
+}
+
+/* The same for a value above quick_above whose tag is where the search begins. */
+static inline bool observe_quickly(uint32_t cell, int32_t index, double v)
+{
+        __asm__ goto volatile(
+                PERCPU_BEGIN
+                FIND_BLOCK
+                "comisd %c[quick_above](%%rax), %[v]\n"
+                "jbe 74f\n"
+                "leaq (%%rdx,%%rdx), %%r8\n"
+                "andl %c[mask](%%rax), %%edx\n"
+                "cmpq %%r8, (%%r9,%%rdx,8)\n"
+                "jne 74f\n"
+                ADD_TO_PAIR
+                PERCPU_END
+                :
+                : OBSERVE_INPUTS(index), FIELD(quick_above)
+                : "rax", "rcx", "rdx", "r8", "r9", "xmm15", "cc", "memory"
+                : fail);
+        return true;
+fail:
+        return false;
+}
+/* clang-format on */
+
+#else
+
+static inline bool observe_here(uint32_t cell, const struct observed *o, double v)
+{
+        return false;
+}
+
+static inline bool observe_quickly(uint32_t cell, int32_t index, double v)
+{
+        return false;
+}
+
+#endif
+
 /* ---- blocks, with slab_lock held ---------------------------------------------------------- */
+
+struct slab *prom_native_held_;
+
+static size_t most_tags(const struct native_block *block)
+{
+        return native_capacity(block) * 3 / 4;
+}
 
 static void set_room(struct native_block *block)
 {
-        const size_t most = native_capacity(block) * 3 / 4;
-        const size_t limit = block->native->max_buckets;
-        block->room = (uint32_t)(most > limit && block->used < limit ? limit : most);
+        const size_t most = most_tags(block), limit = block->native->max_buckets;
+        block->room = (uint32_t)(most > limit && block->buckets < limit ? limit : most);
 }
 
-void prom_native_quicken_(struct native_block *block)
+static void enter_tag(struct native_block *block, size_t i, uint64_t tag)
 {
-        const double above = block->zero_threshold > DBL_MIN ? block->zero_threshold : DBL_MIN;
-        STORE(&block->quick_above, block->native->n_classic ? INT64_MAX : (int64_t)bits_of(above));
+        block->used++;
+        block->buckets += !native_is_zeros(tag);
+        STORE_RELEASE(&block->tags[i], tag);
 }
 
-static void set_threshold(struct native_block *block)
+/* As the series is set. */
+static struct native_block *block_new(struct native *native, size_t capacity, struct slab *slab)
 {
-        block->zero_threshold = block->native->zero_threshold;
-        prom_native_quicken_(block);
-}
-
-static struct native_block *block_new(struct native *native, size_t capacity)
-{
-        const size_t classic = native->n_classic * sizeof(uint64_t);
-        size_t size = sizeof(struct native_block) + capacity * sizeof(struct native_entry);
-        size = (size + classic + 63) & ~(size_t)63;
-        struct native_block *block = aligned_alloc(64, size);
+        size_t size = sizeof(struct native_block) + capacity * sizeof(struct pair);
+        const size_t tags_at = size;
+        size = (size + capacity * sizeof(uint64_t) + CACHE_LINE - 1) & ~(size_t)(CACHE_LINE - 1);
+        struct native_block *block = aligned_alloc(CACHE_LINE, size);
         if (!block)
                 return NULL;
         memset(block, 0, size);
+        block->tags = (uint64_t *)((char *)block + tags_at);
+        block->mask = (uint32_t)capacity - 1;
         block->native = native;
+        block->slab = slab;
+        block->version = native->version;
         block->epoch = native->epoch;
         block->coarser = (unsigned)(NATIVE_SCHEMA_MAX - native->schema);
-        set_threshold(block);
-        block->mask = (uint32_t)capacity - 1;
-        block->classic = (uint64_t *)&block->entries[capacity];
+        block->zero_threshold = native->zero_threshold;
+        block->above = native->zero_threshold;
+        block->quick_above = native->zero_threshold > DBL_MIN ? native->zero_threshold : DBL_MIN;
+        if (native->n_classic)
+                block->quick_above = (double)INFINITY;
         set_room(block);
-        return block;
-}
-
-static void link_to_series(struct native_block *block)
-{
-        block->next = block->native->blocks;
-        block->link = &block->native->blocks;
+        block->next = native->blocks;
+        block->link = &native->blocks;
         if (block->next)
                 block->next->link = &block->next;
-        block->native->blocks = block;
-}
-
-static void link_to_thread(struct native_block *block, struct native_block **list)
-{
-        block->thread_next = *list;
-        block->thread_link = list;
-        if (block->thread_next)
-                block->thread_next->thread_link = &block->thread_next;
-        *list = block;
-}
-
-static void unlink_from_thread(struct native_block *block)
-{
-        if (!block->thread_link)
-                return;
-        *block->thread_link = block->thread_next;
-        if (block->thread_next)
-                block->thread_next->thread_link = block->thread_link;
-        block->thread_link = NULL;
+        native->blocks = block;
+        return block;
 }
 
 static void block_free(struct native_block *block)
 {
-        unlink_from_thread(block);
         *block->link = block->next;
         if (block->next)
                 block->next->link = block->link;
-        if (block->native->folded == block)
-                block->native->folded = NULL;
         free(block);
 }
 
-/* The block may be read by nobody now, so it need not look whole in between. */
-static void add_entry(struct native_block *block, uint64_t tag, uint64_t count)
+static void add_pair(struct native_block *block, uint64_t tag, const struct pair *pair)
 {
-        struct native_entry *entry = slot_of(block, tag);
-        if (entry->tag == 0) {
-                STORE(&entry->tag, tag);
-                block->used++;
-        }
-        STORE(&entry->count, entry->count + count);
-}
-
-static void clear(struct native_block *block)
-{
-        for (size_t i = 0; i < native_capacity(block); i++) {
-                STORE(&block->entries[i].tag, 0);
-                STORE(&block->entries[i].count, 0);
-        }
-        block->used = 0;
-}
-
-static void clear_all(struct native_block *block)
-{
-        clear(block);
-        STORE(&block->sum, 0);
-        STORE(&block->zeros, 0);
-        for (size_t i = 0; i < block->native->n_classic; i++)
-                STORE(&block->classic[i], 0);
+        const size_t i = place_of(block, tag);
+        struct pair *sum = &block->pairs[i];
+        if (block->tags[i] == 0)
+                enter_tag(block, i, tag);
+        sum->sum = bits_of(double_of(sum->sum) + double_of(pair->sum));
+        sum->count += pair->count;
 }
 
 uint64_t prom_native_converted_(const struct native_block *block, uint64_t tag)
 {
         const struct native *native = block->native;
         const int32_t index = native_index(tag);
-        const bool negative = tag & 1;
         const int schema = NATIVE_SCHEMA_MAX - (int)block->coarser;
-        if (native->zero_threshold > block->zero_threshold &&
-            prom_native_bound_(index, schema) <= native->zero_threshold)
+        if (native_is_zeros(tag) || (native->zero_threshold > block->zero_threshold &&
+                                     prom_native_bound_(index, schema) <= native->zero_threshold))
                 return 0;
-        return native_tag(native_coarser(index, (unsigned)(schema - native->schema)), negative);
+        return native_tag(native_coarser(index, (unsigned)(schema - native->schema)), tag & 1);
 }
 
-/* Room for the entries is there: they only become fewer. */
-void prom_native_rebuild_(struct native_block *block)
+/* A block as the series is set, with the counts of *block, which nobody updates, in its place. False
+ * without memory. */
+static bool replace(struct native_block **block, size_t capacity)
 {
-        struct native *native = block->native;
-        const size_t n = native_capacity(block);
-        struct native_entry *old = block->used ? prom_native_scratch_(n) : NULL;
-        if (block->epoch != native->epoch || (block->used && !old)) {
-                clear_all(block); /* without memory for the old counts they are lost */
-                if (block->epoch == native->epoch)
-                        COUNT(&prom_lost_updates_, 1);
-        } else if (block->used) {
-                memcpy(old, block->entries, n * sizeof(*old));
-                clear(block);
-                for (size_t i = 0; i < n; i++) {
-                        if (old[i].tag == 0)
-                                continue;
-                        uint64_t tag = prom_native_converted_(block, old[i].tag);
-                        if (tag)
-                                add_entry(block, tag, old[i].count);
-                        else
-                                STORE(&block->zeros, block->zeros + old[i].count);
-                }
+        struct native_block *old = *block;
+        struct native_block *new = block_new(old->native, capacity, old->slab);
+        if (!new)
+                return false;
+        for (size_t i = 0; old->epoch == new->epoch &&i <= old->mask; i++) {
+                const uint64_t tag = old->tags[i];
+                if (tag == 0)
+                        continue;
+                const uint64_t plain = prom_native_converted_(old, tag);
+                const uint64_t number = plain ? plain : NATIVE_ZEROS << 1;
+                add_pair(new, (tag ^ native_plain(tag)) | number, &old->pairs[i]);
         }
-        block->epoch = native->epoch;
-        block->coarser = (unsigned)(NATIVE_SCHEMA_MAX - native->schema);
-        set_threshold(block);
-        block->version = native->version;
-        set_room(block);
-}
-
-/* A block like this one with twice the capacity takes its place; NULL without memory. */
-static struct native_block *grow(struct native_block *old, struct native_block **thread_list)
-{
-        const size_t n = native_capacity(old);
-        struct native_block *block = block_new(old->native, 2 * n);
-        if (!block)
-                return NULL;
-        block->sequence = old->sequence;
-        block->version = old->version;
-        block->epoch = old->epoch;
-        block->sum = old->sum;
-        block->zeros = old->zeros;
-        block->cell = old->cell;
-        for (size_t i = 0; i < n; i++)
-                if (old->entries[i].tag)
-                        add_entry(block, old->entries[i].tag, old->entries[i].count);
-        memcpy(block->classic, old->classic, old->native->n_classic * sizeof(*block->classic));
-        set_room(block);
-        if (old->native->folded == old)
-                old->native->folded = block;
+        set_room(new);
         block_free(old);
-        link_to_series(block);
-        if (thread_list)
-                link_to_thread(block, thread_list);
-        return block;
-}
-
-/* ---- what observing comes to now and then ------------------------------------------------- */
-
-/* This thread's block, made and brought up to date, with slab_lock held. NULL without memory. */
-static struct native_block *own_block(struct prom_series *series)
-{
-        struct native *native = series->native;
-        uint64_t *word = prom_own_cell_(series->pub.cell);
-        if (!word)
-                return NULL;
-        struct native_block *block = (struct native_block *)(uintptr_t)*word;
-        if (!block) {
-                block = block_new(native, NATIVE_BLOCK_FIRST);
-                if (!block)
-                        return NULL;
-                block->cell = series->pub.cell;
-                block->version = native->version;
-                link_to_series(block);
-                link_to_thread(block, prom_own_natives_());
-                STORE(word, (uint64_t)(uintptr_t)block);
-        }
-        if (block->version != native->version)
-                prom_native_rebuild_(block);
-        return block;
-}
-
-static __attribute__((noinline)) struct native_block *refresh(struct prom_series *series)
-{
-        pthread_mutex_lock(&prom_slab_lock_);
-        struct native_block *block = own_block(series);
-        pthread_mutex_unlock(&prom_slab_lock_);
-        return block;
-}
-
-/* Sees to it that a bucket more fits into this thread's block. False without memory. */
-static __attribute__((noinline)) bool make_room(struct prom_series *series, uint64_t tag)
-{
-        pthread_mutex_lock(&prom_slab_lock_);
-        struct native_block *block = own_block(series);
-        if (block && block->used >= block->room && block->used >= block->native->max_buckets) {
-                prom_native_limit_(series, tag);
-                block = own_block(series);
-        }
-        if (block && block->used >= block->room) {
-                block = grow(block, prom_own_natives_());
-                if (block)
-                        STORE(prom_own_cell_(series->pub.cell), (uint64_t)(uintptr_t)block);
-        }
-        pthread_mutex_unlock(&prom_slab_lock_);
-        return block != NULL;
-}
-
-static __attribute__((noinline)) void lose(void)
-{
-        COUNT(&prom_lost_updates_, 1);
-}
-
-/* The count to increase, and the tag of the entry if it is a new one. NULL without room. */
-static inline uint64_t *place_of(struct native_block *block, double v, uint64_t *ret_tag,
-                                 struct native_entry **ret_new)
-{
-        const uint64_t bits = bits_of(v) & ~SIGN_BIT;
-        *ret_new = NULL;
-        if (unlikely(double_of(bits) <= block->zero_threshold || bits == 0))
-                return &block->zeros;
-        const uint64_t tag = native_tag(native_coarser(index_of(bits), block->coarser), v < 0);
-        struct native_entry *entry = slot_of(block, tag);
-        *ret_tag = tag;
-        if (unlikely(LOAD(&entry->tag) == 0)) {
-                if (block->used >= block->room)
-                        return NULL;
-                *ret_new = entry;
-        }
-        return &entry->count;
-}
-
-/* This thread's block as it stands, NULL if there is none. Not by prom_cell_(): what that gives a
- * thread without memory for cells is no address. */
-static inline struct native_block *block_here(const struct prom_series *series)
-{
-        const uint64_t *cells = LOAD(&prom_own_.cells);
-        return cells ? (struct native_block *)(uintptr_t)LOAD(&cells[series->pub.cell]) : NULL;
-}
-
-/* Everything but the common case. */
-void prom_native_observe_any_(struct prom_series *series, double v)
-{
-        struct native *native = series->native;
-        struct native_entry *new;
-        struct native_block *block;
-        uint64_t *count, tag = 0;
-        for (;;) {
-                block = block_here(series);
-                if (!block || block->version != LOAD_ACQUIRE(&native->version))
-                        block = refresh(series);
-                if (!block)
-                        return lose();
-                count = place_of(block, v, &tag, &new);
-                if (count)
-                        break;
-                if (!make_room(series, tag))
-                        return lose();
-        }
-        uint64_t *bucket =
-                native->n_classic ? &block->classic[prom_find_bucket_(series->family, v)] : NULL;
-        const uint64_t sequence = LOAD(&block->sequence);
-
-        STORE(&block->sequence, sequence + 1);
-        if (new) {
-                STORE_RELEASE(&new->tag, tag);
-                block->used++;
-        }
-        add_own(&block->sum, v);
-        STORE_RELEASE(count, LOAD(count) + 1);
-        if (bucket)
-                STORE_RELEASE(bucket, LOAD(bucket) + 1);
-        STORE_RELEASE(&block->sequence, sequence + 2);
-}
-
-/* The common case has no calls, so that it needs few registers: a normal number above the zero
- * threshold, into a bucket that this thread has and finds at once, and no classic buckets. What the
- * series is set to does not matter: see quick_above. */
-void prom_native_observe_(struct prom_series *series, uint64_t *cells, double v)
-{
-        const uint64_t bits = bits_of(v);
-        struct native_block *block =
-                (struct native_block *)(uintptr_t)LOAD(&cells[series->pub.cell]);
-        if (unlikely(!block || (int64_t)bits <= LOAD(&block->quick_above)))
-                return prom_native_observe_any_(series, v);
-        const int32_t index =
-                index_of_parts((int32_t)(bits >> MANTISSA_BITS), bits & MANTISSA_MASK);
-        const uint64_t tag = native_tag(native_coarser(index, block->coarser), false);
-        struct native_entry *entry = &block->entries[home_of(block, tag)];
-        if (unlikely(LOAD(&entry->tag) != tag))
-                return prom_native_observe_any_(series, v);
-        const uint64_t sequence = LOAD(&block->sequence);
-
-        STORE(&block->sequence, sequence + 1);
-        add_own(&block->sum, v);
-        STORE_RELEASE(&entry->count, LOAD(&entry->count) + 1);
-        STORE_RELEASE(&block->sequence, sequence + 2);
-}
-
-/* ---- threads and series go ---------------------------------------------------------------- */
-
-/* With folded and block as the series is set; false, and nothing done, without memory. */
-static bool add_to_folded(struct native *native, const struct native_block *block)
-{
-        while (native->folded->used + block->used > native_capacity(native->folded) * 3 / 4)
-                if (!grow(native->folded, NULL))
-                        return false;
-        struct native_block *folded = native->folded;
-        for (size_t i = 0; i < native_capacity(block); i++)
-                if (block->entries[i].tag)
-                        add_entry(folded, block->entries[i].tag, block->entries[i].count);
-        for (size_t i = 0; i < native->n_classic; i++)
-                STORE(&folded->classic[i], folded->classic[i] + block->classic[i]);
-        STORE(&folded->zeros, folded->zeros + block->zeros);
-        STORE(&folded->sum, bits_of(double_of(folded->sum) + double_of(block->sum)));
+        *block = new;
         return true;
 }
 
-/* Of a thread that is not here any more: whatever it was in the middle of, it will not go on. */
-static void come_to_rest(struct native_block *block)
+/* Sees to it that the block, which nobody else updates, has the tag of what was observed. False without
+ * memory. */
+static bool make_place(struct prom_series *series, const struct observed *o,
+                       struct native_block **block)
 {
-        block->used = 0;
-        for (size_t i = 0; i < native_capacity(block); i++)
-                block->used += block->entries[i].tag != 0;
-        STORE(&block->sequence, block->sequence & ~UINT64_C(1));
-        block->orphaned = false;
-}
-
-/* A block that cannot be added stays among those of the series. */
-static void fold(struct native_block *block)
-{
-        struct native *native = block->native;
-        unlink_from_thread(block);
-        if (block->orphaned)
-                come_to_rest(block);
-        prom_native_rebuild_(block);
-        if (native->folded)
-                prom_native_rebuild_(native->folded);
-        if (!native->folded)
-                native->folded = block;
-        else if (add_to_folded(native, block))
-                block_free(block);
-}
-
-void prom_native_fold_(struct native_block *blocks)
-{
-        for (struct native_block *block = blocks, *next; block; block = next) {
-                next = block->thread_next;
-                fold(block);
+        struct native *native = series->native;
+        for (bool limited = false;;) {
+                if ((*block)->version != native->version &&
+                    !replace(block, native_capacity(*block)))
+                        return false;
+                struct native_block *b = *block;
+                const uint64_t tag = (uint64_t)number_of(b, o) << 1 | o->key;
+                const size_t i = place_of(b, tag);
+                const bool zeros = native_is_zeros(tag);
+                if (b->tags[i] == 0 && b->used < most_tags(b) && (zeros || b->buckets < b->room))
+                        enter_tag(b, i, tag);
+                if (b->tags[i] != 0)
+                        return true;
+                const bool limit = !limited && !zeros && b->buckets >= native->max_buckets;
+                if (limit)
+                        prom_native_limit_(series, native_plain(tag));
+                limited |= limit;
+                if (!limit && !replace(block, 2 * native_capacity(b)))
+                        return false;
         }
 }
+
+/* Makes a block for the series in this slab, or in that of this processor if it is NULL; or makes it
+ * ready for what was observed. False if that cannot be. */
+static bool make_ready(struct prom_series *series, const struct observed *o, struct slab *slab)
+{
+        struct native *native = series->native;
+        uint64_t *cells = slab ? slab->cells : NULL, word = 0;
+        bool ready = false;
+        if (!slab && !prom_percpu_make_())
+                return false;
+        pthread_mutex_lock(&prom_slab_lock_);
+        if (slab) {
+                pthread_mutex_lock(slab->lock);
+                prom_native_held_ = slab;
+                word = cells[series->cell];
+        }
+        if (slab || percpu_take(series->cell, &cells, &word)) {
+                struct native_block *block = (struct native_block *)(uintptr_t)word;
+                if (!block) /* as large as that of another one has become */
+                        block = block_new(native,
+                                          native->blocks ? native_capacity(native->blocks)
+                                                         : NATIVE_BLOCK_FIRST,
+                                          slab);
+                ready = block && make_place(series, o, &block);
+                STORE_RELEASE(&cells[series->cell], (uint64_t)(uintptr_t)block);
+        }
+        if (slab)
+                pthread_mutex_unlock(slab->lock);
+        prom_native_held_ = NULL;
+        pthread_mutex_unlock(&prom_slab_lock_);
+        return ready;
+}
+
+/* ---- observing ------------------------------------------------------------------------------ */
+
+/* The pair to add to in a slab that is locked, if the block is ready for it. */
+static struct pair *pair_in(const struct slab *slab, const struct prom_series *series,
+                            const struct observed *o)
+{
+        struct native_block *block = (struct native_block *)(uintptr_t)slab->cells[series->cell];
+        if (!block || LOAD(&block->stale))
+                return NULL;
+        const size_t i = place_of(block, (uint64_t)number_of(block, o) << 1 | o->key);
+        return block->tags[i] ? &block->pairs[i] : NULL;
+}
+
+static __attribute__((noinline)) void observe_slowly(struct prom_series *series, double v)
+{
+        enum { TRIES = 4 };
+        const struct observed o = observed(series, v);
+        for (int i = 0; i < TRIES && make_ready(series, &o, NULL); i++)
+                if (observe_here(series->cell, &o, v))
+                        return;
+        for (bool ready = true; ready;) {
+                struct slab *slab = prom_slab_take_();
+                struct pair *pair = slab ? pair_in(slab, series, &o) : NULL;
+                if (pair)
+                        prom_pair_add_(pair, v);
+                if (slab)
+                        prom_slab_give_(slab);
+                if (pair)
+                        return;
+                ready = slab && make_ready(series, &o, slab);
+        }
+        COUNT(&prom_lost_updates_, 1);
+}
+
+static __attribute__((noinline)) void observe_any(struct prom_series *series, double v)
+{
+        const struct observed o = observed(series, v);
+        if (unlikely(!observe_here(series->cell, &o, v)))
+                observe_slowly(series, v);
+}
+
+/* The common case has no calls and needs few registers. The index means nothing if v is not normal and
+ * above 0: see quick_above. */
+void prom_native_observe_(struct prom_series *series, double v)
+{
+        const uint64_t bits = bits_of(v);
+        const int32_t index =
+                index_of_parts((int32_t)(bits >> MANTISSA_BITS), bits & MANTISSA_MASK);
+        if (unlikely(!observe_quickly(series->cell, index, v)))
+                observe_any(series, v);
+}
+
+/* ---- series come and go --------------------------------------------------------------------- */
 
 bool prom_native_init_(struct prom_series *series)
 {
@@ -470,7 +442,6 @@ bool prom_native_init_(struct prom_series *series)
         struct native *native = prom_arena_get_(&series->family->arena, sizeof(*native));
         if (!native)
                 return false;
-        native->version = NATIVE_HELD_OFF + 1;
         native->schema = family->limits.schema;
         native->zero_threshold = family->limits.zero_threshold;
         native->max_buckets = family->limits.max_buckets;

@@ -12,78 +12,35 @@ static struct native_sums sums;
 static struct native_entry *scratch;
 static size_t cap_scratch;
 
-struct native_entry *prom_native_scratch_(size_t n)
-{
-        return GROW(&scratch, &cap_scratch, n) ? scratch : NULL;
-}
-
 /* ---- blocks ------------------------------------------------------------------------------- */
 
-/* What is in a block at one moment; entries and classic have room for it all. */
-struct block_values {
-        struct native_entry *entries;
-        uint64_t *classic;
-        size_t n_classic;
-        uint64_t zeros;
-        double sum;
-};
-
-/* See read_block() in cells.c. */
-static bool read_block(const struct native_block *block, struct block_values *ret)
+static void add_entry(const struct native_block *block, uint64_t tag, const struct pair *pair)
 {
-        const uint64_t sequence = LOAD_ACQUIRE(&block->sequence);
-        const size_t n = native_capacity(block);
-        ret->sum = double_of(LOAD_ACQUIRE(&block->sum));
-        ret->zeros = LOAD_ACQUIRE(&block->zeros);
-        for (size_t i = 0; i < n; i++) {
-                ret->entries[i].tag = LOAD_ACQUIRE(&block->entries[i].tag);
-                ret->entries[i].count = LOAD_ACQUIRE(&block->entries[i].count);
-        }
-        for (size_t i = 0; i < ret->n_classic; i++)
-                ret->classic[i] = LOAD_ACQUIRE(&block->classic[i]);
-        return !(sequence & 1) && LOAD(&block->sequence) == sequence;
-}
-
-static void read_exactly(struct native_block *block, struct block_values *ret)
-{
-        struct native *native = block->native;
-        for (int i = 0; i < QUICK_TRIES; i++)
-                if (read_block(block, ret) || block->orphaned)
-                        return;
-        const uint64_t version = native->version;
-        STORE(&native->version, NATIVE_HELD_OFF);
-        native_slow_down(block);
-        for (int i = 0; !read_block(block, ret) && prom_await_owner_(i); i++)
-                ;
-        STORE(&native->version, version);
-        if (block->version == version)
-                prom_native_quicken_(block);
+        const uint64_t plain = prom_native_converted_(block, tag);
+        sums.sum += double_of(pair->sum);
+        if (block->native->n_classic)
+                sums.classic[tag >> NATIVE_CLASSIC_SHIFT] += pair->count;
+        if (plain)
+                sums.entries[sums.n++] = (struct native_entry){plain, pair->count};
+        else
+                sums.zeros += pair->count;
 }
 
 static bool add_block(struct native_block *block)
 {
         const size_t n = native_capacity(block);
-        uint64_t classic[PROM_BUCKETS_MAX + 1];
         if (!GROW(&sums.entries, &sums.cap, sums.n + n + 1))
                 return false;
-        struct native_entry *entries = sums.entries + sums.n;
-        struct block_values values = {
-                .entries = entries, .classic = classic, .n_classic = block->native->n_classic};
-        read_exactly(block, &values);
-        sums.zeros += values.zeros;
-        sums.sum += values.sum;
-        for (size_t i = 0; i < values.n_classic; i++)
-                sums.classic[i] += classic[i];
+        const bool locks = block->slab && block->slab != prom_native_held_;
+        const bool held = locks && prom_slab_hold_(block->slab);
         for (size_t i = 0; i < n; i++) {
-                const struct native_entry entry = entries[i];
-                if (entry.tag == 0 || entry.count == 0)
-                        continue;
-                const uint64_t tag = prom_native_converted_(block, entry.tag);
-                if (tag)
-                        sums.entries[sums.n++] = (struct native_entry){tag, entry.count};
-                else
-                        sums.zeros += entry.count;
+                const uint64_t tag = LOAD_ACQUIRE(&block->tags[i]);
+                const struct pair pair = pair_load(&block->pairs[i]);
+                if (tag && pair.count)
+                        add_entry(block, tag, &pair);
         }
+        if (held)
+                prom_slab_give_(block->slab);
         return true;
 }
 
@@ -123,9 +80,9 @@ static bool sort(void)
         struct native_entry *from = sums.entries;
         if (n == 0 || run_end(from, n, 0) == n)
                 return true;
-        struct native_entry *to = prom_native_scratch_(n);
-        if (!to)
+        if (!GROW(&scratch, &cap_scratch, n))
                 return false;
+        struct native_entry *to = scratch;
         do {
                 for (size_t i = 0, middle, end; i < n; i = end) {
                         middle = run_end(from, n, i);
@@ -251,12 +208,12 @@ static bool halve_resolution(void)
         return true;
 }
 
-/* After a change of what the series is set to: its threads bring their blocks up to date. */
+/* After a change of what the series is set to. */
 static void renew(struct native *native)
 {
-        STORE_RELEASE(&native->version, native->version + 1);
+        native->version++;
         for (struct native_block *block = native->blocks; block; block = block->next)
-                native_slow_down(block);
+                native_make_stale(block);
 }
 
 /* Sets the series as the sums are. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a series shows: the sums over all threads, without what was counted in its earlier lives. */
+/* What a series shows: the sums over all slabs, without what was counted in its earlier lives. */
 #include "prom/keys.h"
 #include "prom/native.h"
 
@@ -21,18 +21,6 @@ void prom_series_restamp_(struct prom_series *series)
         *created_ms = now_ms > *created_ms ? now_ms : *created_ms + 1;
 }
 
-/* The parts of a sum are added up in another order once a thread has exited, which may make it
- * smaller by a rounding error; Prometheus would take that for a restart of the counter. So it is
- * never less than it was seen to be. */
-static double never_less(struct prom_series *series, double sum)
-{
-        double largest = double_of(series->largest);
-        if (!(sum > largest))
-                return largest;
-        series->largest = bits_of(sum);
-        return sum;
-}
-
 /* What a sum grew by in this life. One that had overflowed before stays infinite: by how much it has
  * grown since is in no cell, and Inf - Inf would be a NaN, which no counter may show. */
 static double since_baseline(double sum, uint64_t baseline)
@@ -51,10 +39,8 @@ static void subtract_counter(const struct prom_series *series, struct counter_va
 }
 
 /* With slab_lock held. */
-static void finish_counter(struct prom_series *series, bool with_parts, struct counter_value *value)
+static void finish_counter(struct prom_series *series, struct counter_value *value)
 {
-        if (unlikely(with_parts))
-                value->part = never_less(series, value->part);
         if (unlikely(series->state == SERIES_REMOVED)) {
                 prom_series_settle_(series);
                 *value = (struct counter_value){0};
@@ -69,13 +55,13 @@ void prom_read_counters_(struct prom_series *series, size_t n, bool with_created
 {
         uint32_t cells[SUM_BATCH];
         for (size_t i = 0; i < n; i++)
-                cells[i] = series[i].pub.cell;
+                cells[i] = series[i].cell;
         memset(ret_values, 0, n * sizeof(*ret_values));
         pthread_mutex_lock(&prom_slab_lock_);
         const bool with_parts = LOAD(&series->family->has_parts);
         prom_sum_counters_(cells, n, with_parts, ret_values);
         for (size_t i = 0; i < n; i++)
-                finish_counter(&series[i], with_parts, &ret_values[i]);
+                finish_counter(&series[i], &ret_values[i]);
         for (size_t i = 0; with_created && i < n; i++)
                 ret_values[i].created_ms = series[i].cold->created_ms;
         pthread_mutex_unlock(&prom_slab_lock_);
@@ -131,16 +117,13 @@ double prom_gauge_value(const struct prom_gauge *gauge)
 /* ---- histograms --------------------------------------------------------------------------- */
 
 /* With slab_lock held: the sums since ever. Only n_buckets, buckets and sum. */
-static void sum_histogram(struct prom_series *series, struct prom_snapshot *ret)
+static void sum_histogram(const struct prom_series *series, struct prom_snapshot *ret)
 {
         const size_t n = series->family->n_buckets + 1;
         ret->n_buckets = n - 1;
         ret->sum = 0;
         memset(ret->buckets, 0, n * sizeof(ret->buckets[0]));
-        prom_sum_histogram_(series->pub.cell, n, ret->buckets, &ret->sum);
-        /* The flag is stored before the sum it belongs to, which was loaded with acquire. */
-        if (!LOAD(&series->family->has_negative))
-                ret->sum = never_less(series, ret->sum);
+        prom_sum_histogram_(series->cell, n, ret->buckets, &ret->sum);
 }
 
 static void subtract_histogram(const struct prom_series *series, struct prom_snapshot *value)
@@ -185,21 +168,20 @@ void prom_histogram_snapshot(const struct prom_histogram *histogram,
 
 /* ---- removed ones ------------------------------------------------------------------------- */
 
-void prom_series_sums_(struct prom_series *series, uint64_t *ret_cells)
+void prom_series_sums_(const struct prom_series *series, uint64_t *ret_words)
 {
         struct counter_value counter = {0};
         struct prom_snapshot histogram;
         switch (series->family->kind) {
         case PROM_COUNTER:
-                prom_sum_counters_(&series->pub.cell, 1, true, &counter);
-                ret_cells[COUNTER_INT] = counter.whole;
-                ret_cells[COUNTER_FLOAT] = bits_of(never_less(series, counter.part));
+                prom_sum_counters_(&series->cell, 1, true, &counter);
+                ret_words[COUNTER_INT] = counter.whole;
+                ret_words[COUNTER_FLOAT] = bits_of(counter.part);
                 break;
         case PROM_HISTOGRAM:
                 sum_histogram(series, &histogram);
-                ret_cells[HISTOGRAM_SEQ] = 0;
-                ret_cells[HISTOGRAM_SUM] = bits_of(histogram.sum);
-                memcpy(&ret_cells[HISTOGRAM_BUCKETS], histogram.buckets,
+                ret_words[HISTOGRAM_SUM] = bits_of(histogram.sum);
+                memcpy(&ret_words[HISTOGRAM_BUCKETS], histogram.buckets,
                        (histogram.n_buckets + 1) * sizeof(uint64_t));
                 break;
         default:
@@ -233,21 +215,21 @@ void prom_series_settle_(struct prom_series *series)
 {
         if (prom_is_sparse_(series->family))
                 return settle_sparse(series);
-        uint64_t cells[SERIES_CELLS_MAX], ignored = 0;
+        uint64_t words[SERIES_CELLS_MAX], ignored = 0;
         uint64_t *baseline = series->cold->baseline;
-        const unsigned n = prom_family_cells_(series->family);
+        const unsigned n = prom_family_words_(series->family);
         if (n == 0)
                 return;
-        prom_series_sums_(series, cells);
+        prom_series_sums_(series, words);
         if (series->family->kind == PROM_COUNTER) {
-                ignored = cells[COUNTER_INT] - baseline[COUNTER_INT];
-                ignored += ignored_parts(baseline[COUNTER_FLOAT], cells[COUNTER_FLOAT]);
+                ignored = words[COUNTER_INT] - baseline[COUNTER_INT];
+                ignored += ignored_parts(baseline[COUNTER_FLOAT], words[COUNTER_FLOAT]);
         } else {
                 for (unsigned i = HISTOGRAM_BUCKETS; i < n; i++)
-                        ignored += cells[i] - baseline[i];
+                        ignored += words[i] - baseline[i];
         }
         if (!ignored)
                 return;
         COUNT(&series->family->ignored, ignored);
-        memcpy(baseline, cells, n * sizeof(*baseline));
+        memcpy(baseline, words, n * sizeof(*baseline));
 }

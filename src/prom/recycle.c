@@ -172,13 +172,12 @@ bool prom_may_recycle_(const struct prom_family *family)
 static void clear(struct prom_series *series)
 {
         const struct prom_family *family = series->family;
-        const unsigned n = prom_family_cells_(family);
+        const unsigned n = prom_family_words_(family);
         pthread_mutex_lock(&prom_slab_lock_);
         prom_series_settle_(series);
         if (n && !prom_is_sparse_(family)) {
-                prom_cells_clear_(series->pub.cell, n);
+                prom_cells_clear_(series->cell, prom_family_cells_(family));
                 memset(series->cold->baseline, 0, n * sizeof(uint64_t));
-                series->largest = 0;
         }
         pthread_mutex_unlock(&prom_slab_lock_);
 }

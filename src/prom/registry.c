@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Registries: what is registered, under which names, and what fork() does to the locks. */
+#include "prom/cells.h"
 #include "prom/keys.h"
 #include "prom/render.h"
 
@@ -11,7 +12,7 @@
 static struct prom_registry *registries;
 static struct prom_registry default_registry;
 static pthread_once_t default_once = PTHREAD_ONCE_INIT;
-static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+static pthread_once_t process_once = PTHREAD_ONCE_INIT;
 
 /* ---- fork() ------------------------------------------------------------------------------- */
 
@@ -20,14 +21,20 @@ static void before_fork(void)
         pthread_mutex_lock(&prom_table_lock_);
         pthread_mutex_lock(&prom_slab_lock_);
         pthread_mutex_lock(&prom_exemplar_lock_);
-        prom_before_fork_();
+        prom_slabs_before_fork_();
 }
 
-static void after_fork_parent(void)
+static void unlock_all(void)
 {
         pthread_mutex_unlock(&prom_exemplar_lock_);
         pthread_mutex_unlock(&prom_slab_lock_);
         pthread_mutex_unlock(&prom_table_lock_);
+}
+
+static void after_fork_parent(void)
+{
+        prom_slabs_after_fork_(false);
+        unlock_all();
 }
 
 /* Scrapes and collectors of other threads are not in the child. */
@@ -41,16 +48,17 @@ static void collect_after_fork(struct prom_registry *registry)
 
 static void after_fork_child(void)
 {
-        prom_after_fork_();
+        prom_slabs_after_fork_(true);
         prom_readings_after_fork_();
         /* Whoever was collecting is not here. Waiting for it before the fork could take long. */
         for (struct prom_registry *r = registries; r; r = r->next)
                 collect_after_fork(r);
-        after_fork_parent();
+        unlock_all();
 }
 
-static void watch_forks(void)
+static void init_process(void)
 {
+        prom_percpu_init_();
         pthread_atfork(before_fork, after_fork_parent, after_fork_child);
 }
 
@@ -58,7 +66,7 @@ static void watch_forks(void)
 
 static int registry_init(struct prom_registry *registry)
 {
-        pthread_once(&fork_once, watch_forks);
+        pthread_once(&process_once, init_process);
         pthread_mutex_init(&registry->collect_lock, NULL);
         pthread_cond_init(&registry->collect_idle, NULL);
         pthread_mutex_lock(&prom_table_lock_);

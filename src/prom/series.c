@@ -49,7 +49,7 @@ static struct prom_series *make_with_cell(struct prom_family *family, uint32_t c
         series->family = family;
         if (prom_is_sparse_(family) && !prom_native_init_(series))
                 return NULL;
-        series->pub.cell = cell;
+        series->cell = cell;
         cold->created_ms = prom_wall_ms_();
         cold->set_number = family->setting;
         cold->index = family->n_series;
@@ -60,14 +60,14 @@ static struct prom_series *make_with_cell(struct prom_family *family, uint32_t c
  * given back. */
 struct prom_series *prom_series_make_(struct prom_family *family, struct key *key)
 {
-        const unsigned n = prom_family_cells_(family), of_double = prom_family_float_cell_(family);
+        const unsigned n = prom_family_cells_(family);
         uint32_t cell = 0;
-        if (n && prom_cells_alloc_(n, of_double, &cell) < 0)
+        if (n && prom_cells_alloc_(n, &cell) < 0)
                 return NULL;
         struct prom_series *series = make_with_cell(family, cell);
         if (!series) {
                 if (n)
-                        prom_cells_free_(cell, n, of_double);
+                        prom_cells_free_(cell, n);
                 return NULL;
         }
         series->key = key;
@@ -335,7 +335,7 @@ void *prom_with_many_(struct prom_family *family, enum prom_kind kind, const cha
 
 _Static_assert(
         offsetof(struct prom_family, id) == offsetof(struct prom_family_head_, id) &&
-                offsetof(struct prom_series, pub) == offsetof(struct prom_series_head_, cell) &&
+                offsetof(struct prom_series, cell) == offsetof(struct prom_series_head_, cell) &&
                 offsetof(struct prom_series, state) == offsetof(struct prom_series_head_, state) &&
                 offsetof(struct prom_series, word) == offsetof(struct prom_series_head_, word) &&
                 (int)SERIES_LIVE == PROM_SERIES_LIVE_ &&

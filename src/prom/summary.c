@@ -44,11 +44,7 @@ void prom_summary_observe(struct prom_summary *summary, double v)
         }
         if (unlikely(v < 0) && !LOAD(&series->family->has_negative))
                 STORE(&series->family->has_negative, true);
-        uint64_t *cells = LOAD(&prom_own_.cells);
-        if (likely(cells))
-                prom_native_observe_(series, cells, v);
-        else
-                prom_native_observe_any_(series, v);
+        prom_native_observe_(series, v);
 }
 
 void prom_summary_observe_since_ns(struct prom_summary *summary, uint64_t start_ns)

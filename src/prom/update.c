@@ -12,7 +12,52 @@ static void ignore_update(struct prom_family *family)
         COUNT(&family->ignored, 1);
 }
 
+static __attribute__((noinline)) void lose(void)
+{
+        COUNT(&prom_lost_updates_, 1);
+}
+
 /* ---- counters ----------------------------------------------------------------------------- */
+
+static __attribute__((noinline)) void add_slowly(uint32_t cell, uint64_t n)
+{
+        if (prom_percpu_make_() && percpu_add(cell, n))
+                return;
+        struct slab *slab = prom_slab_take_();
+        if (!slab)
+                return lose();
+        STORE(&slab->cells[cell], LOAD(&slab->cells[cell]) + n);
+        prom_slab_give_(slab);
+}
+
+static __attribute__((noinline)) void add_part_slowly(uint32_t cell, double v)
+{
+        if (prom_percpu_make_() && percpu_add_double(cell, v))
+                return;
+        struct slab *slab = prom_slab_take_();
+        if (!slab)
+                return lose();
+        STORE(&slab->cells[cell], bits_of(double_of(LOAD(&slab->cells[cell])) + v));
+        prom_slab_give_(slab);
+}
+
+void prom_counter_inc(struct prom_counter *counter)
+{
+        if (unlikely(!counter))
+                return;
+        const uint32_t cell = ((struct prom_series *)counter)->cell;
+        if (unlikely(!percpu_add(cell, 1)))
+                add_slowly(cell, 1);
+}
+
+void prom_counter_add_int(struct prom_counter *counter, uint64_t n)
+{
+        if (unlikely(!counter))
+                return;
+        const uint32_t cell = ((struct prom_series *)counter)->cell;
+        if (unlikely(!percpu_add(cell, n)))
+                add_slowly(cell, n);
+}
 
 void prom_counter_add(struct prom_counter *counter, double v)
 {
@@ -29,8 +74,9 @@ void prom_counter_add(struct prom_counter *counter, double v)
         }
         if (!LOAD(&family->has_parts))
                 STORE(&family->has_parts, true);
-        uint64_t *part = prom_cell_(counter->cell) + COUNTER_APART;
-        STORE(part, bits_of(double_of(LOAD(part)) + v));
+        const uint32_t cell = ((struct prom_series *)counter)->cell + COUNTER_APART;
+        if (unlikely(!percpu_add_double(cell, v)))
+                add_part_slowly(cell, v);
 }
 
 /* ---- gauges ------------------------------------------------------------------------------- */
@@ -163,15 +209,24 @@ size_t prom_find_bucket_(const struct prom_family *family, double v)
         return find_bucket(family->bounds, family->n_padded, v);
 }
 
-static inline void observe_classic(uint64_t *block, const struct prom_family *family, double v)
+static __attribute__((noinline)) void observe_slowly(uint64_t cell, double v)
 {
-        uint64_t *bucket =
-                &block[HISTOGRAM_BUCKETS + find_bucket(family->bounds, family->n_padded, v)];
-        uint64_t sequence = LOAD(&block[HISTOGRAM_SEQ]);
-        STORE(&block[HISTOGRAM_SEQ], sequence + 1);
-        add_own(&block[HISTOGRAM_SUM], v);
-        STORE_RELEASE(bucket, LOAD(bucket) + 1);
-        STORE_RELEASE(&block[HISTOGRAM_SEQ], sequence + 2);
+        if (prom_percpu_make_() && percpu_observe(cell, v))
+                return;
+        struct slab *slab = prom_slab_take_();
+        if (!slab)
+                return lose();
+        prom_pair_add_((struct pair *)(slab->cells + cell), v);
+        prom_slab_give_(slab);
+}
+
+static inline void observe_classic(const struct prom_series *series, double v)
+{
+        const struct prom_family *family = series->family;
+        const size_t bucket = find_bucket(family->bounds, family->n_padded, v);
+        const uint64_t cell = series->cell + PAIR_WORDS * bucket;
+        if (unlikely(!percpu_observe(cell, v)))
+                observe_slowly(cell, v);
 }
 
 /* Everything but the common case. */
@@ -187,22 +242,21 @@ static __attribute__((noinline)) void observe_any(struct prom_series *series, do
         if (v < 0 && !LOAD(&family->has_negative))
                 STORE(&family->has_negative, true);
         if (family->native)
-                prom_native_observe_any_(series, v);
+                prom_native_observe_(series, v);
         else
-                observe_classic(prom_cell_(series->pub.cell), family, v);
+                observe_classic(series, v);
 }
 
 /* The common case, a finite value not below 0, has no calls, so that it needs few registers. */
 void prom_histogram_observe(struct prom_histogram *histogram, double v)
 {
         struct prom_series *series = (struct prom_series *)histogram;
-        uint64_t *cells = LOAD(&prom_own_.cells);
-        if (unlikely(!series || !cells || bits_of(v) >= bits_of(INFINITY)))
+        if (unlikely(!series || bits_of(v) >= bits_of(INFINITY)))
                 observe_any(series, v);
         else if (series->family->native)
-                prom_native_observe_(series, cells, v);
+                prom_native_observe_(series, v);
         else
-                observe_classic(cells + series->pub.cell, series->family, v);
+                observe_classic(series, v);
 }
 
 void prom_histogram_observe_since_ns(struct prom_histogram *histogram, uint64_t start_ns)

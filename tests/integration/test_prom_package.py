@@ -125,13 +125,29 @@ def test_it_can_be_loaded_at_run_time(installed):
     assert run(shutil.which("python3"), "-c", code) == "True\n"
 
 
-def test_it_stays_until_the_last_thread_that_counted_has_ended(installed):
-    """Code of it runs when such a thread ends, whoever closed the library meanwhile."""
+def test_it_can_be_unloaded_before_a_thread_that_counted_ends(installed):
+    """No code of it runs when such a thread ends or forks, and the kernel does not look at it."""
     library = f"{installed.prefix}/lib/libprom.so"
-    code = (f"import _ctypes, ctypes, threading; lib = ctypes.CDLL({library!r})\n"
+    code = (f"import _ctypes, ctypes, os, threading; lib = ctypes.CDLL({library!r})\n"
+            "pointer = ctypes.c_void_p\n"
+            "lib.prom_registry_new.restype = pointer\n"
+            "lib.prom_counter_with_values.restype = pointer\n"
+            "lib.prom_counter_value.restype = ctypes.c_double\n"
+            "desc = (pointer * 64)(1)\n"  # of a counter: its kind, name and help
+            "texts = [ctypes.create_string_buffer(s) for s in (b'c_total', b'h')]\n"
+            "desc[1], desc[2] = map(ctypes.addressof, texts)\n"
+            "family, registry = pointer(), pointer(lib.prom_registry_new())\n"
+            "assert lib.prom_register(registry, desc, ctypes.byref(family), None) == 0\n"
+            "counter = pointer(lib.prom_counter_with_values(family, None, 0))\n"
             "def count():\n"
-            "    lib.prom_cell_slow_(0)\n"
+            "    lib.prom_counter_inc(counter)\n"
+            "    assert lib.prom_counter_value(counter) == 1\n"
+            "    lib.prom_registry_free(registry)\n"
             "    _ctypes.dlclose(lib._handle)\n"
+            "    assert 'libprom' not in open('/proc/self/maps').read()\n"
+            "    if os.fork() == 0:\n"
+            "        os._exit(0)\n"
+            "    os.wait()\n"
             "thread = threading.Thread(target=count); thread.start(); thread.join(); print('ended')")
     assert run(shutil.which("python3"), "-c", code) == "ended\n"
 

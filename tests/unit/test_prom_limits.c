@@ -68,7 +68,7 @@ static void test_look_ups_without_cells_cost_no_memory(void **state)
                 snprintf(value, sizeof(value), "%u", n);
                 assert_non_null(prom_histogram_with(wide, value));
         }
-        assert_in_range(n, PROM_CELLS_MAX / 512, PROM_CELLS_MAX / WIDE);
+        assert_in_range(n, PROM_CELLS_MAX / 520, PROM_CELLS_MAX / (2 * WIDE));
         for (n = 0; prom_family_overflows(narrow) == 0; n++)
                 assert_non_null(counter_number(narrow, n));
 

@@ -268,7 +268,7 @@ static void test_tables(void **state)
                 const bool live = key && key->series->state == SERIES_LIVE;
                 assert_int_equal(live, there[i]);
                 if (live)
-                        assert_true(prom_counter_value(&key->series->pub) == i);
+                        assert_true(prom_counter_value((struct prom_counter *)key->series) == i);
         }
         assert_int_equal(f->n_live, n);
         assert_int_equal(prom_family_overflows(f), 0);

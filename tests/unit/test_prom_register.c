@@ -299,8 +299,8 @@ static void test_cells_run_out(void **state)
                         snprintf(value, sizeof(value), "%u", made);
                         prom_histogram_with(family, value);
                 }
-                assert_true(made > PROM_CELLS_MAX / 260 &&
-                            made < PROM_CELLS_MAX / PROM_BUCKETS_MAX);
+                assert_true(made > PROM_CELLS_MAX / 520 &&
+                            made < PROM_CELLS_MAX / (2 * PROM_BUCKETS_MAX));
                 struct prom_desc rest = {.kind = PROM_COUNTER,
                                          .name = "rest_total",
                                          .help = "h",
