@@ -4,7 +4,8 @@
  * constructor; the engine knows nothing else of it.
  *
  * Execute takes a workload from nothing to its end and leaves nothing behind: it returns when the
- * VM is gone. It always fills the outcome, and it alone decides the status. Cleanup ends a workload
+ * VM is gone, or has been killed and the kernel takes longer over it than others should wait; then
+ * the backend goes on taking it down beside. It always fills the outcome, and it alone decides the status. Cleanup ends a workload
  * from outside.
  *
  * Thread rule: execute() is called on a worker thread that lives at least until it returns (VMMs

@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <fts.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -107,37 +106,6 @@ int fs_mkdir_p(const char *path, unsigned mode, struct err *err)
                         return 0;
                 *p = was;
         }
-}
-
-int fs_remove_tree(const char *path, struct err *err)
-{
-        char *const roots[] = {(char *)path, NULL};
-        struct stat st;
-        FTS *fts;
-        FTSENT *e;
-        int r = 0;
-
-        if (lstat(path, &st) < 0 && errno == ENOENT)
-                return 0;
-        fts = fts_open(roots, FTS_PHYSICAL | FTS_XDEV | FTS_NOCHDIR, NULL);
-        if (!fts)
-                return err_errno(err, "cannot remove %s", path);
-        while (errno = 0, (e = fts_read(fts)) != NULL) {
-                int failed = 0;
-
-                if (e->fts_info == FTS_D)
-                        continue;
-                if (e->fts_info == FTS_DP)
-                        failed = rmdir(e->fts_accpath);
-                else
-                        failed = unlink(e->fts_accpath);
-                if (failed < 0 && errno != ENOENT && r == 0)
-                        r = err_errno(err, "cannot remove %s", e->fts_path);
-        }
-        if (errno && r == 0)
-                r = err_errno(err, "cannot remove %s", path);
-        fts_close(fts);
-        return r;
 }
 
 int fs_join(char *ret, size_t size, const char *dir, const char *name, struct err *err)

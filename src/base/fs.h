@@ -20,8 +20,16 @@ int fs_create(const char *path, const void *bytes, size_t n, unsigned mode, stru
 /* Creates a directory and the missing ones above it. One that is there is fine. */
 int fs_mkdir_p(const char *path, unsigned mode, struct err *err);
 
-/* Removes a directory and all in it, following no link and leaving no file system. Absent: 0. */
+/*
+ * Removes a directory and all in it (or what else is there under this name), however deep and long
+ * its paths are, following no link and leaving no file system. Absent: 0. Removes what it can, and
+ * returns an error that names something it cannot. Three descriptors, no memory.
+ */
 int fs_remove_tree(const char *path, struct err *err);
+
+/* Removes all that is in a directory, wherever that is by now. Looks at `max` entries at most (0: at
+ * all): -EAGAIN when more may be left. */
+int fs_empty_dir(int dir_fd, size_t max, struct err *err);
 
 /* Joins a directory and a name into a caller's array. -ENAMETOOLONG when it does not fit. */
 int fs_join(char *ret, size_t size, const char *dir, const char *name, struct err *err);

@@ -61,9 +61,9 @@ static const struct advice {
          "`vulcan_firecracker_boot_failures_total`."},
         {"vulcan_firecracker_vmm_exits_total",
          "`killed` is the normal end. `exit_0` is a guest that restarted by itself (a panic), "
-         "`exit_148` a system call refused by the VMM's filter: report both. `stuck`: the kernel "
-         "does not let a killed VMM go (see the log, and /proc/PID/stack); its memory is lost "
-         "until it does."},
+         "`exit_148` a system call refused by the VMM's filter: report both. `stuck`: one that "
+         "had not ended when Vulcan did (see the log, and /proc/PID/stack); while Vulcan runs they "
+         "are in `vulcan_firecracker_remains`."},
         {"vulcan_firecracker_output_bytes_total", "Volume of output; nothing to do by itself."},
         {"vulcan_firecracker_output_dropped_bytes_total",
          "Somebody writes more than the limit of output: raise it, or tell them."},
@@ -71,6 +71,13 @@ static const struct advice {
          "Grows only after a crash or a SIGKILL of Vulcan. If it grows otherwise, report it. "
          "`process`: a VMM that lived on. `directory`: of a VM. `tap`, `bridge`, `rules`: network "
          "that no living process of Vulcan on this machine held."},
+        {"vulcan_firecracker_remains",
+         "0 at rest. `process`: a VMM, or one that it started, was killed and has not ended; its "
+         "VM "
+         "still counts in `vulcan_firecracker_active_vms`, its memory no longer in "
+         "`vulcan_admitted_memory_bytes`. Some seconds of it under load are normal. `directory`: "
+         "removal fails (the log says why) and is tried again every minute. `foreign`: somebody "
+         "else put something there; look at it and remove it."},
         {"vulcan_firecracker_vmm_metrics_lost_total",
          "The totals below are too low by what these lines held. A VM that dies while it writes "
          "costs one."},

@@ -49,6 +49,10 @@ tests:
         values: 0x20 1x40
       - series: vulcan_firecracker_vmm_exits_total{{instance="e",class="stuck"}}
         values: 0x30 1x30
+      - series: vulcan_firecracker_remains{{instance="f",kind="directory"}}
+        values: 0x20 1x40
+      - series: vulcan_firecracker_remains{{instance="g",kind="process"}}
+        values: 0x20 1x2 0x40
       - series: vulcan_firecracker_vmm_net_failures_total{{instance="e",kind="spoofed_mac"}}
         values: 0x20 1x40
       - series: vulcan_workloads_interrupted_total{{instance="a"}}
@@ -84,6 +88,10 @@ tests:
           - exp_labels: {{severity: page, instance: e, class: stuck}}
             exp_annotations:
               summary: VMs on e outlive their workloads
+              runbook: docs/runbooks.md#vulcanvmsstuck
+          - exp_labels: {{severity: page, instance: f, kind: directory}}
+            exp_annotations:
+              summary: VMs on f outlive their workloads
               runbook: docs/runbooks.md#vulcanvmsstuck
       - {{eval_time: 9m, alertname: VulcanDown}}
       - eval_time: 30m
@@ -183,7 +191,7 @@ def test_what_they_wait_for_is_there_at_rest(fake_box):
     assert metrics.total("vulcan_firecracker_vmm_exits_total") == 0
     failures = [dict(labels) for name, labels in metrics
                 if name == "vulcan_firecracker_boot_failures_total"]
-    assert {"stage": "vmm", "reason": "vmm_exit"} in failures and len(failures) == 11
+    assert {"stage": "vmm", "reason": "vmm_exit"} in failures and len(failures) == 15
 
 
 def test_each_alert_has_its_runbook():

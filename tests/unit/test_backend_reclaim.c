@@ -84,13 +84,13 @@ static void an_orphan_is_killed_and_removed(void **state)
         char path[128];
 
         make_vm(f, "01ARZ3NDEKTSV4RRFFQ69G5FAV", f->vmm.pid, f->vmm.start_time, path);
-        assert_int_equal(fc_reclaim(f->dir, &f->metrics, &err), 1);
+        assert_int_equal(fc_reclaim(f->dir, &f->metrics, NULL, &err), 1);
         assert_int_equal(access(path, F_OK), -1);
         assert_int_equal(proc_reap(&f->vmm, &status, NULL), 0);
         assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
         assert_int_equal(count(f, "process"), 1);
         assert_int_equal(count(f, "directory"), 1);
-        assert_int_equal(fc_reclaim(f->dir, &f->metrics, &err), 0);
+        assert_int_equal(fc_reclaim(f->dir, &f->metrics, NULL, &err), 0);
         assert_int_equal(count(f, "directory"), 1);
 }
 
@@ -102,7 +102,7 @@ static void a_process_is_known_by_its_start_too(void **state)
         char path[128];
 
         make_vm(f, "01ARZ3NDEKTSV4RRFFQ69G5FAV", f->vmm.pid, f->vmm.start_time + 1, path);
-        assert_int_equal(fc_reclaim(f->dir, &f->metrics, &err), 1);
+        assert_int_equal(fc_reclaim(f->dir, &f->metrics, NULL, &err), 1);
         assert_int_equal(access(path, F_OK), -1);
         assert_true(proc_is_alive(f->vmm.pid, f->vmm.start_time));
         assert_int_equal(count(f, "process"), 0);
@@ -119,7 +119,7 @@ static void what_is_owned_or_not_ours_stays(void **state)
         make_vm(f, "lost+found", f->vmm.pid, f->vmm.start_time, other);
         lock = open(owned, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         assert_int_equal(flock(lock, LOCK_EX | LOCK_NB), 0);
-        assert_int_equal(fc_reclaim(f->dir, &f->metrics, &err), 0);
+        assert_int_equal(fc_reclaim(f->dir, &f->metrics, NULL, &err), 0);
         assert_int_equal(access(owned, F_OK), 0);
         assert_int_equal(access(other, F_OK), 0);
         assert_true(proc_is_alive(f->vmm.pid, f->vmm.start_time));
@@ -142,11 +142,32 @@ static void half_made_directories_are_removed(void **state)
         }
         snprintf(path, sizeof(path), "%s/" FC_NEW_PREFIX "01ARZ3NDEKTSV4RRFFQ69G5FAV-0", f->dir);
         assert_int_equal(mkdir(path, 0700), 0);
-        assert_int_equal(fc_reclaim(f->dir, &f->metrics, &err), 7);
+        assert_int_equal(fc_reclaim(f->dir, &f->metrics, NULL, &err), 7);
         assert_int_equal(count(f, "directory"), 7);
         assert_int_equal(count(f, "process"), 0);
         assert_int_equal(rmdir(f->dir), 0);
         assert_int_equal(mkdir(f->dir, 0700), 0);
+}
+
+/* A VMM that was taken over put a file or a link in the place of its directory, or moved it. */
+static void what_took_its_place_is_removed(void **state)
+{
+        struct fixture *f = *state;
+        struct err err = ERR_INIT;
+        char path[128], kept[128];
+
+        snprintf(kept, sizeof(kept), "%s/kept", f->dir);
+        assert_int_equal(mkdir(kept, 0700), 0);
+        snprintf(path, sizeof(path), "%s/01ARZ3NDEKTSV4RRFFQ69G5FAV", f->dir);
+        assert_int_equal(symlink(kept, path), 0);
+        snprintf(path, sizeof(path), "%s/01ARZ3NDEKTSV4RRFFQ69G5FAW", f->dir);
+        assert_int_equal(fs_write(path, "x", 1, 0600, NULL), 0);
+        assert_int_equal(fc_reclaim(f->dir, &f->metrics, NULL, &err), 2);
+        assert_int_equal(count(f, "directory"), 2);
+        assert_int_equal(access(path, F_OK), -1);
+        /* What bears no name of ours stays, and is shown. */
+        assert_int_equal(access(kept, F_OK), 0);
+        assert_true(prom_gauge_value(f->metrics.remains[FC_REMAINS_FOREIGN]) == 1);
 }
 
 #define T(test) cmocka_unit_test_setup_teardown(test, open_fixture, close_fixture)
@@ -154,10 +175,9 @@ static void half_made_directories_are_removed(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                T(an_orphan_is_killed_and_removed),
-                T(a_process_is_known_by_its_start_too),
-                T(what_is_owned_or_not_ours_stays),
-                T(half_made_directories_are_removed),
+                T(an_orphan_is_killed_and_removed), T(a_process_is_known_by_its_start_too),
+                T(what_is_owned_or_not_ours_stays), T(half_made_directories_are_removed),
+                T(what_took_its_place_is_removed),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

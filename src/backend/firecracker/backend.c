@@ -111,6 +111,7 @@ static void fc_free(struct backend *base)
 {
         struct fc_backend *b = (struct fc_backend *)base;
 
+        fc_remains_free(b->remains);
         net_free(b->net);
         pthread_cond_destroy(&b->runs_changed);
         pthread_mutex_destroy(&b->runs_lock);
@@ -144,7 +145,7 @@ static int open_state(struct fc_backend *b, const struct fc_config *config, stru
                                FC_SUN_PATH_MAX - beyond - strlen("/vms"));
         if ((r = trust_make_dir(b->vms_dir, err)) < 0)
                 return r;
-        r = fc_reclaim(b->vms_dir, &b->metrics, &minor);
+        r = fc_reclaim(b->vms_dir, &b->metrics, b->remains, &minor);
         if (r < 0)
                 log_warn("%s", minor.msg);
         fc_reclaim_network(b->net, &b->metrics);
@@ -167,7 +168,12 @@ static int fc_open(struct fc_backend *b, const struct fc_config *config, struct 
             (r = fc_metrics_init(&b->metrics, registry, runtimes,
                                  image_list_runtimes(b->image_dir, runtimes, BACKEND_RUNTIMES_MAX),
                                  err)) < 0 ||
-            (r = net_new(&net, &b->net, err)) < 0 || (r = open_state(b, config, err)) < 0)
+            (r = net_new(&net, &b->net, err)) < 0)
+                return r;
+        b->remains = fc_remains_new(&b->metrics);
+        if (!b->remains)
+                return err_set(err, ENOMEM, "out of memory or descriptors");
+        if ((r = open_state(b, config, err)) < 0)
                 return r;
         strcpy(b->vmm, vmm.path);
         log_debug("VMM %s: %s", vmm.path, vmm.why);

@@ -358,6 +358,7 @@ void fc_execute(struct backend *base, const struct backend_task *task, struct wo
                 .mem_mb = task->spec->limits.mem_mb,
                 .net = task->spec->network == WORKLOAD_NETWORK_NAT ? b->net : NULL,
                 .metrics = &b->metrics,
+                .remains = b->remains,
         };
         r = fc_vm_init(&run.vm, &run.vm_spec, &err);
         if (r == 0) {

@@ -22,6 +22,7 @@ struct fc_backend {
         uint64_t output_max;
         struct fc_metrics metrics;
         struct net *net;
+        struct fc_remains *remains;
 
         pthread_mutex_t runs_lock; /* guards the list below; held briefly */
         pthread_cond_t runs_changed;

@@ -86,6 +86,12 @@ const struct prom_desc fc_metric_descs[FC_METRIC_COUNT] = {
                  "Things left behind by a process that died, found and removed "
                  "at start, by kind: process, directory, tap, bridge, rules.",
                  .labels = LABELS("kind")},
+        [FC_REMAINS] =
+                {PROM_GAUGE, "vulcan_firecracker_remains",
+                 "What is left of microVMs and could not be removed yet, by kind: process, "
+                 "directory; foreign: entries in the directory of VMs that are not Vulcan's, "
+                 "as found at start.",
+                 .labels = LABELS("kind")},
         [FC_VMM_METRICS_LOST_TOTAL] = {PROM_COUNTER, "vulcan_firecracker_vmm_metrics_lost_total",
                                        "Lines of VMM metrics that were torn or could not be read."},
         [FC_COUNTERS_LOST_TOTAL] =
@@ -135,6 +141,12 @@ static const char *const cleanup_stage_names[FC_CLEANUP_STAGE_COUNT] = {
 static const char *const leak_names[FC_LEAK_COUNT] = {
         [FC_LEAK_PROCESS] = "process", [FC_LEAK_DIRECTORY] = "directory", [FC_LEAK_TAP] = "tap",
         [FC_LEAK_BRIDGE] = "bridge",   [FC_LEAK_RULES] = "rules",
+};
+
+static const char *const remains_names[FC_REMAINS_COUNT] = {
+        [FC_REMAINS_PROCESS] = "process",
+        [FC_REMAINS_DIRECTORY] = "directory",
+        [FC_REMAINS_FOREIGN] = "foreign",
 };
 
 static const char *const reason_names[FC_REASON_COUNT] = {
@@ -235,6 +247,8 @@ int fc_metrics_init(struct fc_metrics *m, struct prom_registry *registry,
         for (int i = 0; i < FC_LEAK_COUNT; i++)
                 made.leaks[i] =
                         prom_counter_with(made.family[FC_LEAKS_RECLAIMED_TOTAL], leak_names[i]);
+        for (int i = 0; i < FC_REMAINS_COUNT; i++)
+                made.remains[i] = prom_gauge_with(made.family[FC_REMAINS], remains_names[i]);
         for (int i = 0; i < FC_STAGE_COUNT; i++)
                 made.stage[i] =
                         prom_histogram_with(made.family[FC_VM_START_STAGE_SECONDS], stage_names[i]);

@@ -27,6 +27,7 @@ enum fc_metric {
         FC_OUTPUT_BYTES_TOTAL,
         FC_OUTPUT_DROPPED_BYTES_TOTAL,
         FC_LEAKS_RECLAIMED_TOTAL,
+        FC_REMAINS,
         FC_VMM_METRICS_LOST_TOTAL,
         FC_COUNTERS_LOST_TOTAL,
         FC_VMM_VSOCK_BYTES_TOTAL,
@@ -86,6 +87,14 @@ enum fc_leak {
         FC_LEAK_COUNT,
 };
 
+/* What is left of VMs and cannot be removed at once. Label values in metrics.c. */
+enum fc_remains_kind {
+        FC_REMAINS_PROCESS,   /* VMMs, and what they started, that were killed and have not ended */
+        FC_REMAINS_DIRECTORY, /* of VMs that are gone */
+        FC_REMAINS_FOREIGN,   /* entries among the VMs' directories that are not Vulcan's */
+        FC_REMAINS_COUNT,
+};
+
 /* Handles of the backend's metrics. Series that are known beforehand exist at 0 from the start. */
 struct fc_metrics {
         struct prom_family *family[FC_METRIC_COUNT];
@@ -98,6 +107,7 @@ struct fc_metrics {
         struct prom_counter *panics; /* under a program */
         struct prom_counter *lost_lines, *lost_counters;
         struct prom_counter *leaks[FC_LEAK_COUNT];
+        struct prom_gauge *remains[FC_REMAINS_COUNT];
 };
 
 /* Registers (or finds) the metrics. `runtimes`: those whose workloads_total series start at 0. */

@@ -3,6 +3,7 @@
 #include "backend/firecracker/vm.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/log.h"
 
@@ -15,7 +16,14 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-enum { DEATH_WAIT_MS = 2000 };
+enum { DEATH_WAIT_MS = 2000 }; /* for all VMMs together */
+
+struct reclaim {
+        const char *vms_dir;
+        struct fc_metrics *metrics;
+        struct fc_remains *remains;
+        uint64_t deadline_ns;
+};
 
 static void count_leak(struct fc_metrics *m, enum fc_leak kind)
 {
@@ -23,8 +31,8 @@ static void count_leak(struct fc_metrics *m, enum fc_leak kind)
 }
 
 /* Kills the VMM that the directory names, if that very process still runs, and waits for its end.
- * False if it does not end. */
-static bool kill_vmm(const char *dir, struct fc_metrics *m)
+ * False if it does not end: then it is in *ret. */
+static bool kill_vmm(const struct reclaim *r, const char *dir, struct proc *ret)
 {
         _cleanup_buf_ struct buf text = BUF_INIT(64);
         _cleanup_close_ int pidfd = -1;
@@ -44,38 +52,59 @@ static bool kill_vmm(const char *dir, struct fc_metrics *m)
         syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
         kill(-pid, SIGKILL);
         p = (struct pollfd){.fd = pidfd, .events = POLLIN};
-        if (poll(&p, 1, DEATH_WAIT_MS) != 1) {
-                log_error("the VMM that %s names was killed but does not end: see /proc/%d/stack",
-                          dir, pid);
-                return false;
+        if (poll(&p, 1, clock_poll_ms(r->deadline_ns)) == 1) {
+                count_leak(r->metrics, FC_LEAK_PROCESS);
+                return true;
         }
-        count_leak(m, FC_LEAK_PROCESS);
+        log_warn("the VMM that %s names was killed and has not ended: see /proc/%d/stack", dir,
+                 pid);
+        *ret = (struct proc){.pid = pid, .pidfd = steal_fd(&pidfd), .start_time = start};
+        return false;
+}
+
+/* What stands under the name of a VM and is no directory: some VMM has put it there. */
+static bool reclaim_file(const char *path, struct fc_metrics *m)
+{
+        struct stat st;
+
+        if (lstat(path, &st) < 0 || S_ISDIR(st.st_mode) || unlink(path) < 0)
+                return false;
+        count_leak(m, FC_LEAK_DIRECTORY);
         return true;
 }
 
 /* True if the directory was an orphan and is gone now. */
-static bool reclaim_dir(const char *vms_dir, const char *name, struct fc_metrics *m)
+static bool reclaim_dir(const struct reclaim *r, const char *name)
 {
+        struct fc_remain left = {.dir_fd = -1, .proc = PROC_INIT, .orphan = true};
         _cleanup_close_ int fd = -1;
         struct err err = ERR_INIT;
-        char dir[PATH_MAX];
         struct stat st;
 
-        if (fs_join(dir, sizeof(dir), vms_dir, name, &err) < 0)
+        if (fs_join(left.dir, sizeof(left.dir), r->vms_dir, name, &err) < 0)
                 return false;
-        fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-        if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
+        fd = open(left.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        if (fd < 0)
+                return reclaim_file(left.dir, r->metrics);
+        if (flock(fd, LOCK_EX | LOCK_NB) < 0)
                 return false; /* its owner lives */
         if (fstat(fd, &st) < 0 || st.st_nlink == 0)
                 return false; /* its owner has just removed it: no leak */
-        if (!kill_vmm(dir, m))
-                return false; /* the next start tries again */
-        if (fs_remove_tree(dir, &err) < 0) {
-                log_error("%s", err.msg);
-                return false;
+        if (kill_vmm(r, left.dir, &left.proc)) {
+                if (fc_remove_vm_dir(fd, left.dir, FC_REMAINS_DIR_FILES, &err) == 0) {
+                        count_leak(r->metrics, FC_LEAK_DIRECTORY);
+                        return true;
+                }
+                if (err.code != EAGAIN)
+                        log_error("%s", err.msg);
         }
-        count_leak(m, FC_LEAK_DIRECTORY);
-        return true;
+        snprintf(left.id, sizeof(left.id), "%s", name);
+        left.dir_fd = fd;
+        if (fc_remains_take(r->remains, &left))
+                steal_fd(&fd);
+        else
+                close_fd(&left.proc.pidfd);
+        return false;
 }
 
 /* A VM's directory, or one that was about to become it. */
@@ -86,18 +115,29 @@ static bool is_ours(const char *name)
         return ulid_is_valid(name) || strncmp(name, FC_NEW_PREFIX, n) == 0;
 }
 
-int fc_reclaim(const char *vms_dir, struct fc_metrics *metrics, struct err *err)
+int fc_reclaim(const char *vms_dir, struct fc_metrics *metrics, struct fc_remains *remains,
+               struct err *err)
 {
+        struct reclaim r = {.vms_dir = vms_dir,
+                            .metrics = metrics,
+                            .remains = remains,
+                            .deadline_ns = clock_ns() + DEATH_WAIT_MS * NS_PER_MS};
         _cleanup_closedir_ DIR *d = opendir(vms_dir);
         struct dirent *e;
-        int n = 0;
+        int n = 0, foreign = 0;
 
         if (!d)
                 return err_errno(err, "cannot read %s", vms_dir);
         while ((e = readdir(d)) != NULL) {
-                if (is_ours(e->d_name) && reclaim_dir(vms_dir, e->d_name, metrics))
-                        n++;
+                if (is_ours(e->d_name))
+                        n += reclaim_dir(&r, e->d_name);
+                else
+                        foreign += e->d_name[0] != '.' && strcmp(e->d_name, "lost+found") != 0;
         }
+        prom_gauge_set(metrics->remains[FC_REMAINS_FOREIGN], foreign);
+        if (foreign)
+                log_warn("%s holds %d entries that are not Vulcan's: look at them and remove them",
+                         vms_dir, foreign);
         return n;
 }
 

@@ -377,23 +377,24 @@ int fc_vm_exit_code(struct fc_vm *vm)
 
 /*
  * Waits for the end of the VMM and of all that hold its console: what it started, and where orphans
- * are not ours to reap, too. Event by event, however long they take to die; then there is little left
- * for proc_reap_within() to wait for.
+ * are not ours to reap, too. Event by event, until `end_ns`; then there is little left for
+ * proc_reap_within() to wait for.
  */
-static void await_end(struct fc_vm *vm, const struct proc *proc)
+static void await_end(struct fc_vm *vm, const struct proc *proc, uint64_t end_ns)
 {
         struct pollfd p[] = {{.fd = proc->pidfd, .events = POLLIN},
                              {.fd = vm->console_fd, .events = POLLIN}};
-        uint64_t end = clock_ns() + PROC_REAP_MAX_MS * NS_PER_MS;
 
-        while ((p[0].fd >= 0 || p[1].fd >= 0) && clock_ns() < end) {
-                if (poll(p, 2, clock_poll_ms(end)) < 0 && errno != EINTR)
+        while ((p[0].fd >= 0 || p[1].fd >= 0) && clock_ns() < end_ns) {
+                if (poll(p, 2, clock_poll_ms(end_ns)) < 0 && errno != EINTR)
                         break;
                 if (p[1].revents && !read_words(vm->console_fd, &vm->console))
                         p[1].fd = -1;
                 if (p[0].fd >= 0 && p[0].revents) {
+                        uint64_t drained = clock_ns() + CONSOLE_DRAIN_MS * NS_PER_MS;
+
                         p[0].fd = -1;
-                        end = clock_ns() + CONSOLE_DRAIN_MS * NS_PER_MS;
+                        end_ns = drained < end_ns ? drained : end_ns;
                 }
         }
         close_fd(&vm->console_fd);
@@ -411,11 +412,11 @@ static bool kill_vmm(struct fc_vm *vm)
         return ended_before;
 }
 
-/* Waits for the end of what kill_vmm() killed and counts how it ended. False if it does not end:
- * then it is left to the next start's reclaiming. */
-static bool reap_vmm(struct fc_vm *vm, bool ended_before)
+/* Waits for the end of what kill_vmm() killed and counts how it ended. False if it does not end in
+ * time: then it is in *ret_left. */
+static bool reap_vmm(struct fc_vm *vm, bool ended_before, struct proc *ret_left)
 {
-        struct fc_metrics *m = vm->spec->metrics;
+        uint64_t end = clock_ns() + FC_VM_END_MS * NS_PER_MS, now;
         struct err err = ERR_INIT;
         struct proc proc;
         int status = 0;
@@ -424,16 +425,17 @@ static bool reap_vmm(struct fc_vm *vm, bool ended_before)
         proc = vm->proc;
         vm->proc = PROC_INIT;
         pthread_mutex_unlock(&vm->proc_lock);
-        await_end(vm, &proc);
-        if (proc_reap_within(&proc, CONSOLE_DRAIN_MS, &status, &err) < 0) {
-                log_error("workload %s: the VMM was killed but does not end: %s; see "
-                          "/proc/%d/stack for what holds it",
-                          vm->spec->id, err.msg, (int)proc.pid);
-                close_fd(&proc.pidfd);
-                fc_metrics_count_stuck(m);
+        await_end(vm, &proc, end);
+        now = clock_ns();
+        if (proc_reap_within(&proc, now < end ? (unsigned)((end - now) / NS_PER_MS) : 0, &status,
+                             &err) < 0) {
+                log_warn("workload %s: killed, but %s; waiting for it beside others", vm->spec->id,
+                         err.msg);
+                *ret_left = proc;
                 return false;
         }
-        fc_metrics_count_exit(m, status, !ended_before || atomic_load(&vm->stopped));
+        fc_metrics_count_exit(vm->spec->metrics, status,
+                              !ended_before || atomic_load(&vm->stopped));
         return true;
 }
 
@@ -476,7 +478,8 @@ static void flush(struct fc_vm *vm, uint64_t since)
  * memory, a grace period for a TAP): so the network goes while the VMM dies. Its TAP may: a VMM that
  * still has it open is left with a dead descriptor. False: see reap_vmm().
  */
-static bool stop_and_detach(struct fc_vm *vm, bool was_ready, uint64_t since)
+static bool stop_and_detach(struct fc_vm *vm, bool was_ready, uint64_t since,
+                            struct fc_remain *left)
 {
         bool started = vm->start_ns != 0;
         bool ended_before = false, gone = true;
@@ -489,23 +492,12 @@ static bool stop_and_detach(struct fc_vm *vm, bool was_ready, uint64_t since)
                 ended_before = kill_vmm(vm);
         detach(vm, since);
         if (started) {
-                gone = reap_vmm(vm, ended_before);
+                left->killed_by_us = !ended_before || atomic_load(&vm->stopped);
+                gone = reap_vmm(vm, ended_before, &left->proc);
                 observe_stage(vm, FC_CLEANUP_STOP, since);
         }
         close_fd(&vm->console_fd);
         return gone;
-}
-
-/* Removes the directory: what is known to be in it by name, and anything else by looking, which needs
- * a descriptor that there may be none of. */
-static int remove_dir(struct fc_vm *vm, struct err *err)
-{
-        static const char *const files[] = {"v.sock",      "api.sock", LISTENER, LOG_NAME,
-                                            "config.json", "metrics",  "vmm"};
-
-        for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
-                unlinkat(vm->dir_fd, files[i], 0);
-        return rmdir(vm->dir) == 0 ? 0 : fs_remove_tree(vm->dir, err);
 }
 
 /* The VMM's last words go with it: for those who look closer, they are in the program's log. */
@@ -521,19 +513,47 @@ static void tell_log(struct fc_vm *vm)
         close_fd(&vm->log_fd);
 }
 
+/* Removes the directory, or puts it to what is left. False if it is still there. */
+static bool remove_dir(struct fc_vm *vm, bool gone, struct fc_remain *left)
+{
+        if (gone && fc_remove_vm_dir(vm->dir_fd, vm->dir, FC_REMAINS_DIR_FILES, NULL) == 0) {
+                close_fd(&vm->dir_fd);
+                return true;
+        }
+        snprintf(left->dir, sizeof(left->dir), "%s", vm->dir);
+        left->dir_fd = steal_fd(&vm->dir_fd);
+        return false;
+}
+
+/* Hands over what did not end or could not be removed. Without room it is left to the next start. */
+static void hand_over(struct fc_vm *vm, struct fc_remain *left)
+{
+        snprintf(left->id, sizeof(left->id), "%s", vm->spec->id);
+        left->active = left->proc.pidfd >= 0;
+        if (fc_remains_take(vm->spec->remains, left))
+                return;
+        log_error("workload %s: left to the next start", vm->spec->id);
+        if (left->active) {
+                fc_metrics_count_stuck(vm->spec->metrics);
+                prom_gauge_dec(vm->spec->metrics->active);
+        }
+        close_fd(&left->proc.pidfd);
+        close_fd(&left->dir_fd);
+}
+
 uint64_t fc_vm_cleanup(struct fc_vm *vm, bool was_ready)
 {
         struct fc_metrics *m = vm->spec->metrics;
         bool started = vm->start_ns != 0;
         uint64_t stop_ns = atomic_load(&vm->stop_ns);
         uint64_t begin = stop_ns > vm->start_ns ? stop_ns : clock_ns();
+        struct fc_remain left = {.dir_fd = -1, .proc = PROC_INIT};
+        bool removed = true, gone;
         uint64_t at, took = 0;
-        struct err err = ERR_INIT;
-        bool gone;
 
         close_fd(&vm->conn_fd);
         close_fd(&vm->listen_fd);
-        gone = stop_and_detach(vm, was_ready, begin);
+        gone = stop_and_detach(vm, was_ready, begin, &left);
         at = clock_ns();
         if (started) {
                 took = at - begin;
@@ -543,14 +563,14 @@ uint64_t fc_vm_cleanup(struct fc_vm *vm, bool was_ready)
         if (vm->dir_fd >= 0) {
                 if (started)
                         fc_counters_collect(vm);
-                if (gone && remove_dir(vm, &err) < 0)
-                        log_error("workload %s: %s", vm->spec->id, err.msg);
-                close_fd(&vm->dir_fd);
+                removed = remove_dir(vm, gone, &left);
                 if (started)
                         observe_stage(vm, FC_CLEANUP_FILES, at);
         }
-        if (started)
+        if (started && gone)
                 prom_gauge_dec(m->active);
+        if (!gone || !removed)
+                hand_over(vm, &left);
         vm->start_ns = 0;
         vm->flush = (struct fc_flush){.fd = -1};
         return took;

@@ -13,6 +13,7 @@
 #pragma once
 
 #include "backend/firecracker/metrics.h"
+#include "backend/firecracker/remains.h"
 #include "backend/firecracker/tail.h"
 #include "base/buf.h"
 #include "base/err.h"
@@ -29,6 +30,7 @@
 
 enum {
         FC_SUN_PATH_MAX = 107, /* usable bytes of a Unix socket's path */
+        FC_VM_END_MS = 2000,   /* wait for the end of a VMM and of all it started, at most */
 };
 
 /* What a VM's directory is called until it is locked. */
@@ -44,6 +46,7 @@ struct fc_vm_spec {
         unsigned cpus, mem_mb;
         struct net *net; /* NULL: no network */
         struct fc_metrics *metrics;
+        struct fc_remains *remains; /* NULL: what does not end at once is left to the next start */
 };
 
 /* A VMM that was asked to write down its counters (counters.c). */
@@ -113,9 +116,12 @@ int fc_vm_accept(struct fc_vm *vm, struct err *err);
  * times; never blocks. */
 void fc_vm_stop(struct fc_vm *vm);
 
-/* Ends and releases everything but the struct. Returns the nanoseconds from the stop until the
- * network was torn down, 0 if no VMM had been started. What could not be removed is logged and left
- * to the next start's reclaiming. `was_ready`: the VMM is asked for its counters before it dies. */
+/*
+ * Ends and releases everything but the struct. Returns the nanoseconds from the stop until the network
+ * was torn down, 0 if no VMM had been started. A VMM that has not ended after FC_VM_END_MS, and a
+ * directory that cannot be removed, are handed to spec->remains: the former stays in active_vms until
+ * it is gone. `was_ready`: the VMM is asked for its counters before it dies.
+ */
 uint64_t fc_vm_cleanup(struct fc_vm *vm, bool was_ready);
 
 void fc_vm_release(struct fc_vm *vm);
@@ -133,9 +139,12 @@ int fc_config_text(const struct fc_vm *vm, struct buf *ret, struct err *err);
 
 /*
  * Reclaims directories whose owner has died: kills a VMM that still runs, removes the rest, counts
- * both in leaks_reclaimed_total (reclaim.c). Returns the number of directories reclaimed.
+ * both in leaks_reclaimed_total (reclaim.c). Returns the number of directories reclaimed. What does
+ * not end or go at once is handed to `remains` (NULL: left to the next start). Entries that are not
+ * Vulcan's are counted as foreign and left alone.
  */
-int fc_reclaim(const char *vms_dir, struct fc_metrics *metrics, struct err *err);
+int fc_reclaim(const char *vms_dir, struct fc_metrics *metrics, struct fc_remains *remains,
+               struct err *err);
 
 /* Removes TAPs, bridge and rules of owners that have died, whether or not their directories are
  * still there: a start that was killed itself may have removed those. Counts the TAPs. */
