@@ -173,6 +173,7 @@ struct http_server {
         size_t n_routes;
         void *ctx;
         void (*refused)(const struct http_route *route, unsigned status, void *ctx);
+        bool is_unix;
         struct http_auth *auth; /* NULL: requests need no token */
         struct http_deadlines deadlines;
         atomic_size_t body_bytes; /* of all requests */

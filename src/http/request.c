@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "http/origin.h"
 #include "http/text.h"
 #include "prom/prom.h"
 
@@ -342,6 +343,31 @@ static size_t announced_size(struct http_request *request)
         return length ? strtoull(length, NULL, 10) : 0;
 }
 
+/* Where there is no token: refuses what a web page could send, or read. A Unix socket is out of the
+ * reach of pages, whatever its clients take for its name. */
+static bool may_be_of_a_page(struct http_request *request)
+{
+        const char *host = http_request_header(request, "Host");
+        const char *sites[2];
+        size_t n = http_request_headers(request, "Sec-Fetch-Site", sites, 2);
+        char message[256];
+
+        if (http_request_header(request, "Origin") || n > 1 ||
+            (n && !http_origin_site_is_safe(sites[0]))) {
+                refuse(request, 403,
+                       "requests from web pages need a token: start the daemon with --token-file");
+                return true;
+        }
+        if (!host || request->server->is_unix || http_origin_host_is_safe(host))
+                return false;
+        snprintf(message, sizeof(message),
+                 "without a token only an IP address or localhost is answered to, not the name "
+                 "\"%.60s\": use the address, or start the daemon with --token-file",
+                 host);
+        refuse(request, 403, message);
+        return true;
+}
+
 static void route_request(struct http_request *request, const char *method, const char *url)
 {
         struct http_server *server = request->server;
@@ -356,9 +382,9 @@ static void route_request(struct http_request *request, const char *method, cons
         if (server->auth && !(request->route && request->route->flags & HTTP_ROUTE_OPEN) &&
             !has_right_token(request))
                 return;
-        if (!server->auth && http_request_header(request, "Origin")) {
-                refuse(request, 403, "requests from web pages need a token to be set");
-        } else if (!request->route && same_path) {
+        if (!server->auth && may_be_of_a_page(request))
+                return;
+        if (!request->route && same_path) {
                 http_answer_header(request, "Allow", allow);
                 refuse(request, 405, "method not allowed");
         } else if (!request->route) {

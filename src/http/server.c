@@ -287,6 +287,7 @@ int http_server_new(const struct http_server_config *config, struct http_server 
         server->n_routes = config->n_routes;
         server->ctx = config->ctx;
         server->refused = config->refused;
+        server->is_unix = config->listener->path[0] != '\0';
         server->max_connections = or_default(config->max_connections, CONNECTIONS_DEFAULT);
         for (int i = 0; i < HTTP_LANES; i++) {
                 TAILQ_INIT(&server->lanes[i].jobs);

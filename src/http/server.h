@@ -21,8 +21,9 @@
  * not noticed before the answer; nothing is cancelled.
  *
  * Every request gets a status. The server itself answers, as {"error": "…"}: 401 token missing or
- * wrong, 403 a request of a web page (it has an Origin) where there is no token, since any page can
- * reach a server on the loopback of its reader, 404 no such path, 405 with Allow, 413 body too large,
+ * wrong, 403 a request that a web page may send or read where there is no token (origin.h; it has
+ * Origin, a Sec-Fetch-Site of another site, or a Host that is a name): any page can reach a server on
+ * the loopback of its reader, 404 no such path, 405 with Allow, 413 body too large,
  * 503 too many bytes of bodies at once. An error that is known from the headers is answered when the
  * body has been read and dropped, so that the client sees it; a body beyond HTTP_DRAIN_MAX, or one that
  * waits for "100 Continue", is not waited for.

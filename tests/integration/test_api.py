@@ -139,7 +139,7 @@ def test_a_full_queue_is_429(fake_box):
 def test_a_client_that_goes_away_takes_nothing_with_it(fake_box):
     daemon = fake_box.serve()
     where = urllib.parse.urlsplit(daemon.url)
-    for half in (b"POST /v1/workloads HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{",
+    for half in (b"POST /v1/workloads HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{",
                  b"GET /met", b"\x16\x03\x01\x02\x00", b"GET / HTTP/9.9\r\n\r\n"):
         with socket.create_connection((where.hostname, where.port)) as s:
             s.sendall(half)

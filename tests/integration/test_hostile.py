@@ -116,7 +116,7 @@ def connect(daemon, lines=b""):
     return s
 
 
-HEAD = (b"POST /v1/workloads/async HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+HEAD = (b"POST /v1/workloads/async HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         b"Content-Length: %d\r\n\r\n")
 
 
@@ -125,7 +125,7 @@ def test_slow_and_silent_ones_in_numbers(daemon):
     then: others are served meanwhile."""
     before = daemon.metrics()
     with contextlib.ExitStack() as stack:
-        for part in (b"", b"GE", b"GET / HTTP/1.1\r\nHost: x\r\nX-A", HEAD % 1000 + b'{"runt'):
+        for part in (b"", b"GE", b"GET / HTTP/1.1\r\nHost: localhost\r\nX-A", HEAD % 1000 + b'{"runt'):
             for _ in range(50):
                 stack.enter_context(connect(daemon, part))
         slow = [stack.enter_context(connect(daemon, HEAD % 100000)) for _ in range(50)]
@@ -157,7 +157,7 @@ def test_one_that_reads_nothing(daemon):
     for _ in range(20):
         daemon.submit("sh", "bytes 200000")
     (record,) = daemon.json("GET", "/v1/workloads?limit=1")["workloads"]
-    request = b"GET /v1/workloads/%s HTTP/1.1\r\nHost: x\r\n\r\n" % record["id"].encode()
+    request = b"GET /v1/workloads/%s HTTP/1.1\r\nHost: localhost\r\n\r\n" % record["id"].encode()
     with contextlib.ExitStack() as stack:
         for _ in range(30):
             s = stack.enter_context(connect(daemon))
@@ -204,7 +204,7 @@ def test_lengths_that_lie(daemon):
                  b"Transfer-Encoding: chunked\r\nContent-Length: 5", b"Transfer-Encoding: nonsense"):
         with connect(daemon) as s, contextlib.suppress(ConnectionError, TimeoutError):
             s.settimeout(0.5)  # one that waits for more is ended by the server's idle timeout
-            s.sendall(b"POST /v1/workloads/async HTTP/1.1\r\nHost: x\r\n" + head +
+            s.sendall(b"POST /v1/workloads/async HTTP/1.1\r\nHost: localhost\r\n" + head +
                       b"\r\n\r\nzz\r\nnot a chunk\r\n")
             s.shutdown(socket.SHUT_WR)
             answer = s.recv(65536)

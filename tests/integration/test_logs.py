@@ -22,7 +22,7 @@ class Events:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
         self.socket.settimeout(limit)
         self.socket.connect((where.hostname, where.port))
-        self.socket.sendall("\r\n".join([f"GET {path} HTTP/1.1", "Host: x", "Connection: close",
+        self.socket.sendall("\r\n".join([f"GET {path} HTTP/1.1", "Host: localhost", "Connection: close",
                                          *headers, "", ""]).encode())
         self.comments = 0
         self.file = None

@@ -149,7 +149,8 @@ static inline struct answer ask_with(const struct served *s, const char *method,
         struct buf text = BUF_INIT(CLIENT_ANSWER_MAX);
         struct answer a;
 
-        assert_int_equal(buf_printf(&text, "%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%s",
+        assert_int_equal(buf_printf(&text,
+                                    "%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n%s",
                                     method, path, extra),
                          0);
         if (body)

@@ -38,7 +38,7 @@ static int send_request(struct daemon *d, const char *method, const char *path, 
         char text[512];
         int fd = client_connect(&d->served);
         int n = snprintf(text, sizeof(text),
-                         "%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+                         "%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
                          "Content-Length: %zu\r\n\r\n%s",
                          method, path, strlen(body), body);
 

@@ -408,7 +408,7 @@ static void a_client_that_leaves_does_not_end_its_workload(void **state)
         int fd = client_connect(&d->served);
 
         snprintf(post, sizeof(post),
-                 "POST /v1/workloads HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n%s",
+                 "POST /v1/workloads HTTP/1.1\r\nHost: localhost\r\nContent-Length: %zu\r\n\r\n%s",
                  strlen(body), body);
         client_send(fd, post, strlen(post));
         fake_wait_running(d->backend, 1);
@@ -554,7 +554,7 @@ static void who_follows_a_full_log_hears_that_we_live(void **state)
                         202);
         snprintf(path, sizeof(path), "/v1/workloads/%s", text_in(json, "id"));
         json_decref(json);
-        snprintf(get, sizeof(get), "GET %s/logs HTTP/1.1\r\nHost: x\r\n\r\n", path);
+        snprintf(get, sizeof(get), "GET %s/logs HTTP/1.1\r\nHost: localhost\r\n\r\n", path);
         fd = client_connect(&d->served);
         setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
         assert_true(client_send(fd, get, strlen(get)));

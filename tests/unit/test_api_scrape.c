@@ -163,7 +163,7 @@ static void refusals_are_json(void **state)
 static void bodies_come_back(void **state)
 {
         enum { CLIENTS = API_SCRAPES_MAX + 8 };
-        static const char request[] = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
+        static const char request[] = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
         struct daemon *d = daemon_new(1, 1, NULL);
         struct answer a;
         int fds[CLIENTS];

@@ -106,7 +106,7 @@ static int send_get(struct served *s, const char *path)
         char text[128];
         int fd = client_connect(s);
         int n = snprintf(text, sizeof(text),
-                         "GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", path);
+                         "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", path);
 
         assert_true(client_send(fd, text, (size_t)n));
         return fd;
@@ -205,7 +205,7 @@ static void requests_that_take_long_leave_connections_to_others(void **state)
 static void a_new_connection_takes_the_place_of_an_idle_one(void **state)
 {
         static const char half[] =
-                "POST /quick HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nab";
+                "POST /quick HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nab";
         struct served s;
         int held, slow, fds[4 * CONNECTIONS];
 
@@ -239,7 +239,7 @@ static void a_new_connection_takes_the_place_of_an_idle_one(void **state)
 static void slow_ones_go_where_nobody_is_idle(void **state)
 {
         static const char half[] =
-                "POST /quick HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nab";
+                "POST /quick HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nab";
         struct served s;
         int fds[2 * CONNECTIONS];
 
@@ -267,7 +267,7 @@ static void a_client_that_sends_byte_by_byte_has_its_time(void **state)
 {
         static const char *const beginnings[] = {
                 "", "GET /quick HTTP/1.1\r\nX: ",
-                "POST /quick HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"};
+                "POST /quick HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"};
         pthread_t threads[3];
         struct served s;
         int fds[3];
@@ -300,7 +300,7 @@ static void a_large_body_over_a_slow_line_comes_through(void **state)
         start(&s, 1);
         fd = client_connect(&s);
         snprintf(head, sizeof(head),
-                 "POST /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+                 "POST /large HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
                  "Content-Length: %d\r\n\r\n",
                  BODY_MAX);
         assert_true(client_send(fd, head, strlen(head)));
@@ -358,8 +358,8 @@ static void a_request_that_waits_outlives_all_limits(void **state)
 static void a_request_that_cannot_become_whole_is_let_go(void **state)
 {
         static const char *const parts[] = {
-                "G", "GET /quick HTTP/1.1\r\n", "GET /quick HTTP/1.1\r\nHost: x\r\nX-A",
-                "POST /quick HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nab"};
+                "G", "GET /quick HTTP/1.1\r\n", "GET /quick HTTP/1.1\r\nHost: localhost\r\nX-A",
+                "POST /quick HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nab"};
         enum { N = sizeof(parts) / sizeof(parts[0]) };
         struct served s;
         int fds[N], whole;
@@ -387,7 +387,7 @@ static void a_request_that_cannot_become_whole_is_let_go(void **state)
 /* By libmicrohttpd, before any of our code sees it. */
 static void requests_that_are_refused_early_are_counted(void **state)
 {
-        static const char chunk[] = "POST /quick HTTP/1.1\r\nHost: x\r\n"
+        static const char chunk[] = "POST /quick HTTP/1.1\r\nHost: localhost\r\n"
                                     "Transfer-Encoding: chunked\r\n\r\nzz\r\n";
         static const char version[] = "GET /quick HTTP/9.9\r\n\r\n";
         char *large = malloc(2 * HTTP_HEADERS_MAX + 100);

@@ -124,24 +124,25 @@ static void check(struct served *s, const char *bytes, size_t n, unsigned status
 static void what_is_badly_framed_is_refused(void **state)
 {
         static const char *const requests[][2] = {
-                {"POST /quick HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n"
+                {"POST /quick HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n"
                  "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
                  "both"},
-                {"POST /quick HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: "
+                {"POST /quick HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: "
                  "1\r\n\r\nx",
                  "twice"},
-                {"GET /quick HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", "twice"},
+                {"GET /quick HTTP/1.1\r\nHost: localhost\r\nHost: y\r\n\r\n", "twice"},
                 {"GET /quick HTTP/1.1\r\n\r\n", "missing"},
-                {"GET /quick HTTP/1.1\r\nHost: x\r\nX: a\r\n b\r\n\r\n", "folded"},
-                {"GET /quick HTTP/1.1\r\nHost: x\r\nX : a\r\n\r\n", "colon"},
-                {"GET /quick HTTP/1.1\r\nHost: x\r\nX: a\rb\r\n\r\n", "no LF"},
-                {"GET /quick HTTP/1.1\nHost: x\n\n", "request line"},
-                {"POST /quick HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+                {"GET /quick HTTP/1.1\r\nHost: localhost\r\nX: a\r\n b\r\n\r\n", "folded"},
+                {"GET /quick HTTP/1.1\r\nHost: localhost\r\nX : a\r\n\r\n", "colon"},
+                {"GET /quick HTTP/1.1\r\nHost: localhost\r\nX: a\rb\r\n\r\n", "no LF"},
+                {"GET /quick HTTP/1.1\nHost: localhost\n\n", "request line"},
+                {"POST /quick HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
                  "1\nx\n0\n\n",
                  "chunk"},
-                {"GET /quick%00 HTTP/1.1\r\nHost: x\r\n\r\n", "%00"},
-                {"GET /quick?a=%00 HTTP/1.1\r\nHost: x\r\n\r\n", "%00"},
-                {"POST /quick HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", "chunked"},
+                {"GET /quick%00 HTTP/1.1\r\nHost: localhost\r\n\r\n", "%00"},
+                {"GET /quick?a=%00 HTTP/1.1\r\nHost: localhost\r\n\r\n", "%00"},
+                {"POST /quick HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n",
+                 "chunked"},
                 {"GARBAGE\r\n\r\n", "request line"},
         };
         enum { N = sizeof(requests) / sizeof(requests[0]) };
@@ -152,7 +153,7 @@ static void what_is_badly_framed_is_refused(void **state)
         start(&s, 100);
         for (size_t i = 0; i < N; i++)
                 check(&s, requests[i][0], strlen(requests[i][0]), 400, requests[i][1]);
-        check(&s, "GET /quick HTTP/1.1\r\nHost: x\r\nX: a\0\r\n\r\n", 39, 400, "control");
+        check(&s, "GET /quick HTTP/1.1\r\nHost: localhost\r\nX: a\0\r\n\r\n", 47, 400, "control");
         /* The answer survives what the client goes on to send. */
         n = (size_t)sprintf(more, "%s", requests[0][0]);
         memset(more + n, 'x', (1 << 20) - n);
@@ -174,14 +175,15 @@ static void check_pipelined(bool parks)
 
         start(&s, 100);
         fd = client_connect(&s);
-        send_text(fd, parks ? "GET /park HTTP/1.1\r\nHost: x\r\n\r\n"
-                              "GET /quick HTTP/1.1\r\nHost: x\r\n\r\n"
-                              "GET /quick HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n"
-                              "GET /quick HTTP/1.1\r\nHost: x\r\n\r\n"
-                            : "GET /quick HTTP/1.1\r\nHost: x\r\n\r\n"
-                              "POST /quick HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab"
-                              "POST /quick HTTP/1.1\r\nHost: x\r\nContent-Length: +2\r\n\r\nab"
-                              "GET /quick HTTP/1.1\r\nHost: x\r\n\r\n");
+        send_text(fd,
+                  parks ? "GET /park HTTP/1.1\r\nHost: localhost\r\n\r\n"
+                          "GET /quick HTTP/1.1\r\nHost: localhost\r\n\r\n"
+                          "GET /quick HTTP/1.1\r\nHost: localhost\r\nHost: y\r\n\r\n"
+                          "GET /quick HTTP/1.1\r\nHost: localhost\r\n\r\n"
+                        : "GET /quick HTTP/1.1\r\nHost: localhost\r\n\r\n"
+                          "POST /quick HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\nab"
+                          "POST /quick HTTP/1.1\r\nHost: localhost\r\nContent-Length: +2\r\n\r\nab"
+                          "GET /quick HTTP/1.1\r\nHost: localhost\r\n\r\n");
         if (parks) {
                 pthread_mutex_lock(&stage.lock);
                 while (!stage.parked)
@@ -222,7 +224,7 @@ static void a_head_of_any_size_gets_a_status(void **state)
                                 struct buf text = BUF_INIT(65536);
                                 struct answer a;
 
-                                buf_printf(&text, "GET /large_head HTTP/1.1\r\nHost: x\r\n"
+                                buf_printf(&text, "GET /large_head HTTP/1.1\r\nHost: localhost\r\n"
                                                   "Connection: close\r\n");
                                 for (int i = 0; i < n_fields; i++) {
                                         buf_printf(&text, "%s: ", names[kind]);
@@ -246,9 +248,10 @@ static void a_head_of_any_size_gets_a_status(void **state)
 static void a_request_without_its_end_is_told(void **state)
 {
         static const char *const parts[] = {
-                "G", "GET /quick HTTP/1.1\r\n", "GET /quick HTTP/1.1\r\nHost: x\r\nX-A",
-                "POST /quick HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nab",
-                "POST /quick HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"};
+                "G", "GET /quick HTTP/1.1\r\n", "GET /quick HTTP/1.1\r\nHost: localhost\r\nX-A",
+                "POST /quick HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nab",
+                "POST /quick HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: "
+                "chunked\r\n\r\n5\r\nab"};
         enum { N = sizeof(parts) / sizeof(parts[0]) };
         struct served s;
         int fds[N];
@@ -270,8 +273,8 @@ static void a_request_that_is_late_is_told(void **state)
 {
         static const char *const parts[] = {
                 "", /* a new connection: its client may be about to ask */
-                "GET /quick HTTP/1.1\r\nHost: x\r\nX-A",
-                "POST /quick HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nab"};
+                "GET /quick HTTP/1.1\r\nHost: localhost\r\nX-A",
+                "POST /quick HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nab"};
         enum { N = sizeof(parts) / sizeof(parts[0]) };
         struct served s;
         int fds[N], again;
@@ -282,12 +285,12 @@ static void a_request_that_is_late_is_told(void **state)
                 send_text(fds[i], parts[i]);
         }
         again = client_connect(&s);
-        send_text(again, "GET /quick HTTP/1.1\r\nHost: x\r\n\r\n");
+        send_text(again, "GET /quick HTTP/1.1\r\nHost: localhost\r\n\r\n");
         assert_int_equal(next_status(again), 204);
         for (size_t i = 0; i < N; i++) {
                 assert_int_equal(next_status(fds[i]), 408);
                 /* Its last words are not taken back by what comes after them. */
-                send_text(fds[i], "GET /quick HTTP/1.1\r\nHost: x\r\n\r\n");
+                send_text(fds[i], "GET /quick HTTP/1.1\r\nHost: localhost\r\n\r\n");
                 while (recv(fds[i], &(char){0}, 1, 0) == 1)
                         ;
                 close(fds[i]);
@@ -305,7 +308,7 @@ static int hold_server(struct served *s)
 {
         int fd = client_connect(s);
 
-        send_text(fd, "GET /hold HTTP/1.1\r\nHost: x\r\n\r\n");
+        send_text(fd, "GET /hold HTTP/1.1\r\nHost: localhost\r\n\r\n");
         pthread_mutex_lock(&stage.lock);
         while (!stage.held)
                 pthread_cond_wait(&stage.changed, &stage.lock);
@@ -329,14 +332,14 @@ static void requests_that_wait_to_be_read_are_not_late(void **state)
 
         start(&s, LIMIT_S);
         used = client_connect(&s);
-        send_text(used, "GET /quick HTTP/1.1\r\nHost: x\r\n\r\n");
+        send_text(used, "GET /quick HTTP/1.1\r\nHost: localhost\r\n\r\n");
         assert_int_equal(next_status(used), 204);
         half = client_connect(&s);
-        send_text(half, "POST /quick HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\na");
-        send_text(used, "GET /quick HTTP/1.1\r\nHost: x\r\n\r\n");
+        send_text(half, "POST /quick HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\na");
+        send_text(used, "GET /quick HTTP/1.1\r\nHost: localhost\r\n\r\n");
         assert_int_equal(next_status(used), 204); /* so the half has been read */
         held = hold_server(&s);
-        send_text(used, "GET /quick HTTP/1.1\r\nHost: x\r\n\r\n");
+        send_text(used, "GET /quick HTTP/1.1\r\nHost: localhost\r\n\r\n");
         send_text(half, "b");
         poll(NULL, 0, 1000 * (LIMIT_S + 2));
         release_server();
@@ -361,7 +364,7 @@ static void requests_of_a_crowd_are_all_answered(void **state)
         held = hold_server(&s);
         for (int i = 0; i < CROWD; i++) {
                 fds[i] = client_connect(&s);
-                send_text(fds[i], "GET /quick HTTP/1.1\r\nHost: x\r\n\r\n");
+                send_text(fds[i], "GET /quick HTTP/1.1\r\nHost: localhost\r\n\r\n");
         }
         release_server();
         for (int i = 0; i < CROWD; i++) {

@@ -121,9 +121,10 @@ static void handlers_answer_now_and_later(void **state)
 
 static void bodies_arrive_whole(void **state)
 {
-        static const char chunked[] = "POST /echo/x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
-                                      "Transfer-Encoding: chunked\r\n\r\n"
-                                      "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n";
+        static const char chunked[] =
+                "POST /echo/x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+                "Transfer-Encoding: chunked\r\n\r\n"
+                "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n";
         struct served s;
         struct answer a;
 
@@ -200,7 +201,7 @@ static void large_bodies_are_refused(void **state)
         answer_release(&a);
         /* The size is not known beforehand. */
         buf_printf(&text,
-                   "POST /echo/x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+                   "POST /echo/x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
                    "Transfer-Encoding: chunked\r\n\r\n%x\r\n",
                    BODY_MAX + 1);
         buf_add(&text, big, BODY_MAX + 1);
@@ -210,8 +211,9 @@ static void large_bodies_are_refused(void **state)
         answer_release(&a);
         buf_release(&text);
         /* More than is worth reading: the answer comes at once. */
-        buf_printf(&text,
-                   "POST /echo/x HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n");
+        buf_printf(
+                &text,
+                "POST /echo/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n");
         a = talk(&s, text.data, text.len);
         assert_int_equal(a.status, 413);
         answer_release(&a);
@@ -287,8 +289,9 @@ static void web_pages_need_a_token(void **state)
 
 static void connections_are_kept(void **state)
 {
-        static const char two[] = "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"
-                                  "GET /later HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        static const char two[] =
+                "GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n"
+                "GET /later HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
         struct served s;
         struct answer a;
 
@@ -308,8 +311,9 @@ static void what_is_not_http_ends_the_connection(void **state)
                 "GET\r\n\r\n",
                 "GET /hello HTTP/9.9\r\n\r\n",
                 "\x16\x03\x01\x02",
-                "GET /hello HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
-                "POST /echo/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+                "GET /hello HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n",
+                "POST /echo/x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: "
+                "chunked\r\n\r\nzz\r\n",
         };
         enum { N = sizeof(wrong) / sizeof(wrong[0]) };
         struct http_server_config c = config();
@@ -398,7 +402,7 @@ static unsigned read_status(int fd)
 static void slow_clients_are_cut_off(void **state)
 {
         static const char half[] =
-                "POST /echo/x HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nab";
+                "POST /echo/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nab";
         struct http_server_config c = config();
         struct served s;
         int silent, slow;
@@ -438,7 +442,7 @@ static void half_open_clients_do_not_hold_the_end_up(void **state)
 
 static void a_client_that_leaves_while_its_answer_is_made_harms_nobody(void **state)
 {
-        static const char get[] = "GET /park HTTP/1.1\r\nHost: x\r\n\r\n";
+        static const char get[] = "GET /park HTTP/1.1\r\nHost: localhost\r\n\r\n";
         struct linger hard = {.l_onoff = 1};
         struct http_request *request;
         struct served s;
@@ -461,7 +465,8 @@ static void a_client_that_leaves_while_its_answer_is_made_harms_nobody(void **st
 
 static void the_end_waits_for_answers(void **state)
 {
-        static const char get[] = "GET /park HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        static const char get[] =
+                "GET /park HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
         struct answer a = {.all = BUF_INIT(1 << 20)};
         pthread_t thread;
         struct served s;
@@ -512,9 +517,10 @@ static unsigned ask_on(int fd, const char *text)
  * asks and asks would hold the end up. */
 static void who_asks_while_the_server_ends_is_refused(void **state)
 {
-        static const char get[] = "GET /park HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-        static const char more[] = "HEAD /nothing HTTP/1.1\r\nHost: x\r\n\r\n";
-        static const char again[] = "GET /empty HTTP/1.1\r\nHost: x\r\n\r\n";
+        static const char get[] =
+                "GET /park HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        static const char more[] = "HEAD /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        static const char again[] = "GET /empty HTTP/1.1\r\nHost: localhost\r\n\r\n";
         struct answer a = {.all = BUF_INIT(1 << 20)};
         struct http_request *request;
         unsigned status = 0;
@@ -581,7 +587,8 @@ static void curl_agrees(void **state)
 /* Who comes too late is turned away at once, while the rest is served on. */
 static void a_quiesced_server_accepts_nobody(void **state)
 {
-        static const char get[] = "GET /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        static const char get[] =
+                "GET /hello HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
         struct sockaddr_in to = {.sin_family = AF_INET};
         struct answer a = {.all = BUF_INIT(1 << 20)}, served;
         struct served s;

@@ -113,7 +113,8 @@ static void start(struct served *s)
 
 static int ask_stream(struct served *s)
 {
-        static const char text[] = "GET /stream HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        static const char text[] =
+                "GET /stream HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
         int fd = client_connect(s);
 
         assert_true(client_send(fd, text, sizeof(text) - 1));

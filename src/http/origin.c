@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http/origin.h"
+
+#include <arpa/inet.h>
+#include <stddef.h>
+#include <string.h>
+#include <strings.h>
+
+/* Nothing, or a colon and digits. */
+static bool is_port(const char *text)
+{
+        return !*text || (*text == ':' && text[1 + strspn(text + 1, "0123456789")] == '\0');
+}
+
+static bool is_address(int family, const char *host, size_t n)
+{
+        char text[INET6_ADDRSTRLEN];
+        struct in6_addr a;
+
+        if (n >= sizeof(text))
+                return false;
+        memcpy(text, host, n);
+        text[n] = '\0';
+        return inet_pton(family, text, &a) == 1;
+}
+
+bool http_origin_host_is_safe(const char *host)
+{
+        static const char local[] = "localhost";
+        size_t n = strcspn(host, host[0] == '[' ? "]" : ":");
+
+        if (host[0] == '[')
+                return host[n] == ']' && is_port(host + n + 1) &&
+                       is_address(AF_INET6, host + 1, n - 1);
+        if (!is_port(host + n))
+                return false;
+        if (is_address(AF_INET, host, n))
+                return true;
+        if (n == sizeof(local) && host[n - 1] == '.')
+                n--;
+        return n == sizeof(local) - 1 && strncasecmp(host, local, n) == 0;
+}
+
+bool http_origin_site_is_safe(const char *site)
+{
+        return strcasecmp(site, "none") == 0 || strcasecmp(site, "same-origin") == 0;
+}
