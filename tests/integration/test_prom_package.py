@@ -325,3 +325,13 @@ def test_too_many_label_values_are_one_error(installed, tmp_path, compiler, lang
     errors = [line for line in done.stderr.splitlines() if " error: " in line]
     assert done.returncode != 0 and len(errors) == 1, done.stderr
     assert "a metric has at most 16 labels (PROM_LABELS_MAX)" in errors[0]
+
+
+def test_a_plugin_can_be_unloaded(installed, tmp_path):
+    source = os.path.join(vulcan.ROOT, "tests/integration/prom_plugin.c")
+    libs = ["-l:libprom.a" if lib == "-lprom" else lib for lib in installed.pkg_config("--libs", "--static")]
+    run("cc", "-shared", "-fPIC", *installed.pkg_config("--cflags"), source, "-o", tmp_path / "plugin.so", *libs)
+    run("cc", "-DPROM_PLUGIN_HOST", source, "-o", tmp_path / "host", "-pthread", "-ldl")
+    done = subprocess.run([tmp_path / "host", tmp_path / "plugin.so"], capture_output=True, text=True,
+                          check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "unloaded\n", "")
