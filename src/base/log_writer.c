@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/log_writer.h"
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+static struct {
+        pthread_mutex_t lock; /* guards the next four */
+        pthread_cond_t changed;
+        struct buf waiting; /* whole lines */
+        uint64_t untold;    /* lines dropped since the last one that was taken */
+        uint64_t stop_ns;   /* when to give up; 0: not stopping */
+        _Atomic uint64_t dropped;
+        int stop_fd; /* eventfd: readable once stop_ns is set */
+        pthread_t thread;
+        bool started;
+} writer = {
+        .lock = PTHREAD_MUTEX_INITIALIZER,
+        .waiting = {.max = LOG_QUEUE_MAX},
+        .stop_fd = -1,
+};
+
+static _Thread_local bool is_writer;
+
+/* False once it is too late: we are to end and nobody takes anything. */
+static bool wait_for_room(void)
+{
+        struct pollfd p[] = {{.fd = STDERR_FILENO, .events = POLLOUT},
+                             {.fd = writer.stop_fd, .events = POLLIN}};
+
+        for (;;) {
+                uint64_t stop_ns;
+
+                pthread_mutex_lock(&writer.lock);
+                stop_ns = writer.stop_ns;
+                pthread_mutex_unlock(&writer.lock);
+                p[1].events = stop_ns ? 0 : POLLIN; /* it stays readable */
+                if (poll(p, 2, clock_poll_ms(stop_ns)) < 0 && errno != EINTR)
+                        return false;
+                if (p[0].revents)
+                        return true;
+                if (stop_ns && stop_ns <= clock_ns())
+                        return false;
+        }
+}
+
+/* Where there is room, PIPE_BUF bytes are taken at once. False: give up. */
+static bool put(const char *at, size_t n)
+{
+        while (n) {
+                ssize_t done;
+
+                if (!wait_for_room())
+                        return false;
+                done = write(STDERR_FILENO, at, n < PIPE_BUF ? n : PIPE_BUF);
+                if (done < 0 && errno != EINTR && errno != EAGAIN)
+                        return true; /* nobody reads it: these lines are lost, later ones may not be */
+                if (done > 0) {
+                        at += done;
+                        n -= (size_t)done;
+                }
+        }
+        return true;
+}
+
+static void *run(void *arg)
+{
+        struct buf lines = {.max = LOG_QUEUE_MAX};
+        bool go_on = true;
+
+        is_writer = true; /* what it says itself stands where the lines are missing */
+        pthread_mutex_lock(&writer.lock);
+        while (go_on) {
+                struct buf taken = writer.waiting;
+                uint64_t untold = writer.untold;
+
+                if (!taken.len && !untold) {
+                        if (writer.stop_ns)
+                                break;
+                        pthread_cond_wait(&writer.changed, &writer.lock);
+                        continue;
+                }
+                writer.waiting = lines;
+                writer.untold = 0;
+                pthread_mutex_unlock(&writer.lock);
+                go_on = put(taken.data, taken.len);
+                taken.len = 0;
+                lines = taken;
+                if (untold && go_on && wait_for_room())
+                        log_warn("%" PRIu64 " lines were dropped here: standard error took nothing",
+                                 untold);
+                pthread_mutex_lock(&writer.lock);
+        }
+        pthread_mutex_unlock(&writer.lock);
+        buf_release(&lines);
+        return NULL;
+}
+
+static bool take(const char *line, size_t n)
+{
+        bool taken;
+
+        if (is_writer)
+                return put(line, n);
+        pthread_mutex_lock(&writer.lock);
+        /* What comes after lines that were dropped waits until that has been told. */
+        taken = !writer.untold && buf_add(&writer.waiting, line, n) == 0;
+        if (!taken) {
+                writer.untold++;
+                atomic_fetch_add(&writer.dropped, 1);
+        }
+        pthread_cond_signal(&writer.changed);
+        pthread_mutex_unlock(&writer.lock);
+        return taken;
+}
+
+int log_writer_start(struct err *err)
+{
+        sigset_t all, was;
+        int r;
+
+        writer.stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (writer.stop_fd < 0)
+                return err_errno(err, "eventfd");
+        pthread_cond_init(&writer.changed, NULL);
+        writer.stop_ns = 0;
+        sigfillset(&all); /* signals are for the program's own threads */
+        pthread_sigmask(SIG_SETMASK, &all, &was);
+        r = pthread_create(&writer.thread, NULL, run, NULL);
+        pthread_sigmask(SIG_SETMASK, &was, NULL);
+        if (r) {
+                close_fd(&writer.stop_fd);
+                return err_set(err, r, "start a thread: %s", strerror(r));
+        }
+        writer.started = true;
+        log_set_sink(take);
+        return 0;
+}
+
+void log_writer_stop(void)
+{
+        uint64_t one = 1;
+
+        if (!writer.started)
+                return;
+        log_set_sink(NULL);
+        pthread_mutex_lock(&writer.lock);
+        writer.stop_ns = clock_ns() + LOG_STOP_MS * NS_PER_MS;
+        pthread_cond_signal(&writer.changed);
+        pthread_mutex_unlock(&writer.lock);
+        if (write(writer.stop_fd, &one, sizeof(one)) < 0)
+                return; /* a fresh eventfd takes a 1 */
+        pthread_join(writer.thread, NULL);
+        close_fd(&writer.stop_fd);
+        pthread_cond_destroy(&writer.changed);
+        buf_release(&writer.waiting);
+        writer.started = false;
+}
+
+uint64_t log_writer_dropped(void)
+{
+        return atomic_load(&writer.dropped);
+}
