@@ -33,6 +33,7 @@ static void add_location(struct http_request *request, const char *id)
 {
         char path[64];
 
+        http_request_note(request, "workload", id);
         snprintf(path, sizeof(path), "/v1/workloads/%s", id);
         http_answer_header(request, "Location", path);
 }

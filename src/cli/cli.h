@@ -87,7 +87,7 @@ const struct command *command_find(const char *name);
 /* The command whose name is most like a mistyped one; NULL if none is. */
 const struct command *command_suggest(const char *name);
 
-/* Prints "vulcan: MESSAGE" on standard error, harmless to a terminal (base/printable.h). Returns exit_code. */
+/* Prints "vulcan: MESSAGE" (or a line of the log in JSON) on standard error, harmless to a terminal (base/printable.h). Returns exit_code. */
 int cli_fail(int exit_code, const struct err *err);
 
 /* Takes one option of the verb's own; `value` is NULL where none was given. 0, or -errno. */
@@ -111,6 +111,9 @@ int cli_parse(const struct command *command, int argc, char **argv, struct setti
  */
 int cli_begin(const struct command *command, int argc, char **argv, struct settings *settings,
               cli_take_fn *take, void *ctx, int *ret_code);
+
+/* Messages are written as the settings say, also those about settings that are wrong. */
+void cli_use_log_format(const struct settings *settings);
 
 /* Warns of VULCAN_* variables that are no settings; how many there are. cli_begin() does so. */
 unsigned cli_warn_environment(void);

@@ -120,6 +120,15 @@ static int wait_for_end(struct remote *remote, const char *id, struct run_end *r
         }
 }
 
+static void tell_lost(uint64_t lost)
+{
+        struct err say = ERR_INIT;
+
+        err_set(&say, EIO, "%llu line%s not kept", (unsigned long long)lost,
+                lost == 1 ? " was" : "s were");
+        cli_fail(0, &say);
+}
+
 static int print_logs(struct remote *remote, const char *word, struct logs_args *a,
                       struct run_end *ret_end, struct err *err)
 {
@@ -139,8 +148,7 @@ static int print_logs(struct remote *remote, const char *word, struct logs_args 
         if (fflush(stdout) != 0)
                 return err_set(err, EIO, "cannot write to standard output");
         if (stream.lost)
-                fprintf(stderr, "vulcan: %llu line%s not kept\n", (unsigned long long)stream.lost,
-                        stream.lost == 1 ? " was" : "s were");
+                tell_lost(stream.lost);
         return a->follow ? wait_for_end(remote, id, ret_end, err) : 0;
 }
 

@@ -270,7 +270,9 @@ int cmd_run(int argc, char **argv)
         struct err err = ERR_INIT;
         int code;
 
-        if (run_args_parse(&run.args, argc, argv, &err) < 0)
+        code = run_args_parse(&run.args, argc, argv, &err);
+        cli_use_log_format(&run.args.settings);
+        if (code < 0)
                 return cli_fail(EXIT_VULCAN, &err);
         if (run.args.help)
                 return cli_help(&command_run) ? EXIT_VULCAN : 0;

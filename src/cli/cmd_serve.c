@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/log_writer.h"
 #include "base/trust.h"
 #include "cli/cli.h"
 #include "cli/token.h"
@@ -306,6 +307,13 @@ static int open_logs(struct serve *d, struct err *err)
 
 /* ---- the daemon ---- */
 
+static enum http_access_setting access_log(const struct settings *s)
+{
+        return strcmp(s->access_log, "on") == 0       ? HTTP_ACCESS_ALL
+               : strcmp(s->access_log, "errors") == 0 ? HTTP_ACCESS_ERRORS
+                                                      : HTTP_ACCESS_OFF;
+}
+
 static int start(struct serve *d, struct err *err)
 {
         struct http_server_config http = {
@@ -343,6 +351,7 @@ static int start(struct serve *d, struct err *err)
         http.ctx = d->api;
         http.refused = api_note_refused;
         http.token = d->token.len ? d->token.data : NULL;
+        http.access_log = access_log(s);
         return http_server_new(&http, &d->server, err);
 }
 
@@ -485,6 +494,16 @@ static void warn_without_runtimes(const struct serve *d)
                          "see vulcan doctor");
 }
 
+static void tell_address(const char *url)
+{
+        const struct log_field field = {.name = "url", .text = url};
+
+        if (log_format() == LOG_FORMAT_JSON)
+                log_fields(LOG_LEVEL_INFO, &field, 1, "listening");
+        else
+                fprintf(stderr, "listening on %s\n", url);
+}
+
 static int cmd_serve(int argc, char **argv)
 {
         struct serve d = {.listener = HTTP_LISTENER_INIT, .lock_fd = -1, .signal_fd = -1};
@@ -498,13 +517,15 @@ static int cmd_serve(int argc, char **argv)
                 return check_config(&d);
         notify_init(&d.notify);
         block_signals(&d);
-        if (watch_signals(&d, &err) < 0 || start(&d, &err) < 0) {
+        if (log_writer_start(&err) < 0 || watch_signals(&d, &err) < 0 || start(&d, &err) < 0) {
                 stop(&d);
+                log_writer_stop();
                 return cli_fail(1, &err);
         }
         warn_without_runtimes(&d);
-        fprintf(stderr, "listening on %s\n", d.listener.url);
+        tell_address(d.listener.url);
         serve(&d);
         stop(&d);
+        log_writer_stop();
         return 0;
 }

@@ -48,6 +48,10 @@ int cli_fail(int exit_code, const struct err *err)
         char line[ERR_MESSAGE_MAX + 16];
         int n;
 
+        if (log_format() == LOG_FORMAT_JSON) {
+                log_fields(LOG_LEVEL_ERROR, NULL, 0, err->msg[0] ? err->msg : "failed");
+                return exit_code;
+        }
         snprintf(line, sizeof(line), "vulcan: %s", err->msg[0] ? err->msg : "failed");
 
         /* The daemon's words may hold those of a guest. */

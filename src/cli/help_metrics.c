@@ -186,6 +186,9 @@ static const struct advice {
          "token; `limited` (429): a token from an address that has sent more than 10 wrong ones, "
          "and sends more than one a second. `wrong` and `limited` that grow: somebody guesses, or "
          "a client was forgotten when the token was changed; the daemon's log names addresses."},
+        {"vulcan_http_access_log_dropped_total", "Up to 256 KiB wait for standard error; requests "
+                                                 "never do. Whatever reads the daemon's log "
+                                                 "does not keep up, or has stopped."},
         {"vulcan_http_evicted_connections_total",
          "Clients open connections and do not use them: keep fewer, or raise "
          "`--max-connections`. Each was told 503, or 408 between requests."},

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -137,6 +138,15 @@ int cli_take_flag(void *ctx, int id, const char *value, struct err *err)
         return 0;
 }
 
+void cli_use_log_format(const struct settings *settings)
+{
+        const char *wanted = settings->log_format;
+
+        if (!*wanted) /* they were not loaded */
+                wanted = getenv("VULCAN_LOG_FORMAT");
+        log_set_format(wanted && strcmp(wanted, "json") == 0 ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT);
+}
+
 int cli_begin(const struct command *command, int argc, char **argv, struct settings *settings,
               cli_take_fn *take, void *ctx, int *ret_code)
 {
@@ -147,7 +157,10 @@ int cli_begin(const struct command *command, int argc, char **argv, struct setti
                 *ret_code = cli_help(command);
                 return 0;
         }
-        if (n < 0 || settings_load(settings, &err) < 0) {
+        if (n > 0)
+                n = settings_load(settings, &err) < 0 ? -EINVAL : n;
+        cli_use_log_format(settings);
+        if (n < 0) {
                 *ret_code = cli_fail(EXIT_USAGE, &err);
                 return 0;
         }

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "cli/table.h"
 #include "cli/token.h"
+#include "http/server.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -97,11 +98,18 @@ static void add_words(struct buf *ret, const struct http_client_answer *a)
 {
         json_t *json = a->body.len ? json_loadb(a->body.data, a->body.len, 0, NULL) : NULL;
         const char *text = json_string_value(json_object_get(json, "error"));
+        const char *id = json_string_value(json_object_get(json, "request_id"));
 
         if (text)
                 table_clean(ret, text, 0);
         else
                 buf_printf(ret, "answered with status %u", a->status);
+        if (a->status >= 500 && id) {
+                /* Under this its log has more. */
+                buf_printf(ret, " (request ");
+                table_clean(ret, id, HTTP_REQUEST_ID_MAX);
+                buf_printf(ret, ")");
+        }
         json_decref(json);
 }
 

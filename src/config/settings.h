@@ -90,6 +90,8 @@ struct settings {
         char push_instance[SETTINGS_TEXT_MAX];   /* "": from node_id and the process */
         unsigned push_timeout_s;
         enum log_level log_level;
+        char log_format[SETTINGS_TEXT_MAX]; /* "text" or "json" */
+        char access_log[SETTINGS_TEXT_MAX]; /* "off", "errors" or "on" */
 
         /* Private: where row i came from and, for the file, on which line. */
         uint8_t source[SETTINGS_COUNT_MAX];

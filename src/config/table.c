@@ -185,6 +185,13 @@ const struct setting settings_table[] = {
         {"log-level", "VULCAN_LOG_LEVEL", "LEVEL", TYPE_LEVEL, AT(log_level), .standard = "info",
          .choices = "error|warn|info|debug", .verbs = EVERY,
          .help = "what is logged: error, warn, info or debug"},
+        {"log-format", "VULCAN_LOG_FORMAT", "FORMAT", TYPE_CHOICE, AT(log_format),
+         .standard = "text", .choices = "text|json", .verbs = EVERY,
+         .help = "how messages on standard error are written: text, or json (an object a line)"},
+        {"access-log", "VULCAN_ACCESS_LOG", "WHAT", TYPE_CHOICE, AT(access_log), .standard = "off",
+         .choices = "off|errors|on", .verbs = SETTINGS_SERVE,
+         .help = "which HTTP requests are logged, one line each on standard error: none, those "
+                 "answered with 400 and above, or all"},
 };
 
 const size_t settings_rows = sizeof(settings_table) / sizeof(settings_table[0]);

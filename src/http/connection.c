@@ -3,6 +3,7 @@
 #include "http/internal.h"
 
 #include "base/clock.h"
+#include "http/access.h"
 #include "prom/prom.h"
 
 #include <errno.h>
@@ -11,15 +12,16 @@
 
 enum { DROP_BYTES = 16 * 1024, DROP_TIMES = 64 /* at once */ };
 
-void http_say(int fd, unsigned status, const char *message)
+void http_say(int fd, unsigned status, const char *message, const char *id)
 {
-        char body[256], text[640];
-        int n_body = snprintf(body, sizeof(body), "{\"error\":\"%s\"}\n", message);
+        char body[320], text[768];
+        int n_body = snprintf(body, sizeof(body), "{\"error\":\"%s\",\"request_id\":\"%.26s\"}\n",
+                              message, id);
         int n = snprintf(text, sizeof(text),
                          "HTTP/1.1 %u %s\r\nContent-Type: application/json\r\n"
                          "Content-Length: %d\r\nCache-Control: no-store\r\n"
-                         "X-Content-Type-Options: nosniff\r\n",
-                         status, MHD_get_reason_phrase_for(status), n_body);
+                         "X-Content-Type-Options: nosniff\r\nX-Request-Id: %.26s\r\n",
+                         status, MHD_get_reason_phrase_for(status), n_body, id);
 
         if (status == 503)
                 n += snprintf(text + n, sizeof(text) - (size_t)n, "Retry-After: %d\r\n",
@@ -30,10 +32,20 @@ void http_say(int fd, unsigned status, const char *message)
                 return;
 }
 
-void http_connection_count(struct http_connection *c, unsigned status)
+void http_connection_count(struct http_connection *c, unsigned status, const char *id)
 {
-        char text[16];
+        struct sockaddr_storage from = {0};
+        socklen_t size = sizeof(from);
+        char text[16], client[HTTP_CLIENT_MAX] = "";
 
+        if (c->server->access_log != HTTP_ACCESS_OFF &&
+            getpeername(c->fd, (struct sockaddr *)&from, &size) == 0)
+                http_client_text((const struct sockaddr *)&from, client);
+        http_access_log(c->server, &(struct http_access){.method = "other",
+                                                         .client = *client ? client : NULL,
+                                                         .request_id = id,
+                                                         .status = status,
+                                                         .bytes = -1});
         snprintf(text, sizeof(text), "%u", status);
         prom_counter_inc(prom_counter_with(c->server->requests, "other", "unmatched", text));
 }

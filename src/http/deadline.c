@@ -2,6 +2,7 @@
 #include "http/internal.h"
 
 #include "base/clock.h"
+#include "base/ulid.h"
 #include "prom/prom.h"
 
 #include <linux/tcp.h>
@@ -84,12 +85,16 @@ static void cut_off(struct http_connection *c)
 
 static void tell(struct http_connection *c, unsigned status, const char *message, bool counts)
 {
+        char id[ULID_LEN + 1] = "";
+
         if (atomic_exchange(&c->told, true))
                 return;
-        http_say(c->fd, status, message);
-        shutdown(c->fd, SHUT_WR);
+        ulid_new(id, NULL);
+        /* First, while it is known who the client is: having had its answer it may go. */
         if (counts)
-                http_connection_count(c, status);
+                http_connection_count(c, status, id);
+        http_say(c->fd, status, message, id);
+        shutdown(c->fd, SHUT_WR);
         list(c, HTTP_OWES_END, clock_ns() + END_MS * NS_PER_MS);
 }
 

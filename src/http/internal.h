@@ -55,11 +55,16 @@ ssize_t http_connection_receive(struct http_connection *c, void *bytes, size_t n
 /* `n` more of its requests have been answered: a fault in what came after them is now. */
 void http_connection_answered(struct http_connection *c, unsigned n);
 
-/* Counts a request that nobody could make sense of. Any thread. */
-void http_connection_count(struct http_connection *c, unsigned status);
+/* Counts and logs a request that nobody could make sense of; `id` is what http_say() gave it. Any thread.
+ */
+void http_connection_count(struct http_connection *c, unsigned status, const char *id);
 
-/* Writes a whole answer to a socket, without waiting. `message`: no quotes. Any thread. */
-void http_say(int fd, unsigned status, const char *message);
+/* Writes a whole answer to a socket, without waiting. `message`: no quotes; `id`: of the request, a
+ * ULID. Any thread. */
+void http_say(int fd, unsigned status, const char *message, const char *id);
+
+/* An address as http_request_client() writes it; NULL: "unix". */
+void http_client_text(const struct sockaddr *addr, char ret[HTTP_CLIENT_MAX]);
 
 /* ---- deadline.c ---- */
 
@@ -152,6 +157,11 @@ struct http_request {
         _Atomic enum http_request_state state;
         unsigned status; /* 0: no answer yet */
         struct MHD_Response *response;
+        char id[HTTP_REQUEST_ID_MAX + 1]; /* "": there is none */
+        char *path;                       /* for the access log; NULL: it is off */
+        ssize_t answer_size;              /* bytes of the answer's body; -1: not known */
+        const char *note;                 /* of http_request_note(); NULL: none */
+        char word[HTTP_NOTE_MAX + 1];
         bool streams;                 /* the response is a stream */
         bool queued;                  /* the response was handed to libmicrohttpd */
         bool is_long;                 /* counted in server->n_long */
@@ -175,6 +185,7 @@ struct http_server {
         void (*refused)(const struct http_route *route, unsigned status, void *ctx);
         bool is_unix;
         struct http_auth *auth; /* NULL: requests need no token */
+        enum http_access_setting access_log;
         struct http_deadlines deadlines;
         atomic_size_t body_bytes; /* of all requests */
 
@@ -201,6 +212,7 @@ struct http_server {
         struct prom_gauge *connections, *long_requests;
         struct prom_counter *evicted;
         struct prom_family *auth_failures;
+        struct prom_counter *access_dropped;
 };
 
 /* libmicrohttpd's callbacks for a request. */

@@ -3,6 +3,8 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/log.h"
+#include "http/access.h"
 #include "http/origin.h"
 #include "http/text.h"
 #include "prom/prom.h"
@@ -116,11 +118,8 @@ const char *http_request_unknown_query(const struct http_request *request, const
         return stranger.name;
 }
 
-void http_request_client(const struct http_request *request, char ret[HTTP_CLIENT_MAX])
+void http_client_text(const struct sockaddr *addr, char ret[HTTP_CLIENT_MAX])
 {
-        const union MHD_ConnectionInfo *info =
-                MHD_get_connection_info(request->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-        const struct sockaddr *addr = info ? info->client_addr : NULL;
         const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)addr;
         const struct sockaddr_in *in = (const struct sockaddr_in *)addr;
         char host[INET6_ADDRSTRLEN];
@@ -133,6 +132,25 @@ void http_request_client(const struct http_request *request, char ret[HTTP_CLIEN
                 snprintf(ret, HTTP_CLIENT_MAX, "[%s]:%u", host, ntohs(in6->sin6_port));
         else
                 snprintf(ret, HTTP_CLIENT_MAX, "unix");
+}
+
+void http_request_client(const struct http_request *request, char ret[HTTP_CLIENT_MAX])
+{
+        const union MHD_ConnectionInfo *info =
+                MHD_get_connection_info(request->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+
+        http_client_text(info ? info->client_addr : NULL, ret);
+}
+
+const char *http_request_id(const struct http_request *request)
+{
+        return request->id;
+}
+
+void http_request_note(struct http_request *request, const char *name, const char *word)
+{
+        request->note = name;
+        snprintf(request->word, sizeof(request->word), "%s", word);
 }
 
 uint64_t http_request_arrival_ns(const struct http_request *request)
@@ -180,6 +198,8 @@ void http_request_add_headers(struct http_request *request, struct MHD_Response 
                 MHD_add_response_header(response, "Content-Type", content_type);
         MHD_add_response_header(response, "Cache-Control", "no-store");
         MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+        if (request->id[0])
+                MHD_add_response_header(response, "X-Request-Id", request->id);
         for (size_t i = 0; i < request->n_headers; i++)
                 if (request->headers[i].name && request->headers[i].value)
                         MHD_add_response_header(response, request->headers[i].name,
@@ -191,7 +211,10 @@ static struct MHD_Response *make_response(struct http_request *request, const ch
 {
         size_t n = body ? body->len : 0;
         char *data = n ? buf_detach(body) : NULL;
-        struct MHD_Response *response = MHD_create_response_from_buffer(
+        struct MHD_Response *response;
+
+        request->answer_size = (ssize_t)n;
+        response = MHD_create_response_from_buffer(
                 n, data, n ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
 
         if (body)
@@ -252,6 +275,7 @@ void http_answer_lent(struct http_request *request, unsigned status, const char 
 {
         assert(!request->status);
         request->status = status;
+        request->answer_size = (ssize_t)n;
         /* It is read only; libmicrohttpd takes no const. */
         request->response = MHD_create_response_from_buffer_with_free_callback_cls(
                 n, (void *)(uintptr_t)body, release, ctx);
@@ -263,9 +287,10 @@ void http_answer_lent(struct http_request *request, unsigned status, const char 
 }
 
 /* The body of an error; empty where there is no memory for it. */
-static void error_body(const char *message, struct buf *ret)
+static void error_body(const struct http_request *request, const char *message, struct buf *ret)
 {
-        json_t *object = json_pack("{s:o*}", "error", http_json_text(message));
+        json_t *object = json_pack("{s:o*, s:s*}", "error", http_json_text(message), "request_id",
+                                   request->id[0] ? request->id : NULL);
         char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
 
         *ret = BUF_INIT(8 * ERR_MESSAGE_MAX);
@@ -284,7 +309,7 @@ void http_answer_error(struct http_request *request, unsigned status, const char
         va_start(ap, fmt);
         vsnprintf(message, sizeof(message), fmt, ap);
         va_end(ap);
-        error_body(message, &body);
+        error_body(request, message, &body);
         http_answer(request, status, "application/json", &body);
 }
 
@@ -298,7 +323,7 @@ static void refuse(struct http_request *request, unsigned status, const char *me
 
         if (request->status)
                 return;
-        error_body(message, &body);
+        error_body(request, message, &body);
         if (request->route && request->server->refused)
                 request->server->refused(request->route, status, request->server->ctx);
         request->route = NULL;
@@ -440,6 +465,10 @@ static struct http_request *begin(struct http_server *server, struct MHD_Connect
         request->method = http_method_label(method);
         request->path_label = "unmatched";
         request->start_ns = clock_ns();
+        request->answer_size = -1;
+        http_access_identify(request);
+        if (server->access_log != HTTP_ACCESS_OFF)
+                request->path = strndup(url, LOG_MESSAGE_MAX);
         atomic_init(&request->state, RECEIVING);
         pthread_mutex_lock(&server->lock);
         server->n_active++;
@@ -583,6 +612,7 @@ enum MHD_Result http_request_on_call(void *ctx, struct MHD_Connection *mhd, cons
 static void count_request(struct http_request *request)
 {
         struct http_server *server = request->server;
+        unsigned code = request->queued ? request->status : STATUS_CLIENT_GONE;
         char status[16];
 
         /* Refused in the middle of its body, by libmicrohttpd or by ourselves, and counted so. */
@@ -591,8 +621,8 @@ static void count_request(struct http_request *request)
              MHD_get_connection_info(request->mhd, MHD_CONNECTION_INFO_HTTP_STATUS)))
                 return;
 
-        snprintf(status, sizeof(status), "%u",
-                 request->queued ? request->status : STATUS_CLIENT_GONE);
+        http_access_log_request(request, code);
+        snprintf(status, sizeof(status), "%u", code);
         prom_counter_inc(
                 prom_counter_with(server->requests, request->method, request->path_label, status));
         prom_histogram_observe_since_ns(
@@ -623,6 +653,7 @@ void http_request_on_completed(void *ctx, struct MHD_Connection *mhd, void **ret
         }
         atomic_fetch_sub(&server->body_bytes, request->counted);
         buf_release(&request->body);
+        free(request->path);
         free(request);
         pthread_mutex_lock(&server->lock);
         if (--server->n_active == 0)

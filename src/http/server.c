@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "http/access.h"
 #include "http/gate.h"
 #include "http/metrics.h"
 
@@ -49,6 +50,9 @@ const struct prom_desc http_metric_descs[HTTP_METRIC_COUNT] = {
         [HTTP_AUTH_FAILURES_TOTAL] = {PROM_COUNTER, "vulcan_http_auth_failures_total",
                                       "Requests without the right token, by reason.",
                                       .labels = (const char *const[]){"reason", NULL}},
+        [HTTP_ACCESS_LOG_DROPPED_TOTAL] =
+                {PROM_COUNTER, "vulcan_http_access_log_dropped_total",
+                 "Lines of the access log that were dropped: standard error did not take them."},
 };
 
 /* ---- workers ---- */
@@ -151,7 +155,7 @@ static struct http_connection *open_connection(struct http_server *server,
 
         if (!c || !http_gate_open(fd, c)) {
                 free(c);
-                http_say(fd, 503, "out of memory");
+                http_say(fd, 503, "out of memory", "");
                 shutdown(fd, SHUT_RDWR);
                 return NULL;
         }
@@ -200,6 +204,8 @@ static void on_log(void *ctx, const char *fmt, va_list ap)
                 return;
         snprintf(status, sizeof(status), "%u", code);
         prom_counter_inc(prom_counter_with(server->requests, "other", "unmatched", status));
+        http_access_log(server,
+                        &(struct http_access){.method = "other", .status = code, .bytes = -1});
 }
 
 static unsigned or_default(unsigned value, unsigned standard)
@@ -259,6 +265,7 @@ static int register_metrics(struct http_server *server, struct prom_registry *re
         server->long_requests = prom_gauge_with(families[HTTP_LONG_REQUESTS]);
         server->evicted = prom_counter_with(families[HTTP_EVICTED_CONNECTIONS_TOTAL]);
         server->auth_failures = families[HTTP_AUTH_FAILURES_TOTAL];
+        server->access_dropped = prom_counter_with(families[HTTP_ACCESS_LOG_DROPPED_TOTAL]);
         return 0;
 }
 
@@ -288,6 +295,7 @@ int http_server_new(const struct http_server_config *config, struct http_server 
         server->ctx = config->ctx;
         server->refused = config->refused;
         server->is_unix = config->listener->path[0] != '\0';
+        server->access_log = config->access_log;
         server->max_connections = or_default(config->max_connections, CONNECTIONS_DEFAULT);
         for (int i = 0; i < HTTP_LANES; i++) {
                 TAILQ_INIT(&server->lanes[i].jobs);

@@ -20,18 +20,18 @@
  * with HTTP_ROUTE_BLOCKS on a worker. A client that hangs up while its answer is being worked on is
  * not noticed before the answer; nothing is cancelled.
  *
- * Every request gets a status. The server itself answers, as {"error": "…"}: 401 token missing or
- * wrong, 403 a request that a web page may send or read where there is no token (origin.h; it has
- * Origin, a Sec-Fetch-Site of another site, or a Host that is a name): any page can reach a server on
- * the loopback of its reader, 404 no such path, 405 with Allow, 413 body too large,
- * 503 too many bytes of bodies at once. An error that is known from the headers is answered when the
- * body has been read and dropped, so that the client sees it; a body beyond HTTP_DRAIN_MAX, or one that
- * waits for "100 Continue", is not waited for.
+ * Every request gets a status. The server itself answers, as {"error": "…", "request_id": "…"}: 401
+ * token missing or wrong, 403 a request that a web page may send or read where there is no token
+ * (origin.h; it has Origin, a Sec-Fetch-Site of another site, or a Host that is a name): any page can
+ * reach a server on the loopback of its reader, 404 no such path, 405 with Allow, 413 body too large,
+ * 429 too many wrong tokens, 503 too many bytes of bodies at once. An error that is known from the
+ * headers is answered when the body has been read and dropped, so that the client sees it; a body beyond
+ * HTTP_DRAIN_MAX, or one that waits for "100 Continue", is not waited for.
  *
  * Before a request is whole: 400 its frame is in doubt (framing.h) or its client ended the stream, 408
  * it did not come in time, 414 and 431 its head is too large, 503 its connection was taken for another
- * one, 505 another major version. These are counted with method "other" and path "unmatched", and
- * the connection closes.
+ * one, 505 another major version. These are counted with method "other" and path "unmatched", have a line
+ * in the access log, and the connection closes.
  *
  * Bounds: connections, bytes of a body (per route) and of all bodies together, bytes of the headers
  * (HTTP_HEADERS_MAX), seconds between requests (keep_alive_s), seconds without progress
@@ -54,6 +54,12 @@
  * being sent; `path` is the pattern of the route or "unmatched", `method` is "other" when HTTP
  * knows none such, status 499 is a client that hung up before there was an answer.
  * vulcan_http_connections, vulcan_http_long_requests, vulcan_http_evicted_connections_total.
+ *
+ * Each request has an id (http_request_id()) and, with access_log, a line in the log when it is over:
+ * "request" with method, path (decoded, without what follows "?"), client, request_id, status, bytes,
+ * duration_ms. Requests that libmicrohttpd refuses itself have method and status alone. Lines that
+ * standard error does not take are dropped (base/log_writer.h) and counted:
+ * vulcan_http_access_log_dropped_total.
  *
  * An answer may also be a stream (http_answer_stream()): a suspended connection costs its memory, not
  * a thread. At the end of the server streams are cut off after HTTP_GRACE_MS.
@@ -83,14 +89,23 @@ enum {
         HTTP_BODIES_MAX = 256 * 1024 * 1024, /* bytes of all bodies together */
         HTTP_ANSWER_HEADERS_MAX = 4,         /* headers of http_answer_header() */
         HTTP_CLIENT_MAX = 64,
-        HTTP_TOKEN_MIN = 16,   /* bytes of a bearer token, at least: shorter ones are guessed */
-        HTTP_TOKEN_MAX = 4096, /* and at most */
+        HTTP_REQUEST_ID_MAX = 128, /* bytes of an X-Request-Id that is kept */
+        HTTP_NOTE_MAX = 64,        /* bytes of a note; the rest is cut */
+        HTTP_TOKEN_MIN = 16,       /* bytes of a bearer token, at least: shorter ones are guessed */
+        HTTP_TOKEN_MAX = 4096,     /* and at most */
         /* Bytes of a body or an answer that must move in transfer_timeout_s, or else all of it. */
         HTTP_TRANSFER_STEP = 1024 * 1024,
         HTTP_GRACE_MS = 2000,   /* for answers on their way when the server ends */
         HTTP_KEPT_SHARE = 8,    /* of the connections, that part is kept for requests that do not */
         HTTP_KEPT_MIN = 16,     /* take long; at least so many, at most half of them */
         HTTP_RETRY_AFTER_S = 5, /* what who is refused for want of room is told */
+};
+
+/* Which requests get a line in the log. */
+enum http_access_setting {
+        HTTP_ACCESS_OFF,
+        HTTP_ACCESS_ERRORS /* 400 and above */,
+        HTTP_ACCESS_ALL
 };
 
 struct http_server_config {
@@ -105,7 +120,8 @@ struct http_server_config {
         unsigned idle_timeout_s;           /* 0: 30 */
         unsigned keep_alive_s;             /* 0: 75 */
         unsigned transfer_timeout_s;       /* 0: 120 */
-        struct prom_registry *registry;    /* NULL: no metrics */
+        enum http_access_setting access_log;
+        struct prom_registry *registry; /* NULL: no metrics */
         /* The server itself answers a request of a route: 401, 403, 413, 503. On its thread; must
          * not wait. NULL: nobody wants to know. */
         void (*refused)(const struct http_route *route, unsigned status, void *ctx);
@@ -157,6 +173,13 @@ const char *http_request_unknown_query(const struct http_request *request,
 /* Who asks: "127.0.0.1:4711", "[::1]:4711", "unix". */
 void http_request_client(const struct http_request *request, char ret[HTTP_CLIENT_MAX]);
 
+/* Its id: the client's X-Request-Id, or a ULID. Every answer has it as X-Request-Id, the body of an error
+ * as "request_id". */
+const char *http_request_id(const struct http_request *request);
+
+/* Notes a word for the line of the access log, under a name that is a constant. The last note counts. */
+void http_request_note(struct http_request *request, const char *name, const char *word);
+
 /* When its headers had come: clock_ns(). */
 uint64_t http_request_arrival_ns(const struct http_request *request);
 
@@ -198,6 +221,6 @@ void http_answer_stream(struct http_request *request, const char *content_type,
 /* There is something to read. Any thread, until gone() is called. */
 void http_stream_wake(struct http_stream *stream);
 
-/* Answers {"error": message}. */
+/* Answers {"error": message, "request_id": id}. */
 void http_answer_error(struct http_request *request, unsigned status, const char *fmt, ...)
         __attribute__((format(printf, 3, 4)));

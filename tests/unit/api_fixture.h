@@ -144,6 +144,7 @@ static inline void assert_refused(struct daemon *d, const char *method, const ch
         json_t *json = ask_json(d, method, path, body, status);
 
         assert_contains(text_in(json, "error"), part);
-        assert_int_equal(json_object_size(json), 1);
+        assert_true(*text_in(json, "request_id"));
+        assert_int_equal(json_object_size(json), 2);
         json_decref(json);
 }
