@@ -166,3 +166,98 @@ def test_resources_are_those_asked_for(box):
                      "--mem", "300")
     cpus, kib = map(int, result.out.split())
     assert cpus == 2 and 200 * 1024 < kib <= 300 * 1024, result
+
+
+# ---- what the images hold: docs/images.md -------------------------------------------------------
+
+BERLIN = b"2024-07-01 14:00:00+02:00"
+
+
+@pytest.mark.vms_only
+def test_time_zones(box):
+    result = box.run("sh", 'TZ=Europe/Berlin date -d "2024-07-01 12:00 UTC" "+%H %Z"; date +%Z')
+    assert (result.code, result.out) == (0, b"14 CEST\nUTC\n"), result
+    need_runtime(box, "python")
+    result = box.run("python", "import datetime as d, zoneinfo\n"
+                     "noon = d.datetime(2024, 7, 1, 12, tzinfo=zoneinfo.ZoneInfo('UTC'))\n"
+                     "print(noon.astimezone(zoneinfo.ZoneInfo('Europe/Berlin')))")
+    assert (result.code, result.out) == (0, BERLIN + b"\n"), result
+
+
+@pytest.mark.vms_only
+def test_a_locale_with_utf_8(box):
+    code = "locale -k charmap; printf '\u00e9' | wc -m; printf 'z\\n\u00e9\\na\\n' | sort | tr -d '\\n'"
+    result = box.run("sh", code)
+    assert (result.code, result.out) == (0, 'charmap="UTF-8"\n1\naz\u00e9'.encode()), result
+    assert not result.err, result
+    need_runtime(box, "python")
+    result = box.run("python", "import sys; print('\u00e9', sys.argv[0], sys.stdin.encoding)")
+    assert (result.code, result.out) == (0, "\u00e9 main.py utf-8\n".encode()), result
+
+
+@pytest.mark.vms_only
+@pytest.mark.parametrize("runtime, code", [
+    ("sh", "grep -c BEGIN /etc/ssl/certs/ca-certificates.crt; "
+           "openssl verify -CAfile /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ISRG_Root_X1.pem "
+           ">/dev/null || echo not verified"),
+    ("python", "import ssl; print(len(ssl.create_default_context().get_ca_certs()))"),
+    ("node", "console.log(require('fs').readFileSync('/etc/ssl/certs/ca-certificates.crt', 'utf8')"
+             ".split('BEGIN').length - 1)"),
+])
+def test_certificates(box, runtime, code):
+    need_runtime(box, runtime)
+    result = box.run(runtime, code)
+    assert result.code == 0 and int(result.out) > 100, result
+
+
+@pytest.mark.vms_only
+def test_places_to_write(box):
+    result = box.run("sh", "cd; pwd; for d in $HOME /workspace /tmp /var/tmp; do echo x >$d/f && "
+                     "rm $d/f || echo $d; done; pwd -P; mktemp -u")
+    assert result.code == 0 and not result.err, result
+    assert result.out.startswith(b"/home/sandbox\n/home/sandbox\n/tmp/tmp."), result
+
+
+WHEEL = """
+import os, subprocess, sys, zipfile
+os.chdir("/tmp")
+with zipfile.ZipFile("hello-1.0-py3-none-any.whl", "w") as wheel:
+    wheel.writestr("hello.py", "print('hello from', __name__)")
+    wheel.writestr("hello-1.0.dist-info/METADATA", "Metadata-Version: 2.1\\nName: hello\\nVersion: 1.0\\n")
+    wheel.writestr("hello-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\\nGenerator: x\\n"
+                   "Root-Is-Purelib: true\\nTag: py3-none-any\\n")
+    wheel.writestr("hello-1.0.dist-info/RECORD", "")
+def run(*words):
+    subprocess.run(words, check=True)
+"""
+
+
+@pytest.mark.vms_only
+@pytest.mark.parametrize("way", ["for the user", "in a virtual environment"])
+def test_pip_installs_a_wheel(box, way):
+    """Without a network, and without a word about an environment that is managed by others."""
+    need_runtime(box, "python")
+    install = '"-m", "pip", "install", "--quiet", "--no-index", "hello-1.0-py3-none-any.whl")\n'
+    if way == "for the user":
+        code = f'run(sys.executable, {install}run(sys.executable, "-c", "import hello")\n'
+    else:
+        code = ('run(sys.executable, "-m", "venv", "v")\n'
+                f'run("v/bin/python", {install}run("v/bin/python", "-m", "hello")\n')
+    result = box.run("python", WHEEL + code)
+    name = b"hello" if way == "for the user" else b"__main__"
+    assert (result.code, result.out) == (0, b"hello from %s\n" % name), result
+
+
+@pytest.mark.vms_only
+def test_npm_installs_a_package(box):
+    need_runtime(box, "node")
+    code = ("const fs = require('fs'), {execSync} = require('child_process');\n"
+            "for (const d of ['/tmp/hello', '/tmp/app']) fs.mkdirSync(d);\n"
+            "fs.writeFileSync('/tmp/hello/package.json', '{\"name\":\"hello\",\"version\":\"1.2.3\"}');\n"
+            "fs.writeFileSync('/tmp/hello/index.js', 'module.exports = 42');\n"
+            "const run = c => execSync(c, {cwd: '/tmp/app', encoding: 'utf8'});\n"
+            "run('tar -czf hello.tgz -C /tmp --transform s,^hello,package, hello');\n"
+            "run('npm install --offline --no-audit ./hello.tgz');\n"
+            "console.log(run('npm --version && node -p \"require(\\'hello\\')\"'));\n")
+    result = box.run("node", code)
+    assert result.code == 0 and result.out.strip().endswith(b"\n42"), result
