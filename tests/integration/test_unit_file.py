@@ -86,6 +86,8 @@ def lines_of_the_unit():
 
 def test_the_essential_lines_are_there_once():
     lines = lines_of_the_unit()
+    hidden = " ".join(lines["InaccessiblePaths"]).split()
+    assert {"-/run/dbus", "-/run/systemd/private", "-/run/docker.sock", "-/etc/shadow"} <= set(hidden)
     assert {name: lines.get(name) for name in ESSENTIAL} == \
         {name: [value] for name, value in ESSENTIAL.items()}
 
