@@ -2,6 +2,7 @@
 #include "api/order.h"
 
 #include "api/input.h"
+#include "api/suggest.h"
 #include "base/cleanup.h"
 #include "wire/bytes.h"
 
@@ -12,6 +13,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+enum { FIELDS_MAX = 32 /* of an object */ };
 
 /* A field that may stand in an object, and what takes its value (never null). */
 struct field {
@@ -287,6 +290,21 @@ static bool is_empty_text(const json_t *value)
         return json_is_string(value) && json_string_length(value) == 0;
 }
 
+static int refuse_field(const struct field *fields, const char *prefix, const char *name,
+                        struct err *err)
+{
+        const char *known[FIELDS_MAX], *meant;
+        size_t n = 0;
+
+        for (; n < FIELDS_MAX && fields[n].name; n++)
+                known[n] = fields[n].name;
+        meant = api_suggest_field(prefix, name, known, n);
+        if (meant)
+                return err_set(err, EINVAL, "%s%.80s: unknown field; did you mean %s?", prefix,
+                               name, meant);
+        return err_set(err, EINVAL, "%s%.80s: unknown field", prefix, name);
+}
+
 static int take_fields(const struct field *fields, const char *prefix, struct api_order *order,
                        json_t *object, struct err *err)
 {
@@ -301,7 +319,7 @@ static int take_fields(const struct field *fields, const char *prefix, struct ap
                 while (f->name && strcmp(f->name, name) != 0)
                         f++;
                 if (!f->name)
-                        return err_set(err, EINVAL, "%s%.80s: unknown field", prefix, name);
+                        return refuse_field(fields, prefix, name, err);
                 if (json_is_null(value) || (!f->may_be_empty && is_empty_text(value)))
                         continue;
                 if ((r = f->take(order, value, err)) < 0)
