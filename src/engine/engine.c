@@ -467,14 +467,36 @@ void engine_counts(struct engine *e, struct engine_counts *ret)
         pthread_mutex_unlock(&e->lock);
 }
 
+/* With the lock: until the first time limit of those that run, by which a place is free at the latest;
+ * as long as the default limit where none has begun. They are max_vms at most. */
+static uint64_t until_first_limit(struct engine *e)
+{
+        uint64_t now = clock_ns(), least = WORKLOAD_TIMEOUT_S * NS_PER_S;
+        const struct job *job;
+
+        TAILQ_FOREACH(job, &e->running, at)
+        {
+                unsigned limit_s = job->spec.limits.timeout_s;
+                uint64_t ran = job->began_ns ? now - job->began_ns : 0;
+                uint64_t limit = (limit_s ? limit_s : WORKLOAD_TIMEOUT_S) * NS_PER_S;
+
+                if (limit <= ran)
+                        return 0; /* it is about to be ended */
+                if (limit - ran < least)
+                        least = limit - ran;
+        }
+        return least;
+}
+
 /* A place comes free when the next workload ends: as long as one takes on average, shared by those
- * that run. */
+ * that run. Where none has ended yet there is no average, and the limits are all that is known. */
 unsigned engine_retry_after_s(struct engine *e)
 {
         uint64_t ns;
 
         pthread_mutex_lock(&e->lock);
-        ns = e->mean_run_ns / (e->admission.n_vms ? e->admission.n_vms : 1);
+        ns = e->mean_run_ns ? e->mean_run_ns / (e->admission.n_vms ? e->admission.n_vms : 1)
+                            : until_first_limit(e);
         pthread_mutex_unlock(&e->lock);
         if (ns >= ENGINE_RETRY_MAX_S * NS_PER_S)
                 return ENGINE_RETRY_MAX_S;

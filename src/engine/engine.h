@@ -127,8 +127,9 @@ int engine_kill(struct engine *e, const char *id, struct err *err);
 struct job *engine_kill_tell(struct engine *e, const char *id);
 int engine_kill_wait(struct engine *e, const char *id, struct job *told, struct err *err);
 
-/* Seconds after which one who was refused with -EAGAIN may hope for a place: 1 to
- * ENGINE_RETRY_MAX_S. */
+/* Seconds after which a client refused with -EAGAIN may find a place, 1 to ENGINE_RETRY_MAX_S: the mean
+ * run time of a workload, shared by those that run; before any has ended, the time until the first limit
+ * of those that run. */
 unsigned engine_retry_after_s(struct engine *e);
 
 /* One moment of the engine (metrics.h). */

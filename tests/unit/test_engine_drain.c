@@ -163,6 +163,34 @@ static void test_the_books_balance(void **state)
         measured_close(&m);
 }
 
+/* Before any has ended there is no average: the limits tell. */
+static void test_retry_after_goes_by_the_limits_at_first(void **state)
+{
+        struct workload_spec spec = fake_spec("hang");
+        struct workload w = {0};
+        struct measured m;
+        char id[ULID_LEN + 1];
+
+        measured_open(&m, 2, 0);
+        spec.limits.mem_mb = 100;
+        spec.limits.timeout_s = 1000; /* beyond what is said at most */
+        assert_int_equal(engine_submit(m.engine, &spec, "auto", NULL, id, NULL), 0);
+        assert_int_equal(engine_retry_after_s(m.engine), ENGINE_RETRY_MAX_S);
+        workload_spec_release(&spec);
+        spec = fake_spec("hang");
+        spec.limits.mem_mb = 100;
+        spec.limits.timeout_s = 30;
+        assert_int_equal(engine_submit(m.engine, &spec, "auto", NULL, id, NULL), 0);
+        while (engine_get(m.engine, id, &w, NULL) == 0 && w.status == WORKLOAD_PENDING) {
+                workload_release(&w);
+                sched_yield();
+        }
+        workload_release(&w);
+        assert_in_range(engine_retry_after_s(m.engine), 2, 30);
+        workload_spec_release(&spec);
+        measured_close(&m);
+}
+
 static void test_refusals_are_counted_by_reason(void **state)
 {
         struct workload_spec spec = fake_spec("exit 0");
@@ -180,7 +208,8 @@ static void test_refusals_are_counted_by_reason(void **state)
         workload_spec_release(&spec);
         assert_int_equal(submit(m.engine, "hang", NULL, NULL), 0);
         assert_int_equal(submit(m.engine, "hang", NULL, NULL), -EAGAIN);
-        assert_int_equal(engine_retry_after_s(m.engine), 1);
+        assert_in_range(engine_retry_after_s(m.engine), ENGINE_RETRY_MAX_S - 10,
+                        ENGINE_RETRY_MAX_S);
         engine_drain(m.engine);
         assert_int_equal(submit(m.engine, "hang", NULL, NULL), -ESHUTDOWN);
         assert_true(sample(&m, "vulcan_workloads_rejected_total{reason=\"too_large\"}") == 1);
@@ -198,6 +227,7 @@ int main(void)
                 cmocka_unit_test(test_an_empty_engine_is_drained_at_once),
                 cmocka_unit_test(test_stop_tells_all_before_it_waits),
                 cmocka_unit_test(test_the_books_balance),
+                cmocka_unit_test(test_retry_after_goes_by_the_limits_at_first),
                 cmocka_unit_test(test_refusals_are_counted_by_reason),
         };
 
