@@ -411,6 +411,8 @@ void api_note_refused(const struct http_route *route, unsigned status, void *ctx
                 engine_count_reject(api->config.engine, ENGINE_REJECT_TOO_LARGE);
         else if (status == 503)
                 engine_count_reject(api->config.engine, ENGINE_REJECT_BUSY);
+        else if (status == 400 || status == 415)
+                engine_count_reject(api->config.engine, ENGINE_REJECT_INVALID);
 }
 
 int api_new(const struct api_config *config, struct api **ret, struct err *err)

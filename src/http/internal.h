@@ -4,6 +4,7 @@
 
 #include "http/auth.h"
 #include "http/framing.h"
+#include "http/inflate.h"
 #include "http/server.h"
 
 #include <microhttpd.h>
@@ -147,8 +148,9 @@ struct http_request {
         void *kept;                     /* the handlers' own */
         struct http_params params;
         struct buf body;
-        size_t counted; /* bytes of body that are in server->body_bytes */
-        size_t dropped; /* bytes of body read and dropped */
+        struct http_inflate *inflate; /* decodes the body; NULL: it is as it came */
+        size_t counted;               /* bytes of body that are in server->body_bytes */
+        size_t dropped;               /* bytes of body read and dropped */
         size_t n_headers;
         struct {
                 char *name, *value;

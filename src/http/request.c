@@ -393,6 +393,24 @@ static bool may_be_of_a_page(struct http_request *request)
         return true;
 }
 
+/* A body may be compressed by gzip; of any other coding nobody here knows what it holds. */
+static void choose_decoding(struct http_request *request)
+{
+        const char *coding = NULL;
+        size_t n = http_request_headers(request, "Content-Encoding", &coding, 1);
+
+        if (!n || !request->route->body_max || (n == 1 && strcasecmp(coding, "identity") == 0))
+                return;
+        if (n > 1 || (strcasecmp(coding, "gzip") != 0 && strcasecmp(coding, "x-gzip") != 0)) {
+                http_answer_header(request, "Accept-Encoding", "gzip");
+                refuse(request, 415, "Content-Encoding: must be gzip, or left out");
+                return;
+        }
+        request->inflate = http_inflate_new();
+        if (!request->inflate)
+                refuse(request, 500, "out of memory");
+}
+
 static void route_request(struct http_request *request, const char *method, const char *url)
 {
         struct http_server *server = request->server;
@@ -421,6 +439,7 @@ static void route_request(struct http_request *request, const char *method, cons
                 refuse(request, 413, message);
         } else {
                 request->body = BUF_INIT(request->route->body_max);
+                choose_decoding(request);
         }
 }
 
@@ -518,36 +537,58 @@ static void drop(struct http_request *request, size_t n)
                                      "the body is too large to be read to its end");
 }
 
-static void take_body(struct http_request *request, const char *data, size_t n)
+/* Keeps bytes of the body, decoded. 0; -ECANCELED: the request is refused now; -ENOMEM. */
+static int keep_body(void *ctx, const char *data, size_t n)
 {
+        struct http_request *request = ctx;
         struct http_server *server = request->server;
         char message[64];
+        int r;
+
+        if (atomic_fetch_add(&server->body_bytes, n) + n > HTTP_BODIES_MAX) {
+                atomic_fetch_sub(&server->body_bytes, n);
+                http_answer_header(request, "Retry-After", "5");
+                refuse(request, 503, "too many large requests at once; try again later");
+                return -ECANCELED;
+        }
+        request->counted += n;
+        r = buf_add(&request->body, data, n);
+        if (r != -ENOBUFS)
+                return r;
+        snprintf(message, sizeof(message), "the body is larger than %zu bytes", request->body.max);
+        refuse(request, 413, message);
+        return -ECANCELED;
+}
+
+static void take_body(struct http_request *request, const char *data, size_t n)
+{
+        struct err err = ERR_INIT;
+        int r;
 
         if (request->status || !request->route->body_max) {
                 drop(request, n);
                 return;
         }
-        if (atomic_fetch_add(&server->body_bytes, n) + n > HTTP_BODIES_MAX) {
-                atomic_fetch_sub(&server->body_bytes, n);
-                http_answer_header(request, "Retry-After", "5");
-                refuse(request, 503, "too many large requests at once; try again later");
-                drop(request, n);
+        r = request->inflate
+                    ? http_inflate_feed(request->inflate, data, n, keep_body, request, &err)
+                    : keep_body(request, data, n);
+        if (r == 0)
                 return;
-        }
-        request->counted += n;
-        switch (buf_add(&request->body, data, n)) {
-        case 0:
-                return;
-        case -ENOBUFS:
-                snprintf(message, sizeof(message), "the body is larger than %zu bytes",
-                         request->body.max);
-                refuse(request, 413, message);
-                buf_release(&request->body);
-                drop(request, n);
-                return;
-        default:
+        if (r == -EBADMSG)
+                refuse(request, 400, err.msg);
+        if (r == -ENOMEM)
                 http_connection_tell(request->connection, 503, "out of memory");
-        }
+        buf_release(&request->body);
+        drop(request, n);
+}
+
+/* The body has come. */
+static void check_whole(struct http_request *request)
+{
+        struct err err = ERR_INIT;
+
+        if (!request->status && request->inflate && http_inflate_end(request->inflate, &err) < 0)
+                refuse(request, 400, err.msg);
 }
 
 static enum MHD_Result give_to_worker(struct http_request *request)
@@ -604,6 +645,7 @@ enum MHD_Result http_request_on_call(void *ctx, struct MHD_Connection *mhd, cons
                 *size = 0;
                 return MHD_YES;
         }
+        check_whole(request);
         if (request->status)
                 return send_response(request);
         return handle(request);
@@ -654,6 +696,7 @@ void http_request_on_completed(void *ctx, struct MHD_Connection *mhd, void **ret
         atomic_fetch_sub(&server->body_bytes, request->counted);
         buf_release(&request->body);
         free(request->path);
+        http_inflate_free(request->inflate);
         free(request);
         pthread_mutex_lock(&server->lock);
         if (--server->n_active == 0)

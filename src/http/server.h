@@ -33,6 +33,9 @@
  * one, 505 another major version. These are counted with method "other" and path "unmatched", have a line
  * in the access log, and the connection closes.
  *
+ * A body may have Content-Encoding: gzip; it is decoded as it arrives, and the bounds are those of what
+ * comes out. One that is broken or ends too early gets 400, another coding 415 with Accept-Encoding.
+ *
  * Bounds: connections, bytes of a body (per route) and of all bodies together, bytes of the headers
  * (HTTP_HEADERS_MAX), seconds between requests (keep_alive_s), seconds without progress
  * (idle_timeout_s), and seconds to send the headers of a request, then its body, or to take an answer
@@ -122,7 +125,7 @@ struct http_server_config {
         unsigned transfer_timeout_s;       /* 0: 120 */
         enum http_access_setting access_log;
         struct prom_registry *registry; /* NULL: no metrics */
-        /* The server itself answers a request of a route: 401, 403, 413, 503. On its thread; must
+        /* The server itself answers a request of a route: 400, 401, 403, 413, 415, 429, 503. On its thread; must
          * not wait. NULL: nobody wants to know. */
         void (*refused)(const struct http_route *route, unsigned status, void *ctx);
 };
