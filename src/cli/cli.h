@@ -84,6 +84,10 @@ extern const struct command command_backends, command_completion, command_config
 
 const struct command *command_find(const char *name);
 
+/* The index of the verb, or of --help or --version; settings may stand before it. -EINVAL: there is none,
+ * or something else stands there. */
+int cli_find_verb(int argc, char **argv, struct err *err);
+
 /* The command whose name is most like a mistyped one; NULL if none is. */
 const struct command *command_suggest(const char *name);
 

@@ -51,10 +51,11 @@ static int cmd_version(int argc, char **argv)
 static int help_overview(void)
 {
         printf("vulcan runs programs, each in a microVM of its own.\n\n"
-               "usage: vulcan VERB [OPTIONS] ...\n\n");
+               "usage: vulcan [SETTINGS] VERB [OPTIONS] ...\n\n");
         for (size_t i = 0; i < n_commands; i++)
                 printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
-        printf("\nvulcan VERB --help explains a verb, vulcan help metrics the metrics.\n\n"
+        printf("\nvulcan VERB --help explains a verb, vulcan help metrics the metrics.\n"
+               "Settings (vulcan config lists them) may stand before the verb or behind it.\n\n"
                "  vulcan run --runtime python -e 'print(6*7)'\n"
                "  vulcan run hello.js\n");
         return fflush(stdout) == 0 ? 0 : 1;

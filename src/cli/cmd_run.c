@@ -18,6 +18,7 @@
 #include "cli/progress.h"
 #include "cli/run_args.h"
 #include "cli/run_exit.h"
+#include "cli/run_flags.h"
 #include "cli/run_push.h"
 #include "cli/run_remote.h"
 #include "cli/vulcan_metrics.h"
@@ -290,6 +291,7 @@ int cmd_run(int argc, char **argv)
         }
         if (wiring_prepare_process(&err) < 0 || prepare(&run, &err) < 0 ||
             run_workload(&run, &err) < 0) {
+                run_flags_name(&run.args, NULL, &err);
                 code = EXIT_VULCAN;
         } else {
                 code = run_exit_code(&run.end, &err);

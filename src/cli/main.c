@@ -1,28 +1,46 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/cleanup.h"
 #include "cli/cli.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+/* The verb reads the settings before it as if they stood behind it; one that has none passes over them. */
+static int run(const struct command *command, int argc, char **argv, int verb)
+{
+        _cleanup_free_ char **words = calloc((size_t)argc + 1, sizeof(*words));
+        int n = 0;
+
+        if (!words)
+                return EXIT_USAGE;
+        words[n++] = argv[verb];
+        for (int i = 1; i < verb && command->settings; i++)
+                words[n++] = argv[i];
+        for (int i = verb + 1; i < argc; i++)
+                words[n++] = argv[i];
+        return command->run(n, words);
+}
 
 int main(int argc, char **argv)
 {
         const struct command *command;
         const struct command *like;
         struct err err = ERR_INIT;
+        int verb = cli_find_verb(argc, argv, &err);
 
-        if (argc < 2) {
-                err_set(&err, 22, "no verb given; see vulcan help");
+        if (verb < 0)
                 return cli_fail(EXIT_USAGE, &err);
-        }
-        if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)
-                return command_version.run(1, argv + 1);
-        if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
-                return command_help.run(1, argv + 1);
-        command = command_find(argv[1]);
+        if (strcmp(argv[verb], "--version") == 0 || strcmp(argv[verb], "-V") == 0)
+                return command_version.run(1, argv + verb);
+        if (strcmp(argv[verb], "--help") == 0 || strcmp(argv[verb], "-h") == 0)
+                return command_help.run(1, argv + verb);
+        command = command_find(argv[verb]);
         if (command)
-                return command->run(argc - 1, argv + 1);
-        like = command_suggest(argv[1]);
-        err_set(&err, 22, "no verb \"%.60s\"; %s%s%ssee vulcan help", argv[1],
+                return run(command, argc, argv, verb);
+        like = command_suggest(argv[verb]);
+        err_set(&err, EINVAL, "no verb \"%.60s\"; %s%s%ssee vulcan help", argv[verb],
                 like ? "did you mean " : "", like ? like->name : "", like ? "? " : "");
         return cli_fail(EXIT_USAGE, &err);
 }

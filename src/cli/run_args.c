@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "cli/cli.h"
+#include "cli/run_flags.h"
 #include "image/image.h"
 
 #include <errno.h>
@@ -120,8 +121,9 @@ static int take_mem(const char *text, unsigned *ret, struct err *err)
 }
 
 /* NAME=VALUE, or NAME: the caller's value, and nothing if the caller has none. */
-static int add_env(struct workload_spec *spec, const char *word, struct err *err)
+static int add_env(struct run_args *a, const char *word, struct err *err)
 {
+        struct workload_spec *spec = &a->spec;
         _cleanup_free_ char *pair = NULL;
         const char *value;
         int r;
@@ -138,7 +140,9 @@ static int add_env(struct workload_spec *spec, const char *word, struct err *err
                         return err_set(err, ENOMEM, "out of memory");
                 r = workload_spec_add_env(spec, pair, err);
         }
-        return r < 0 ? err_wrap(err, "run: --env") : 0;
+        if (r < 0)
+                run_flags_name(a, NULL, err);
+        return r;
 }
 
 static int take_runtime(struct workload_spec *spec, const char *name, struct err *err)
@@ -189,7 +193,7 @@ static int take_option(void *ctx, int id, const char *value, struct err *err)
         case OPT_ENTRYPOINT:
                 return take_entrypoint(spec, value, err);
         case OPT_ENV:
-                return add_env(spec, value, err);
+                return add_env(a, value, err);
         case OPT_TIMEOUT:
                 return take_timeout(value, &spec->limits.timeout_s, err);
         case OPT_CPUS:
@@ -245,8 +249,10 @@ static int take_words(struct run_args *a, char **words, bool seen_source, struct
         }
         for (; *words; words++) {
                 r = workload_spec_add_arg(&a->spec, *words, err);
-                if (r < 0)
-                        return err_wrap(err, "run");
+                if (r < 0) {
+                        run_flags_name(a, NULL, err);
+                        return r;
+                }
         }
         if (a->spec.runtime[0])
                 return 0;

@@ -9,6 +9,7 @@
 #include "cli/progress.h"
 #include "cli/remote.h"
 #include "cli/vulcan_metrics.h"
+#include "cli/run_flags.h"
 #include "cli/writer.h"
 #include "wire/bytes.h"
 
@@ -184,8 +185,10 @@ static int submit(struct remote_run *run, struct err *err)
         run->writer.wake_fd = run->ending.fd;
         /* A signal waits for the answer: without the id nothing could be killed, and it would run on. */
         r = remote_call(&run->remote, "POST", "/v1/workloads/async", order, &record, err);
-        if (r < 0)
+        if (r < 0) {
+                run_flags_name(run->args, http_client_server(run->remote.http), err);
                 return r;
+        }
         http_client_set_stop(run->remote.http, run->ending.fd);
         snprintf(run->id, sizeof(run->id), "%s", remote_text(record, "id"));
         json_decref(record);

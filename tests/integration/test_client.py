@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The verbs that talk to a daemon, as a person and as a script use them."""
+import gzip
 import hashlib
 import http.server
 import io
@@ -702,3 +703,58 @@ def test_manual_pages_in_mandoc(fake_box):
                              check=False)
         warnings = [line for line in out.stdout.splitlines() if b"missing date" not in line]
         assert not warnings, (verb, warnings)
+
+
+def test_settings_stand_before_the_verb_as_well(client):
+    url = client.daemon.url
+    del client.box.env["VULCAN_SERVER"]
+    assert client.box.vulcan("--server", url, "ls", "-q").code == 0
+    result = client.box.vulcan(f"--server={url}", "--log-level", "debug", "run", "--runtime", "sh",
+                               "-e", "print before")
+    assert (result.code, result.out) == (0, b"before\n")
+    assert client.box.vulcan("--log-level", "debug", "version").code == 0
+    result = client.box.vulcan("--listen", "127.0.0.1:0", "ls")
+    assert result.code == 2 and b"ls: unknown option --listen" in result.err
+    result = client.box.vulcan("--colour", "ls")
+    assert result.code == 2 and b"unknown option --colour" in result.err
+
+
+@pytest.mark.parametrize("daemon", [False, True], ids=["here", "daemon"])
+def test_errors_name_the_flag(fake_box, daemon):
+    """Not the field of the API, which a person at a command line does not know."""
+    if daemon:
+        Client(fake_box)
+    path = fake_box.file("x.rar", b"Rar!\x1a\x07\x00" + 40 * b"x")
+    for words, says in ((["--archive", path], f"--archive {path}: "),
+                        (["--runtime", "none-such", "-e", "x"], "--runtime: "),
+                        (["-e", "x", "a" * 200_000], "the program's arguments: "),
+                        (["--env", "=x", "-e", "x"], "--env: ")):
+        runtime = [] if "--runtime" in words else ["--runtime", "sh"]
+        result = fake_box.vulcan("run", *runtime, *words)
+        assert result.code == 125, result
+        assert says in result.err.decode() and b"code_archive" not in result.err, result
+
+
+def test_a_compressed_body_is_taken(client):
+    body = json.dumps({"runtime": "sh", "code": "print packed"}).encode()
+    packed = gzip.compress(body)
+
+    def post(data, coding):
+        return client.daemon.request("POST", "/v1/workloads", data,
+                                     {"Content-Encoding": coding, "Content-Type": "application/json"})
+
+    status, raw, _ = post(packed, "gzip")
+    assert status == 201 and json.loads(raw)["exit_code"] == 0
+    assert post(packed[:-1], "gzip")[0] == 400
+    assert post(body, "gzip")[0] == 400
+    assert post(gzip.compress(bytes(64 << 20)), "gzip")[0] == 413
+    status, raw, headers = post(packed, "br")
+    assert status == 415 and headers["Accept-Encoding"] == "gzip"
+
+
+def test_unknown_fields_suggest_the_right_one(client):
+    for field, meant in (("stdin", "input"), ("timeout", "resources.timeout_s"),
+                         ("memory", "resources.mem_mb"), ("language", "runtime")):
+        answer = client.daemon.json("POST", "/v1/workloads",
+                                    {"runtime": "sh", "code": "x", field: "x"}, want=400)
+        assert answer["error"] == f"{field}: unknown field; did you mean {meant}?"

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is wrong with a workload is said in the words of the API ("code_archive: not a tar"); a person at
+ * a command line knows the flag. Any thread.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "cli/run_args.h"
+
+/*
+ * Puts the flag, or the word, in the place of the field that a message begins with; "run: " goes before it.
+ * `server`: the message is a daemon's and begins with this and ": "; NULL: it is not. Any other message
+ * stays as it is.
+ */
+void run_flags_name(const struct run_args *a, const char *server, struct err *err);
