@@ -78,6 +78,9 @@ static const struct advice {
          "`vulcan_admitted_memory_bytes`. Some seconds of it under load are normal. `directory`: "
          "removal fails (the log says why) and is tried again every minute. `foreign`: somebody "
          "else put something there; look at it and remove it."},
+        {"vulcan_firecracker_net_dropped_packets_total",
+         "A program floods, scans, or asks a metadata service. If programs that you trust are "
+         "slowed down, raise --net-connections, --net-packets or --net-bandwidth."},
         {"vulcan_firecracker_vmm_metrics_lost_total",
          "The totals below are too low by what these lines held. A VM that dies while it writes "
          "costs one."},

@@ -44,6 +44,7 @@ int wiring_new_engine(const struct settings *s, const struct wiring *w, struct e
                 .net_bridge = s->net_bridge,
                 .net_pool = s->net_pool,
                 .net_refuse = s->net_refuse,
+                .net_limits = {s->net_connections, s->net_packets, s->net_bandwidth},
         };
         struct engine_config config = {
                 .n_backends = 1,

@@ -70,7 +70,10 @@ struct settings {
         char net_bridge[SETTINGS_TEXT_MAX];
         char net_pool[SETTINGS_TEXT_MAX];
         char net_refuse[SETTINGS_TEXT_MAX]; /* networks, separated by commas */
-        char node_id[SETTINGS_TEXT_MAX];    /* the host's name by default */
+        unsigned net_connections;           /* of a guest, a second; 0: no limit */
+        unsigned net_packets;
+        uint64_t net_bandwidth;          /* bytes */
+        char node_id[SETTINGS_TEXT_MAX]; /* the host's name by default */
         unsigned max_vms;
         unsigned max_memory_mb;
         unsigned max_queue;

@@ -39,6 +39,7 @@ struct net {
         pthread_mutex_t mutex;
         struct pool pool;
         struct policy policy;
+        struct net_dropped dropped; /* not taken yet */
         char dir[PATH_MAX - 64];
         struct link *link; /* NULL until the first use */
         struct rules *rules;
@@ -83,6 +84,9 @@ int net_new(const struct net_config *config, struct net **ret, struct err *err)
                 r = err_wrap(err, "networks to refuse");
         if (r < 0)
                 return r;
+        if (config->limits.bandwidth > NET_BANDWIDTH_MAX)
+                return err_set(err, EINVAL, "bandwidth: more than %llu bytes a second",
+                               (unsigned long long)NET_BANDWIDTH_MAX);
         if (run_dir[0] != '/')
                 return err_set(err, EINVAL, "'%.64s': must be an absolute path", run_dir);
         net = calloc(1, sizeof(*net));
@@ -96,6 +100,7 @@ int net_new(const struct net_config *config, struct net **ret, struct err *err)
         pthread_mutex_init(&net->mutex, NULL);
         net->pool = pool;
         net->policy = policy;
+        net->policy.limits = config->limits;
         net->lock_fd = -1;
         net->forward = FORWARD_INIT;
         *ret = net;
@@ -398,6 +403,27 @@ int net_attach(struct net *net, struct net_lease *ret, struct err *err)
         return 0;
 }
 
+/* Takes the counters in before the tables go. Without tables there is nothing to tell. */
+static void read_dropped(struct net *net)
+{
+        struct net_dropped d;
+
+        if (rules_read_dropped(net->rules, &net->pool, &d) < 0)
+                return;
+        net->dropped.connections += d.connections;
+        net->dropped.packets += d.packets;
+        net->dropped.bandwidth += d.bandwidth;
+        net->dropped.refused += d.refused;
+}
+
+void net_take_dropped(struct net *net, struct net_dropped *ret)
+{
+        pthread_mutex_lock(&net->mutex);
+        *ret = net->dropped;
+        net->dropped = (struct net_dropped){0};
+        pthread_mutex_unlock(&net->mutex);
+}
+
 /* The slow part of ending a lease that is not the last: other leases come and go meanwhile. */
 static int tap_remove_unlocked(struct net *net, uint32_t slot, struct err *err)
 {
@@ -426,6 +452,7 @@ int net_detach(struct net *net, struct net_lease *lease, struct err *err)
         if (r < 0)
                 return r;
         lease->slot = 0;
+        read_dropped(net);
         if (net->n_held > 1 || !is_lonely(net)) {
                 r = slot_silence(net, slot, err);
                 r2 = tap_remove_unlocked(net, slot, r < 0 ? NULL : err);

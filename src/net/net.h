@@ -53,6 +53,23 @@ enum { NET_DNS_MAX = 3 };
 
 struct net;
 
+/* Of one guest, by the second; what is above is dropped and counted. 0: no limit. */
+struct net_limits {
+        unsigned connections; /* new ones; so many at once */
+        unsigned packets;     /* that it sends */
+        uint64_t
+                bandwidth; /* bytes that it sends, and as many that it receives; NET_BANDWIDTH_MAX */
+};
+
+/* The kernel's buckets take no more. */
+#define NET_BANDWIDTH_MAX (UINT64_C(8) << 30)
+
+/* Packets of guests that were not let through. */
+struct net_dropped {
+        uint64_t connections, packets, bandwidth; /* past a limit */
+        uint64_t refused;                         /* to the host, or to where guests may not go */
+};
+
 struct net_config {
         const char *run_dir; /* NULL: "/run/vulcan"; absolute; <run_dir>/net is created */
         const char *bridge;  /* NULL: "vulcan0"; "vulcan" and one to three letters or digits */
@@ -61,6 +78,7 @@ struct net_config {
          * NULL: metadata services outside 169.254.0.0/16 (net/policy.h). Who makes the tables, the
          * first with a lease, decides for all that share a bridge. */
         const char *refuse;
+        struct net_limits limits; /* the same */
 };
 
 struct net_lease {
@@ -94,6 +112,13 @@ int net_attach(struct net *net, struct net_lease *ret, struct err *err);
  * returned; what could not be removed is removed by a later attach or sweep.
  */
 int net_detach(struct net *net, struct net_lease *lease, struct err *err);
+
+/*
+ * What was dropped since the last call, as far as it is known: the counters are read by each
+ * net_detach(). They are those of the bridge, with the guests of all processes that share it; each
+ * packet is told to one of these processes.
+ */
+void net_take_dropped(struct net *net, struct net_dropped *ret);
 
 /* False if nobody has a lease and nobody has died with one: then there is nothing to sweep. Cheap,
  * and needs no rights. */

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What an administrator lays down for guests with network `nat`: destinations that none may reach,
- * such as the metadata services of clouds, which hand credentials to whoever asks from this host.
+ * such as the metadata services of clouds, which hand credentials to whoever asks from this host; and
+ * how much one guest may do.
  *
  * Pure: no I/O. Thread rule: any thread.
  */
 #pragma once
 
 #include "base/err.h"
+#include "net/net.h"
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -30,6 +32,7 @@ struct policy_network {
 struct policy {
         struct policy_network refuse[POLICY_REFUSE_MAX];
         int n_refuse;
+        struct net_limits limits; /* policy_parse() leaves them 0 */
 };
 
 /* Reads networks and addresses, IPv4 and IPv6, separated by commas; "": none. -EINVAL with a message

@@ -4,9 +4,16 @@
 #include "base/cleanup.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <nftables/libnftables.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum {
+        LIMIT_TEXT_MAX = 256,
+        BURST_PART = 10,             /* a tenth of a second's may come at once */
+        BURST_BYTES_MIN = 64 * 1024, /* the largest packet that a guest may hand over */
+};
 
 struct rules {
         struct nft_ctx *nft;
@@ -14,7 +21,8 @@ struct rules {
 
 /*
  * %1$s: bridge, %2$s: pool, %3$s: a rule for forwarding between other interfaces, %4$s and %5$s:
- * elements of the sets of what is refused.
+ * elements of the sets of what is refused, %6$s to %9$s: rules that limit what a guest sends (two),
+ * receives, and opens.
  *
  * No packet goes from guest to guest, and that is said before the state of its connection is asked
  * for: an ICMP error of one guest about a masqueraded flow of another is "related" to that flow, and
@@ -29,13 +37,32 @@ static const char tables[] =
         "  set leases {\n"
         "    type ifname . ether_addr . ipv4_addr\n"
         "  }\n"
+        "  set sent_packets {\n"
+        "    type ifname; size 65535; flags dynamic,timeout; timeout 10m;\n"
+        "  }\n"
+        "  set sent_bytes {\n"
+        "    type ifname; size 65535; flags dynamic,timeout; timeout 10m;\n"
+        "  }\n"
+        "  set received_bytes {\n"
+        "    type ifname; size 65535; flags dynamic,timeout; timeout 10m;\n"
+        "  }\n"
+        "  counter over_packets { }\n"
+        "  counter over_bandwidth { }\n"
+        "  chain limits {\n"
+        "%6$s"
+        "%7$s"
+        "  }\n"
         "  chain prerouting {\n"
         "    type filter hook prerouting priority filter; policy accept;\n"
         "    iifname != \"%1$s-*\" accept\n"
-        "    ether type ip iifname . ether saddr . ip saddr @leases accept\n"
+        "    ether type ip iifname . ether saddr . ip saddr @leases goto limits\n"
         "    ether type arp iifname . ether saddr . arp saddr ip @leases"
-        " iifname . arp saddr ether . arp saddr ip @leases accept\n"
+        " iifname . arp saddr ether . arp saddr ip @leases goto limits\n"
         "    drop\n"
+        "  }\n"
+        "  chain to_guests {\n"
+        "    type filter hook output priority filter; policy accept;\n"
+        "%8$s"
         "  }\n"
         "  chain forward {\n"
         "    type filter hook forward priority filter; policy accept;\n"
@@ -45,6 +72,11 @@ static const char tables[] =
         "add table inet %1$s\n"
         "delete table inet %1$s\n"
         "table inet %1$s {\n"
+        "  set opened {\n"
+        "    type ipv4_addr; size 65535; flags dynamic,timeout; timeout 10m;\n"
+        "  }\n"
+        "  counter over_connections { }\n"
+        "  counter refused { }\n"
         "  set refused4 {\n"
         "    type ipv4_addr; flags interval; auto-merge;\n"
         "    elements = { 0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16, 224.0.0.0/3%4$s }\n"
@@ -66,6 +98,7 @@ static const char tables[] =
         "    iifname != \"%1$s\" accept\n"
         "    ct state related,invalid drop\n"
         "    ct state established accept\n"
+        "%9$s"
         "    ct status dnat goto refuse\n"
         "    ip daddr @refused4 goto refuse\n"
         "    ip6 daddr @refused6 goto refuse\n"
@@ -73,6 +106,7 @@ static const char tables[] =
         "    meta nfproto != ipv4 drop\n"
         "  }\n"
         "  chain refuse {\n"
+        "    counter name refused\n"
         "    meta l4proto tcp reject with tcp reset\n"
         "    reject with icmpx admin-prohibited\n"
         "  }\n"
@@ -98,18 +132,59 @@ static void list_refused(const struct policy *policy, int family, char *ret, siz
         }
 }
 
+/* The rule of one limit: a bucket for each `key`, refilled with `rate` a second. "" without one. */
+static void limit(char ret[LIMIT_TEXT_MAX], const char *match, const char *set, const char *key,
+                  uint64_t rate, const char *per, uint64_t burst, const char *unit,
+                  const char *counter)
+{
+        *ret = '\0';
+        if (rate)
+                snprintf(ret, LIMIT_TEXT_MAX,
+                         "    %supdate @%s { %s limit rate over %" PRIu64 "%s/second burst %" PRIu64
+                         " %s } counter name %s drop\n",
+                         match, set, key, rate, per, burst, unit, counter);
+}
+
+struct limit_texts {
+        char packets[LIMIT_TEXT_MAX], sent[LIMIT_TEXT_MAX], received[LIMIT_TEXT_MAX],
+                opened[LIMIT_TEXT_MAX];
+};
+
+static void limit_all(struct limit_texts *t, const struct pool *pool, const struct net_limits *l)
+{
+        uint64_t bytes = l->bandwidth / BURST_PART;
+        char to_guest[32];
+
+        if (bytes < BURST_BYTES_MIN)
+                bytes = BURST_BYTES_MIN;
+        if (bytes > INT32_MAX)
+                bytes = INT32_MAX;
+        snprintf(to_guest, sizeof(to_guest), "oifname \"%s-*\" ", pool->bridge);
+        limit(t->packets, "", "sent_packets", "iifname", l->packets, "",
+              l->packets / BURST_PART + 1, "packets", "over_packets");
+        limit(t->sent, "", "sent_bytes", "iifname", l->bandwidth, " bytes", bytes, "bytes",
+              "over_bandwidth");
+        limit(t->received, to_guest, "received_bytes", "oifname", l->bandwidth, " bytes", bytes,
+              "bytes", "over_bandwidth");
+        limit(t->opened, "ct state new ", "opened", "ip saddr", l->connections, "", l->connections,
+              "packets", "over_connections");
+}
+
 int rules_text_tables(struct buf *ret, const struct pool *pool, const struct policy *policy,
                       bool alone)
 {
         enum { LIST_MAX = POLICY_REFUSE_MAX * (POLICY_NETWORK_TEXT + 2) };
         char network[20], list4[LIST_MAX], list6[LIST_MAX];
+        struct limit_texts limits;
 
         pool_text(pool, network);
         list_refused(policy, AF_INET, list4, sizeof(list4));
         list_refused(policy, AF_INET6, list6, sizeof(list6));
+        limit_all(&limits, pool, &policy->limits);
         return buf_printf(ret, tables, pool->bridge, network,
                           alone ? "    iifname != \"vulcan*\" oifname != \"vulcan*\" drop\n" : "",
-                          list4, list6);
+                          list4, list6, limits.packets, limits.sent, limits.received,
+                          limits.opened);
 }
 
 static int text_element(struct buf *ret, const char *verb, const struct pool *pool, uint32_t slot)
@@ -177,6 +252,44 @@ int rules_run(struct rules *rules, const char *text, struct err *err)
                 return 0;
         said = nft_ctx_get_error_buffer(rules->nft);
         return err_set(err, EIO, "nftables: %.*s", (int)strcspn(said, "\n"), said);
+}
+
+/* The packets of "counter NAME {\n packets N bytes M"; 0 if there is no such counter. */
+static uint64_t counter_of(const char *text, const char *name)
+{
+        char start[64];
+        const char *at;
+
+        snprintf(start, sizeof(start), "counter %s {", name);
+        at = strstr(text, start);
+        at = at ? strstr(at + strlen(start), "packets ") : NULL;
+        return at ? strtoull(at + strlen("packets "), NULL, 10) : 0;
+}
+
+void rules_parse_dropped(const char *text, struct net_dropped *ret)
+{
+        ret->packets += counter_of(text, "over_packets");
+        ret->bandwidth += counter_of(text, "over_bandwidth");
+        ret->connections += counter_of(text, "over_connections");
+        ret->refused += counter_of(text, "refused");
+}
+
+int rules_read_dropped(struct rules *rules, const struct pool *pool, struct net_dropped *ret)
+{
+        static const char *const families[] = {"bridge", "inet"};
+        struct net_dropped d = {0};
+
+        for (int i = 0; i < 2; i++) {
+                char text[64];
+
+                snprintf(text, sizeof(text), "reset counters table %s %s\n", families[i],
+                         pool->bridge);
+                if (rules_run(rules, text, NULL) < 0)
+                        return -EIO;
+                rules_parse_dropped(nft_ctx_get_output_buffer(rules->nft), &d);
+        }
+        *ret = d;
+        return 0;
 }
 
 bool rules_exist(struct rules *rules, const struct pool *pool)

@@ -276,6 +276,118 @@ static void the_world_cannot_connect_to_guests(void **state)
         assert_no_stray(&s->a);
 }
 
+/* ---- limits ---- */
+
+static unsigned count_received(int fd)
+{
+        char bytes[16];
+        unsigned n = 0;
+
+        while (recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+                n++;
+        return n;
+}
+
+/* A scene whose guests have limits. */
+static struct scene *enter_limited(void **state, struct net_limits limits)
+{
+        struct scene *s = enter(state);
+        struct net_config config = {.run_dir = s->world.run_dir, .limits = limits};
+
+        close(s->a.fd);
+        close(s->b.fd);
+        net_free(s->net);
+        assert_int_equal(net_new(&config, &s->net, NULL), 0);
+        attach(s->net, &s->lease[0]);
+        attach(s->net, &s->lease[1]);
+        guest_boot(&s->a, &s->lease[0]);
+        guest_boot(&s->b, &s->lease[1]);
+        return s;
+}
+
+enum { FLOOD = 100 };
+
+static void new_connections_are_limited_and_counted(void **state)
+{
+        struct scene *s = enter_limited(state, (struct net_limits){.connections = 1});
+        struct net_dropped d;
+        unsigned n;
+
+        for (int i = 0; i < FLOOD; i++) {
+                struct datagram flow = datagram(&s->a, IPPROTO_UDP, WORLD);
+
+                guest_send(&s->a, &flow);
+        }
+        n = count_received(s->world.world_udp);
+        assert_in_range(n, 1, FLOOD - 1);
+        assert_reaches_world(&s->b, &s->world); /* each guest has limits of its own */
+        net_take_dropped(s->net, &d);
+        assert_int_equal(d.connections, 0); /* read at the end of a lease */
+        detach(s->net, &s->lease[0]);
+        net_take_dropped(s->net, &d);
+        assert_int_equal(d.connections, FLOOD - n);
+        assert_int_equal(d.packets + d.bandwidth + d.refused, 0);
+        detach(s->net, &s->lease[1]);
+        net_take_dropped(s->net, &d);
+        assert_int_equal(d.connections, 0);
+}
+
+static void packets_are_limited_and_counted(void **state)
+{
+        struct scene *s = enter_limited(state, (struct net_limits){.packets = 20});
+        struct datagram flow = datagram(&s->a, IPPROTO_UDP, WORLD);
+        struct net_dropped d;
+        unsigned n;
+
+        for (int i = 0; i < FLOOD; i++)
+                guest_send(&s->a, &flow);
+        n = count_received(s->world.world_udp);
+        assert_in_range(n, 0, FLOOD - 1);
+        detach(s->net, &s->lease[0]);
+        net_take_dropped(s->net, &d);
+        assert_int_equal(d.packets, FLOOD - n);
+        assert_int_equal(d.connections + d.bandwidth + d.refused, 0);
+}
+
+static void bandwidth_is_limited_and_counted(void **state)
+{
+        struct scene *s = enter_limited(state, (struct net_limits){.bandwidth = 1000});
+        struct datagram flow = datagram(&s->a, IPPROTO_UDP, WORLD);
+        struct net_dropped d;
+
+        for (int i = 0; i < 40 * FLOOD; i++) /* of 46 bytes: the burst is 64 KiB */
+                guest_send(&s->a, &flow);
+        count_received(s->world.world_udp);
+        detach(s->net, &s->lease[0]);
+        net_take_dropped(s->net, &d);
+        assert_in_range(d.bandwidth, 1, 40 * FLOOD - 64 * 1024 / 64);
+        assert_int_equal(d.connections + d.packets + d.refused, 0);
+}
+
+static void the_kernel_takes_the_largest_limits(void **state)
+{
+        struct scene *s =
+                enter_limited(state, (struct net_limits){10000000, 1000000000, NET_BANDWIDTH_MAX});
+
+        assert_reaches_world(&s->a, &s->world);
+        assert_reaches_world(&s->b, &s->world);
+}
+
+static void what_is_refused_is_counted(void **state)
+{
+        struct scene *s = enter(state);
+        struct datagram host = datagram(&s->a, IPPROTO_UDP, HOST);
+        struct datagram metadata = datagram(&s->a, IPPROTO_TCP, "169.254.169.254");
+        struct net_dropped d;
+
+        assert_refused(&s->a, &host);
+        assert_refused(&s->a, &metadata);
+        detach(s->net, &s->lease[0]);
+        net_take_dropped(s->net, &d);
+        assert_int_equal(d.refused, 2);
+        assert_int_equal(d.connections + d.packets + d.bandwidth, 0);
+}
+
 static void ends_with_its_connections(void **state)
 {
         struct scene *s = enter(state);
@@ -309,6 +421,11 @@ int main(void)
                 NET_TEST(forged_senders_are_dropped),
                 NET_TEST(forged_arp_is_dropped),
                 NET_TEST(the_world_cannot_connect_to_guests),
+                NET_TEST(new_connections_are_limited_and_counted),
+                NET_TEST(packets_are_limited_and_counted),
+                NET_TEST(bandwidth_is_limited_and_counted),
+                NET_TEST(the_kernel_takes_the_largest_limits),
+                NET_TEST(what_is_refused_is_counted),
                 NET_TEST(ends_with_its_connections),
         };
 

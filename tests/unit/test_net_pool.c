@@ -172,6 +172,7 @@ static const struct policy *usual_policy(void)
         static struct policy policy;
 
         assert_int_equal(policy_parse(POLICY_REFUSE, &policy, NULL), 0);
+        policy.limits = (struct net_limits){50, 2000, 10000000};
         return &policy;
 }
 
@@ -303,13 +304,36 @@ static const char tables_text[] =
         "  set leases {\n"
         "    type ifname . ether_addr . ipv4_addr\n"
         "  }\n"
+        "  set sent_packets {\n"
+        "    type ifname; size 65535; flags dynamic,timeout; timeout 10m;\n"
+        "  }\n"
+        "  set sent_bytes {\n"
+        "    type ifname; size 65535; flags dynamic,timeout; timeout 10m;\n"
+        "  }\n"
+        "  set received_bytes {\n"
+        "    type ifname; size 65535; flags dynamic,timeout; timeout 10m;\n"
+        "  }\n"
+        "  counter over_packets { }\n"
+        "  counter over_bandwidth { }\n"
+        "  chain limits {\n"
+        "    update @sent_packets { iifname limit rate over 2000/second burst 201 packets } "
+        "counter name over_packets drop\n"
+        "    update @sent_bytes { iifname limit rate over 10000000 bytes/second burst 1000000 "
+        "bytes } "
+        "counter name over_bandwidth drop\n"
+        "  }\n"
         "  chain prerouting {\n"
         "    type filter hook prerouting priority filter; policy accept;\n"
         "    iifname != \"vulcan0-*\" accept\n"
-        "    ether type ip iifname . ether saddr . ip saddr @leases accept\n"
+        "    ether type ip iifname . ether saddr . ip saddr @leases goto limits\n"
         "    ether type arp iifname . ether saddr . arp saddr ip @leases"
-        " iifname . arp saddr ether . arp saddr ip @leases accept\n"
+        " iifname . arp saddr ether . arp saddr ip @leases goto limits\n"
         "    drop\n"
+        "  }\n"
+        "  chain to_guests {\n"
+        "    type filter hook output priority filter; policy accept;\n"
+        "    oifname \"vulcan0-*\" update @received_bytes { oifname limit rate over 10000000 "
+        "bytes/second burst 1000000 bytes } counter name over_bandwidth drop\n"
         "  }\n"
         "  chain forward {\n"
         "    type filter hook forward priority filter; policy accept;\n"
@@ -319,6 +343,11 @@ static const char tables_text[] =
         "add table inet vulcan0\n"
         "delete table inet vulcan0\n"
         "table inet vulcan0 {\n"
+        "  set opened {\n"
+        "    type ipv4_addr; size 65535; flags dynamic,timeout; timeout 10m;\n"
+        "  }\n"
+        "  counter over_connections { }\n"
+        "  counter refused { }\n"
         "  set refused4 {\n"
         "    type ipv4_addr; flags interval; auto-merge;\n"
         "    elements = { 0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16, 224.0.0.0/3, "
@@ -341,6 +370,8 @@ static const char tables_text[] =
         "    iifname != \"vulcan0\" accept\n"
         "    ct state related,invalid drop\n"
         "    ct state established accept\n"
+        "    ct state new update @opened { ip saddr limit rate over 50/second burst 50 packets } "
+        "counter name over_connections drop\n"
         "    ct status dnat goto refuse\n"
         "    ip daddr @refused4 goto refuse\n"
         "    ip6 daddr @refused6 goto refuse\n"
@@ -348,6 +379,7 @@ static const char tables_text[] =
         "    meta nfproto != ipv4 drop\n"
         "  }\n"
         "  chain refuse {\n"
+        "    counter name refused\n"
         "    meta l4proto tcp reject with tcp reset\n"
         "    reject with icmpx admin-prohibited\n"
         "  }\n"
@@ -369,6 +401,37 @@ static void writes_the_tables(void **state)
         assert_int_equal(rules_text_tables(&shared, &pool, usual_policy(), false), 0);
         assert_null(strstr(shared.data, "vulcan*"));
         assert_non_null(strstr(shared.data, "masquerade"));
+}
+
+static void writes_no_limits_where_there_are_none(void **state)
+{
+        _cleanup_buf_ struct buf text = BUF_INIT(RULES_TEXT_MAX);
+        struct pool pool = usual_pool();
+        struct policy policy;
+
+        assert_int_equal(policy_parse("", &policy, NULL), 0);
+        assert_int_equal(rules_text_tables(&text, &pool, &policy, true), 0);
+        assert_null(strstr(text.data, "limit rate"));
+        assert_non_null(strstr(text.data, "224.0.0.0/3 }"));
+}
+
+static void counters_are_read(void **state)
+{
+        struct net_dropped d = {.refused = 1};
+
+        rules_parse_dropped("table bridge vulcan0 {\n\tcounter over_packets {\n"
+                            "\t\tpackets 12 bytes 700\n\t}\n\tcounter over_bandwidth {\n"
+                            "\t\tpackets 34 bytes 5\n\t}\n}\n",
+                            &d);
+        rules_parse_dropped("table inet vulcan0 {\n\tcounter refused {\n"
+                            "\t\tpackets 6 bytes 0\n\t}\n}\n",
+                            &d);
+        rules_parse_dropped("", &d);
+        rules_parse_dropped("counter refused {", &d);
+        assert_int_equal(d.packets, 12);
+        assert_int_equal(d.bandwidth, 34);
+        assert_int_equal(d.connections, 0);
+        assert_int_equal(d.refused, 7);
 }
 
 static void writes_leases(void **state)
@@ -490,6 +553,8 @@ int main(void)
                 cmocka_unit_test(leaves_out_servers_that_guests_cannot_reach),
                 cmocka_unit_test(always_finds_a_name_server),
                 cmocka_unit_test(writes_the_tables),
+                cmocka_unit_test(writes_no_limits_where_there_are_none),
+                cmocka_unit_test(counters_are_read),
                 cmocka_unit_test(writes_leases),
                 cmocka_unit_test(a_full_pool_fits_the_text),
                 cmocka_unit_test(locks_exclude_other_descriptors),

@@ -159,7 +159,8 @@ static int fc_open(struct fc_backend *b, const struct fc_config *config, struct 
         char runtimes[BACKEND_RUNTIMES_MAX][WORKLOAD_RUNTIME_MAX];
         struct net_config net = {.bridge = config->net_bridge,
                                  .pool = config->net_pool,
-                                 .refuse = config->net_refuse};
+                                 .refuse = config->net_refuse,
+                                 .limits = config->net_limits};
         struct fc_vmm_choice vmm;
         int r;
 

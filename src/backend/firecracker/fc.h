@@ -13,20 +13,22 @@
 
 #include "backend/backend.h"
 #include "base/err.h"
+#include "net/net.h"
 #include "prom/prom.h"
 
 #include <limits.h>
 
 struct fc_config {
-        const char *state_dir;          /* absolute; created where missing */
-        const char *image_dir;          /* NULL: see image_dir() */
-        const char *vmm;                /* "auto", "firecracker", "qemu" or a path; NULL: auto */
-        unsigned max_vms;               /* as reported in the capabilities */
-        unsigned boot_timeout_ms;       /* VMM start to agent ready; 0: 30,000 */
-        uint64_t output_max;            /* default of workload_limits.output_max; 0: 64 MiB */
-        const char *net_bridge;         /* NULL: see net/net.h */
-        const char *net_pool;           /* NULL: see net/net.h */
-        const char *net_refuse;         /* NULL: see net/net.h */
+        const char *state_dir;    /* absolute; created where missing */
+        const char *image_dir;    /* NULL: see image_dir() */
+        const char *vmm;          /* "auto", "firecracker", "qemu" or a path; NULL: auto */
+        unsigned max_vms;         /* as reported in the capabilities */
+        unsigned boot_timeout_ms; /* VMM start to agent ready; 0: 30,000 */
+        uint64_t output_max;      /* default of workload_limits.output_max; 0: 64 MiB */
+        const char *net_bridge;   /* NULL: see net/net.h */
+        const char *net_pool;     /* NULL: see net/net.h */
+        const char *net_refuse;   /* NULL: see net/net.h */
+        struct net_limits net_limits;
         struct prom_registry *registry; /* NULL: the default registry */
 };
 

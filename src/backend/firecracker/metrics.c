@@ -92,6 +92,13 @@ const struct prom_desc fc_metric_descs[FC_METRIC_COUNT] = {
                  "directory; foreign: entries in the directory of VMs that are not Vulcan's, "
                  "as found at start.",
                  .labels = LABELS("kind")},
+        [FC_NET_DROPPED_PACKETS_TOTAL] =
+                {PROM_COUNTER, "vulcan_firecracker_net_dropped_packets_total",
+                 "Packets of guests with network nat that were not let through, by reason: "
+                 "connections, packets, bandwidth (past a limit), refused (to the host, or to "
+                 "where guests may not go). Read when a VM with a network ends, for all VMs of "
+                 "the bridge.",
+                 .labels = LABELS("reason")},
         [FC_VMM_METRICS_LOST_TOTAL] = {PROM_COUNTER, "vulcan_firecracker_vmm_metrics_lost_total",
                                        "Lines of VMM metrics that were torn or could not be read."},
         [FC_COUNTERS_LOST_TOTAL] =
@@ -249,6 +256,12 @@ int fc_metrics_init(struct fc_metrics *m, struct prom_registry *registry,
                         prom_counter_with(made.family[FC_LEAKS_RECLAIMED_TOTAL], leak_names[i]);
         for (int i = 0; i < FC_REMAINS_COUNT; i++)
                 made.remains[i] = prom_gauge_with(made.family[FC_REMAINS], remains_names[i]);
+        made.net_connections =
+                prom_counter_with(made.family[FC_NET_DROPPED_PACKETS_TOTAL], "connections");
+        made.net_packets = prom_counter_with(made.family[FC_NET_DROPPED_PACKETS_TOTAL], "packets");
+        made.net_bandwidth =
+                prom_counter_with(made.family[FC_NET_DROPPED_PACKETS_TOTAL], "bandwidth");
+        made.net_refused = prom_counter_with(made.family[FC_NET_DROPPED_PACKETS_TOTAL], "refused");
         for (int i = 0; i < FC_STAGE_COUNT; i++)
                 made.stage[i] =
                         prom_histogram_with(made.family[FC_VM_START_STAGE_SECONDS], stage_names[i]);
@@ -260,6 +273,17 @@ int fc_metrics_init(struct fc_metrics *m, struct prom_registry *registry,
         add_failures(&made);
         *m = made;
         return 0;
+}
+
+void fc_metrics_count_dropped(struct fc_metrics *m, struct net *net)
+{
+        struct net_dropped d;
+
+        net_take_dropped(net, &d);
+        prom_counter_add_int(m->net_connections, d.connections);
+        prom_counter_add_int(m->net_packets, d.packets);
+        prom_counter_add_int(m->net_bandwidth, d.bandwidth);
+        prom_counter_add_int(m->net_refused, d.refused);
 }
 
 void fc_metrics_count_workload(struct fc_metrics *m, const char *runtime,

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "base/err.h"
+#include "net/net.h"
 #include "prom/prom.h"
 #include "workload/workload.h"
 
@@ -28,6 +29,7 @@ enum fc_metric {
         FC_OUTPUT_DROPPED_BYTES_TOTAL,
         FC_LEAKS_RECLAIMED_TOTAL,
         FC_REMAINS,
+        FC_NET_DROPPED_PACKETS_TOTAL,
         FC_VMM_METRICS_LOST_TOTAL,
         FC_COUNTERS_LOST_TOTAL,
         FC_VMM_VSOCK_BYTES_TOTAL,
@@ -108,6 +110,7 @@ struct fc_metrics {
         struct prom_counter *lost_lines, *lost_counters;
         struct prom_counter *leaks[FC_LEAK_COUNT];
         struct prom_gauge *remains[FC_REMAINS_COUNT];
+        struct prom_counter *net_connections, *net_packets, *net_bandwidth, *net_refused;
 };
 
 /* Registers (or finds) the metrics. `runtimes`: those whose workloads_total series start at 0. */
@@ -116,6 +119,9 @@ int fc_metrics_init(struct fc_metrics *m, struct prom_registry *registry,
 
 /* Makes the three series of one more runtime exist. */
 void fc_metrics_add_runtime(struct fc_metrics *m, const char *runtime);
+
+/* Adds what the network has dropped since the last time. */
+void fc_metrics_count_dropped(struct fc_metrics *m, struct net *net);
 
 void fc_metrics_count_workload(struct fc_metrics *m, const char *runtime,
                                enum workload_status status);

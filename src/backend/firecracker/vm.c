@@ -456,6 +456,7 @@ static void detach(struct fc_vm *vm, uint64_t since)
                 log_error("workload %s: %s", vm->spec->id, err.msg);
         vm->has_lease = false;
         observe_stage(vm, FC_CLEANUP_NETWORK, since);
+        fc_metrics_count_dropped(vm->spec->metrics, vm->spec->net);
 }
 
 /* Has the VMM write down its counters. One that does so at once dies while its network goes; the
