@@ -52,7 +52,7 @@ int image_check_squashfs(const char *path, struct err *err)
 {
         _cleanup_close_ int fd = -1;
         unsigned char head[96];
-        uint64_t used, size;
+        uint64_t used, size = 0;
 
         fd = open_file(path, &size, err);
         if (fd < 0)
@@ -74,7 +74,7 @@ int image_check_kernel(const char *path, struct err *err)
         Elf64_Phdr segments[SEGMENTS_MAX];
         _cleanup_close_ int fd = -1;
         Elf64_Ehdr head;
-        uint64_t size;
+        uint64_t size = 0;
         size_t bytes;
 
         fd = open_file(path, &size, err);
@@ -144,7 +144,7 @@ int image_check_initramfs(const char *path, struct err *err)
 {
         _cleanup_close_ int fd = -1;
         bool whole = false;
-        uint64_t size;
+        uint64_t size = 0;
         char magic[6];
         int r;
 

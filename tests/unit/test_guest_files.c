@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The agent as a process: files that a request brings, and files that it gets back. */
+#include "guest_maker.h"
 #include "guest_session.h"
 
 #include "guest/job.h"
@@ -216,6 +217,37 @@ static void files_come_back_by_name_and_by_pattern(void **state)
         session_finish(&s);
 }
 
+/* An archive's project is the working directory of everything: program, files, what comes back. */
+static void files_belong_to_the_project_of_an_archive(void **state)
+{
+        static const char *const patterns[] = {"out.txt"};
+        struct wire_request q = session_request((const char *const[]){"sh", "main.sh"}, 2);
+        struct maker *m = maker_new(true);
+        struct session s;
+
+        add(m, "proj/main.sh", S_IFREG | 0755, "cat data.txt >out.txt; echo ${PWD##*/}\n");
+        maker_end(m);
+        q.archive = true;
+        session_code(&q, m->bytes, m->used);
+        q.entry = (struct wire_entry){.wanted = true, .arg = 1, .names = {"main.sh"}, .n_names = 1};
+        q.files = 1;
+        q.files_size = 3;
+        q.fetch = patterns;
+        q.n_fetch = 1;
+        q.fetch_max = 100;
+        session_start(&s);
+        session_send_request(&s, &q);
+        session_send_all(&s, WIRE_CODE, m->bytes, m->used);
+        send_file(&s, "data.txt", 0644, "abc", 3);
+        session_await_result(&s);
+        assert_null(s.result.error);
+        expect_text(&s.texts[0], "proj\n");
+        assert_non_null(content_of(&s, "out.txt"));
+        expect_text(content_of(&s, "out.txt"), "abc");
+        maker_free(m);
+        session_finish(&s);
+}
+
 static void bytes_are_bounded_and_the_rest_still_comes(void **state)
 {
         static const char *const patterns[] = {"a", "big", "c"};
@@ -293,6 +325,7 @@ int main(void)
                 cmocka_unit_test(files_stay_below_the_working_directory),
                 cmocka_unit_test(what_the_request_does_not_have_closes_the_connection),
                 cmocka_unit_test(files_come_back_by_name_and_by_pattern),
+                cmocka_unit_test(files_belong_to_the_project_of_an_archive),
                 cmocka_unit_test(bytes_are_bounded_and_the_rest_still_comes),
                 cmocka_unit_test(files_come_back_when_the_time_is_up),
                 cmocka_unit_test(nothing_is_searched_for_where_nothing_was_run),

@@ -150,12 +150,21 @@ static size_t split(char *text, const char **ret, size_t max)
         return n;
 }
 
+/* True if the entry point comes as a file of its own, next to the archive. */
+static bool is_sent(const struct workload_spec *spec)
+{
+        for (size_t i = 0; i < spec->n_files && spec->entrypoint; i++)
+                if (strcmp(spec->files[i].name, spec->entrypoint) == 0)
+                        return true;
+        return false;
+}
+
 /* What the agent looks for in an archive. The texts are cut into words in place. */
 static void set_entry(struct wire_entry *entry, const struct workload_spec *spec,
                       const struct image_runtime *runtime, char *names, char *suffixes)
 {
         entry->arg = image_entry_arg(runtime);
-        entry->wanted = spec->archive && entry->arg >= 0;
+        entry->wanted = spec->archive && entry->arg >= 0 && !is_sent(spec);
         entry->path = spec->entrypoint;
         entry->n_names = split(names, entry->names, WIRE_ENTRY_NAMES_MAX);
         entry->n_suffixes = split(suffixes, entry->suffixes, WIRE_ENTRY_SUFFIXES_MAX);
