@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+import zipfile
 
 import pytest
 
@@ -81,7 +82,7 @@ def world():
                   ["link", "set", "world", "up"]):
         ip(*words, namespace=pid)
     servers = [serve(["nsenter", "-t", str(pid), "-n"]), serve()]
-    yield
+    yield pid
     for process in (*servers, holder):
         process.kill()
         process.communicate()
@@ -99,6 +100,36 @@ def fetch(box, *targets):
 @pytest.mark.vms_only
 def test_the_world_is_reached_and_sees_the_host(world, box):
     assert fetch(box, WORLD) == [f"answers {HOST}"]
+
+
+@pytest.fixture
+def index(world, folder):
+    """A package index across the cable with one package, hello."""
+    os.makedirs(folder + "/simple/hello")
+    with zipfile.ZipFile(folder + "/simple/hello/hello-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("hello.py", "print('hello over nat')")
+        wheel.writestr("hello-1.0.dist-info/METADATA",
+                       "Metadata-Version: 2.1\nName: hello\nVersion: 1.0\n")
+        wheel.writestr("hello-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nGenerator: test\n"
+                       "Root-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr("hello-1.0.dist-info/RECORD", "")
+    server = subprocess.Popen(["nsenter", "-t", str(world), "-n", sys.executable, "-u", "-m",
+                               "http.server", str(PORT + 1), "--directory", folder],
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert server.stdout.readline().startswith(b"Serving HTTP")
+    yield f"http://{WORLD}:{PORT + 1}/simple/"
+    server.kill()
+    server.communicate()
+
+
+@pytest.mark.vms_only
+def test_pip_installs_over_nat(index, box):
+    code = ("import subprocess, sys\n"
+            f"words = ['--quiet', '--index-url', '{index}', '--trusted-host', '{WORLD}', 'hello']\n"
+            "subprocess.run([sys.executable, '-m', 'pip', 'install', *words], check=True)\n"
+            "subprocess.run([sys.executable, '-c', 'import hello'], check=True)\n")
+    result = box.run("python", code, "--network", "nat", "--mem", "512")
+    assert (result.code, result.out) == (0, b"hello over nat\n"), result
 
 
 @pytest.mark.vms_only
