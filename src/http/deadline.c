@@ -326,6 +326,20 @@ void http_deadlines_stop(struct http_deadlines *d)
         pthread_mutex_destroy(&d->lock);
 }
 
+void http_deadlines_end(struct http_deadlines *d)
+{
+        struct http_connection *c, *next;
+
+        pthread_mutex_lock(&d->lock);
+        for (int owing = HTTP_OWES_REQUEST; owing <= HTTP_OWES_BODY; owing++)
+                for (c = TAILQ_FIRST(&d->lists[owing]); c; c = next) {
+                        next = TAILQ_NEXT(c, at);
+                        if (owing == HTTP_OWES_BODY || atomic_load(&c->partial) || has_unread(c))
+                                tell(c, 503, "the server is ending", true);
+                }
+        pthread_mutex_unlock(&d->lock);
+}
+
 bool http_deadline_set(struct http_connection *c, enum http_owing owes)
 {
         struct http_deadlines *d = of(c);

@@ -94,6 +94,9 @@ struct http_deadlines {
 int http_deadlines_start(struct http_deadlines *d, struct err *err);
 void http_deadlines_stop(struct http_deadlines *d);
 
+/* The server ends: requests that have begun to come, or wait to be read, are told 503. */
+void http_deadlines_end(struct http_deadlines *d);
+
 /* From now on it owes this; not HTTP_OWES_END. False: it has been told that it is closed, so there is
  * no request to be handled and nothing more to be said. */
 bool http_deadline_set(struct http_connection *c, enum http_owing owes);

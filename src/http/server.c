@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/ulid.h"
 #include "http/access.h"
 #include "http/gate.h"
 #include "http/metrics.h"
@@ -15,10 +16,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 enum {
         CONNECTIONS_DEFAULT = 1024,
         CONNECTIONS_SPARE = 32, /* accepted above the bound while others are shut down for them */
+        REST_MAX = 512,         /* clients that are refused at the end, as many as can wait */
         WORKERS_DEFAULT = 4,
         IDLE_TIMEOUT_DEFAULT_S = 30,
         KEEP_ALIVE_DEFAULT_S = 75,
@@ -322,12 +325,28 @@ int http_server_new(const struct http_server_config *config, struct http_server 
         return 0;
 }
 
+/* Clients whose connection the kernel has made may have asked. */
+static void refuse_rest(int fd)
+{
+        for (int i = 0; i < REST_MAX; i++) {
+                int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+                char id[ULID_LEN + 1] = "";
+
+                if (client < 0)
+                        return;
+                ulid_new(id, NULL);
+                http_say(client, 503, "the server is ending", id);
+                close(client);
+        }
+}
+
 void http_server_quiesce(struct http_server *server)
 {
         int fd = MHD_quiesce_daemon(server->daemon);
 
         if (fd == MHD_INVALID_SOCKET)
                 return;
+        refuse_rest(fd);
         /* The server's thread may still name this descriptor to epoll: it is closed at the end. */
         shutdown(fd, SHUT_RDWR);
         server->quiesced_fd = fd;
@@ -358,6 +377,7 @@ void http_server_free(struct http_server *server)
         if (server->daemon) {
                 wait_for_answers(server);
                 http_streams_end(server);
+                http_deadlines_end(&server->deadlines);
                 MHD_stop_daemon(server->daemon);
                 close_fd(&server->quiesced_fd);
         }

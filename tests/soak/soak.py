@@ -125,7 +125,7 @@ class Load(threading.Thread):
 
     def rude(self):
         with socket.create_connection(self.where, timeout=10) as s:
-            s.sendall(self.rng.choice([b"", b"\0" * 50, b"GET /metr", b"GET /v1/stats HTTP/1.1\r\n\r\n",
+            s.sendall(self.rng.choice([b"", b"\0" * 50, b"GET /metr", b"GET /v1/stats HTTP/1.1\r\nHost: localhost\r\n\r\n",
                                        b"POST /v1/workloads HTTP/1.1\r\nHost: localhost\r\n"
                                        b"Content-Length: 99\r\n\r\n{"]))
             s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -381,6 +381,25 @@ static void requests_of_a_crowd_are_all_answered(void **state)
         stop(&s);
 }
 
+/* Its connection was made by the kernel, and nobody takes it any more. */
+static void a_request_that_comes_at_the_end_is_told(void **state)
+{
+        struct served s;
+        int held, late;
+
+        start(&s, 100);
+        held = hold_server(&s);
+        late = client_connect(&s);
+        send_text(late, "GET /quick HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        http_server_quiesce(s.server);
+        assert_int_equal(next_status(late), 503);
+        release_server();
+        assert_int_equal(next_status(held), 204);
+        close(late);
+        close(held);
+        stop(&s);
+}
+
 static void who_is_put_out_is_told(void **state)
 {
         struct served s;
@@ -422,6 +441,7 @@ int main(void)
                 cmocka_unit_test(a_request_that_is_late_is_told),
                 cmocka_unit_test(requests_that_wait_to_be_read_are_not_late),
                 cmocka_unit_test(requests_of_a_crowd_are_all_answered),
+                cmocka_unit_test(a_request_that_comes_at_the_end_is_told),
                 cmocka_unit_test(who_is_put_out_is_told),
         };
 

@@ -429,6 +429,7 @@ static void slow_clients_are_cut_off(void **state)
 static void half_open_clients_do_not_hold_the_end_up(void **state)
 {
         struct served s;
+        struct answer a;
         int fds[10];
 
         served_start(&s, config());
@@ -437,9 +438,13 @@ static void half_open_clients_do_not_hold_the_end_up(void **state)
                 if (i % 2)
                         client_send(fds[i], "GET /hel", 8);
         }
+        a = ask(&s, "GET", "/hello", NULL); /* so they have been taken */
+        answer_release(&a);
         served_stop(&s);
-        for (int i = 0; i < 10; i++)
+        for (int i = 0; i < 10; i++) {
+                assert_int_equal(read_status(fds[i]), i % 2 ? 503 : 0);
                 close(fds[i]);
+        }
         served_release(&s);
 }
 
