@@ -99,7 +99,7 @@ def test_queries_and_paths(daemon):
                  "/%", "/v1/workloads?%"):
         status, raw, _ = daemon.request("GET", path.replace(" ", "%20"))
         assert status in (200, 400, 404, 414), (path, status, raw[:200])
-    for name in ("%00", "%", "%zz", "x#"):
+    for name in ("%00", "%", "%zz"):
         status, raw, _ = daemon.request("GET", f"/v1/workloads?limit=1&{name}=1")
         assert status == 400 and "the target has" in json.loads(raw)["error"], (name, raw)
     for name in ("stauts", "%0a", "%ff%fe", "x" * 3000, "limit%20", "limit[]"):
