@@ -133,7 +133,8 @@ struct http_server_config {
 int http_server_new(const struct http_server_config *config, struct http_server **ret,
                     struct err *err);
 
-/* Accepts no more connections; those that are there are served on. */
+/* Accepts no more connections; those that are there are served on. Clients that still wait to be
+ * accepted are told 503. */
 void http_server_quiesce(struct http_server *server);
 
 /*
