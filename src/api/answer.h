@@ -10,8 +10,8 @@
 #include <stdint.h>
 
 enum {
-        API_ANSWER_MAX = 1024 * 1024 * 1024, /* above the base 64 of the largest output kept */
-        API_QUERY_NAMES_MAX = 64,            /* the names of a route's parameters in a message */
+        API_ANSWER_MAX = INT32_MAX, /* above the largest output and files kept, escaped */
+        API_QUERY_NAMES_MAX = 64,   /* the names of a route's parameters in a message */
 };
 
 /* Consumes `json`; NULL is answered as no memory. */

@@ -94,7 +94,7 @@ static void submit_and_go(struct http_request *request, void *ctx)
                 memcpy(w.id, id, sizeof(w.id));
         w.status = WORKLOAD_PENDING;
         w.started_ms = w.finished_ms = 0;
-        buf_release(&w.output);
+        workload_drop_output(&w);
         api_answer_json(request, 202, api_render_workload(&w, true));
         workload_release(&w);
 }

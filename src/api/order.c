@@ -2,6 +2,7 @@
 #include "api/order.h"
 
 #include "api/input.h"
+#include "api/order_files.h"
 #include "api/suggest.h"
 #include "base/cleanup.h"
 #include "wire/bytes.h"
@@ -241,6 +242,16 @@ static int take_input_base64(struct api_order *order, json_t *value, struct err 
         return r < 0 ? r : set_input(order, bytes, size, "input_base64", err);
 }
 
+static int take_files(struct api_order *order, json_t *value, struct err *err)
+{
+        return api_take_files(&order->spec, value, err);
+}
+
+static int take_fetch(struct api_order *order, json_t *value, struct err *err)
+{
+        return api_take_fetch(&order->spec, value, err);
+}
+
 static int take_network(struct api_order *order, json_t *value, struct err *err)
 {
         const char *text = text_of(value, "network", err);
@@ -360,6 +371,8 @@ static int take_body(struct api_order *order, json_t *body, struct err *err)
                 {"entrypoint", take_entrypoint, false},
                 {"args", take_args, true},
                 {"env", take_env, true},
+                {"files", take_files, true},
+                {"fetch", take_fetch, true},
                 {"input", take_input, false},
                 {"input_base64", take_input_base64, false},
                 {"network", take_network, false},

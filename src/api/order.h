@@ -4,6 +4,7 @@
  *
  *     {"runtime": "python", "isolation": "auto", "code": "…" | "code_archive": "base64",
  *      "entrypoint": "main.py", "args": ["…"], "env": {"NAME": "value"} | ["NAME=value"],
+ *      "files": {"path": "content"}, "fetch": ["path or pattern"],
  *      "input": any JSON | "input_base64": "base64 of bytes", "network": "none" | "nat",
  *      "resources": {"cpus": 1, "mem_mb": 256, "timeout_s": 60}}
  *

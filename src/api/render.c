@@ -4,12 +4,14 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "http/text.h"
+#include "wire/bytes.h"
+#include "workload/streams.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <nettle/base64.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 enum { REAL_DIGITS = 12 };
@@ -46,17 +48,6 @@ static json_t *text_or_null(const char *text)
         return *text ? http_json_text(text) : json_null();
 }
 
-static json_t *base64_text(const struct buf *bytes)
-{
-        size_t n = BASE64_ENCODE_RAW_LENGTH(bytes->len);
-        _cleanup_free_ char *text = malloc(n + 1);
-
-        if (!text)
-                return NULL;
-        base64_encode_raw(text, bytes->len, (const uint8_t *)bytes->data);
-        return json_stringn_nocheck(text, n);
-}
-
 /* Figures as far as they have come, and what is known at the end only; null before. */
 static int add_outcome(json_t *object, const struct workload *w)
 {
@@ -86,6 +77,62 @@ static int add_outcome(json_t *object, const struct workload *w)
                           (json_int_t)o->dropped_bytes));
 }
 
+/* One of the streams: null where a record does not tell them apart. */
+static json_t *stream_of(const struct workload *w, enum workload_stream stream)
+{
+        _cleanup_buf_ struct buf bytes = BUF_INIT(w->output.len);
+        int r = streams_take(&w->streams, &w->output, stream, &bytes);
+
+        if (r < 0)
+                return r == -ENODATA ? json_null() : NULL;
+        return wire_bytes_encode(bytes.data, bytes.len);
+}
+
+static json_t *render_file(const struct workload_file *f)
+{
+        char hex[2 * WORKLOAD_SHA256 + 1], mode[16];
+
+        for (size_t i = 0; i < WORKLOAD_SHA256; i++)
+                snprintf(hex + 2 * i, 3, "%02x", f->sha256[i]);
+        snprintf(mode, sizeof(mode), "%04o", f->mode & 0777);
+        return json_pack("{s:o, s:I, s:s, s:s, s:o}", "path",
+                         wire_bytes_encode(f->name, strlen(f->name)), "size", (json_int_t)f->size,
+                         "mode", mode, "sha256", hex, "content",
+                         wire_bytes_encode(f->bytes, f->size));
+}
+
+static json_t *render_note(const struct workload_note *n)
+{
+        return json_pack("{s:o, s:I, s:o}", "pattern",
+                         wire_bytes_encode(n->pattern, strlen(n->pattern)), "files",
+                         (json_int_t)n->n_files, "error", text_or_null(n->error ? n->error : ""));
+}
+
+/* The files that came back, and what became of each pattern. */
+static int add_files(json_t *object, const struct workload_fetch *f)
+{
+        json_t *files = json_array(), *notes = json_array();
+        int r = json_object_set_new(object, "files", files);
+
+        if (json_object_set_new(object, "fetch", notes) < 0)
+                r = -1;
+        for (size_t i = 0; f && i < f->n_files && r == 0; i++)
+                r = json_array_append_new(files, render_file(&f->files[i]));
+        for (size_t i = 0; f && i < f->n_notes && r == 0; i++)
+                r = json_array_append_new(notes, render_note(&f->notes[i]));
+        return r;
+}
+
+static int add_output(json_t *object, const struct workload *w)
+{
+        if (json_object_set_new(object, "output",
+                                wire_base64_encode(w->output.data, w->output.len)) < 0 ||
+            json_object_set_new(object, "stdout", stream_of(w, WORKLOAD_STDOUT)) < 0 ||
+            json_object_set_new(object, "stderr", stream_of(w, WORKLOAD_STDERR)) < 0)
+                return -1;
+        return add_files(object, w->fetch);
+}
+
 json_t *api_render_workload(const struct workload *w, bool with_output)
 {
         json_t *object = json_pack(
@@ -97,8 +144,7 @@ json_t *api_render_workload(const struct workload *w, bool with_output)
                 time_or_null(w->created_ms), "started_at", time_or_null(w->started_ms),
                 "finished_at", time_or_null(w->finished_ms));
 
-        if (!object || add_outcome(object, w) < 0 ||
-            (with_output && json_object_set_new(object, "output", base64_text(&w->output)) < 0)) {
+        if (!object || add_outcome(object, w) < 0 || (with_output && add_output(object, w) < 0)) {
                 json_decref(object);
                 return NULL;
         }

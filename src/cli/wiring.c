@@ -54,6 +54,7 @@ int wiring_new_engine(const struct settings *s, const struct wiring *w, struct e
                 .max_queue = w->max_queue,
                 .max_memory_mb = w->max_memory_mb,
                 .registry = prom_default_registry(),
+                .fetch_max = s->fetch_max,
                 .output_record_max = w->output_record_max,
         };
         int r;

@@ -82,6 +82,7 @@ struct settings {
         unsigned boot_timeout_s;
         uint64_t output_max;        /* bytes a workload may write */
         uint64_t output_record_max; /* bytes of them kept in its record */
+        uint64_t fetch_max;         /* bytes of files that a workload gives back */
         unsigned records_max;
         uint64_t records_size_max;
         unsigned log_lines_max; /* lines of a workload that its log keeps */

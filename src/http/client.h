@@ -35,16 +35,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdint.h>
 
 struct http_client;
 
 enum {
         HTTP_CLIENT_CONNECT_MS = 10000,
         HTTP_CLIENT_SILENCE_MS = HTTP_HEARTBEATS_LOST * HTTP_HEARTBEAT_S * 1000,
-        HTTP_CLIENT_ANSWER_MAX =
-                512 * 1024 * 1024,         /* above any record with its output in base 64 */
-        HTTP_CLIENT_ERROR_MAX = 64 * 1024, /* bytes of a body whose status is not 2xx */
-        HTTP_CLIENT_SERVER_MAX = 1024,     /* bytes of a server's address */
+        HTTP_CLIENT_ANSWER_MAX = INT32_MAX, /* above any record with its output and files */
+        HTTP_CLIENT_ERROR_MAX = 64 * 1024,  /* bytes of a body whose status is not 2xx */
+        HTTP_CLIENT_SERVER_MAX = 1024,      /* bytes of a server's address */
 };
 
 struct http_client_config {

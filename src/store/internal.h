@@ -8,7 +8,23 @@
 #include <sqlite3.h>
 #include <sys/queue.h>
 
-enum statement { INSERT, BEGIN, END, GET, LIST, LIST_ALL, COUNT, COUNT_ALL, STATS, STATEMENTS };
+/* Those of the writer up to END, those of readers from GET on. */
+enum statement {
+        INSERT,
+        BEGIN,
+        ADD_NOTE,
+        ADD_FILE,
+        END,
+        GET,
+        NOTES,
+        FILES,
+        LIST,
+        LIST_ALL,
+        COUNT,
+        COUNT_ALL,
+        STATS,
+        STATEMENTS
+};
 
 /* A connection with its statements; those of the other kind of connection are NULL. */
 struct connection {
@@ -47,6 +63,12 @@ struct store {
 
 /* The message and code of what SQLite last said. */
 int store_failed(struct connection *c, const char *what, struct err *err);
+
+/* files.c: what a workload gave back, beside its record. The second makes a fetch of `n_notes`. */
+int store_write_fetch(struct connection *c, const char *id, const struct workload_fetch *fetch,
+                      struct err *err);
+int store_read_fetch(struct connection *c, const char *id, size_t n_notes,
+                     struct workload_fetch **ret, struct err *err);
 
 void store_writer_init(struct writer *w);
 

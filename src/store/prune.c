@@ -42,7 +42,9 @@ static int64_t last_for_bytes(struct connection *c, uint64_t bytes)
         int64_t last = 0;
 
         if (sqlite3_prepare_v2(c->db,
-                               "SELECT seq, length(output) FROM workloads"
+                               "SELECT seq, length(output) + length(streams) +"
+                               " (SELECT ifnull(sum(length(content)), 0) FROM files"
+                               "  WHERE files.id=workloads.id) FROM workloads"
                                " WHERE status NOT IN('pending','running') ORDER BY seq LIMIT ?1",
                                -1, &st, NULL) == SQLITE_OK &&
             sqlite3_bind_int(st, 1, STEP) == SQLITE_OK)

@@ -89,6 +89,11 @@ static int bind_column(sqlite3_stmt *st, int at, const struct column *c, const s
         return SQLITE_MISUSE;
 }
 
+static int bind_buf(sqlite3_stmt *st, int at, const struct buf *b)
+{
+        return sqlite3_bind_blob64(st, at, b->len ? b->data : "", b->len, SQLITE_STATIC);
+}
+
 int row_bind(sqlite3_stmt *st, const struct workload *w)
 {
         int r = SQLITE_OK;
@@ -96,8 +101,11 @@ int row_bind(sqlite3_stmt *st, const struct workload *w)
         for (int i = 0; i < COLUMNS && r == SQLITE_OK; i++)
                 r = bind_column(st, i + 1, &columns[i], w);
         if (r == SQLITE_OK)
-                r = sqlite3_bind_blob64(st, COLUMNS + 1, w->output.len ? w->output.data : "",
-                                        w->output.len, SQLITE_STATIC);
+                r = bind_buf(st, COLUMNS + 1, &w->output);
+        if (r == SQLITE_OK)
+                r = bind_buf(st, COLUMNS + 2, &w->streams);
+        if (r == SQLITE_OK)
+                r = sqlite3_bind_int64(st, COLUMNS + 3, w->fetch ? (int64_t)w->fetch->n_notes : 0);
         return r;
 }
 
@@ -161,15 +169,27 @@ int row_names(struct buf *names, struct buf *marks, struct buf *sets)
                     (r = buf_printf(marks, "?%d,", i + 1)) < 0 ||
                     (r = buf_printf(sets, "%s=?%d,", columns[i].name, i + 1)) < 0)
                         return r;
-        if ((r = buf_printf(marks, "?%d", COLUMNS + 1)) < 0)
+        if ((r = buf_printf(marks, "?%d,?%d,?%d", COLUMNS + 1, COLUMNS + 2, COLUMNS + 3)) < 0)
                 return r;
-        return buf_printf(sets, "output=?%d", COLUMNS + 1);
+        return buf_printf(sets, "output=?%d,streams=?%d,n_fetch=?%d", COLUMNS + 1, COLUMNS + 2,
+                          COLUMNS + 3);
 }
 
-int row_read_output(sqlite3_stmt *st, struct workload *w)
+static int read_buf(sqlite3_stmt *st, int at, struct buf *ret)
 {
-        size_t n = (size_t)sqlite3_column_bytes(st, COLUMNS);
+        const void *bytes = sqlite3_column_blob(st, at);
+        size_t n = (size_t)sqlite3_column_bytes(st, at);
 
-        w->output = BUF_INIT(n);
-        return n ? buf_add(&w->output, sqlite3_column_blob(st, COLUMNS), n) : 0;
+        *ret = BUF_INIT(n);
+        return n ? buf_add(ret, bytes, n) : 0;
+}
+
+int row_read_output(sqlite3_stmt *st, struct workload *w, size_t *ret_n_notes)
+{
+        int r = read_buf(st, COLUMNS, &w->output);
+
+        if (r == 0)
+                r = read_buf(st, COLUMNS + 1, &w->streams);
+        *ret_n_notes = (size_t)sqlite3_column_int64(st, COLUMNS + 2);
+        return r;
 }

@@ -10,9 +10,12 @@
 
 #include <sqlite3.h>
 
+/* The columns after the others, which lists leave out. */
+#define ROW_LONG "output,streams,n_fetch"
+
 /*
- * Adds the columns as text: "id,status,…," without the output; "?1,?2,…" and "id=?1,status=?2,…"
- * with the output as the last.
+ * Adds the columns as text: "id,status,…," without those of ROW_LONG; "?1,?2,…" and
+ * "id=?1,status=?2,…" with them at the end.
  */
 int row_names(struct buf *names, struct buf *marks, struct buf *sets);
 
@@ -24,5 +27,5 @@ int row_bind(sqlite3_stmt *st, const struct workload *w);
  * -EUCLEAN when a text is none that belongs there. */
 int row_read(sqlite3_stmt *st, struct workload *w);
 
-/* Reads the output that stands behind the columns. 0, -ENOMEM. */
-int row_read_output(sqlite3_stmt *st, struct workload *w);
+/* Reads the columns of ROW_LONG, which follow the others. 0, -ENOMEM. */
+int row_read_output(sqlite3_stmt *st, struct workload *w, size_t *ret_n_notes);

@@ -40,6 +40,25 @@ static const char *const store_schema[] = {
         " dropped_bytes INTEGER NOT NULL,"
         " output BLOB NOT NULL);"
         "CREATE INDEX workloads_by_status ON workloads(status, seq)",
+        /* 2. Which part of the output is whose (workload/streams.h; none of older records), and files
+         * that workloads gave back, which go with their record. */
+        "ALTER TABLE workloads ADD COLUMN streams BLOB NOT NULL DEFAULT x'';"
+        "ALTER TABLE workloads ADD COLUMN n_fetch INTEGER NOT NULL DEFAULT 0;"
+        "CREATE TABLE notes("
+        " id TEXT NOT NULL REFERENCES workloads(id) ON DELETE CASCADE,"
+        " n INTEGER NOT NULL,"
+        " pattern BLOB NOT NULL,"
+        " error BLOB,"
+        " PRIMARY KEY(id, n));"
+        "CREATE TABLE files("
+        " id TEXT NOT NULL REFERENCES workloads(id) ON DELETE CASCADE,"
+        " n INTEGER NOT NULL,"
+        " pattern INTEGER NOT NULL,"
+        " name BLOB NOT NULL,"
+        " mode INTEGER NOT NULL,"
+        " sha256 BLOB NOT NULL,"
+        " content BLOB NOT NULL,"
+        " PRIMARY KEY(id, n))",
 };
 
 enum { STORE_SCHEMA_VERSION = sizeof(store_schema) / sizeof(store_schema[0]) };

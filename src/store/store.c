@@ -47,15 +47,23 @@ static int prepare_all(struct connection *c, enum statement first, enum statemen
 
         if (r < 0)
                 return err_set(err, -r, "out of memory");
-        snprintf(sql[INSERT], SQL_MAX, "INSERT INTO workloads(%soutput) VALUES(%s)", names.data,
-                 marks.data);
+        snprintf(sql[INSERT], SQL_MAX, "INSERT INTO workloads(%s" ROW_LONG ") VALUES(%s)",
+                 names.data, marks.data);
         snprintf(sql[BEGIN], SQL_MAX,
                  "UPDATE workloads SET status='running', started_ms=?2 "
                  "WHERE id=?1 AND status='pending'");
         snprintf(sql[END], SQL_MAX,
                  "UPDATE workloads SET %s WHERE id=?1 AND status IN('pending','running')",
                  sets.data);
-        snprintf(sql[GET], SQL_MAX, "SELECT %soutput FROM workloads WHERE id=?1", names.data);
+        snprintf(sql[GET], SQL_MAX, "SELECT %s" ROW_LONG " FROM workloads WHERE id=?1", names.data);
+        snprintf(sql[ADD_NOTE], SQL_MAX,
+                 "INSERT INTO notes(id,n,pattern,error) VALUES(?1,?2,?3,?4)");
+        snprintf(sql[ADD_FILE], SQL_MAX,
+                 "INSERT INTO files(id,n,pattern,name,mode,sha256,content)"
+                 " VALUES(?1,?2,?3,?4,?5,?6,?7)");
+        snprintf(sql[NOTES], SQL_MAX, "SELECT pattern,error FROM notes WHERE id=?1 ORDER BY n");
+        snprintf(sql[FILES], SQL_MAX,
+                 "SELECT pattern,name,mode,sha256,content FROM files WHERE id=?1 ORDER BY n");
         snprintf(sql[LIST], SQL_MAX,
                  "SELECT %sseq FROM workloads WHERE status=?3 ORDER BY seq DESC LIMIT ?1 OFFSET ?2",
                  names.data);
@@ -190,6 +198,7 @@ static void done(struct store *s, sqlite3_stmt *st)
 int store_get(struct store *s, const char *id, struct workload *ret, struct err *err)
 {
         struct workload w = {0};
+        size_t n_notes = 0;
         sqlite3_stmt *st;
         int step, r = 0;
 
@@ -201,8 +210,11 @@ int store_get(struct store *s, const char *id, struct workload *ret, struct err 
                 r = err_set(err, ENOENT, "no workload %s", id);
         } else if (step != SQLITE_ROW) {
                 r = store_failed(&s->read, "read a record", err);
-        } else if ((r = row_read(st, &w)) < 0 || (r = row_read_output(st, &w)) < 0) {
+        } else if ((r = row_read(st, &w)) < 0 || (r = row_read_output(st, &w, &n_notes)) < 0) {
                 err_set(err, -r, "store: record %s: %s", id, strerror(-r));
+        } else if (n_notes) {
+                /* The statement that is not done holds the state of the file that it has seen. */
+                r = store_read_fetch(&s->read, id, n_notes, &w.fetch, err);
         }
         done(s, st);
         if (r < 0) {

@@ -115,7 +115,7 @@ struct store_op {
 void store_end_start(struct store *s, const struct workload *w, struct store_op *op);
 int store_wait(struct store *s, struct store_op *op, struct err *err);
 
-/* The record with its output, up to the bytes it has. */
+/* The record with its output, up to the bytes it has, and the files that it gave back. */
 int store_get(struct store *s, const char *id, struct workload *ret, struct err *err);
 
 struct store_list {

@@ -25,6 +25,13 @@ enum {
 
 /* ---- what is written ---- */
 
+static int run_sql(struct connection *c, const char *sql, struct err *err)
+{
+        if (sqlite3_exec(c->db, sql, NULL, NULL, NULL) != SQLITE_OK)
+                return store_failed(c, sql, err);
+        return 0;
+}
+
 static int changed_one(struct connection *c, sqlite3_stmt *st, const char *id, struct err *err)
 {
         if (sqlite3_step(st) != SQLITE_DONE)
@@ -40,7 +47,27 @@ static void unbind(sqlite3_stmt *st)
         sqlite3_clear_bindings(st);
 }
 
-static int apply_insert(struct connection *c, struct store_op *op, struct err *err)
+/* A record and its files, or neither: others of the same transaction go on. */
+static int with_files(struct connection *c, struct store_op *op,
+                      int (*apply)(struct connection *c, struct store_op *op, struct err *err),
+                      struct err *err)
+{
+        int r;
+
+        if (!op->w->fetch)
+                return apply(c, op, err);
+        if ((r = run_sql(c, "SAVEPOINT record", err)) < 0)
+                return r;
+        r = apply(c, op, err);
+        if (r == 0)
+                r = store_write_fetch(c, op->id, op->w->fetch, err);
+        /* What has given the whole transaction up has no savepoint any more. */
+        if (r < 0 && !sqlite3_get_autocommit(c->db))
+                sqlite3_exec(c->db, "ROLLBACK TO record; RELEASE record", NULL, NULL, NULL);
+        return r < 0 ? r : run_sql(c, "RELEASE record", err);
+}
+
+static int insert_row(struct connection *c, struct store_op *op, struct err *err)
 {
         sqlite3_stmt *st = c->statements[INSERT];
         int r = 0;
@@ -49,6 +76,11 @@ static int apply_insert(struct connection *c, struct store_op *op, struct err *e
                 r = store_failed(c, "write a record", err);
         unbind(st);
         return r;
+}
+
+static int apply_insert(struct connection *c, struct store_op *op, struct err *err)
+{
+        return with_files(c, op, insert_row, err);
 }
 
 static int apply_begin(struct connection *c, struct store_op *op, struct err *err)
@@ -65,7 +97,7 @@ static int apply_begin(struct connection *c, struct store_op *op, struct err *er
         return r;
 }
 
-static int apply_end(struct connection *c, struct store_op *op, struct err *err)
+static int update_row(struct connection *c, struct store_op *op, struct err *err)
 {
         sqlite3_stmt *st = c->statements[END];
         int r = row_bind(st, op->w) == SQLITE_OK ? changed_one(c, st, op->id, err)
@@ -75,6 +107,11 @@ static int apply_end(struct connection *c, struct store_op *op, struct err *err)
         return r;
 }
 
+static int apply_end(struct connection *c, struct store_op *op, struct err *err)
+{
+        return with_files(c, op, update_row, err);
+}
+
 /* In place of a beginning whose end comes with it, and says all that it would. */
 static int apply_nothing(struct connection *c, struct store_op *op, struct err *err)
 {
@@ -82,13 +119,6 @@ static int apply_nothing(struct connection *c, struct store_op *op, struct err *
 }
 
 /* ---- the writing thread ---- */
-
-static int run_sql(struct connection *c, const char *sql, struct err *err)
-{
-        if (sqlite3_exec(c->db, sql, NULL, NULL, NULL) != SQLITE_OK)
-                return store_failed(c, sql, err);
-        return 0;
-}
 
 static void roll_back(struct connection *c)
 {

@@ -26,6 +26,23 @@ static void destroy(struct workload_fetch *f)
         free(f);
 }
 
+int workload_fetch_add_note(struct workload_fetch *f, const char *pattern, const char *error)
+{
+        struct workload_note note = {.pattern = strdup(pattern),
+                                     .error = error ? strdup(error) : NULL};
+        struct workload_note *more = reallocarray(f->notes, f->n_notes + 1, sizeof(*more));
+
+        if (more)
+                f->notes = more;
+        if (!more || !note.pattern || (error && !note.error)) {
+                free(note.pattern);
+                free(note.error);
+                return -ENOMEM;
+        }
+        f->notes[f->n_notes++] = note;
+        return 0;
+}
+
 struct workload_fetch *workload_fetch_new(char *const *patterns, size_t n)
 {
         struct workload_fetch *f = calloc(1, sizeof(*f));
@@ -33,17 +50,13 @@ struct workload_fetch *workload_fetch_new(char *const *patterns, size_t n)
         if (!f)
                 return NULL;
         atomic_init(&f->refs, 1);
-        f->notes = calloc(n ? n : 1, sizeof(*f->notes));
-        for (size_t i = 0; f->notes && i < n; i++) {
-                f->notes[i].pattern = strdup(patterns[i]);
-                if (!f->notes[i].pattern)
-                        break;
-                f->n_notes++;
+        for (size_t i = 0; i < n; i++) {
+                if (workload_fetch_add_note(f, patterns[i], NULL) < 0) {
+                        destroy(f);
+                        return NULL;
+                }
         }
-        if (f->n_notes == n && f->notes)
-                return f;
-        destroy(f);
-        return NULL;
+        return f;
 }
 
 int workload_fetch_add(struct workload_fetch *f, const struct workload_file *file)

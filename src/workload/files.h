@@ -53,6 +53,9 @@ struct workload_fetch {
 /* A fetch of `n` patterns without files, to be filled in before it is shared. NULL: no memory. */
 struct workload_fetch *workload_fetch_new(char *const *patterns, size_t n);
 
+/* Adds a note of a pattern, of which both texts are copied; `error` may be NULL. -ENOMEM. */
+int workload_fetch_add_note(struct workload_fetch *f, const char *pattern, const char *error);
+
 /* Adds a file; takes over `name` and `bytes` on success. -ENOMEM. */
 int workload_fetch_add(struct workload_fetch *f, const struct workload_file *file);
 

@@ -5,18 +5,20 @@
  *
  *     "exit N"    ends with that exit code
  *     "say TEXT"  writes TEXT to stdout, then ends with 0
+ *     "both"      writes bytes that are not UTF-8 to stderr between text to stdout
  *     "hang"      runs until it is killed
  *     "gate"      runs until fake_open() was called, or it is killed
  *     "flood"     writes until its sink refuses or it is killed
  *     "silent"    returns without a status
  *
- * Runtimes are "sh" and "python". Keeps the order in which workloads began, how many ran at once,
+ * Files that it gives back are those it was given. Runtimes are "sh" and "python". Keeps the order in which workloads began, how many ran at once,
  * and how often execute() and cleanup() were called. `hook` is called on the thread of execute() at
  * each stage.
  */
 #pragma once
 
 #include "backend/backend.h"
+#include "wire/pattern.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -153,6 +155,32 @@ static inline bool fake_is_killed(struct fake_backend *f, struct fake_entry *ent
         return killed;
 }
 
+static inline void fake_fetch(const struct backend_task *task)
+{
+        const struct workload_spec *spec = task->spec;
+        struct workload_fetch *fetch = workload_fetch_new(spec->fetch, spec->n_fetch);
+
+        for (size_t i = 0; i < spec->n_fetch; i++) {
+                for (size_t j = 0; j < spec->n_files; j++) {
+                        struct workload_file file = spec->files[j];
+
+                        if (!wire_pattern_fits(spec->fetch[i], file.name))
+                                continue;
+                        file.name = strdup(file.name);
+                        file.bytes = malloc(file.size + 1);
+                        file.pattern = i;
+                        memcpy(file.bytes, spec->files[j].bytes, file.size);
+                        memset(file.sha256, 0xab, sizeof(file.sha256));
+                        if (!file.name || workload_fetch_add(fetch, &file) < 0)
+                                abort();
+                }
+                if (!fetch->notes[i].n_files)
+                        workload_fetch_fail(fetch, i, "no such file or directory");
+        }
+        workload_fetch_seal(fetch);
+        task->sink.fetched(task->sink.ctx, fetch);
+}
+
 /* Does what the code says. */
 static inline void fake_run(struct fake_backend *f, const struct backend_task *task,
                             struct fake_entry *entry, struct workload_outcome *ret)
@@ -171,6 +199,10 @@ static inline void fake_run(struct fake_backend *f, const struct backend_task *t
                 ret->exit_code = atoi(code + 5);
         else if (strncmp(code, "say ", 4) == 0)
                 r = sink->output(sink->ctx, WORKLOAD_STDOUT, code + 4, strlen(code + 4));
+        else if (strcmp(code, "both") == 0)
+                r = sink->output(sink->ctx, WORKLOAD_STDOUT, "out", 3) |
+                    sink->output(sink->ctx, WORKLOAD_STDERR, "\xff\n", 2) |
+                    sink->output(sink->ctx, WORKLOAD_STDOUT, "put\n", 4);
         else if (strncmp(code, "gate", 4) == 0 || strcmp(code, "hang") == 0)
                 r = fake_wait(f, entry, *code == 'g') ? -ECANCELED : 0;
         else if (strcmp(code, "flood") == 0)
@@ -178,6 +210,8 @@ static inline void fake_run(struct fake_backend *f, const struct backend_task *t
                         r = sink->output(sink->ctx, WORKLOAD_STDERR, code, 5);
         else if (strcmp(code, "silent") == 0)
                 ret->status = WORKLOAD_PENDING;
+        if (task->spec->n_fetch)
+                fake_fetch(task);
         if (r < 0 || fake_is_killed(f, entry)) {
                 ret->status = WORKLOAD_KILLED;
                 ret->exit_code = -1;
@@ -215,7 +249,7 @@ static inline void fake_execute(struct backend *b, const struct backend_task *ta
         if (!killed) {
                 pthread_mutex_lock(&f->lock);
                 if (f->n_began < FAKE_ORDER_MAX)
-                        f->began[f->n_began++] = code[strlen(code) - 1];
+                        f->began[f->n_began++] = *code ? code[strlen(code) - 1] : '-';
                 if (++f->n_running > f->max_running)
                         f->max_running = f->n_running;
                 pthread_cond_broadcast(&f->changed);

@@ -358,6 +358,11 @@ static void answers_are_as_documented(void **state)
         const char *name, *key;
         char path[256];
 
+        json_decref(ask_documented(
+                d, "POST", "/v1/workloads", "/v1/workloads",
+                "{\"runtime\":\"sh\",\"code\":\"both\",\"files\":{\"a\":{\"base64\":\"/w==\","
+                "\"mode\":\"0755\"},\"b\":\"text\"},\"fetch\":[\"a\",\"b\",{\"base64\":\"6Q==\"}]}",
+                201));
         ask_all(d);
         ask_events(d);
         daemon_stop(d);

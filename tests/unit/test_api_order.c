@@ -249,6 +249,70 @@ static void bytes_that_are_not_utf8_are_taken(void **state)
         api_order_release(&order);
 }
 
+static void files_are_taken_in_each_form(void **state)
+{
+        struct api_order order = parse_good(
+                "{\"runtime\":\"sh\",\"code\":\"x\",\"fetch\":[\"out/*\",{\"base64\":\"6Q==\"}],"
+                "\"files\":{\"./a//b\":\"text\",\"c\":{\"base64\":\"/wA=\"},"
+                "\"d\":{\"text\":\"x\",\"mode\":\"0755\"},\"e\":{\"base64\":\"\",\"mode\":\"600\"}}"
+                "}");
+
+        assert_int_equal(order.spec.n_files, 4);
+        assert_string_equal(order.spec.files[0].name, "a/b");
+        assert_int_equal(order.spec.files[0].mode, 0644);
+        assert_memory_equal(order.spec.files[0].bytes, "text", 4);
+        assert_int_equal(order.spec.files[1].size, 2);
+        assert_memory_equal(order.spec.files[1].bytes, "\xff", 2);
+        assert_int_equal(order.spec.files[2].mode, 0755);
+        assert_int_equal(order.spec.files[3].mode, 0600);
+        assert_int_equal(order.spec.files[3].size, 0);
+        assert_int_equal(order.spec.files_size, 7);
+        assert_int_equal(order.spec.n_fetch, 2);
+        assert_string_equal(order.spec.fetch[1], "\xe9");
+        api_order_release(&order);
+
+        order = parse_good("{\"runtime\":\"sh\",\"code\":\"x\",\"files\":[{\"path\":{\"base64\":"
+                           "\"6Q==\"},\"content\":\"y\",\"mode\":\"0700\",\"size\":1}]}");
+        assert_string_equal(order.spec.files[0].name, "\xe9");
+        assert_int_equal(order.spec.files[0].mode, 0700);
+        api_order_release(&order);
+}
+
+#define FILES(text) "{\"runtime\":\"sh\",\"code\":\"x\",\"files\":" text "}"
+#define FETCH(text) "{\"runtime\":\"sh\",\"code\":\"x\",\"fetch\":" text "}"
+
+static void what_is_wrong_with_files_is_named(void **state)
+{
+        static const struct wrong cases[] = {
+                {FILES("\"a\""), "files: must be an object"},
+                {FILES("{\"a\":7}"), "files.a: must be a string"},
+                {FILES("{\"../a\":\"\"}"), "files: \"../a\" is not the name of a file below"},
+                {FILES("{\"/a\":\"\"}"), "files: \"/a\" is not the name of a file below"},
+                {FILES("{\"\":\"\"}"), "files: \"\" is not the name of a file below"},
+                {FILES("{\".\":\"\"}"), "files: \".\" is not the name of a file below"},
+                {FILES("{\"a\":\"\",\"./a\":\"\"}"), "files: \"a\" is there twice"},
+                {FILES("{\"a\":{\"base64\":\"*\"}}"), "files.a: not base64"},
+                {FILES("{\"a\":{\"base64\":\"\",\"text\":\"\"}}"), "files.a: must be a string, or"},
+                {FILES("{\"a\":{\"mode\":\"0644\"}}"), "files.a: must be a string, or"},
+                {FILES("{\"a\":{\"text\":\"\",\"mode\":420}}"),
+                 "files.a.mode: must be permissions"},
+                {FILES("{\"a\":{\"text\":\"\",\"mode\":\"4755\"}}"), "files.a.mode: must be"},
+                {FILES("{\"a\":{\"text\":7}}"), "files.a.text: must be a string"},
+                {FILES("[7]"), "files[0]: must be an object"},
+                {FILES("[{\"content\":\"\"}]"), "files[0].path: must be a string"},
+                {FILES("[{\"path\":\"a\"}]"), "files[0].content: must be a string"},
+                {FILES("[{\"path\":{\"base64\":\"YQBi\"},\"content\":\"\"}]"),
+                 "files[0].path: must not contain a NUL"},
+                {FETCH("\"a\""), "fetch: must be an array"},
+                {FETCH("[\"\"]"), "fetch: \"\" is not a path"},
+                {FETCH("[\"a/../b\"]"), "fetch: \"a/../b\" is not a path"},
+                {FETCH("[\"a\\u0000\"]"), "fetch[0]: must not contain a NUL"},
+                {FETCH("[7]"), "fetch[0]: must be a string"},
+        };
+
+        check_wrong(cases, sizeof(cases) / sizeof(cases[0]));
+}
+
 static void empty_texts_count_as_left_out(void **state)
 {
         struct api_order order =
@@ -377,6 +441,8 @@ int main(void)
                 cmocka_unit_test(what_is_wrong_with_code_is_named),
                 cmocka_unit_test(what_is_wrong_with_the_rest_is_named),
                 cmocka_unit_test(bytes_that_are_not_utf8_are_taken),
+                cmocka_unit_test(files_are_taken_in_each_form),
+                cmocka_unit_test(what_is_wrong_with_files_is_named),
                 cmocka_unit_test(empty_texts_count_as_left_out),
                 cmocka_unit_test(input_may_be_any_json),
                 cmocka_unit_test(depth_is_bounded),

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/render.h"
 
+#include "workload/streams.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,7 +57,32 @@ static void what_has_not_come_is_null(void **state)
                   "\"duration_ms\":null,\"boot_ms\":5.0,\"vsock_ms\":null,\"cleanup_ms\":null,"
                   "\"program_ms\":null,\"user_ms\":null,\"system_ms\":null,"
                   "\"memory_peak_bytes\":null,\"timed_out\":false,\"oom\":false,"
-                  "\"output_bytes\":0,\"dropped_bytes\":0,\"output\":\"\"}\n");
+                  "\"output_bytes\":0,\"dropped_bytes\":0,\"output\":\"\","
+                  "\"stdout\":\"\",\"stderr\":\"\",\"files\":[],\"fetch\":[]}\n");
+}
+
+#define SHA "0000000000000000000000000000000000000000000000000000000000000000"
+
+static void add_file(struct workload_fetch *f, const char *name, const char *text, unsigned mode)
+{
+        struct workload_file file = {
+                .name = strdup(name), .bytes = strdup(text), .size = strlen(text), .mode = mode};
+
+        assert_int_equal(workload_fetch_add(f, &file), 0);
+}
+
+/* Of a record that an earlier version wrote. */
+static void streams_that_are_not_known_are_null(void **state)
+{
+        struct workload w = {.id = "x", .status = WORKLOAD_COMPLETED, .output = BUF_INIT(9)};
+        json_t *json;
+
+        assert_int_equal(buf_add(&w.output, "both", 4), 0);
+        json = api_render_workload(&w, true);
+        assert_true(json_is_null(json_object_get(json, "stdout")));
+        assert_true(json_is_null(json_object_get(json, "stderr")));
+        json_decref(json);
+        workload_release(&w);
 }
 
 static void an_ended_one_says_all(void **state)
@@ -89,6 +116,14 @@ static void an_ended_one_says_all(void **state)
         };
 
         assert_int_equal(buf_add(&w.output, "\0\xff\x10", 3), 0);
+        w.streams = BUF_INIT(100);
+        assert_int_equal(streams_add(&w.streams, WORKLOAD_STDOUT, 2), 0);
+        assert_int_equal(streams_add(&w.streams, WORKLOAD_STDERR, 1), 0);
+        w.fetch = workload_fetch_new((char *[]){"*", "\xe9/*"}, 2);
+        add_file(w.fetch, "\xe9", "\xff", 0600);
+        add_file(w.fetch, "a", "hi", 0755);
+        workload_fetch_fail(w.fetch, 1, "none");
+        workload_fetch_seal(w.fetch);
         check(&w, "{\"id\":\"01ARZ3NDEKTSV4RRFFQ69G5FAV\",\"status\":\"failed\","
                   "\"isolation\":\"microvm\",\"runtime\":\"sh\",\"node_id\":\"here\","
                   "\"network\":\"nat\",\"cpu_limit\":2,\"mem_limit\":256,\"timeout_s\":5,"
@@ -99,7 +134,14 @@ static void an_ended_one_says_all(void **state)
                   "\"boot_ms\":1690.123,\"vsock_ms\":0.25,\"cleanup_ms\":7.0,"
                   "\"program_ms\":5000.1,\"user_ms\":0.001,\"system_ms\":2.0,"
                   "\"memory_peak_bytes\":4096,\"timed_out\":true,\"oom\":true,"
-                  "\"output_bytes\":10,\"dropped_bytes\":3,\"output\":\"AP8Q\"}\n");
+                  "\"output_bytes\":10,\"dropped_bytes\":3,\"output\":\"AP8Q\","
+                  "\"stdout\":{\"base64\":\"AP8=\"},\"stderr\":\"\\u0010\",\"files\":["
+                  "{\"path\":\"a\",\"size\":2,\"mode\":\"0755\",\"sha256\":\"" SHA "\","
+                  "\"content\":\"hi\"},"
+                  "{\"path\":{\"base64\":\"6Q==\"},\"size\":1,\"mode\":\"0600\",\"sha256\":\"" SHA
+                  "\",\"content\":{\"base64\":\"/w==\"}}],"
+                  "\"fetch\":[{\"pattern\":\"*\",\"files\":2,\"error\":null},"
+                  "{\"pattern\":{\"base64\":\"6S8q\"},\"files\":0,\"error\":\"none\"}]}\n");
         workload_release(&w);
 }
 
@@ -127,6 +169,7 @@ int main(void)
                 cmocka_unit_test(times_are_rfc_3339),
                 cmocka_unit_test(what_has_not_come_is_null),
                 cmocka_unit_test(an_ended_one_says_all),
+                cmocka_unit_test(streams_that_are_not_known_are_null),
                 cmocka_unit_test(lists_leave_the_output_out),
                 cmocka_unit_test(no_memory_is_no_answer),
         };

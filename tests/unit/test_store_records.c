@@ -334,6 +334,127 @@ static void a_damaged_page_is_found(void **state)
         assert_string_equal(p->opened.moved_to, "");
 }
 
+static struct workload_fetch *some_files(size_t size)
+{
+        struct workload_fetch *f = workload_fetch_new((char *[]){"out/*", "\xe9", "missing"}, 3);
+        struct workload_file a = {.name = strdup("out/a"), .mode = 0755, .size = size},
+                             b = {.name = strdup("\xe9"), .mode = 0600, .pattern = 1};
+
+        a.bytes = calloc(1, size + 1);
+        b.bytes = calloc(1, 1);
+        memset(a.sha256, 0xab, sizeof(a.sha256));
+        assert_int_equal(workload_fetch_add(f, &a), 0);
+        assert_int_equal(workload_fetch_add(f, &b), 0);
+        workload_fetch_fail(f, 2, "no such file");
+        workload_fetch_seal(f);
+        return f;
+}
+
+static int64_t rows_of(struct place *p, const char *sql)
+{
+        int64_t n = -1;
+        sqlite3 *db;
+
+        assert_int_equal(sqlite3_open(p->path, &db), SQLITE_OK);
+        assert_int_equal(db_query_int(db, "", sql, &n, NULL), 0);
+        sqlite3_close(db);
+        return n;
+}
+
+static void files_are_kept_with_their_record(void **state)
+{
+        struct place *p = *state;
+        struct workload w = pending(), got;
+
+        assert_int_equal(store_insert(p->store, &w, &p->err), 0);
+        end(&w, WORKLOAD_COMPLETED);
+        w.fetch = some_files(3);
+        w.output = BUF_INIT(10);
+        w.streams = BUF_INIT(10);
+        assert_int_equal(buf_add(&w.output, "ab", 2), 0);
+        assert_int_equal(buf_add(&w.streams, "\2\3", 2), 0);
+        assert_int_equal(store_end(p->store, &w, &p->err), 0);
+        reopen(p);
+        assert_int_equal(store_get(p->store, w.id, &got, &p->err), 0);
+        assert_same(&w, &got);
+        assert_int_equal(got.streams.len, 2);
+        assert_int_equal(got.fetch->n_files, 2);
+        assert_string_equal(got.fetch->files[0].name, "out/a");
+        assert_int_equal(got.fetch->files[0].mode, 0755);
+        assert_int_equal(got.fetch->files[0].size, 3);
+        assert_memory_equal(got.fetch->files[0].bytes, "\0\0", 3);
+        assert_int_equal(got.fetch->files[0].sha256[31], 0xab);
+        assert_string_equal(got.fetch->files[1].name, "\xe9");
+        assert_int_equal(got.fetch->files[1].size, 0);
+        assert_int_equal(got.fetch->n_notes, 3);
+        assert_int_equal(got.fetch->notes[0].n_files, 1);
+        assert_null(got.fetch->notes[0].error);
+        assert_string_equal(got.fetch->notes[2].pattern, "missing");
+        assert_string_equal(got.fetch->notes[2].error, "no such file");
+        workload_release(&got);
+        /* An end that is refused leaves no files behind. */
+        assert_int_equal(store_end(p->store, &w, &p->err), -ESTALE);
+        assert_int_equal(rows_of(p, "SELECT count(*) FROM files"), 2);
+        workload_release(&w);
+}
+
+static void files_count_and_go_with_their_record(void **state)
+{
+        struct place *p = *state;
+        struct store_list list;
+
+        store_bound(p->store, 0, 4 << 20);
+        for (int i = 0; i < 300; i++) { /* 15 MB */
+                struct workload w = pending();
+
+                assert_int_equal(store_insert(p->store, &w, &p->err), 0);
+                w.status = WORKLOAD_COMPLETED;
+                w.fetch = some_files(50000);
+                assert_int_equal(store_end(p->store, &w, &p->err), 0);
+                workload_release(&w);
+        }
+        assert_int_equal(store_list(p->store, -1, 1, 0, &list, &p->err), 0);
+        assert_in_range(list.total, 20, 84 + STORE_PRUNE_EVERY);
+        assert_int_equal(rows_of(p, "SELECT count(*) FROM files"), 2 * (int64_t)list.total);
+        assert_int_equal(rows_of(p, "SELECT count(*) FROM notes"), 3 * (int64_t)list.total);
+        store_list_release(&list);
+}
+
+/* A file of the first schema, with a record, is brought up to date. */
+static void an_older_schema_is_brought_up_to_date(void **state)
+{
+        struct place *p = *state;
+        struct workload w = pending(), got;
+
+        end(&w, WORKLOAD_COMPLETED);
+        w.output = BUF_INIT(10);
+        assert_int_equal(buf_add(&w.output, "both", 4), 0);
+        assert_int_equal(store_insert(p->store, &w, &p->err), 0);
+        store_close(p->store);
+        p->store = NULL;
+        {
+                sqlite3 *db;
+
+                assert_int_equal(sqlite3_open(p->path, &db), SQLITE_OK);
+                assert_int_equal(sqlite3_exec(db,
+                                              "DROP TABLE files; DROP TABLE notes;"
+                                              "ALTER TABLE workloads DROP COLUMN streams;"
+                                              "ALTER TABLE workloads DROP COLUMN n_fetch;"
+                                              "PRAGMA user_version=1",
+                                              NULL, NULL, NULL),
+                                 SQLITE_OK);
+                sqlite3_close(db);
+        }
+        reopen(p);
+        assert_string_equal(p->opened.moved_to, "");
+        assert_int_equal(store_get(p->store, w.id, &got, &p->err), 0);
+        assert_same(&w, &got);
+        assert_int_equal(got.streams.len, 0);
+        assert_null(got.fetch);
+        workload_release(&got);
+        workload_release(&w);
+}
+
 static void a_newer_schema_is_refused_and_left_alone(void **state)
 {
         struct place *p = *state;
@@ -615,6 +736,9 @@ int main(void)
                 TEST(stats_add_up),
                 TEST(a_file_that_is_none_is_moved_aside),
                 TEST(a_damaged_page_is_found),
+                TEST(files_are_kept_with_their_record),
+                TEST(files_count_and_go_with_their_record),
+                TEST(an_older_schema_is_brought_up_to_date),
                 TEST(a_newer_schema_is_refused_and_left_alone),
                 TEST(records_are_nobody_elses),
                 TEST(a_place_that_is_none_is_said),

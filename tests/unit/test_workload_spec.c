@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "workload/streams.h"
 #include "workload/workload.h"
 
 #include <errno.h>
@@ -99,6 +100,52 @@ static void an_empty_program_is_one(void **state)
         workload_spec_release(&spec);
 }
 
+/* The code of the streams beside an output gives each back, whatever the order, in as few bytes. */
+static void streams_are_told_apart(void **state)
+{
+        struct buf output = BUF_INIT(100000), runs = BUF_INIT(100016);
+        struct buf want[2] = {BUF_INIT(100000), BUF_INIT(100000)};
+        uint32_t x = 1;
+
+        for (int i = 0; i < 2000; i++) {
+                char bytes[200];
+                bool error;
+                size_t n;
+
+                x = x * 1664525 + 1013904223;
+                error = x >> 31;
+                n = x >> 16 & (i % 3 == 0 ? 127 : 1);
+                memset(bytes, (int)(x >> 24), sizeof(bytes));
+                assert_int_equal(streams_add(&runs, error ? WORKLOAD_STDERR : WORKLOAD_STDOUT, n),
+                                 0);
+                assert_int_equal(buf_add(&output, bytes, n), 0);
+                assert_int_equal(buf_add(&want[error], bytes, n), 0);
+        }
+        assert_true(runs.len <= output.len);
+        for (int i = 0; i < 2; i++) {
+                struct buf got = BUF_INIT(100000);
+
+                assert_int_equal(
+                        streams_take(&runs, &output, i ? WORKLOAD_STDERR : WORKLOAD_STDOUT, &got),
+                        0);
+                assert_int_equal(got.len, want[i].len);
+                assert_memory_equal(got.data, want[i].data, got.len);
+                buf_release(&got);
+                buf_release(&want[i]);
+        }
+        /* A code that does not fit, as of a damaged record, is no reason to read beyond. */
+        output.len--;
+        assert_int_equal(streams_take(&runs, &output, WORKLOAD_STDOUT, &want[0]), -ENODATA);
+        runs.len = 1;
+        runs.data[0] = (char)0x80;
+        assert_int_equal(streams_take(&runs, &output, WORKLOAD_STDOUT, &want[0]), -ENODATA);
+        runs.len = 0;
+        assert_int_equal(streams_take(&runs, &output, WORKLOAD_STDOUT, &want[0]), -ENODATA);
+        buf_release(&want[0]);
+        buf_release(&runs);
+        buf_release(&output);
+}
+
 static void words_are_bounded(void **state)
 {
         struct workload_spec spec = WORKLOAD_SPEC_INIT;
@@ -127,6 +174,7 @@ int main(void)
                 cmocka_unit_test(check_names_the_field),
                 cmocka_unit_test(a_good_spec_passes),
                 cmocka_unit_test(an_empty_program_is_one),
+                cmocka_unit_test(streams_are_told_apart),
                 cmocka_unit_test(words_are_bounded),
         };
 
