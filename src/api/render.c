@@ -95,9 +95,9 @@ static json_t *render_file(const struct workload_file *f)
         for (size_t i = 0; i < WORKLOAD_SHA256; i++)
                 snprintf(hex + 2 * i, 3, "%02x", f->sha256[i]);
         snprintf(mode, sizeof(mode), "%04o", f->mode & 0777);
-        return json_pack("{s:o, s:I, s:s, s:s, s:o}", "path",
+        return json_pack("{s:o, s:I, s:s, s:s, s:I, s:o}", "path",
                          wire_bytes_encode(f->name, strlen(f->name)), "size", (json_int_t)f->size,
-                         "mode", mode, "sha256", hex, "content",
+                         "mode", mode, "sha256", hex, "pattern", (json_int_t)f->pattern, "content",
                          wire_bytes_encode(f->bytes, f->size));
 }
 

@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 #include "cli/remote.h"
 #include "cli/table.h"
+#include "wire/bytes.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -17,8 +18,9 @@ const struct command command_inspect = {
         .run = cmd_inspect,
         .summary = "show all that is known of a workload",
         .usage = "[OPTIONS] ID...",
-        .about = "Shows all that is known of workloads; of their output only with --json (in base "
-                 "64)." CLI_ABOUT_IDS,
+        .about = "Shows all that is known of workloads; their output, and what is in files that "
+                 "they "
+                 "gave back, only with --json." CLI_ABOUT_IDS,
         .options = options,
         .settings = SETTINGS_CLIENT,
         .words = "ID",
@@ -41,6 +43,52 @@ static void add_value(struct table *t, const json_t *value)
         }
 }
 
+/* The text of bytes in either form: what is not UTF-8 is shown by the table as it shows all such. */
+static void add_bytes(struct table *t, json_t *value)
+{
+        json_t *text = NULL;
+
+        if (wire_bytes_decode_text(value, "", &text, NULL) == 0)
+                table_cell(t, "%s", json_string_value(text));
+        else
+                table_cell(t, "?");
+        json_decref(text);
+}
+
+/* A row for each file that came back, one for each pattern that lacks some. */
+static void add_files(struct table *t, const json_t *record)
+{
+        json_t *item;
+        size_t i;
+
+        json_array_foreach(json_object_get(record, "files"), i, item)
+        {
+                char field[64];
+
+                snprintf(field, sizeof(field), "file, %lld bytes",
+                         (long long)remote_number(item, "size"));
+                table_cell(t, "%s", field);
+                add_bytes(t, json_object_get(item, "path"));
+        }
+        json_array_foreach(json_object_get(record, "fetch"), i, item)
+        {
+                if (json_is_null(json_object_get(item, "error")))
+                        continue;
+                table_cell(t, "missing");
+                table_cell(t, "%s", remote_text(item, "error"));
+        }
+}
+
+static bool is_long(const char *key)
+{
+        static const char *const keys[] = {"output", "stdout", "stderr", "files", "fetch"};
+
+        for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+                if (strcmp(key, keys[i]) == 0)
+                        return true;
+        return false;
+}
+
 static int print(json_t *record)
 {
         struct table t = TABLE_INIT;
@@ -51,11 +99,12 @@ static int print(json_t *record)
         table_heads(&t, "FIELD|VALUE");
         json_object_foreach(record, key, value)
         {
-                if (strcmp(key, "output") == 0)
+                if (is_long(key))
                         continue;
                 table_cell(&t, "%s", key);
                 add_value(&t, value);
         }
+        add_files(&t, record);
         r = table_print(&t, stdout);
         table_release(&t);
         return r;

@@ -47,8 +47,9 @@ struct run {
         int limit_fd; /* readable when the program's time is up, and a little more: limit_s */
         time_t limit_s;
         char id[ULID_LEN + 1];
-        struct run_end end; /* written by the worker before ended_fd */
-        bool midline;       /* standard output does not stand at the start of a line */
+        struct run_end end;           /* written by the worker before ended_fd */
+        struct workload_fetch *fetch; /* the same: the files that came back; NULL: none */
+        bool midline;                 /* standard output does not stand at the start of a line */
 };
 
 /* ---- what the engine says, on its worker thread ---- */
@@ -107,6 +108,7 @@ static void on_ended(void *ctx, const struct workload *w)
         run->end.status = w->status;
         run->end.outcome = w->outcome;
         run->end.timeout_s = w->limits.timeout_s;
+        run->fetch = workload_fetch_ref(w->fetch);
         if (write(run->ended_fd, &one, sizeof(one)) < 0)
                 abort(); /* a fresh eventfd takes a 1 */
 }
@@ -212,12 +214,12 @@ static void write_the_rest(struct run *run)
                 run->end.status = WORKLOAD_KILLED; /* nobody knows all that it said */
 }
 
-/* An archive is unpacked first, which may take as long. */
+/* An archive is unpacked first, or files arrive, which may take as long. */
 static time_t time_of_program(const struct workload_spec *spec)
 {
         unsigned limit_s = spec->limits.timeout_s ? spec->limits.timeout_s : WORKLOAD_TIMEOUT_S;
 
-        return (spec->archive ? 2 : 1) * (time_t)limit_s + LIMIT_SLACK_S;
+        return (spec->archive || spec->n_files ? 2 : 1) * (time_t)limit_s + LIMIT_SLACK_S;
 }
 
 static int run_workload(struct run *run, struct err *err)
@@ -252,6 +254,7 @@ static void print_metrics(struct run *run)
 static void release(struct run *run)
 {
         engine_free(run->engine);
+        workload_fetch_unref(run->fetch);
         progress_release(&run->progress);
         writer_release(&run->writer);
         close_fd(&run->ended_fd);
@@ -298,6 +301,7 @@ int cmd_run(int argc, char **argv)
         }
         if (err.msg[0])
                 cli_fail(code, &err);
+        code = run_outs_finish(&run.args.outs, run.fetch, code);
         if (run.args.metrics && run.engine)
                 print_metrics(&run);
         if (run.engine && (run.args.settings.push[0] || run.args.settings.remote_write[0])) {

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "cli/cli.h"
+#include "cli/run_files.h"
 #include "cli/run_flags.h"
 #include "image/image.h"
 
@@ -24,6 +25,8 @@ enum {
         OPT_ARCHIVE,
         OPT_ENTRYPOINT,
         OPT_METRICS,
+        OPT_FILE,
+        OPT_OUT,
 };
 
 static const struct cli_option own_options[] = {
@@ -35,6 +38,16 @@ static const struct cli_option own_options[] = {
          "a program of several files: a tar.gz, tar or zip, unpacked in the VM", "FILE", false},
         {"entrypoint", OPT_ENTRYPOINT, "PATH",
          "the file of the archive to start [main.py and the like, or the only one]", NULL, false},
+        {"file", OPT_FILE, "PATH[=NAME]",
+         "a file or directory that the program finds in its working directory, under its path or "
+         "as "
+         "NAME; may be repeated",
+         "FILE", false},
+        {"out", OPT_OUT, "PATH[=LOCAL]",
+         "a file, directory or quoted pattern ('plots/*') of the program's, written here when it "
+         "has "
+         "ended, under its path or as LOCAL; may be repeated",
+         NULL, false},
         {"env", OPT_ENV, "NAME=VALUE",
          "a variable for the program; --env NAME passes ours on; may be repeated", NULL, false},
         {"timeout", OPT_TIMEOUT, "TIME", "time for the program: 30, 30s, 5m, 1h [60s]", NULL,
@@ -65,13 +78,13 @@ const struct command command_run = {
                  "is read to the end before it begins.",
         .options = own_options,
         .settings = SETTINGS_RUN | SETTINGS_CLIENT,
-        .exit_codes =
-                "the program's own; 128+N if signal N ended it (137 if the VM ran out of\n"
-                "memory); 124 if its time was up; 125 if Vulcan failed; 129, 130, 143 after a "
-                "hang-up, a\n"
-                "Ctrl-C or a termination, which end the program (a second one ends vulcan at "
-                "once); 141\n"
-                "when nobody reads its output any more.",
+        .exit_codes = "the program's own; 128+N if signal N ended it (137 if the VM ran out of\n"
+                      "memory); 124 if its time was up; 125 if Vulcan failed, or a file of --out "
+                      "is missing; 129, 130, 143 after a "
+                      "hang-up, a\n"
+                      "Ctrl-C or a termination, which end the program (a second one ends vulcan at "
+                      "once); 141\n"
+                      "when nobody reads its output any more.",
         .words = "FILE",
         .program = true,
 };
@@ -192,6 +205,14 @@ static int take_option(void *ctx, int id, const char *value, struct err *err)
                 return take_source(a, RUN_FROM_ARCHIVE, value, &t->seen_source, err);
         case OPT_ENTRYPOINT:
                 return take_entrypoint(spec, value, err);
+        case OPT_FILE:
+                if (a->n_files == WORKLOAD_FILES_MAX)
+                        return err_set(err, EINVAL, "run: --file: more than %d",
+                                       WORKLOAD_FILES_MAX);
+                a->files[a->n_files++] = value;
+                return 0;
+        case OPT_OUT:
+                return run_outs_add(&a->outs, spec, value, err);
         case OPT_ENV:
                 return add_env(a, value, err);
         case OPT_TIMEOUT:
@@ -310,7 +331,7 @@ int run_args_parse(struct run_args *ret, int argc, char **argv, struct err *err)
 
         r = parse_all(&a, argc, argv, err);
         if (r < 0) {
-                workload_spec_release(&a.spec);
+                run_args_release(&a);
                 return r;
         }
         if (!a.help)
@@ -398,6 +419,10 @@ int run_args_load(struct run_args *a, struct err *err)
         a->spec.archive = a->source == RUN_FROM_ARCHIVE;
         a->spec.code_size = code.len;
         a->spec.code = buf_detach(&code);
+        for (size_t i = 0; i < a->n_files && r == 0; i++)
+                r = run_files_add(&a->spec, a->files[i], err);
+        if (r < 0)
+                return r;
         if (a->no_stdin || a->source == RUN_FROM_STDIN)
                 return 0;
         return open_stdin(&a->spec.stdin_fd, err);
@@ -406,4 +431,5 @@ int run_args_load(struct run_args *a, struct err *err)
 void run_args_release(struct run_args *a)
 {
         workload_spec_release(&a->spec);
+        run_outs_release(&a->outs);
 }

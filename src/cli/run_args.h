@@ -14,6 +14,7 @@
 #pragma once
 
 #include "base/err.h"
+#include "cli/run_outs.h"
 #include "config/settings.h"
 #include "workload/workload.h"
 
@@ -31,8 +32,11 @@ enum run_source {
 struct run_args {
         struct settings settings;
         enum run_source source;
-        const char *path;          /* FILE, or that of --archive */
-        struct workload_spec spec; /* all but code and stdin after parse */
+        const char *path;                      /* FILE, or that of --archive */
+        struct workload_spec spec;             /* all but code, files and stdin after parse */
+        const char *files[WORKLOAD_FILES_MAX]; /* words of --file, borrowed from the command line */
+        size_t n_files;
+        struct run_outs outs;
         bool help, metrics, all_metrics, quiet, no_stdin;
 };
 
@@ -40,7 +44,7 @@ struct run_args {
 int run_args_parse(struct run_args *ret, int argc, char **argv, struct err *err);
 
 /*
- * Fills in the code, and standard input where the program is to get ours. -EISDIR, -EFBIG, -ENOENT
+ * Fills in the code and the files, and standard input where the program is to get ours. -EISDIR, -EFBIG, -ENOENT
  * and what else reading a file can give.
  */
 int run_args_load(struct run_args *args, struct err *err);

@@ -17,6 +17,7 @@
 #include <nettle/base64.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -33,6 +34,7 @@ struct remote_run {
         struct progress progress;
         char id[ULID_LEN + 1];
         struct run_end end;
+        struct workload_fetch *fetch; /* the files that came back; NULL: none were asked for */
         bool midline;
 };
 
@@ -110,6 +112,34 @@ static int add_words(json_t *order, const struct workload_spec *spec, struct err
         return r == 0 ? 0 : err_set(err, ENOMEM, "out of memory");
 }
 
+/* In the form that takes any names. */
+static int add_files(json_t *order, const struct workload_spec *spec, struct err *err)
+{
+        json_t *files = json_array(), *fetch = json_array();
+        int r = 0;
+
+        if (spec->n_files)
+                r = json_object_set(order, "files", files);
+        if (spec->n_fetch && r == 0)
+                r = json_object_set(order, "fetch", fetch);
+        for (size_t i = 0; i < spec->n_files && r == 0; i++) {
+                const struct workload_file *f = &spec->files[i];
+                char mode[16];
+
+                snprintf(mode, sizeof(mode), "%04o", f->mode & 0777);
+                r = json_array_append_new(
+                        files, json_pack("{s:o, s:o, s:s}", "path",
+                                         wire_bytes_encode(f->name, strlen(f->name)), "content",
+                                         wire_bytes_encode(f->bytes, f->size), "mode", mode));
+        }
+        for (size_t i = 0; i < spec->n_fetch && r == 0; i++)
+                r = json_array_append_new(
+                        fetch, wire_bytes_encode(spec->fetch[i], strlen(spec->fetch[i])));
+        json_decref(files);
+        json_decref(fetch);
+        return r < 0 ? err_set(err, ENOMEM, "out of memory") : 0;
+}
+
 static void add_limit(json_t *resources, const char *key, unsigned n)
 {
         if (n)
@@ -139,6 +169,8 @@ int run_remote_order(const struct workload_spec *spec, const struct buf *input, 
                 r = add_input(order, input, err);
         if (r == 0)
                 r = add_words(order, spec, err);
+        if (r == 0)
+                r = add_files(order, spec, err);
         if (r < 0)
                 json_decref(order);
         else
@@ -251,6 +283,73 @@ int run_remote_end(const json_t *record, struct run_end *ret)
         return status == WORKLOAD_COMPLETED && code < 0 && !o->signal ? -EPROTO : 0;
 }
 
+/* One file of a record. -EPROTO: it is none that was asked for, or not whole. */
+static int take_file(struct workload_fetch *fetch, json_t *item)
+{
+        const char *sha256 = remote_text(item, "sha256"), *mode = remote_text(item, "mode");
+        json_t *path = NULL, *content = NULL;
+        struct workload_file f = {.mode = (unsigned)strtoul(mode, NULL, 8) & 0777};
+        json_int_t pattern = remote_number(item, "pattern");
+        int r = -EPROTO;
+
+        if (wire_bytes_decode_text(json_object_get(item, "path"), "path", &path, NULL) == 0 &&
+            wire_bytes_decode(json_object_get(item, "content"), "content", &content, NULL) == 0 &&
+            (json_int_t)json_string_length(content) == remote_number(item, "size") &&
+            strlen(sha256) == sizeof(f.sha256) * 2) {
+                for (size_t i = 0; i < sizeof(f.sha256); i++) {
+                        char digits[3] = {sha256[2 * i], sha256[2 * i + 1], '\0'};
+
+                        f.sha256[i] = (uint8_t)strtoul(digits, NULL, 16);
+                }
+                f.size = json_string_length(content);
+                f.name = strdup(json_string_value(path));
+                f.bytes = malloc(f.size + 1);
+                if (f.bytes)
+                        memcpy(f.bytes, json_string_value(content), f.size);
+                f.pattern = (size_t)pattern;
+                if (pattern >= 0 && f.pattern < fetch->n_notes)
+                        r = f.name && f.bytes ? workload_fetch_add(fetch, &f) : -ENOMEM;
+        }
+        if (r < 0)
+                workload_file_release(&f);
+        json_decref(path);
+        json_decref(content);
+        return r;
+}
+
+int run_remote_files(const json_t *record, char *const *patterns, size_t n,
+                     struct workload_fetch **ret, struct err *err)
+{
+        struct workload_fetch *fetch = workload_fetch_new(patterns, n);
+        const json_t *notes = json_object_get(record, "fetch");
+        json_t *item;
+        size_t i;
+        int r = 0;
+
+        if (!fetch)
+                return err_set(err, ENOMEM, "out of memory");
+        json_array_foreach(json_object_get(record, "files"), i, item)
+        {
+                if ((r = take_file(fetch, item)) < 0)
+                        break;
+        }
+        for (i = 0; i < n && r == 0; i++) {
+                const char *error = json_array_size(notes) == n
+                                            ? remote_text(json_array_get(notes, i), "error")
+                                            : "the daemon does not say what became of it";
+
+                if (*error)
+                        workload_fetch_fail(fetch, i, error);
+        }
+        if (r < 0) {
+                workload_fetch_unref(fetch);
+                return err_set(err, -r, "files of the workload: %s",
+                               r == -EPROTO ? "not as they were asked for" : strerror(-r));
+        }
+        *ret = fetch;
+        return 0;
+}
+
 static int workload_call(struct remote_run *run, const char *method, json_t **ret, struct err *err)
 {
         char path[REMOTE_PATH_MAX];
@@ -341,6 +440,9 @@ static int follow(struct remote_run *run, struct err *err)
                 r = wait_for_record(run, &record, err);
         if (r == 0 && no_log)
                 r = write_record(run, record);
+        if (r == 0 && run->args->spec.n_fetch)
+                r = run_remote_files(record, run->args->spec.fetch, run->args->spec.n_fetch,
+                                     &run->fetch, err);
         json_decref(record);
         if (r == -ECANCELED || run->end.write_error)
                 return kill_workload(run, err);
@@ -405,6 +507,8 @@ int run_remote(struct run_args *args)
                 code = run_exit_code(&run.end, &err);
         if (err.msg[0])
                 cli_fail(code, &err);
+        code = run_outs_finish(&args->outs, run.fetch, code);
+        workload_fetch_unref(run.fetch);
         if (args->metrics && r == 0)
                 print_metrics(&run);
         progress_release(&run.progress);

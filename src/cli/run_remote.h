@@ -29,3 +29,8 @@ int run_remote_order(const struct workload_spec *spec, const struct buf *input, 
 
 /* How a workload ended, from its record. -EAGAIN: it has not ended; -EPROTO: this is no record. */
 int run_remote_end(const json_t *record, struct run_end *ret);
+
+/* The files of a record that were asked for by these patterns; the caller owns the reference. -EPROTO:
+ * they are others, or not whole. */
+int run_remote_files(const json_t *record, char *const *patterns, size_t n,
+                     struct workload_fetch **ret, struct err *err);

@@ -137,9 +137,9 @@ static void an_ended_one_says_all(void **state)
                   "\"output_bytes\":10,\"dropped_bytes\":3,\"output\":\"AP8Q\","
                   "\"stdout\":{\"base64\":\"AP8=\"},\"stderr\":\"\\u0010\",\"files\":["
                   "{\"path\":\"a\",\"size\":2,\"mode\":\"0755\",\"sha256\":\"" SHA "\","
-                  "\"content\":\"hi\"},"
+                  "\"pattern\":0,\"content\":\"hi\"},"
                   "{\"path\":{\"base64\":\"6Q==\"},\"size\":1,\"mode\":\"0600\",\"sha256\":\"" SHA
-                  "\",\"content\":{\"base64\":\"/w==\"}}],"
+                  "\",\"pattern\":0,\"content\":{\"base64\":\"/w==\"}}],"
                   "\"fetch\":[{\"pattern\":\"*\",\"files\":2,\"error\":null},"
                   "{\"pattern\":{\"base64\":\"6S8q\"},\"files\":0,\"error\":\"none\"}]}\n");
         workload_release(&w);

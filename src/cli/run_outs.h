@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `vulcan run --out PATH[=LOCAL]`: files of the program that are written here when it has ended.
+ *
+ * Without LOCAL a file goes into the current directory, under the path that it has in the guest; of an
+ * absolute PATH only what follows its last fixed directory counts. With LOCAL a single file is written
+ * as LOCAL; where LOCAL ends with a slash, is a directory, or PATH stands for several files, LOCAL is
+ * the directory for what is below PATH's fixed part.
+ *
+ * The guest says what its files are called. None is written that was not asked for, nor outside of the
+ * directory that was chosen: no "..", and no symbolic link below it is followed. A file replaces one
+ * that is there only when it is whole: written beside it, then renamed. Its permissions are those of
+ * the guest's without set-user-ID and the like, less the umask.
+ *
+ * Thread rule: main thread (umask).
+ */
+#pragma once
+
+#include "base/err.h"
+#include "workload/workload.h"
+
+#include <stddef.h>
+
+struct run_out {
+        char *remote;      /* the pattern */
+        const char *local; /* borrowed from the command line; NULL: the current directory */
+};
+
+struct run_outs {
+        struct run_out items[WORKLOAD_FETCH_MAX];
+        size_t n;
+};
+
+/* Takes a word of the command line, and adds the pattern to the spec. -EINVAL. */
+int run_outs_add(struct run_outs *outs, struct workload_spec *spec, const char *word,
+                 struct err *err);
+
+/*
+ * Writes what came. 0 if all that was asked for is there now; else the first thing that is not, in a
+ * line; the others are written all the same.
+ */
+int run_outs_write(const struct run_outs *outs, const struct workload_fetch *fetch,
+                   struct err *err);
+
+/*
+ * The last step of a run: writes what came (NULL: nothing), says what is missing. The exit code:
+ * `code`, but for 0 EXIT_VULCAN where something is missing.
+ */
+int run_outs_finish(const struct run_outs *outs, const struct workload_fetch *fetch, int code);
+
+void run_outs_release(struct run_outs *outs);
