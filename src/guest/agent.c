@@ -47,7 +47,6 @@ struct agent {
         int signals;
         int last;     /* the stream that was read last */
         bool blocked; /* a whole frame waits in `in` for room */
-        bool kept;    /* output in the outbox waits for its pace; there is nothing else in it */
         bool over;    /* the last frame is in the outbox */
 };
 
