@@ -202,10 +202,10 @@ void prom_slabs_before_fork_(void)
 void prom_slabs_after_fork_(bool in_child)
 {
         for (unsigned i = 0; i < n_slots; i++) {
-                if (in_child)
-                        pthread_mutex_init(&slot_locks[i], NULL);
-                else if (held_over_fork[i])
+                if (held_over_fork[i])
                         pthread_mutex_unlock(&slot_locks[i]);
+                else if (in_child) /* whoever held it is not here */
+                        pthread_mutex_init(&slot_locks[i], NULL);
         }
 }
 

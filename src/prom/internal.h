@@ -392,6 +392,16 @@ static inline bool prom_is_sparse_(const struct prom_family *f)
         return f->native || f->kind == PROM_SUMMARY;
 }
 
+/* May a histogram or summary observe v? Counted as ignored if not; and those below 0 are remembered. */
+static inline bool prom_admits_(struct prom_family *f, double v)
+{
+        if (!__builtin_isfinite(v))
+                COUNT(&f->ignored, 1);
+        else if (v < 0 && !LOAD(&f->has_negative))
+                STORE(&f->has_negative, true);
+        return __builtin_isfinite(v);
+}
+
 /* Is its value a shared word? */
 static inline bool prom_has_word_(const struct prom_family *f)
 {

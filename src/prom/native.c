@@ -309,7 +309,8 @@ static bool replace(struct native_block **block, size_t capacity)
         struct native_block *new = block_new(old->native, capacity, old->slab);
         if (!new)
                 return false;
-        for (size_t i = 0; old->epoch == new->epoch &&i <= old->mask; i++) {
+        const bool counts = old->epoch == new->epoch;
+        for (size_t i = 0; counts && i <= old->mask; i++) {
                 const uint64_t tag = old->tags[i];
                 if (tag == 0)
                         continue;
@@ -418,13 +419,15 @@ static __attribute__((noinline)) void observe_slowly(struct prom_series *series,
 
 static __attribute__((noinline)) void observe_any(struct prom_series *series, double v)
 {
+        if (!prom_admits_(series->family, v))
+                return;
         const struct observed o = observed(series, v);
         if (unlikely(!observe_here(series->cell, &o, v)))
                 observe_slowly(series, v);
 }
 
 /* The common case has no calls and needs few registers. The index means nothing if v is not normal and
- * above 0: see quick_above. */
+ * above 0, see quick_above; and infinity has no tag. */
 void prom_native_observe_(struct prom_series *series, double v)
 {
         const uint64_t bits = bits_of(v);

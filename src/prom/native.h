@@ -172,7 +172,7 @@ void prom_native_limit_(struct prom_series *series, uint64_t tag);
 bool prom_native_init_(struct prom_series *series);
 void prom_native_release_(struct prom_series *series);
 
-/* v is finite; has_negative of the family is set where it has to be. */
+/* Of any v. */
 void prom_native_observe_(struct prom_series *series, double v);
 
 void prom_summary_window_free_(struct summary_window *window); /* summary.c */

@@ -36,15 +36,8 @@ struct summary_window {
 void prom_summary_observe(struct prom_summary *summary, double v)
 {
         struct prom_series *series = (struct prom_series *)summary;
-        if (unlikely(!series))
-                return;
-        if (unlikely(!isfinite(v))) {
-                COUNT(&series->family->ignored, 1);
-                return;
-        }
-        if (unlikely(v < 0) && !LOAD(&series->family->has_negative))
-                STORE(&series->family->has_negative, true);
-        prom_native_observe_(series, v);
+        if (likely(series))
+                prom_native_observe_(series, v);
 }
 
 void prom_summary_observe_since_ns(struct prom_summary *summary, uint64_t start_ns)

@@ -229,33 +229,14 @@ static inline void observe_classic(const struct prom_series *series, double v)
                 observe_slowly(cell, v);
 }
 
-/* Everything but the common case. */
-static __attribute__((noinline)) void observe_any(struct prom_series *series, double v)
-{
-        if (!series)
-                return;
-        struct prom_family *family = series->family;
-        if (!isfinite(v)) {
-                ignore_update(family);
-                return;
-        }
-        if (v < 0 && !LOAD(&family->has_negative))
-                STORE(&family->has_negative, true);
-        if (family->native)
-                prom_native_observe_(series, v);
-        else
-                observe_classic(series, v);
-}
-
-/* The common case, a finite value not below 0, has no calls, so that it needs few registers. */
 void prom_histogram_observe(struct prom_histogram *histogram, double v)
 {
         struct prom_series *series = (struct prom_series *)histogram;
-        if (unlikely(!series || bits_of(v) >= bits_of(INFINITY)))
-                observe_any(series, v);
-        else if (series->family->native)
+        if (unlikely(!series))
+                return;
+        if (series->family->native)
                 prom_native_observe_(series, v);
-        else
+        else if (likely(bits_of(v) < bits_of(INFINITY)) || prom_admits_(series->family, v))
                 observe_classic(series, v);
 }
 
