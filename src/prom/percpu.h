@@ -41,8 +41,10 @@ struct percpu {
 };
 extern struct percpu prom_percpu_;
 
-#if defined(__x86_64__) && defined(__linux__) && !defined(PROM_CHECK_THREADS) && __has_include(<sys/rseq.h>)
+#if defined(__x86_64__) && defined(__LP64__) && defined(__linux__) && !defined(PROM_CHECK_THREADS)
+#if __has_include(<sys/rseq.h>)
 #define PROM_RSEQ 1
+#endif
 #endif
 
 #ifdef PROM_RSEQ
