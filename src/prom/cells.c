@@ -147,11 +147,14 @@ bool prom_slab_hold_(struct slab *slab)
         struct timespec until;
         if (!slab->lock)
                 return false;
-        if (likely(pthread_mutex_trylock(slab->lock) == 0))
-                return true;
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_sec++;
-        return pthread_mutex_timedlock(slab->lock, &until) == 0;
+        bool held = pthread_mutex_trylock(slab->lock) == 0;
+        if (unlikely(!held) && !slab->stuck) {
+                clock_gettime(CLOCK_REALTIME, &until);
+                until.tv_sec++;
+                held = pthread_mutex_timedlock(slab->lock, &until) == 0;
+        }
+        slab->stuck = !held;
+        return held;
 }
 
 /* ---- processors ---------------------------------------------------------------------------- */

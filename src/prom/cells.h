@@ -27,6 +27,7 @@ struct slab {
         uint64_t *cells; /* NULL: it is not in use */
         struct slab *next;
         pthread_mutex_t *lock; /* NULL: of a processor */
+        bool stuck;            /* under slab_lock: it was waited for in vain */
 };
 
 /* ---- updates ------------------------------------------------------------------------------ */
@@ -66,8 +67,8 @@ void prom_sum_counters_(const uint32_t *cells, size_t n, bool with_parts,
                         struct counter_value *values);
 void prom_sum_histogram_(uint32_t cell, size_t n_buckets, uint64_t *buckets, double *sum);
 
-/* Locks a slab for reading pairs, if it is one that has a lock. Waits for a second at most: a thread
- * may be stopped in mid-update, by a debugger, say. Whether it is to be unlocked. */
+/* Locks a slab for reading pairs, if it is one that has a lock. Waits for a second at most, and once: a
+ * thread may be stopped in mid-update, by a debugger, say. Whether it is to be unlocked. */
 bool prom_slab_hold_(struct slab *slab);
 
 /* ---- fork(), with slab_lock held; before and after, and in the child ------------------------- */

@@ -320,6 +320,40 @@ static void test_fork(void **state)
                 pthread_join(threads[i], NULL);
 }
 
+/* ---- a thread that is stopped in mid-update --------------------------------------------------- */
+
+static pthread_barrier_t stopped, may_go_on;
+
+static void *stop_in_mid_update(void *data)
+{
+        struct slab *slab = prom_slab_take_();
+        pthread_barrier_wait(&stopped);
+        pthread_barrier_wait(&may_go_on);
+        prom_slab_give_(slab);
+        return NULL;
+}
+
+/* Others count in other slabs, and scrapes wait for it once. */
+static void test_stopped_thread(void **state)
+{
+        pthread_t thread;
+        pthread_barrier_init(&stopped, NULL, 2);
+        pthread_barrier_init(&may_go_on, NULL, 2);
+        for (unsigned i = 0; i < VALUES; i++)
+                count_in_series("others", i);
+        start(&thread, stop_in_mid_update, NULL);
+        pthread_barrier_wait(&stopped);
+        for (unsigned i = 0; i < VALUES; i++)
+                count_in_series("others", i);
+        const uint64_t begin_ns = prom_now_ns();
+        for (int i = 0; i < 100; i++)
+                assert_int_equal(wrong_after("others", 2), 0);
+        assert_true(prom_now_ns() - begin_ns < 50 * NS_PER_S); /* not one for each look */
+        pthread_barrier_wait(&may_go_on);
+        pthread_join(thread, NULL);
+        assert_int_equal(wrong_after("others", 2), 0);
+}
+
 /* ---- threads without rseq, numbers beyond the table ----------------------------------------- */
 
 static __attribute__((unused)) void *count_rounds(void *data)
@@ -407,7 +441,8 @@ static int set_up_locked(void **state)
 #define TEST(test_, set_up_) cmocka_unit_test_setup_teardown(test_, set_up_, tear_down)
 #define TESTS(set_up_)                                                                             \
         TEST(test_memory_is_bounded_by_processors, set_up_), TEST(test_migration, set_up_),        \
-                TEST(test_signals, set_up_), TEST(test_fork, set_up_)
+                TEST(test_signals, set_up_), TEST(test_fork, set_up_),                             \
+                TEST(test_stopped_thread, set_up_)
 
 static void test_program_without_rseq(void **state)
 {
