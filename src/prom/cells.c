@@ -384,17 +384,21 @@ void prom_sum_counters_(const uint32_t *cells, size_t n, bool with_parts,
                 values[i].whole += sums[i];
 }
 
+/* The sums of the buckets are added up with some more bits, as what was observed may be of very different
+ * size. */
 void prom_sum_histogram_(uint32_t cell, size_t n_buckets, uint64_t *buckets, double *sum)
 {
+        long double total = 0;
         for (struct slab *slab = slabs; slab; slab = slab->next) {
                 const struct pair *pairs = (const struct pair *)(slab->cells + cell);
                 const bool held = prom_slab_hold_(slab);
                 for (size_t i = 0; i < n_buckets; i++) {
                         const struct pair pair = pair_load(&pairs[i]);
                         buckets[i] += pair.count;
-                        *sum += double_of(pair.sum);
+                        total += double_of(pair.sum);
                 }
                 if (held)
                         prom_slab_give_(slab);
         }
+        *sum += (double)total;
 }

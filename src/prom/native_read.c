@@ -9,6 +9,7 @@
 
 /* Under slab_lock. */
 static struct native_sums sums;
+static long double total; /* becomes sums.sum; see prom_sum_histogram_() */
 static struct native_entry *scratch;
 static size_t cap_scratch;
 
@@ -17,7 +18,7 @@ static size_t cap_scratch;
 static void add_entry(const struct native_block *block, uint64_t tag, const struct pair *pair)
 {
         const uint64_t plain = prom_native_converted_(block, tag);
-        sums.sum += double_of(pair->sum);
+        total += double_of(pair->sum);
         if (block->native->n_classic)
                 sums.classic[tag >> NATIVE_CLASSIC_SHIFT] += pair->count;
         if (plain)
@@ -120,6 +121,7 @@ static bool finish(struct prom_series *series)
         sums.count = sums.zeros;
         for (size_t i = 0; i < sums.n; i++)
                 sums.count += sums.entries[i].count;
+        sums.sum = (double)total;
         if (LOAD(&series->family->has_negative))
                 return true;
         if (sums.sum > native->largest_sum)
@@ -135,7 +137,7 @@ static bool add_blocks(struct prom_series *series)
         sums.schema = native->schema;
         sums.zero_threshold = native->zero_threshold;
         sums.zeros = 0;
-        sums.sum = 0;
+        total = 0;
         memset(sums.classic, 0, native->n_classic * sizeof(sums.classic[0]));
         for (struct native_block *block = native->blocks; block; block = block->next)
                 if (block->epoch == native->epoch && !add_block(block))
