@@ -188,6 +188,40 @@ static int by_value(const void *a, const void *b)
         return (x > y) - (x < y);
 }
 
+/* The fake takes its orders from the environment that we were started with: a file, named there. */
+static void give_orders(const char *way)
+{
+        struct err err = ERR_INIT;
+
+        if (fs_write(getenv("FAKE_FC_FAIL") + 1, way, strlen(way), 0600, &err) < 0)
+                die("orders", &err);
+}
+
+/* Makes the folder of this run and starts this program anew with the fake's variables. */
+static void start_with_orders(char **argv)
+{
+        static const char made[] = "/tmp/vulcan-bench-XXXXXX";
+        const char *given = getenv("FAKE_FC_FAIL");
+        struct err err = ERR_INIT;
+        char orders[sizeof(dir) + 16];
+
+        if (given && strncmp(given + 1, made, strlen("/tmp/vulcan-bench-")) == 0) {
+                snprintf(dir, sizeof(dir), "%.*s", (int)strlen(made), given + 1);
+                return;
+        }
+        strcpy(dir, made);
+        if (!mkdtemp(dir)) {
+                err_errno(&err, "cannot create %s", dir);
+                die("set-up", &err);
+        }
+        snprintf(orders, sizeof(orders), "@%s/orders", dir);
+        setenv("FAKE_FC_FAIL", orders, 1);
+        setenv("FAKE_FC_GUEST", "builtin", 1);
+        execv("/proc/self/exe", argv);
+        err_errno(&err, "cannot start anew");
+        die("set-up", &err);
+}
+
 static void run(struct bed *b, int rounds)
 {
         static struct figures f;
@@ -199,11 +233,9 @@ static void run(struct bed *b, int rounds)
                                b->name, names[moment]);
                         continue;
                 }
-                setenv("FAKE_FC_FAIL",
-                       moment == BOOTING  ? "slow-boot:50"
-                       : moment == ENDING ? "slow-flush:20"
-                                          : "",
-                       1);
+                give_orders(moment == BOOTING  ? "slow-boot:50"
+                            : moment == ENDING ? "slow-flush:20"
+                                               : "");
                 for (int i = 0; i < rounds; i++)
                         measure(b, (enum moment)moment, i, rounds, &f);
                 qsort(f.whole_ms, (size_t)f.n, sizeof(double), by_value);
@@ -313,14 +345,13 @@ int main(int argc, char **argv)
                 fprintf(stderr, "usage: bench_cli_kill [1..%d]\n", ROUNDS_MAX);
                 return 2;
         }
-        strcpy(dir, "/tmp/vulcan-bench-XXXXXX");
+        start_with_orders(argv);
         has_network = make_namespace();
-        if (!mkdtemp(dir) || proc_become_subreaper(&err) < 0)
+        if (proc_become_subreaper(&err) < 0)
                 die("set-up", &err);
         snprintf(state, sizeof(state), "%s/s", dir);
         make_images();
         find_fake(vmm);
-        setenv("FAKE_FC_GUEST", "builtin", 1);
         printf("%d kills at each moment, milliseconds until the end is recorded\n", rounds);
         printf("%-10s %-8s %5s %8s %8s   %8s %8s %9s %6s\n", "VMM", "moment", "kills", "median",
                "max", "less", "cleanup", "too late", "wrong");

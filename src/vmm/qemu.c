@@ -2,6 +2,7 @@
 #include "vmm/qemu.h"
 
 #include "base/cleanup.h"
+#include "base/environ.h"
 #include "base/fs.h"
 
 #include <errno.h>
@@ -246,6 +247,7 @@ void qemu_args_release(struct qemu_args *args)
 int qemu_spawn(const struct qemu_args *args, const struct qemu_fds *fds, struct proc *ret,
                struct err *err)
 {
+        struct environment env;
         struct proc_spec spec = {.argv = (const char *const *)args->argv,
                                  .stdin_fd = isatty(STDIN_FILENO) ? STDIN_FILENO : -1,
                                  .stdout_fd = STDOUT_FILENO,
@@ -253,8 +255,14 @@ int qemu_spawn(const struct qemu_args *args, const struct qemu_fds *fds, struct 
                                  .keep = {fds->qmp},
                                  .n_keep = 1,
                                  .keep_group = true};
+        int r;
 
         if (fds->vhost_user >= 0)
                 spec.keep[spec.n_keep++] = fds->vhost_user;
-        return proc_spawn(&spec, ret, err);
+        if (environment_make(&env, NULL) < 0)
+                return err_set(err, ENOMEM, "out of memory");
+        spec.envp = (const char *const *)env.vars;
+        r = proc_spawn(&spec, ret, err);
+        environment_release(&env);
+        return r;
 }

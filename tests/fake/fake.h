@@ -24,6 +24,10 @@ struct fake {
 
 extern struct fake fake;
 
+/* A variable that steers the fake. Vulcan gives a VMM an environment of its own: what is not there is
+ * taken from that of the program that started us. NULL: not set. */
+const char *steered_by(const char *name);
+
 /* True if the fake was told to fail in this way; then the text behind its colon in *value. */
 bool told(const char *way, const char **value);
 

@@ -92,6 +92,18 @@ def test_no_qemu(folder):
     assert "qemu-system-x86_64 not found: apt-get install qemu-system-x86" in result.stderr
 
 
+def test_qemu_has_an_environment_of_its_own(folder):
+    seen = os.path.join(folder, "seen")
+    qemu = fake_qemu(folder, f"cat /proc/self/environ >{seen}; exit 1\n")
+    run("--no-api", "--config-file", write_config(folder), VULCAN_VMM_QEMU=qemu,
+        VULCAN_TOKEN="a secret")
+    with open(seen, "rb") as f:
+        names = {word.split(b"=")[0] for word in f.read().split(b"\0") if word}
+    assert b"PATH" in names
+    assert not names - {b"PATH", b"PWD", b"SHLVL", b"_", b"OLDPWD", b"ASAN_OPTIONS",
+                        b"LSAN_OPTIONS", b"UBSAN_OPTIONS", b"TSAN_OPTIONS"}, names
+
+
 def test_qemu_that_fails_is_quoted(folder):
     qemu = fake_qemu(folder, "echo first >&2; echo 'out of luck' >&2; exit 1\n")
     uds = os.path.join(folder, "v")

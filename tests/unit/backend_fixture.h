@@ -127,6 +127,7 @@ static inline void box_open(struct box *box, const char *vmm, unsigned boot_time
         unsetenv("FAKE_FC_ONCE");
         if (fc_backend_new(&config, &box->backend, &err) < 0)
                 fail_msg("%s", err.msg);
+        ((struct fc_backend *)box->backend)->vmm_env = NULL; /* FAKE_FC_..., TEST_... */
         box->fds = count_entries("/proc/self/fd");
         box->threads = count_threads();
 }

@@ -665,6 +665,37 @@ static void running_out_of_descriptors_fails_cleanly(void **state)
         box_close(&box);
 }
 
+static void a_vmm_has_an_environment_of_its_own(void **state)
+{
+        static const char script[] = "#!/bin/sh\ncat /proc/self/environ >%s\nexit 1\n";
+        struct buf text = BUF_INIT(64 * 1024);
+        char vmm[128], seen[128], code[256];
+        struct fc_backend *b;
+        struct box box;
+
+        setenv("VULCAN_TOKEN", "a secret of ours", 1);
+        setenv("VULCAN_VMM_ACCEL", "tcg", 1);
+        box_open(&box, "/bin/true", 0);
+        b = (struct fc_backend *)box.backend;
+        b->vmm_env = (const char *const *)b->vmm_environment.vars;
+        snprintf(vmm, sizeof(vmm), "%s/vmm", box.dir);
+        snprintf(seen, sizeof(seen), "%s/seen", box.dir);
+        snprintf(code, sizeof(code), script, seen);
+        assert_int_equal(fs_write(vmm, code, strlen(code), 0700, NULL), 0);
+        strcpy(b->vmm, vmm);
+        box_run(&box, "");
+        unsetenv("VULCAN_TOKEN");
+        unsetenv("VULCAN_VMM_ACCEL");
+        assert_int_equal(fs_read(seen, &text, NULL), 0);
+        assert_true(memmem(text.data, text.len, "PATH=/", 6) != NULL);
+        assert_true(memmem(text.data, text.len, "VULCAN_VMM_ACCEL=tcg", 20) != NULL);
+        assert_null(memmem(text.data, text.len, "VULCAN_TOKEN", 12));
+        assert_null(memmem(text.data, text.len, "HOME=", 5));
+        buf_release(&text);
+        box_check_clean(&box);
+        box_close(&box);
+}
+
 static void what_vanishes_is_named(void **state)
 {
         struct workload_outcome out;
@@ -1024,6 +1055,7 @@ int main(void)
                 cmocka_unit_test(a_reclaimer_that_stands_still_holds_nobody_up),
                 cmocka_unit_test(many_at_once_leave_nothing),
                 cmocka_unit_test(running_out_of_descriptors_fails_cleanly),
+                cmocka_unit_test(a_vmm_has_an_environment_of_its_own),
                 cmocka_unit_test(what_vanishes_is_named),
                 cmocka_unit_test(a_flooded_console_holds_nobody_up),
                 cmocka_unit_test(directories_that_resist_are_removed),

@@ -18,6 +18,9 @@ enum {
         RESULT_GRACE_MS = 5 * 1000,
 };
 
+/* What a VMM sees of our environment beside PATH: the settings of vulcan-vmm. */
+static const char *const vmm_variables[] = {"VULCAN_VMM_ACCEL", "VULCAN_VMM_QEMU", NULL};
+
 static const uint64_t default_output_max = UINT64_C(64) << 20;
 
 static void fc_capabilities(struct backend *base, struct backend_capabilities *ret)
@@ -112,6 +115,7 @@ static void fc_free(struct backend *base)
         struct fc_backend *b = (struct fc_backend *)base;
 
         fc_remains_free(b->remains);
+        environment_release(&b->vmm_environment);
         net_free(b->net);
         pthread_cond_destroy(&b->runs_changed);
         pthread_mutex_destroy(&b->runs_lock);
@@ -172,7 +176,8 @@ static int fc_open(struct fc_backend *b, const struct fc_config *config, struct 
             (r = net_new(&net, &b->net, err)) < 0)
                 return r;
         b->remains = fc_remains_new(&b->metrics);
-        if (!b->remains)
+        b->vmm_env = (const char *const *)b->vmm_environment.vars;
+        if (!b->remains || environment_make(&b->vmm_environment, vmm_variables) < 0)
                 return err_set(err, ENOMEM, "out of memory or descriptors");
         if ((r = open_state(b, config, err)) < 0)
                 return r;

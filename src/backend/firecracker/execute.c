@@ -359,6 +359,7 @@ void fc_execute(struct backend *base, const struct backend_task *task, struct wo
                 .net = task->spec->network == WORKLOAD_NETWORK_NAT ? b->net : NULL,
                 .metrics = &b->metrics,
                 .remains = b->remains,
+                .env = b->vmm_env,
         };
         r = fc_vm_init(&run.vm, &run.vm_spec, &err);
         if (r == 0) {

@@ -6,6 +6,7 @@
 #include "backend/backend.h"
 #include "backend/firecracker/metrics.h"
 #include "backend/firecracker/vm.h"
+#include "base/environ.h"
 
 #include <pthread.h>
 
@@ -23,6 +24,8 @@ struct fc_backend {
         struct fc_metrics metrics;
         struct net *net;
         struct fc_remains *remains;
+        struct environment vmm_environment;
+        const char *const *vmm_env; /* the same as envp; NULL: ours (tests that steer their VMM) */
 
         pthread_mutex_t runs_lock; /* guards the list below; held briefly */
         pthread_cond_t runs_changed;

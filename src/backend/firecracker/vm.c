@@ -210,7 +210,8 @@ int fc_vm_start(struct fc_vm *vm, struct err *err)
                               log,           "--level",    "Warn",       "--start-time-us",
                               start_us,      NULL};
         _cleanup_close_ int console_in = -1;
-        struct proc_spec spec = {.argv = argv, .dir = vm->dir, .stdin_fd = -1};
+        struct proc_spec spec = {
+                .argv = argv, .envp = vm->spec->env, .dir = vm->dir, .stdin_fd = -1};
         struct proc proc;
         int pipe_fds[2], r;
         uint64_t start;

@@ -46,6 +46,7 @@ struct fc_vm_spec {
         unsigned cpus, mem_mb;
         struct net *net; /* NULL: no network */
         struct fc_metrics *metrics;
+        const char *const *env;     /* the VMM's whole environment; NULL: ours */
         struct fc_remains *remains; /* NULL: what does not end at once is left to the next start */
 };
 
