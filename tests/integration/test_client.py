@@ -727,7 +727,7 @@ def test_errors_name_the_flag(fake_box, daemon):
     path = fake_box.file("x.rar", b"Rar!\x1a\x07\x00" + 40 * b"x")
     for words, says in ((["--archive", path], f"--archive {path}: "),
                         (["--runtime", "none-such", "-e", "x"], "--runtime: "),
-                        (["-e", "x", "a" * 200_000], "the program's arguments: "),
+                        (["-e", "x", *1025 * ["a"]], "the program's arguments: "),
                         (["--env", "=x", "-e", "x"], "--env: ")):
         runtime = [] if "--runtime" in words else ["--runtime", "sh"]
         result = fake_box.vulcan("run", *runtime, *words)
