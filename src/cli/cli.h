@@ -116,7 +116,8 @@ int cli_parse(const struct command *command, int argc, char **argv, struct setti
 int cli_begin(const struct command *command, int argc, char **argv, struct settings *settings,
               cli_take_fn *take, void *ctx, int *ret_code);
 
-/* Messages are written as the settings say, also those about settings that are wrong. */
+/* Messages are written as the settings say, also those about settings that are wrong; NULL: as the
+ * environment says. */
 void cli_use_log_format(const struct settings *settings);
 
 /* Warns of VULCAN_* variables that are no settings; how many there are. cli_begin() does so. */

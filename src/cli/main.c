@@ -30,6 +30,7 @@ int main(int argc, char **argv)
         struct err err = ERR_INIT;
         int verb = cli_find_verb(argc, argv, &err);
 
+        cli_use_log_format(NULL);
         if (verb < 0)
                 return cli_fail(EXIT_USAGE, &err);
         if (strcmp(argv[verb], "--version") == 0 || strcmp(argv[verb], "-V") == 0)

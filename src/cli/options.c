@@ -140,7 +140,7 @@ int cli_take_flag(void *ctx, int id, const char *value, struct err *err)
 
 void cli_use_log_format(const struct settings *settings)
 {
-        const char *wanted = settings->log_format;
+        const char *wanted = settings ? settings->log_format : "";
 
         if (!*wanted) /* they were not loaded */
                 wanted = getenv("VULCAN_LOG_FORMAT");

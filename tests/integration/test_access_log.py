@@ -66,7 +66,7 @@ def test_errors_alone(fake_box):
 
 
 @pytest.mark.parametrize("words, code", [(["ls", "--server", "http://127.0.0.1:1"], 1),
-                                         (["ls", "--no-such-flag"], 2),
+                                         (["ls", "--no-such-flag"], 2), (["no-verb"], 2),
                                          (["serve", "--max-vms", "x"], 2),
                                          (["run", "--runtime", "none-such", "-e", "x"], 125)])
 def test_messages_of_all_verbs_are_json(fake_box, words, code):
