@@ -109,7 +109,7 @@ def test_no_rights_for_the_network(fake_box):
     if os.environ.get("VULCAN_TEST_ISOLATED") == "user":
         pytest.skip("needs another user: run as root")
     allow_path(fake_box)
-    os.chmod(fake_box.folder, 0o777)
+    os.chmod(fake_box.folder, 0o1777)
     os.chmod(fake_box.tmp, 0o777)
     result = fake_box.run("sh", "exit 0", "--network", "nat", user=65534, group=65534,
                           extra_groups=[])
