@@ -9,6 +9,7 @@
 #include "sanitized.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -227,8 +228,9 @@ static void test_migration(void **state)
 
 /* ---- signals -------------------------------------------------------------------------------- */
 
-enum { SIGNALS = 2000 };
+enum { SIGNALS = 12 * VALUES };
 static uint64_t handled, stop;
+static sem_t was_handled;
 static bool counts_in_handler;
 
 static void handle(int number)
@@ -236,6 +238,7 @@ static void handle(int number)
         const unsigned n = (unsigned)__atomic_fetch_add(&handled, 1, __ATOMIC_RELAXED);
         if (counts_in_handler)
                 count_in_series("interrupted", n);
+        sem_post(&was_handled);
 }
 
 static void *count_until_told(void *data)
@@ -255,6 +258,7 @@ static void test_signals(void **state)
         uint64_t rounds = 0;
         const struct sigaction action = {.sa_handler = handle};
         handled = stop = 0;
+        sem_init(&was_handled, 0, 0);
         /* A handler may meet its own thread with the lock of its slab; here only if it has none. */
         counts_in_handler = prom_percpu_.usable;
         /* Tags, slabs and blocks are made with a lock, the latter two on each processor. */
@@ -269,10 +273,9 @@ static void test_signals(void **state)
         assert_int_equal(sigaction(SIGUSR1, &action, NULL), 0);
         start(&thread, count_until_told, &rounds);
         for (int i = 0; i < SIGNALS; i++) {
-                const uint64_t before = LOAD(&handled);
                 assert_int_equal(pthread_kill(thread, SIGUSR1), 0);
-                while (LOAD(&handled) == before)
-                        sched_yield();
+                while (sem_wait(&was_handled) < 0)
+                        continue;
         }
         STORE(&stop, 1);
         pthread_join(thread, NULL);
