@@ -128,10 +128,12 @@ static int too_large(const char *path, struct err *err)
 
 /*
  * Holes of sparse files are not written, but counted: a later read or copy of the file would pay
- * for them.
+ * for them. No block tells of a hole at the end of a file, only the entry's size.
  */
-static int write_content(struct unpacker *u, int fd, const char *path, struct err *err)
+static int write_content(struct unpacker *u, struct archive_entry *e, int fd, const char *path,
+                         struct err *err)
 {
+        int64_t size = archive_entry_size_is_set(e) ? archive_entry_size(e) : 0;
         int64_t end = 0;
 
         for (;;) {
@@ -153,6 +155,12 @@ static int write_content(struct unpacker *u, int fd, const char *path, struct er
                 end = offset + (int64_t)n;
                 if (write_all_at(fd, block, n, offset) < 0)
                         return system_error(path, err);
+        }
+        if (size > end) {
+                if ((uint64_t)(size - end) > u->left.bytes)
+                        return too_large(path, err);
+                u->left.bytes -= (uint64_t)(size - end);
+                end = size;
         }
         return ftruncate(fd, end) < 0 ? system_error(path, err) : 0;
 }
@@ -179,7 +187,7 @@ static int unpack_file(struct unpacker *u, struct archive_entry *e, const char *
                 return r;
         if (fd < 0)
                 return err_set(err, -fd, "archive entry \"%s\": %s", path, why.msg);
-        r = write_content(u, fd, path, err);
+        r = write_content(u, e, fd, path, err);
         if (r == 0 && archive_entry_mtime_is_set(e))
                 futimens(fd, times);
         return r;

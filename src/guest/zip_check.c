@@ -18,6 +18,8 @@ enum {
         METHOD_STORED = 0,
         METHOD_DEFLATED = 8,
         ZIP64_ENTRIES = 0xffff,
+        ZIP64_END_SIZE = 56,     /* zip64 end of central directory record, 4.3.14 */
+        ZIP64_LOCATOR_SIZE = 20, /* zip64 end of central directory locator, 4.3.15 */
 };
 
 #define ZIP64_SIZE UINT32_C(0xffffffff)
@@ -110,11 +112,27 @@ static int check_entry(const struct zip *z, const uint8_t *central, struct err *
         return 0;
 }
 
+/*
+ * The end of the directory. Zip puts zip64 records between it and the end record when it does not know
+ * the size of its input beforehand, also if all numbers fit into the end record.
+ */
+static const uint8_t *directory_end(const struct zip *z, const uint8_t *end)
+{
+        size_t directory = (size_t)get32(end + 16) + get32(end + 12),
+               before = (size_t)(end - z->at);
+        const uint8_t *zip64 = z->at + directory;
+
+        if (directory > before || before - directory < ZIP64_END_SIZE + ZIP64_LOCATOR_SIZE ||
+            memcmp(zip64, "PK\6\6", 4) != 0 || memcmp(end - ZIP64_LOCATOR_SIZE, "PK\6\7", 4) != 0)
+                return end;
+        return zip64;
+}
+
 int zip_check(const void *bytes, size_t n, struct err *err)
 {
         struct zip z = {.at = bytes, .n = n};
         const uint8_t *end = find_end(&z), *p;
-        uint32_t count;
+        uint32_t count, size, offset;
         int r = 0;
 
         if (!end)
@@ -122,27 +140,28 @@ int zip_check(const void *bytes, size_t n, struct err *err)
                                "the archive is truncated: a zip has its directory at its end, and "
                                "this one has none");
         count = get16(end + 10);
+        size = get32(end + 12);
+        offset = get32(end + 16);
         if (count == 0)
                 return err_set(err, EPROTO, "the archive is empty");
-        if (count == ZIP64_ENTRIES || get32(end + 12) == ZIP64_SIZE ||
-            get32(end + 16) == ZIP64_SIZE)
+        if (count == ZIP64_ENTRIES || size == ZIP64_SIZE || offset == ZIP64_SIZE)
                 return 0;
         if (get16(end + 8) != count || get16(end + 4) != 0 || get16(end + 6) != 0)
                 return damaged(err, "it is a part of a zip of several files");
-        if (get32(end + 16) > (size_t)(end - z.at) ||
-            get32(end + 12) != (size_t)(end - z.at) - get32(end + 16))
+        end = directory_end(&z, end);
+        if (offset > (size_t)(end - z.at) || size != (size_t)(end - z.at) - offset)
                 return damaged(err, "its directory is not where its end says");
-        p = z.at + get32(end + 16);
+        p = z.at + offset;
         for (uint32_t i = 0; i < count && r == 0; i++) {
-                size_t left = (size_t)(end - p), size;
+                size_t left = (size_t)(end - p), entry;
 
                 if (left < CENTRAL_SIZE || memcmp(p, "PK\1\2", 4) != 0)
                         return damaged(err, "its directory is incomplete");
-                size = CENTRAL_SIZE + get16(p + 28) + get16(p + 30) + get16(p + 32);
-                if (left < size)
+                entry = CENTRAL_SIZE + get16(p + 28) + get16(p + 30) + get16(p + 32);
+                if (left < entry)
                         return damaged(err, "its directory is incomplete");
                 r = check_entry(&z, p, err);
-                p += size;
+                p += entry;
         }
         return r == 0 && p != end ? damaged(err, "its directory has more than its entries") : r;
 }

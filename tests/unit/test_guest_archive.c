@@ -407,6 +407,39 @@ static void test_archive_that_does_not_come_in_time(void **state)
         session_finish(&s);
 }
 
+/* A file keeps its length when it ends in a hole, and the hole counts towards the limit. */
+static void test_sparse_files(void **state)
+{
+        enum { SIZE = 1 << 20, HEAD = 4096 };
+        struct unpack_limits limits = UNPACK_LIMITS;
+        struct archive_entry *e = archive_entry_new();
+        struct maker *m = maker_new(false);
+        struct place p = place_new();
+        char *content = calloc(1, SIZE);
+        struct err err = ERR_INIT;
+        struct stat st;
+
+        memset(content, 'x', HEAD);
+        archive_entry_set_pathname(e, "sparse");
+        archive_entry_set_mode(e, S_IFREG | 0644);
+        archive_entry_set_size(e, SIZE);
+        archive_entry_sparse_add_entry(e, 0, HEAD);
+        assert_int_equal(archive_write_header(m->a, e), ARCHIVE_OK);
+        assert_int_equal(archive_write_data(m->a, content, SIZE), SIZE);
+        archive_entry_free(e);
+        maker_end(m);
+        assert_true(m->used < SIZE / 2);
+        if (unpack_bytes(&p, m->bytes, m->used, &limits, &err) < 0)
+                fail_msg("%s", err.msg);
+        assert_int_equal(fstatat(p.fd, "sparse", &st, 0), 0);
+        assert_int_equal(st.st_size, SIZE);
+        limits.bytes = SIZE - 1;
+        assert_int_equal(unpack_bytes(&p, m->bytes, m->used, &limits, &err), -EFBIG);
+        free(content);
+        maker_free(m);
+        place_release(&p);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -420,6 +453,7 @@ int main(void)
                 cmocka_unit_test(test_hard_links),
                 cmocka_unit_test(test_bounds),
                 cmocka_unit_test(test_bomb),
+                cmocka_unit_test(test_sparse_files),
                 cmocka_unit_test(test_damaged_archives),
                 cmocka_unit_test(test_program_from_an_archive),
                 cmocka_unit_test(test_archive_followed_by_padding),

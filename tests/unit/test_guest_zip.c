@@ -235,6 +235,48 @@ static void test_zip_without_permissions(void **state)
         place_release(&p);
 }
 
+static void put(uint8_t *at, size_t n, uint64_t value)
+{
+        for (size_t i = 0; i < n; i++)
+                at[i] = (uint8_t)(value >> 8 * i);
+}
+
+/* `echo … | zip a.zip -` leaves zip64 records before an end record that needs none. */
+static void test_zip64_records_that_nothing_needs(void **state)
+{
+        enum { END = 22, RECORD = 56, LOCATOR = 20 };
+        struct maker *m = maker_new_of(MADE_ZIP);
+        struct place p = place_new();
+        uint8_t *end, tail[END];
+        struct err err;
+
+        put_program(m);
+        maker_end(m);
+        end = (uint8_t *)m->bytes + m->used - END;
+        memcpy(tail, end, END);
+        memset(end, 0, RECORD + LOCATOR);
+        memcpy(end, "PK\6\6", 4);
+        put(end + 4, 8, RECORD - 12);
+        put(end + 24, 8, tail[10]);
+        put(end + 32, 8, tail[10]);
+        memcpy(end + 40, tail + 12, 4);
+        memcpy(end + 48, tail + 16, 4);
+        memcpy(end + RECORD, "PK\6\7", 4);
+        put(end + RECORD + 8, 8, m->used - END);
+        put(end + RECORD + 16, 4, 1);
+        memcpy(end + RECORD + LOCATOR, tail, END);
+        m->used += RECORD + LOCATOR;
+        if (unpack_zip(&p, m, m->used, &err) < 0)
+                fail_msg("%s", err.msg);
+        expect_program(&p);
+        end[0] = 'x';
+        assert_int_equal(unpack_zip(&p, m, m->used, &err), -EPROTO);
+        assert_string_equal(err.msg,
+                            "the archive is damaged: zip: its directory is not where its end says");
+        maker_free(m);
+        place_release(&p);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -247,6 +289,7 @@ int main(void)
                 cmocka_unit_test(test_encrypted_zip),
                 cmocka_unit_test(test_bomb),
                 cmocka_unit_test(test_zip_without_permissions),
+                cmocka_unit_test(test_zip64_records_that_nothing_needs),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
