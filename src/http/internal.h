@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What server.c (threads, connections), request.c (one request) and deadline.c share. Private. */
+/* What server.c (threads, connections), request.c (one request), ask.c and answer.c (the handlers'
+ * side of it) and deadline.c share. Private. */
 #pragma once
 
 #include "http/auth.h"
@@ -229,6 +230,10 @@ void http_request_on_completed(void *server, struct MHD_Connection *mhd, void **
 
 /* Hands the response over and lets the connection go on; the last use of the request. */
 void http_request_answered(struct http_request *request);
+
+/* Decides on an answer that no handler gives; it is sent when the body has come. The first counts.
+ * Server's thread. */
+void http_request_refuse(struct http_request *request, unsigned status, const char *message);
 
 /* Adds what every response has: the headers. */
 void http_request_add_headers(struct http_request *request, struct MHD_Response *response,

@@ -1,175 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* One request on the server's thread: its headers, its body, its handler, its end. */
 #include "http/internal.h"
 
-#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "http/access.h"
 #include "http/origin.h"
-#include "http/text.h"
 #include "prom/prom.h"
 
-#include <assert.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 enum { STATUS_CLIENT_GONE = 499 };
-
-/* ---- answering ---- */
-
-void http_answer_header(struct http_request *request, const char *name, const char *value)
-{
-        size_t i = request->n_headers;
-
-        assert(i < HTTP_ANSWER_HEADERS_MAX);
-        request->headers[i].name = strdup(name);
-        request->headers[i].value = strdup(value);
-        request->n_headers++;
-}
-
-void http_request_add_headers(struct http_request *request, struct MHD_Response *response,
-                              const char *content_type)
-{
-        if (content_type)
-                MHD_add_response_header(response, "Content-Type", content_type);
-        MHD_add_response_header(response, "Cache-Control", "no-store");
-        MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
-        if (request->id[0])
-                MHD_add_response_header(response, "X-Request-Id", request->id);
-        for (size_t i = 0; i < request->n_headers; i++)
-                if (request->headers[i].name && request->headers[i].value)
-                        MHD_add_response_header(response, request->headers[i].name,
-                                                request->headers[i].value);
-}
-
-static struct MHD_Response *make_response(struct http_request *request, const char *content_type,
-                                          struct buf *body)
-{
-        size_t n = body ? body->len : 0;
-        char *data = n ? buf_detach(body) : NULL;
-        struct MHD_Response *response;
-
-        request->answer_size = (ssize_t)n;
-        response = MHD_create_response_from_buffer(
-                n, data, n ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
-
-        if (body)
-                buf_release(body);
-        if (!response) {
-                free(data);
-                return NULL;
-        }
-        http_request_add_headers(request, response, content_type);
-        return response;
-}
-
-/* False once the server ends. */
-static bool may_be_handled(struct http_server *server)
-{
-        bool may;
-
-        pthread_mutex_lock(&server->lock);
-        may = !server->ending;
-        if (may)
-                server->n_handled++;
-        pthread_mutex_unlock(&server->lock);
-        return may;
-}
-
-static void note_handled(struct http_server *server)
-{
-        pthread_mutex_lock(&server->lock);
-        if (--server->n_handled == 0)
-                pthread_cond_broadcast(&server->idle);
-        pthread_mutex_unlock(&server->lock);
-}
-
-void http_request_answered(struct http_request *request)
-{
-        struct http_server *server = request->server;
-        enum http_request_state state = HANDLING;
-
-        if (!atomic_compare_exchange_strong(&request->state, &state, ANSWERED)) {
-                assert(state == SUSPENDED);
-                atomic_store(&request->state, ANSWERED);
-                MHD_resume_connection(request->mhd);
-        }
-        note_handled(server); /* the request may be gone by now */
-}
-
-void http_answer(struct http_request *request, unsigned status, const char *content_type,
-                 struct buf *body)
-{
-        assert(!request->status);
-        request->status = status;
-        request->response = make_response(request, content_type, body);
-        http_request_answered(request);
-}
-
-void http_answer_lent(struct http_request *request, unsigned status, const char *content_type,
-                      const char *body, size_t n, void (*release)(void *ctx), void *ctx)
-{
-        assert(!request->status);
-        request->status = status;
-        request->answer_size = (ssize_t)n;
-        /* It is read only; libmicrohttpd takes no const. */
-        request->response = MHD_create_response_from_buffer_with_free_callback_cls(
-                n, (void *)(uintptr_t)body, release, ctx);
-        if (request->response)
-                http_request_add_headers(request, request->response, content_type);
-        else
-                release(ctx);
-        http_request_answered(request);
-}
-
-/* The body of an error; empty where there is no memory for it. */
-static void error_body(const struct http_request *request, const char *message, struct buf *ret)
-{
-        json_t *object = json_pack("{s:o*, s:s*}", "error", http_json_text(message), "request_id",
-                                   request->id[0] ? request->id : NULL);
-        char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
-
-        *ret = BUF_INIT(8 * ERR_MESSAGE_MAX);
-        if (text && buf_add(ret, text, strlen(text)) == 0)
-                buf_add(ret, "\n", 1);
-        free(text);
-        json_decref(object);
-}
-
-void http_answer_error(struct http_request *request, unsigned status, const char *fmt, ...)
-{
-        char message[ERR_MESSAGE_MAX];
-        struct buf body;
-        va_list ap;
-
-        va_start(ap, fmt);
-        vsnprintf(message, sizeof(message), fmt, ap);
-        va_end(ap);
-        error_body(request, message, &body);
-        http_answer(request, status, "application/json", &body);
-}
-
-/* ---- one request on the server's thread ---- */
-
-/* Decides on an answer that no handler gives; it is sent when the body has come. The first counts.
- */
-static void refuse(struct http_request *request, unsigned status, const char *message)
-{
-        struct buf body;
-
-        if (request->status)
-                return;
-        error_body(request, message, &body);
-        if (request->route && request->server->refused)
-                request->server->refused(request->route, status, request->server->ctx);
-        request->route = NULL;
-        request->status = status;
-        request->response = make_response(request, "application/json", &body);
-}
 
 /* False: it is refused. */
 static bool has_right_token(struct http_request *request)
@@ -188,12 +33,14 @@ static bool has_right_token(struct http_request *request)
         if (verdict == HTTP_AUTH_LIMITED) {
                 snprintf(seconds, sizeof(seconds), "%d", (HTTP_AUTH_PERIOD_MS + 999) / 1000);
                 http_answer_header(request, "Retry-After", seconds);
-                refuse(request, 429, "too many wrong tokens from your address; try again later");
+                http_request_refuse(request, 429,
+                                    "too many wrong tokens from your address; try again later");
         } else {
                 http_answer_header(request, "WWW-Authenticate", "Bearer");
-                refuse(request, 401,
-                       value ? "that is not the bearer token (Authorization: Bearer TOKEN)"
-                             : "a bearer token is needed (Authorization: Bearer TOKEN)");
+                http_request_refuse(
+                        request, 401,
+                        value ? "that is not the bearer token (Authorization: Bearer TOKEN)"
+                              : "a bearer token is needed (Authorization: Bearer TOKEN)");
         }
         return false;
 }
@@ -219,8 +66,9 @@ static bool may_be_of_a_page(struct http_request *request)
 
         if (http_request_header(request, "Origin") || n > 1 ||
             (n && !http_origin_site_is_safe(sites[0]))) {
-                refuse(request, 403,
-                       "requests from web pages need a token: start the daemon with --token-file");
+                http_request_refuse(
+                        request, 403,
+                        "requests from web pages need a token: start the daemon with --token-file");
                 return true;
         }
         if (!host || request->server->is_unix || http_origin_host_is_safe(host))
@@ -229,7 +77,7 @@ static bool may_be_of_a_page(struct http_request *request)
                  "without a token only an IP address or localhost is answered to, not the name "
                  "\"%.60s\": use the address, or start the daemon with --token-file",
                  host);
-        refuse(request, 403, message);
+        http_request_refuse(request, 403, message);
         return true;
 }
 
@@ -243,12 +91,12 @@ static void choose_decoding(struct http_request *request)
                 return;
         if (n > 1 || (strcasecmp(coding, "gzip") != 0 && strcasecmp(coding, "x-gzip") != 0)) {
                 http_answer_header(request, "Accept-Encoding", "gzip");
-                refuse(request, 415, "Content-Encoding: must be gzip, or left out");
+                http_request_refuse(request, 415, "Content-Encoding: must be gzip, or left out");
                 return;
         }
         request->inflate = http_inflate_new();
         if (!request->inflate)
-                refuse(request, 500, "out of memory");
+                http_request_refuse(request, 500, "out of memory");
 }
 
 static void route_request(struct http_request *request, const char *method, const char *url)
@@ -269,14 +117,14 @@ static void route_request(struct http_request *request, const char *method, cons
                 return;
         if (!request->route && same_path) {
                 http_answer_header(request, "Allow", allow);
-                refuse(request, 405, "method not allowed");
+                http_request_refuse(request, 405, "method not allowed");
         } else if (!request->route) {
-                refuse(request, 404, "no such path");
+                http_request_refuse(request, 404, "no such path");
         } else if (size != SIZE_MAX && request->route->body_max &&
                    size > request->route->body_max) {
                 snprintf(message, sizeof(message), "the body is larger than %zu bytes",
                          request->route->body_max);
-                refuse(request, 413, message);
+                http_request_refuse(request, 413, message);
         } else {
                 request->body = BUF_INIT(request->route->body_max);
                 choose_decoding(request);
@@ -294,8 +142,9 @@ static bool take_place(struct http_request *request)
         if (!http_server_has_room(server, request->route->flags)) {
                 snprintf(seconds, sizeof(seconds), "%d", HTTP_RETRY_AFTER_S);
                 http_answer_header(request, "Retry-After", seconds);
-                refuse(request, 503,
-                       "too many requests that take long are under way; try again later");
+                http_request_refuse(
+                        request, 503,
+                        "too many requests that take long are under way; try again later");
                 return false;
         }
         request->is_long = true;
@@ -388,7 +237,8 @@ static int keep_body(void *ctx, const char *data, size_t n)
         if (atomic_fetch_add(&server->body_bytes, n) + n > HTTP_BODIES_MAX) {
                 atomic_fetch_sub(&server->body_bytes, n);
                 http_answer_header(request, "Retry-After", "5");
-                refuse(request, 503, "too many large requests at once; try again later");
+                http_request_refuse(request, 503,
+                                    "too many large requests at once; try again later");
                 return -ECANCELED;
         }
         request->counted += n;
@@ -396,7 +246,7 @@ static int keep_body(void *ctx, const char *data, size_t n)
         if (r != -ENOBUFS)
                 return r;
         snprintf(message, sizeof(message), "the body is larger than %zu bytes", request->body.max);
-        refuse(request, 413, message);
+        http_request_refuse(request, 413, message);
         return -ECANCELED;
 }
 
@@ -415,7 +265,7 @@ static void take_body(struct http_request *request, const char *data, size_t n)
         if (r == 0)
                 return;
         if (r == -EBADMSG)
-                refuse(request, 400, err.msg);
+                http_request_refuse(request, 400, err.msg);
         if (r == -ENOMEM)
                 http_connection_tell(request->connection, 503, "out of memory");
         buf_release(&request->body);
@@ -428,7 +278,7 @@ static void check_whole(struct http_request *request)
         struct err err = ERR_INIT;
 
         if (!request->status && request->inflate && http_inflate_end(request->inflate, &err) < 0)
-                refuse(request, 400, err.msg);
+                http_request_refuse(request, 400, err.msg);
 }
 
 static enum MHD_Result give_to_worker(struct http_request *request)
@@ -437,6 +287,19 @@ static enum MHD_Result give_to_worker(struct http_request *request)
         atomic_store(&request->state, SUSPENDED);
         http_server_enqueue(request->server, request);
         return MHD_YES;
+}
+
+/* False once the server ends. */
+static bool may_be_handled(struct http_server *server)
+{
+        bool may;
+
+        pthread_mutex_lock(&server->lock);
+        may = !server->ending;
+        if (may)
+                server->n_handled++;
+        pthread_mutex_unlock(&server->lock);
+        return may;
 }
 
 static enum MHD_Result handle(struct http_request *request)
@@ -450,7 +313,7 @@ static enum MHD_Result handle(struct http_request *request)
         if (!http_deadline_set(request->connection, HTTP_OWES_NOTHING))
                 return MHD_NO;
         if (!may_be_handled(server)) {
-                refuse(request, 503, "the server is ending");
+                http_request_refuse(request, 503, "the server is ending");
                 return send_response(request);
         }
         request->handler = request->route->handler;
