@@ -19,7 +19,6 @@
 enum {
         DROP_CHUNK = 64 * 1024,
         MEMINFO_MAX = 16 * 1024,
-        FOUND_READ = 32 * 1024, /* of the search for files at once */
 };
 
 static const enum wire_type stream_type[2] = {WIRE_STDOUT, WIRE_STDERR};
@@ -35,7 +34,7 @@ int job_init(struct job *j, struct guest *g, struct err *err)
                 .input = FEED_INIT,
                 .program = PROGRAM_INIT,
                 .files = INBOUND_INIT,
-                .found = BUF_INIT(WIRE_HEADER_SIZE + WIRE_PAYLOAD_MAX + FOUND_READ),
+                .found = BUF_INIT(WIRE_HEADER_SIZE + WIRE_PAYLOAD_MAX + JOB_FOUND_READ),
                 .pressure = g->cgroup < 0 ? -1 : cgroup_open_pressure(g->cgroup),
                 .timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK),
         };
@@ -58,7 +57,7 @@ void job_release(struct job *j)
                 j->guest->workdir = j->top;
 }
 
-static void arm(struct job *j, uint64_t ms)
+void job_arm(struct job *j, uint64_t ms)
 {
         struct itimerspec when = {
                 .it_value = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000},
@@ -82,7 +81,7 @@ static void drain(struct job *j)
         feed_release(&j->input);
         inbound_release(&j->files);
         close_fd(&j->code);
-        arm(j, JOB_DRAIN_MS);
+        job_arm(j, JOB_DRAIN_MS);
 }
 
 /* The program cannot be run, or not be run to its end, for a reason that j->error holds. */
@@ -205,7 +204,7 @@ static void start(struct job *j)
         j->cpu_user_us = before.user_us;
         j->cpu_system_us = before.system_us;
         j->reaped_user_us = j->reaped_system_us = j->reaped_peak = 0;
-        arm(j, q->timeout_ms);
+        job_arm(j, q->timeout_ms);
         j->started_ns = clock_ns();
         j->childless = false;
         if (program_start(j->guest, q, &j->program, &j->error) < 0) {
@@ -254,7 +253,7 @@ int job_request(struct job *j, const void *payload, size_t n, struct err *err)
         j->files.files = j->request.files;
         j->files.size = j->request.files_size;
         j->output_left = j->request.output_max;
-        arm(j, j->request.timeout_ms);
+        job_arm(j, j->request.timeout_ms);
         if (prepare(j, &j->error) < 0)
                 fail(j);
         else if (j->code_check.left == 0)
@@ -495,19 +494,6 @@ static void program_ended(struct job *j, int status)
         drain(j);
 }
 
-/* The search for files has ended; what it wrote may still be in its pipe. */
-static void fetch_ended(struct job *j, int status)
-{
-        if (j->result.fetch_error || (WIFEXITED(status) && WEXITSTATUS(status) == 0))
-                return;
-        if (WIFSIGNALED(status))
-                err_set(&j->fetch_error, EIO, "the search for files was ended by signal %d",
-                        WTERMSIG(status));
-        else
-                err_set(&j->fetch_error, EIO, "the search for files failed");
-        j->result.fetch_error = j->fetch_error.msg;
-}
-
 static void count(struct job *j, const struct rusage *u)
 {
         uint64_t peak = (uint64_t)u->ru_maxrss * 1024;
@@ -550,7 +536,7 @@ static bool reap_one(struct job *j)
         else if (j->state == JOB_CODE || j->state == JOB_UNPACK)
                 unpacked(j, status);
         else if (j->state == JOB_FETCH)
-                fetch_ended(j, status);
+                job_fetch_ended(j, status);
         return true;
 }
 
@@ -621,80 +607,10 @@ static void take_usage(struct job *j)
         }
 }
 
-/* ---- files for the host ---- */
-
-/* The program is gone, and all that it started: looks for the files that it left. */
-static void fetch(struct job *j)
-{
-        j->state = JOB_ENDED;
-        if (!j->request.n_fetch || !j->started_ns || j->result.error)
-                return;
-        if (program_start_fetch(j->guest, &j->request, &j->program, &j->fetch_error) < 0) {
-                j->result.fetch_error = j->fetch_error.msg;
-                return;
-        }
-        arm(j, JOB_FETCH_MS);
-        j->state = JOB_FETCH;
-}
-
-int job_found_fd(const struct job *j, const struct outbox *o)
-{
-        return j->state == JOB_FETCH && outbox_has_room(o, WIRE_PAYLOAD_MAX) ? j->program.out[0]
-                                                                             : -1;
-}
-
-/* Moves the whole frames to the outbox: the search is our own, but for one frame it is not trusted,
- * since it runs as the program's user. */
-static int forward(struct job *j, struct outbox *o, struct err *err)
-{
-        size_t at = 0;
-        int r = 0;
-
-        while (r == 0) {
-                struct wire_frame f;
-                ssize_t n = wire_decode((const uint8_t *)j->found.data + at, j->found.len - at, &f,
-                                        err);
-
-                if (n <= 0) {
-                        r = (int)n;
-                        break;
-                }
-                if (f.type != WIRE_FILE && f.type != WIRE_DATA)
-                        r = err_set(err, EPROTO, "the search for files sent %s",
-                                    wire_type_name(f.type));
-                else if (!outbox_has_room(o, f.len))
-                        break;
-                else
-                        r = outbox_add(o, f.type, f.payload, f.len);
-                at += r == 0 ? (size_t)n : 0;
-        }
-        buf_consume(&j->found, at);
-        return r;
-}
-
-void job_found(struct job *j, struct outbox *o)
-{
-        ssize_t n = 0;
-
-        if (j->program.out[0] < 0 || j->state != JOB_FETCH)
-                return;
-        if (buf_reserve(&j->found, FOUND_READ) == 0)
-                n = read(j->program.out[0], j->found.data + j->found.len, FOUND_READ);
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
-                return;
-        if (n > 0)
-                buf_commit(&j->found, (size_t)n);
-        if (n <= 0 || forward(j, o, &j->fetch_error) < 0) {
-                if (j->fetch_error.code)
-                        j->result.fetch_error = j->fetch_error.msg;
-                close_fd(&j->program.out[0]);
-        }
-}
-
 void job_settle(struct job *j, struct outbox *o)
 {
         if (j->state == JOB_FETCH && j->program.out[0] < 0 && j->program.pid == 0) {
-                arm(j, 0);
+                job_arm(j, 0);
                 j->state = JOB_ENDED;
         }
         if (j->state != JOB_DRAIN)
@@ -710,6 +626,6 @@ void job_settle(struct job *j, struct outbox *o)
         if (!j->childless && !j->overdue && j->guest->cgroup < 0)
                 return;
         take_usage(j);
-        arm(j, 0);
-        fetch(j);
+        job_arm(j, 0);
+        job_fetch(j);
 }

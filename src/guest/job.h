@@ -32,6 +32,7 @@ enum {
         JOB_PROCESSES_MAX = 512,      /* where the request has none */
         JOB_REAP_MAX = 64,            /* at once: orphans may end as fast as they are reaped */
         JOB_FETCH_MS = WIRE_FETCH_MS, /* for the files that the host wants back */
+        JOB_FOUND_READ = 32 * 1024,   /* of the search for files at once */
         JOB_DRAIN_MS = 2000,    /* from the kill of what was left to the end of waiting for it */
         JOB_RESERVE_MIN_MB = 8, /* memory kept for kernel and agent: 1/16 of all, within these */
         JOB_RESERVE_MAX_MB = 32,
@@ -115,3 +116,14 @@ void job_settle(struct job *j, struct outbox *o);
 
 /* Kills all that runs. */
 void job_kill(struct job *j);
+
+/* ---- what job.c and job_found.c share ---- */
+
+/* Lets the timer expire in that many milliseconds; 0: never. */
+void job_arm(struct job *j, uint64_t ms);
+
+/* The program is gone, and all that it started: looks for the files that it left. */
+void job_fetch(struct job *j);
+
+/* The search has ended; what it wrote may still be in its pipe. */
+void job_fetch_ended(struct job *j, int status);

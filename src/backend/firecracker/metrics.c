@@ -42,7 +42,7 @@ const struct prom_desc fc_metric_descs[FC_METRIC_COUNT] = {
                  "MicroVMs whose VMM has been started and whose cleanup is not complete."},
         [FC_VSOCK_LATENCY_SECONDS] = {PROM_HISTOGRAM, "vulcan_firecracker_vsock_latency_seconds",
                                       "Time from sending the request to the guest agent until the "
-                                      "first output or result was received.",
+                                      "first output, file or result was received.",
                                       BUCKETS(vsock_buckets)},
         [FC_VM_CLEANUP_SECONDS] = {PROM_HISTOGRAM, "vulcan_firecracker_vm_cleanup_seconds",
                                    "Time from stopping the VM until its network was torn down.",
