@@ -8,7 +8,10 @@ import tarfile
 
 import pytest
 
+import vulcan
+
 BIG = 10_000_000
+INSTALL_S = 100  # pip and npm without KVM
 
 
 def need_runtime(box, name):
@@ -203,7 +206,7 @@ def test_a_locale_with_utf_8(box):
     ("python", "import ssl; print(len(ssl.create_default_context().get_ca_certs()))"),
     ("node", "console.log(require('fs').readFileSync('/etc/ssl/certs/ca-certificates.crt', 'utf8')"
              ".split('BEGIN').length - 1)"),
-])
+], ids=["sh", "python", "node"])
 def test_certificates(box, runtime, code):
     need_runtime(box, runtime)
     result = box.run(runtime, code)
@@ -243,7 +246,7 @@ def test_pip_installs_a_wheel(box, way):
     else:
         code = ('run(sys.executable, "-m", "venv", "v")\n'
                 f'run("v/bin/python", {install}run("v/bin/python", "-m", "hello")\n')
-    result = box.run("python", WHEEL + code)
+    result = box.run("python", WHEEL + code, "--timeout", vulcan.scaled(INSTALL_S))
     name = b"hello" if way == "for the user" else b"__main__"
     assert (result.code, result.out) == (0, b"hello from %s\n" % name), result
 
@@ -259,5 +262,5 @@ def test_npm_installs_a_package(box):
             "run('tar -czf hello.tgz -C /tmp --transform s,^hello,package, hello');\n"
             "run('npm install --offline --no-audit ./hello.tgz');\n"
             "console.log(run('npm --version && node -p \"require(\\'hello\\')\"'));\n")
-    result = box.run("node", code)
+    result = box.run("node", code, "--timeout", vulcan.scaled(INSTALL_S))
     assert result.code == 0 and result.out.strip().endswith(b"\n42"), result
