@@ -11,6 +11,7 @@ import zipfile
 
 import pytest
 
+import vulcan
 from test_bad_input import archive, refused
 
 
@@ -115,7 +116,7 @@ def test_no_entry_point(fake_box_agent):
      None),
 ], ids=["package", "index.js", "package.json", "go.mod"])
 def test_entry_points_of_runtimes(box, runtime, files, text):
-    result = box.vulcan("run", "--runtime", runtime, "--timeout", "120", "--archive", "/dev/stdin",
+    result = box.vulcan("run", "--runtime", runtime, "--timeout", vulcan.scaled(120), "--archive", "/dev/stdin",
                         stdin=zip_of(files))
     if text is None: # println of Go writes to standard error
         assert (result.code, result.err) == (0, b"7\n"), result
@@ -153,7 +154,6 @@ def test_what_no_one_unpacks_is_named(fake_box_agent):
 
 
 def test_zip_to_a_daemon(fake_box_agent):
-    import vulcan
     code = base64.b64encode(zip_of({"proj/x.sh": "echo $0\n"})).decode()
     record = fake_box_agent.serve().json("POST", "/v1/workloads",
                                          {"runtime": "sh", "code_archive": code}, 201)

@@ -153,7 +153,7 @@ def test_image_with_flipped_bits(box):
         for at in range(size // 2, size, 4096):
             f.seek(at)
             f.write(b"\xa5" * 2048)
-    result = box.run("sh", "echo never", "--timeout", "20")
+    result = box.run("sh", "echo never", "--timeout", vulcan.scaled(20))
     refused(result, "sh.squashfs")
 
 

@@ -333,5 +333,5 @@ def test_a_plugin_can_be_unloaded(installed, tmp_path):
     run("cc", "-shared", "-fPIC", *installed.pkg_config("--cflags"), source, "-o", tmp_path / "plugin.so", *libs)
     run("cc", "-DPROM_PLUGIN_HOST", source, "-o", tmp_path / "host", "-pthread", "-ldl")
     done = subprocess.run([tmp_path / "host", tmp_path / "plugin.so"], capture_output=True, text=True,
-                          check=False, timeout=60)
+                          check=False, timeout=vulcan.LIMIT_S)
     assert (done.returncode, done.stdout, done.stderr) == (0, "unloaded\n", "")

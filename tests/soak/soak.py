@@ -33,6 +33,8 @@ import urllib.parse
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests", "integration"))
 
+# As vulcan.LIMIT_S under a sanitizer; vulcan may be imported only when the build is known.
+LIMIT_S = 180 * int(os.environ.get("VULCAN_TEST_SLOW", "1"))
 CLIENTS = 6
 LOG_BYTES = 4 << 20  # --log-size-max
 RECORDS, RECORDS_SLACK = 1000, 128  # --records-max; looked at each so many writes
@@ -112,7 +114,7 @@ class Load(threading.Thread):
         """A log to its end, or to the point where one has seen enough."""
         if not self.recent:
             return
-        client = http.client.HTTPConnection(*self.where, timeout=30)
+        client = http.client.HTTPConnection(*self.where, timeout=LIMIT_S)
         try:
             client.request("GET", f"/v1/workloads/{self.recent[-1]}/logs")
             answer = client.getresponse()
@@ -124,7 +126,7 @@ class Load(threading.Thread):
             client.close()
 
     def rude(self):
-        with socket.create_connection(self.where, timeout=10) as s:
+        with socket.create_connection(self.where, timeout=LIMIT_S) as s:
             s.sendall(self.rng.choice([b"", b"\0" * 50, b"GET /metr", b"GET /v1/stats HTTP/1.1\r\nHost: localhost\r\n\r\n",
                                        b"POST /v1/workloads HTTP/1.1\r\nHost: localhost\r\n"
                                        b"Content-Length: 99\r\n\r\n{"]))
@@ -137,7 +139,7 @@ def rows(state):
     for name in os.listdir(state):
         if not name.endswith(".db"):
             continue
-        db = sqlite3.connect(f"file:{os.path.join(state, name)}?mode=ro", uri=True, timeout=30)
+        db = sqlite3.connect(f"file:{os.path.join(state, name)}?mode=ro", uri=True, timeout=LIMIT_S)
         for (table,) in db.execute("SELECT name FROM sqlite_master WHERE type='table' AND "
                                    "name NOT LIKE 'sqlite_%'").fetchall():
             found[f"{name[:-3]}.{table}"] = db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
@@ -150,7 +152,7 @@ def disk(state):
                for path, _, names in os.walk(state) for name in names)
 
 
-def settle(daemon, metrics_of, limit=60):
+def settle(daemon, metrics_of, limit=LIMIT_S):
     """Waits until nothing runs. Returns the metrics then."""
     deadline = time.monotonic() + limit
     while True:
@@ -226,7 +228,8 @@ def soak(box, seconds, every):
     orders("")
     box.env["FAKE_FC_FAIL"] = "@" + path
     daemon = box.serve("--max-vms", "6", "--max-queue", "8", "--log-size-max", str(LOG_BYTES),
-                       "--log-age-max", "60s", "--records-max", str(RECORDS), "--boot-timeout", "5")
+                       "--log-age-max", "60s", "--records-max", str(RECORDS), "--boot-timeout",
+                       vulcan.scaled(5))
     rest, end = threading.Event(), threading.Event()
     began = time.monotonic()
     samples = [sample(daemon, box, began)]
@@ -236,7 +239,7 @@ def soak(box, seconds, every):
         time.sleep(every)
         rest.set()
         for client in clients:
-            client.resting.wait(60)
+            client.resting.wait(LIMIT_S)
         samples.append(sample(daemon, box, began))
         show(samples[-1])
         for client in clients:
@@ -244,7 +247,7 @@ def soak(box, seconds, every):
         rest.clear()
     end.set()
     for client in clients:
-        client.join(60)
+        client.join(LIMIT_S)
     wrong = [w for client in clients for w in client.wrong]
     settle(daemon, daemon.metrics)
     if daemon.stop().code != 0:
