@@ -61,8 +61,8 @@ void http_connection_answered(struct http_connection *c, unsigned n);
  */
 void http_connection_count(struct http_connection *c, unsigned status, const char *id);
 
-/* Writes a whole answer to a socket, without waiting. `message`: no quotes; `id`: of the request, a
- * ULID. Any thread. */
+/* Writes a whole answer to a socket, without waiting. `message`: printable ASCII; `id`: of the
+ * request, a ULID. Any thread. */
 void http_say(int fd, unsigned status, const char *message, const char *id);
 
 /* An address as http_request_client() writes it; NULL: "unix". */
