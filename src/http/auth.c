@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "http/text.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -119,12 +120,12 @@ static bool is_limited(const struct source *s, uint64_t now)
 
 /* ---- the token ---- */
 
-static void hash_of(const char *token, uint8_t ret[SHA256_DIGEST_SIZE])
+static void hash_of(const char *token, size_t n, uint8_t ret[SHA256_DIGEST_SIZE])
 {
         struct sha256_ctx sha;
 
         sha256_init(&sha);
-        sha256_update(&sha, strlen(token), (const uint8_t *)token);
+        sha256_update(&sha, n, (const uint8_t *)token);
         sha256_digest(&sha, SHA256_DIGEST_SIZE, ret);
 }
 
@@ -144,7 +145,8 @@ enum http_auth_verdict http_auth_check(struct http_auth *auth, const char *value
         limited = is_limited(s, now);
         if (limited && s->known_ns <= now)
                 return HTTP_AUTH_LIMITED;
-        hash_of(value + 7 + strspn(value + 7, " "), hash);
+        value += 7 + strspn(value + 7, " ");
+        hash_of(value, http_value_length(value), hash);
         s = touch(auth, &key);
         /* Hashes have one length, and the comparison takes the same time wherever they differ. */
         if (memeql_sec(hash, auth->hash, sizeof(hash))) {
@@ -197,7 +199,7 @@ int http_auth_new(const char *token, struct prom_family *failures, struct http_a
 
         if (!auth)
                 return err_set(err, ENOMEM, "out of memory");
-        hash_of(token, auth->hash);
+        hash_of(token, strlen(token), auth->hash);
         TAILQ_INIT(&auth->recent);
         for (int i = HTTP_AUTH_OK + 1; failures && i < HTTP_AUTH_VERDICTS; i++)
                 auth->failures[i] = prom_counter_with(failures, reasons[i]);

@@ -65,6 +65,11 @@ static int hex(unsigned char c)
         return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+static bool is_space(char c)
+{
+        return c == ' ' || c == '\t';
+}
+
 static bool is_control(unsigned char c)
 {
         return (c < ' ' && c != '\t') || c == 0x7f;
@@ -266,15 +271,22 @@ static void take_connection(struct http_framing *f)
 /* At the end of its line. */
 static bool take_field(struct http_framing *f)
 {
-        while (f->n_value && (f->value[f->n_value - 1] == ' ' || f->value[f->n_value - 1] == '\t'))
+        bool is_trimmed = false;
+
+        while (f->n_value && is_space(f->value[f->n_value - 1])) {
                 f->n_value--;
+                is_trimmed = true;
+        }
         if (is_kept(f) && f->flags & VALUE_TOO_LONG)
                 return refuse(f, 431, "a header is too long");
         f->state = FIELD;
+        /* libmicrohttpd takes it for a part of the value, and would see another frame than we do. */
         if (is_named(f, "content-length"))
-                return take_length(f);
+                return is_trimmed ? bad(f, "Content-Length has white space after its value")
+                                  : take_length(f);
         if (is_named(f, "transfer-encoding"))
-                return take_coding(f);
+                return is_trimmed ? bad(f, "Transfer-Encoding has white space after its value")
+                                  : take_coding(f);
         if (is_named(f, "host"))
                 return take_host(f);
         if (is_named(f, "connection"))

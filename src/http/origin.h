@@ -13,8 +13,8 @@
  * brackets, or "localhost" (in any case, with a dot or without), each with a port or without. Where a
  * server listens is one of these (listen.h).
  */
-bool http_origin_host_is_safe(const char *host);
+bool http_origin_host_is_safe(const char *value);
 
 /* True for the values of Sec-Fetch-Site that no other site's page causes: "none" (a person typed the
  * address) and "same-origin". */
-bool http_origin_site_is_safe(const char *site);
+bool http_origin_site_is_safe(const char *value);

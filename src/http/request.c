@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "http/access.h"
 #include "http/origin.h"
+#include "http/text.h"
 #include "prom/prom.h"
 
 #include <errno.h>
@@ -81,15 +82,21 @@ static bool may_be_of_a_page(struct http_request *request)
         return true;
 }
 
+static bool is_value(const char *value, const char *word)
+{
+        return http_value_length(value) == strlen(word) &&
+               strncasecmp(value, word, strlen(word)) == 0;
+}
+
 /* A body may be compressed by gzip; of any other coding nobody here knows what it holds. */
 static void choose_decoding(struct http_request *request)
 {
         const char *coding = NULL;
         size_t n = http_request_headers(request, "Content-Encoding", &coding, 1);
 
-        if (!n || !request->route->body_max || (n == 1 && strcasecmp(coding, "identity") == 0))
+        if (!n || !request->route->body_max || (n == 1 && is_value(coding, "identity")))
                 return;
-        if (n > 1 || (strcasecmp(coding, "gzip") != 0 && strcasecmp(coding, "x-gzip") != 0)) {
+        if (n > 1 || (!is_value(coding, "gzip") && !is_value(coding, "x-gzip"))) {
                 http_answer_header(request, "Accept-Encoding", "gzip");
                 http_request_refuse(request, 415, "Content-Encoding: must be gzip, or left out");
                 return;

@@ -44,3 +44,12 @@ json_t *http_json_text(const char *text)
         }
         return json_stringn(clean, out);
 }
+
+size_t http_value_length(const char *value)
+{
+        size_t n = strlen(value);
+
+        while (n && (value[n - 1] == ' ' || value[n - 1] == '\t'))
+                n--;
+        return n;
+}

@@ -55,6 +55,7 @@ static void each_fault_has_its_verdict(void **state)
         assert_int_equal(check(auth, RIGHT "x", 1), HTTP_AUTH_WRONG);
         assert_int_equal(check(auth, RIGHT, 1), HTTP_AUTH_OK);
         assert_int_equal(check(auth, "bearer   " TOKEN, 1), HTTP_AUTH_OK);
+        assert_int_equal(check(auth, RIGHT " \t", 1), HTTP_AUTH_OK);
         assert_int_equal(http_auth_check(auth, RIGHT, NULL, now_ns), HTTP_AUTH_OK);
         http_auth_free(auth);
 }

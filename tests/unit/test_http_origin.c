@@ -8,10 +8,10 @@
 #define TOKEN "0123456789abcdef"
 
 static const char *const safe[] = {
-        "localhost",           "LocalHost", "localhost.",     "localhost:8080",
-        "localhost.:1",        "127.0.0.1", "127.0.0.1:8080", "0.0.0.0",
-        "192.0.2.7:80",        "[::1]",     "[::1]:8080",     "[2001:DB8::1]",
-        "[::ffff:1.2.3.4]:80", "127.0.0.1:"};
+        "localhost",           "LocalHost",  "localhost.",     "localhost:8080",
+        "localhost.:1",        "127.0.0.1",  "127.0.0.1:8080", "0.0.0.0",
+        "192.0.2.7:80",        "[::1]",      "[::1]:8080",     "[2001:DB8::1]",
+        "[::ffff:1.2.3.4]:80", "127.0.0.1:", "localhost \t"};
 
 static const char *const unsafe[] = {
         "",
@@ -50,6 +50,9 @@ static void hosts(void **state)
         for (size_t i = 0; i < sizeof(unsafe) / sizeof(unsafe[0]); i++)
                 if (http_origin_host_is_safe(unsafe[i]))
                         fail_msg("taken: %s", unsafe[i]);
+        assert_true(http_origin_site_is_safe("None\t "));
+        assert_false(http_origin_site_is_safe("none, cross-site"));
+        assert_false(http_origin_site_is_safe(""));
 }
 
 static void quick(struct http_request *request, void *ctx)

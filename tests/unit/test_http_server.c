@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http_fixture.h"
 
+#include <jansson.h>
 #include <curl/curl.h>
 #include <errno.h>
 #include <pthread.h>
@@ -307,6 +308,18 @@ static void connections_are_kept(void **state)
         served_release(&s);
 }
 
+/* The body is one JSON object with a message, and nothing comes after it. */
+static void assert_one_error(const char *body)
+{
+        json_error_t where;
+        json_t *object = json_loads(body, 0, &where);
+
+        if (!object)
+                fail_msg("%s: %s", where.text, body);
+        assert_true(json_string_length(json_object_get(object, "error")) > 0);
+        json_decref(object);
+}
+
 static void what_is_not_http_ends_the_connection(void **state)
 {
         static const char *const wrong[] = {
@@ -317,6 +330,10 @@ static void what_is_not_http_ends_the_connection(void **state)
                 "GET /hello HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n",
                 "POST /echo/x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: "
                 "chunked\r\n\r\nzz\r\n",
+                "POST /echo/x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n",
+                "POST /echo/x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\t\r\n\r\n"
+                "1\r\nx\r\n0\r\n\r\n",
+                "POST /echo/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1 \r\n\r\nx",
         };
         enum { N = sizeof(wrong) / sizeof(wrong[0]) };
         struct http_server_config c = config();
@@ -337,6 +354,8 @@ static void what_is_not_http_ends_the_connection(void **state)
                 close(fds[i]);
                 answer_parse(&a);
                 assert_true(a.status == 0 || a.status >= 400);
+                if (a.status)
+                        assert_one_error(a.body);
                 answer_release(&a);
         }
         a = ask(&s, "GET", "/hello", NULL);
