@@ -390,7 +390,7 @@ void prom_sum_histogram_(uint32_t cell, size_t n_buckets, uint64_t *buckets, dou
 {
         long double total = 0;
         for (struct slab *slab = slabs; slab; slab = slab->next) {
-                const struct pair *pairs = (const struct pair *)(slab->cells + cell);
+                const struct pair *pairs = prom_pair_at_(slab, cell);
                 const bool held = prom_slab_hold_(slab);
                 for (size_t i = 0; i < n_buckets; i++) {
                         const struct pair pair = pair_load(&pairs[i]);

@@ -40,6 +40,13 @@ bool prom_percpu_make_(void);
 struct slab *prom_slab_take_(void);
 void prom_slab_give_(struct slab *slab);
 
+/* The pair in cells `cell` and the next one. By way of void *: cells are words of any kind. */
+static inline struct pair *prom_pair_at_(const struct slab *slab, uint64_t cell)
+{
+        void *at = slab->cells + cell;
+        return at;
+}
+
 static inline void prom_pair_add_(struct pair *pair, double v)
 {
         STORE(&pair->sum, bits_of(double_of(LOAD(&pair->sum)) + v));

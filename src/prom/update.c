@@ -216,7 +216,7 @@ static __attribute__((noinline)) void observe_slowly(uint64_t cell, double v)
         struct slab *slab = prom_slab_take_();
         if (!slab)
                 return lose();
-        prom_pair_add_((struct pair *)(slab->cells + cell), v);
+        prom_pair_add_(prom_pair_at_(slab, cell), v);
         prom_slab_give_(slab);
 }
 
