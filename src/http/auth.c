@@ -34,12 +34,13 @@ struct source {
 };
 
 TAILQ_HEAD(source_list, source);
+LIST_HEAD(source_chain, source);
 
 struct http_auth {
         uint8_t hash[SHA256_DIGEST_SIZE];
         struct prom_counter *failures[HTTP_AUTH_VERDICTS];
         struct source_list recent; /* the one heard of last is the first */
-        LIST_HEAD(, source) buckets[BUCKETS];
+        struct source_chain buckets[BUCKETS];
         size_t n_used;   /* of `sources`; what was used once is reused by way of `recent` */
         uint64_t log_ns; /* when the next failure may be logged; 0: none was */
         uint64_t suppressed;
