@@ -64,7 +64,7 @@ void fc_tail_lines(const struct fc_tail *t, char *ret, size_t size)
         ret[used] = '\0';
 }
 
-/* A line within a text: no terminator. */
+/* A line within a text: no terminator. Without an address: none. */
 struct line {
         const char *at;
         size_t n;
@@ -82,7 +82,7 @@ static struct line line_before(const struct text *text, const char *end)
 
 static bool contains(struct line l, const char *word)
 {
-        return memmem(l.at, l.n, word, strlen(word)) != NULL;
+        return l.at && memmem(l.at, l.n, word, strlen(word));
 }
 
 static struct line trim(struct line l)
