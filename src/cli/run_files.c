@@ -166,7 +166,7 @@ static int split(const char *word, char path[PATH_MAX], char name[WIRE_PATTERN_M
 int run_files_add(struct workload_spec *spec, const char *word, struct err *err)
 {
         struct adding a = {.spec = spec, .word = word};
-        char path[PATH_MAX], name[WIRE_PATTERN_MAX];
+        char path[PATH_MAX] = "", name[WIRE_PATTERN_MAX] = "";
         _cleanup_close_ int fd = -1;
         struct stat st;
         int r = split(word, path, name, err);
