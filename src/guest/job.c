@@ -3,10 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/fs.h"
-#include "base/beneath.h"
 #include "guest/cgroup.h"
-#include "guest/network.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,10 +13,7 @@
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 
-enum {
-        DROP_CHUNK = 64 * 1024,
-        MEMINFO_MAX = 16 * 1024,
-};
+enum { DROP_CHUNK = 64 * 1024 };
 
 static const enum wire_type stream_type[2] = {WIRE_STDOUT, WIRE_STDERR};
 
@@ -96,103 +90,6 @@ static void fail(struct job *j)
 
 /* ---- the request ---- */
 
-static uint64_t meminfo_kb(const char *text, const char *key)
-{
-        const char *line = strstr(text, key);
-
-        return line ? strtoull(line + strlen(key), NULL, 10) : 0;
-}
-
-/*
- * Bounds the program by what is free now, less a reserve: the kernel and the agent must live on
- * when it takes all it can get. Files it writes count, since they lie in memory.
- */
-static int limit_program(struct job *j, struct err *err)
-{
-        const struct wire_request *q = &j->request;
-        _cleanup_buf_ struct buf text = BUF_INIT(MEMINFO_MAX);
-        uint64_t total, available, reserve;
-        int r = fs_read("/proc/meminfo", &text, err);
-
-        if (r < 0)
-                return r;
-        total = meminfo_kb(text.data, "MemTotal:") * 1024;
-        available = meminfo_kb(text.data, "MemAvailable:") * 1024;
-        reserve = total / 16;
-        if (reserve < (uint64_t)JOB_RESERVE_MIN_MB << 20)
-                reserve = (uint64_t)JOB_RESERVE_MIN_MB << 20;
-        if (reserve > (uint64_t)JOB_RESERVE_MAX_MB << 20)
-                reserve = (uint64_t)JOB_RESERVE_MAX_MB << 20;
-        if (!q->archive)
-                reserve += q->code_size;
-        reserve += q->files_size;
-        if (available <= 2 * reserve)
-                return err_set(err, ENOMEM, "the machine has too little memory: %llu MiB are free",
-                               (unsigned long long)(available >> 20));
-        return cgroup_limit(j->guest->cgroup,
-                            q->processes_max ? q->processes_max : JOB_PROCESSES_MAX,
-                            available - reserve, err);
-}
-
-/* Makes the machine what the request asks for. */
-static int prepare_machine(struct job *j, struct err *err)
-{
-        const struct wire_request *q = &j->request;
-        struct timespec now = {.tv_sec = q->wall_clock_ms / 1000,
-                               .tv_nsec = q->wall_clock_ms % 1000 * 1000000};
-        int r;
-
-        if (q->wall_clock_ms > 0 && clock_settime(CLOCK_REALTIME, &now) < 0)
-                return err_errno(err, "setting the clock");
-        r = network_name_host(q->id, err);
-        if (r == 0)
-                r = network_loopback(err);
-        if (r == 0 && q->network.enabled) {
-                r = modules_load_net(&j->guest->modules, err);
-                if (r == 0)
-                        r = network_configure(&q->network, err);
-                if (r < 0)
-                        err_wrap(err, "network");
-        }
-        return r;
-}
-
-static int prepare(struct job *j, struct err *err)
-{
-        const struct wire_request *q = &j->request;
-        const struct guest *g = j->guest;
-        char path[BENEATH_PATH_MAX];
-        int r = 0;
-
-        if (g->machine)
-                r = prepare_machine(j, err);
-        if (r == 0 && g->cgroup >= 0)
-                r = limit_program(j, err);
-        if (r < 0)
-                return r;
-        j->workdir = open(g->workdir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        if (j->workdir < 0)
-                return err_errno(err, "working directory %s", g->workdir);
-        if (q->archive) {
-                r = program_start_unpacker(g, &q->entry, &j->program, err);
-                if (r == 0)
-                        feed_attach(&j->archive, steal_fd(&j->program.in));
-                return r;
-        }
-        if (!q->file)
-                return 0;
-        if (beneath_clean(q->file, path) < 0 || !*path)
-                return err_set(err, EPERM, "code file \"%s\" leaves the working directory",
-                               q->file);
-        r = beneath_create(j->workdir, path, 0755, g->uid, err);
-        if (r < 0) {
-                err_wrap(err, "code file");
-                return r;
-        }
-        j->code = r;
-        return 0;
-}
-
 static void start(struct job *j)
 {
         const struct wire_request *q = &j->request;
@@ -254,7 +151,7 @@ int job_request(struct job *j, const void *payload, size_t n, struct err *err)
         j->files.size = j->request.files_size;
         j->output_left = j->request.output_max;
         job_arm(j, j->request.timeout_ms);
-        if (prepare(j, &j->error) < 0)
+        if (job_prepare(j, &j->error) < 0)
                 fail(j);
         else if (j->code_check.left == 0)
                 code_complete(j);

@@ -117,7 +117,11 @@ void job_settle(struct job *j, struct outbox *o);
 /* Kills all that runs. */
 void job_kill(struct job *j);
 
-/* ---- what job.c and job_found.c share ---- */
+/* ---- what job.c, job_prepare.c and job_found.c share ---- */
+
+/* Does what the request wants done before its code comes: sets up the machine, bounds the program,
+ * and opens what takes the code. What it opened by then is the job's even on failure. */
+int job_prepare(struct job *j, struct err *err);
 
 /* Lets the timer expire in that many milliseconds; 0: never. */
 void job_arm(struct job *j, uint64_t ms);
