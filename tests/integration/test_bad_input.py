@@ -251,7 +251,7 @@ def test_state_directory_too_long_for_sockets(fake_box):
     ["run", "--runtime", "sh", "--timeout", "soon", "-e", "x"],
     ["run", "--runtime", "sh", "--timeout", "99999999", "-e", "x"],
     ["run", "--runtime", "sh", "--network", "bridge", "-e", "x"],
-    ["run", "--runtime", "sh", "--env", "1=2", "-e", ""],
+    ["run", "--runtime", "sh", "--env", "=", "-e", ""],
     ["run", "--runtime", "sh", "--env", "=x", "-e", "x"],
     ["run", "--runtime", "sh", "-e", "x", "--archive", "y"],
     ["run", "--runtime", "../sh", "-e", "x"],

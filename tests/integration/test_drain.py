@@ -80,7 +80,7 @@ def test_what_the_daemon_says_of_itself(fake_box):
     empty = os.path.join(fake_box.folder, "empty")
     os.mkdir(empty)
     daemon = fake_box.serve("--images", empty)
-    assert "no image of any runtime" in daemon.log()
+    daemon.wait_for("no image of any runtime", "err")
     other = fake_box.vulcan("serve", "--listen", daemon.url.removeprefix("http://"), "--state-dir",
                             os.path.join(fake_box.folder, "other"))
     assert other.code == 1 and "--listen" in other.text and other.text.count("\n") == 1, other
