@@ -106,15 +106,17 @@ static void choose_decoding(struct http_request *request)
                 http_request_refuse(request, 500, "out of memory");
 }
 
-static void route_request(struct http_request *request, const char *method, const char *url)
+static void route_request(struct http_request *request, const char *method, const char *target)
 {
         struct http_server *server = request->server;
-        const struct http_route *same_path;
+        const char *path = http_route_path(target, http_request_header(request, "Host"));
+        const struct http_route *same_path = NULL;
         char allow[HTTP_ALLOW_MAX], message[64];
         size_t size = announced_size(request);
 
-        request->route = http_route_find(server->routes, server->n_routes, method, url,
-                                         &request->params, &same_path, allow);
+        if (path)
+                request->route = http_route_find(server->routes, server->n_routes, method, path,
+                                                 &request->params, &same_path, allow);
         if (request->route || same_path)
                 request->path_label = (request->route ? request->route : same_path)->pattern;
         if (server->auth && !(request->route && request->route->flags & HTTP_ROUTE_OPEN) &&
@@ -122,7 +124,9 @@ static void route_request(struct http_request *request, const char *method, cons
                 return;
         if (!server->auth && may_be_of_a_page(request))
                 return;
-        if (!request->route && same_path) {
+        if (!path) {
+                http_request_refuse(request, 400, "the target names another host than Host");
+        } else if (!request->route && same_path) {
                 http_answer_header(request, "Allow", allow);
                 http_request_refuse(request, 405, "method not allowed");
         } else if (!request->route) {

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/route.h"
 
+#include "http/text.h"
+
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 static bool take_param(const char *name, size_t name_len, const char *value, size_t n,
                        struct http_params *ret)
@@ -14,6 +17,23 @@ static bool take_param(const char *name, size_t name_len, const char *value, siz
         memcpy(ret->items[ret->n].value, value, n);
         ret->items[ret->n++].value[n] = '\0';
         return true;
+}
+
+const char *http_route_path(const char *target, const char *host)
+{
+        static const char scheme[] = "http://";
+        const size_t n_scheme = sizeof(scheme) - 1;
+        const char *path;
+        size_t n;
+
+        if (strncasecmp(target, scheme, n_scheme) != 0)
+                return target;
+        target += n_scheme;
+        path = target + strcspn(target, "/");
+        n = (size_t)(path - target);
+        if (!host || http_value_length(host) != n || strncasecmp(target, host, n) != 0)
+                return NULL;
+        return *path ? path : "/";
 }
 
 bool http_route_matches(const char *pattern, const char *path, struct http_params *ret)

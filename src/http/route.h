@@ -45,6 +45,13 @@ struct http_params {
         } items[HTTP_PARAMS_MAX];
 };
 
+/*
+ * The path of a request's target. Clients of a proxy send "http://HOST/PATH" (RFC 9112, section 3.2.2);
+ * HOST must be `host`, the value of the header, so that there is one name to judge. NULL: it is not.
+ * `host` may be NULL.
+ */
+const char *http_route_path(const char *target, const char *host);
+
 /* True if the path has the shape of the pattern, with or without one more "/" at its end; *ret is
  * filled in then and garbage otherwise. */
 bool http_route_matches(const char *pattern, const char *path, struct http_params *ret);

@@ -16,6 +16,21 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+static void targets_may_be_whole_urls(void **state)
+{
+        assert_string_equal(http_route_path("/a", NULL), "/a");
+        assert_string_equal(http_route_path("*", "h"), "*");
+        assert_string_equal(http_route_path("http://h/a/b", "h"), "/a/b");
+        assert_string_equal(http_route_path("HTTP://H:80/a", "h:80 \t"), "/a");
+        assert_string_equal(http_route_path("http://h", "h"), "/");
+        assert_null(http_route_path("http://h/a", NULL));
+        assert_null(http_route_path("http://h/a", "evil"));
+        assert_null(http_route_path("http://h.evil/a", "h"));
+        assert_null(http_route_path("http://h/a", "h.evil"));
+        assert_null(http_route_path("http://user@h/a", "h"));
+        assert_null(http_route_path("http:///a", "h"));
+}
+
 static void patterns_match_whole_segments(void **state)
 {
         struct http_params p;
@@ -186,6 +201,7 @@ static void text_becomes_utf8(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(targets_may_be_whole_urls),
                 cmocka_unit_test(patterns_match_whole_segments),
                 cmocka_unit_test(parameters_are_bounded),
                 cmocka_unit_test(routes_are_found_by_method_and_path),

@@ -291,6 +291,27 @@ static void web_pages_need_a_token(void **state)
         served_release(&s);
 }
 
+static void targets_may_be_whole_urls(void **state)
+{
+        static const char same[] = "GET http://localhost/hello HTTP/1.1\r\nHost: localhost\r\n"
+                                   "Connection: close\r\n\r\n";
+        static const char other[] = "GET http://evil/hello HTTP/1.1\r\nHost: localhost\r\n"
+                                    "Connection: close\r\n\r\n";
+        struct served s;
+        struct answer a;
+
+        served_start(&s, config());
+        a = talk(&s, same, sizeof(same) - 1);
+        assert_int_equal(a.status, 200);
+        answer_release(&a);
+        a = talk(&s, other, sizeof(other) - 1);
+        assert_int_equal(a.status, 400);
+        assert_contains(a.body, "another host");
+        answer_release(&a);
+        served_stop(&s);
+        served_release(&s);
+}
+
 static void connections_are_kept(void **state)
 {
         static const char two[] =
@@ -697,6 +718,7 @@ int main(void)
                 cmocka_unit_test(large_bodies_are_refused),
                 cmocka_unit_test(tokens_are_asked_for),
                 cmocka_unit_test(web_pages_need_a_token),
+                cmocka_unit_test(targets_may_be_whole_urls),
                 cmocka_unit_test(connections_are_kept),
                 cmocka_unit_test(what_is_not_http_ends_the_connection),
                 cmocka_unit_test(headers_are_bounded),
