@@ -195,6 +195,7 @@ static int take_option(void *ctx, int id, const char *value, struct err *err)
         struct taking *t = ctx;
         struct run_args *a = t->args;
         struct workload_spec *spec = &a->spec;
+        int r;
 
         switch (id) {
         case 'r':
@@ -212,7 +213,10 @@ static int take_option(void *ctx, int id, const char *value, struct err *err)
                 a->files[a->n_files++] = value;
                 return 0;
         case OPT_OUT:
-                return run_outs_add(&a->outs, spec, value, err);
+                r = run_outs_add(&a->outs, spec, value, err);
+                if (r < 0)
+                        run_flags_name(a, NULL, err);
+                return r;
         case OPT_ENV:
                 return add_env(a, value, err);
         case OPT_TIMEOUT:
@@ -396,8 +400,10 @@ static int open_stdin(int *ret, struct err *err)
 int run_args_load(struct run_args *a, struct err *err)
 {
         _cleanup_buf_ struct buf code = BUF_INIT(WORKLOAD_CODE_MAX);
-        int r = 0;
+        int r = run_outs_check(&a->outs, err);
 
+        if (r < 0)
+                return r;
         switch (a->source) {
         case RUN_FROM_WORD:
                 r = buf_add(&code, a->path, strlen(a->path));

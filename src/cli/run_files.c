@@ -50,8 +50,13 @@ static int add_open_file(struct adding *a, int fd, const char *shown, const char
                                    S_ISREG(st.st_mode) ? st.st_mode & 0777 : WORKLOAD_MODE, data,
                                    size, err);
         if (r < 0) {
+                const char *field = "files: ";
+                const struct err why = *err;
+                bool named = strncmp(why.msg, field, strlen(field)) == 0;
+
                 free(data);
-                err_wrap(err, "--file %.200s", a->word);
+                err_set(err, why.code, "--file %.200s: %.300s", a->word,
+                        why.msg + (named ? strlen(field) : 0));
         }
         return r;
 }

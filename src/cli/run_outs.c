@@ -35,7 +35,7 @@ int run_outs_add(struct run_outs *outs, struct workload_spec *spec, const char *
         r = workload_spec_add_fetch(spec, out.remote, err);
         if (r < 0) {
                 free(out.remote);
-                return err_wrap(err, "run: --out");
+                return r;
         }
         outs->items[outs->n++] = out;
         return 0;
@@ -46,6 +46,52 @@ void run_outs_release(struct run_outs *outs)
         for (size_t i = 0; i < outs->n; i++)
                 free(outs->items[i].remote);
         outs->n = 0;
+}
+
+/* Makes a path that of its directory: "." and "/" are the last ones. */
+static void cut_last(char *path)
+{
+        char *slash = strrchr(path, '/');
+
+        if (!slash)
+                strcpy(path, ".");
+        else if (slash == path)
+                path[1] = '\0';
+        else
+                *slash = '\0';
+}
+
+/* Checks the directory that a file would go into; of directories still to be made, the one that is
+ * there. */
+static int check_local(const char *local, struct err *err)
+{
+        char path[PATH_MAX];
+        struct stat st;
+        size_t n = strlen(local);
+
+        if (n >= sizeof(path))
+                return err_set(err, ENAMETOOLONG, "run: --out: %.200s: path too long", local);
+        strcpy(path, local);
+        /* What a file takes the place of need not be writable. */
+        if (path[n - 1] != '/' && (stat(path, &st) < 0 || !S_ISDIR(st.st_mode)))
+                cut_last(path);
+        while (stat(path, &st) < 0 && errno == ENOENT && strcmp(path, "/") != 0 &&
+               strcmp(path, ".") != 0)
+                cut_last(path);
+        if (stat(path, &st) == 0 && !S_ISDIR(st.st_mode))
+                return err_set(err, ENOTDIR, "run: --out: %.200s is not a directory", path);
+        if (faccessat(AT_FDCWD, path, W_OK | X_OK, AT_EACCESS) < 0)
+                return err_errno(err, "run: --out: cannot write to %.200s", path);
+        return 0;
+}
+
+int run_outs_check(const struct run_outs *outs, struct err *err)
+{
+        int r = 0;
+
+        for (size_t i = 0; i < outs->n && r == 0; i++)
+                r = check_local(outs->items[i].local ? outs->items[i].local : ".", err);
+        return r;
 }
 
 /* ---- one file ---- */
@@ -127,7 +173,11 @@ static int write_below(const char *base, const char *path, const struct workload
         if (parent < 0)
                 return err_set(err, -parent, "--out: cannot write %.200s: %.200s", clean, why.msg);
         r = replace(parent, name, f);
-        return r < 0 ? err_set(err, -r, "--out: cannot write %.200s: %s", clean, strerror(-r)) : 0;
+        return r < 0 ? err_set(err, -r, "--out: cannot write %.200s%s%.200s: %s",
+                               strcmp(base, ".") == 0 ? "" : base,
+                               strcmp(base, ".") == 0 || base[strlen(base) - 1] == '/' ? "" : "/",
+                               clean, strerror(-r))
+                     : 0;
 }
 
 /* ---- where it goes ---- */
@@ -163,10 +213,12 @@ static int write_as(const char *local, const struct workload_file *f, struct err
 {
         char base[PATH_MAX];
         const char *name = last_of(local);
-        int n = snprintf(base, sizeof(base), "%.*s", (int)(name - local), local);
+        int n = snprintf(base, sizeof(base), "%.*s", (int)(name - local), local), r;
 
         if (n >= (int)sizeof(base))
                 return err_set(err, ENAMETOOLONG, "--out: %.200s: path too long", local);
+        if (*base && (r = fs_mkdir_p(base, 0777, err)) < 0)
+                return err_wrap(err, "--out");
         return write_below(*base ? base : ".", name, f, err);
 }
 
@@ -206,7 +258,9 @@ static bool is_sound(const struct workload_file *f)
         return memcmp(digest, f->sha256, sizeof(digest)) == 0;
 }
 
-int run_outs_write(const struct run_outs *outs, const struct workload_fetch *fetch, struct err *err)
+/* Writes what was found by one of the patterns. 0 if that is all there; else what is missing first. */
+static int write_found(const struct run_outs *outs, const struct workload_fetch *fetch,
+                       size_t pattern, struct err *err)
 {
         struct err first = ERR_INIT;
 
@@ -214,28 +268,50 @@ int run_outs_write(const struct run_outs *outs, const struct workload_fetch *fet
                 const struct workload_file *f = &fetch->files[i];
                 struct err why = ERR_INIT;
 
-                if (f->pattern >= outs->n || !is_sound(f))
+                if (f->pattern != pattern)
+                        continue;
+                if (!is_sound(f))
                         err_set(&why, EIO, "--out: %.200s arrived damaged", f->name);
                 else
-                        write_file(&outs->items[f->pattern], f, &why);
+                        write_file(&outs->items[pattern], f, &why);
                 if (why.code && !first.code)
                         first = why;
         }
-        for (size_t i = 0; i < fetch->n_notes && !first.code; i++)
-                if (fetch->notes[i].error)
-                        err_set(&first, ENOENT, "--out %.200s: %s", fetch->notes[i].pattern,
-                                fetch->notes[i].error);
+        if (!first.code && pattern < fetch->n_notes && fetch->notes[pattern].error)
+                err_set(&first, ENOENT, "--out %.200s: %s", fetch->notes[pattern].pattern,
+                        fetch->notes[pattern].error);
         if (!first.code)
                 return 0;
         *err = first;
         return -first.code;
 }
 
+/* Why nothing was returned, where all patterns have the same reason; else NULL. */
+static const char *common_reason(const struct workload_fetch *fetch)
+{
+        const char *reason = fetch->n_notes > 1 ? fetch->notes[0].error : NULL;
+
+        if (fetch->n_files > 0)
+                return NULL;
+        for (size_t i = 1; reason && i < fetch->n_notes; i++)
+                if (!fetch->notes[i].error || strcmp(fetch->notes[i].error, reason) != 0)
+                        reason = NULL;
+        return reason;
+}
+
 int run_outs_finish(const struct run_outs *outs, const struct workload_fetch *fetch, int code)
 {
+        const char *reason = fetch ? common_reason(fetch) : NULL;
         struct err err = ERR_INIT;
 
-        if (!outs->n || !fetch || run_outs_write(outs, fetch, &err) == 0)
-                return code;
-        return cli_fail(code ? code : EXIT_VULCAN, &err);
+        if (reason) {
+                err_set(&err, ENOENT, "--out: nothing was returned: %s", reason);
+                return cli_fail(code ? code : EXIT_VULCAN, &err);
+        }
+        for (size_t i = 0; fetch && i < outs->n; i++) {
+                err = ERR_INIT;
+                if (write_found(outs, fetch, i, &err) < 0)
+                        code = cli_fail(code ? code : EXIT_VULCAN, &err);
+        }
+        return code;
 }

@@ -36,15 +36,15 @@ int run_outs_add(struct run_outs *outs, struct workload_spec *spec, const char *
                  struct err *err);
 
 /*
- * Writes what came. 0 if all that was asked for is there now; else the first thing that is not, in a
- * line; the others are written all the same.
+ * Checks, before anything runs, that files can be written where they are to go: in a directory of ours
+ * that is there and writable, or below it, since missing directories are made. -errno.
  */
-int run_outs_write(const struct run_outs *outs, const struct workload_fetch *fetch,
-                   struct err *err);
+int run_outs_check(const struct run_outs *outs, struct err *err);
 
 /*
- * The last step of a run: writes what came (NULL: nothing), says what is missing. The exit code:
- * `code`, but for 0 EXIT_VULCAN where something is missing.
+ * The last step of a run: writes what came (NULL: nothing) and prints a line for each of the patterns
+ * of which something is missing, or one for all if nothing came for one reason. The exit code: `code`, but for 0 EXIT_VULCAN where something is
+ * missing.
  */
 int run_outs_finish(const struct run_outs *outs, const struct workload_fetch *fetch, int code);
 

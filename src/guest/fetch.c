@@ -151,8 +151,12 @@ static int send_file(struct fetch *f, int dir, const char *name, struct err *err
         int r;
 
         if (f->files >= WIRE_FILES_MAX - 1) {
+                char why[64];
+
                 f->full = true;
-                return refuse(f, NULL, 0, "too many files: no more are fetched", err);
+                snprintf(why, sizeof(why), "too many files: only the first %d are fetched",
+                         WIRE_FILES_MAX - 1);
+                return refuse(f, NULL, 0, why, err);
         }
         fd = openat(dir, name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
         if (fd < 0 || fstat(fd, &st) < 0)

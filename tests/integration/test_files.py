@@ -92,6 +92,50 @@ def test_a_missing_file_is_125_and_the_output_is_there(here):
     assert b"--out none: no such file" in result.err
 
 
+def test_each_missing_file_has_a_line(here):
+    os.mkdir(here.path("taken"))
+    result = here("--out", "none", "--out", "taken=sub/", "--out", "*.png", "--out", "taken",
+                  "-e", "echo x > taken", code=125)
+    assert result.err == (b"vulcan: --out none: no such file or directory\n"
+                          b"vulcan: --out *.png: no such file or directory\n"
+                          b"vulcan: --out: cannot write taken: Is a directory\n"
+                          ), result
+    assert here.get("sub/taken") == b"x\n"
+
+
+def test_one_line_if_nothing_came(here):
+    result = here("--out", "a", "--out", "b", "--out", "c*", "-e", "exit 4", code=4)
+    assert result.err == b"vulcan: --out: nothing was returned: no such file or directory\n", result
+
+
+def test_missing_directories_of_ours_are_made(here):
+    here("--out", "x=new/deep/copy", "--out", "x=other/", "-e", "echo x > x")
+    assert here.get("new/deep/copy") == here.get("other/x") == b"x\n"
+
+
+@pytest.mark.parametrize("local", ["file/x", "file/", "file/x/", "file/deep/x"])
+def test_what_cannot_be_written_is_said_before_anything_runs(fake_box, local):
+    folder = os.path.join(fake_box.folder, "here")
+    os.mkdir(folder)
+    with open(os.path.join(folder, "file"), "w", encoding="ascii"):
+        pass
+    result = fake_box.vulcan("run", "--runtime", "sh", "--images", fake_box.folder, "--out",
+                             "x=" + local, "-e", "x", cwd=folder)
+    assert result.code == 125, result
+    assert re.fullmatch(rb"vulcan: run: --out: .*(file/? is not a directory|Not a directory)\n",
+                        result.err), result
+
+
+def test_errors_name_the_flag_alone(fake_box):
+    folder = os.path.join(fake_box.folder, "here")
+    os.mkdir(folder)
+    with open(os.path.join(folder, "f"), "w", encoding="ascii"):
+        pass
+    run = lambda *words: fake_box.vulcan("run", "--runtime", "sh", *words, "-e", "x", cwd=folder)
+    assert run("--out", "a/../b").err.startswith(b'vulcan: run: --out: "a/../b" is not a path')
+    assert run("--file", "f", "--file", "f").err == b'vulcan: --file f: "f" is there twice\n'
+
+
 def test_the_time_limit(here):
     result = here("--timeout", "1", "--out", "half", "-e", "echo half > half; sleep 1000", code=124)
     assert here.get("half") == b"half\n", result
