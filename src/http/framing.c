@@ -39,6 +39,8 @@ enum flag {
         HEX_ZERO = 32,       /* "%0" */
         VALUE_TOO_LONG = 64, /* for what is kept of it */
         IS_COOKIE = 128,
+        IN_QUOTES = 256, /* in a cookie */
+        HAS_EXPECT = 512,
 };
 
 static const char version[] = "HTTP/1.";
@@ -145,7 +147,7 @@ static bool take_escape(struct http_framing *f, unsigned char c)
         if (hex(c) < 0)
                 return bad(f, "the target has a % that two hexadecimal digits do not follow");
         if (f->state == TARGET_HEX1) {
-                f->flags = (uint8_t)(c == '0' ? f->flags | HEX_ZERO : f->flags & ~HEX_ZERO);
+                f->flags = (uint16_t)(c == '0' ? f->flags | HEX_ZERO : f->flags & ~HEX_ZERO);
                 f->state = TARGET_HEX2;
                 return true;
         }
@@ -279,6 +281,9 @@ static bool take_field(struct http_framing *f)
         }
         if (is_kept(f) && f->flags & VALUE_TOO_LONG)
                 return refuse(f, 431, "a header is too long");
+        /* libmicrohttpd 0.9.75 looks for the end of such a value beyond it. */
+        if (f->flags & IN_QUOTES)
+                return bad(f, "Cookie has a quotation mark that no other one follows");
         f->state = FIELD;
         /* libmicrohttpd takes it for a part of the value, and would see another frame than we do. */
         if (is_named(f, "content-length"))
@@ -291,6 +296,8 @@ static bool take_field(struct http_framing *f)
                 return take_host(f);
         if (is_named(f, "connection"))
                 take_connection(f);
+        if (is_named(f, "expect"))
+                f->flags |= HAS_EXPECT;
         return true;
 }
 
@@ -306,7 +313,7 @@ static bool begin_field(struct http_framing *f, unsigned char c)
         if (!is_token(c))
                 return bad(f, "a header has no name");
         f->n_name = f->n_value = 0;
-        f->flags &= (uint8_t) ~(VALUE_TOO_LONG | IS_COOKIE);
+        f->flags &= (uint16_t) ~(VALUE_TOO_LONG | IS_COOKIE | IN_QUOTES);
         f->state = NAME;
         f->name[f->n_name++] = (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
         return count(f, HTTP_FRAMING_FIELD);
@@ -341,6 +348,8 @@ static bool take_value(struct http_framing *f, unsigned char c)
         if (is_control(c))
                 return bad(f, c == '\n' ? "a line ends with LF alone"
                                         : "a header has a control character");
+        if (f->flags & IS_COOKIE && c == '"')
+                f->flags ^= IN_QUOTES;
         if (f->flags & IS_COOKIE && !count(f, c == ';' || c == ',' ? 1 + HTTP_FRAMING_FIELD : 1))
                 return false;
         if (!f->n_value && (c == ' ' || c == '\t'))
@@ -369,6 +378,9 @@ static bool end_head(struct http_framing *f)
                 return bad(f, "Transfer-Encoding and Content-Length are given both");
         if (f->flags & HAS_CODING && f->minor == 0)
                 return bad(f, "HTTP/1.0 has no Transfer-Encoding");
+        /* RFC 9110, section 10.1.1. libmicrohttpd 0.9.75 would take the next request for the body. */
+        if (f->flags & HAS_EXPECT && f->minor > 0 && !(f->flags & HAS_CODING) && !f->left)
+                return bad(f, "Expect is given without a body");
         f->n_digits = 0;
         if (f->flags & HAS_CODING)
                 f->state = CHUNK_SIZE;

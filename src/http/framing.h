@@ -54,7 +54,8 @@ struct http_framing {
         uint64_t left; /* bytes of the body, or of the chunk */
         unsigned head, extensions;
         uint16_t n_name, n_value;
-        uint8_t state, minor, n_digits, flags;
+        uint8_t state, minor, n_digits;
+        uint16_t flags;
         bool plain; /* in a value that matters to nobody here */
         char name[HTTP_FRAMING_NAME_MAX], value[HTTP_FRAMING_VALUE_MAX];
 };

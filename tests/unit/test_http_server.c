@@ -355,6 +355,8 @@ static void what_is_not_http_ends_the_connection(void **state)
                 "POST /echo/x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\t\r\n\r\n"
                 "1\r\nx\r\n0\r\n\r\n",
                 "POST /echo/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1 \r\n\r\nx",
+                "GET /nope HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n\r\nGET /",
+                "GET /hello HTTP/1.1\r\nHost: localhost\r\nCookie: c=\"\r\n\r\n",
         };
         enum { N = sizeof(wrong) / sizeof(wrong[0]) };
         struct http_server_config c = config();
