@@ -74,7 +74,7 @@ static bool exists(const char *field, const char *prefix, const char *const *kno
         return false;
 }
 
-/* `within`: the field stands in the object where the unknown one does. */
+/* `within`: the field belongs to the object that has the unknown one. */
 static const char *by_meaning(const char *word, const char *prefix, const char *const *known,
                               size_t n, bool within)
 {

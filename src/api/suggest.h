@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a client meant by a field that there is not: the names that other services use for it, the same
+ * What a client meant by an unknown field: the names that other services use for it, the same
  * name written otherwise (mem-mb, timeoutSeconds), or a slip of the finger. Pure; any thread.
  */
 #pragma once

@@ -83,7 +83,7 @@ static void *run(void *arg)
         struct buf lines = {.max = LOG_QUEUE_MAX};
         bool go_on = true;
 
-        is_writer = true; /* what it says itself stands where the lines are missing */
+        is_writer = true; /* its own message goes where the lines are missing */
         pthread_mutex_lock(&writer.lock);
         while (go_on) {
                 struct buf taken = writer.waiting;
@@ -102,7 +102,7 @@ static void *run(void *arg)
                 taken.len = 0;
                 lines = taken;
                 if (untold && go_on && wait_for_room())
-                        log_warn("%" PRIu64 " lines were dropped here: standard error took nothing",
+                        log_warn("%" PRIu64 " lines were dropped here: standard error was blocked",
                                  untold);
                 pthread_mutex_lock(&writer.lock);
         }
@@ -118,7 +118,7 @@ static bool take(const char *line, size_t n)
         if (is_writer)
                 return put(line, n);
         pthread_mutex_lock(&writer.lock);
-        /* What comes after lines that were dropped waits until that has been told. */
+        /* Lines after dropped ones wait until the drop has been reported. */
         taken = !writer.untold && buf_add(&writer.waiting, line, n) == 0;
         if (!taken) {
                 writer.untold++;

@@ -180,12 +180,12 @@ int fs_empty_dir(int dir_fd, size_t max, struct err *err)
         fchmod(dir_fd, 0700);
         d = open_entries(dir_fd, ".");
         if (!d || fstat(dir_fd, &st) < 0)
-                return err_errno(err, "cannot look into a directory that is to be removed");
+                return err_errno(err, "cannot read a directory to remove it");
         s.top = dirfd(d);
         s.dev = st.st_dev;
         while (sweep_once(&s, d)) {
                 if (!s.left)
-                        return err_set(err, EAGAIN, "more than %zu files are to be removed", max);
+                        return err_set(err, EAGAIN, "more than %zu files to remove", max);
                 if (!s.progress) {
                         errno = s.failed;
                         return err_errno(err, "cannot remove \"%s\"", s.what);

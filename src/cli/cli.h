@@ -84,14 +84,15 @@ extern const struct command command_backends, command_completion, command_config
 
 const struct command *command_find(const char *name);
 
-/* The index of the verb, or of --help or --version; settings may stand before it. -EINVAL: there is none,
- * or something else stands there. */
+/* The index of the verb, or of --help or --version; settings may precede it. -EINVAL: the verb is
+ * missing, or something other than a setting precedes it. */
 int cli_find_verb(int argc, char **argv, struct err *err);
 
 /* The command whose name is most like a mistyped one; NULL if none is. */
 const struct command *command_suggest(const char *name);
 
-/* Prints "vulcan: MESSAGE" (or a line of the log in JSON) on standard error, harmless to a terminal (base/printable.h). Returns exit_code. */
+/* Prints "vulcan: MESSAGE" (or a line of the log in JSON) on standard error, made harmless to a
+ * terminal (base/printable.h). Returns exit_code. */
 int cli_fail(int exit_code, const struct err *err);
 
 /* Takes one option of the verb's own; `value` is NULL where none was given. 0, or -errno. */

@@ -17,7 +17,7 @@ static int cmd_completion(int argc, char **argv);
 const struct command command_completion = {
         .name = "completion",
         .run = cmd_completion,
-        .summary = "print what makes a shell complete the words of vulcan",
+        .summary = "print a completion script for bash or zsh",
         .usage = "bash|zsh\nruntimes",
         .about = "Prints a script for bash or zsh; or the names of the runtimes there are, which "
                  "these\n"

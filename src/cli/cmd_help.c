@@ -55,7 +55,7 @@ static int help_overview(void)
         for (size_t i = 0; i < n_commands; i++)
                 printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
         printf("\nvulcan VERB --help explains a verb, vulcan help metrics the metrics.\n"
-               "Settings (vulcan config lists them) may stand before the verb or behind it.\n\n"
+               "Settings (vulcan config lists them) may precede or follow the verb.\n\n"
                "  vulcan run --runtime python -e 'print(6*7)'\n"
                "  vulcan run hello.js\n");
         return fflush(stdout) == 0 ? 0 : 1;

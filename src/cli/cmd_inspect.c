@@ -18,9 +18,8 @@ const struct command command_inspect = {
         .run = cmd_inspect,
         .summary = "show all that is known of a workload",
         .usage = "[OPTIONS] ID...",
-        .about = "Shows all that is known of workloads; their output, and what is in files that "
-                 "they "
-                 "gave back, only with --json." CLI_ABOUT_IDS,
+        .about = "Shows the records of workloads; output and the content of fetched files only "
+                 "with --json." CLI_ABOUT_IDS,
         .options = options,
         .settings = SETTINGS_CLIENT,
         .words = "ID",

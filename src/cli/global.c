@@ -36,11 +36,10 @@ int cli_find_verb(int argc, char **argv, struct err *err)
                         return i;
                 row = setting_of(argv[i]);
                 if (row == settings_count())
-                        return err_set(
-                                err, EINVAL,
-                                "unknown option %.80s; before the verb there can be settings "
-                                "(vulcan config lists them)",
-                                argv[i]);
+                        return err_set(err, EINVAL,
+                                       "unknown option %.80s; only settings may precede the verb "
+                                       "(vulcan config lists them)",
+                                       argv[i]);
                 if (settings_row(row).value && !strchr(argv[i], '=') && ++i == argc)
                         return err_set(err, EINVAL, "%.80s needs a value", argv[i - 1]);
         }

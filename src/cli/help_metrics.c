@@ -20,8 +20,7 @@ static const struct advice {
          "together when the machine has too few CPUs for the VMs that boot at once."},
         {"vulcan_firecracker_active_vms",
          "Compare with the setting `max_vms`. It is 0 at rest; if it stays above the workloads "
-         "that "
-         "run, a cleanup is stuck: see `vulcan_firecracker_vm_cleanup_stage_seconds`."},
+         "that run, a cleanup is stuck: see `vulcan_firecracker_vm_cleanup_stage_seconds`."},
         {"vulcan_firecracker_vsock_latency_seconds",
          "It holds the start of the program (an interpreter takes most of it) up to its first "
          "output. If `vulcan_firecracker_vsock_rtt_seconds` did not grow too, the program is slow, "
@@ -32,8 +31,7 @@ static const struct advice {
         {"vulcan_firecracker_workloads_total",
          "`failed` is a boot, an agent, memory or the time limit, never a program's exit code; the "
          "workload's `error` says which. Alert on the rate of `failed` over the rate of all. One "
-         "that "
-         "died with the daemon was not executed to any end: it is in "
+         "that died with the daemon was not executed to any end: it is in "
          "`vulcan_workloads_interrupted_total`."},
         {"vulcan_firecracker_vsock_rtt_seconds",
          "Well below 1 ms on a quiet machine. High values: host or guest do not get a CPU."},
@@ -44,16 +42,17 @@ static const struct advice {
          "`kernel`: no CPU, or no KVM."},
         {"vulcan_firecracker_vm_cleanup_stage_seconds",
          "`flush` asks the VMM for its counters (250 ms at most; a kill does not wait for it). "
-         "`stop` is SIGKILL to reaped. `network` is TAP and address; it runs beside `stop`, or "
-         "beside a `flush` that takes more than 5 ms. `files` is the VM's directory."},
+         "`stop` is SIGKILL to reaped. `network` is TAP and address; it runs in parallel with "
+         "`stop`, or with a `flush` that takes more than 5 ms. `files` is the VM's directory."},
         {"vulcan_firecracker_boot_failures_total",
-         "`reason=\"vmm_exit\"`: the VMM refused or crashed; `timeout`: the guest hung; "
+         "`reason=\"vmm_exit\"`: the VMM rejected its configuration or crashed; `timeout`: the "
+         "guest hung; "
          "`guest_panic`: its kernel panicked; `guest_reboot`: it restarted without a panic; "
          "`guest`: a bad image; `protocol`: images of another version (`make images`); `error`: "
          "something on this host. The workload's `error` has the details. A start that ends in "
          "`timeout`, `guest_panic`, `guest_reboot` or `vmm_exit` (but for exit codes 1, 152 and "
-         "153: it refuses what it was given) is tried once more within the boot timeout: if that "
-         "succeeds, the first failure is here and nothing in "
+         "153: it rejects its configuration) is retried once within the boot timeout: if that "
+         "succeeds, the first failure is counted here and nothing in "
          "`workloads_total{status=\"failed\"}`."},
         {"vulcan_firecracker_guest_panics_total",
          "Programs can cause them (a bug of the guest's kernel, memory); their workloads fail with "
@@ -61,9 +60,9 @@ static const struct advice {
          "`vulcan_firecracker_boot_failures_total`."},
         {"vulcan_firecracker_vmm_exits_total",
          "`killed` is the normal end. `exit_0` is a guest that restarted by itself (a panic), "
-         "`exit_148` a system call refused by the VMM's filter: report both. `stuck`: one that "
-         "had not ended when Vulcan did (see the log, and /proc/PID/stack); while Vulcan runs they "
-         "are in `vulcan_firecracker_remains`."},
+         "`exit_148` a system call refused by the VMM's filter: report both. `stuck`: one that was "
+         "still there when Vulcan exited (see the log, and /proc/PID/stack); while Vulcan runs, "
+         "`vulcan_firecracker_remains` shows them."},
         {"vulcan_firecracker_output_bytes_total", "Volume of output; nothing to do by itself."},
         {"vulcan_firecracker_output_dropped_bytes_total",
          "Somebody writes more than the limit of output: raise it, or tell them."},
@@ -72,22 +71,22 @@ static const struct advice {
          "`process`: a VMM that lived on. `directory`: of a VM. `tap`, `bridge`, `rules`: network "
          "that no living process of Vulcan on this machine held."},
         {"vulcan_firecracker_remains",
-         "0 at rest. `process`: a VMM, or one that it started, was killed and has not ended; its "
-         "VM "
-         "still counts in `vulcan_firecracker_active_vms`, its memory no longer in "
-         "`vulcan_admitted_memory_bytes`. Some seconds of it under load are normal. `directory`: "
-         "removal fails (the log says why) and is tried again every minute. `foreign`: somebody "
-         "else put something there; look at it and remove it."},
+         "0 at rest. `process`: a VMM, or a process that it started, was killed and has not ended; "
+         "its VM still counts in `vulcan_firecracker_active_vms`, but its memory no longer in "
+         "`vulcan_admitted_memory_bytes`. A few seconds under load are normal. `directory`: "
+         "removal fails (the log says why) and is retried every minute. `foreign`: another program "
+         "put something there; look at it and remove it."},
         {"vulcan_firecracker_net_dropped_packets_total",
-         "A program floods, scans, or asks a metadata service. If programs that you trust are "
-         "slowed down, raise --net-connections, --net-packets or --net-bandwidth."},
+         "A program floods, scans, or tries to reach a metadata service. If the limits slow "
+         "down programs that you trust, raise --net-connections, --net-packets or "
+         "--net-bandwidth."},
         {"vulcan_firecracker_vmm_metrics_lost_total",
          "The totals below are too low by what these lines held. A VM that dies while it writes "
          "costs one."},
         {"vulcan_firecracker_counters_lost_total",
-         "The totals below are too low by what these VMs did since their VMM's last line, which it "
-         "writes once a minute. The machine is overloaded, or a VMM crashed. VMs that are killed "
-         "are not asked, and not counted here: the kill comes first."},
+         "The totals below lack what these VMs did since their VMM's last line, which it writes "
+         "once a minute. The machine is overloaded, or a VMM crashed. VMMs of killed workloads are "
+         "not asked and not counted here: the kill comes first."},
         {"vulcan_firecracker_vmm_vsock_bytes_total", "Code, input and output of all workloads."},
         {"vulcan_firecracker_vmm_vsock_connections_total",
          "One is added per VM. Many more: programs dial the host themselves, in vain."},
@@ -127,8 +126,7 @@ static const struct advice {
          "Set once, at the start, to the records that were `pending` or `running` when the last "
          "process ended: it was killed, or crashed. They are `failed` with the error \"the daemon "
          "was restarted\" and, as no life of the process saw their end, in no other counter. So "
-         "over "
-         "all lives accepted = ended + interrupted, but for ends that were in "
+         "over all lives accepted = ended + interrupted, but for ends that were in "
          "`vulcan_workloads_unrecorded` when the process ended, which are in both."},
         {"vulcan_queue_wait_seconds",
          "What a client waits beyond boot and program. Grows with `vulcan_queue_depth`; a high one "
@@ -138,13 +136,11 @@ static const struct advice {
          "is the programs' own."},
         {"vulcan_workloads_rejected_total",
          "`queue_full` (429): see `vulcan_queue_depth`. `too_large`: orders above `max_memory_mb`, "
-         "and "
-         "bodies above 15 MiB (413). `busy` (503): more requests under way than "
-         "`--max-connections` allows for, or too many large bodies at once. "
-         "`store`: the disk is full or fails. `invalid`: clients that send nonsense. `stopping`: "
-         "the daemon was ending. `internal`: no memory or thread. A request without the right "
-         "token, or "
-         "that libmicrohttpd refuses itself, is no order: it is in `vulcan_http_requests_total`."},
+         "and bodies above 15 MiB (413). `busy` (503): more requests under way than "
+         "`--max-connections` allows for, or too many large bodies at once. `store`: the disk is "
+         "full or fails. `invalid`: clients that send nonsense. `stopping`: the daemon was ending. "
+         "`internal`: no memory or thread. A request without the right token, or that "
+         "libmicrohttpd refuses itself, is no order: it is in `vulcan_http_requests_total`."},
         {"vulcan_log_bytes_total", "Volume of output; nothing to do by itself."},
         {"vulcan_log_lines_total", "The same in lines. Many short lines cost more than few long "
                                    "ones."},
@@ -152,8 +148,7 @@ static const struct advice {
          "`slow`: a client does not keep up with the output it follows; the lines are in the "
          "history. `limit`: a workload wrote more than `--log-lines-max`, or a quarter of "
          "`--log-size-max`. `queue`: the disk does not keep up. `store`: the disk is full or "
-         "broken "
-         "(the daemon's log says which)."},
+         "broken (the daemon's log says which)."},
         {"vulcan_log_subscribers", "Each holds one of `--max-connections`."},
         {"vulcan_log_queue_bytes",
          "Near 0 at rest. At 64 MiB lines are dropped (`queue`): the disk is too slow for the "
@@ -170,10 +165,9 @@ static const struct advice {
         {"vulcan_http_requests_total",
          "`path` is a route's pattern, `unmatched` where there is "
          "none. `status` 429 is the queue's "
-         "bound, 499 a client that hung up before its answer. Requests that "
-         "were refused before they were whole have `method` `other` and `path` "
-         "`unmatched`: 400 bad framing, 408 too late, 414 and 431 too large a head, 503 no "
-         "connection for them."},
+         "bound, 499 a client that hung up before its answer. Requests rejected "
+         "before they were complete have `method` `other` and `path` `unmatched`: 400 malformed, "
+         "408 too late, 414 and 431 headers too large, 503 no connection left."},
         {"vulcan_http_request_duration_seconds",
          "`POST /v1/workloads` waits for the workload by design; the other routes answer within "
          "milliseconds."},
@@ -185,16 +179,16 @@ static const struct advice {
          "kills, other orders and reads of records at 15/16, so that probes and scrapes always "
          "get in."},
         {"vulcan_http_auth_failures_total",
-         "`missing`: no `Authorization`; `malformed`: another scheme than Bearer; `wrong`: another "
-         "token; `limited` (429): a token from an address that has sent more than 10 wrong ones, "
-         "and sends more than one a second. `wrong` and `limited` that grow: somebody guesses, or "
-         "a client was forgotten when the token was changed; the daemon's log names addresses."},
+         "`missing`: no `Authorization`; `malformed`: a scheme other than Bearer; `wrong`: a wrong "
+         "token; `limited` (429): a token from an address that has sent more than 10 wrong ones "
+         "and sends more than one per second. If `wrong` and `limited` grow, somebody is guessing, "
+         "or a client still has an old token; the daemon's log names addresses."},
         {"vulcan_http_access_log_dropped_total", "Up to 256 KiB wait for standard error; requests "
-                                                 "never do. Whatever reads the daemon's log "
-                                                 "does not keep up, or has stopped."},
+                                                 "never do. The reader of the daemon's log "
+                                                 "has fallen behind or stopped."},
         {"vulcan_http_evicted_connections_total",
          "Clients open connections and do not use them: keep fewer, or raise "
-         "`--max-connections`. Each was told 503, or 408 between requests."},
+         "`--max-connections`. Each got 503, or 408 between requests."},
 };
 
 static const char *find_advice(const char *name)

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The verb reads the settings before it as if they stood behind it; one that has none passes over them. */
+/* The verb reads the settings before it as if they followed it; one without settings skips them. */
 static int run(const struct command *command, int argc, char **argv, int verb)
 {
         _cleanup_free_ char **words = calloc((size_t)argc + 1, sizeof(*words));

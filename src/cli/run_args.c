@@ -39,14 +39,12 @@ static const struct cli_option own_options[] = {
         {"entrypoint", OPT_ENTRYPOINT, "PATH",
          "the file of the archive to start [main.py and the like, or the only one]", NULL, false},
         {"file", OPT_FILE, "PATH[=NAME]",
-         "a file or directory that the program finds in its working directory, under its path or "
-         "as "
+         "a file or directory to copy into the program's working directory, under its path or as "
          "NAME; may be repeated",
          "FILE", false},
         {"out", OPT_OUT, "PATH[=LOCAL]",
-         "a file, directory or quoted pattern ('plots/*') of the program's, written here when it "
-         "has "
-         "ended, under its path or as LOCAL; may be repeated",
+         "a file, directory or quoted pattern ('plots/*') to copy out of the VM after the program "
+         "has ended, under its path or as LOCAL; may be repeated",
          NULL, false},
         {"env", OPT_ENV, "NAME=VALUE",
          "a variable for the program; --env NAME passes ours on; may be repeated", NULL, false},

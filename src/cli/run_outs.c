@@ -111,7 +111,7 @@ static int write_all(int fd, const char *bytes, size_t n)
         return 0;
 }
 
-/* A new file beside the one to be written. */
+/* A new file in the directory of the one to write. */
 static int create_temporary(int dir, char ret[TEMPORARY_MAX])
 {
         for (int i = 0; i < TEMPORARY_TRIES; i++) {
@@ -230,7 +230,7 @@ static int write_file(const struct run_out *out, const struct workload_file *f, 
 
         if (wire_pattern_clean(out->remote, pattern) < 0 || !wire_pattern_fits(pattern, f->name))
                 return err_set(err, EPERM,
-                               "--out %.200s: the guest sent \"%.200s\", which was not asked for",
+                               "--out %.200s: the guest sent \"%.200s\", which was not requested",
                                out->remote, f->name);
         if (out->local && strcmp(pattern, f->name) == 0 && !is_directory(out->local))
                 return write_as(out->local, f, err);

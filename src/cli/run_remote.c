@@ -283,7 +283,7 @@ int run_remote_end(const json_t *record, struct run_end *ret)
         return status == WORKLOAD_COMPLETED && code < 0 && !o->signal ? -EPROTO : 0;
 }
 
-/* One file of a record. -EPROTO: it is none that was asked for, or not whole. */
+/* One file of a record. -EPROTO: it was not requested, or is incomplete. */
 static int take_file(struct workload_fetch *fetch, json_t *item)
 {
         const char *sha256 = remote_text(item, "sha256"), *mode = remote_text(item, "mode");
@@ -336,7 +336,7 @@ int run_remote_files(const json_t *record, char *const *patterns, size_t n,
         for (i = 0; i < n && r == 0; i++) {
                 const char *error = json_array_size(notes) == n
                                             ? remote_text(json_array_get(notes, i), "error")
-                                            : "the daemon does not say what became of it";
+                                            : "the daemon did not report on it";
 
                 if (*error)
                         workload_fetch_fail(fetch, i, error);
@@ -344,7 +344,8 @@ int run_remote_files(const json_t *record, char *const *patterns, size_t n,
         if (r < 0) {
                 workload_fetch_unref(fetch);
                 return err_set(err, -r, "files of the workload: %s",
-                               r == -EPROTO ? "not as they were asked for" : strerror(-r));
+                               r == -EPROTO ? "the daemon sent other files than requested"
+                                            : strerror(-r));
         }
         *ret = fetch;
         return 0;

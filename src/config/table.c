@@ -126,17 +126,19 @@ const struct setting settings_table[] = {
         {"net-refuse", "VULCAN_NET_REFUSE", "LIST", TYPE_STRING, AT(net_refuse),
          .standard = "100.100.100.200, 168.63.129.16, 192.0.0.192, fd00:ec2::254", .min = 0,
          .max = SETTINGS_TEXT_MAX - 1, .verbs = HOST,
-         .help = "addresses and networks that VMs with network nat may not reach besides the host, "
-                 "each other and 169.254.0.0/16: by default metadata services of clouds"},
+         .help = "addresses and networks that VMs with network nat may not reach, in addition to "
+                 "the "
+                 "host, each other and 169.254.0.0/16; the default lists metadata services of "
+                 "clouds"},
         {"net-connections", "VULCAN_NET_CONNECTIONS", "N", TYPE_UNSIGNED, AT(net_connections),
          .standard = "500", .min = 0, .max = 10000000, .verbs = HOST,
-         .help = "connections that a VM with network nat may open a second; 0: no limit"},
+         .help = "connections per second that a VM with network nat may open; 0: no limit"},
         {"net-packets", "VULCAN_NET_PACKETS", "N", TYPE_UNSIGNED, AT(net_packets),
          .standard = "100000", .min = 0, .max = 1000000000, .verbs = HOST,
-         .help = "packets that a VM with network nat may send a second; 0: no limit"},
+         .help = "packets per second that a VM with network nat may send; 0: no limit"},
         {"net-bandwidth", "VULCAN_NET_BANDWIDTH", "BYTES", TYPE_BYTES, AT(net_bandwidth),
          .standard = "128M", .min = 0, .max = UINT64_C(8) << 30, .verbs = HOST,
-         .help = "bytes that a VM with network nat may send, and receive, a second; 0: no limit"},
+         .help = "bytes per second that a VM with network nat may send, and receive; 0: no limit"},
         {"node-id", "VULCAN_NODE_ID", "NAME", TYPE_STRING, AT(node_id), .compute = default_node_id,
          .min = 1, .max = 63, .verbs = SETTINGS_SERVE, .help = "name of this machine in records"},
         {"max-vms", "VULCAN_MAX_VMS", "N", TYPE_UNSIGNED, AT(max_vms), .compute = default_max_vms,
@@ -155,7 +157,8 @@ const struct setting settings_table[] = {
          .help = "how long SIGTERM lets workloads go on; a second one ends them at once"},
         {"boot-timeout", "VULCAN_BOOT_TIMEOUT", "TIME", TYPE_SECONDS, AT(boot_timeout_s),
          .standard = "30s", .min = 1, .max = 3600, .verbs = HOST,
-         .help = "time for a VM to boot, all attempts together; one that hangs is started anew "
+         .help = "time for a VM to boot, both attempts together; a first one that hangs is "
+                 "abandoned "
                  "after three quarters of it"},
         {"output-max", "VULCAN_OUTPUT_MAX", "BYTES", TYPE_BYTES, AT(output_max), .standard = "1G",
          .min = 1024, .max = UINT64_C(1) << 40, .verbs = SETTINGS_SERVE | SETTINGS_RUN,
@@ -165,7 +168,7 @@ const struct setting settings_table[] = {
          .verbs = SETTINGS_SERVE, .help = "output of a workload that its record keeps"},
         {"fetch-max", "VULCAN_FETCH_MAX", "BYTES", TYPE_BYTES, AT(fetch_max), .standard = "16M",
          .min = 0, .max = UINT64_C(64) << 20, .verbs = SETTINGS_SERVE | SETTINGS_RUN,
-         .help = "files that a workload gives back, together"},
+         .help = "total size of the files that a workload returns"},
         {"records-max", "VULCAN_RECORDS_MAX", "N", TYPE_UNSIGNED, AT(records_max),
          .standard = "100000", .min = 100, .max = 100000000, .verbs = SETTINGS_SERVE,
          .help = "records of workloads that are kept; the oldest go first"},
@@ -199,11 +202,12 @@ const struct setting settings_table[] = {
          .help = "what is logged: error, warn, info or debug"},
         {"log-format", "VULCAN_LOG_FORMAT", "FORMAT", TYPE_CHOICE, AT(log_format),
          .standard = "text", .choices = "text|json", .verbs = EVERY,
-         .help = "how messages on standard error are written: text, or json (an object a line)"},
+         .help = "how messages on standard error are written: text, or json (one object per line)"},
         {"access-log", "VULCAN_ACCESS_LOG", "WHAT", TYPE_CHOICE, AT(access_log), .standard = "off",
          .choices = "off|errors|on", .verbs = SETTINGS_SERVE,
-         .help = "which HTTP requests are logged, one line each on standard error: none, those "
-                 "answered with 400 and above, or all"},
+         .help = "which HTTP requests are logged, one line each on standard error: none (off), "
+                 "those "
+                 "answered with 400 and above (errors), or all (on)"},
 };
 
 const size_t settings_rows = sizeof(settings_table) / sizeof(settings_table[0]);

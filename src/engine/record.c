@@ -58,7 +58,7 @@ int record_end_again(struct store *store, const struct workload *w, bool even_wi
                 bare.fetch = NULL;
                 r = store_end(store, &bare, &err);
                 if (r == 0)
-                        log_warn("workload %s: the store does not take its output and files; "
+                        log_warn("workload %s: the store rejected its output and files; "
                                  "recorded without them",
                                  w->id);
         }

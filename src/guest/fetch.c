@@ -72,7 +72,7 @@ static int put_file(struct fetch *f, const struct wire_file *file, struct err *e
         return r < 0 ? r : put_frame(f, WIRE_FILE, json.data, json.len, err);
 }
 
-/* Says why the file at f->path (NULL: why what the pattern stands for) does not come. */
+/* Reports why the file at f->path (NULL: whatever the pattern stands for) is not sent. */
 static int refuse(struct fetch *f, const char *name, uint64_t size, const char *why,
                   struct err *err)
 {
@@ -110,7 +110,7 @@ static int64_t digest_file(int fd, uint64_t max, char hex[WIRE_SHA256_LEN + 1])
         return (int64_t)size;
 }
 
-/* Sends exactly `size` bytes. A file that has become shorter is filled up: its checksum tells. */
+/* Sends exactly `size` bytes. A file that has shrunk is padded: its checksum shows it. */
 static int put_content(struct fetch *f, int fd, uint64_t size, struct err *err)
 {
         static char chunk[CHUNK];

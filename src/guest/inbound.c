@@ -63,12 +63,12 @@ int inbound_file(struct inbound *in, const void *payload, size_t n, int dir, uid
         int r;
 
         if (in->files == 0 || in->check.left > 0)
-                return err_set(err, EPROTO, "FILE that the request does not have");
+                return err_set(err, EPROTO, "FILE that the request does not announce");
         if ((r = wire_file_decode(payload, n, &file, err)) < 0)
                 return r;
         if (file.error || file.size > in->size) {
                 wire_file_release(&file);
-                return err_set(err, EPROTO, "FILE with more bytes than the request has");
+                return err_set(err, EPROTO, "FILE with more bytes than the request announces");
         }
         in->files--;
         in->size -= file.size;
@@ -109,7 +109,7 @@ int inbound_data(struct inbound *in, const void *bytes, size_t n, struct err *er
         if (write_all(in->fd, bytes, n) < 0)
                 r = err_errno(err, "file \"%s\"", in->name);
         else if (!sound)
-                r = err_set(err, EIO, "file \"%s\" arrived damaged: its checksum is another",
+                r = err_set(err, EIO, "file \"%s\" arrived damaged: its checksum does not match",
                             in->name);
         if (r < 0 || in->check.left == 0)
                 close_fd(&in->fd);

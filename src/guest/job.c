@@ -192,7 +192,7 @@ int job_code(struct job *j, const void *bytes, size_t n, struct err *err)
         if (j->state != JOB_CODE)
                 return 0;
         if (!sound) {
-                err_set(&j->error, EIO, "the code arrived damaged: its checksum is another");
+                err_set(&j->error, EIO, "the code arrived damaged: its checksum does not match");
                 fail(j);
                 return 0;
         }

@@ -89,7 +89,7 @@ int source_open(struct source *s, int fd, uint64_t max, struct err *err)
         return r < 0 ? pass_on(s, err) : 0;
 }
 
-/* In words that say which of the checks failed; zlib's own are for those who know its source. */
+/* Which check failed; zlib's own messages require knowledge of its source. */
 static int damaged(struct source *s)
 {
         static const struct {

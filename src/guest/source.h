@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The bytes of an archive as they come from a descriptor, those of a tar.gz with gzip taken off and
- * verified: each
- * member's deflate data, checksum and length (RFC 1952), and what follows the last member. Exactly
- * what `gzip -t` accepts is accepted: any number of members, then nothing or zeros. (Its exit code 2
- * for trailing garbage is a refusal here.)
+ * Reads an archive from a descriptor. A tar.gz is decompressed and verified: each member's deflate
+ * data, checksum and length (RFC 1952), and the bytes after the last member. It accepts exactly what
+ * `gzip -t` accepts with exit code 0: any number of members, then nothing or zeros.
  *
- * Memory is that of the structure and zlib's window, whatever the archive's size. Bytes are handed
- * out before the checksum behind them was seen: nothing may be used before source_read() has
- * returned 0.
+ * Memory is that of the structure and zlib's window, whatever the archive's size. Bytes are returned
+ * before the checksum that follows them is known: the caller must not use any before source_read()
+ * has returned 0.
  * Errors are sticky: a source that has failed fails again, with the same message.
  */
 #pragma once

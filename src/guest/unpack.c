@@ -41,7 +41,7 @@ struct unpacker {
 DEFINE_CLEANUP(struct archive *, archive_read_free);
 #define _cleanup_archive_ _cleanup_(archive_read_free_p)
 
-/* libarchive has no words for some of its errors. */
+/* libarchive has no message for some of its errors. */
 static const char *reason(struct archive *a)
 {
         const char *words = archive_error_string(a);

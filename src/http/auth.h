@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who may ask: the bearer token, and what becomes of those who do not have it. Private to the server.
+ * The bearer token, and the handling of requests without it. Private to the server.
  *
  * A failed request is counted by reason, and logged: the first at once, then one line in
  * HTTP_AUTH_LOG_S with the number of those in between. Tokens are compared in constant time.
  *
- * Guessing is slowed down by source: an IPv4 address, the /64 of an IPv6 one, or the Unix socket. A
- * source may be wrong HTTP_AUTH_BURST times in a row, then once in HTTP_AUTH_PERIOD_MS; beyond that its
- * tokens are not looked at, right or wrong, and get 429 with Retry-After. A client that shares its
- * source with a guesser (a proxy, loopback) is not locked out: while the source has shown the right token within
- * HTTP_AUTH_KNOWN_S every token from it is looked at, and only the wrong ones get 429; otherwise the
- * next free try is at most HTTP_AUTH_PERIOD_MS away. A request without a token guesses nothing and
- * costs nothing. The table holds HTTP_AUTH_SOURCES; the one unheard of for longest goes first, so what
- * many sources can try together is bounded by the length of the token alone (HTTP_TOKEN_MIN).
+ * Guessing is limited by source: an IPv4 address, the /64 of an IPv6 one, or the Unix socket. A source
+ * may send HTTP_AUTH_BURST wrong tokens in a row, then one per HTTP_AUTH_PERIOD_MS; beyond that its
+ * tokens, right or wrong, get 429 with Retry-After unread. A client that shares its source with a
+ * guesser (a proxy, loopback) is not locked out: for HTTP_AUTH_KNOWN_S after the source has sent the
+ * right token, every token from it is compared and only wrong ones get 429; otherwise the next attempt
+ * is at most HTTP_AUTH_PERIOD_MS away. A request without a token does not count. The table holds
+ * HTTP_AUTH_SOURCES and drops the one silent for longest, so only the length of the token
+ * (HTTP_TOKEN_MIN) bounds what many sources can try together.
  *
  * Nothing here waits. Thread rule: the server's thread; http_auth_new() and _free() when there is none.
  */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What comes in on a connection, and the last words to a client that libmicrohttpd has none for. */
+/* Reading from a connection, and the responses that libmicrohttpd does not send itself. */
 #include "http/internal.h"
 
 #include "base/clock.h"

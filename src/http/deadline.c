@@ -15,7 +15,7 @@
 enum {
         LOOK_MS = 1000, /* between looks at all of them */
         LOOK_BATCH = 64,
-        END_MS = 2000, /* for a client to close what it has been told is closed */
+        END_MS = 2000, /* for a client to close its end after the last response */
 };
 
 /* ---- what the kernel knows ---- */
@@ -90,7 +90,7 @@ static void tell(struct http_connection *c, unsigned status, const char *message
         if (atomic_exchange(&c->told, true))
                 return;
         ulid_new(id, NULL);
-        /* First, while it is known who the client is: having had its answer it may go. */
+        /* First, while the client is known: it may close as soon as it has its response. */
         if (counts)
                 http_connection_count(c, status, id);
         http_say(c->fd, status, message, id);

@@ -333,7 +333,7 @@ static bool take_name(struct http_framing *f, unsigned char c)
                 return bad(f, "a header has white space before its colon");
         if (!is_token(c))
                 return bad(f, "a header's name has a byte that no name has");
-        /* One more than fits is none that matters. */
+        /* A longer name is not one that matters. */
         if (f->n_name < HTTP_FRAMING_NAME_MAX)
                 f->name[f->n_name++] = (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
         return true;

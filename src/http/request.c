@@ -170,7 +170,7 @@ static struct http_request *begin(struct http_server *server, struct MHD_Connect
                 MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
         struct http_request *request = calloc(1, sizeof(*request));
 
-        if (!info || !info->socket_context) { /* its client has been told */
+        if (!info || !info->socket_context) { /* its client already has a response */
                 free(request);
                 return NULL;
         }
@@ -320,7 +320,7 @@ static enum MHD_Result handle(struct http_request *request)
 
         if (!take_place(request))
                 return send_response(request);
-        /* From here on it is answered, not told that it is late. */
+        /* From here on the handler answers, not the time limit. */
         if (!http_deadline_set(request->connection, HTTP_OWES_NOTHING))
                 return MHD_NO;
         if (!may_be_handled(server)) {

@@ -55,7 +55,7 @@ const struct prom_desc http_metric_descs[HTTP_METRIC_COUNT] = {
                                       .labels = (const char *const[]){"reason", NULL}},
         [HTTP_ACCESS_LOG_DROPPED_TOTAL] =
                 {PROM_COUNTER, "vulcan_http_access_log_dropped_total",
-                 "Lines of the access log that were dropped: standard error did not take them."},
+                 "Lines of the access log that were dropped because standard error was blocked."},
 };
 
 /* ---- workers ---- */

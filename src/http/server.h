@@ -21,20 +21,20 @@
  * not noticed before the answer; nothing is cancelled.
  *
  * Every request gets a status. The server itself answers, as {"error": "…", "request_id": "…"}: 401
- * token missing or wrong, 403 a request that a web page may send or read where there is no token
- * (origin.h; it has Origin, a Sec-Fetch-Site of another site, or a Host that is a name): any page can
- * reach a server on the loopback of its reader, 404 no such path, 405 with Allow, 413 body too large,
- * 429 too many wrong tokens, 503 too many bytes of bodies at once. An error that is known from the
- * headers is answered when the body has been read and dropped, so that the client sees it; a body beyond
- * HTTP_DRAIN_MAX, or one that waits for "100 Continue", is not waited for.
+ * token missing or wrong; 403 without a token configured, a request that a web page could have sent
+ * (origin.h: it has Origin, a Sec-Fetch-Site of another site, or a Host that is a name), since any page
+ * can reach a server on its reader's loopback; 404 no such path; 405 with Allow; 413 body too large;
+ * 429 too many wrong tokens; 503 too many bytes of bodies at once. An error known from the headers is
+ * sent after the body has been read and dropped, so that the client sees it. The server does not wait
+ * for a body beyond HTTP_DRAIN_MAX, or for one that waits for "100 Continue".
  *
- * Before a request is whole: 400 its frame is in doubt (framing.h) or its client ended the stream, 408
- * it did not come in time, 414 and 431 its head is too large, 503 its connection was taken for another
- * one, 505 another major version. These are counted with method "other" and path "unmatched", have a line
- * in the access log, and the connection closes.
+ * Before a request is complete: 400 its framing is invalid (framing.h) or its client ended the stream,
+ * 408 it did not arrive in time, 414 and 431 its headers are too large, 503 its connection was needed
+ * for another one, 505 another major version. These have method "other" and path "unmatched" in the
+ * metrics and a line in the access log, and the connection closes.
  *
- * A body may have Content-Encoding: gzip; it is decoded as it arrives, and the bounds are those of what
- * comes out. One that is broken or ends too early gets 400, another coding 415 with Accept-Encoding.
+ * A body may have Content-Encoding: gzip; it is decoded as it arrives, and limits apply to the decoded
+ * bytes. A damaged or truncated one gets 400, another coding 415 with Accept-Encoding.
  *
  * Bounds: connections, bytes of a body (per route) and of all bodies together, bytes of the headers
  * (HTTP_HEADERS_MAX), seconds between requests (keep_alive_s), seconds without progress
@@ -45,9 +45,9 @@
  * limit applies: it may wait for as long as it likes. Limits are looked at once a second.
  *
  * There is always a connection for a short request. Where all are taken, a new one takes the place of
- * the one that has gone without a request for longest, or else of the one that has been longest at
- * sending or taking one; one whose bytes wait to be read is no idle one. (There is no bound by address: behind a proxy and on loopback all clients
- * have the same.) Requests that take long by nature, of routes with HTTP_ROUTE_HOLDS or
+ * the one that has gone without a request for longest, or else of the one that has been sending or
+ * receiving for longest. One with unread bytes is not idle. (There is no limit by address: behind a
+ * proxy and on loopback all clients have the same.) Requests that take long by nature, of routes with HTTP_ROUTE_HOLDS or
  * HTTP_ROUTE_WAITS, are refused with 503 and Retry-After beyond 7/8 and 15/16 of all connections
  * (HTTP_KEPT_SHARE, HTTP_KEPT_MIN); so those that a client may hold as long as it likes do not keep
  * the others out either.
@@ -100,8 +100,8 @@ enum {
         HTTP_TRANSFER_STEP = 1024 * 1024,
         HTTP_GRACE_MS = 2000,   /* for answers on their way when the server ends */
         HTTP_KEPT_SHARE = 8,    /* of the connections, that part is kept for requests that do not */
-        HTTP_KEPT_MIN = 16,     /* take long; at least so many, at most half of them */
-        HTTP_RETRY_AFTER_S = 5, /* what who is refused for want of room is told */
+        HTTP_KEPT_MIN = 16,     /* take long; at least that many, at most half of them */
+        HTTP_RETRY_AFTER_S = 5, /* sent to a client that is refused for lack of capacity */
 };
 
 /* Which requests get a line in the log. */
@@ -125,8 +125,8 @@ struct http_server_config {
         unsigned transfer_timeout_s;       /* 0: 120 */
         enum http_access_setting access_log;
         struct prom_registry *registry; /* NULL: no metrics */
-        /* The server itself answers a request of a route: 400, 401, 403, 413, 415, 429, 503. On its thread; must
-         * not wait. NULL: nobody wants to know. */
+        /* Called when the server itself answers a request of a route: 400, 401, 403, 413, 415, 429, 503.
+         * On its thread; must not wait. May be NULL. */
         void (*refused)(const struct http_route *route, unsigned status, void *ctx);
 };
 

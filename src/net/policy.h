@@ -20,7 +20,7 @@ enum {
         POLICY_NETWORK_TEXT = 48, /* bytes of one as text */
 };
 
-/* Beside 169.254.0.0/16, which is always refused: Alibaba, Azure, Oracle, AWS over IPv6. */
+/* In addition to 169.254.0.0/16, which is always refused: Alibaba, Azure, Oracle, AWS over IPv6. */
 #define POLICY_REFUSE "100.100.100.200, 168.63.129.16, 192.0.0.192, fd00:ec2::254"
 
 struct policy_network {

@@ -31,7 +31,7 @@ struct percpu prom_percpu_;
 static struct slab *slabs, **last_slab = &slabs;
 static uint32_t extent = EXTENT_FIRST; /* of the cells of every slab; all in use are below it */
 
-/* Slabs get their cells under slab_lock; who has not got it loads them with acquire. */
+/* Slabs get their cells under slab_lock; readers without it load them with acquire. */
 static struct slab cpu_slabs[PROM_CPUS_MAX];
 static struct slab slots[PROM_SLOTS_MAX]; /* those that are locked for an update */
 static pthread_mutex_t slot_locks[PROM_SLOTS_MAX];
@@ -339,7 +339,7 @@ static void look_again(uint32_t chunk)
 {
         const uint32_t from = chunk > 0 ? chunk - 1 : 0; /* where a pair may begin */
         bool changed = largest_run[chunk] != CHUNK_WORDS;
-        largest_run[chunk] = CHUNK_WORDS; /* who looks for a run finds out */
+        largest_run[chunk] = CHUNK_WORDS; /* the next search for a run corrects it */
         if (kinds[chunk] == CHUNK_OF_INTS && is_unused(chunk)) {
                 kinds[chunk] = kinds[chunk + 1] = CHUNK_OF_ANY;
                 largest_run[chunk + 1] = CHUNK_WORDS;

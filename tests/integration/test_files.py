@@ -169,7 +169,7 @@ def test_a_link_of_ours_is_replaced_and_none_is_followed(here):
 def test_the_program_is_not_replaced(here):
     here.put("main.sh", b"echo mine")
     result = here("--file", "main.sh", "-e", "echo program", code=125)
-    assert b'"main.sh" is where the program itself is put' in result.err, result
+    assert b'"main.sh" is the name of the program itself' in result.err, result
 
 
 def test_more_than_may_be_fetched(box):

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Requests without the right token: who is refused how, how often, and what is told of it. */
+/* Requests without the right token: their responses, the rate limit, and what is logged. */
 #include "http_fixture.h"
 
 #include "base/clock.h"

@@ -42,7 +42,7 @@ static int check_files(const struct workload_spec *spec, const struct image_runt
         for (size_t i = 0; i < spec->n_files && !spec->archive; i++)
                 if (strcmp(spec->files[i].name, runtime->file) == 0)
                         return err_set(err, EINVAL,
-                                       "files: \"%s\" is where the program itself is put; give the "
+                                       "files: \"%s\" is the name of the program itself; give the "
                                        "file another name",
                                        runtime->file);
         return 0;

@@ -70,7 +70,7 @@ bool fc_boot_may_retry(enum fc_reason reason, int exit_code)
         return false;
 }
 
-/* ---- the words of an ending ---- */
+/* ---- messages about the end of a VM ---- */
 
 static void look_at_end(struct fc_vm *vm, struct fc_vmm_end *ret)
 {

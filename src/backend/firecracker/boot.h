@@ -41,7 +41,7 @@ struct fc_vmm_end {
 };
 
 /* Why a VM whose VMM has ended, or that hung, did not become ready: timeout, guest_panic,
- * guest_reboot or vmm_exit. A VMM that crashed is never explained by the guest's words. */
+ * guest_reboot or vmm_exit. The guest's console never explains a VMM that crashed. */
 enum fc_reason fc_boot_reason(const struct fc_vmm_end *end);
 
 /* The table above. `exit_code` as in struct fc_vmm_end. */

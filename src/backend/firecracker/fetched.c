@@ -80,7 +80,7 @@ static int begin_file(struct fetched *f, const struct wire_file *m, struct err *
                 return err_set(err, ENOMEM, "out of memory");
         sha256_init(&f->ctx);
         if (from_hex(m->sha256, f->sha256) < 0)
-                return err_set(err, EPROTO, "FILE with a checksum that is none");
+                return err_set(err, EPROTO, "FILE with an invalid checksum");
         return f->left ? 0 : finish(f, err);
 }
 

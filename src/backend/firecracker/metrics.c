@@ -88,23 +88,22 @@ const struct prom_desc fc_metric_descs[FC_METRIC_COUNT] = {
                  .labels = LABELS("kind")},
         [FC_REMAINS] =
                 {PROM_GAUGE, "vulcan_firecracker_remains",
-                 "What is left of microVMs and could not be removed yet, by kind: process, "
-                 "directory; foreign: entries in the directory of VMs that are not Vulcan's, "
-                 "as found at start.",
+                 "Remains of microVMs that could not be removed yet, by kind: process, directory; "
+                 "foreign: entries in the directory of VMs that are not Vulcan's, as found at "
+                 "start.",
                  .labels = LABELS("kind")},
         [FC_NET_DROPPED_PACKETS_TOTAL] =
                 {PROM_COUNTER, "vulcan_firecracker_net_dropped_packets_total",
-                 "Packets of guests with network nat that were not let through, by reason: "
-                 "connections, packets, bandwidth (past a limit), refused (to the host, or to "
-                 "where guests may not go). Read when a VM with a network ends, for all VMs of "
-                 "the bridge.",
+                 "Packets of guests with network nat that were dropped, by reason: connections, "
+                 "packets, bandwidth (over a limit), refused (to the host, or to a forbidden "
+                 "destination). Read when a VM with a network ends, for all VMs of the bridge.",
                  .labels = LABELS("reason")},
         [FC_VMM_METRICS_LOST_TOTAL] = {PROM_COUNTER, "vulcan_firecracker_vmm_metrics_lost_total",
                                        "Lines of VMM metrics that were torn or could not be read."},
         [FC_COUNTERS_LOST_TOTAL] =
                 {PROM_COUNTER, "vulcan_firecracker_counters_lost_total",
-                 "MicroVMs whose VMM was asked for its last counters at the end of its program and "
-                 "neither answered in time nor wrote them."},
+                 "MicroVMs whose VMM was asked for its final counters after the program had ended "
+                 "and neither answered in time nor wrote them."},
         [FC_VMM_VSOCK_BYTES_TOTAL] = {PROM_COUNTER, "vulcan_firecracker_vmm_vsock_bytes_total",
                                       "Bytes through the vsock devices, as the VMMs counted them.",
                                       .labels = LABELS("direction")},

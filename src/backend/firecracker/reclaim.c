@@ -62,7 +62,7 @@ static bool kill_vmm(const struct reclaim *r, const char *dir, struct proc *ret)
         return false;
 }
 
-/* What stands under the name of a VM and is no directory: some VMM has put it there. */
+/* An entry with the name of a VM that is not a directory: some VMM has put it there. */
 static bool reclaim_file(const char *path, struct fc_metrics *m)
 {
         struct stat st;

@@ -28,7 +28,7 @@ struct entry {
         uint64_t next_ns; /* when to look again, whatever happens */
         unsigned pause_ms;
         bool process;      /* it is waited for; afterwards its directory */
-        bool leader_ended; /* its pidfd tells nothing new */
+        bool leader_ended; /* its pidfd has nothing new */
         bool told;
         TAILQ_ENTRY(entry) at;
 };
@@ -67,7 +67,7 @@ static int remove_where_it_is(int dir_fd, struct err *err)
         snprintf(link, sizeof(link), "/proc/self/fd/%d", dir_fd);
         n = readlink(link, path, sizeof(path) - 1);
         if (n <= 0)
-                return err_errno(err, "cannot tell where a directory is that was moved");
+                return err_errno(err, "cannot find out where the directory was moved to");
         path[n] = '\0';
         return rmdir(path) < 0 ? err_errno(err, "cannot remove %s", path) : 0;
 }

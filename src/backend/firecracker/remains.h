@@ -52,7 +52,7 @@ bool fc_remains_take(struct fc_remains *r, const struct fc_remain *what);
 void fc_remains_free(struct fc_remains *r);
 
 /*
- * Removes a VM's directory, wherever it has been moved to, and what stands in its place. Looks at
+ * Removes a VM's directory, wherever it has been moved to, and whatever has replaced it. Looks at
  * `max` files at most (0: at all); -EAGAIN if there are more.
  */
 int fc_remove_vm_dir(int dir_fd, const char *dir, size_t max, struct err *err);

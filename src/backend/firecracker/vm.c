@@ -430,8 +430,8 @@ static bool reap_vmm(struct fc_vm *vm, bool ended_before, struct proc *ret_left)
         now = clock_ns();
         if (proc_reap_within(&proc, now < end ? (unsigned)((end - now) / NS_PER_MS) : 0, &status,
                              &err) < 0) {
-                log_warn("workload %s: killed, but %s; waiting for it beside others", vm->spec->id,
-                         err.msg);
+                log_warn("workload %s: killed, but %s; a separate thread waits for it",
+                         vm->spec->id, err.msg);
                 *ret_left = proc;
                 return false;
         }
