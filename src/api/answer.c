@@ -78,10 +78,13 @@ void api_answer_unknown(struct http_request *request, const char *id)
 
 int api_check_queries(const struct http_request *request, const char *const *known, struct err *err)
 {
-        const char *name = http_request_unknown_query(request, known);
+        const char *name = http_request_unknown_query(request, known), *value;
         char names[API_QUERY_NAMES_MAX] = "";
         size_t n = 0;
 
+        for (size_t i = 0; !name && known[i]; i++)
+                if (http_request_queries(request, known[i], &value, 1) > 1)
+                        return err_set(err, EINVAL, "%s: given twice", known[i]);
         if (!name)
                 return 0;
         for (size_t i = 0; known[i] && n < sizeof(names); i++)

@@ -419,8 +419,11 @@ static size_t count_values(const char *body, size_t size)
 
 static int load(const char *body, size_t size, json_t **ret, struct err *err)
 {
+        static const char mark[] = "\xef\xbb\xbf"; /* RFC 8259, section 8.1 */
         json_error_t where;
 
+        if (size >= sizeof(mark) - 1 && memcmp(body, mark, sizeof(mark) - 1) == 0)
+                return err_set(err, EINVAL, "body: begins with a byte order mark; leave it out");
         *ret = json_loadb(body, size, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY,
                           &where);
         if (*ret)

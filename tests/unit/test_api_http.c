@@ -327,6 +327,9 @@ static void unknown_parameters_are_refused(void **state)
         assert_refused(d, "POST", "/v1/workloads/async?wait=true", order, 400,
                        "wait: unknown parameter; there are none");
         assert_refused(d, "POST", "/v1/workloads?wait=x", order, 400, "wait: ");
+        assert_refused(d, "POST", "/v1/workloads?wait=true&wait=false", order, 400,
+                       "wait: given twice");
+        assert_refused(d, "GET", "/v1/workloads?limit=1&Limit=1", NULL, 400, "limit: given twice");
         snprintf(path, sizeof(path), "/v1/workloads/%s/logs?fllow=false", text_in(json, "id"));
         assert_refused(d, "GET", path, NULL, 400,
                        "fllow: unknown parameter; there are: after, format, follow");
@@ -343,7 +346,7 @@ static void unknown_parameters_are_refused(void **state)
         answer_release(&a);
         daemon_stop(d);
         assert_contains(d->served.metrics.data,
-                        "vulcan_workloads_rejected_total{reason=\"invalid\"} 3\n");
+                        "vulcan_workloads_rejected_total{reason=\"invalid\"} 4\n");
 }
 
 /* What was answered before is not kept longer than its record. */

@@ -116,6 +116,7 @@ static void what_is_wrong_with_code_is_named(void **state)
                 {"", "body: empty; it must be a JSON object"},
                 {"{", "body: not JSON (line 1, column 1)"},
                 {"{} x", "body: not JSON"},
+                {"\xef\xbb\xbf{}", "body: begins with a byte order mark"},
                 {"\xff", "body: not JSON"},
                 {"[]", "body: must be a JSON object"},
                 {"null", "body: must be a JSON object"},
