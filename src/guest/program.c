@@ -41,6 +41,9 @@ static int set_limits(void)
         struct rlimit now;
 
         setrlimit(RLIMIT_CORE, &core);
+        /* The kernel starts with less (4096), which PID 1 may raise; as a process the agent may not. */
+        if (setrlimit(RLIMIT_NOFILE, &files) == 0)
+                return 0;
         if (getrlimit(RLIMIT_NOFILE, &now) == 0 && now.rlim_max < files.rlim_max)
                 files.rlim_max = now.rlim_max;
         return setrlimit(RLIMIT_NOFILE, &files);

@@ -106,6 +106,16 @@ def test_files_read_are_not_memory_eaten(box):
     assert result.code == 0 and int(result.out) > 110_000_000, result
 
 
+@pytest.mark.vms_only
+def test_open_files(box):
+    """Few for programs that use select(), and as many as docs/images.md says for those that ask."""
+    code = ("import resource as r\n"
+            "print(*r.getrlimit(r.RLIMIT_NOFILE))\n"
+            "r.setrlimit(r.RLIMIT_NOFILE, (524288, 524288))\n")
+    result = box.run("python", code)
+    assert (result.code, result.out) == (0, b"1024 524288\n"), result
+
+
 def test_output_past_its_bound_is_dropped_and_said(box):
     result = box.run("sh", "head -c 100000 /dev/zero", "--output-max", "4096")
     assert result.code == 0 and len(result.out) == 4096, (result.code, len(result.out))
