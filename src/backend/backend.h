@@ -3,10 +3,10 @@
  * A backend runs workloads in one kind of isolation. It is a const table of functions and a
  * constructor; the engine knows nothing else of it.
  *
- * Execute takes a workload from nothing to its end and leaves nothing behind: it returns when the
- * VM is gone, or has been killed and the kernel takes longer over it than others should wait; then
- * the backend goes on taking it down beside. It always fills the outcome, and it alone decides the status. Cleanup ends a workload
- * from outside.
+ * Execute takes a workload from nothing to its end and leaves nothing behind. It returns when the VM is
+ * gone, or when it has been killed but the kernel takes longer than others should wait; the backend then
+ * finishes taking it down on a thread of its own. It always fills the outcome, and it alone decides the
+ * status. Cleanup ends a workload from outside.
  *
  * Thread rule: execute() is called on a worker thread that lives at least until it returns (VMMs
  * die with the thread that started them) and runs any number of times in parallel; stop(), cleanup() and

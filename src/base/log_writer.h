@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The log of a daemon: a thread writes the lines, so that standard error that takes nothing (a full pipe,
- * a stopped terminal) holds up nobody who logs. At most LOG_QUEUE_MAX bytes wait; lines beyond that are
- * dropped and counted, and a line says how many once there is room again.
+ * The log of a daemon: a thread writes the lines, so that a blocked standard error (a full pipe, a
+ * stopped terminal) delays no other thread. At most LOG_QUEUE_MAX bytes wait; further lines are dropped
+ * and counted, and a line reports how many once there is room again.
  *
  * Thread rule: start and stop on one thread; log_writer_dropped() on any.
  */

@@ -135,12 +135,13 @@ static const struct advice {
          "Boot, program and cleanup. Compare with `vulcan_firecracker_vm_boot_seconds`: the rest "
          "is the programs' own."},
         {"vulcan_workloads_rejected_total",
-         "`queue_full` (429): see `vulcan_queue_depth`. `too_large`: orders above `max_memory_mb`, "
+         "`queue_full` (429): see `vulcan_queue_depth`. `too_large`: workloads above "
+         "`max_memory_mb`, "
          "and bodies above 15 MiB (413). `busy` (503): more requests under way than "
          "`--max-connections` allows for, or too many large bodies at once. `store`: the disk is "
          "full or fails. `invalid`: clients that send nonsense. `stopping`: the daemon was ending. "
          "`internal`: no memory or thread. A request without the right token, or that "
-         "libmicrohttpd refuses itself, is no order: it is in `vulcan_http_requests_total`."},
+         "libmicrohttpd refuses itself, is not counted here but in `vulcan_http_requests_total`."},
         {"vulcan_log_bytes_total", "Volume of output; nothing to do by itself."},
         {"vulcan_log_lines_total", "The same in lines. Many short lines cost more than few long "
                                    "ones."},
@@ -174,10 +175,11 @@ static const struct advice {
         {"vulcan_http_connections",
          "At `--max-connections` each new one takes the place of an idle or slow one: see "
          "`vulcan_http_evicted_connections_total`."},
-        {"vulcan_http_long_requests",
-         "Waiting orders and followed logs are refused with 503 at 7/8 of `--max-connections`, "
-         "kills, other orders and reads of records at 15/16, so that probes and scrapes always "
-         "get in."},
+        {"vulcan_http_long_requests", "Requests that wait for a workload and followed logs get 503 "
+                                      "at 7/8 of `--max-connections`, "
+                                      "kills, other submissions and reads of records at 15/16, so "
+                                      "that probes and scrapes always "
+                                      "get in."},
         {"vulcan_http_auth_failures_total",
          "`missing`: no `Authorization`; `malformed`: a scheme other than Bearer; `wrong`: a wrong "
          "token; `limited` (429): a token from an address that has sent more than 10 wrong ones "

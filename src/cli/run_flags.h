@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is wrong with a workload is said in the words of the API ("code_archive: not a tar"); a person at
- * a command line knows the flag. Any thread.
+ * Errors about a workload name the API's field ("code_archive: not a tar"); on the command line they
+ * should name the flag. Any thread.
  */
 #pragma once
 

@@ -7,10 +7,10 @@
  * as LOCAL; where LOCAL ends with a slash, is a directory, or PATH stands for several files, LOCAL is
  * the directory for what is below PATH's fixed part.
  *
- * The guest says what its files are called. None is written that was not asked for, nor outside of the
- * directory that was chosen: no "..", and no symbolic link below it is followed. A file replaces one
- * that is there only when it is whole: written beside it, then renamed. Its permissions are those of
- * the guest's without set-user-ID and the like, less the umask.
+ * The guest chooses the names. Only files that were requested are written, and only below the chosen
+ * directory: names with ".." are rejected and symbolic links below it are not followed. A file replaces
+ * an existing one only when it is complete: it is written to a temporary name, then renamed. It gets the
+ * guest's permissions without set-user-ID and the like, less the umask.
  *
  * Thread rule: main thread (umask).
  */

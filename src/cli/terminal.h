@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a program wrote, on its way to a terminal. Pipes and files get its bytes as they are; a terminal
- * obeys some of them, so there each harmful character (base/printable.h) becomes "?". What stays:
+ * Filters a program's output for a terminal. Pipes and files get the exact bytes; a terminal acts on
+ * some of them, so each harmful character (base/printable.h) becomes "?". These pass:
  *
  *   - text, tabs, ends of lines, carriage return, backspace, bell;
  *   - escape sequences that colour text, move the cursor, erase, and show or hide the cursor:

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where the requests of a connection begin and end (RFC 9112), and whether that can be told at all:
- * a strict reader of the raw bytes in front of libmicrohttpd's, which forgives much. Two readers that
- * disagree about the length of a request are what request smuggling lives from.
+ * Finds where the requests of a connection begin and end (RFC 9112), and rejects those for which that
+ * is ambiguous. It reads the raw bytes before libmicrohttpd, whose parser is lenient: request smuggling
+ * relies on two parsers that disagree about the length of a request.
  *
  *     struct http_framing f = HTTP_FRAMING_INIT;
  *     http_framing_feed(&f, bytes, n);

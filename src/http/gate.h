@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The way from a client's socket to libmicrohttpd. Version 0.9.75 has no hook for the bytes that it
- * receives; it calls recv(), and the recv() of this program is in gate.c: one for a descriptor that a
- * server has registered is passed to http_connection_receive(), any other to the C library.
+ * Intercepts the bytes that libmicrohttpd receives. Version 0.9.75 has no hook for them, but it calls
+ * recv(), which gate.c defines for this program: calls for a descriptor that a server has registered
+ * go to http_connection_receive(), all others to the C library.
  * Private. Thread rule: a descriptor is opened, read and closed on its server's thread.
  */
 #pragma once

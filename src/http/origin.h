@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whether a request may come from somebody's web page. A server without a token answers nobody's: a
- * browser lets any page send requests to any address, and to one whose name the page's owner controls
- * it lets the page read the answers (DNS rebinding). Pure; any thread.
+ * Whether a web page may have sent a request. A server without a token rejects such requests: a
+ * browser lets any page send requests to any address, and lets the page read the responses if its
+ * owner controls the name of that address (DNS rebinding). Pure; any thread.
  */
 #pragma once
 

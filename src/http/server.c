@@ -44,9 +44,10 @@ const struct prom_desc http_metric_descs[HTTP_METRIC_COUNT] = {
                  .n_buckets = sizeof(duration_buckets) / sizeof(duration_buckets[0])},
         [HTTP_CONNECTIONS] = {PROM_GAUGE, "vulcan_http_connections",
                               "Connections of HTTP clients that are open."},
-        [HTTP_LONG_REQUESTS] = {PROM_GAUGE, "vulcan_http_long_requests",
-                                "Requests under way that may take long: orders, kills, logs that "
-                                "are followed, what reads the store."},
+        [HTTP_LONG_REQUESTS] =
+                {PROM_GAUGE, "vulcan_http_long_requests",
+                 "Requests under way that may take long: workloads, kills, logs that "
+                 "are followed, what reads the store."},
         [HTTP_EVICTED_CONNECTIONS_TOTAL] =
                 {PROM_COUNTER, "vulcan_http_evicted_connections_total",
                  "Connections that were closed, being idle or slow, to make room for new ones."},

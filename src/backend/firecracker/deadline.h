@@ -3,9 +3,9 @@
  * How long the host waits for a result. The agent's clock runs from the request; the host waits until
  * the limit and a grace have passed, and then counts the agent as lost.
  *
- * Two things may hide a result that came in time, and extend the wait: a sink that takes its time for
- * output, and a host process that did not run. A guest can cause the first one without end, by output
- * without end. So both draw on one credit, a tenth of the limit plus the grace, and the wait ends at
+ * Two things can hide a result that arrived in time, and extend the wait: a slow sink for output, and
+ * a host process that was not scheduled. A guest can prolong the first one by endless output. So both
+ * draw on one credit, a tenth of the limit plus the grace, and the wait ends at
  *
  *     request + limit + grace + credit + (time during which nobody looked, once)
  *

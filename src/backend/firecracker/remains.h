@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is left of VMs that could not be taken down at once: processes that were killed and do not
- * end (in the kernel, which takes back a guest's memory or waits for I/O), and directories that
- * cannot be removed. One thread, made when it is first needed, waits for all of them, so that no
- * workload does, and finishes each cleanup when it can: directory, lock and `active_vms` go then.
+ * The remains of VMs that could not be taken down at once: killed processes that do not exit (the
+ * kernel is freeing a guest's memory or waits for I/O), and directories that cannot be removed. One
+ * thread, started on first use, waits for all of them, so that no workload does, and finishes each
+ * cleanup when it can: it then releases directory, lock and `active_vms`.
  *
- * Processes are waited for by their pidfd, and looked at every second for what has none (members of
- * a VMM's group); directories are tried again once a minute. The gauge vulcan_firecracker_remains
- * shows how many there are by kind.
+ * It waits on pidfds, and checks once a second for processes without one (members of a VMM's group).
+ * It retries directories once a minute. The gauge vulcan_firecracker_remains counts them by kind.
  *
- * A VM that is here has given its place to the next one: its memory is not counted by the engine's
- * admission. That would hold up others for as long as a kernel takes, and most are here for a few
- * seconds. So a machine should not be lent out to its last MiB, and the gauge is what an alert asks.
+ * Admission no longer counts the memory of a VM in this list: that would delay others for as long as
+ * the kernel takes, and most entries last a few seconds. So do not configure a machine to its last
+ * MiB, and alert on the gauge.
  *
  * Thread rule: any thread, fc_remains_free() when no other function runs.
  */
