@@ -193,9 +193,9 @@ def fill(path):
 
 @pytest.fixture
 def small_disk(fake_box):
-    """The state directory on a disk of half a megabyte; returns a file that can fill it."""
+    """The state directory on a disk of three quarters of a megabyte; returns a file that can fill it."""
     os.makedirs(fake_box.state)
-    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k,mode=755", "vulcan-test",
+    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=768k,mode=755", "vulcan-test",
                             fake_box.state], capture_output=True, text=True, check=False)
     if mount.returncode != 0:
         pytest.skip(f"cannot mount a tmpfs: {mount.stderr.strip()}")
