@@ -40,15 +40,17 @@ int fs_read(const char *path, struct buf *ret, struct err *err)
         return fd < 0 ? err_errno(err, "cannot read %s", path) : fs_read_fd(fd, path, ret, err);
 }
 
-static int write_all(int fd, const char *p, size_t n)
+int fs_write_all(int fd, const void *bytes, size_t n)
 {
+        const char *p = bytes;
+
         while (n > 0) {
                 ssize_t w = write(fd, p, n);
 
                 if (w < 0 && errno == EINTR)
                         continue;
                 if (w < 0)
-                        return -1;
+                        return -errno;
                 p += w;
                 n -= (size_t)w;
         }
@@ -66,7 +68,7 @@ int fs_write(const char *path, const void *bytes, size_t n, unsigned mode, struc
         fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
         if (fd < 0)
                 return err_errno(err, "cannot write %s", tmp);
-        if (write_all(fd, bytes, n) < 0 || rename(tmp, path) < 0) {
+        if (fs_write_all(fd, bytes, n) < 0 || rename(tmp, path) < 0) {
                 r = err_errno(err, "cannot write %s", path);
                 unlink(tmp);
                 return r;
@@ -78,7 +80,7 @@ int fs_create(const char *path, const void *bytes, size_t n, unsigned mode, stru
 {
         _cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
 
-        if (fd < 0 || write_all(fd, bytes, n) < 0)
+        if (fd < 0 || fs_write_all(fd, bytes, n) < 0)
                 return err_errno(err, "cannot write %s", path);
         return 0;
 }

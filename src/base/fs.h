@@ -11,6 +11,9 @@ int fs_read(const char *path, struct buf *ret, struct err *err);
 /* The same of an open file; `path` is for messages. */
 int fs_read_fd(int fd, const char *path, struct buf *ret, struct err *err);
 
+/* Writes all bytes to a descriptor that blocks. 0, or a negative errno (errno is set, too). */
+int fs_write_all(int fd, const void *bytes, size_t n);
+
 /* Writes a file under a temporary name and renames it into place: old or new, never half. */
 int fs_write(const char *path, const void *bytes, size_t n, unsigned mode, struct err *err);
 

@@ -96,21 +96,6 @@ int run_outs_check(const struct run_outs *outs, struct err *err)
 
 /* ---- one file ---- */
 
-static int write_all(int fd, const char *bytes, size_t n)
-{
-        while (n > 0) {
-                ssize_t w = write(fd, bytes, n);
-
-                if (w < 0 && errno == EINTR)
-                        continue;
-                if (w < 0)
-                        return -1;
-                bytes += w;
-                n -= (size_t)w;
-        }
-        return 0;
-}
-
 /* A new file in the directory of the one to write. */
 static int create_temporary(int dir, char ret[TEMPORARY_MAX])
 {
@@ -145,7 +130,7 @@ static int replace(int dir, const char *name, const struct workload_file *f)
 
         if (fd < 0)
                 return -errno;
-        if (write_all(fd, f->bytes, f->size) == 0 && fchmod(fd, mode_here(f)) == 0 &&
+        if (fs_write_all(fd, f->bytes, f->size) == 0 && fchmod(fd, mode_here(f)) == 0 &&
             renameat(dir, temporary, dir, name) == 0)
                 return 0;
         code = errno;

@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/fs.h"
 #include "wire/frame.h"
 #include "wire/pattern.h"
 
@@ -34,32 +35,15 @@ struct fetch {
 
 /* ---- frames ---- */
 
-static int write_all(int fd, const void *bytes, size_t n, struct err *err)
-{
-        const char *p = bytes;
-
-        while (n > 0) {
-                ssize_t w = write(fd, p, n);
-
-                if (w < 0 && errno == EINTR)
-                        continue;
-                if (w < 0)
-                        return err_errno(err, "sending a file");
-                p += w;
-                n -= (size_t)w;
-        }
-        return 0;
-}
-
 static int put_frame(struct fetch *f, enum wire_type type, const void *bytes, size_t n,
                      struct err *err)
 {
         uint8_t header[WIRE_HEADER_SIZE];
-        int r;
 
         wire_header(header, type, (uint32_t)n);
-        r = write_all(f->out, header, sizeof(header), err);
-        return r < 0 ? r : write_all(f->out, bytes, n, err);
+        if (fs_write_all(f->out, header, sizeof(header)) < 0 || fs_write_all(f->out, bytes, n) < 0)
+                return err_errno(err, "sending a file");
+        return 0;
 }
 
 static int put_file(struct fetch *f, const struct wire_file *file, struct err *err)

@@ -3,6 +3,7 @@
 
 #include "base/beneath.h"
 #include "base/cleanup.h"
+#include "base/fs.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -81,21 +82,6 @@ int inbound_file(struct inbound *in, const void *payload, size_t n, int dir, uid
         return r;
 }
 
-static int write_all(int fd, const char *bytes, size_t n)
-{
-        while (n > 0) {
-                ssize_t w = write(fd, bytes, n);
-
-                if (w < 0 && errno == EINTR)
-                        continue;
-                if (w < 0)
-                        return -1;
-                bytes += w;
-                n -= (size_t)w;
-        }
-        return 0;
-}
-
 int inbound_data(struct inbound *in, const void *bytes, size_t n, struct err *err)
 {
         bool sound;
@@ -106,7 +92,7 @@ int inbound_data(struct inbound *in, const void *bytes, size_t n, struct err *er
         sound = inbound_check_add(&in->check, bytes, n);
         if (in->fd < 0)
                 return 0;
-        if (write_all(in->fd, bytes, n) < 0)
+        if (fs_write_all(in->fd, bytes, n) < 0)
                 r = err_errno(err, "file \"%s\"", in->name);
         else if (!sound)
                 r = err_set(err, EIO, "file \"%s\" arrived damaged: its checksum does not match",

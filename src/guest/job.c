@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/fs.h"
 #include "guest/cgroup.h"
 
 #include <errno.h>
@@ -158,21 +159,6 @@ int job_request(struct job *j, const void *payload, size_t n, struct err *err)
         return 0;
 }
 
-static int write_code(int fd, const char *bytes, size_t n)
-{
-        while (n > 0) {
-                ssize_t w = write(fd, bytes, n);
-
-                if (w < 0 && errno == EINTR)
-                        continue;
-                if (w < 0)
-                        return -1;
-                bytes += w;
-                n -= (size_t)w;
-        }
-        return 0;
-}
-
 /* Bytes on their way to a process have no place: it must not take the rest for the whole. */
 static void lost(struct job *j, const char *what)
 {
@@ -202,7 +188,7 @@ int job_code(struct job *j, const void *bytes, size_t n, struct err *err)
                         return 0;
                 }
                 feed_flush(&j->archive);
-        } else if (write_code(j->code, bytes, n) < 0) {
+        } else if (fs_write_all(j->code, bytes, n) < 0) {
                 err_errno(&j->error, "code file \"%s\"", j->request.file);
                 fail(j);
                 return 0;
