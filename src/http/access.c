@@ -33,10 +33,12 @@ void http_access_log(struct http_server *server, const struct http_access *a)
         fields[n++] = (struct log_field){.name = "status", .number = a->status};
         if (a->bytes >= 0)
                 fields[n++] = (struct log_field){.name = "bytes", .number = (double)a->bytes};
-        if (a->start_ns)
-                fields[n++] = (struct log_field){
-                        .name = "duration_ms",
-                        .number = (double)((clock_ns() - a->start_ns) / NS_PER_US) / 1000};
+        if (a->start_ns) {
+                const uint64_t us = (clock_ns() - a->start_ns) / NS_PER_US;
+
+                fields[n++] =
+                        (struct log_field){.name = "duration_ms", .number = (double)us / 1000};
+        }
         if (!log_fields(LOG_LEVEL_INFO, fields, n, "request"))
                 prom_counter_inc(server->access_dropped);
 }
