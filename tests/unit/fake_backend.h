@@ -11,9 +11,9 @@
  *     "flood"     writes until its sink refuses or it is killed
  *     "silent"    returns without a status
  *
- * Files that it gives back are those it was given. Runtimes are "sh" and "python". Keeps the order in which workloads began, how many ran at once,
- * and how often execute() and cleanup() were called. `hook` is called on the thread of execute() at
- * each stage.
+ * Files that it gives back are those it was given. Runtimes are "sh" and "python". Keeps the order in
+ * which workloads began, how many ran at once, and how often execute() and cleanup() were called.
+ * `hook` is called on the thread of execute() at each stage.
  */
 #pragma once
 
@@ -22,6 +22,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,8 +48,8 @@ struct fake_backend {
         pthread_mutex_t lock;
         pthread_cond_t changed;
         struct fake_entry running[FAKE_RUNNING_MAX];
-        unsigned n_running, max_running; /* those whose kill flag was not set */
-        unsigned n_executed, n_cleanups, n_stops;
+        unsigned n_running, max_running;             /* those whose kill flag was not set */
+        atomic_uint n_executed, n_cleanups, n_stops; /* also read without the lock */
         char began[FAKE_ORDER_MAX]; /* last character of the code of each that ran */
         size_t n_began;
         bool open;
