@@ -35,7 +35,8 @@ struct subscriber {
         bool json;
 
         pthread_mutex_t lock;       /* guards these; before the stream's own */
-        struct http_stream *stream; /* NULL: gone */
+        struct http_stream *stream; /* NULL: not there yet, or gone */
+        bool gone;                  /* for good, maybe before `stream` was set */
         struct buf events;
         bool ended; /* what is in `events` is the last */
 
@@ -133,6 +134,7 @@ static void on_gone(void *ctx)
 
         pthread_mutex_lock(&s->lock);
         s->stream = NULL;
+        s->gone = true;
         pthread_mutex_unlock(&s->lock);
         log_reader_cancel(s->reader);
         unref(s);
@@ -399,6 +401,7 @@ void api_logs_follow(struct api_logs *l, struct http_request *request)
         const char *id = api_id(request, memory);
         struct http_stream_source source = {on_read, on_gone, NULL};
         struct err err = ERR_INIT;
+        struct http_stream *stream;
         struct subscriber *s = NULL;
         struct buf end = BUF_INIT(64);
         int r = new_subscriber(l, request, id, &s, &err);
@@ -422,7 +425,12 @@ void api_logs_follow(struct api_logs *l, struct http_request *request)
         source.ctx = s;
         http_answer_header(request, "X-Accel-Buffering",
                            "no"); /* proxies shall pass it on at once */
-        http_answer_stream(request, "text/event-stream", &source, &s->stream);
+        http_answer_stream(request, "text/event-stream", &source, &stream);
+        /* The feeder may be looking at it already, and the server's thread may have ended it. */
+        pthread_mutex_lock(&s->lock);
+        if (!s->gone)
+                s->stream = stream;
+        pthread_mutex_unlock(&s->lock);
         enqueue(s);
         unref(s);
 }
