@@ -134,7 +134,59 @@ static const struct {
          "vulcan-vmm: no QEMU"},
         {"\n\n", ""},
         {"2026-08-21T12:08:08.1 no bracket", "2026-08-21T12:08:08.1 no bracket"},
+        {"\nAlone\n", "Alone"},
+        {"\n" STAMP "IO read @ 0x70\nnot named\n", "not named"},
+        /* As Firecracker 1.17 wrote them. A message of two lines. */
+        {STAMP "RunWithApiError error: Failed to build MicroVM from Json: Could not Start MicroVM "
+               "from one single json: Kvm error: Error creating KVM object: No such file or "
+               "directory (os error 2) Make sure the user launching the firecracker process is \\\n"
+               "configured on the /dev/kvm file's ACL.\n"
+               "Error: RunWithApi(BuildFromJson(StartMicroVM(Kvm(Kvm(Error(2))))))\n" STAMP
+               "Firecracker exiting with error. exit_code=1\n",
+         "... No such file or directory (os error 2) Make sure the user launching the firecracker "
+         "process is configured on the /dev/kvm file's ACL."},
+        /* What matters comes last. */
+        {STAMP
+         "RunWithApiError error: Failed to build MicroVM from Json: Could not Start MicroVM "
+         "from one single json: System configuration error: Cannot load kernel due to invalid "
+         "memory configuration or invalid kernel image: Kernel Loader: failed to load bzImage "
+         "kernel image: Kernel Loader: Invalid bzImage\n"
+         "Error: RunWithApi(BuildFromJson(StartMicroVM(KernelLoader(InvalidBzImage))))\n" STAMP
+         "Firecracker exiting with error. exit_code=1\n",
+         "... Kernel Loader: failed to load bzImage kernel image: Kernel Loader: Invalid bzImage"},
+        /* A guest that restarts by a triple fault. */
+        {STAMP "vcpu: IO read @ 0xcfc:0x4 failed: Failed to find address range.\n" STAMP
+               "Unexpected exit reason on vcpu run: Shutdown\n" STAMP
+               "RunWithApiError error: MicroVM stopped with an error: GenericError\n"
+               "Error: RunWithApi(MicroVMStoppedWithError(GenericError))\n" STAMP
+               "Firecracker exiting with error. exit_code=1\n",
+         "Unexpected exit reason on vcpu run: Shutdown"},
+        /* Every guest makes it say these. */
+        {STAMP
+         "Running Firecracker v1.17.0-dev\n" STAMP
+         "Successfully started microvm that was configured from one single json\n" STAMP
+         "Received a VcpuEvent::Resume message with immediate_exit enabled. immediate_exit was "
+         "disabled before proceeding\n" STAMP
+         "vcpu: IO write @ 0xcf8:0x4 failed: Failed to find address range.\n" STAMP
+         "Requested a vCPU run with immediate_exit enabled. The operation was skipped\n",
+         ""},
 };
+
+/* One part that is too long has its end cut; nothing is written past a small buffer. */
+static void a_reason_fits(void **state)
+{
+        struct fc_tail t = tail_of(STAMP "Seccomp error: a part that is far too long\n");
+        char text[24];
+
+        fc_tail_reason(&t, text, sizeof(text));
+        assert_string_equal(text, "... a part that is f...");
+        for (size_t size = 1; size < 8; size++) {
+                memset(text, '#', sizeof(text));
+                fc_tail_reason(&t, text, size);
+                assert_true(strlen(text) < size);
+                assert_int_equal(text[size], '#');
+        }
+}
 
 static void a_log_says_why(void **state)
 {
@@ -164,6 +216,7 @@ int main(void)
                 cmocka_unit_test(a_long_trace_does_not_hide_a_panic),
                 cmocka_unit_test(a_cause_gives_way_to_the_panic),
                 cmocka_unit_test(a_log_says_why),
+                cmocka_unit_test(a_reason_fits),
                 cmocka_unit_test(the_last_lines_are_one_line),
         };
 

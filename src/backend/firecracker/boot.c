@@ -11,8 +11,8 @@
 #include <string.h>
 
 enum {
-        CONSOLE_MAX = 240,  /* bytes of console in an error message */
-        LOG_MAX = 160,      /* bytes of the VMM's log in one; then the console gets what is left */
+        CONSOLE_MAX = 240, /* bytes of console in an error message */
+        LOG_MAX = 160, /* bytes of the VMM's log in one that shows a console, which then has less */
         VMM_NAME_MAX = 120, /* bytes of its path in one */
         EXIT_WAIT_MS = 100, /* for the end of a VMM whose connection has ended */
 };
@@ -83,17 +83,22 @@ static void look_at_end(struct fc_vm *vm, struct fc_vmm_end *ret)
         ret->triple_fault = fc_tail_triple_fault(&vm->log);
 }
 
-/* "; log: ...; console: ...", of those that say something. Of a panic its lines, and nothing else. */
+/*
+ * "; log: ...; console: ...", of those that say something. Of a panic its lines, and nothing else. A
+ * VMM that ended well gives no reason; one that refuses has no guest, whose room its log then has.
+ */
 static void last_words(struct fc_vm *vm, const struct fc_vmm_end *end, char *ret, size_t size)
 {
-        char console[CONSOLE_MAX], log[LOG_MAX] = "";
+        char console[CONSOLE_MAX], log[CONSOLE_MAX] = "";
 
         if (fc_boot_reason(end) == FC_REASON_GUEST_PANIC) {
                 fc_tail_panic(&vm->console, console, sizeof(console));
         } else {
-                fc_tail_reason(&vm->log, log, sizeof(log));
-                fc_tail_lines(&vm->console, console,
-                              *log ? CONSOLE_MAX - LOG_MAX / 2 : CONSOLE_MAX);
+                fc_tail_lines(&vm->console, console, CONSOLE_MAX);
+                if (!end->ended || end->exit_code != EXIT_OK)
+                        fc_tail_reason(&vm->log, log, *console ? LOG_MAX : CONSOLE_MAX);
+                if (*log)
+                        fc_tail_lines(&vm->console, console, CONSOLE_MAX - LOG_MAX / 2);
         }
         snprintf(ret, size, "%s%s%s%s", *log ? "; log: " : "", log, *console ? "; console: " : "",
                  console);

@@ -5,7 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { CAUSE_LINES = 64 }; /* before a panic, in which its cause is looked for */
+enum {
+        CAUSE_LINES = 64,  /* before a panic, in which its cause is looked for */
+        MESSAGE_LINES = 4, /* of a message in the log, which rarely has two */
+};
 
 /* The whole ring as text: NULs and what does not print become '?', line ends stay. */
 struct text {
@@ -180,7 +183,7 @@ bool fc_tail_panic(const struct fc_tail *t, char *ret, size_t size)
         return true;
 }
 
-/* Skips "2026-11-30T21:22:23.123456789 [id:main] ", as Firecracker's logger begins a line. */
+/* Skips "2026-11-30T21:22:23.123456789 [id:main] ", as Firecracker's logger begins a message. */
 static struct line without_prefix(struct line l)
 {
         const char *end;
@@ -196,34 +199,104 @@ static struct line without_prefix(struct line l)
         return trim(l);
 }
 
-/* True for lines that only say that it ends. */
-static bool is_farewell(struct line l)
+/* A line of the logger's, or one that names itself ("Error: ", "qemu-system-x86_64: "). Any other
+ * line continues the message before it. */
+static bool begins_message(struct line l)
 {
-        return !l.n || contains(l, "Firecracker exiting") || contains(l, "For more information");
+        const char *colon = memmem(l.at, l.n, ": ", 2);
+
+        return without_prefix(l).at > trim(l).at ||
+               (colon && !memchr(l.at, ' ', (size_t)(colon - l.at)));
 }
 
-/* The reason once more, in the notation of a debugger. */
-static bool is_repetition(struct line l)
+/* True for lines that give no reason: those of every start and end, and what a VMM says of accesses
+ * that every Linux tries. */
+static bool is_noise(struct line l)
 {
-        return l.n > 7 && strncmp(l.at, "Error: ", 7) == 0;
+        static const char *const words[] = {
+                "Firecracker exiting",
+                "For more information",
+                "Running Firecracker v",
+                "Successfully started microvm",
+                "immediate_exit enabled",
+                "IO write @",
+                "IO read @",
+        };
+
+        for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+                if (contains(l, words[i]))
+                        return true;
+        }
+        return !l.n;
+}
+
+/* The reason once more, in the notation of a debugger, or without saying anything new. */
+static bool is_repetition(const char *message)
+{
+        return strncmp(message, "Error: ", 7) == 0 ||
+               strstr(message, "MicroVM stopped with an error");
+}
+
+/* The lines of a message as one. A backslash at a line's end is how the next one was broken off. */
+static void join(const char *at, const char *end, struct text *ret)
+{
+        ret->n = 0;
+        for (const char *stop; at < end; at = stop + 1) {
+                struct line l;
+
+                stop = memchr(at, '\n', (size_t)(end - at));
+                stop = stop ? stop : end;
+                l = without_prefix((struct line){at, (size_t)(stop - at)});
+                if (is_noise(l))
+                        continue;
+                while (l.n && (l.at[l.n - 1] == '\\' || l.at[l.n - 1] == ' '))
+                        l.n--;
+                if (ret->n && l.n)
+                        ret->bytes[ret->n++] = ' ';
+                memcpy(ret->bytes + ret->n, l.at, l.n);
+                ret->n += l.n;
+        }
+        ret->bytes[ret->n] = '\0';
+}
+
+/* Firecracker's messages go from the general to the particular ("A error: B: C"): of one that is too
+ * long the front is left out. */
+static void keep_particular(const char *message, char *ret, size_t size)
+{
+        const char *at = message, *next;
+        size_t n;
+
+        while ((n = strlen(at) + (at > message ? 4 : 0)) >= size && (next = strstr(at, ": ")))
+                at = next + 2;
+        snprintf(ret, size, "%s%s", at > message ? "... " : "", at);
+        if (n >= size && size > 3)
+                memcpy(ret + size - 4, "...", 4);
 }
 
 void fc_tail_reason(const struct fc_tail *t, char *ret, size_t size)
 {
-        struct line best = {0};
-        struct text text;
-        const char *end;
+        struct text text, message;
+        const char *end, *message_end;
+        int lines = 0;
 
+        *ret = '\0';
         get_text(t, &text);
-        end = text.bytes + text.n;
-        while (end > text.bytes && (!best.n || is_repetition(best))) {
-                struct line raw = line_before(&text, end), l = without_prefix(raw);
+        end = message_end = text.bytes + text.n;
+        while (end > text.bytes) {
+                struct line l = line_before(&text, end);
 
-                end = raw.at > text.bytes ? raw.at - 1 : text.bytes;
-                if (!is_farewell(l) && (!best.n || !is_repetition(l)))
-                        best = l;
+                end = l.at > text.bytes ? l.at - 1 : text.bytes;
+                if (!begins_message(l) && ++lines < MESSAGE_LINES && end > text.bytes)
+                        continue;
+                join(l.at, message_end, &message);
+                message_end = end;
+                lines = 0;
+                if (!message.n || (*ret && is_repetition(message.bytes)))
+                        continue;
+                keep_particular(message.bytes, ret, size);
+                if (!is_repetition(message.bytes))
+                        return;
         }
-        snprintf(ret, size, "%.*s", (int)best.n, best.n ? best.at : "");
 }
 
 bool fc_tail_triple_fault(const struct fc_tail *t)

@@ -31,8 +31,8 @@ void fc_tail_lines(const struct fc_tail *t, char *ret, size_t size);
 bool fc_tail_panic(const struct fc_tail *t, char *ret, size_t size);
 
 /*
- * Why a VMM gave up: the last line of its log that gives a reason, without time stamp and thread.
- * Empty if there is none.
+ * Why a VMM gave up: the last message of its log that gives a reason, on one line, without time stamp
+ * and thread. One that does not fit loses its front, which says least. Empty if there is none.
  */
 void fc_tail_reason(const struct fc_tail *t, char *ret, size_t size);
 
