@@ -204,9 +204,9 @@ static const char *read_code(int fd)
 
 static void be_guest(void)
 {
-        static const char hello[] = "{\"protocol\":1,\"agent\":\"bare\",\"kernel\":\"bare\","
-                                    "\"init_us\":0,\"modules_us\":0,\"root_us\":0,"
-                                    "\"connect_us\":0}";
+        static char hello[] = "{\"protocol\":0,\"agent\":\"bare\",\"kernel\":\"bare\","
+                              "\"init_us\":0,\"modules_us\":0,\"root_us\":0,"
+                              "\"connect_us\":0}";
         static const char result[] = "{\"exit_code\":0,\"signal\":0,\"timed_out\":false,"
                                      "\"oom\":false,\"wall_us\":1,\"user_us\":0,\"system_us\":0,"
                                      "\"memory_peak\":0,\"dropped_bytes\":0}";
@@ -215,6 +215,8 @@ static void be_guest(void)
         size_t n = 0;
 
         _Static_assert(WIRE_PORT == 5000, "as in the suffix");
+        _Static_assert(WIRE_PROTOCOL < 10, "one digit");
+        hello[sizeof("{\"protocol\":") - 1] = '0' + WIRE_PROTOCOL;
         if (fd < 0)
                 wait_for_ever(); /* as a guest whose connection is refused */
         send_frame(fd, WIRE_HELLO, hello, sizeof(hello) - 1);

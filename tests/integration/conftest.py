@@ -112,6 +112,9 @@ def make_vmm(name, fake_images):
         return Vmm(name, vulcan.FAKE, images=fake_images, skip=vulcan.agent_lacks())
     if name == "fake-thread":
         return Vmm(name, vulcan.FAKE, {"FAKE_FC_GUEST": "builtin"}, fake_images)
+    if name == "bare":
+        return Vmm(name, os.path.join(os.path.dirname(vulcan.FAKE), "bare_firecracker"),
+                   images=fake_images)
     if name == "vulcan-vmm":
         path = os.path.join(vulcan.BUILD, "bin", "vulcan-vmm")
         skip = no_images
@@ -180,6 +183,12 @@ def box(folder, vmm):
 def fake_box(folder, fake_images):
     """As box, with the fake VMM whose guest is a thread: for faults, clocks and load."""
     yield from open_box(folder, make_vmm("fake-thread", fake_images))
+
+
+@pytest.fixture
+def bare_box(folder, fake_images):
+    """As box, with the VMM of the benchmarks."""
+    yield from open_box(folder, make_vmm("bare", fake_images))
 
 
 @pytest.fixture

@@ -205,3 +205,8 @@ def test_torn_metrics(fake):
     vm.boot()
     with open(vm.metrics, encoding="ascii") as f:
         assert not f.read().endswith("\n")
+
+
+def test_the_vmm_of_the_benchmarks_speaks_the_same_protocol(bare_box):
+    result = bare_box.run("sh", "print it\n")
+    assert (result.code, result.out) == (0, b"it\n"), result
