@@ -9,13 +9,16 @@ import pytest
 
 import vulcan
 
+# Bits of signals 32 and 33, which the C library keeps to itself: no program can reset them.
+RESERVED = 3 << 31
+
 # A unit test that passes where no signal is ignored or blocked.
-PROBE = """#!/bin/sh
+PROBE = f"""#!/bin/sh
 echo 1..1
 while read -r name value; do
-    case $name in SigIgn: | SigBlk:) all=$all$value ;; esac
+    case $name in SigIgn: | SigBlk:) all=$((all | 0x$value & ~{RESERVED})) ;; esac
 done </proc/$$/status
-[ -z "${all##*[1-9a-f]*}" ] && printf 'not '
+[ "$all" = 0 ] || printf 'not '
 echo "ok 1 - slow$VULCAN_TEST_SLOW"
 """
 
@@ -70,4 +73,4 @@ def test_a_factor_that_is_invalid(probe, text):
 def test_this_suite_starts_programs_with_the_usual_signals():
     shown = subprocess.run(["grep", "-E", "Sig(Ign|Blk)", "/proc/self/status"], check=True,
                            stdout=subprocess.PIPE, text=True).stdout
-    assert set(re.findall(r"\t(\w+)", shown)) == {"0" * 16}, shown
+    assert all(int(bits, 16) & ~RESERVED == 0 for bits in re.findall(r"\t(\w+)", shown)), shown
