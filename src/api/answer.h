@@ -32,7 +32,7 @@ const char *api_id(const struct http_request *request, char memory[ULID_LEN + 1]
 
 void api_answer_unknown(struct http_request *request, const char *id);
 
-/* -EINVAL: a query parameter is none of these (NULL ends them), or one of them is given twice. */
+/* -EINVAL: a query parameter is not in the list (NULL ends it), or is given twice. */
 int api_check_queries(const struct http_request *request, const char *const *known,
                       struct err *err);
 
