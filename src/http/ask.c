@@ -128,11 +128,6 @@ void http_request_client(const struct http_request *request, char ret[HTTP_CLIEN
         http_client_text(info ? info->client_addr : NULL, ret);
 }
 
-const char *http_request_id(const struct http_request *request)
-{
-        return request->id;
-}
-
 void http_request_note(struct http_request *request, const char *name, const char *word)
 {
         request->note = name;

@@ -58,7 +58,8 @@
  * knows none such, status 499 is a client that hung up before there was an answer.
  * vulcan_http_connections, vulcan_http_long_requests, vulcan_http_evicted_connections_total.
  *
- * Each request has an id (http_request_id()) and, with access_log, a line in the log when it is over:
+ * Each request has an id, the client's X-Request-Id or a ULID: every response has it as X-Request-Id,
+ * the body of an error as "request_id". With access_log it has a line in the log when it is over:
  * "request" with method, path (decoded, without what follows "?"), client, request_id, status, bytes,
  * duration_ms. Requests that libmicrohttpd refuses itself have method and status alone. Lines that
  * standard error does not take are dropped (base/log_writer.h) and counted:
@@ -176,10 +177,6 @@ const char *http_request_unknown_query(const struct http_request *request,
 
 /* Who asks: "127.0.0.1:4711", "[::1]:4711", "unix". */
 void http_request_client(const struct http_request *request, char ret[HTTP_CLIENT_MAX]);
-
-/* Its id: the client's X-Request-Id, or a ULID. Every answer has it as X-Request-Id, the body of an error
- * as "request_id". */
-const char *http_request_id(const struct http_request *request);
 
 /* Notes a word for the line of the access log, under a name that is a constant. The last note counts. */
 void http_request_note(struct http_request *request, const char *name, const char *word);
