@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Output through the whole daemon: fake VMM, vsock socket, backend, engine, logs, file, and out again
 as events. Each row says how many MB/s went in, which share of the lines was not kept, and how fast one
-client read them back. bench_engine_logs shows the same without VMM and HTTP.
+client read them back. bench_engine_output shows the same without VMM and HTTP.
 
     bench/bench_logs.py BUILD_DIR [MB]
 """

@@ -420,7 +420,7 @@ int api_new(const struct api_config *config, struct api **ret, struct err *err)
         struct api *api = calloc(1, sizeof(*api));
         int r;
 
-        assert(config->engine && config->store && config->logs);
+        assert(config->engine && config->store && config->output);
         if (!api)
                 return err_set(err, ENOMEM, "out of memory");
         api->config = *config;
@@ -433,7 +433,7 @@ int api_new(const struct api_config *config, struct api **ret, struct err *err)
         }
         r = api_scrape_new(api->config.registry, &api->scrapes, err);
         if (r == 0)
-                r = api_logs_new(config->logs, config->engine, config->heartbeat_ms, &api->logs,
+                r = api_logs_new(config->output, config->engine, config->heartbeat_ms, &api->logs,
                                  err);
         if (r < 0) {
                 api_free(api);

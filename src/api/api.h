@@ -2,7 +2,7 @@
 /*
  * The HTTP API over engine and store: routes for http/server.h.
  *
- *     api_new(&(struct api_config){.engine = engine, .logs = logs, .store = store}, &api, &err);
+ *     api_new(&(struct api_config){.engine = engine, .output = output, .store = store}, &api, &err);
  *     api_routes(&n);                   // with ctx = api, refused = api_note_refused
  *     ...
  *     http_server_quiesce(server);      // nobody new
@@ -30,7 +30,7 @@
 
 struct api;
 struct engine;
-struct logs;
+struct output;
 struct prom_registry;
 struct store;
 
@@ -63,7 +63,7 @@ enum {
 
 struct api_config {
         struct engine *engine;          /* borrowed */
-        struct logs *logs;              /* borrowed */
+        struct output *output;          /* borrowed */
         struct store *store;            /* borrowed; where lists and sums come from */
         struct prom_registry *registry; /* borrowed; NULL: the default one */
         uint64_t output_max;            /* bytes a workload may write; 0: the backend's default */

@@ -90,7 +90,7 @@ static int add_json(struct buf *ret, const uint8_t *s, size_t n, bool *ret_exact
         return buf_add(ret, s + from, n - from);
 }
 
-static int add_base64(struct buf *ret, const struct log_event *line)
+static int add_base64(struct buf *ret, const struct output_event *line)
 {
         size_t n = BASE64_ENCODE_RAW_LENGTH(line->size);
         int r;
@@ -102,7 +102,7 @@ static int add_base64(struct buf *ret, const struct log_event *line)
         return buf_add(ret, "\"", 1);
 }
 
-int api_line_json(struct buf *ret, const struct log_event *line)
+int api_line_json(struct buf *ret, const struct output_event *line)
 {
         char time[API_TIME_MAX];
         bool exact;
@@ -120,7 +120,7 @@ int api_line_json(struct buf *ret, const struct log_event *line)
         return buf_add(ret, "}", 1);
 }
 
-int api_line_data(struct buf *ret, const struct log_event *line)
+int api_line_data(struct buf *ret, const struct output_event *line)
 {
         const uint8_t *s = (const uint8_t *)line->bytes;
         size_t n = line->size, from = 0, i = 0;

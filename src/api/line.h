@@ -6,13 +6,13 @@
 #pragma once
 
 #include "base/buf.h"
-#include "logs/logs.h"
+#include "output/output.h"
 
 /* {"seq":…,"stream":…,"line":…,"created_at":…} with "partial":true and "base64" where they apply. */
-int api_line_json(struct buf *ret, const struct log_event *line);
+int api_line_json(struct buf *ret, const struct output_event *line);
 
 /*
  * The line as "data:" lines of an event. A CR at its end is dropped; within it, it is where the
  * format has the next "data:" begin. NUL and what is not UTF-8 becomes U+FFFD.
  */
-int api_line_data(struct buf *ret, const struct log_event *line);
+int api_line_data(struct buf *ret, const struct output_event *line);

@@ -8,7 +8,7 @@
 #include "engine/engine.h"
 #include "http/heartbeat.h"
 #include "http/server.h"
-#include "logs/logs.h"
+#include "output/output.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -21,8 +21,8 @@
 
 enum {
         EVENT_MAX =
-                12 * LOGS_LINE_MAX, /* above the largest event: every byte escaped, and base 64 */
-        TURN = 256,                 /* events for one subscriber before it is the next one's turn */
+                12 * OUTPUT_LINE_MAX, /* above the largest event: every byte escaped, and base 64 */
+        TURN = 256, /* events for one subscriber before it is the next one's turn */
 };
 
 /*
@@ -31,7 +31,7 @@ enum {
  */
 struct subscriber {
         struct api_logs *owner;
-        struct log_reader *reader;
+        struct output_reader *reader;
         bool json;
 
         pthread_mutex_t lock;       /* guards these; before the stream's own */
@@ -50,7 +50,7 @@ struct subscriber {
 TAILQ_HEAD(subscriber_list, subscriber);
 
 struct api_logs {
-        struct logs *logs;
+        struct output *output;
         struct engine *engine;
         uint64_t heartbeat_ns;
         pthread_t feeder;
@@ -92,7 +92,7 @@ static void unref(struct subscriber *s)
         pthread_mutex_unlock(&l->lock);
         if (!last)
                 return;
-        log_reader_free(s->reader);
+        output_reader_free(s->reader);
         buf_release(&s->events);
         pthread_mutex_destroy(&s->lock);
         free(s);
@@ -136,19 +136,19 @@ static void on_gone(void *ctx)
         s->stream = NULL;
         s->gone = true;
         pthread_mutex_unlock(&s->lock);
-        log_reader_cancel(s->reader);
+        output_reader_cancel(s->reader);
         unref(s);
 }
 
 /* ---- feeding ---- */
 
-static int add_event(struct subscriber *s, struct buf *events, const struct log_event *e)
+static int add_event(struct subscriber *s, struct buf *events, const struct output_event *e)
 {
         int r;
 
-        if (e->type == LOG_EVENT_END)
+        if (e->type == OUTPUT_EVENT_END)
                 return buf_printf(events, "event: done\ndata: stream complete\n\n");
-        if (e->type == LOG_EVENT_DROPPED)
+        if (e->type == OUTPUT_EVENT_DROPPED)
                 return buf_printf(events,
                                   "id: %" PRIu64 "\nevent: dropped\ndata: {\"count\":%" PRIu64
                                   ",\"from_seq\":%" PRIu64 ",\"to_seq\":%" PRIu64
@@ -206,28 +206,28 @@ static void fail(struct subscriber *s, const struct err *err, struct buf *events
  */
 static bool feed(struct subscriber *s, struct buf *events)
 {
-        struct log_event e = {.type = LOG_EVENT_LINE};
+        struct output_event e = {.type = OUTPUT_EVENT_LINE};
         struct err err = ERR_INIT;
 
         events->len = 0;
         for (int n = 0; n < TURN && events->len < API_EVENTS_MAX; n++) {
-                if (log_reader_next(s->reader, &e, &err) < 0) {
+                if (output_reader_next(s->reader, &e, &err) < 0) {
                         fail(s, &err, events);
                         return false;
                 }
-                if (e.type == LOG_EVENT_WAIT)
+                if (e.type == OUTPUT_EVENT_WAIT)
                         break;
                 if (add_event(s, events, &e) < 0) {
                         err_set(&err, ENOMEM, "out of memory");
                         fail(s, &err, events);
                         return false;
                 }
-                if (e.type == LOG_EVENT_END)
+                if (e.type == OUTPUT_EVENT_END)
                         break;
         }
-        if (events->len && !deliver(s, events, e.type == LOG_EVENT_END))
+        if (events->len && !deliver(s, events, e.type == OUTPUT_EVENT_END))
                 return false;
-        return e.type != LOG_EVENT_WAIT && e.type != LOG_EVENT_END;
+        return e.type != OUTPUT_EVENT_WAIT && e.type != OUTPUT_EVENT_END;
 }
 
 /* With the lock: its next comment is due a heartbeat later. */
@@ -342,10 +342,10 @@ static int choice_of(struct http_request *request, const char *name, const char 
 
 /* A reader for the workload, or NULL when it is known but has no log any more. -ENOENT: unknown. */
 static int open_reader(struct api_logs *l, const char *id, uint64_t after, void (*wake)(void *ctx),
-                       void *ctx, struct log_reader **ret, struct err *err)
+                       void *ctx, struct output_reader **ret, struct err *err)
 {
         struct workload w;
-        int r = ulid_is_valid(id) ? log_reader_new(l->logs, id, after, wake, ctx, ret, err)
+        int r = ulid_is_valid(id) ? output_reader_new(l->output, id, after, wake, ctx, ret, err)
                                   : -ENOENT;
 
         if (r != -ENOENT || !ulid_is_valid(id))
@@ -438,20 +438,20 @@ void api_logs_follow(struct api_logs *l, struct http_request *request)
 /* ---- history ---- */
 
 /* Adds lines up to the limits; `ret_next` is the number to go on behind, 0 at the end. */
-static int add_history(struct log_reader *reader, uint64_t limit, struct buf *body,
+static int add_history(struct output_reader *reader, uint64_t limit, struct buf *body,
                        uint64_t *ret_next, struct err *err)
 {
-        struct log_event e;
+        struct output_event e;
         uint64_t n = 0, last = 0;
         int r;
 
         *ret_next = 0;
         for (;;) {
-                if ((r = log_reader_next(reader, &e, err)) < 0)
+                if ((r = output_reader_next(reader, &e, err)) < 0)
                         return r;
-                if (e.type == LOG_EVENT_DROPPED)
+                if (e.type == OUTPUT_EVENT_DROPPED)
                         continue;
-                if (e.type != LOG_EVENT_LINE)
+                if (e.type != OUTPUT_EVENT_LINE)
                         return 0;
                 if (n == limit || body->len > API_HISTORY_BYTES) {
                         *ret_next = last;
@@ -468,8 +468,8 @@ static int build_history(struct api_logs *l, struct http_request *request, const
                          struct buf *body, struct err *err)
 {
         static const char *const known[] = {"after", "limit", NULL};
-        struct log_summary summary = {.ended = true};
-        struct log_reader *reader = NULL;
+        struct output_summary summary = {.ended = true};
+        struct output_reader *reader = NULL;
         uint64_t limit, after, next = 0;
         char next_text[32] = "null";
         int r;
@@ -481,11 +481,11 @@ static int build_history(struct api_logs *l, struct http_request *request, const
             (r = open_reader(l, id, after, NULL, NULL, &reader, err)) < 0)
                 return r;
         r = buf_printf(body, "{\"workload_id\":\"%s\",\"lines\":[", id);
-        if (r == 0 && reader && (r = logs_summary(l->logs, id, &summary, err)) == -ENOENT)
+        if (r == 0 && reader && (r = output_summary(l->output, id, &summary, err)) == -ENOENT)
                 r = 0; /* deleted just now */
         if (r == 0 && reader)
                 r = add_history(reader, limit, body, &next, err);
-        log_reader_free(reader);
+        output_reader_free(reader);
         if (next)
                 snprintf(next_text, sizeof(next_text), "%" PRIu64, next);
         if (r == 0)
@@ -515,7 +515,7 @@ void api_logs_history(struct api_logs *l, struct http_request *request)
 
 /* ---- all of it ---- */
 
-int api_logs_new(struct logs *logs, struct engine *engine, unsigned heartbeat_ms,
+int api_logs_new(struct output *output, struct engine *engine, unsigned heartbeat_ms,
                  struct api_logs **ret, struct err *err)
 {
         struct api_logs *l = calloc(1, sizeof(*l));
@@ -524,7 +524,7 @@ int api_logs_new(struct logs *logs, struct engine *engine, unsigned heartbeat_ms
 
         if (!l)
                 return err_set(err, ENOMEM, "out of memory");
-        l->logs = logs;
+        l->output = output;
         l->engine = engine;
         l->heartbeat_ns = (heartbeat_ms ? heartbeat_ms : HTTP_HEARTBEAT_S * 1000) * NS_PER_MS;
         pthread_mutex_init(&l->lock, NULL);

@@ -25,10 +25,10 @@ enum {
 struct api_logs;
 struct engine;
 struct http_request;
-struct logs;
+struct output;
 
 /* `heartbeat_ms`: 0 for HTTP_HEARTBEAT_S. */
-int api_logs_new(struct logs *logs, struct engine *engine, unsigned heartbeat_ms,
+int api_logs_new(struct output *output, struct engine *engine, unsigned heartbeat_ms,
                  struct api_logs **ret, struct err *err);
 
 /* When the server is gone. Takes NULL. */

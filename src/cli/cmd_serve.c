@@ -22,7 +22,7 @@
 #include "engine/metrics.h"
 #include "http/server.h"
 #include "image/image.h"
-#include "logs/logs.h"
+#include "output/output.h"
 #include "net/net.h"
 #include "prom/prom.h"
 #include "store/store.h"
@@ -55,8 +55,8 @@ struct serve {
         int lock_fd; /* holds the state directory */
         struct buf token;
         struct store *store;
-        struct log_store *log_store;
-        struct logs *logs;
+        struct output_store *output_store;
+        struct output *output;
         struct engine *engine;
         struct api *api;
         struct http_server *server;
@@ -286,7 +286,7 @@ static int open_store(struct serve *d, struct err *err)
 
 static int open_logs(struct serve *d, struct err *err)
 {
-        struct logs_config config = {
+        struct output_config config = {
                 .registry = prom_default_registry(),
                 .lines_max = d->settings.log_lines_max,
                 .size_max = d->settings.log_size_max,
@@ -296,13 +296,13 @@ static int open_logs(struct serve *d, struct err *err)
         int r;
 
         if ((r = fs_join(path, sizeof(path), d->settings.state_dir, "logs.db", err)) < 0 ||
-            (r = log_store_open(path, &d->log_store, moved_to, err)) < 0)
+            (r = output_store_open(path, &d->output_store, moved_to, err)) < 0)
                 return r;
         if (moved_to[0])
                 log_error("%s was damaged; it has been moved to %s, and a new one begun", path,
                           moved_to);
-        config.store = d->log_store;
-        return logs_new(&config, &d->logs, err);
+        config.store = d->output_store;
+        return output_new(&config, &d->output, err);
 }
 
 /* ---- the daemon ---- */
@@ -341,7 +341,7 @@ static int start(struct serve *d, struct err *err)
             (r = open_logs(d, err)) < 0)
                 return r;
         wiring.store = api.store = d->store;
-        wiring.logs = api.logs = d->logs;
+        wiring.output = api.output = d->output;
         if ((r = wiring_new_engine(s, &wiring, &d->engine, err)) < 0)
                 return r;
         api.engine = d->engine;
@@ -365,8 +365,8 @@ static void stop(struct serve *d)
         http_server_free(d->server);
         api_free(d->api);
         engine_free(d->engine);
-        logs_free(d->logs);
-        log_store_close(d->log_store);
+        output_free(d->output);
+        output_store_close(d->output_store);
         store_close(d->store);
         http_listener_release(&d->listener);
         buf_release(&d->token);

@@ -4,7 +4,7 @@
 #include "backend/firecracker/metrics.h"
 #include "engine/metrics.h"
 #include "http/metrics.h"
-#include "logs/metrics.h"
+#include "output/metrics.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -262,7 +262,7 @@ int help_metrics_page(struct buf *ret, struct err *err)
         if (r == 0)
                 r = add_table(ret, "MicroVMs", fc_metric_descs, FC_METRIC_COUNT, err);
         if (r == 0)
-                r = add_table(ret, "Logs", log_metric_descs, LOG_METRIC_COUNT, err);
+                r = add_table(ret, "Logs", output_metric_descs, OUTPUT_METRIC_COUNT, err);
         if (r == 0)
                 r = add_table(ret, "HTTP", http_metric_descs, HTTP_METRIC_COUNT, err);
         if (r < 0)

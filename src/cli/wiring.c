@@ -49,7 +49,7 @@ int wiring_new_engine(const struct settings *s, const struct wiring *w, struct e
         struct engine_config config = {
                 .n_backends = 1,
                 .store = w->store,
-                .logs = w->logs,
+                .output = w->output,
                 .max_vms = w->max_vms,
                 .max_queue = w->max_queue,
                 .max_memory_mb = w->max_memory_mb,

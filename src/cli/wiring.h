@@ -10,14 +10,14 @@
 #include "engine/engine.h"
 #include "store/store.h"
 
-struct logs;
+struct output;
 
 struct wiring {
         unsigned max_vms, max_queue;
         unsigned max_memory_mb; /* 0: no bound */
         size_t output_record_max;
-        struct logs *logs;   /* borrowed; NULL: none are kept */
-        struct store *store; /* borrowed; NULL: records are not kept */
+        struct output *output; /* borrowed; NULL: none are kept */
+        struct store *store;   /* borrowed; NULL: records are not kept */
 };
 
 /* Makes the process ready to own VMMs: orphans become its children, SIGPIPE is ignored. */

@@ -4,7 +4,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "logs/logs.h"
+#include "output/output.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -259,13 +259,13 @@ static int accept_order(struct engine *e, const struct workload_spec *spec, size
         r = reserve(e, job, err);
         *why = reject_of(r);
         /* First the log: who finds the record finds that the workload has one. */
-        if (r == 0 && e->config.logs)
-                job->log = log_begin(e->config.logs, job->id);
+        if (r == 0 && e->config.output)
+                job->log = output_log_begin(e->config.output, job->id);
         if (r == 0 && (r = record_insert(e->config.store, &job->record, err)) < 0) {
                 *why = ENGINE_REJECT_STORE;
                 if (!atomic_exchange(&e->store_refuses, true))
                         log_error("orders are refused: %s", err->msg);
-                log_abandon(&job->log);
+                output_log_abandon(&job->log);
                 unreserve(e, job);
         }
         if (r < 0) {

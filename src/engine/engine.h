@@ -32,7 +32,7 @@
 
 struct engine;
 struct job; /* private */
-struct logs;
+struct output;
 struct store;
 
 enum {
@@ -47,7 +47,7 @@ struct engine_config {
         struct backend *backends[ENGINE_BACKENDS_MAX]; /* consumed */
         size_t n_backends;
         struct store *store;    /* borrowed; NULL: records live in memory until ended() returned */
-        struct logs *logs;      /* borrowed; where output goes to line by line; NULL: nowhere */
+        struct output *output;  /* borrowed; where output goes to line by line; NULL: nowhere */
         unsigned max_vms;       /* at once; 1 to ENGINE_VMS_MAX */
         unsigned max_queue;     /* workloads that wait for a VM or for memory; 0: none waits */
         uint64_t max_memory_mb; /* of all guests at once; 0: no bound */

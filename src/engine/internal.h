@@ -24,7 +24,7 @@ struct job {
         struct engine_sink sink;
         pthread_mutex_t lock; /* guards changes of record; taken after the engine's lock if both */
         struct workload record;
-        struct log *log; /* from acceptance to its end; NULL: none */
+        struct output_log *log; /* from acceptance to its end; NULL: none */
         atomic_bool killed;
         bool coming; /* is being written down as accepted: known to those who kill, to no one else */
         bool gone;   /* that failed: it was not accepted */

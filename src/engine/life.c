@@ -3,7 +3,7 @@
 #include "engine/internal.h"
 
 #include "base/clock.h"
-#include "logs/logs.h"
+#include "output/output.h"
 #include "workload/streams.h"
 
 #include <assert.h>
@@ -101,7 +101,7 @@ static int on_output(void *ctx, enum workload_stream stream, const void *bytes, 
         if (buf_reserve(output, room) == 0 && streams_add(&job->record.streams, stream, room) == 0)
                 buf_add(output, bytes, room);
         pthread_mutex_unlock(&job->lock);
-        log_write(job->log, stream, bytes, n);
+        output_log_write(job->log, stream, bytes, n);
         return job->sink.output ? job->sink.output(job->sink.ctx, stream, bytes, n) : 0;
 }
 
@@ -204,7 +204,7 @@ void engine_run_finish(struct engine *e, struct job *job)
 
         engine_move(e, job, &job->ended);
         engine_log_ended(e, job);
-        log_end(&job->log); /* who follows it finds the workload ended */
+        output_log_end(&job->log); /* who follows it finds the workload ended */
         if (job->sink.ended)
                 job->sink.ended(job->sink.ctx, &job->record);
         if (r == 0)

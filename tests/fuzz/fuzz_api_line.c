@@ -34,11 +34,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-        struct log_event line = {.type = LOG_EVENT_LINE,
-                                 .seq = 1,
-                                 .stream = WORKLOAD_STDOUT,
-                                 .bytes = (const char *)data,
-                                 .size = n < LOGS_LINE_MAX ? n : LOGS_LINE_MAX};
+        struct output_event line = {.type = OUTPUT_EVENT_LINE,
+                                    .seq = 1,
+                                    .stream = WORKLOAD_STDOUT,
+                                    .bytes = (const char *)data,
+                                    .size = n < OUTPUT_LINE_MAX ? n : OUTPUT_LINE_MAX};
         struct buf text = BUF_INIT(1 << 20);
         json_t *json;
 

@@ -6,7 +6,7 @@
 #include "engine/engine.h"
 #include "fake_backend.h"
 #include "http_fixture.h"
-#include "logs/logs.h"
+#include "output/output.h"
 #include "store/store.h"
 
 #include <jansson.h>
@@ -16,8 +16,8 @@ struct daemon {
         struct fake_backend *backend;
         struct engine *engine;
         struct store *store;
-        struct log_store *log_store;
-        struct logs *logs;
+        struct output_store *output_store;
+        struct output *output;
         struct api *api;
         char dir[64];
 };
@@ -54,19 +54,19 @@ static inline struct daemon *daemon_bounded(unsigned max_vms, unsigned max_queue
         if (store_open(path, &d->store, NULL, &err) < 0)
                 fail_msg("%s", err.msg);
         snprintf(path, sizeof(path), "%s/logs", d->dir);
-        if (log_store_open(path, &d->log_store, moved_to, &err) < 0 ||
-            logs_new(&(struct logs_config){.store = d->log_store,
-                                           .lines_max = log_lines,
-                                           .registry = registry},
-                     &d->logs, &err) < 0)
+        if (output_store_open(path, &d->output_store, moved_to, &err) < 0 ||
+            output_new(&(struct output_config){.store = d->output_store,
+                                               .lines_max = log_lines,
+                                               .registry = registry},
+                       &d->output, &err) < 0)
                 fail_msg("%s", err.msg);
         engine.store = d->store;
-        engine.logs = d->logs;
+        engine.output = d->output;
         if (engine_new(&engine, &d->engine, &err) < 0)
                 fail_msg("%s", err.msg);
         assert_int_equal(api_new(&(struct api_config){.engine = d->engine,
                                                       .store = d->store,
-                                                      .logs = d->logs,
+                                                      .output = d->output,
                                                       .registry = registry,
                                                       .heartbeat_ms = heartbeat_ms},
                                  &d->api, &err),
@@ -103,8 +103,8 @@ static inline void daemon_free(struct daemon *d)
 
         api_free(d->api);
         engine_free(d->engine);
-        logs_free(d->logs);
-        log_store_close(d->log_store);
+        output_free(d->output);
+        output_store_close(d->output_store);
         store_close(d->store);
         served_release(&d->served);
         snprintf(command, sizeof(command), "rm -r %s", d->dir);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Probes and scrapes are answered whatever orders, kills and those who follow wait for. */
 #include "api_fixture.h"
-#include "logs/internal.h"
+#include "output/internal.h"
 
 #include <sched.h>
 #include <sqlite3.h>
@@ -129,9 +129,9 @@ static void wait_logs(struct daemon *d, size_t n)
         size_t there;
 
         do {
-                pthread_mutex_lock(&d->logs->lock);
-                there = d->logs->n_logs;
-                pthread_mutex_unlock(&d->logs->lock);
+                pthread_mutex_lock(&d->output->lock);
+                there = d->output->n_logs;
+                pthread_mutex_unlock(&d->output->lock);
                 sched_yield();
         } while (there != n);
 }

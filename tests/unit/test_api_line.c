@@ -13,19 +13,19 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-static struct log_event line_of(const char *bytes, size_t n)
+static struct output_event line_of(const char *bytes, size_t n)
 {
-        return (struct log_event){.type = LOG_EVENT_LINE,
-                                  .seq = 7,
-                                  .stream = WORKLOAD_STDERR,
-                                  .created_ms = 1700000000123,
-                                  .bytes = bytes,
-                                  .size = n};
+        return (struct output_event){.type = OUTPUT_EVENT_LINE,
+                                     .seq = 7,
+                                     .stream = WORKLOAD_STDERR,
+                                     .created_ms = 1700000000123,
+                                     .bytes = bytes,
+                                     .size = n};
 }
 
 static void json_is_as_documented(void **state)
 {
-        struct log_event e = line_of("say \"hi\"\\\t\x01\x7f é 😀", 20);
+        struct output_event e = line_of("say \"hi\"\\\t\x01\x7f é 😀", 20);
         struct buf text = BUF_INIT(4096);
 
         assert_int_equal(api_line_json(&text, &e), 0);
@@ -65,7 +65,7 @@ static void ill_formed_text_is_replaced(void **state)
         };
 
         for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-                struct log_event e = line_of(cases[i].bytes, cases[i].n);
+                struct output_event e = line_of(cases[i].bytes, cases[i].n);
                 struct buf text = BUF_INIT(4096);
                 size_t found = 0;
                 json_t *json;
@@ -90,7 +90,7 @@ static void any_bytes_come_back(void **state)
 
         for (int round = 0; round < 2000; round++) {
                 size_t n = (size_t)round % sizeof(bytes), size = sizeof(back);
-                struct log_event e = line_of((const char *)bytes, n);
+                struct output_event e = line_of((const char *)bytes, n);
                 struct buf text = BUF_INIT(4096);
                 struct base64_decode_ctx ctx;
                 const char *base64;
@@ -142,7 +142,7 @@ static void events_keep_their_frame(void **state)
         };
 
         for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-                struct log_event e = line_of(cases[i].bytes, cases[i].n);
+                struct output_event e = line_of(cases[i].bytes, cases[i].n);
                 struct buf text = BUF_INIT(4096);
 
                 e.partial = cases[i].partial;

@@ -316,17 +316,17 @@ static void ask_events(struct daemon *d)
 {
         json_t *ref = json_pack("{s:s}", "$ref", "#/components/schemas/LogLine");
         json_t *dropped = json_pack("{s:s}", "$ref", "#/components/schemas/LogDropped"), *json;
-        struct log *log = log_begin(d->logs, "01ARZ3NDEKTSV4RRFFQ69G5FAV");
-        char line[LOGS_LINE_MAX], *data;
+        struct output_log *log = output_log_begin(d->output, "01ARZ3NDEKTSV4RRFFQ69G5FAV");
+        char line[OUTPUT_LINE_MAX], *data;
         struct answer a;
         int n = 0;
 
         memset(line, '\xff', sizeof(line));
-        log_write(log, WORKLOAD_STDERR, line, sizeof(line));
-        log_write(log, WORKLOAD_STDERR, "x", 1); /* so the first is a piece, and no text */
+        output_log_write(log, WORKLOAD_STDERR, line, sizeof(line));
+        output_log_write(log, WORKLOAD_STDERR, "x", 1); /* so the first is a piece, and no text */
         for (int i = 0; i < 3; i++)
-                log_write(log, WORKLOAD_STDERR, "ok\n", 3);
-        log_end(&log);
+                output_log_write(log, WORKLOAD_STDERR, "ok\n", 3);
+        output_log_end(&log);
         a = ask(&d->served, "GET", "/v1/workloads/01ARZ3NDEKTSV4RRFFQ69G5FAV/logs?format=json",
                 NULL);
         dechunk(a.body);

@@ -5,7 +5,7 @@
 #include "cli/help_metrics.h"
 #include "engine/metrics.h"
 #include "http/metrics.h"
-#include "logs/metrics.h"
+#include "output/metrics.h"
 #include "prom/testing.h"
 
 #include <setjmp.h>
@@ -59,7 +59,7 @@ static void the_metrics_keep_to_the_customs(void **state)
         add(registry, engine_snapshot_descs, ENGINE_SNAPSHOT_COUNT);
         add(registry, engine_metric_descs, ENGINE_METRIC_COUNT);
         add(registry, fc_metric_descs, FC_METRIC_COUNT);
-        add(registry, log_metric_descs, LOG_METRIC_COUNT);
+        add(registry, output_metric_descs, OUTPUT_METRIC_COUNT);
         add(registry, http_metric_descs, HTTP_METRIC_COUNT);
         assert_int_equal(prom_lint(registry, complain, NULL), 0);
         prom_registry_free(registry);

@@ -5,8 +5,8 @@
  */
 #pragma once
 
-#include "logs/logs.h"
-#include "logs/metrics.h"
+#include "output/output.h"
+#include "output/metrics.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -25,8 +25,8 @@ enum { LINE_PARTIAL = 1 };
 /* What waits to be written: a chunk, or the end of a log. Under the logs' lock. */
 struct item {
         TAILQ_ENTRY(item) at;
-        struct log *log;     /* lives on: its end comes behind all its chunks */
-        struct chunk *chunk; /* NULL: the end */
+        struct output_log *log; /* lives on: its end comes behind all its chunks */
+        struct chunk *chunk;    /* NULL: the end */
 };
 
 /*
@@ -48,22 +48,23 @@ struct chunk {
 TAILQ_HEAD(chunk_list, chunk);
 
 TAILQ_HEAD(item_list, item);
-TAILQ_HEAD(reader_list, log_reader);
-TAILQ_HEAD(log_list, log);
+TAILQ_HEAD(reader_list, output_reader);
+TAILQ_HEAD(output_log_list, output_log);
 
 struct held {
         size_t len;
         uint64_t since_ns;
-        char *bytes; /* LOGS_LINE_MAX, made at first use */
+        char *bytes; /* OUTPUT_LINE_MAX, made at first use */
 };
 
-struct log {
+struct output_log {
         char id[ULID_LEN + 1];
-        struct logs *logs;
-        struct log *next; /* in its bucket; under the logs' lock, as `refs`, `dirty`, `in_dirty` */
-        unsigned refs;    /* the owner's, the table's, readers' */
+        struct output *output;
+        struct output_log
+                *next; /* in its bucket; under the lock of `output`, as are `refs` and `dirty` */
+        unsigned refs; /* the owner's, the table's, readers' */
         bool dirty;
-        TAILQ_ENTRY(log) in_dirty;
+        TAILQ_ENTRY(output_log) in_dirty;
 
         pthread_mutex_t lock; /* guards all below */
         struct chunk_list chunks;
@@ -80,17 +81,17 @@ struct log {
         unsigned n_readers;
 };
 
-struct logs {
-        struct logs_config config;
-        struct log_metrics metrics;
+struct output {
+        struct output_config config;
+        struct output_metrics metrics;
         pthread_t writer;
 
-        pthread_mutex_t lock;  /* guards all below */
-        pthread_cond_t work;   /* for the writer */
-        pthread_cond_t synced; /* `n_done` grew */
-        struct log **table;    /* by id, from begin until the end is in the file */
+        pthread_mutex_t lock;      /* guards all below */
+        pthread_cond_t work;       /* for the writer */
+        pthread_cond_t synced;     /* `n_done` grew */
+        struct output_log **table; /* by id, from begin until the end is in the file */
         size_t n_buckets, n_logs;
-        struct log_list dirty; /* with lines or held pieces that no item covers */
+        struct output_log_list dirty; /* with lines or held pieces that no item covers */
         uint64_t dirty_since_ns;
         struct item_list queue;
         size_t queue_bytes, queue_items;
@@ -100,28 +101,28 @@ struct logs {
         uint64_t again_ns;        /* when */
         uint64_t sleeps_until_ns; /* the writer; 0: it looks at all this before it sleeps again */
         bool quit;
-        uint64_t n_flushes, n_flushed; /* asked for by logs_sync(), and fulfilled */
+        uint64_t n_flushes, n_flushed; /* asked for by output_sync(), and fulfilled */
 };
 
 void chunk_unref(struct chunk *c);
 
 /* With the log's lock: gives up what need not be in memory. */
-void log_trim(struct log *log);
+void output_log_trim(struct output_log *log);
 
 /* With the log's lock: hands the open chunk to the writer, to be written by `due_ns`. */
-void log_seal(struct log *log, uint64_t due_ns);
+void output_log_seal(struct output_log *log, uint64_t due_ns);
 
 /* With the log's lock: emits pieces that have waited since before `before_ns`. True if some are
  * still held. */
-bool log_flush_held(struct log *log, uint64_t before_ns);
+bool output_log_flush_held(struct output_log *log, uint64_t before_ns);
 
 /* With the log's lock: tells those who wait. */
-void log_wake(struct log *log);
+void output_log_wake(struct output_log *log);
 
-struct log *log_find(struct logs *l, const char *id); /* a reference, or NULL */
-void log_unref(struct log *log);
+struct output_log *output_log_find(struct output *o, const char *id); /* a reference, or NULL */
+void output_log_unref(struct output_log *log);
 
 /* Takes a log out of the table; with the logs' lock. */
-void logs_remove(struct logs *l, struct log *log);
+void output_remove(struct output *o, struct output_log *log);
 
-void *logs_write(void *logs); /* the writer's thread */
+void *output_write(void *output); /* the writer's thread */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Output cut into lines, kept in a file, read again: exactly. */
-#include "logs_fixture.h"
+#include "output_fixture.h"
 
 #include <sys/stat.h>
 
@@ -9,82 +9,82 @@
 static void lines_of_both_streams_are_numbered_together(void **state)
 {
         struct place *p = *state;
-        struct log_summary summary;
-        struct log *log;
+        struct output_summary summary;
+        struct output_log *log;
 
-        place_start(p, (struct logs_config){0});
-        log = log_begin(p->logs, "A");
+        place_start(p, (struct output_config){0});
+        log = output_log_begin(p->output, "A");
         assert_log(p, "A", 0, "end");
         write_text(log, WORKLOAD_STDOUT, "one\ntwo\n\nfo");
         write_text(log, WORKLOAD_STDERR, "err\n");
         assert_log(p, "A", 0, "1o one|2o two|3o |4e err|end"); /* "fo" waits for its newline */
         write_text(log, WORKLOAD_STDOUT, "ur\n");
         write_text(log, WORKLOAD_STDERR, "tail");
-        assert_int_equal(logs_summary(p->logs, "A", &summary, NULL), 0);
+        assert_int_equal(output_summary(p->output, "A", &summary, NULL), 0);
         assert_false(summary.ended);
-        log_end(&log);
+        output_log_end(&log);
         assert_null(log);
         for (int i = 0; i < 2; i++) {
                 assert_log(p, "A", 0, "1o one|2o two|3o |4e err|5o four|6e tail~|end");
                 assert_log(p, "A", 4, "5o four|6e tail~|end");
                 assert_log(p, "A", 6, "end");
                 assert_log(p, "A", 1000, "end");
-                assert_int_equal(logs_summary(p->logs, "A", &summary, NULL), 0);
+                assert_int_equal(output_summary(p->output, "A", &summary, NULL), 0);
                 assert_true(summary.ended);
                 assert_int_equal(summary.last_seq, 6);
                 assert_int_equal(summary.lost, 0);
-                logs_sync(p->logs); /* the second time from the file */
+                output_sync(p->output); /* the second time from the file */
         }
         assert_metric(p, "vulcan_log_lines_total{stream=\"stdout\"} 4\n");
         assert_metric(p, "vulcan_log_bytes_total{stream=\"stderr\"} 8\n");
         assert_metric(p, "vulcan_log_queue_bytes 0\n");
-        assert_int_equal(
-                log_reader_new(p->logs, "B", 0, NULL, NULL, &(struct log_reader *){0}, &p->err),
-                -ENOENT);
+        assert_int_equal(output_reader_new(p->output, "B", 0, NULL, NULL,
+                                           &(struct output_reader *){0}, &p->err),
+                         -ENOENT);
 }
 
 static void a_log_survives_the_daemon(void **state)
 {
         struct place *p = *state;
-        struct log *log;
+        struct output_log *log;
 
-        place_start(p, (struct logs_config){0});
-        log = log_begin(p->logs, "A");
+        place_start(p, (struct output_config){0});
+        log = output_log_begin(p->output, "A");
         write_text(log, WORKLOAD_STDOUT, "kept\n");
-        log_end(&log);
+        output_log_end(&log);
         place_end(p);
-        place_start(p, (struct logs_config){0});
+        place_start(p, (struct output_config){0});
         assert_log(p, "A", 0, "1o kept|end");
 }
 
 /* Puts a stream together from its lines. */
 static void join(struct place *p, const char *id, enum workload_stream stream, struct buf *ret)
 {
-        struct log_reader *r = reader_of(p, id, 0, false);
-        struct log_event e = {0};
+        struct output_reader *r = reader_of(p, id, 0, false);
+        struct output_event e = {0};
         uint64_t seq = 0;
 
-        while (log_reader_next(r, &e, &p->err) == 0 && e.type == LOG_EVENT_LINE) {
+        while (output_reader_next(r, &e, &p->err) == 0 && e.type == OUTPUT_EVENT_LINE) {
                 assert_int_equal(e.seq, ++seq);
-                assert_true(e.size <= LOGS_LINE_MAX);
+                assert_true(e.size <= OUTPUT_LINE_MAX);
                 if (e.stream != stream)
                         continue;
                 buf_add(ret, e.bytes, e.size);
                 if (!e.partial)
                         buf_add(ret, "\n", 1);
         }
-        assert_int_equal(e.type, LOG_EVENT_END);
-        log_reader_free(r);
+        assert_int_equal(e.type, OUTPUT_EVENT_END);
+        output_reader_free(r);
 }
 
 /* Bytes of every kind in pieces of every size, around the bounds of lines and chunks. */
 static void bytes_are_exact(void **state)
 {
-        enum { SIZE = 3 * LOGS_CHUNK_MAX };
+        enum { SIZE = 3 * OUTPUT_CHUNK_MAX };
         struct place *p = *state;
         struct buf joined = BUF_INIT(2 * SIZE);
         char *data = malloc(SIZE);
-        struct log *log;
+        struct output_log *log;
         unsigned seed = 1;
 
         for (int i = 0; i < SIZE; i++) {
@@ -93,25 +93,25 @@ static void bytes_are_exact(void **state)
                 if (i > SIZE / 2 && data[i] == '\n' && (seed >> 24) % 8)
                         data[i] = 'x'; /* long lines in the second half */
         }
-        memset(data + SIZE / 4, 'y', 5 * LOGS_LINE_MAX);
-        data[SIZE / 4 + LOGS_LINE_MAX - 1] = '\n';
-        place_start(p, (struct logs_config){0});
-        log = log_begin(p->logs, "A");
+        memset(data + SIZE / 4, 'y', 5 * OUTPUT_LINE_MAX);
+        data[SIZE / 4 + OUTPUT_LINE_MAX - 1] = '\n';
+        place_start(p, (struct output_config){0});
+        log = output_log_begin(p->output, "A");
         for (size_t at = 0, n = 1; at < SIZE; at += n, n = n * 7 % 40009 + 1) {
                 if (n > SIZE - at)
                         n = SIZE - at;
-                log_write(log, WORKLOAD_STDOUT, data + at, n);
+                output_log_write(log, WORKLOAD_STDOUT, data + at, n);
                 if (n % 3 == 0)
                         write_text(log, WORKLOAD_STDERR, "between");
         }
-        log_end(&log);
+        output_log_end(&log);
         for (int i = 0; i < 2; i++) {
                 joined.len = 0;
                 join(p, "A", WORKLOAD_STDOUT, &joined);
                 /* Behind the last byte there may be no newline; then the last piece is partial. */
                 assert_int_equal(joined.len, SIZE);
                 assert_memory_equal(joined.data, data, SIZE);
-                logs_sync(p->logs);
+                output_sync(p->output);
         }
         buf_release(&joined);
         free(data);
@@ -120,51 +120,52 @@ static void bytes_are_exact(void **state)
 static void a_line_at_the_bound_is_whole(void **state)
 {
         struct place *p = *state;
-        char *line = malloc(LOGS_LINE_MAX + 2);
-        struct log_reader *r;
-        struct log_event e;
-        struct log *log;
+        char *line = malloc(OUTPUT_LINE_MAX + 2);
+        struct output_reader *r;
+        struct output_event e;
+        struct output_log *log;
 
-        place_start(p, (struct logs_config){0});
-        log = log_begin(p->logs, "A");
-        memset(line, 'x', LOGS_LINE_MAX + 1);
-        line[LOGS_LINE_MAX] = '\n';
-        log_write(log, WORKLOAD_STDOUT, line, LOGS_LINE_MAX); /* the newline comes by itself */
-        log_write(log, WORKLOAD_STDOUT, "\n", 1);
-        log_write(log, WORKLOAD_STDOUT, line, LOGS_LINE_MAX + 1);
-        line[LOGS_LINE_MAX] = 'x';
-        line[LOGS_LINE_MAX + 1] = '\n';
-        log_write(log, WORKLOAD_STDOUT, line, LOGS_LINE_MAX + 2);
-        log_end(&log);
+        place_start(p, (struct output_config){0});
+        log = output_log_begin(p->output, "A");
+        memset(line, 'x', OUTPUT_LINE_MAX + 1);
+        line[OUTPUT_LINE_MAX] = '\n';
+        output_log_write(log, WORKLOAD_STDOUT, line,
+                         OUTPUT_LINE_MAX); /* the newline comes by itself */
+        output_log_write(log, WORKLOAD_STDOUT, "\n", 1);
+        output_log_write(log, WORKLOAD_STDOUT, line, OUTPUT_LINE_MAX + 1);
+        line[OUTPUT_LINE_MAX] = 'x';
+        line[OUTPUT_LINE_MAX + 1] = '\n';
+        output_log_write(log, WORKLOAD_STDOUT, line, OUTPUT_LINE_MAX + 2);
+        output_log_end(&log);
         r = reader_of(p, "A", 0, false);
         for (int i = 0; i < 4; i++) {
-                assert_int_equal(log_reader_next(r, &e, &p->err), 0);
-                assert_int_equal(e.size, i < 3 ? LOGS_LINE_MAX : 1);
+                assert_int_equal(output_reader_next(r, &e, &p->err), 0);
+                assert_int_equal(e.size, i < 3 ? OUTPUT_LINE_MAX : 1);
                 assert_int_equal(e.partial, i == 2);
         }
         assert_reads(r, "end");
-        log_reader_free(r);
+        output_reader_free(r);
         free(line);
 }
 
 static void what_is_past_the_limit_is_counted_and_said(void **state)
 {
         struct place *p = *state;
-        struct log_summary summary;
-        struct log_reader *live;
-        struct log *log;
+        struct output_summary summary;
+        struct output_reader *live;
+        struct output_log *log;
 
-        place_start(p, (struct logs_config){.lines_max = 2});
-        log = log_begin(p->logs, "A");
+        place_start(p, (struct output_config){.lines_max = 2});
+        log = output_log_begin(p->output, "A");
         live = reader_of(p, "A", 0, true);
         write_text(log, WORKLOAD_STDOUT, "a\nb\nc\nd\n");
         assert_reads(live, "1o a|2o b|wait");
-        log_end(&log);
+        output_log_end(&log);
         assert_reads(live, "[3-4 limit]|end");
-        log_reader_free(live);
-        logs_sync(p->logs);
+        output_reader_free(live);
+        output_sync(p->output);
         assert_log(p, "A", 0, "1o a|2o b|[3-4 limit]|end"); /* as those who followed were told */
-        assert_int_equal(logs_summary(p->logs, "A", &summary, NULL), 0);
+        assert_int_equal(output_summary(p->output, "A", &summary, NULL), 0);
         assert_int_equal(summary.lost, 2);
         assert_metric(p, "vulcan_log_dropped_lines_total{reason=\"limit\"} 2\n");
 }
@@ -172,42 +173,43 @@ static void what_is_past_the_limit_is_counted_and_said(void **state)
 static void old_lines_are_deleted(void **state)
 {
         struct place *p = *state;
-        struct log_expired expired;
-        struct log_chunk chunk = {.first_seq = 1, .last_seq = 4, .bytes = "xxxx", .size = 4};
-        const struct log_summary end = {.last_seq = 4, .recorded_seq = 4};
+        struct output_expired expired;
+        struct output_chunk chunk = {.first_seq = 1, .last_seq = 4, .bytes = "xxxx", .size = 4};
+        const struct output_summary end = {.last_seq = 4, .recorded_seq = 4};
         char id[3] = "A0", moved_to[PATH_MAX];
-        struct log_summary summary;
+        struct output_summary summary;
 
-        assert_int_equal(log_store_open(p->path, &p->store, moved_to, &p->err), 0);
-        assert_int_equal(log_store_begin(p->store, &p->err), 0);
+        assert_int_equal(output_store_open(p->path, &p->store, moved_to, &p->err), 0);
+        assert_int_equal(output_store_begin(p->store, &p->err), 0);
         for (int i = 0; i < 6; i++) {
                 id[1] = (char)('0' + i);
                 chunk.id = id;
                 chunk.created_ms = 1000 + i;
-                assert_int_equal(log_store_add(p->store, &chunk, &p->err), 0);
-                assert_int_equal(log_store_end(p->store, id, &end, 1000 + i, &p->err), 0);
+                assert_int_equal(output_store_add(p->store, &chunk, &p->err), 0);
+                assert_int_equal(output_store_end(p->store, id, &end, 1000 + i, &p->err), 0);
         }
-        assert_int_equal(log_store_size(p->store), 0);
-        assert_int_equal(log_store_commit(p->store, &p->err), 0);
-        assert_int_equal(log_store_size(p->store), 24);
+        assert_int_equal(output_store_size(p->store), 0);
+        assert_int_equal(output_store_commit(p->store, &p->err), 0);
+        assert_int_equal(output_store_size(p->store), 24);
 
-        assert_int_equal(log_store_expire(p->store, 1002, 1000, &expired, &p->err), 0); /* age */
+        assert_int_equal(output_store_expire(p->store, 1002, 1000, &expired, &p->err), 0); /* age */
         assert_int_equal(expired.chunks, 2);
         assert_int_equal(expired.lines, 8);
         assert_int_equal(expired.bytes, 8);
         assert_false(expired.more);
-        assert_int_equal(log_store_summary(p->store, "A1", &summary, &p->err), -ENOENT);
-        assert_int_equal(log_store_expire(p->store, 0, 9, &expired, &p->err), 0); /* size */
+        assert_int_equal(output_store_summary(p->store, "A1", &summary, &p->err), -ENOENT);
+        assert_int_equal(output_store_expire(p->store, 0, 9, &expired, &p->err), 0); /* size */
         assert_int_equal(expired.chunks, 2);
-        assert_int_equal(log_store_size(p->store), 8);
-        assert_int_equal(log_store_summary(p->store, "A3", &summary, &p->err), 0); /* not so old */
+        assert_int_equal(output_store_size(p->store), 8);
+        assert_int_equal(output_store_summary(p->store, "A3", &summary, &p->err),
+                         0); /* not so old */
         assert_int_equal(summary.last_seq, 4);
-        assert_int_equal(log_store_expire(p->store, 0, 9, &expired, &p->err), 0);
+        assert_int_equal(output_store_expire(p->store, 0, 9, &expired, &p->err), 0);
         assert_int_equal(expired.chunks, 0);
-        log_store_close(p->store);
-        assert_int_equal(log_store_open(p->path, &p->store, moved_to, &p->err), 0);
-        assert_int_equal(log_store_size(p->store), 8);
-        log_store_close(p->store);
+        output_store_close(p->store);
+        assert_int_equal(output_store_open(p->path, &p->store, moved_to, &p->err), 0);
+        assert_int_equal(output_store_size(p->store), 8);
+        output_store_close(p->store);
 }
 
 static void the_file_stays_within_its_size(void **state)
@@ -215,34 +217,34 @@ static void the_file_stays_within_its_size(void **state)
         struct place *p = *state;
         char line[1024];
         char id[8], moved_to[PATH_MAX];
-        struct log *log;
+        struct output_log *log;
 
         memset(line, 'x', sizeof(line));
         line[sizeof(line) - 1] = '\n';
-        place_start(p, (struct logs_config){.size_max = 1 << 20});
+        place_start(p, (struct output_config){.size_max = 1 << 20});
         for (int n = 0; n < 8; n++) {
                 snprintf(id, sizeof(id), "A%d", n);
-                log = log_begin(p->logs, id);
+                log = output_log_begin(p->output, id);
                 for (int i = 0; i < 200; i++)
-                        log_write(log, WORKLOAD_STDOUT, line, sizeof(line));
-                log_end(&log);
+                        output_log_write(log, WORKLOAD_STDOUT, line, sizeof(line));
+                output_log_end(&log);
         }
-        logs_sync(p->logs);
+        output_sync(p->output);
         assert_log(p, "A0", 0, "[1-200 lost]|end"); /* its end is still known */
         place_end(p);
-        assert_int_equal(log_store_open(p->path, &p->store, moved_to, &p->err), 0);
-        assert_in_range(log_store_size(p->store), 1, 1 << 20);
-        log_store_close(p->store);
+        assert_int_equal(output_store_open(p->path, &p->store, moved_to, &p->err), 0);
+        assert_in_range(output_store_size(p->store), 1, 1 << 20);
+        output_store_close(p->store);
 }
 
 /* Rows that no daemon of ours has written: nothing is read past them, nothing loops. */
 static void a_damaged_chunk_is_said_to_be_lost(void **state)
 {
         struct place *p = *state;
-        struct log_chunk chunk = {.id = "A", .first_seq = 1, .last_seq = 4};
+        struct output_chunk chunk = {.id = "A", .first_seq = 1, .last_seq = 4};
         uint8_t bytes[24] = {0};
 
-        place_start(p, (struct logs_config){0});
+        place_start(p, (struct output_config){0});
         place_end(p);
         for (int i = 0; i < 3; i++) {
                 char moved_to[PATH_MAX];
@@ -250,15 +252,15 @@ static void a_damaged_chunk_is_said_to_be_lost(void **state)
                 bytes[0] = (uint8_t)(i == 0 ? 200 : 2); /* longer than what is there; stream 0 */
                 chunk.bytes = bytes;
                 chunk.size = i == 2 ? 3 : sizeof(bytes);
-                assert_int_equal(log_store_open(p->path, &p->store, moved_to, &p->err), 0);
-                assert_int_equal(log_store_begin(p->store, &p->err), 0);
-                assert_int_equal(log_store_add(p->store, &chunk, &p->err), 0);
-                assert_int_equal(log_store_commit(p->store, &p->err), 0);
-                log_store_close(p->store);
+                assert_int_equal(output_store_open(p->path, &p->store, moved_to, &p->err), 0);
+                assert_int_equal(output_store_begin(p->store, &p->err), 0);
+                assert_int_equal(output_store_add(p->store, &chunk, &p->err), 0);
+                assert_int_equal(output_store_commit(p->store, &p->err), 0);
+                output_store_close(p->store);
                 chunk.first_seq += 4;
                 chunk.last_seq += 4;
         }
-        place_start(p, (struct logs_config){0});
+        place_start(p, (struct output_config){0});
         assert_log(p, "A", 0, "[1-4 lost]|[5-8 lost]|[9-12 lost]|end");
         assert_log(p, "A", 6, "[7-8 lost]|[9-12 lost]|end");
 }
@@ -266,14 +268,14 @@ static void a_damaged_chunk_is_said_to_be_lost(void **state)
 static void a_file_that_cannot_be_written_loses_lines_and_says_so(void **state)
 {
         struct place *p = *state;
-        struct log_summary summary;
+        struct output_summary summary;
         sqlite3 *other;
-        struct log *log;
+        struct output_log *log;
 
-        place_start(p, (struct logs_config){0});
-        log = log_begin(p->logs, "A");
+        place_start(p, (struct output_config){0});
+        log = output_log_begin(p->output, "A");
         write_text(log, WORKLOAD_STDOUT, "kept\n");
-        logs_sync(p->logs);
+        output_sync(p->output);
         assert_int_equal(sqlite3_open(p->path, &other), SQLITE_OK);
         assert_int_equal(sqlite3_exec(other,
                                       "CREATE TRIGGER no BEFORE INSERT ON chunks BEGIN"
@@ -281,14 +283,14 @@ static void a_file_that_cannot_be_written_loses_lines_and_says_so(void **state)
                                       NULL, NULL, NULL),
                          SQLITE_OK);
         write_text(log, WORKLOAD_STDOUT, "lost\n");
-        logs_sync(p->logs);
+        output_sync(p->output);
         assert_int_equal(sqlite3_exec(other, "DROP TRIGGER no", NULL, NULL, NULL), SQLITE_OK);
         sqlite3_close(other);
         write_text(log, WORKLOAD_STDOUT, "kept again\n");
-        log_end(&log);
-        logs_sync(p->logs);
+        output_log_end(&log);
+        output_sync(p->output);
         assert_log(p, "A", 0, "1o kept|[2-2 lost]|3o kept again|end");
-        assert_int_equal(logs_summary(p->logs, "A", &summary, NULL), 0);
+        assert_int_equal(output_summary(p->output, "A", &summary, NULL), 0);
         assert_int_equal(summary.lost, 1);
         assert_metric(p, "vulcan_log_dropped_lines_total{reason=\"store\"} 1\n");
 }
@@ -305,25 +307,25 @@ static off_t size_of(const char *path)
 static void fill_and_expire(struct place *p)
 {
         enum { CHUNKS = 100, CHUNK = 200 * 1024 };
-        struct log_chunk chunk = {.id = "A", .bytes = calloc(1, CHUNK), .size = CHUNK};
-        struct log_expired expired = {.more = true};
+        struct output_chunk chunk = {.id = "A", .bytes = calloc(1, CHUNK), .size = CHUNK};
+        struct output_expired expired = {.more = true};
         char moved_to[PATH_MAX];
         int rounds = 0;
 
-        assert_int_equal(log_store_open(p->path, &p->store, moved_to, &p->err), 0);
-        assert_int_equal(log_store_begin(p->store, &p->err), 0);
+        assert_int_equal(output_store_open(p->path, &p->store, moved_to, &p->err), 0);
+        assert_int_equal(output_store_begin(p->store, &p->err), 0);
         for (int i = 0; i < CHUNKS; i++) {
                 chunk.first_seq = chunk.last_seq = (uint64_t)i + 1;
                 chunk.created_ms = i;
-                assert_int_equal(log_store_add(p->store, &chunk, &p->err), 0);
+                assert_int_equal(output_store_add(p->store, &chunk, &p->err), 0);
         }
-        assert_int_equal(log_store_commit(p->store, &p->err), 0);
+        assert_int_equal(output_store_commit(p->store, &p->err), 0);
         for (; expired.more; rounds++)
-                assert_int_equal(log_store_expire(p->store, CHUNKS - 5, 1 << 30, &expired, &p->err),
-                                 0);
+                assert_int_equal(
+                        output_store_expire(p->store, CHUNKS - 5, 1 << 30, &expired, &p->err), 0);
         assert_true(rounds > 2); /* some at a time */
-        assert_int_equal(log_store_size(p->store), 5 * CHUNK);
-        log_store_close(p->store);
+        assert_int_equal(output_store_size(p->store), 5 * CHUNK);
+        output_store_close(p->store);
         free((void *)chunk.bytes);
 }
 
@@ -354,7 +356,7 @@ static void an_earlier_file_is_used_on(void **state)
         assert_int_equal(sqlite3_open(p->path, &db), SQLITE_OK);
         assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
         sqlite3_close(db);
-        place_start(p, (struct logs_config){.age_max_s = UINT_MAX});
+        place_start(p, (struct output_config){.age_max_s = UINT_MAX});
         assert_log(p, "OLD", 0, "[1-7 lost]|end");
         place_end(p);
 }
@@ -363,33 +365,33 @@ static void an_earlier_file_is_used_on(void **state)
 static void an_end_that_is_not_taken_is_written_later(void **state)
 {
         struct place *p = *state;
-        struct log_summary summary;
+        struct output_summary summary;
         sqlite3 *other;
-        struct log *log;
+        struct output_log *log;
 
-        place_start(p, (struct logs_config){0});
+        place_start(p, (struct output_config){0});
         assert_int_equal(sqlite3_open(p->path, &other), SQLITE_OK);
         assert_int_equal(sqlite3_exec(other,
                                       "CREATE TRIGGER no BEFORE INSERT ON ends BEGIN"
                                       " SELECT RAISE(ABORT, 'the disk is gone'); END",
                                       NULL, NULL, NULL),
                          SQLITE_OK);
-        log = log_begin(p->logs, "A");
+        log = output_log_begin(p->output, "A");
         write_text(log, WORKLOAD_STDOUT, "one\n");
-        logs_sync(p->logs);
+        output_sync(p->output);
         write_text(log, WORKLOAD_STDOUT, "lost\n"); /* goes down with the end */
-        log_end(&log);
-        logs_sync(p->logs);
-        assert_int_equal(log_store_summary(p->store, "A", &summary, NULL), 0);
+        output_log_end(&log);
+        output_sync(p->output);
+        assert_int_equal(output_store_summary(p->store, "A", &summary, NULL), 0);
         assert_false(summary.ended);
-        assert_int_equal(logs_summary(p->logs, "A", &summary, NULL), 0);
+        assert_int_equal(output_summary(p->output, "A", &summary, NULL), 0);
         assert_true(summary.ended); /* from memory */
         assert_int_equal(summary.lost, 1);
         assert_int_equal(sqlite3_exec(other, "DROP TRIGGER no", NULL, NULL, NULL), SQLITE_OK);
         sqlite3_close(other);
-        place_end(p); /* or after LOGS_AGAIN_MS */
-        place_start(p, (struct logs_config){0});
-        assert_int_equal(logs_summary(p->logs, "A", &summary, NULL), 0);
+        place_end(p); /* or after OUTPUT_AGAIN_MS */
+        place_start(p, (struct output_config){0});
+        assert_int_equal(output_summary(p->output, "A", &summary, NULL), 0);
         assert_true(summary.ended);
         assert_int_equal(summary.last_seq, 2);
         assert_int_equal(summary.lost, 1);
@@ -414,26 +416,26 @@ static unsigned long writes(struct place *p)
 static void ends_share_a_write(void **state)
 {
         enum { LOGS = 200 };
-        struct log_summary summary;
+        struct output_summary summary;
         struct place *p = *state;
         char id[8];
 
-        place_start(p, (struct logs_config){0});
+        place_start(p, (struct output_config){0});
         for (int i = 0; i < LOGS; i++) {
-                struct log *log;
+                struct output_log *log;
 
                 snprintf(id, sizeof(id), "L%d", i);
-                log = log_begin(p->logs, id);
+                log = output_log_begin(p->output, id);
                 write_text(log, WORKLOAD_STDOUT, "line\n");
-                log_end(&log);
+                output_log_end(&log);
         }
-        logs_sync(p->logs);
+        output_sync(p->output);
         assert_in_range(writes(p), 1, LOGS / 2);
         place_end(p);
-        place_start(p, (struct logs_config){0});
+        place_start(p, (struct output_config){0});
         for (int i = 0; i < LOGS; i++) {
                 snprintf(id, sizeof(id), "L%d", i);
-                assert_int_equal(logs_summary(p->logs, id, &summary, NULL), 0);
+                assert_int_equal(output_summary(p->output, id, &summary, NULL), 0);
                 assert_true(summary.ended);
                 assert_int_equal(summary.last_seq, 1);
         }

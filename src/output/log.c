@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "logs/internal.h"
+#include "output/internal.h"
 
 #include "base/clock.h"
 
@@ -13,28 +13,28 @@ enum { FIRST_CHUNK = 4096 };
 
 /* ---- the table ---- */
 
-static struct log **bucket_of(struct logs *l, const char *id)
+static struct output_log **bucket_of(struct output *o, const char *id)
 {
         uint32_t h = 2166136261u; /* FNV-1a */
 
         for (; *id; id++)
                 h = (h ^ (unsigned char)*id) * 16777619u;
-        return &l->table[h & (l->n_buckets - 1)];
+        return &o->table[h & (o->n_buckets - 1)];
 }
 
 /* With the lock: twice the buckets when there are more logs. Without memory chains grow longer. */
-static void grow_table(struct logs *l)
+static void grow_table(struct output *o)
 {
-        struct log **old = l->table, **grown = calloc(l->n_buckets * 2, sizeof(*grown));
-        size_t n = l->n_buckets;
+        struct output_log **old = o->table, **grown = calloc(o->n_buckets * 2, sizeof(*grown));
+        size_t n = o->n_buckets;
 
         if (!grown)
                 return;
-        l->table = grown;
-        l->n_buckets *= 2;
+        o->table = grown;
+        o->n_buckets *= 2;
         for (size_t i = 0; i < n; i++) {
                 while (old[i]) {
-                        struct log *log = old[i], **bucket = bucket_of(l, log->id);
+                        struct output_log *log = old[i], **bucket = bucket_of(o, log->id);
 
                         old[i] = log->next;
                         log->next = *bucket;
@@ -44,28 +44,28 @@ static void grow_table(struct logs *l)
         free(old);
 }
 
-struct log *log_find(struct logs *l, const char *id)
+struct output_log *output_log_find(struct output *o, const char *id)
 {
-        struct log *log;
+        struct output_log *log;
 
-        pthread_mutex_lock(&l->lock);
-        for (log = *bucket_of(l, id); log; log = log->next)
+        pthread_mutex_lock(&o->lock);
+        for (log = *bucket_of(o, id); log; log = log->next)
                 if (strcmp(log->id, id) == 0)
                         break;
         if (log)
                 log->refs++;
-        pthread_mutex_unlock(&l->lock);
+        pthread_mutex_unlock(&o->lock);
         return log;
 }
 
-void logs_remove(struct logs *l, struct log *log)
+void output_remove(struct output *o, struct output_log *log)
 {
-        struct log **link = bucket_of(l, log->id);
+        struct output_log **link = bucket_of(o, log->id);
 
         while (*link != log)
                 link = &(*link)->next;
         *link = log->next;
-        l->n_logs--;
+        o->n_logs--;
 }
 
 /* ---- a log ---- */
@@ -76,7 +76,7 @@ void chunk_unref(struct chunk *c)
                 free(c);
 }
 
-static void free_log(struct log *log)
+static void free_log(struct output_log *log)
 {
         struct chunk *c;
 
@@ -90,47 +90,47 @@ static void free_log(struct log *log)
         free(log);
 }
 
-void log_unref(struct log *log)
+void output_log_unref(struct output_log *log)
 {
         bool last;
 
-        pthread_mutex_lock(&log->logs->lock);
+        pthread_mutex_lock(&log->output->lock);
         last = --log->refs == 0;
-        pthread_mutex_unlock(&log->logs->lock);
+        pthread_mutex_unlock(&log->output->lock);
         if (last)
                 free_log(log);
 }
 
-struct log *log_begin(struct logs *l, const char *id)
+struct output_log *output_log_begin(struct output *o, const char *id)
 {
-        struct log *log = calloc(1, sizeof(*log)), **bucket;
+        struct output_log *log = calloc(1, sizeof(*log)), **bucket;
 
         if (!log)
                 return NULL;
         strncpy(log->id, id, sizeof(log->id) - 1);
-        log->logs = l;
+        log->output = o;
         log->refs = 2; /* the owner's, and the table's */
         log->next_cap = FIRST_CHUNK;
         log->end.log = log;
         pthread_mutex_init(&log->lock, NULL);
         TAILQ_INIT(&log->chunks);
         TAILQ_INIT(&log->waiting);
-        pthread_mutex_lock(&l->lock);
-        if (l->n_logs >= l->n_buckets)
-                grow_table(l);
-        bucket = bucket_of(l, id);
+        pthread_mutex_lock(&o->lock);
+        if (o->n_logs >= o->n_buckets)
+                grow_table(o);
+        bucket = bucket_of(o, id);
         log->next = *bucket;
         *bucket = log;
-        l->n_logs++;
-        pthread_mutex_unlock(&l->lock);
+        o->n_logs++;
+        pthread_mutex_unlock(&o->lock);
         return log;
 }
 
 /* ---- chunks ---- */
 
-void log_trim(struct log *log)
+void output_log_trim(struct output_log *log)
 {
-        size_t max = log->n_readers && !log->stored ? log->logs->config.window_max : 0;
+        size_t max = log->n_readers && !log->stored ? log->output->config.window_max : 0;
         struct chunk *c;
 
         while (log->kept > max && (c = TAILQ_FIRST(&log->chunks)) != NULL && c->settled) {
@@ -141,35 +141,35 @@ void log_trim(struct log *log)
 }
 
 /* Counts lines that are not kept. */
-static void lose(struct log *log, uint64_t n, enum log_reason reason)
+static void lose(struct output_log *log, uint64_t n, enum output_reason reason)
 {
         log->lost += n;
-        prom_counter_add_int(log->logs->metrics.dropped[reason], n);
+        prom_counter_add_int(log->output->metrics.dropped[reason], n);
 }
 
 /* With the logs' lock: the writer shall be awake then. Most of the time it will be anyway. */
-static void wake_writer(struct logs *l, uint64_t due_ns)
+static void wake_writer(struct output *o, uint64_t due_ns)
 {
-        if (due_ns >= l->sleeps_until_ns)
+        if (due_ns >= o->sleeps_until_ns)
                 return;
-        l->sleeps_until_ns = 0;
-        pthread_cond_signal(&l->work);
+        o->sleeps_until_ns = 0;
+        pthread_cond_signal(&o->work);
 }
 
 /* With the logs' lock. What is not due at once waits for more, to share a transaction with it. */
-static void enqueue(struct logs *l, struct item *item, uint64_t due_ns)
+static void enqueue(struct output *o, struct item *item, uint64_t due_ns)
 {
-        if (++l->queue_items >= LOGS_ITEMS_MAX)
+        if (++o->queue_items >= OUTPUT_ITEMS_MAX)
                 due_ns = 0;
-        if (TAILQ_EMPTY(&l->queue) || due_ns < l->queue_due_ns)
-                l->queue_due_ns = due_ns;
-        TAILQ_INSERT_TAIL(&l->queue, item, at);
-        wake_writer(l, due_ns);
+        if (TAILQ_EMPTY(&o->queue) || due_ns < o->queue_due_ns)
+                o->queue_due_ns = due_ns;
+        TAILQ_INSERT_TAIL(&o->queue, item, at);
+        wake_writer(o, due_ns);
 }
 
-void log_seal(struct log *log, uint64_t due_ns)
+void output_log_seal(struct output_log *log, uint64_t due_ns)
 {
-        struct logs *l = log->logs;
+        struct output *o = log->output;
         struct chunk *c = log->open;
         bool full;
 
@@ -178,34 +178,34 @@ void log_seal(struct log *log, uint64_t due_ns)
         log->open = NULL;
         c->item = (struct item){.log = log, .chunk = c};
         atomic_fetch_add(&c->refs, 1);
-        pthread_mutex_lock(&l->lock);
-        full = l->queue_bytes && l->queue_bytes + c->len > l->config.queue_max;
+        pthread_mutex_lock(&o->lock);
+        full = o->queue_bytes && o->queue_bytes + c->len > o->config.queue_max;
         if (!full) {
-                enqueue(l, &c->item, due_ns);
-                l->queue_bytes += c->len;
-                prom_gauge_set(l->metrics.queue_bytes, (double)l->queue_bytes);
+                enqueue(o, &c->item, due_ns);
+                o->queue_bytes += c->len;
+                prom_gauge_set(o->metrics.queue_bytes, (double)o->queue_bytes);
         }
-        pthread_mutex_unlock(&l->lock);
+        pthread_mutex_unlock(&o->lock);
         if (full) {
                 c->settled = c->lost = true;
                 log->kept += c->cap;
-                lose(log, c->last_seq - c->first_seq + 1, LOG_REASON_QUEUE);
-                log_trim(log);
+                lose(log, c->last_seq - c->first_seq + 1, OUTPUT_REASON_QUEUE);
+                output_log_trim(log);
                 chunk_unref(c);
         }
 }
 
 /* A chunk with room for a line of n bytes; NULL when there is no memory. */
-static struct chunk *open_chunk(struct log *log, size_t n)
+static struct chunk *open_chunk(struct output_log *log, size_t n)
 {
         struct chunk *c = log->open;
         size_t cap;
 
         if (c && c->cap - c->len >= n)
                 return c;
-        if (c && log->next_cap < LOGS_CHUNK_MAX)
+        if (c && log->next_cap < OUTPUT_CHUNK_MAX)
                 log->next_cap *= 4; /* it was too small: who writes much gets larger ones */
-        log_seal(log, 0);
+        output_log_seal(log, 0);
         for (cap = log->next_cap; cap < n; cap *= 2)
                 ;
         c = malloc(sizeof(*c) + cap);
@@ -218,17 +218,17 @@ static struct chunk *open_chunk(struct log *log, size_t n)
         return log->open = c;
 }
 
-static bool is_full(const struct log *log)
+static bool is_full(const struct output_log *log)
 {
-        const struct logs_config *config = &log->logs->config;
+        const struct output_config *config = &log->output->config;
 
         return log->n_recorded >= config->lines_max ||
-               log->bytes_recorded >= config->size_max / LOGS_SHARE;
+               log->bytes_recorded >= config->size_max / OUTPUT_SHARE;
 }
 
 /* Adds one line, which may have a held beginning. */
-static void add_line(struct log *log, enum workload_stream stream, const char *bytes, size_t n,
-                     bool partial, int64_t now_ms)
+static void add_line(struct output_log *log, enum workload_stream stream, const char *bytes,
+                     size_t n, bool partial, int64_t now_ms)
 {
         struct held *held = &log->held[stream];
         struct line_head head = {.size = (uint32_t)(held->len + n),
@@ -239,7 +239,7 @@ static void add_line(struct log *log, enum workload_stream stream, const char *b
 
         log->last_seq++;
         if (!c) {
-                lose(log, 1, LOG_REASON_LIMIT);
+                lose(log, 1, OUTPUT_REASON_LIMIT);
                 held->len = 0;
                 return;
         }
@@ -259,13 +259,13 @@ static void add_line(struct log *log, enum workload_stream stream, const char *b
 }
 
 /* Keeps a piece until its newline comes. */
-static void hold(struct log *log, enum workload_stream stream, const char *bytes, size_t n,
+static void hold(struct output_log *log, enum workload_stream stream, const char *bytes, size_t n,
                  int64_t now_ms)
 {
         struct held *held = &log->held[stream];
 
         if (!held->bytes)
-                held->bytes = malloc(LOGS_LINE_MAX);
+                held->bytes = malloc(OUTPUT_LINE_MAX);
         if (!held->bytes) {
                 add_line(log, stream, bytes, n, true, now_ms);
                 return;
@@ -277,12 +277,12 @@ static void hold(struct log *log, enum workload_stream stream, const char *bytes
 }
 
 /* Cuts bytes at newlines; what is behind the last one is held. */
-static void cut(struct log *log, enum workload_stream stream, const char *bytes, size_t n)
+static void cut(struct output_log *log, enum workload_stream stream, const char *bytes, size_t n)
 {
         int64_t now_ms = clock_wall_ms();
 
         while (n) {
-                size_t room = LOGS_LINE_MAX - log->held[stream].len;
+                size_t room = OUTPUT_LINE_MAX - log->held[stream].len;
                 size_t look = n <= room ? n : room + 1; /* the newline is not of the line */
                 const char *end = memchr(bytes, '\n', look);
                 size_t size = end ? (size_t)(end - bytes) : n < room ? n : room;
@@ -298,7 +298,7 @@ static void cut(struct log *log, enum workload_stream stream, const char *bytes,
         }
 }
 
-bool log_flush_held(struct log *log, uint64_t before_ns)
+bool output_log_flush_held(struct output_log *log, uint64_t before_ns)
 {
         bool left = false;
 
@@ -310,24 +310,25 @@ bool log_flush_held(struct log *log, uint64_t before_ns)
         return left;
 }
 
-/* With the log's lock: the writer shall look at it within LOGS_FLUSH_MS. */
-static void make_dirty(struct log *log)
+/* With the log's lock: the writer shall look at it within OUTPUT_FLUSH_MS. */
+static void make_dirty(struct output_log *log)
 {
-        struct logs *l = log->logs;
+        struct output *o = log->output;
 
-        pthread_mutex_lock(&l->lock);
+        pthread_mutex_lock(&o->lock);
         if (!log->dirty) {
                 log->dirty = true;
-                if (TAILQ_EMPTY(&l->dirty)) {
-                        l->dirty_since_ns = clock_ns();
-                        wake_writer(l, l->dirty_since_ns + LOGS_FLUSH_MS * NS_PER_MS);
+                if (TAILQ_EMPTY(&o->dirty)) {
+                        o->dirty_since_ns = clock_ns();
+                        wake_writer(o, o->dirty_since_ns + OUTPUT_FLUSH_MS * NS_PER_MS);
                 }
-                TAILQ_INSERT_TAIL(&l->dirty, log, in_dirty);
+                TAILQ_INSERT_TAIL(&o->dirty, log, in_dirty);
         }
-        pthread_mutex_unlock(&l->lock);
+        pthread_mutex_unlock(&o->lock);
 }
 
-void log_write(struct log *log, enum workload_stream stream, const void *bytes, size_t n)
+void output_log_write(struct output_log *log, enum workload_stream stream, const void *bytes,
+                      size_t n)
 {
         uint64_t before;
 
@@ -337,80 +338,80 @@ void log_write(struct log *log, enum workload_stream stream, const void *bytes, 
         pthread_mutex_lock(&log->lock);
         before = log->last_seq;
         cut(log, stream, bytes, n);
-        prom_counter_add_int(log->logs->metrics.bytes[stream], n);
-        prom_counter_add_int(log->logs->metrics.lines[stream], log->last_seq - before);
+        prom_counter_add_int(log->output->metrics.bytes[stream], n);
+        prom_counter_add_int(log->output->metrics.lines[stream], log->last_seq - before);
         make_dirty(log);
         if (log->last_seq != before)
-                log_wake(log);
+                output_log_wake(log);
         pthread_mutex_unlock(&log->lock);
 }
 
-void log_end(struct log **owned)
+void output_log_end(struct output_log **owned)
 {
-        uint64_t due_ns = clock_ns() + LOGS_FLUSH_MS * NS_PER_MS;
-        struct log *log = *owned;
-        struct logs *l;
+        uint64_t due_ns = clock_ns() + OUTPUT_FLUSH_MS * NS_PER_MS;
+        struct output_log *log = *owned;
+        struct output *o;
 
         *owned = NULL;
         if (!log)
                 return;
-        l = log->logs;
+        o = log->output;
         pthread_mutex_lock(&log->lock);
-        log_flush_held(log, UINT64_MAX);
-        log_seal(log, due_ns);
+        output_log_flush_held(log, UINT64_MAX);
+        output_log_seal(log, due_ns);
         log->ended = true;
-        pthread_mutex_lock(&l->lock);
+        pthread_mutex_lock(&o->lock);
         if (log->dirty)
-                TAILQ_REMOVE(&l->dirty, log, in_dirty);
+                TAILQ_REMOVE(&o->dirty, log, in_dirty);
         log->dirty = true; /* for good: there is nothing to flush any more */
-        enqueue(l, &log->end, due_ns);
-        pthread_mutex_unlock(&l->lock);
-        log_wake(log);
+        enqueue(o, &log->end, due_ns);
+        pthread_mutex_unlock(&o->lock);
+        output_log_wake(log);
         pthread_mutex_unlock(&log->lock);
-        log_unref(log);
+        output_log_unref(log);
 }
 
-void log_abandon(struct log **owned)
+void output_log_abandon(struct output_log **owned)
 {
-        struct log *log = *owned;
-        struct logs *l;
+        struct output_log *log = *owned;
+        struct output *o;
 
         *owned = NULL;
         if (!log)
                 return;
-        l = log->logs;
+        o = log->output;
         pthread_mutex_lock(&log->lock);
         assert(log->last_seq == 0 && !log->dirty);
         log->ended = log->stored = true;
-        pthread_mutex_lock(&l->lock);
-        logs_remove(l, log);
-        pthread_mutex_unlock(&l->lock);
-        log_wake(log);
+        pthread_mutex_lock(&o->lock);
+        output_remove(o, log);
+        pthread_mutex_unlock(&o->lock);
+        output_log_wake(log);
         pthread_mutex_unlock(&log->lock);
-        log_unref(log); /* the table's */
-        log_unref(log);
+        output_log_unref(log); /* the table's */
+        output_log_unref(log);
 }
 
 /* ---- all logs ---- */
 
-static void take_config(struct logs *l, const struct logs_config *config)
+static void take_config(struct output *o, const struct output_config *config)
 {
-        struct logs_config *c = &l->config;
+        struct output_config *c = &o->config;
 
         *c = *config;
         if (!c->lines_max)
-                c->lines_max = LOGS_LINES_DEFAULT;
+                c->lines_max = OUTPUT_LINES_DEFAULT;
         if (!c->size_max)
-                c->size_max = LOGS_SIZE_DEFAULT;
+                c->size_max = OUTPUT_SIZE_DEFAULT;
         if (!c->age_max_s)
-                c->age_max_s = LOGS_AGE_DEFAULT_S;
+                c->age_max_s = OUTPUT_AGE_DEFAULT_S;
         if (!c->window_max)
-                c->window_max = LOGS_WINDOW_MAX;
+                c->window_max = OUTPUT_WINDOW_MAX;
         if (!c->queue_max)
-                c->queue_max = LOGS_QUEUE_MAX;
+                c->queue_max = OUTPUT_QUEUE_MAX;
 }
 
-static int start_writer(struct logs *l, struct err *err)
+static int start_writer(struct output *o, struct err *err)
 {
         sigset_t all, was;
         int r;
@@ -418,70 +419,70 @@ static int start_writer(struct logs *l, struct err *err)
         /* Signals are for the program's own threads. */
         sigfillset(&all);
         pthread_sigmask(SIG_SETMASK, &all, &was);
-        r = pthread_create(&l->writer, NULL, logs_write, l);
+        r = pthread_create(&o->writer, NULL, output_write, o);
         pthread_sigmask(SIG_SETMASK, &was, NULL);
         return r ? err_set(err, r, "start a thread: %s", strerror(r)) : 0;
 }
 
-static void release(struct logs *l)
+static void release(struct output *o)
 {
-        pthread_cond_destroy(&l->synced);
-        pthread_cond_destroy(&l->work);
-        pthread_mutex_destroy(&l->lock);
-        free(l->table);
-        free(l);
+        pthread_cond_destroy(&o->synced);
+        pthread_cond_destroy(&o->work);
+        pthread_mutex_destroy(&o->lock);
+        free(o->table);
+        free(o);
 }
 
-int logs_new(const struct logs_config *config, struct logs **ret, struct err *err)
+int output_new(const struct output_config *config, struct output **ret, struct err *err)
 {
-        struct logs *l = calloc(1, sizeof(*l));
+        struct output *o = calloc(1, sizeof(*o));
         int r;
 
         assert(config->store);
-        if (!l)
+        if (!o)
                 return err_set(err, ENOMEM, "out of memory");
-        take_config(l, config);
-        pthread_mutex_init(&l->lock, NULL);
-        clock_cond_init(&l->work);
-        pthread_cond_init(&l->synced, NULL);
-        TAILQ_INIT(&l->dirty);
-        TAILQ_INIT(&l->queue);
-        TAILQ_INIT(&l->unwritten);
-        l->n_buckets = 64;
-        l->table = calloc(l->n_buckets, sizeof(*l->table));
-        r = l->table ? log_metrics_init(&l->metrics, config->registry, err)
+        take_config(o, config);
+        pthread_mutex_init(&o->lock, NULL);
+        clock_cond_init(&o->work);
+        pthread_cond_init(&o->synced, NULL);
+        TAILQ_INIT(&o->dirty);
+        TAILQ_INIT(&o->queue);
+        TAILQ_INIT(&o->unwritten);
+        o->n_buckets = 64;
+        o->table = calloc(o->n_buckets, sizeof(*o->table));
+        r = o->table ? output_metrics_init(&o->metrics, config->registry, err)
                      : err_set(err, ENOMEM, "out of memory");
         if (r == 0)
-                r = start_writer(l, err);
+                r = start_writer(o, err);
         if (r < 0) {
-                release(l);
+                release(o);
                 return r;
         }
-        *ret = l;
+        *ret = o;
         return 0;
 }
 
-void logs_free(struct logs *l)
+void output_free(struct output *o)
 {
-        if (!l)
+        if (!o)
                 return;
-        pthread_mutex_lock(&l->lock);
-        l->quit = true;
-        pthread_cond_signal(&l->work);
-        pthread_mutex_unlock(&l->lock);
-        pthread_join(l->writer, NULL);
-        assert(l->n_logs == 0);
-        release(l);
+        pthread_mutex_lock(&o->lock);
+        o->quit = true;
+        pthread_cond_signal(&o->work);
+        pthread_mutex_unlock(&o->lock);
+        pthread_join(o->writer, NULL);
+        assert(o->n_logs == 0);
+        release(o);
 }
 
-void logs_sync(struct logs *l)
+void output_sync(struct output *o)
 {
         uint64_t mine;
 
-        pthread_mutex_lock(&l->lock);
-        mine = ++l->n_flushes;
-        pthread_cond_signal(&l->work);
-        while (l->n_flushed < mine)
-                pthread_cond_wait(&l->synced, &l->lock);
-        pthread_mutex_unlock(&l->lock);
+        pthread_mutex_lock(&o->lock);
+        mine = ++o->n_flushes;
+        pthread_cond_signal(&o->work);
+        while (o->n_flushed < mine)
+                pthread_cond_wait(&o->synced, &o->lock);
+        pthread_mutex_unlock(&o->lock);
 }

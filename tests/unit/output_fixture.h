@@ -5,7 +5,7 @@
 #include "base/buf.h"
 #include "base/fs.h"
 #include "base/ulid.h"
-#include "logs/logs.h"
+#include "output/output.h"
 #include "prom/prom.h"
 
 #include <errno.h>
@@ -23,32 +23,32 @@
 
 struct place {
         char dir[64], path[96];
-        struct log_store *store;
+        struct output_store *store;
         struct prom_registry *registry;
-        struct logs *logs;
+        struct output *output;
         struct err err;
 };
 
-static inline void place_start(struct place *p, struct logs_config config)
+static inline void place_start(struct place *p, struct output_config config)
 {
         char moved_to[PATH_MAX];
 
-        if (log_store_open(p->path, &p->store, moved_to, &p->err) < 0)
+        if (output_store_open(p->path, &p->store, moved_to, &p->err) < 0)
                 fail_msg("%s", p->err.msg);
         assert_string_equal(moved_to, "");
         p->registry = prom_registry_new();
         config.store = p->store;
         config.registry = p->registry;
-        if (logs_new(&config, &p->logs, &p->err) < 0)
+        if (output_new(&config, &p->output, &p->err) < 0)
                 fail_msg("%s", p->err.msg);
 }
 
 static inline void place_end(struct place *p)
 {
-        logs_free(p->logs);
-        log_store_close(p->store);
+        output_free(p->output);
+        output_store_close(p->store);
         prom_registry_free(p->registry);
-        p->logs = NULL;
+        p->output = NULL;
 }
 
 static inline int place_setup(void **state)
@@ -56,7 +56,7 @@ static inline int place_setup(void **state)
         struct place *p = calloc(1, sizeof(*p));
 
         *state = p;
-        strcpy(p->dir, "/tmp/test_logs_XXXXXX");
+        strcpy(p->dir, "/tmp/test_output_XXXXXX");
         if (!mkdtemp(p->dir))
                 return -1;
         snprintf(p->path, sizeof(p->path), "%s/logs.db", p->dir);
@@ -68,54 +68,54 @@ static inline int place_teardown(void **state)
         struct place *p = *state;
         int r;
 
-        if (p->logs)
+        if (p->output)
                 place_end(p);
         r = fs_remove_tree(p->dir, NULL);
         free(p);
         return r;
 }
 
-static inline void write_text(struct log *log, enum workload_stream stream, const char *text)
+static inline void write_text(struct output_log *log, enum workload_stream stream, const char *text)
 {
-        log_write(log, stream, text, strlen(text));
+        output_log_write(log, stream, text, strlen(text));
 }
 
 /* An event as text: "1o one", "2e two~" (partial), "[3-5 slow]", "wait", "end". */
-static inline void add_event(struct buf *ret, const struct log_event *e)
+static inline void add_event(struct buf *ret, const struct output_event *e)
 {
         if (ret->len)
                 buf_add(ret, "|", 1);
         switch (e->type) {
-        case LOG_EVENT_LINE:
+        case OUTPUT_EVENT_LINE:
                 buf_printf(ret, "%" PRIu64 "%c ", e->seq, e->stream == WORKLOAD_STDOUT ? 'o' : 'e');
                 buf_add(ret, e->bytes, e->size);
                 if (e->partial)
                         buf_add(ret, "~", 1);
                 break;
-        case LOG_EVENT_DROPPED:
+        case OUTPUT_EVENT_DROPPED:
                 buf_printf(ret, "[%" PRIu64 "-%" PRIu64 " %s]", e->first_seq, e->last_seq,
                            e->reason);
                 break;
-        case LOG_EVENT_WAIT:
+        case OUTPUT_EVENT_WAIT:
                 buf_printf(ret, "wait");
                 break;
-        case LOG_EVENT_END:
+        case OUTPUT_EVENT_END:
                 buf_printf(ret, "end");
         }
 }
 
 /* All that a reader says until it waits or ends. */
-static inline void assert_reads(struct log_reader *r, const char *want)
+static inline void assert_reads(struct output_reader *r, const char *want)
 {
         struct buf text = BUF_INIT(1 << 20);
-        struct log_event e = {0};
+        struct output_event e = {0};
         struct err err = ERR_INIT;
 
         do {
-                if (log_reader_next(r, &e, &err) < 0)
+                if (output_reader_next(r, &e, &err) < 0)
                         fail_msg("%s", err.msg);
                 add_event(&text, &e);
-        } while (e.type == LOG_EVENT_LINE || e.type == LOG_EVENT_DROPPED);
+        } while (e.type == OUTPUT_EVENT_LINE || e.type == OUTPUT_EVENT_DROPPED);
         assert_string_equal(text.data, want);
         buf_release(&text);
 }
@@ -124,12 +124,13 @@ static inline void never_wake(void *ctx)
 {
 }
 
-static inline struct log_reader *reader_of(struct place *p, const char *id, uint64_t after,
-                                           bool follow)
+static inline struct output_reader *reader_of(struct place *p, const char *id, uint64_t after,
+                                              bool follow)
 {
-        struct log_reader *r = NULL;
+        struct output_reader *r = NULL;
 
-        if (log_reader_new(p->logs, id, after, follow ? never_wake : NULL, NULL, &r, &p->err) < 0)
+        if (output_reader_new(p->output, id, after, follow ? never_wake : NULL, NULL, &r, &p->err) <
+            0)
                 fail_msg("%s", p->err.msg);
         return r;
 }
@@ -137,10 +138,10 @@ static inline struct log_reader *reader_of(struct place *p, const char *id, uint
 /* What is there now, read by a reader of its own. */
 static inline void assert_log(struct place *p, const char *id, uint64_t after, const char *want)
 {
-        struct log_reader *r = reader_of(p, id, after, false);
+        struct output_reader *r = reader_of(p, id, after, false);
 
         assert_reads(r, want);
-        log_reader_free(r);
+        output_reader_free(r);
 }
 
 static inline void assert_metric(struct place *p, const char *line)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "store/logs.h"
+#include "store/output.h"
 
 #include "store/db.h"
 #include "store/store.h"
@@ -12,7 +12,7 @@
 enum writing { ADD, END, OLDEST, DELETE, DELETE_ENDS, WRITING };
 enum reading { NEXT, LAST, ENDED, READING };
 
-struct log_store {
+struct output_store {
         sqlite3 *db; /* the writer's */
         sqlite3_stmt *writing[WRITING];
         uint64_t size;    /* bytes of all chunks that are committed */
@@ -46,7 +46,7 @@ static const char *const steps[] = {
 };
 
 /*
- * Larger pages suit chunks of up to LOG_STORE_CHUNK_MAX; they count only where the file is made. A
+ * Larger pages suit chunks of up to OUTPUT_STORE_CHUNK_MAX; they count only where the file is made. A
  * checkpoint every 32 MiB copies what was written since the last one, and syncs.
  */
 static const struct db_schema schema = {
@@ -86,7 +86,7 @@ static int failed(sqlite3 *db, const char *what, struct err *err)
 
 /* ---- opening ---- */
 
-static int open_file(struct log_store *s, const char *path, struct err *err)
+static int open_file(struct output_store *s, const char *path, struct err *err)
 {
         int64_t size = 0;
         int r = db_open(path, &schema, &s->db, err);
@@ -104,7 +104,7 @@ static int open_file(struct log_store *s, const char *path, struct err *err)
         return r;
 }
 
-static void close_file(struct log_store *s)
+static void close_file(struct output_store *s)
 {
         for (int i = 0; i < READING; i++)
                 sqlite3_finalize(s->reading[i]);
@@ -117,10 +117,10 @@ static void close_file(struct log_store *s)
         s->reader = s->db = NULL;
 }
 
-int log_store_open(const char *path, struct log_store **ret, char moved_to[PATH_MAX],
-                   struct err *err)
+int output_store_open(const char *path, struct output_store **ret, char moved_to[PATH_MAX],
+                      struct err *err)
 {
-        struct log_store *s = calloc(1, sizeof(*s));
+        struct output_store *s = calloc(1, sizeof(*s));
         int r;
 
         moved_to[0] = '\0';
@@ -135,14 +135,14 @@ int log_store_open(const char *path, struct log_store **ret, char moved_to[PATH_
                         r = open_file(s, path, err);
         }
         if (r < 0) {
-                log_store_close(s);
+                output_store_close(s);
                 return r;
         }
         *ret = s;
         return 0;
 }
 
-void log_store_close(struct log_store *s)
+void output_store_close(struct output_store *s)
 {
         if (!s)
                 return;
@@ -159,7 +159,7 @@ static void done(sqlite3_stmt *st)
         sqlite3_clear_bindings(st);
 }
 
-int log_store_begin(struct log_store *s, struct err *err)
+int output_store_begin(struct output_store *s, struct err *err)
 {
         s->pending = 0;
         if (sqlite3_exec(s->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
@@ -167,7 +167,7 @@ int log_store_begin(struct log_store *s, struct err *err)
         return 0;
 }
 
-int log_store_add(struct log_store *s, const struct log_chunk *c, struct err *err)
+int output_store_add(struct output_store *s, const struct output_chunk *c, struct err *err)
 {
         sqlite3_stmt *st = s->writing[ADD];
         int r = 0;
@@ -186,8 +186,8 @@ int log_store_add(struct log_store *s, const struct log_chunk *c, struct err *er
         return r;
 }
 
-int log_store_end(struct log_store *s, const char *id, const struct log_summary *summary,
-                  int64_t now_ms, struct err *err)
+int output_store_end(struct output_store *s, const char *id, const struct output_summary *summary,
+                     int64_t now_ms, struct err *err)
 {
         sqlite3_stmt *st = s->writing[END];
         int r = 0;
@@ -203,7 +203,7 @@ int log_store_end(struct log_store *s, const char *id, const struct log_summary 
         return r;
 }
 
-int log_store_commit(struct log_store *s, struct err *err)
+int output_store_commit(struct output_store *s, struct err *err)
 {
         if (sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
                 return failed(s->db, "write lines", err);
@@ -212,7 +212,7 @@ int log_store_commit(struct log_store *s, struct err *err)
         return 0;
 }
 
-void log_store_rollback(struct log_store *s)
+void output_store_rollback(struct output_store *s)
 {
         /* SQLite has rolled some errors back by itself. */
         if (!sqlite3_get_autocommit(s->db))
@@ -220,7 +220,7 @@ void log_store_rollback(struct log_store *s)
         s->pending = 0;
 }
 
-uint64_t log_store_size(const struct log_store *s)
+uint64_t output_store_size(const struct output_store *s)
 {
         return s->size;
 }
@@ -228,20 +228,20 @@ uint64_t log_store_size(const struct log_store *s)
 /* ---- retention ---- */
 
 /* Finds the last of the oldest chunks that have to go. */
-static int find_expired(struct log_store *s, int64_t before_ms, uint64_t max_bytes,
-                        int64_t *ret_last, struct log_expired *ret, struct err *err)
+static int find_expired(struct output_store *s, int64_t before_ms, uint64_t max_bytes,
+                        int64_t *ret_last, struct output_expired *ret, struct err *err)
 {
         sqlite3_stmt *st = s->writing[OLDEST];
         uint64_t left = s->size;
         int step, r = 0;
 
-        sqlite3_bind_int64(st, 1, LOG_STORE_EXPIRE_STEP + 1);
+        sqlite3_bind_int64(st, 1, OUTPUT_STORE_EXPIRE_STEP + 1);
         while ((step = sqlite3_step(st)) == SQLITE_ROW) {
                 uint64_t size = (uint64_t)sqlite3_column_int64(st, 1);
 
                 if (sqlite3_column_int64(st, 2) >= before_ms && left <= max_bytes)
                         break;
-                if (ret->chunks == LOG_STORE_EXPIRE_STEP) {
+                if (ret->chunks == OUTPUT_STORE_EXPIRE_STEP) {
                         ret->more = true;
                         break;
                 }
@@ -257,7 +257,7 @@ static int find_expired(struct log_store *s, int64_t before_ms, uint64_t max_byt
         return r;
 }
 
-static int delete_where(struct log_store *s, enum writing which, int64_t one, int64_t two,
+static int delete_where(struct output_store *s, enum writing which, int64_t one, int64_t two,
                         struct err *err)
 {
         sqlite3_stmt *st = s->writing[which];
@@ -272,23 +272,23 @@ static int delete_where(struct log_store *s, enum writing which, int64_t one, in
         return r;
 }
 
-int log_store_expire(struct log_store *s, int64_t before_ms, uint64_t max_bytes,
-                     struct log_expired *ret, struct err *err)
+int output_store_expire(struct output_store *s, int64_t before_ms, uint64_t max_bytes,
+                        struct output_expired *ret, struct err *err)
 {
-        struct log_expired found = {0};
+        struct output_expired found = {0};
         int64_t last = 0;
-        int r = log_store_begin(s, err);
+        int r = output_store_begin(s, err);
 
         if (r < 0)
                 return r;
         if ((r = find_expired(s, before_ms, max_bytes, &last, &found, err)) == 0 &&
             (!found.chunks || (r = delete_where(s, DELETE, last, 0, err)) == 0) &&
-            (r = delete_where(s, DELETE_ENDS, before_ms, LOG_STORE_EXPIRE_STEP, err)) == 0) {
-                found.more |= sqlite3_changes(s->db) == LOG_STORE_EXPIRE_STEP;
-                r = log_store_commit(s, err);
+            (r = delete_where(s, DELETE_ENDS, before_ms, OUTPUT_STORE_EXPIRE_STEP, err)) == 0) {
+                found.more |= sqlite3_changes(s->db) == OUTPUT_STORE_EXPIRE_STEP;
+                r = output_store_commit(s, err);
         }
         if (r < 0) {
-                log_store_rollback(s);
+                output_store_rollback(s);
                 return r;
         }
         s->size -= found.bytes < s->size ? found.bytes : s->size;
@@ -299,11 +299,11 @@ int log_store_expire(struct log_store *s, int64_t before_ms, uint64_t max_bytes,
 
 /* ---- readers ---- */
 
-int log_store_read(struct log_store *s, const char *id, uint64_t after, struct buf *ret_bytes,
-                   struct log_chunk *ret, struct err *err)
+int output_store_read(struct output_store *s, const char *id, uint64_t after, struct buf *ret_bytes,
+                      struct output_chunk *ret, struct err *err)
 {
         sqlite3_stmt *st = s->reading[NEXT];
-        struct log_chunk c = {.id = id};
+        struct output_chunk c = {.id = id};
         int step, r = 0;
 
         pthread_mutex_lock(&s->lock);
@@ -333,9 +333,10 @@ int log_store_read(struct log_store *s, const char *id, uint64_t after, struct b
         return 0;
 }
 
-int log_store_summary(struct log_store *s, const char *id, struct log_summary *ret, struct err *err)
+int output_store_summary(struct output_store *s, const char *id, struct output_summary *ret,
+                         struct err *err)
 {
-        struct log_summary found = {0};
+        struct output_summary found = {0};
         bool known = false;
         int r = 0, step;
 

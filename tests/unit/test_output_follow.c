@@ -1,79 +1,79 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Those who follow a log: what they are told, what they lose, and many of them at once. */
-#include "logs_fixture.h"
+#include "output_fixture.h"
 
 #include <stdatomic.h>
 
 static void who_follows_gets_lines_as_they_come(void **state)
 {
         struct place *p = *state;
-        struct log_reader *r;
-        struct log *log;
+        struct output_reader *r;
+        struct output_log *log;
 
-        place_start(p, (struct logs_config){0});
-        log = log_begin(p->logs, "A");
+        place_start(p, (struct output_config){0});
+        log = output_log_begin(p->output, "A");
         r = reader_of(p, "A", 0, true);
         assert_metric(p, "vulcan_log_subscribers 1\n");
         assert_reads(r, "wait");
         write_text(log, WORKLOAD_STDOUT, "one\n");
         assert_reads(r, "1o one|wait");
-        logs_sync(p->logs);
+        output_sync(p->output);
         assert_reads(r, "wait");
         write_text(log, WORKLOAD_STDOUT, "two\nthree\n");
-        logs_sync(p->logs);
+        output_sync(p->output);
         assert_reads(r, "2o two|3o three|wait");
-        log_end(&log);
+        output_log_end(&log);
         assert_reads(r, "end");
         assert_reads(r, "end");
-        log_reader_free(r);
+        output_reader_free(r);
         assert_metric(p, "vulcan_log_subscribers 0\n");
 }
 
 static void who_comes_late_reads_the_file_first(void **state)
 {
         struct place *p = *state;
-        struct log_reader *r;
-        struct log *log;
+        struct output_reader *r;
+        struct output_log *log;
 
-        place_start(p, (struct logs_config){0});
-        log = log_begin(p->logs, "A");
+        place_start(p, (struct output_config){0});
+        log = output_log_begin(p->output, "A");
         write_text(log, WORKLOAD_STDOUT, "one\ntwo\n");
-        logs_sync(p->logs); /* nobody follows: memory is given up */
+        output_sync(p->output); /* nobody follows: memory is given up */
         write_text(log, WORKLOAD_STDOUT, "three\n");
         r = reader_of(p, "A", 1, true);
         assert_reads(r, "2o two|3o three|wait");
-        log_end(&log);
-        logs_sync(p->logs);
+        output_log_end(&log);
+        output_sync(p->output);
         assert_reads(r, "end");
-        log_reader_free(r);
+        output_reader_free(r);
 }
 
-static void fill(struct log *log, int lines)
+static void fill(struct output_log *log, int lines)
 {
         char line[1000];
 
         memset(line, 'x', sizeof(line));
         line[sizeof(line) - 1] = '\n';
         for (int i = 0; i < lines; i++)
-                log_write(log, WORKLOAD_STDOUT, line, sizeof(line));
+                output_log_write(log, WORKLOAD_STDOUT, line, sizeof(line));
 }
 
 /* Reads to the end or to the point of waiting; counts lines and what was lost. */
-static enum log_event_type tally(struct log_reader *r, uint64_t *lines, uint64_t *lost,
-                                 const char *reason)
+static enum output_event_type tally(struct output_reader *r, uint64_t *lines, uint64_t *lost,
+                                    const char *reason)
 {
-        struct log_event e = {0};
+        struct output_event e = {0};
         struct err err = ERR_INIT;
         uint64_t last = 0;
 
         for (;;) {
-                if (log_reader_next(r, &e, &err) < 0)
+                if (output_reader_next(r, &e, &err) < 0)
                         fail_msg("%s", err.msg);
-                if (e.type == LOG_EVENT_LINE) {
+                if (e.type == OUTPUT_EVENT_LINE) {
                         assert_true(e.seq > last);
                         last = e.seq;
                         ++*lines;
-                } else if (e.type == LOG_EVENT_DROPPED) {
+                } else if (e.type == OUTPUT_EVENT_DROPPED) {
                         assert_string_equal(e.reason, reason);
                         assert_true(e.first_seq > last && e.last_seq >= e.first_seq);
                         last = e.last_seq;
@@ -88,25 +88,25 @@ static void who_is_too_slow_is_told_and_finds_it_in_the_history(void **state)
 {
         struct place *p = *state;
         uint64_t lines = 0, lost = 0, all = 0, none = 0;
-        struct log_reader *slow, *history;
-        struct log *log;
+        struct output_reader *slow, *history;
+        struct output_log *log;
 
-        place_start(p, (struct logs_config){.window_max = 2 * LOGS_CHUNK_MAX});
-        log = log_begin(p->logs, "A");
+        place_start(p, (struct output_config){.window_max = 2 * OUTPUT_CHUNK_MAX});
+        log = output_log_begin(p->output, "A");
         slow = reader_of(p, "A", 0, true);
         assert_reads(slow, "wait");
         fill(log, 4000);
-        logs_sync(p->logs); /* memory keeps its window and no more */
-        assert_int_equal(tally(slow, &lines, &lost, "slow"), LOG_EVENT_WAIT);
+        output_sync(p->output); /* memory keeps its window and no more */
+        assert_int_equal(tally(slow, &lines, &lost, "slow"), OUTPUT_EVENT_WAIT);
         assert_int_equal(lines + lost, 4000);
-        assert_in_range(lines, 1, 2 * LOGS_CHUNK_MAX / 1000);
+        assert_in_range(lines, 1, 2 * OUTPUT_CHUNK_MAX / 1000);
         history = reader_of(p, "A", 0, false);
-        assert_int_equal(tally(history, &all, &none, "none"), LOG_EVENT_END);
+        assert_int_equal(tally(history, &all, &none, "none"), OUTPUT_EVENT_END);
         assert_int_equal(all, 4000);
-        log_reader_free(history);
-        log_end(&log);
+        output_reader_free(history);
+        output_log_end(&log);
         assert_reads(slow, "end");
-        log_reader_free(slow);
+        output_reader_free(slow);
         assert_metric(p, "vulcan_log_dropped_lines_total{reason=\"slow\"} 3");
 }
 
@@ -115,22 +115,22 @@ static void a_history_has_no_gaps_while_the_log_grows(void **state)
 {
         struct place *p = *state;
         uint64_t lines = 0, lost = 0;
-        struct log_event e = {0};
-        struct log_reader *history;
-        struct log *log;
+        struct output_event e = {0};
+        struct output_reader *history;
+        struct output_log *log;
 
-        place_start(p, (struct logs_config){.window_max = 2 * LOGS_CHUNK_MAX});
-        log = log_begin(p->logs, "A");
+        place_start(p, (struct output_config){.window_max = 2 * OUTPUT_CHUNK_MAX});
+        log = output_log_begin(p->output, "A");
         fill(log, 10);
         history = reader_of(p, "A", 0, false);
-        assert_int_equal(log_reader_next(history, &e, &p->err), 0);
+        assert_int_equal(output_reader_next(history, &e, &p->err), 0);
         assert_int_equal(e.seq, 1);
         fill(log, 4000);
-        logs_sync(p->logs);
-        assert_int_equal(tally(history, &lines, &lost, "none"), LOG_EVENT_END);
+        output_sync(p->output);
+        assert_int_equal(tally(history, &lines, &lost, "none"), OUTPUT_EVENT_END);
         assert_int_equal(lines, 4009);
-        log_reader_free(history);
-        log_end(&log);
+        output_reader_free(history);
+        output_log_end(&log);
 }
 
 /* When its log has ended a slow reader goes on in the file: nothing is lost any more. */
@@ -138,40 +138,40 @@ static void the_rest_of_an_ended_log_waits(void **state)
 {
         struct place *p = *state;
         uint64_t lines = 0, lost = 0;
-        struct log_reader *slow;
-        struct log *log;
+        struct output_reader *slow;
+        struct output_log *log;
 
-        place_start(p, (struct logs_config){.window_max = 64 * 1024});
-        log = log_begin(p->logs, "A");
+        place_start(p, (struct output_config){.window_max = 64 * 1024});
+        log = output_log_begin(p->output, "A");
         slow = reader_of(p, "A", 0, true);
         assert_reads(slow, "wait");
         fill(log, 500);
-        log_end(&log);
-        logs_sync(p->logs);
-        assert_int_equal(tally(slow, &lines, &lost, "none"), LOG_EVENT_END);
+        output_log_end(&log);
+        output_sync(p->output);
+        assert_int_equal(tally(slow, &lines, &lost, "none"), OUTPUT_EVENT_END);
         assert_int_equal(lines, 500);
-        log_reader_free(slow);
+        output_reader_free(slow);
 }
 
 static void a_full_queue_holds_nobody_up(void **state)
 {
         struct place *p = *state;
         uint64_t lines = 0, lost = 0;
-        struct log_summary summary;
-        struct log_reader *history;
-        struct log *log;
+        struct output_summary summary;
+        struct output_reader *history;
+        struct output_log *log;
 
-        place_start(p, (struct logs_config){.queue_max = 1});
-        log = log_begin(p->logs, "A");
+        place_start(p, (struct output_config){.queue_max = 1});
+        log = output_log_begin(p->output, "A");
         fill(log, 20000);
-        log_end(&log);
-        logs_sync(p->logs);
-        assert_int_equal(logs_summary(p->logs, "A", &summary, NULL), 0);
+        output_log_end(&log);
+        output_sync(p->output);
+        assert_int_equal(output_summary(p->output, "A", &summary, NULL), 0);
         history = reader_of(p, "A", 0, false);
-        assert_int_equal(tally(history, &lines, &lost, "lost"), LOG_EVENT_END);
+        assert_int_equal(tally(history, &lines, &lost, "lost"), OUTPUT_EVENT_END);
         assert_int_equal(lines + lost, 20000);
         assert_int_equal(lost, summary.lost);
-        log_reader_free(history);
+        output_reader_free(history);
 }
 
 /* ---- threads ---- */
@@ -200,18 +200,18 @@ static void wake(void *ctx)
 static void *follow(void *arg)
 {
         struct follower *f = arg;
-        struct log_reader *r = NULL;
+        struct output_reader *r = NULL;
 
-        if (log_reader_new(f->p->logs, "A", 0, wake, f, &r, NULL) < 0)
+        if (output_reader_new(f->p->output, "A", 0, wake, f, &r, NULL) < 0)
                 return NULL;
         for (;;) {
-                struct log_event e;
+                struct output_event e;
 
-                if (log_reader_next(r, &e, NULL) < 0 || e.type == LOG_EVENT_END)
+                if (output_reader_next(r, &e, NULL) < 0 || e.type == OUTPUT_EVENT_END)
                         break;
-                if (e.type == LOG_EVENT_LINE)
+                if (e.type == OUTPUT_EVENT_LINE)
                         f->lines++;
-                else if (e.type == LOG_EVENT_DROPPED)
+                else if (e.type == OUTPUT_EVENT_DROPPED)
                         f->lost += e.last_seq - e.first_seq + 1;
                 else {
                         pthread_mutex_lock(&f->lock);
@@ -221,8 +221,8 @@ static void *follow(void *arg)
                         pthread_mutex_unlock(&f->lock);
                 }
         }
-        log_reader_cancel(r);
-        log_reader_free(r);
+        output_reader_cancel(r);
+        output_reader_free(r);
         return NULL;
 }
 
@@ -231,7 +231,7 @@ static void *sync_often(void *arg)
         struct place *p = arg;
 
         for (int i = 0; i < 50; i++)
-                logs_sync(p->logs);
+                output_sync(p->output);
         return NULL;
 }
 
@@ -240,10 +240,10 @@ static void many_follow_while_lines_come(void **state)
         struct place *p = *state;
         struct follower followers[FOLLOWERS] = {0};
         pthread_t syncer;
-        struct log *log;
+        struct output_log *log;
 
-        place_start(p, (struct logs_config){.window_max = 32 * 1024});
-        log = log_begin(p->logs, "A");
+        place_start(p, (struct output_config){.window_max = 32 * 1024});
+        log = output_log_begin(p->output, "A");
         for (int i = 0; i < FOLLOWERS; i++) {
                 followers[i].p = p;
                 pthread_mutex_init(&followers[i].lock, NULL);
@@ -253,7 +253,7 @@ static void many_follow_while_lines_come(void **state)
         }
         assert_int_equal(pthread_create(&syncer, NULL, sync_often, p), 0);
         fill(log, THREAD_LINES);
-        log_end(&log);
+        output_log_end(&log);
         for (int i = 0; i < FOLLOWERS; i++) {
                 assert_int_equal(pthread_join(followers[i].thread, NULL), 0);
                 /* Who came after all was over found it in the file. */
@@ -264,7 +264,7 @@ static void many_follow_while_lines_come(void **state)
 
 static void *cancel(void *arg)
 {
-        log_reader_cancel(arg);
+        output_reader_cancel(arg);
         return NULL;
 }
 
@@ -272,25 +272,25 @@ static void who_is_cancelled_is_not_called(void **state)
 {
         struct place *p = *state;
         struct follower f = {.p = p};
-        struct log_reader *r;
-        struct log_event e;
+        struct output_reader *r;
+        struct output_event e;
         pthread_t thread;
-        struct log *log;
+        struct output_log *log;
 
         pthread_mutex_init(&f.lock, NULL);
         pthread_cond_init(&f.woken, NULL);
-        place_start(p, (struct logs_config){0});
-        log = log_begin(p->logs, "A");
-        assert_int_equal(log_reader_new(p->logs, "A", 0, wake, &f, &r, NULL), 0);
+        place_start(p, (struct output_config){0});
+        log = output_log_begin(p->output, "A");
+        assert_int_equal(output_reader_new(p->output, "A", 0, wake, &f, &r, NULL), 0);
         assert_int_equal(pthread_create(&thread, NULL, cancel, r), 0);
         do
-                assert_int_equal(log_reader_next(r, &e, NULL), 0);
-        while (e.type != LOG_EVENT_WAIT);
+                assert_int_equal(output_reader_next(r, &e, NULL), 0);
+        while (e.type != OUTPUT_EVENT_WAIT);
         assert_int_equal(pthread_join(thread, NULL), 0);
         write_text(log, WORKLOAD_STDOUT, "one\n");
         assert_false(f.awake);
-        log_end(&log);
-        log_reader_free(r);
+        output_log_end(&log);
+        output_reader_free(r);
 }
 
 static void *write_one_log(void *arg)
@@ -300,12 +300,12 @@ static void *write_one_log(void *arg)
 
         for (int i = 0; i < 200; i++) {
                 char id[16];
-                struct log *log;
+                struct output_log *log;
 
                 snprintf(id, sizeof(id), "L%d", atomic_fetch_add(&next, 1));
-                log = log_begin(p->logs, id);
+                log = output_log_begin(p->output, id);
                 write_text(log, WORKLOAD_STDOUT, id);
-                log_end(&log);
+                output_log_end(&log);
         }
         return NULL;
 }
@@ -315,7 +315,7 @@ static void many_logs_at_once(void **state)
         struct place *p = *state;
         pthread_t threads[4];
 
-        place_start(p, (struct logs_config){0});
+        place_start(p, (struct output_config){0});
         for (int i = 0; i < 4; i++)
                 assert_int_equal(pthread_create(&threads[i], NULL, write_one_log, p), 0);
         for (int i = 0; i < 4; i++)
@@ -327,7 +327,7 @@ static void many_logs_at_once(void **state)
                 snprintf(want, sizeof(want), "1o %s~|end", id);
                 assert_log(p, id, 0, want);
         }
-        logs_sync(p->logs);
+        output_sync(p->output);
         assert_log(p, "L799", 0, "1o L799~|end");
 }
 
@@ -341,26 +341,26 @@ static void an_abandoned_log_is_unknown(void **state)
 {
         struct place *p = *state;
         char id[ULID_LEN + 1];
-        struct log_reader *reader;
-        struct log_summary summary;
-        struct log_event e;
+        struct output_reader *reader;
+        struct output_summary summary;
+        struct output_event e;
         bool woken = false;
-        struct log *log;
+        struct output_log *log;
 
-        place_start(p, (struct logs_config){0});
+        place_start(p, (struct output_config){0});
         assert_int_equal(ulid_new(id, NULL), 0);
-        log = log_begin(p->logs, id);
-        assert_int_equal(log_reader_new(p->logs, id, 0, on_wake, &woken, &reader, &p->err), 0);
-        assert_int_equal(log_reader_next(reader, &e, &p->err), 0);
-        assert_int_equal(e.type, LOG_EVENT_WAIT);
-        log_abandon(&log);
+        log = output_log_begin(p->output, id);
+        assert_int_equal(output_reader_new(p->output, id, 0, on_wake, &woken, &reader, &p->err), 0);
+        assert_int_equal(output_reader_next(reader, &e, &p->err), 0);
+        assert_int_equal(e.type, OUTPUT_EVENT_WAIT);
+        output_log_abandon(&log);
         assert_null(log);
         assert_true(woken);
-        assert_int_equal(log_reader_next(reader, &e, &p->err), 0);
-        assert_int_equal(e.type, LOG_EVENT_END);
-        log_reader_free(reader);
-        assert_int_equal(logs_summary(p->logs, id, &summary, &p->err), -ENOENT);
-        log_abandon(&log); /* there is none where there was no memory */
+        assert_int_equal(output_reader_next(reader, &e, &p->err), 0);
+        assert_int_equal(e.type, OUTPUT_EVENT_END);
+        output_reader_free(reader);
+        assert_int_equal(output_summary(p->output, id, &summary, &p->err), -ENOENT);
+        output_log_abandon(&log); /* there is none where there was no memory */
 }
 
 int main(void)

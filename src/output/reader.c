@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "logs/internal.h"
+#include "output/internal.h"
 
 #include "base/clock.h"
 
@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct log_reader {
-        struct logs *logs;
-        struct log *log; /* with a reference; NULL: only the file knows it */
+struct output_reader {
+        struct output *output;
+        struct output_log *log; /* with a reference; NULL: only the file knows it */
         char id[ULID_LEN + 1];
         void (*wake)(void *ctx); /* NULL: does not follow */
         void *ctx;
@@ -27,13 +27,13 @@ struct log_reader {
         struct buf stored;
 
         /* Under the log's lock. */
-        TAILQ_ENTRY(log_reader) in_waiting;
+        TAILQ_ENTRY(output_reader) in_waiting;
         bool waiting, cancelled;
 };
 
-void log_wake(struct log *log)
+void output_log_wake(struct output_log *log)
 {
-        struct log_reader *r;
+        struct output_reader *r;
 
         while ((r = TAILQ_FIRST(&log->waiting)) != NULL) {
                 TAILQ_REMOVE(&log->waiting, r, in_waiting);
@@ -44,19 +44,19 @@ void log_wake(struct log *log)
 
 /* ---- making one ---- */
 
-static int attach(struct log_reader *r, struct err *err)
+static int attach(struct output_reader *r, struct err *err)
 {
-        struct log_summary summary;
+        struct output_summary summary;
         int found;
 
-        r->log = log_find(r->logs, r->id);
+        r->log = output_log_find(r->output, r->id);
         if (r->log) {
                 pthread_mutex_lock(&r->log->lock);
                 r->log->n_readers++;
                 pthread_mutex_unlock(&r->log->lock);
                 return 0;
         }
-        found = log_store_summary(r->logs->config.store, r->id, &summary, err);
+        found = output_store_summary(r->output->config.store, r->id, &summary, err);
         if (found == -ENOENT)
                 return err_set(err, ENOENT, "no log of %s", r->id);
         if (found < 0)
@@ -66,32 +66,32 @@ static int attach(struct log_reader *r, struct err *err)
         return 0;
 }
 
-int log_reader_new(struct logs *l, const char *id, uint64_t after, void (*wake)(void *ctx),
-                   void *ctx, struct log_reader **ret, struct err *err)
+int output_reader_new(struct output *o, const char *id, uint64_t after, void (*wake)(void *ctx),
+                      void *ctx, struct output_reader **ret, struct err *err)
 {
-        struct log_reader *r = calloc(1, sizeof(*r));
+        struct output_reader *r = calloc(1, sizeof(*r));
         int found;
 
         if (!r)
                 return err_set(err, ENOMEM, "out of memory");
-        r->logs = l;
+        r->output = o;
         strncpy(r->id, id, sizeof(r->id) - 1);
         r->wake = wake;
         r->ctx = ctx;
         r->cursor = after;
-        r->stored = BUF_INIT(LOG_STORE_CHUNK_MAX);
+        r->stored = BUF_INIT(OUTPUT_STORE_CHUNK_MAX);
         found = attach(r, err);
         if (found < 0) {
                 free(r);
                 return found;
         }
         if (wake)
-                prom_gauge_inc(l->metrics.subscribers);
+                prom_gauge_inc(o->metrics.subscribers);
         *ret = r;
         return 0;
 }
 
-void log_reader_cancel(struct log_reader *r)
+void output_reader_cancel(struct output_reader *r)
 {
         if (!r->log)
                 return;
@@ -103,20 +103,20 @@ void log_reader_cancel(struct log_reader *r)
         pthread_mutex_unlock(&r->log->lock);
 }
 
-void log_reader_free(struct log_reader *r)
+void output_reader_free(struct output_reader *r)
 {
         if (!r)
                 return;
-        log_reader_cancel(r);
+        output_reader_cancel(r);
         if (r->log) {
                 pthread_mutex_lock(&r->log->lock);
                 r->log->n_readers--;
-                log_trim(r->log);
+                output_log_trim(r->log);
                 pthread_mutex_unlock(&r->log->lock);
-                log_unref(r->log);
+                output_log_unref(r->log);
         }
         if (r->wake)
-                prom_gauge_dec(r->logs->metrics.subscribers);
+                prom_gauge_dec(r->output->metrics.subscribers);
         chunk_unref(r->chunk);
         buf_release(&r->stored);
         free(r);
@@ -126,7 +126,7 @@ void log_reader_free(struct log_reader *r)
 
 /* Takes the line at `at`. False at the end of what was fetched, which a damaged file may bring
  * early. */
-static bool take_line(struct log_reader *r, struct log_event *ret)
+static bool take_line(struct output_reader *r, struct output_event *ret)
 {
         struct line_head head;
 
@@ -139,8 +139,8 @@ static bool take_line(struct log_reader *r, struct log_event *ret)
                 r->at = r->end;
                 return false;
         }
-        *ret = (struct log_event){
-                .type = LOG_EVENT_LINE,
+        *ret = (struct output_event){
+                .type = OUTPUT_EVENT_LINE,
                 .seq = r->seq++,
                 .stream = (enum workload_stream)head.stream,
                 .partial = head.flags & LINE_PARTIAL,
@@ -153,17 +153,18 @@ static bool take_line(struct log_reader *r, struct log_event *ret)
 }
 
 /* Gives up the lines up to `last`. */
-static int drop(struct log_reader *r, uint64_t last, const char *reason, struct log_event *ret)
+static int drop(struct output_reader *r, uint64_t last, const char *reason,
+                struct output_event *ret)
 {
-        *ret = (struct log_event){.type = LOG_EVENT_DROPPED,
-                                  .first_seq = r->cursor + 1,
-                                  .last_seq = last,
-                                  .reason = reason};
+        *ret = (struct output_event){.type = OUTPUT_EVENT_DROPPED,
+                                     .first_seq = r->cursor + 1,
+                                     .last_seq = last,
+                                     .reason = reason};
         r->cursor = last;
         return 0;
 }
 
-static void forget_fetched(struct log_reader *r)
+static void forget_fetched(struct output_reader *r)
 {
         chunk_unref(r->chunk);
         r->chunk = NULL;
@@ -173,7 +174,7 @@ static void forget_fetched(struct log_reader *r)
 }
 
 /* With the log's lock. */
-static void fetch_chunk(struct log_reader *r, struct chunk *c)
+static void fetch_chunk(struct output_reader *r, struct chunk *c)
 {
         atomic_fetch_add(&c->refs, 1);
         r->chunk = c;
@@ -188,7 +189,7 @@ static void fetch_chunk(struct log_reader *r, struct chunk *c)
 
 /* With the log's lock: the chunk in memory that has the line behind the cursor, or the first one
  * behind it; NULL: there is none. Near the end is where most look. */
-static struct chunk *find_chunk(struct log_reader *r)
+static struct chunk *find_chunk(struct output_reader *r)
 {
         struct chunk *c, *best = NULL;
 
@@ -204,14 +205,14 @@ static struct chunk *find_chunk(struct log_reader *r)
 enum { FETCHED = 1, FROM_FILE = 2 }; /* besides 0, an event */
 
 /* With the log's lock, and nothing of the log behind the cursor. */
-static int at_the_end(struct log_reader *r, struct log_event *ret)
+static int at_the_end(struct output_reader *r, struct output_event *ret)
 {
-        struct log *log = r->log;
+        struct output_log *log = r->log;
 
         if ((log->ended || !r->wake) && r->cursor < log->last_seq)
                 return drop(r, log->last_seq, "limit", ret);
         if (log->ended || !r->wake) {
-                *ret = (struct log_event){.type = LOG_EVENT_END};
+                *ret = (struct output_event){.type = OUTPUT_EVENT_END};
                 return 0;
         }
         r->live = true;
@@ -219,14 +220,14 @@ static int at_the_end(struct log_reader *r, struct log_event *ret)
                 TAILQ_INSERT_TAIL(&log->waiting, r, in_waiting);
                 r->waiting = true;
         }
-        *ret = (struct log_event){.type = LOG_EVENT_WAIT};
+        *ret = (struct output_event){.type = OUTPUT_EVENT_WAIT};
         return 0;
 }
 
 /* With the log's lock. */
-static int fetch_from_memory(struct log_reader *r, struct log_event *ret)
+static int fetch_from_memory(struct output_reader *r, struct output_event *ret)
 {
-        struct log *log = r->log;
+        struct output_log *log = r->log;
         struct chunk *c = find_chunk(r);
 
         if (c && c->first_seq <= r->cursor + 1) {
@@ -243,10 +244,11 @@ static int fetch_from_memory(struct log_reader *r, struct log_event *ret)
 }
 
 /* The first lines behind the cursor that the file has. */
-static int fetch_from_file(struct log_reader *r, struct log_event *ret, struct err *err)
+static int fetch_from_file(struct output_reader *r, struct output_event *ret, struct err *err)
 {
-        struct log_chunk c;
-        int found = log_store_read(r->logs->config.store, r->id, r->cursor, &r->stored, &c, err);
+        struct output_chunk c;
+        int found =
+                output_store_read(r->output->config.store, r->id, r->cursor, &r->stored, &c, err);
         uint64_t missing;
 
         if (found < 0 && found != -ENOENT)
@@ -267,11 +269,11 @@ static int fetch_from_file(struct log_reader *r, struct log_event *ret, struct e
                             ret);
         if (found == 0)
                 return FETCHED;
-        *ret = (struct log_event){.type = LOG_EVENT_END};
+        *ret = (struct output_event){.type = OUTPUT_EVENT_END};
         return 0;
 }
 
-static int fetch(struct log_reader *r, struct log_event *ret, struct err *err)
+static int fetch(struct output_reader *r, struct output_event *ret, struct err *err)
 {
         int found = FROM_FILE;
 
@@ -284,7 +286,7 @@ static int fetch(struct log_reader *r, struct log_event *ret, struct err *err)
         return found == FROM_FILE ? fetch_from_file(r, ret, err) : found;
 }
 
-int log_reader_next(struct log_reader *r, struct log_event *ret, struct err *err)
+int output_reader_next(struct output_reader *r, struct output_event *ret, struct err *err)
 {
         uint64_t n;
         int found;
@@ -304,22 +306,22 @@ int log_reader_next(struct log_reader *r, struct log_event *ret, struct err *err
                 if (found <= 0)
                         break;
         }
-        if (found == 0 && ret->type == LOG_EVENT_DROPPED && strcmp(ret->reason, "slow") == 0) {
+        if (found == 0 && ret->type == OUTPUT_EVENT_DROPPED && strcmp(ret->reason, "slow") == 0) {
                 n = ret->last_seq - ret->first_seq + 1;
-                prom_counter_add_int(r->logs->metrics.dropped[LOG_REASON_SLOW], n);
+                prom_counter_add_int(r->output->metrics.dropped[OUTPUT_REASON_SLOW], n);
         }
         return found;
 }
 
-int logs_summary(struct logs *l, const char *id, struct log_summary *ret, struct err *err)
+int output_summary(struct output *o, const char *id, struct output_summary *ret, struct err *err)
 {
-        struct log *log = log_find(l, id);
+        struct output_log *log = output_log_find(o, id);
 
         if (!log)
-                return log_store_summary(l->config.store, id, ret, err);
+                return output_store_summary(o->config.store, id, ret, err);
         pthread_mutex_lock(&log->lock);
-        *ret = (struct log_summary){log->last_seq, log->recorded_seq, log->lost, log->ended};
+        *ret = (struct output_summary){log->last_seq, log->recorded_seq, log->lost, log->ended};
         pthread_mutex_unlock(&log->lock);
-        log_unref(log);
+        output_log_unref(log);
         return 0;
 }

@@ -7,13 +7,13 @@
  * written to a file. Writers that are not held back are faster than any file: lines that the logs did
  * not keep are counted, and the rows with writers held back to a rate show up to where none are.
  *
- *     bench_engine_logs [DIR] [MB]          DIR: where the file is made (default: $TMPDIR, /tmp)
+ *     bench_engine_output [DIR] [MB]          DIR: where the file is made (default: $TMPDIR, /tmp)
  */
 #include "backend/backend.h"
 #include "base/clock.h"
 #include "base/fs.h"
 #include "engine/engine.h"
-#include "logs/logs.h"
+#include "output/output.h"
 
 #include <err.h>
 #include <errno.h>
@@ -24,7 +24,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PIECE = 64 * 1024, CHUNK = LOGS_CHUNK_MAX, VMS = 2 };
+enum { PIECE = 64 * 1024, CHUNK = OUTPUT_CHUNK_MAX, VMS = 2 };
 
 static size_t total = 512 << 20;
 static char piece[PIECE];
@@ -84,44 +84,44 @@ struct result {
 
 static char dir[256];
 
-static struct log_store *open_store(void)
+static struct output_store *open_store(void)
 {
         char path[300], moved_to[PATH_MAX];
-        struct log_store *store;
+        struct output_store *store;
         struct err error = ERR_INIT;
 
         snprintf(path, sizeof(path), "%s/logs.db", dir);
-        if (log_store_open(path, &store, moved_to, &error) < 0)
+        if (output_store_open(path, &store, moved_to, &error) < 0)
                 errx(1, "%s", error.msg);
         return store;
 }
 
-static void close_store(struct log_store *store)
+static void close_store(struct output_store *store)
 {
         char path[300];
 
-        log_store_close(store);
+        output_store_close(store);
         snprintf(path, sizeof(path), "%s/logs.db", dir);
         unlink(path);
 }
 
-static struct logs *open_logs(struct log_store *store)
+static struct output *open_output(struct output_store *store)
 {
-        struct logs_config config = {
+        struct output_config config = {
                 .store = store, .lines_max = UINT64_MAX, .size_max = UINT64_C(1) << 40};
-        struct logs *logs;
+        struct output *output;
         struct err error = ERR_INIT;
 
-        if (logs_new(&config, &logs, &error) < 0)
+        if (output_new(&config, &output, &error) < 0)
                 errx(1, "%s", error.msg);
-        return logs;
+        return output;
 }
 
-static void count(struct logs *logs, const char *id, struct result *r)
+static void count(struct output *output, const char *id, struct result *r)
 {
-        struct log_summary summary;
+        struct output_summary summary;
 
-        if (logs_summary(logs, id, &summary, NULL) < 0)
+        if (output_summary(output, id, &summary, NULL) < 0)
                 errx(1, "the log of %s is gone", id);
         r->lost += summary.lost;
         r->last_seq += summary.last_seq;
@@ -130,12 +130,12 @@ static void count(struct logs *logs, const char *id, struct result *r)
 /* Engine, logs and file, with VMS workloads at once. */
 static struct result whole_path(void)
 {
-        struct log_store *store = open_store();
-        struct logs *logs = open_logs(store);
+        struct output_store *store = open_store();
+        struct output *output = open_output(store);
         struct backend backend = {&ops};
         struct engine_config config = {.backends = {&backend},
                                        .n_backends = 1,
-                                       .logs = logs,
+                                       .output = output,
                                        .max_vms = VMS,
                                        .node_id = "bench"};
         struct result r = {0};
@@ -164,12 +164,12 @@ static struct result whole_path(void)
                 usleep(1000);
         for (struct workload w; engine_get(engine, ids[1], &w, NULL) == 0; workload_release(&w))
                 usleep(1000);
-        logs_sync(logs);
+        output_sync(output);
         r.seconds = (double)(clock_ns() - start) / NS_PER_S;
         for (int i = 0; i < VMS; i++)
-                count(logs, ids[i], &r);
+                count(output, ids[i], &r);
         engine_free(engine);
-        logs_free(logs);
+        output_free(output);
         close_store(store);
         return r;
 }
@@ -177,19 +177,19 @@ static struct result whole_path(void)
 /* As fast as one thread cuts: what the file does not take is dropped. */
 static struct result cutting(void)
 {
-        struct log_store *store = open_store();
-        struct logs *logs = open_logs(store);
-        struct log *log = log_begin(logs, "01ARZ3NDEKTSV4RRFFQ69G5FAV");
+        struct output_store *store = open_store();
+        struct output *output = open_output(store);
+        struct output_log *log = output_log_begin(output, "01ARZ3NDEKTSV4RRFFQ69G5FAV");
         uint64_t start = clock_ns();
         struct result r = {0};
 
         for (size_t n = 0; n < total; n += PIECE)
-                log_write(log, WORKLOAD_STDOUT, piece, PIECE);
+                output_log_write(log, WORKLOAD_STDOUT, piece, PIECE);
         r.seconds = (double)(clock_ns() - start) / NS_PER_S;
-        log_end(&log);
-        logs_sync(logs);
-        count(logs, "01ARZ3NDEKTSV4RRFFQ69G5FAV", &r);
-        logs_free(logs);
+        output_log_end(&log);
+        output_sync(output);
+        count(output, "01ARZ3NDEKTSV4RRFFQ69G5FAV", &r);
+        output_free(output);
         close_store(store);
         return r;
 }
@@ -197,8 +197,8 @@ static struct result cutting(void)
 /* The same bytes as chunks, by the store alone. */
 static struct result inserting(void)
 {
-        struct log_store *store = open_store();
-        struct log_chunk chunk = {.id = "01ARZ3NDEKTSV4RRFFQ69G5FAV", .size = CHUNK};
+        struct output_store *store = open_store();
+        struct output_chunk chunk = {.id = "01ARZ3NDEKTSV4RRFFQ69G5FAV", .size = CHUNK};
         char *bytes = malloc(CHUNK);
         struct result r = {0};
         struct err error = ERR_INIT;
@@ -208,13 +208,13 @@ static struct result inserting(void)
         chunk.bytes = bytes;
         start = clock_ns();
         for (size_t n = 0; n < total;) {
-                log_store_begin(store, &error);
-                for (size_t batch = 0; batch < LOGS_BATCH_MAX; batch += CHUNK, n += CHUNK) {
+                output_store_begin(store, &error);
+                for (size_t batch = 0; batch < OUTPUT_BATCH_MAX; batch += CHUNK, n += CHUNK) {
                         chunk.first_seq = chunk.last_seq = n / CHUNK + 1;
-                        if (log_store_add(store, &chunk, &error) < 0)
+                        if (output_store_add(store, &chunk, &error) < 0)
                                 errx(1, "%s", error.msg);
                 }
-                log_store_commit(store, &error);
+                output_store_commit(store, &error);
         }
         r.seconds = (double)(clock_ns() - start) / NS_PER_S;
         r.last_seq = chunk.last_seq;

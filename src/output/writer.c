@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The one thread that writes the file: takes what is queued in batches, one transaction each; looks
+ * at logs whose last chunk is open so that a quiet program's lines get to the file as well; deletes
+ * what is too old or too much.
+ */
+#include "output/internal.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <errno.h>
+
+/* ---- writing ---- */
+
+/* With the lock: up to OUTPUT_BATCH_MAX bytes from the front of the queue. */
+static void take_batch(struct output *o, struct item_list *ret)
+{
+        struct item *item;
+        size_t n = 0;
+
+        TAILQ_INIT(ret);
+        while ((item = TAILQ_FIRST(&o->queue)) != NULL && n < OUTPUT_BATCH_MAX) {
+                TAILQ_REMOVE(&o->queue, item, at);
+                TAILQ_INSERT_TAIL(ret, item, at);
+                o->queue_items--;
+                n += item->chunk ? item->chunk->len : 0;
+        }
+}
+
+static int write_item(struct output *o, const struct item *item, struct err *err)
+{
+        const struct chunk *c = item->chunk;
+
+        if (!c)
+                return output_store_end(
+                        o->config.store, item->log->id,
+                        &(struct output_summary){.last_seq = item->log->last_seq,
+                                                 .recorded_seq = item->log->recorded_seq,
+                                                 .lost = item->log->lost},
+                        clock_wall_ms(), err);
+        return output_store_add(o->config.store,
+                                &(struct output_chunk){.id = item->log->id,
+                                                       .first_seq = c->first_seq,
+                                                       .last_seq = c->last_seq,
+                                                       .created_ms = c->created_ms,
+                                                       .bytes = c->data,
+                                                       .size = c->len},
+                                err);
+}
+
+static int write_batch(struct output *o, const struct item_list *batch, struct err *err)
+{
+        const struct item *item;
+        int r = output_store_begin(o->config.store, err);
+
+        if (r < 0)
+                return r;
+        TAILQ_FOREACH(item, batch, at)
+        {
+                if ((r = write_item(o, item, err)) < 0)
+                        break;
+        }
+        if (r == 0)
+                r = output_store_commit(o->config.store, err);
+        if (r < 0)
+                output_store_rollback(o->config.store);
+        return r;
+}
+
+/* A chunk that is in the file, or never will be. Returns its bytes. */
+static size_t settle_chunk(struct output *o, struct output_log *log, struct chunk *c, bool written)
+{
+        uint64_t lines = c->last_seq - c->first_seq + 1;
+        size_t n = c->len;
+
+        pthread_mutex_lock(&log->lock);
+        c->settled = true;
+        c->lost = !written;
+        log->kept += c->cap;
+        if (!written)
+                log->lost += lines;
+        output_log_trim(log);
+        pthread_mutex_unlock(&log->lock);
+        if (written)
+                prom_counter_add_int(o->metrics.written_bytes, n);
+        else
+                prom_counter_add_int(o->metrics.dropped[OUTPUT_REASON_STORE], lines);
+        chunk_unref(c);
+        return n;
+}
+
+/* Nothing more of it is to be written: readers go to the file. */
+static void settle_end(struct output *o, struct output_log *log)
+{
+        pthread_mutex_lock(&log->lock);
+        log->stored = true;
+        output_log_trim(log);
+        pthread_mutex_unlock(&log->lock);
+        pthread_mutex_lock(&o->lock);
+        output_remove(o, log);
+        pthread_mutex_unlock(&o->lock);
+        output_log_unref(log);
+}
+
+/*
+ * Lines that the file did not take are lost, and counted. That a log is complete, and how many of its
+ * lines are lost, takes next to no room and is said later; until then the log stays in memory. False:
+ * not any more.
+ */
+static bool put_off(struct output *o, struct item *item)
+{
+        bool kept;
+
+        pthread_mutex_lock(&o->lock);
+        kept = !o->quit && o->n_unwritten < OUTPUT_UNWRITTEN_MAX;
+        if (kept) {
+                if (!o->n_unwritten++)
+                        o->again_ns = clock_ns() + OUTPUT_AGAIN_MS * NS_PER_MS;
+                TAILQ_INSERT_TAIL(&o->unwritten, item, at);
+        }
+        pthread_mutex_unlock(&o->lock);
+        return kept;
+}
+
+static void settle(struct output *o, struct item_list *batch, bool written)
+{
+        struct item *item;
+
+        while ((item = TAILQ_FIRST(batch)) != NULL) {
+                struct output_log *log = item->log;
+                size_t n = 0;
+
+                TAILQ_REMOVE(batch, item, at);
+                if (item->chunk)
+                        n = settle_chunk(o, log, item->chunk, written);
+                else if (written || !put_off(o, item))
+                        settle_end(o, log);
+                pthread_mutex_lock(&o->lock);
+                o->queue_bytes -= n;
+                prom_gauge_set(o->metrics.queue_bytes, (double)o->queue_bytes);
+                pthread_mutex_unlock(&o->lock);
+        }
+}
+
+/* Says that the file cannot be written once, and once that it can again. */
+static void report(bool *failing, int r, const struct err *err)
+{
+        if (r < 0 && !*failing)
+                log_error("lines are lost: %s", err->msg);
+        else if (r == 0 && *failing)
+                log_warn("lines are kept again");
+        *failing = r < 0;
+}
+
+static void write_queue(struct output *o, bool *failing)
+{
+        struct err err = ERR_INIT;
+        struct item_list batch;
+        uint64_t start = clock_ns();
+        int r;
+
+        take_batch(o, &batch);
+        pthread_mutex_unlock(&o->lock);
+        r = write_batch(o, &batch, &err);
+        prom_histogram_observe_since_ns(o->metrics.write, start);
+        report(failing, r, &err);
+        settle(o, &batch, r == 0);
+        pthread_mutex_lock(&o->lock);
+}
+
+/* ---- quiet logs ---- */
+
+/* With the lock, which it gives up meanwhile: has all logs with open chunks hand them over. Pieces
+ * that still wait for their newline are looked at again. */
+static void flush_dirty(struct output *o, bool all)
+{
+        uint64_t before = all ? UINT64_MAX : clock_ns() - OUTPUT_PARTIAL_MS * NS_PER_MS;
+        struct output_log *log;
+        size_t n = 0;
+
+        TAILQ_FOREACH(log, &o->dirty, in_dirty)
+        n++;
+        while (n-- && (log = TAILQ_FIRST(&o->dirty)) != NULL) {
+                uint64_t seq;
+                bool held;
+
+                TAILQ_REMOVE(&o->dirty, log, in_dirty);
+                log->dirty = false;
+                log->refs++;
+                pthread_mutex_unlock(&o->lock);
+
+                pthread_mutex_lock(&log->lock);
+                seq = log->last_seq;
+                held = output_log_flush_held(log, before);
+                output_log_seal(log, 0);
+                if (log->last_seq != seq)
+                        output_log_wake(log);
+                pthread_mutex_unlock(&log->lock);
+
+                pthread_mutex_lock(&o->lock);
+                if (held && !log->dirty) {
+                        log->dirty = true;
+                        TAILQ_INSERT_TAIL(&o->dirty, log, in_dirty);
+                }
+                pthread_mutex_unlock(&o->lock);
+                output_log_unref(log);
+                pthread_mutex_lock(&o->lock);
+        }
+        o->dirty_since_ns = clock_ns();
+}
+
+/* ---- retention ---- */
+
+/* Without the lock. True if there is more to delete. */
+static bool expire(struct output *o, bool *failing)
+{
+        int64_t before = clock_wall_ms() - (int64_t)o->config.age_max_s * 1000;
+        struct output_expired expired = {0};
+        struct err err = ERR_INIT;
+        int r = output_store_expire(o->config.store, before, o->config.size_max, &expired, &err);
+
+        if (r < 0 && !*failing)
+                log_error("old lines cannot be deleted: %s", err.msg);
+        *failing = r < 0;
+        prom_counter_add_int(o->metrics.expired_lines, expired.lines);
+        prom_gauge_set(o->metrics.store_bytes, (double)output_store_size(o->config.store));
+        return expired.more;
+}
+
+/* ---- the thread ---- */
+
+/* With the lock: has the writer try again what was put off. */
+static void take_unwritten(struct output *o)
+{
+        TAILQ_CONCAT(&o->queue, &o->unwritten, at);
+        o->queue_items += o->n_unwritten;
+        o->queue_due_ns = 0;
+        o->n_unwritten = 0;
+}
+
+static void wait_until(struct output *o, uint64_t ns)
+{
+        struct timespec ts = {.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};
+
+        o->sleeps_until_ns = ns;
+        pthread_cond_timedwait(&o->work, &o->lock, &ts);
+        o->sleeps_until_ns = 0;
+}
+
+static uint64_t dirty_due(const struct output *o)
+{
+        return o->dirty_since_ns + OUTPUT_FLUSH_MS * NS_PER_MS;
+}
+
+/* With the lock: until something is due or is told. */
+static void wait_for_work(struct output *o, uint64_t next_expire)
+{
+        uint64_t ns = next_expire;
+
+        if (!TAILQ_EMPTY(&o->dirty) && dirty_due(o) < ns)
+                ns = dirty_due(o);
+        if (!TAILQ_EMPTY(&o->queue) && o->queue_due_ns < ns)
+                ns = o->queue_due_ns;
+        if (o->n_unwritten && o->again_ns < ns)
+                ns = o->again_ns;
+        wait_until(o, ns);
+}
+
+/* With the lock: does one thing there is to do, or waits. False when there will be none. */
+static bool step(struct output *o, uint64_t *next_expire, bool *failing)
+{
+        uint64_t now = clock_ns();
+        bool urgent = o->quit || o->n_flushed < o->n_flushes;
+
+        if (o->n_unwritten && (o->quit || now >= o->again_ns))
+                take_unwritten(o);
+        if (!o->quit &&
+            (now >= *next_expire ||
+             (output_store_size(o->config.store) > o->config.size_max && !failing[1]))) {
+                bool more;
+
+                pthread_mutex_unlock(&o->lock);
+                more = expire(o, &failing[1]);
+                pthread_mutex_lock(&o->lock);
+                *next_expire = more ? 0 : now + OUTPUT_EXPIRE_MS * NS_PER_MS;
+                if (!TAILQ_EMPTY(&o->queue))
+                        write_queue(o, &failing[0]);
+        } else if (!TAILQ_EMPTY(&o->queue) && (urgent || now >= o->queue_due_ns)) {
+                write_queue(o, &failing[0]);
+        } else if (!TAILQ_EMPTY(&o->dirty) && (urgent || now >= dirty_due(o))) {
+                flush_dirty(o, urgent);
+        } else if (o->n_flushed < o->n_flushes) {
+                o->n_flushed = o->n_flushes;
+                pthread_cond_broadcast(&o->synced);
+        } else if (o->quit) {
+                return false;
+        } else {
+                wait_for_work(o, *next_expire);
+        }
+        return true;
+}
+
+void *output_write(void *arg)
+{
+        struct output *o = arg;
+        uint64_t next_expire = 0;
+        bool failing[2] = {false, false};
+
+        pthread_mutex_lock(&o->lock);
+        while (step(o, &next_expire, failing))
+                ;
+        pthread_mutex_unlock(&o->lock);
+        return NULL;
+}
