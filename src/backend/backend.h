@@ -49,7 +49,7 @@ struct backend_sink {
          * take bytes again (-EPIPE): the workload is then ended as killed. May block; while it
          * does, the program is held back and nothing else is; but its VM cannot end, so a sink
          * should not block any more when the program's time is up. The time it takes extends the
-         * wait for the result by a bounded amount in total (firecracker/deadline.h). One that blocks
+         * wait for the result by a bounded amount in total (session/deadline.h). One that blocks
          * must return when cleanup() has been called for its workload.
          */
         int (*output)(void *ctx, enum workload_stream stream, const void *bytes, size_t n);

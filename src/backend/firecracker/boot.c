@@ -27,7 +27,7 @@ enum {
 
 struct boot {
         struct fc_vm *vm;
-        struct dialog *dialog;
+        struct session *session;
         const atomic_bool *killed;
         unsigned timeout_ms;
         uint64_t deadline_ns; /* of all attempts; 0: no VMM has been started */
@@ -173,7 +173,7 @@ static void observe_boot(struct fc_metrics *m, uint64_t boot_ns, const struct wi
 static int take_hello(struct boot *b, struct err *err)
 {
         struct wire_hello hello;
-        int r = dialog_read_hello(b->dialog, b->vm->conn_fd, &hello, err);
+        int r = session_read_hello(b->session, b->vm->conn_fd, &hello, err);
 
         if (r == -EAGAIN)
                 return r;
@@ -263,10 +263,10 @@ static int boot_once(struct boot *b, struct err *err)
         return await_agent(b, err);
 }
 
-int fc_boot(struct fc_vm *vm, struct dialog *dialog, unsigned timeout_ms, const atomic_bool *killed,
-            uint64_t *ret_boot_ns, struct err *err)
+int fc_boot(struct fc_vm *vm, struct session *session, unsigned timeout_ms,
+            const atomic_bool *killed, uint64_t *ret_boot_ns, struct err *err)
 {
-        struct boot b = {.vm = vm, .dialog = dialog, .killed = killed, .timeout_ms = timeout_ms};
+        struct boot b = {.vm = vm, .session = session, .killed = killed, .timeout_ms = timeout_ms};
 
         for (b.attempt = 1;; b.attempt++) {
                 int r = boot_once(&b, err);
@@ -281,6 +281,6 @@ int fc_boot(struct fc_vm *vm, struct dialog *dialog, unsigned timeout_ms, const 
                         return r;
                 log_warn("workload %s: %s; trying once more", vm->spec->id, err->msg);
                 fc_vm_cleanup(vm, false);
-                dialog_release(dialog);
+                session_release(session);
         }
 }

@@ -24,7 +24,7 @@
  */
 #pragma once
 
-#include "backend/firecracker/dialog.h"
+#include "session/session.h"
 #include "backend/firecracker/vm.h"
 
 enum {
@@ -53,8 +53,8 @@ bool fc_boot_may_retry(enum fc_reason reason, int exit_code);
  * and reason. On failure the VM is left for fc_vm_cleanup(); -ECANCELED: fc_vm_stop() was called, or
  * *killed (may be NULL) is set.
  */
-int fc_boot(struct fc_vm *vm, struct dialog *dialog, unsigned timeout_ms, const atomic_bool *killed,
-            uint64_t *ret_boot_ns, struct err *err);
+int fc_boot(struct fc_vm *vm, struct session *session, unsigned timeout_ms,
+            const atomic_bool *killed, uint64_t *ret_boot_ns, struct err *err);
 
 /*
  * Says how the VM ended: "WHAT: the VMM PATH exited with code 1; log: ...; console: ...". Waits a

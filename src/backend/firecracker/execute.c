@@ -7,8 +7,8 @@
 #include "backend/firecracker/execute.h"
 
 #include "backend/firecracker/boot.h"
-#include "backend/firecracker/deadline.h"
-#include "backend/firecracker/dialog.h"
+#include "session/deadline.h"
+#include "session/session.h"
 #include "base/clock.h"
 
 #include <errno.h>
@@ -24,11 +24,11 @@ struct fc_run {
         struct image_kernel kernel;
         struct fc_vm_spec vm_spec;
         struct fc_vm vm;
-        struct dialog dialog;
-        struct fc_deadline deadline; /* of the result */
-        bool ready;                  /* the agent has said HELLO */
-        bool sink_gone;              /* nobody takes output any more */
-        bool overdue;                /* the agent did not report before its deadline */
+        struct session session;
+        struct session_deadline deadline; /* of the result */
+        bool ready;                       /* the agent has said HELLO */
+        bool sink_gone;                   /* nobody takes output any more */
+        bool overdue;                     /* the agent did not report before its deadline */
         struct fc_run *next;
 };
 
@@ -97,11 +97,11 @@ static int give_to_sink(struct fc_run *run, enum workload_stream stream, const v
                 run->sink_gone = true;
                 return r;
         }
-        fc_deadline_hold(&run->deadline, from, until);
-        return fc_deadline_passed(&run->deadline, until, true) ? err_overdue(run, NULL) : 0;
+        session_deadline_hold(&run->deadline, from, until);
+        return session_deadline_passed(&run->deadline, until, true) ? err_overdue(run, NULL) : 0;
 }
 
-/* Counts output and passes it on, up to the limit. Called by the dialog. */
+/* Counts output and passes it on, up to the limit. Called by the session. */
 static int on_output(void *ctx, enum workload_stream stream, const void *bytes, size_t n)
 {
         struct fc_run *run = ctx;
@@ -148,9 +148,9 @@ static void start_deadline(struct fc_run *run)
         uint64_t limits = spec->archive || spec->n_files ? 2 : 1;
         uint64_t fetch_ms = spec->n_fetch ? WIRE_FETCH_MS : 0;
 
-        fc_deadline_init(&run->deadline, run->dialog.request_ns,
-                         limits * spec->limits.timeout_s * NS_PER_S + fetch_ms * NS_PER_MS,
-                         run->backend->result_grace_ms * NS_PER_MS);
+        session_deadline_init(&run->deadline, run->session.request_ns,
+                              limits * spec->limits.timeout_s * NS_PER_S + fetch_ms * NS_PER_MS,
+                              run->backend->result_grace_ms * NS_PER_MS);
 }
 
 /* The VM ended under its program. */
@@ -167,28 +167,28 @@ static int err_ended(struct fc_run *run, const char *what, struct err *err)
 /* Reads and writes until the result is there or the deadline has passed. */
 static int stream(struct fc_run *run, struct err *err)
 {
-        struct dialog *d = &run->dialog;
+        struct session *s = &run->session;
 
-        while (!d->has_result) {
+        while (!s->has_result) {
                 struct fc_event e;
                 short want;
                 int r;
 
-                r = dialog_write(d, run->vm.conn_fd, err);
+                r = session_write(s, run->vm.conn_fd, err);
                 if (r < 0 && r != -ECONNRESET)
                         return r;
-                want = (short)(POLLIN | (dialog_wants_write(d) ? POLLOUT : 0));
-                r = fc_vm_await(&run->vm, run->deadline.at_ns, want, dialog_stdin_fd(d), &e, err);
+                want = (short)(POLLIN | (session_wants_write(s) ? POLLOUT : 0));
+                r = fc_vm_await(&run->vm, run->deadline.at_ns, want, session_stdin_fd(s), &e, err);
                 if (r < 0)
                         return r;
                 if (e.stopped)
                         return err_set(err, ECANCELED, "killed");
-                if (fc_deadline_passed(&run->deadline, clock_ns(), e.conn & POLLIN))
+                if (session_deadline_passed(&run->deadline, clock_ns(), e.conn & POLLIN))
                         return err_overdue(run, err);
                 if (e.extra)
-                        dialog_read_stdin(d);
+                        session_read_stdin(s);
                 if (e.conn & (POLLIN | POLLHUP | POLLERR)) {
-                        r = dialog_read(d, run->vm.conn_fd, err);
+                        r = session_read(s, run->vm.conn_fd, err);
                         if (r == -ECONNRESET)
                                 return err_ended(run, "the guest agent was lost", err);
                         if (r < 0)
@@ -203,13 +203,13 @@ static int stream(struct fc_run *run, struct err *err)
 /* Request to result. 0 when the result is there. */
 static int converse(struct fc_run *run, struct err *err)
 {
-        static const struct dialog_events events = {
+        static const struct session_events events = {
                 .output = on_output,
                 .first_response = on_first_response,
                 .pong = on_pong,
         };
-        int r = dialog_begin(&run->dialog, run->task->id, run->task->spec, &run->runtime,
-                             run->vm.has_lease ? &run->vm.lease : NULL, &events, run, err);
+        int r = session_begin(&run->session, run->task->id, run->task->spec, &run->runtime,
+                              run->vm.has_lease ? &run->vm.lease : NULL, &events, run, err);
 
         if (r < 0)
                 return r;
@@ -241,7 +241,7 @@ static int run_to_result(struct fc_run *run, struct err *err)
         }
         if (sink->booting)
                 sink->booting(sink->ctx);
-        if ((r = fc_boot(&run->vm, &run->dialog, b->boot_timeout_ms, run->task->killed,
+        if ((r = fc_boot(&run->vm, &run->session, b->boot_timeout_ms, run->task->killed,
                          &run->out->boot_ns, err)) < 0)
                 return r;
         run->ready = true;
@@ -270,7 +270,7 @@ static void fail_timed_out(struct fc_run *run)
 /* What the agent reported becomes the outcome. */
 static void take_result(struct fc_run *run)
 {
-        const struct wire_result *result = &run->dialog.result;
+        const struct wire_result *result = &run->session.result;
         struct workload_outcome *out = run->out;
         char text[128];
 
@@ -332,7 +332,7 @@ static void hand_on_files(struct fc_run *run, int r)
 {
         const struct backend_sink *sink = &run->task->sink;
         const char *why = r == 0 ? NULL : run->out->error[0] ? run->out->error : "lost";
-        struct workload_fetch *fetch = dialog_fetched(&run->dialog, why);
+        struct workload_fetch *fetch = session_take_fetched(&run->session, why);
 
         if (fetch && sink->fetched)
                 sink->fetched(sink->ctx, fetch);
@@ -343,7 +343,7 @@ static void hand_on_files(struct fc_run *run, int r)
 void fc_execute(struct backend *base, const struct backend_task *task, struct workload_outcome *ret)
 {
         struct fc_backend *b = (struct fc_backend *)base;
-        struct fc_run run = {.backend = b, .task = task, .out = ret, .dialog = DIALOG_INIT};
+        struct fc_run run = {.backend = b, .task = task, .out = ret, .session = SESSION_INIT};
         struct err err = ERR_INIT;
         int r;
 
@@ -377,7 +377,7 @@ void fc_execute(struct backend *base, const struct backend_task *task, struct wo
                 decide(&run, r, &err);
         }
         prom_counter_add_int(b->metrics.dropped, ret->dropped_bytes);
-        dialog_release(&run.dialog);
+        session_release(&run.session);
         image_runtime_release(&run.runtime);
         fc_metrics_count_workload(&b->metrics, task->spec->runtime, ret->status);
 }

@@ -14,7 +14,7 @@
 
 #include <nettle/sha2.h>
 
-struct fetched {
+struct session_fetch {
         struct workload_fetch *fetch; /* NULL: nothing is to be fetched */
         uint64_t room;                /* bytes that may still come */
         unsigned frames;              /* FILE frames so far */
@@ -26,15 +26,15 @@ struct fetched {
 };
 
 /* Ready for what a spec asks for. -ENOMEM. */
-int fetched_begin(struct fetched *f, const struct workload_spec *spec, struct err *err);
+int session_fetch_begin(struct session_fetch *f, const struct workload_spec *spec, struct err *err);
 
 /* The frames. -EPROTO: one that no agent sends; -ENOMEM. */
-int fetched_file(struct fetched *f, const void *payload, size_t n, struct err *err);
-int fetched_data(struct fetched *f, const void *bytes, size_t n, struct err *err);
+int session_fetch_file(struct session_fetch *f, const void *payload, size_t n, struct err *err);
+int session_fetch_data(struct session_fetch *f, const void *bytes, size_t n, struct err *err);
 
 /* No more will come. `why`: what is said of patterns that were not searched for to their end; NULL:
  * there are none. The caller owns the fetch; NULL: nothing was asked for. */
-struct workload_fetch *fetched_end(struct fetched *f, const char *why);
+struct workload_fetch *session_fetch_end(struct session_fetch *f, const char *why);
 
 /* Frees everything; f is as new. */
-void fetched_release(struct fetched *f);
+void session_fetch_release(struct session_fetch *f);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "backend/firecracker/fetched.h"
+#include "session/fetch.h"
 
 #include "base/cleanup.h"
 #include "wire/pattern.h"
@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-int fetched_begin(struct fetched *f, const struct workload_spec *spec, struct err *err)
+int session_fetch_begin(struct session_fetch *f, const struct workload_spec *spec, struct err *err)
 {
-        *f = (struct fetched){.room = spec->fetch_max};
+        *f = (struct session_fetch){.room = spec->fetch_max};
         if (!spec->n_fetch)
                 return 0;
         f->fetch = workload_fetch_new(spec->fetch, spec->n_fetch);
@@ -30,7 +30,7 @@ static int from_hex(const char *hex, uint8_t ret[WORKLOAD_SHA256])
         return 0;
 }
 
-static void note(struct fetched *f, const char *name, const char *why)
+static void note(struct session_fetch *f, const char *name, const char *why)
 {
         char text[WORKLOAD_PATH_MAX + WIRE_TEXT_MAX];
 
@@ -39,7 +39,7 @@ static void note(struct fetched *f, const char *name, const char *why)
 }
 
 /* All bytes are there. */
-static int finish(struct fetched *f, struct err *err)
+static int finish(struct session_fetch *f, struct err *err)
 {
         sha256_digest(&f->ctx, sizeof(f->file.sha256), f->file.sha256);
         if (memcmp(f->file.sha256, f->sha256, sizeof(f->sha256)) != 0) {
@@ -60,7 +60,7 @@ static bool is_clean(const char *name)
         return wire_pattern_clean(name, clean) == 0 && strcmp(clean, name) == 0;
 }
 
-static int begin_file(struct fetched *f, const struct wire_file *m, struct err *err)
+static int begin_file(struct session_fetch *f, const struct wire_file *m, struct err *err)
 {
         char pattern[WIRE_PATTERN_MAX];
 
@@ -84,7 +84,7 @@ static int begin_file(struct fetched *f, const struct wire_file *m, struct err *
         return f->left ? 0 : finish(f, err);
 }
 
-int fetched_file(struct fetched *f, const void *payload, size_t n, struct err *err)
+int session_fetch_file(struct session_fetch *f, const void *payload, size_t n, struct err *err)
 {
         struct wire_file m;
         int r;
@@ -107,7 +107,7 @@ int fetched_file(struct fetched *f, const void *payload, size_t n, struct err *e
         return r;
 }
 
-int fetched_data(struct fetched *f, const void *bytes, size_t n, struct err *err)
+int session_fetch_data(struct session_fetch *f, const void *bytes, size_t n, struct err *err)
 {
         if (!f->file.name || n > f->left)
                 return err_set(err, EPROTO, "DATA without a FILE, or more of it than announced");
@@ -118,7 +118,7 @@ int fetched_data(struct fetched *f, const void *bytes, size_t n, struct err *err
         return f->left ? 0 : finish(f, err);
 }
 
-struct workload_fetch *fetched_end(struct fetched *f, const char *why)
+struct workload_fetch *session_fetch_end(struct session_fetch *f, const char *why)
 {
         struct workload_fetch *fetch = f->fetch;
 
@@ -138,9 +138,9 @@ struct workload_fetch *fetched_end(struct fetched *f, const char *why)
         return fetch;
 }
 
-void fetched_release(struct fetched *f)
+void session_fetch_release(struct session_fetch *f)
 {
         workload_file_release(&f->file);
         workload_fetch_unref(f->fetch);
-        *f = (struct fetched){0};
+        *f = (struct session_fetch){0};
 }

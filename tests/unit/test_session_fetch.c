@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Files that a guest sends: what counts, what does not, and what no agent sends. */
-#include "backend/firecracker/fetched.h"
+#include "session/fetch.h"
 
 #include "base/buf.h"
 #include "wire/frame.h"
@@ -18,7 +18,7 @@
 #define ABC "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 #define NOTHING "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
-static struct fetched fetched;
+static struct session_fetch fetched;
 static struct workload_spec spec;
 
 static int begin(void **state)
@@ -28,12 +28,12 @@ static int begin(void **state)
         assert_int_equal(workload_spec_add_fetch(&spec, "out/*.txt", NULL), 0);
         assert_int_equal(workload_spec_add_fetch(&spec, "dir/", NULL), 0);
         assert_int_equal(workload_spec_add_fetch(&spec, "missing", NULL), 0);
-        return fetched_begin(&fetched, &spec, NULL);
+        return session_fetch_begin(&fetched, &spec, NULL);
 }
 
 static int end(void **state)
 {
-        fetched_release(&fetched);
+        session_fetch_release(&fetched);
         workload_spec_release(&spec);
         return 0;
 }
@@ -51,7 +51,7 @@ static int file(const char *name, uint32_t pattern, uint64_t size, const char *s
         int r;
 
         assert_int_equal(wire_file_encode(&m, &b, NULL), 0);
-        r = fetched_file(&fetched, b.data, b.len, err);
+        r = session_fetch_file(&fetched, b.data, b.len, err);
         buf_release(&b);
         return r;
 }
@@ -62,13 +62,14 @@ static void whole_files_count(void **state)
         struct workload_fetch *f;
 
         assert_int_equal(file("out/b.txt", 0, 3, ABC, NULL, &err), 0);
-        assert_int_equal(fetched_data(&fetched, "a", 1, &err), 0);
-        assert_int_equal(fetched_data(&fetched, "bc", 2, &err), 0);
+        assert_int_equal(session_fetch_data(&fetched, "a", 1, &err), 0);
+        assert_int_equal(session_fetch_data(&fetched, "bc", 2, &err), 0);
         assert_int_equal(file("out/a.txt", 0, 0, NOTHING, NULL, &err), 0);
         assert_int_equal(file("dir/deep/x", 1, 3, ABC, NULL, &err), 0);
-        assert_int_equal(fetched_data(&fetched, "abd", 3, &err), 0); /* not what was announced */
+        assert_int_equal(session_fetch_data(&fetched, "abd", 3, &err),
+                         0); /* not what was announced */
         assert_int_equal(file(NULL, 2, 0, NULL, "no such file or directory", &err), 0);
-        f = fetched_end(&fetched, NULL);
+        f = session_fetch_end(&fetched, NULL);
         assert_int_equal(f->n_files, 2);
         assert_string_equal(f->files[0].name, "out/a.txt");
         assert_string_equal(f->files[1].name, "out/b.txt");
@@ -104,15 +105,15 @@ static void bounds_are_kept(void **state)
 {
         struct err err = ERR_INIT;
 
-        assert_int_equal(fetched_data(&fetched, "x", 1, &err), -EPROTO);
+        assert_int_equal(session_fetch_data(&fetched, "x", 1, &err), -EPROTO);
         assert_int_equal(file("out/a.txt", 0, 11, ABC, NULL, &err), -EPROTO);
         assert_string_equal(err.msg, "FILE with more bytes than may come");
         assert_int_equal(file("out/a.txt", 3, 3, ABC, NULL, &err), -EPROTO);
         assert_int_equal(file("dir/a", 1, 8, ABC, NULL, &err), 0);
         assert_int_equal(file("dir/b", 1, 1, ABC, NULL, &err), -EPROTO); /* in the middle of one */
         assert_string_equal(err.msg, "FILE out of turn");
-        assert_int_equal(fetched_data(&fetched, "123456789", 9, &err), -EPROTO);
-        assert_int_equal(fetched_data(&fetched, "12345678", 8, &err), 0);
+        assert_int_equal(session_fetch_data(&fetched, "123456789", 9, &err), -EPROTO);
+        assert_int_equal(session_fetch_data(&fetched, "12345678", 8, &err), 0);
         assert_int_equal(file("out/a.txt", 0, 1, ABC, NULL, &err), -EPROTO); /* back again */
         assert_int_equal(file("dir/b", 1, 3, ABC, NULL, &err), -EPROTO);
 }
@@ -134,10 +135,10 @@ static void an_early_end_is_noted(void **state)
         struct workload_fetch *f;
 
         assert_int_equal(file("out/a.txt", 0, 3, ABC, NULL, &err), 0);
-        assert_int_equal(fetched_data(&fetched, "abc", 3, &err), 0);
+        assert_int_equal(session_fetch_data(&fetched, "abc", 3, &err), 0);
         assert_int_equal(file("dir/x", 1, 3, ABC, NULL, &err), 0);
-        assert_int_equal(fetched_data(&fetched, "a", 1, &err), 0);
-        f = fetched_end(&fetched, "killed");
+        assert_int_equal(session_fetch_data(&fetched, "a", 1, &err), 0);
+        f = session_fetch_end(&fetched, "killed");
         assert_int_equal(f->n_files, 1);
         assert_null(f->notes[0].error);
         assert_string_equal(f->notes[1].error, "dir/x: killed");
@@ -151,7 +152,7 @@ static void a_guest_that_says_nothing_is_noted(void **state)
         struct workload_fetch *f;
 
         assert_int_equal(file("out/a.txt", 0, 0, NOTHING, NULL, &err), 0);
-        f = fetched_end(&fetched, NULL);
+        f = session_fetch_end(&fetched, NULL);
         assert_null(f->notes[0].error);
         assert_string_equal(f->notes[1].error, "the guest did not look for it");
         workload_fetch_unref(f);
@@ -160,14 +161,14 @@ static void a_guest_that_says_nothing_is_noted(void **state)
 static void nothing_asked_for_is_nothing_taken(void **state)
 {
         struct workload_spec none = WORKLOAD_SPEC_INIT;
-        struct fetched f;
+        struct session_fetch f;
         struct err err = ERR_INIT;
 
-        assert_int_equal(fetched_begin(&f, &none, &err), 0);
-        assert_int_equal(fetched_file(&f, "{}", 2, &err), -EPROTO);
-        assert_int_equal(fetched_data(&f, "x", 1, &err), -EPROTO);
-        assert_null(fetched_end(&f, NULL));
-        fetched_release(&f);
+        assert_int_equal(session_fetch_begin(&f, &none, &err), 0);
+        assert_int_equal(session_fetch_file(&f, "{}", 2, &err), -EPROTO);
+        assert_int_equal(session_fetch_data(&f, "x", 1, &err), -EPROTO);
+        assert_null(session_fetch_end(&f, NULL));
+        session_fetch_release(&f);
 }
 
 int main(void)

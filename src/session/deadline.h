@@ -17,25 +17,25 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { FC_DEADLINE_CREDIT_PART = 10 }; /* 1/10 of the limit, and the grace, may be credited */
+enum { SESSION_DEADLINE_CREDIT_PART = 10 }; /* 1/10 of the limit, and the grace, may be credited */
 
-struct fc_deadline {
+struct session_deadline {
         uint64_t at_ns;
         uint64_t grace_ns;
         uint64_t credit_ns; /* not yet used */
         bool extended;      /* the last grace has been granted */
 };
 
-void fc_deadline_init(struct fc_deadline *d, uint64_t request_ns, uint64_t limit_ns,
-                      uint64_t grace_ns);
+void session_deadline_init(struct session_deadline *d, uint64_t request_ns, uint64_t limit_ns,
+                           uint64_t grace_ns);
 
 /* A sink took from from_ns to until_ns. Moves the deadline, as far as the credit reaches, so that the
  * agent has a grace to be heard in from then on; never by more than the sink took. */
-void fc_deadline_hold(struct fc_deadline *d, uint64_t from_ns, uint64_t until_ns);
+void session_deadline_hold(struct session_deadline *d, uint64_t from_ns, uint64_t until_ns);
 
 /*
  * True if the wait is over at now_ns. `pending`: bytes of the agent wait to be read. If they do when
  * the deadline passes, what is left of the credit, and the time by which this look is late, extend
  * the deadline by up to a grace, once.
  */
-bool fc_deadline_passed(struct fc_deadline *d, uint64_t now_ns, bool pending);
+bool session_deadline_passed(struct session_deadline *d, uint64_t now_ns, bool pending);

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "backend/firecracker/deadline.h"
+#include "session/deadline.h"
 
 static uint64_t min_ns(uint64_t a, uint64_t b)
 {
         return a < b ? a : b;
 }
 
-void fc_deadline_init(struct fc_deadline *d, uint64_t request_ns, uint64_t limit_ns,
-                      uint64_t grace_ns)
+void session_deadline_init(struct session_deadline *d, uint64_t request_ns, uint64_t limit_ns,
+                           uint64_t grace_ns)
 {
-        *d = (struct fc_deadline){
+        *d = (struct session_deadline){
                 .at_ns = request_ns + limit_ns + grace_ns,
                 .grace_ns = grace_ns,
-                .credit_ns = limit_ns / FC_DEADLINE_CREDIT_PART + grace_ns,
+                .credit_ns = limit_ns / SESSION_DEADLINE_CREDIT_PART + grace_ns,
         };
 }
 
-void fc_deadline_hold(struct fc_deadline *d, uint64_t from_ns, uint64_t until_ns)
+void session_deadline_hold(struct session_deadline *d, uint64_t from_ns, uint64_t until_ns)
 {
         uint64_t heard = until_ns + d->grace_ns;
         uint64_t more;
@@ -28,7 +28,7 @@ void fc_deadline_hold(struct fc_deadline *d, uint64_t from_ns, uint64_t until_ns
         d->credit_ns -= more;
 }
 
-bool fc_deadline_passed(struct fc_deadline *d, uint64_t now_ns, bool pending)
+bool session_deadline_passed(struct session_deadline *d, uint64_t now_ns, bool pending)
 {
         uint64_t late;
 

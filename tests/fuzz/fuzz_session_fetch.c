@@ -3,7 +3,7 @@
  * Frames from a guest, as the host takes its files: FILE and DATA, in any order. Whatever comes, no
  * more is kept than was asked for, under names that were.
  */
-#include "backend/firecracker/fetched.h"
+#include "session/fetch.h"
 #include "wire/frame.h"
 #include "wire/pattern.h"
 
@@ -33,7 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct workload_spec spec = WORKLOAD_SPEC_INIT;
         struct workload_fetch *fetch;
         struct wire_frame frame;
-        struct fetched f;
+        struct session_fetch f;
         struct err err = ERR_INIT;
         ssize_t n;
         int r = 0;
@@ -42,20 +42,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (workload_spec_add_fetch(&spec, "out/*.png", &err) < 0 ||
             workload_spec_add_fetch(&spec, "dir", &err) < 0 ||
             workload_spec_add_fetch(&spec, "/tmp/x", &err) < 0 ||
-            fetched_begin(&f, &spec, &err) < 0)
+            session_fetch_begin(&f, &spec, &err) < 0)
                 abort();
         while (r == 0 && (n = wire_decode(data, size, &frame, &err)) > 0) {
                 if (frame.type == WIRE_FILE)
-                        r = fetched_file(&f, frame.payload, frame.len, &err);
+                        r = session_fetch_file(&f, frame.payload, frame.len, &err);
                 else if (frame.type == WIRE_DATA)
-                        r = fetched_data(&f, frame.payload, frame.len, &err);
+                        r = session_fetch_data(&f, frame.payload, frame.len, &err);
                 data += n;
                 size -= (size_t)n;
         }
-        fetch = fetched_end(&f, r < 0 ? err.msg : NULL);
+        fetch = session_fetch_end(&f, r < 0 ? err.msg : NULL);
         check(fetch);
         workload_fetch_unref(fetch);
-        fetched_release(&f);
+        session_fetch_release(&f);
         workload_spec_release(&spec);
         return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How long a result is waited for, on a clock of the test's own: bounded whatever a guest sends. */
-#include "backend/firecracker/deadline.h"
+#include "session/deadline.h"
 
 #include "base/clock.h"
 
@@ -15,26 +15,26 @@
 
 static void a_quiet_agent_has_limit_and_grace(void **state)
 {
-        struct fc_deadline d;
+        struct session_deadline d;
 
-        fc_deadline_init(&d, 100 * S, 20 * S, GRACE);
+        session_deadline_init(&d, 100 * S, 20 * S, GRACE);
         assert_int_equal(d.at_ns, 125 * S);
-        assert_false(fc_deadline_passed(&d, 125 * S - 1, false));
-        assert_true(fc_deadline_passed(&d, 125 * S, false));
+        assert_false(session_deadline_passed(&d, 125 * S - 1, false));
+        assert_true(session_deadline_passed(&d, 125 * S, false));
 }
 
 /* From a flood that spends `held` of every `turn` in the sink to the end of the wait. */
 static uint64_t flooded(uint64_t limit, uint64_t turn, uint64_t held)
 {
-        struct fc_deadline d;
+        struct session_deadline d;
         uint64_t now = 0;
 
-        fc_deadline_init(&d, 0, limit, GRACE);
+        session_deadline_init(&d, 0, limit, GRACE);
         while (now < 1000 * S) {
-                if (fc_deadline_passed(&d, now, true))
+                if (session_deadline_passed(&d, now, true))
                         break;
                 now += turn - held;
-                fc_deadline_hold(&d, now, now + held);
+                session_deadline_hold(&d, now, now + held);
                 now += held;
         }
         return now;
@@ -59,36 +59,36 @@ static void a_flood_is_bounded(void **state)
 
 static void a_hold_before_the_last_grace_uses_no_credit(void **state)
 {
-        struct fc_deadline d;
+        struct session_deadline d;
 
-        fc_deadline_init(&d, 0, 10 * S, GRACE);
-        fc_deadline_hold(&d, 1 * S, 10 * S);
+        session_deadline_init(&d, 0, 10 * S, GRACE);
+        session_deadline_hold(&d, 1 * S, 10 * S);
         assert_int_equal(d.at_ns, 15 * S);
-        fc_deadline_hold(&d, 10 * S, 13 * S); /* 2 s are left of the grace */
+        session_deadline_hold(&d, 10 * S, 13 * S); /* 2 s are left of the grace */
         assert_int_equal(d.at_ns, 18 * S);
-        fc_deadline_hold(&d, 17 * S, 17 * S + 7); /* and no more than it took */
+        session_deadline_hold(&d, 17 * S, 17 * S + 7); /* and no more than it took */
         assert_int_equal(d.at_ns, 18 * S + 7);
 }
 
 /* The process was stopped, or one call of the sink took for ever, and the result is there. */
 static void one_that_was_away_looks_once_more(void **state)
 {
-        struct fc_deadline d;
+        struct session_deadline d;
 
-        fc_deadline_init(&d, 0, 1 * S, GRACE);
-        assert_false(fc_deadline_passed(&d, 100 * S, true));
+        session_deadline_init(&d, 0, 1 * S, GRACE);
+        assert_false(session_deadline_passed(&d, 100 * S, true));
         assert_int_equal(d.at_ns, 105 * S);
-        assert_true(fc_deadline_passed(&d, 105 * S, true));
+        assert_true(session_deadline_passed(&d, 105 * S, true));
 
-        fc_deadline_init(&d, 0, 1 * S, GRACE);
-        assert_true(fc_deadline_passed(&d, 100 * S, false));
+        session_deadline_init(&d, 0, 1 * S, GRACE);
+        assert_true(session_deadline_passed(&d, 100 * S, false));
 
-        fc_deadline_init(&d, 0, 1 * S, GRACE);
-        fc_deadline_hold(&d, 0, 100 * S); /* all of the credit */
-        assert_false(fc_deadline_passed(&d, 100 * S, true));
+        session_deadline_init(&d, 0, 1 * S, GRACE);
+        session_deadline_hold(&d, 0, 100 * S); /* all of the credit */
+        assert_false(session_deadline_passed(&d, 100 * S, true));
         assert_int_equal(d.at_ns, 105 * S);
-        fc_deadline_hold(&d, 100 * S, 200 * S);
-        assert_true(fc_deadline_passed(&d, 200 * S, true));
+        session_deadline_hold(&d, 100 * S, 200 * S);
+        assert_true(session_deadline_passed(&d, 200 * S, true));
 }
 
 int main(void)

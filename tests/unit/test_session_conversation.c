@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The host's side of the conversation, with an agent scripted over a socket pair. */
-#include "backend/firecracker/dialog.h"
+#include "session/session.h"
 
 #include "base/cleanup.h"
 
@@ -18,7 +18,7 @@
 
 struct fixture {
         int host, agent; /* the two ends; the host's does not block */
-        struct dialog dialog;
+        struct session session;
         struct workload_spec spec;
         struct image_runtime runtime;
         char out[3][64];
@@ -44,7 +44,7 @@ static void on_pong(void *ctx, uint64_t ns)
         ((struct fixture *)ctx)->pongs++;
 }
 
-static const struct dialog_events events = {on_output, on_first, on_pong};
+static const struct session_events events = {on_output, on_first, on_pong};
 
 static int open_pair(void **state)
 {
@@ -55,7 +55,7 @@ static int open_pair(void **state)
                 return -1;
         f->host = fds[0];
         f->agent = fds[1];
-        f->dialog = DIALOG_INIT;
+        f->session = SESSION_INIT;
         f->spec = WORKLOAD_SPEC_INIT;
         strcpy(f->spec.runtime, "sh");
         f->spec.code = strdup("echo hi");
@@ -74,7 +74,7 @@ static int close_pair(void **state)
 
         close_fd(&f->host);
         close_fd(&f->agent);
-        dialog_release(&f->dialog);
+        session_release(&f->session);
         workload_spec_release(&f->spec);
         free(f->runtime.env);
         free(f);
@@ -114,10 +114,10 @@ static void begin(struct fixture *f)
 {
         struct err err = ERR_INIT;
 
-        assert_int_equal(dialog_begin(&f->dialog, "01HZZZZZZZZZZZZZZZZZZZZZZZ", &f->spec,
-                                      &f->runtime, NULL, &events, f, &err),
+        assert_int_equal(session_begin(&f->session, "01HZZZZZZZZZZZZZZZZZZZZZZZ", &f->spec,
+                                       &f->runtime, NULL, &events, f, &err),
                          0);
-        assert_int_equal(dialog_write(&f->dialog, f->host, &err), 0);
+        assert_int_equal(session_write(&f->session, f->host, &err), 0);
 }
 
 static void hello_is_read(void **state)
@@ -128,10 +128,10 @@ static void hello_is_read(void **state)
                 .protocol = WIRE_PROTOCOL, .agent = "1", .kernel = "6.1", .init_us = 7};
         struct wire_hello got;
 
-        assert_int_equal(dialog_read_hello(&f->dialog, f->host, &got, NULL), -EAGAIN);
+        assert_int_equal(session_read_hello(&f->session, f->host, &got, NULL), -EAGAIN);
         assert_int_equal(wire_hello_encode(&sent, &json, NULL), 0);
         say(f, WIRE_HELLO, json.data, json.len);
-        assert_int_equal(dialog_read_hello(&f->dialog, f->host, &got, NULL), 0);
+        assert_int_equal(session_read_hello(&f->session, f->host, &got, NULL), 0);
         assert_int_equal(got.init_us, 7);
         assert_null(got.error);
         wire_hello_release(&got);
@@ -144,7 +144,7 @@ static void what_is_not_hello_is_refused(void **state)
         struct err err = ERR_INIT;
 
         say(f, WIRE_STDOUT, "x", 1);
-        assert_int_equal(dialog_read_hello(&f->dialog, f->host, &got, &err), -EPROTO);
+        assert_int_equal(session_read_hello(&f->session, f->host, &got, &err), -EPROTO);
         assert_non_null(strstr(err.msg, "STDOUT instead of HELLO"));
 }
 
@@ -158,7 +158,7 @@ static void another_protocol_is_refused(void **state)
 
         assert_int_equal(wire_hello_encode(&sent, &json, NULL), 0);
         say(f, WIRE_HELLO, json.data, json.len);
-        assert_int_equal(dialog_read_hello(&f->dialog, f->host, &got, &err), -EPROTO);
+        assert_int_equal(session_read_hello(&f->session, f->host, &got, &err), -EPROTO);
         assert_non_null(strstr(err.msg, "protocol 3"));
 }
 
@@ -169,7 +169,7 @@ static void garbage_names_itself(void **state)
         struct err err = ERR_INIT;
 
         assert_int_equal(write(f->agent, "HTTP/1.1 400 Bad Request\r\n", 26), 26);
-        assert_int_equal(dialog_read_hello(&f->dialog, f->host, &got, &err), -EPROTO);
+        assert_int_equal(session_read_hello(&f->session, f->host, &got, &err), -EPROTO);
         assert_non_null(strstr(err.msg, "sent garbage"));
 }
 
@@ -241,8 +241,8 @@ static void output_and_result_arrive(void **state)
         struct err err = ERR_INIT;
 
         begin(f);
-        say(f, WIRE_PONG, &f->dialog.request_ns, 8);
-        assert_int_equal(dialog_read(&f->dialog, f->host, &err), 0);
+        say(f, WIRE_PONG, &f->session.request_ns, 8);
+        assert_int_equal(session_read(&f->session, f->host, &err), 0);
         assert_int_equal(f->pongs, 1);
         assert_int_equal(f->responses, 0);
         say(f, WIRE_STDOUT, "out", 3);
@@ -250,12 +250,12 @@ static void output_and_result_arrive(void **state)
         say(f, WIRE_STDOUT, "put", 3);
         assert_int_equal(wire_result_encode(&result, &json, &err), 0);
         say(f, WIRE_RESULT, json.data, json.len);
-        while (!f->dialog.has_result)
-                assert_int_equal(dialog_read(&f->dialog, f->host, &err), 0);
+        while (!f->session.has_result)
+                assert_int_equal(session_read(&f->session, f->host, &err), 0);
         assert_string_equal(f->out[WORKLOAD_STDOUT], "output");
         assert_string_equal(f->out[WORKLOAD_STDERR], "err");
         assert_int_equal(f->responses, 1);
-        assert_int_equal(f->dialog.result.exit_code, 3);
+        assert_int_equal(f->session.result.exit_code, 3);
 }
 
 static void a_lost_agent_is_told(void **state)
@@ -267,8 +267,8 @@ static void a_lost_agent_is_told(void **state)
         /* A frame that is torn in its middle. */
         assert_int_equal(write(f->agent, "\0\0\0\x09\4abc", 8), 8);
         close_fd(&f->agent);
-        assert_int_equal(dialog_read(&f->dialog, f->host, &err), 0);
-        assert_int_equal(dialog_read(&f->dialog, f->host, &err), -ECONNRESET);
+        assert_int_equal(session_read(&f->session, f->host, &err), 0);
+        assert_int_equal(session_read(&f->session, f->host, &err), -ECONNRESET);
         assert_int_equal(f->out[WORKLOAD_STDOUT][0], 0);
 }
 
@@ -280,9 +280,9 @@ static void a_second_pong_is_refused(void **state)
 
         begin(f);
         say(f, WIRE_PONG, "12345678", 8);
-        assert_int_equal(dialog_read(&f->dialog, f->host, &err), 0);
+        assert_int_equal(session_read(&f->session, f->host, &err), 0);
         say(f, WIRE_PONG, "12345678", 8);
-        assert_int_equal(dialog_read(&f->dialog, f->host, &err), -EPROTO);
+        assert_int_equal(session_read(&f->session, f->host, &err), -EPROTO);
         assert_non_null(strstr(err.msg, "PONG out of turn"));
         assert_int_equal(f->pongs, 1);
         assert_int_equal(f->responses, 0);
@@ -295,7 +295,7 @@ static void a_sink_can_refuse(void **state)
         begin(f);
         f->output_returns = -EPIPE;
         say(f, WIRE_STDOUT, "x", 1);
-        assert_int_equal(dialog_read(&f->dialog, f->host, NULL), -EPIPE);
+        assert_int_equal(session_read(&f->session, f->host, NULL), -EPIPE);
 }
 
 static void stdin_is_passed_on(void **state)
@@ -314,20 +314,20 @@ static void stdin_is_passed_on(void **state)
                 hear(f, &payload, &n);
                 free(payload);
         }
-        assert_int_equal(dialog_stdin_fd(&f->dialog), fds[0]);
-        dialog_read_stdin(&f->dialog);
-        assert_int_equal(dialog_stdin_fd(&f->dialog), -1); /* first this has to be sent */
-        assert_int_equal(dialog_write(&f->dialog, f->host, &err), 0);
+        assert_int_equal(session_stdin_fd(&f->session), fds[0]);
+        session_read_stdin(&f->session);
+        assert_int_equal(session_stdin_fd(&f->session), -1); /* first this has to be sent */
+        assert_int_equal(session_write(&f->session, f->host, &err), 0);
         assert_int_equal(hear(f, &payload, &n), WIRE_STDIN);
         assert_string_equal(payload, "typed");
         free(payload);
         close(fds[1]);
-        dialog_read_stdin(&f->dialog);
-        assert_int_equal(dialog_write(&f->dialog, f->host, &err), 0);
+        session_read_stdin(&f->session);
+        assert_int_equal(session_write(&f->session, f->host, &err), 0);
         assert_int_equal(hear(f, &payload, &n), WIRE_STDIN);
         assert_int_equal(n, 0);
         free(payload);
-        assert_int_equal(dialog_stdin_fd(&f->dialog), -1);
+        assert_int_equal(session_stdin_fd(&f->session), -1);
 }
 
 /* The code is larger than the socket takes at once; all of it arrives, in order. */
@@ -345,7 +345,7 @@ static void large_code_is_sent_in_pieces(void **state)
         f->spec.code = code;
         f->spec.code_size = size;
         begin(f);
-        assert_true(dialog_wants_write(&f->dialog));
+        assert_true(session_wants_write(&f->session));
         while (got < size) {
                 enum wire_type type = hear(f, &payload, &n);
 
@@ -354,10 +354,10 @@ static void large_code_is_sent_in_pieces(void **state)
                         got += n;
                 }
                 free(payload);
-                assert_int_equal(dialog_write(&f->dialog, f->host, &err), 0);
+                assert_int_equal(session_write(&f->session, f->host, &err), 0);
         }
         assert_int_equal(got, size);
-        assert_false(dialog_wants_write(&f->dialog));
+        assert_false(session_wants_write(&f->session));
 }
 
 int main(void)
@@ -378,5 +378,5 @@ int main(void)
                 T(large_code_is_sent_in_pieces),
         };
 
-        return cmocka_run_group_tests_name("backend dialog", tests, NULL, NULL);
+        return cmocka_run_group_tests_name("backend session", tests, NULL, NULL);
 }
