@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/cache.h"
 
+#include "base/idtable.h"
 #include "base/ulid.h"
 
 #include <pthread.h>
@@ -21,11 +22,7 @@ struct api_cache {
 
 static struct entry *place_of(struct api_cache *c, const char *id)
 {
-        uint32_t h = 2166136261u; /* FNV-1a */
-
-        for (; *id; id++)
-                h = (h ^ (unsigned char)*id) * 16777619u;
-        return &c->entries[h % API_CACHE_ENTRIES];
+        return &c->entries[idtable_hash(id) % API_CACHE_ENTRIES];
 }
 
 struct api_cache *api_cache_new(void)

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "base/idtable.h"
 #include "output/output.h"
 #include "output/metrics.h"
 
@@ -60,9 +61,8 @@ struct held {
 struct output_log {
         char id[ULID_LEN + 1];
         struct output *output;
-        struct output_log
-                *next; /* in its bucket; under the lock of `output`, as are `refs` and `dirty` */
-        unsigned refs; /* the owner's, the table's, readers' */
+        struct idtable_entry by_id; /* under the lock of `output`, as are `refs` and `dirty` */
+        unsigned refs;              /* the owner's, the table's, readers' */
         bool dirty;
         TAILQ_ENTRY(output_log) in_dirty;
 
@@ -86,11 +86,10 @@ struct output {
         struct output_metrics metrics;
         pthread_t writer;
 
-        pthread_mutex_t lock;      /* guards all below */
-        pthread_cond_t work;       /* for the writer */
-        pthread_cond_t synced;     /* `n_done` grew */
-        struct output_log **table; /* by id, from begin until the end is in the file */
-        size_t n_buckets, n_logs;
+        pthread_mutex_t lock;         /* guards all below */
+        pthread_cond_t work;          /* for the writer */
+        pthread_cond_t synced;        /* `n_done` grew */
+        struct idtable logs;          /* from begin until the end is in the file */
         struct output_log_list dirty; /* with lines or held pieces that no item covers */
         uint64_t dirty_since_ns;
         struct item_list queue;

@@ -9,49 +9,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_CHUNK = 4096 };
+enum { FIRST_CHUNK = 4096, LOGS_EXPECTED = 64 /* the table grows when there are more */ };
 
 /* ---- the table ---- */
-
-static struct output_log **bucket_of(struct output *o, const char *id)
-{
-        uint32_t h = 2166136261u; /* FNV-1a */
-
-        for (; *id; id++)
-                h = (h ^ (unsigned char)*id) * 16777619u;
-        return &o->table[h & (o->n_buckets - 1)];
-}
-
-/* With the lock: twice the buckets when there are more logs. Without memory chains grow longer. */
-static void grow_table(struct output *o)
-{
-        struct output_log **old = o->table, **grown = calloc(o->n_buckets * 2, sizeof(*grown));
-        size_t n = o->n_buckets;
-
-        if (!grown)
-                return;
-        o->table = grown;
-        o->n_buckets *= 2;
-        for (size_t i = 0; i < n; i++) {
-                while (old[i]) {
-                        struct output_log *log = old[i], **bucket = bucket_of(o, log->id);
-
-                        old[i] = log->next;
-                        log->next = *bucket;
-                        *bucket = log;
-                }
-        }
-        free(old);
-}
 
 struct output_log *output_log_find(struct output *o, const char *id)
 {
         struct output_log *log;
 
         pthread_mutex_lock(&o->lock);
-        for (log = *bucket_of(o, id); log; log = log->next)
-                if (strcmp(log->id, id) == 0)
-                        break;
+        log = IDTABLE_OBJECT(idtable_find(&o->logs, id), struct output_log, by_id);
         if (log)
                 log->refs++;
         pthread_mutex_unlock(&o->lock);
@@ -60,12 +27,7 @@ struct output_log *output_log_find(struct output *o, const char *id)
 
 void output_remove(struct output *o, struct output_log *log)
 {
-        struct output_log **link = bucket_of(o, log->id);
-
-        while (*link != log)
-                link = &(*link)->next;
-        *link = log->next;
-        o->n_logs--;
+        idtable_remove(&o->logs, &log->by_id);
 }
 
 /* ---- a log ---- */
@@ -103,7 +65,7 @@ void output_log_unref(struct output_log *log)
 
 struct output_log *output_log_begin(struct output *o, const char *id)
 {
-        struct output_log *log = calloc(1, sizeof(*log)), **bucket;
+        struct output_log *log = calloc(1, sizeof(*log));
 
         if (!log)
                 return NULL;
@@ -116,12 +78,7 @@ struct output_log *output_log_begin(struct output *o, const char *id)
         TAILQ_INIT(&log->chunks);
         TAILQ_INIT(&log->waiting);
         pthread_mutex_lock(&o->lock);
-        if (o->n_logs >= o->n_buckets)
-                grow_table(o);
-        bucket = bucket_of(o, id);
-        log->next = *bucket;
-        *bucket = log;
-        o->n_logs++;
+        idtable_add(&o->logs, &log->by_id, log->id);
         pthread_mutex_unlock(&o->lock);
         return log;
 }
@@ -429,7 +386,7 @@ static void release(struct output *o)
         pthread_cond_destroy(&o->synced);
         pthread_cond_destroy(&o->work);
         pthread_mutex_destroy(&o->lock);
-        free(o->table);
+        idtable_release(&o->logs);
         free(o);
 }
 
@@ -448,10 +405,9 @@ int output_new(const struct output_config *config, struct output **ret, struct e
         TAILQ_INIT(&o->dirty);
         TAILQ_INIT(&o->queue);
         TAILQ_INIT(&o->unwritten);
-        o->n_buckets = 64;
-        o->table = calloc(o->n_buckets, sizeof(*o->table));
-        r = o->table ? output_metrics_init(&o->metrics, config->registry, err)
-                     : err_set(err, ENOMEM, "out of memory");
+        r = idtable_init(&o->logs, LOGS_EXPECTED);
+        r = r == 0 ? output_metrics_init(&o->metrics, config->registry, err)
+                   : err_set(err, ENOMEM, "out of memory");
         if (r == 0)
                 r = start_writer(o, err);
         if (r < 0) {
@@ -471,7 +427,7 @@ void output_free(struct output *o)
         pthread_cond_signal(&o->work);
         pthread_mutex_unlock(&o->lock);
         pthread_join(o->writer, NULL);
-        assert(o->n_logs == 0);
+        assert(o->logs.n_entries == 0);
         release(o);
 }
 

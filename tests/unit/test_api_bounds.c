@@ -130,7 +130,7 @@ static void wait_logs(struct daemon *d, size_t n)
 
         do {
                 pthread_mutex_lock(&d->output->lock);
-                there = d->output->n_logs;
+                there = d->output->logs.n_entries;
                 pthread_mutex_unlock(&d->output->lock);
                 sched_yield();
         } while (there != n);
