@@ -10,7 +10,7 @@
 #pragma once
 
 #include "base/err.h"
-#include "prom/prom.h"
+#include "metric/metric.h"
 #include "workload/workload.h"
 
 #include <stdint.h>
@@ -37,8 +37,8 @@ enum {
         ENGINE_SNAPSHOT_COUNT,
 };
 
-extern const struct prom_desc engine_metric_descs[ENGINE_METRIC_COUNT];
-extern const struct prom_desc engine_snapshot_descs[ENGINE_SNAPSHOT_COUNT];
+extern const struct metric_desc engine_metric_descs[ENGINE_METRIC_COUNT];
+extern const struct metric_desc engine_snapshot_descs[ENGINE_SNAPSHOT_COUNT];
 
 /* Why an order was refused. Label values in metrics.c. */
 enum engine_reject {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The metrics of the HTTP server, declared in one table (server.c). Labels are bounded: `path` is a
+/* The metrics of the HTTP server, declared in one table (metrics.c). Labels are bounded: `path` is a
  * route's pattern or "unmatched", `method` a known one or "other". */
 #pragma once
 
-#include "prom/prom.h"
+#include "metric/metric.h"
 
 enum {
         HTTP_REQUESTS_TOTAL,
@@ -16,4 +16,4 @@ enum {
         HTTP_METRIC_COUNT
 };
 
-extern const struct prom_desc http_metric_descs[HTTP_METRIC_COUNT];
+extern const struct metric_desc http_metric_descs[HTTP_METRIC_COUNT];

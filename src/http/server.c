@@ -28,37 +28,6 @@ enum {
         TRANSFER_TIMEOUT_DEFAULT_S = 120,
 };
 
-static const double duration_buckets[] = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
-                                          0.1,    0.25,  0.5,    1,     2.5,  5,     10};
-
-const struct prom_desc http_metric_descs[HTTP_METRIC_COUNT] = {
-        [HTTP_REQUESTS_TOTAL] =
-                {PROM_COUNTER, "vulcan_http_requests_total",
-                 "HTTP requests answered, by method, pattern of the path, and status.",
-                 .labels = (const char *const[]){"method", "path", "status", NULL}},
-        [HTTP_REQUEST_DURATION_SECONDS] =
-                {PROM_HISTOGRAM, "vulcan_http_request_duration_seconds",
-                 "Time from the headers of a request to the end of its answer.",
-                 .labels = (const char *const[]){"method", "path", NULL},
-                 .buckets = duration_buckets,
-                 .n_buckets = sizeof(duration_buckets) / sizeof(duration_buckets[0])},
-        [HTTP_CONNECTIONS] = {PROM_GAUGE, "vulcan_http_connections",
-                              "Connections of HTTP clients that are open."},
-        [HTTP_LONG_REQUESTS] =
-                {PROM_GAUGE, "vulcan_http_long_requests",
-                 "Requests under way that may take long: workloads, kills, logs that "
-                 "are followed, what reads the store."},
-        [HTTP_EVICTED_CONNECTIONS_TOTAL] =
-                {PROM_COUNTER, "vulcan_http_evicted_connections_total",
-                 "Connections that were closed, being idle or slow, to make room for new ones."},
-        [HTTP_AUTH_FAILURES_TOTAL] = {PROM_COUNTER, "vulcan_http_auth_failures_total",
-                                      "Requests without the right token, by reason.",
-                                      .labels = (const char *const[]){"reason", NULL}},
-        [HTTP_ACCESS_LOG_DROPPED_TOTAL] =
-                {PROM_COUNTER, "vulcan_http_access_log_dropped_total",
-                 "Lines of the access log that were dropped because standard error was blocked."},
-};
-
 /* ---- workers ---- */
 
 void http_server_enqueue(struct http_server *server, struct http_request *request)
@@ -255,14 +224,13 @@ static int register_metrics(struct http_server *server, struct prom_registry *re
                             struct err *err)
 {
         struct prom_family *families[HTTP_METRIC_COUNT];
-        struct prom_error error;
         int r;
 
         if (!registry)
                 return 0;
-        r = prom_obtain_all(registry, http_metric_descs, HTTP_METRIC_COUNT, families, &error);
+        r = metric_obtain_all(registry, http_metric_descs, HTTP_METRIC_COUNT, families, err);
         if (r < 0)
-                return err_set(err, -r, "%s", error.msg);
+                return r;
         server->requests = families[HTTP_REQUESTS_TOTAL];
         server->duration = families[HTTP_REQUEST_DURATION_SECONDS];
         server->connections = prom_gauge_with(families[HTTP_CONNECTIONS]);

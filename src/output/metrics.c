@@ -4,32 +4,77 @@
 static const double write_buckets[] = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
                                        0.25,  0.5,    1,     2.5,  5,     10};
 
-const struct prom_desc output_metric_descs[OUTPUT_METRIC_COUNT] = {
-        [OUTPUT_BYTES_TOTAL] = {PROM_COUNTER, "vulcan_log_bytes_total",
-                                "Bytes of output that came to the logs.",
-                                .labels = (const char *const[]){"stream", NULL}},
-        [OUTPUT_LINES_TOTAL] = {PROM_COUNTER, "vulcan_log_lines_total",
-                                "Lines of output that came to the logs.",
-                                .labels = (const char *const[]){"stream", NULL}},
-        [OUTPUT_DROPPED_LINES_TOTAL] =
-                {PROM_COUNTER, "vulcan_log_dropped_lines_total",
-                 "Lines that a subscriber lost (slow) or that were not kept.",
-                 .labels = (const char *const[]){"reason", NULL}},
-        [OUTPUT_SUBSCRIBERS] = {PROM_GAUGE, "vulcan_log_subscribers",
-                                "Clients that read a log as it grows."},
-        [OUTPUT_QUEUE_BYTES] = {PROM_GAUGE, "vulcan_log_queue_bytes",
-                                "Bytes of log that wait to be written to the file."},
-        [OUTPUT_WRITE_SECONDS] = {PROM_HISTOGRAM, "vulcan_log_write_seconds",
-                                  "Time to write a batch of log to the file.",
-                                  .buckets = write_buckets,
-                                  .n_buckets = sizeof(write_buckets) / sizeof(write_buckets[0])},
-        [OUTPUT_WRITTEN_BYTES_TOTAL] = {PROM_COUNTER, "vulcan_log_written_bytes_total",
-                                        "Bytes of log that were written to the file."},
-        [OUTPUT_EXPIRED_LINES_TOTAL] = {PROM_COUNTER, "vulcan_log_expired_lines_total",
-                                        "Lines that retention deleted, by age or by size."},
-        [OUTPUT_STORE_BYTES] = {PROM_GAUGE, "vulcan_log_store_bytes",
-                                "Bytes of log that the file keeps."},
+/* clang-format off */
+const struct metric_desc output_metric_descs[OUTPUT_METRIC_COUNT] = {
+        [OUTPUT_BYTES_TOTAL] = {
+                .kind = PROM_COUNTER,
+                .name = "vulcan_log_bytes_total",
+                .help = "Bytes of output that came to the logs.",
+                .advice = "Volume of output; nothing to do by itself.",
+                .labels = PROM_LABELS("stream"),
+        },
+        [OUTPUT_LINES_TOTAL] = {
+                .kind = PROM_COUNTER,
+                .name = "vulcan_log_lines_total",
+                .help = "Lines of output that came to the logs.",
+                .advice = "The same in lines. Many short lines cost more than few long ones.",
+                .labels = PROM_LABELS("stream"),
+        },
+        [OUTPUT_DROPPED_LINES_TOTAL] = {
+                .kind = PROM_COUNTER,
+                .name = "vulcan_log_dropped_lines_total",
+                .help = "Lines that a subscriber lost (slow) or that were not kept.",
+                .advice = "`slow`: a client does not keep up with the output it follows; the lines "
+                          "are in the history. `limit`: a workload wrote more than "
+                          "`--log-lines-max`, or a quarter of `--log-size-max`. `queue`: the disk "
+                          "does not keep up. `store`: the disk is full or broken (the daemon's log "
+                          "says which).",
+                .labels = PROM_LABELS("reason"),
+        },
+        [OUTPUT_SUBSCRIBERS] = {
+                .kind = PROM_GAUGE,
+                .name = "vulcan_log_subscribers",
+                .help = "Clients that read a log as it grows.",
+                .advice = "Each holds one of `--max-connections`.",
+        },
+        [OUTPUT_QUEUE_BYTES] = {
+                .kind = PROM_GAUGE,
+                .name = "vulcan_log_queue_bytes",
+                .help = "Bytes of log that wait to be written to the file.",
+                .advice = "Near 0 at rest. At 64 MiB lines are dropped (`queue`): the disk is too "
+                          "slow for the output that is written.",
+        },
+        [OUTPUT_WRITE_SECONDS] = {
+                .kind = PROM_HISTOGRAM,
+                .name = "vulcan_log_write_seconds",
+                .help = "Time to write a batch of log to the file.",
+                .advice = "A batch is up to 8 MiB. Above a second: the disk is too slow, or "
+                          "something else uses it.",
+                METRIC_BUCKETS(write_buckets),
+        },
+        [OUTPUT_WRITTEN_BYTES_TOTAL] = {
+                .kind = PROM_COUNTER,
+                .name = "vulcan_log_written_bytes_total",
+                .help = "Bytes of log that were written to the file.",
+                .advice = "Compare with `vulcan_log_bytes_total`: the difference is what waits or "
+                          "was dropped.",
+        },
+        [OUTPUT_EXPIRED_LINES_TOTAL] = {
+                .kind = PROM_COUNTER,
+                .name = "vulcan_log_expired_lines_total",
+                .help = "Lines that retention deleted, by age or by size.",
+                .advice = "Grows with the output once the logs are full. If lines go too early: "
+                          "raise `--log-size-max` or `--log-age-max`.",
+        },
+        [OUTPUT_STORE_BYTES] = {
+                .kind = PROM_GAUGE,
+                .name = "vulcan_log_store_bytes",
+                .help = "Bytes of log that the file keeps.",
+                .advice = "Stays below `--log-size-max`. The file is somewhat larger; it shrinks "
+                          "when more than a quarter of it is free.",
+        },
 };
+/* clang-format on */
 
 static const char *const reason_names[OUTPUT_REASON_COUNT] = {
         [OUTPUT_REASON_SLOW] = "slow",
@@ -41,15 +86,14 @@ static const char *const reason_names[OUTPUT_REASON_COUNT] = {
 int output_metrics_init(struct output_metrics *m, struct prom_registry *registry, struct err *err)
 {
         struct prom_family *f[OUTPUT_METRIC_COUNT];
-        struct prom_error error;
         int r;
 
         *m = (struct output_metrics){0};
         if (!registry)
                 return 0;
-        r = prom_obtain_all(registry, output_metric_descs, OUTPUT_METRIC_COUNT, f, &error);
+        r = metric_obtain_all(registry, output_metric_descs, OUTPUT_METRIC_COUNT, f, err);
         if (r < 0)
-                return err_set(err, -r, "metrics: %s", error.msg);
+                return r;
         for (int s = WORKLOAD_STDOUT; s <= WORKLOAD_STDERR; s++) {
                 const char *name = s == WORKLOAD_STDOUT ? "stdout" : "stderr";
 

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "base/err.h"
-#include "prom/prom.h"
+#include "metric/metric.h"
 #include "workload/workload.h"
 
 enum {
@@ -19,7 +19,7 @@ enum {
         OUTPUT_METRIC_COUNT
 };
 
-extern const struct prom_desc output_metric_descs[OUTPUT_METRIC_COUNT];
+extern const struct metric_desc output_metric_descs[OUTPUT_METRIC_COUNT];
 
 /* Why a line did not get where it was to go. */
 enum output_reason {

@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* docs/metrics.md is what the tables say. */
-#include "backend/firecracker/metrics.h"
 #include "base/fs.h"
 #include "cli/help_metrics.h"
-#include "engine/metrics.h"
-#include "http/metrics.h"
-#include "output/metrics.h"
 #include "prom/testing.h"
 
 #include <setjmp.h>
@@ -15,24 +11,13 @@
 
 #include <cmocka.h>
 
-static void the_page_names_every_metric(void **state)
-{
-        _cleanup_buf_ struct buf page = BUF_INIT(256 * 1024);
-        struct err err = ERR_INIT;
-
-        if (help_metrics_page(&page, &err) < 0)
-                fail_msg("%s", err.msg);
-        for (int i = 0; i < FC_METRIC_COUNT; i++)
-                assert_non_null(strstr(page.data, fc_metric_descs[i].name));
-}
-
 static void the_file_is_up_to_date(void **state)
 {
         _cleanup_buf_ struct buf page = BUF_INIT(256 * 1024);
         _cleanup_buf_ struct buf file = BUF_INIT(256 * 1024);
         struct err err = ERR_INIT;
 
-        assert_int_equal(help_metrics_page(&page, &err), 0);
+        help_metrics_page(&page);
         if (fs_read(SOURCE_DIR "/docs/metrics.md", &file, &err) < 0)
                 fail_msg("%s", err.msg);
         if (strcmp(page.data, file.data) != 0)
@@ -44,23 +29,33 @@ static void complain(const char *metric, const char *problem, void *data)
         print_error("%s: %s\n", metric, problem);
 }
 
-static void add(struct prom_registry *registry, const struct prom_desc *descs, size_t n)
+static void every_metric_has_help_and_advice(void **state)
 {
-        struct prom_error error;
+        for (size_t i = 0; i < help_metrics_n_tables; i++) {
+                const struct help_metrics_table *table = &help_metrics_tables[i];
 
-        if (prom_register_all(registry, descs, n, NULL, &error) < 0)
-                fail_msg("%s", error.msg);
+                for (size_t k = 0; k < table->n; k++) {
+                        if (!table->descs[k].name)
+                                fail_msg("%s: row %zu is empty", table->title, k);
+                        if (!table->descs[k].help || !table->descs[k].advice)
+                                fail_msg("%s: lacks help or advice", table->descs[k].name);
+                }
+        }
 }
 
-static void the_metrics_keep_to_the_customs(void **state)
+static void the_metrics_follow_the_conventions(void **state)
 {
         struct prom_registry *registry = prom_registry_new();
+        struct prom_family *families[64];
+        struct err err = ERR_INIT;
 
-        add(registry, engine_snapshot_descs, ENGINE_SNAPSHOT_COUNT);
-        add(registry, engine_metric_descs, ENGINE_METRIC_COUNT);
-        add(registry, fc_metric_descs, FC_METRIC_COUNT);
-        add(registry, output_metric_descs, OUTPUT_METRIC_COUNT);
-        add(registry, http_metric_descs, HTTP_METRIC_COUNT);
+        for (size_t i = 0; i < help_metrics_n_tables; i++) {
+                const struct help_metrics_table *table = &help_metrics_tables[i];
+
+                assert_in_range(table->n, 1, 64);
+                if (metric_obtain_all(registry, table->descs, table->n, families, &err) < 0)
+                        fail_msg("%s", err.msg);
+        }
         assert_int_equal(prom_lint(registry, complain, NULL), 0);
         prom_registry_free(registry);
 }
@@ -68,9 +63,9 @@ static void the_metrics_keep_to_the_customs(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(the_page_names_every_metric),
+                cmocka_unit_test(every_metric_has_help_and_advice),
                 cmocka_unit_test(the_file_is_up_to_date),
-                cmocka_unit_test(the_metrics_keep_to_the_customs),
+                cmocka_unit_test(the_metrics_follow_the_conventions),
         };
 
         return cmocka_run_group_tests_name("cli metrics page", tests, NULL, NULL);

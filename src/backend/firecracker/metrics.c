@@ -8,13 +8,6 @@
 #include <stdio.h>
 #include <sys/wait.h>
 
-#define LABELS(...)                                                                                \
-        (const char *const[])                                                                      \
-        {                                                                                          \
-                __VA_ARGS__, NULL                                                                  \
-        }
-#define BUCKETS(array) .buckets = (array), .n_buckets = sizeof(array) / sizeof((array)[0])
-
 /* The usual defaults, with finer ones from 50 to 500 ms, where microVMs boot, and longer ones for
  * machines that emulate. */
 static const double boot_buckets[] = {0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.125, 0.15, 0.175, 0.2,
@@ -32,103 +25,254 @@ static const double cleanup_buckets[] = {0.0005, 0.001, 0.0025, 0.005, 0.0075, 0
 static const double stage_buckets[] = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
                                        0.05,   0.1,     0.25,   0.5,   1,      2.5,   5,    10};
 
-const struct prom_desc fc_metric_descs[FC_METRIC_COUNT] = {
-        [FC_VM_BOOT_SECONDS] = {PROM_HISTOGRAM, "vulcan_firecracker_vm_boot_seconds",
-                                "Time from the start of the VMM process until the guest agent was "
-                                "ready. Successful boots only.",
-                                BUCKETS(boot_buckets)},
-        [FC_ACTIVE_VMS] =
-                {PROM_GAUGE, "vulcan_firecracker_active_vms",
-                 "MicroVMs whose VMM has been started and whose cleanup is not complete."},
-        [FC_VSOCK_LATENCY_SECONDS] = {PROM_HISTOGRAM, "vulcan_firecracker_vsock_latency_seconds",
-                                      "Time from sending the request to the guest agent until the "
-                                      "first output, file or result was received.",
-                                      BUCKETS(vsock_buckets)},
-        [FC_VM_CLEANUP_SECONDS] = {PROM_HISTOGRAM, "vulcan_firecracker_vm_cleanup_seconds",
-                                   "Time from stopping the VM until its network was torn down.",
-                                   BUCKETS(cleanup_buckets)},
-        [FC_WORKLOADS_TOTAL] = {PROM_COUNTER, "vulcan_firecracker_workloads_total",
-                                "Workloads executed, by runtime and final status.",
-                                .labels = LABELS("runtime", "status")},
-        [FC_VSOCK_RTT_SECONDS] =
-                {PROM_HISTOGRAM, "vulcan_firecracker_vsock_rtt_seconds",
-                 "Bare round trip to the guest agent over vsock: PING sent to PONG "
-                 "received, once a workload.",
-                 BUCKETS(vsock_buckets)},
-        [FC_VM_START_STAGE_SECONDS] =
-                {PROM_HISTOGRAM, "vulcan_firecracker_vm_start_stage_seconds",
-                 "Time spent in each stage of starting a microVM, as measured "
-                 "by the host and, from the kernel on, by the guest.",
-                 .labels = LABELS("stage"), BUCKETS(stage_buckets)},
-        [FC_VM_CLEANUP_STAGE_SECONDS] = {PROM_HISTOGRAM,
-                                         "vulcan_firecracker_vm_cleanup_stage_seconds",
-                                         "Time spent in each stage of taking a microVM down.",
-                                         .labels = LABELS("stage"), BUCKETS(cleanup_buckets)},
-        [FC_BOOT_FAILURES_TOTAL] =
-                {PROM_COUNTER, "vulcan_firecracker_boot_failures_total",
-                 "Attempts to start a microVM that failed, by the stage that was "
-                 "reached and the reason.",
-                 .labels = LABELS("stage", "reason")},
-        [FC_GUEST_PANICS_TOTAL] = {PROM_COUNTER, "vulcan_firecracker_guest_panics_total",
-                                   "Kernel panics of guests while a program ran in them."},
-        [FC_VMM_EXITS_TOTAL] = {PROM_COUNTER, "vulcan_firecracker_vmm_exits_total",
-                                "Ends of VMM processes by class: killed by us as planned, or the "
-                                "exit code or signal they ended with; stuck if killed in vain.",
-                                .labels = LABELS("class")},
-        [FC_OUTPUT_BYTES_TOTAL] = {PROM_COUNTER, "vulcan_firecracker_output_bytes_total",
-                                   "Bytes that programs wrote to their standard streams.",
-                                   .labels = LABELS("stream")},
-        [FC_OUTPUT_DROPPED_BYTES_TOTAL] = {PROM_COUNTER,
-                                           "vulcan_firecracker_output_dropped_bytes_total",
-                                           "Bytes of output past a workload's output limit."},
-        [FC_LEAKS_RECLAIMED_TOTAL] =
-                {PROM_COUNTER, "vulcan_firecracker_leaks_reclaimed_total",
-                 "Things left behind by a process that died, found and removed "
-                 "at start, by kind: process, directory, tap, bridge, rules.",
-                 .labels = LABELS("kind")},
-        [FC_REMAINS] =
-                {PROM_GAUGE, "vulcan_firecracker_remains",
-                 "Remains of microVMs that could not be removed yet, by kind: process, directory; "
-                 "foreign: entries in the directory of VMs that are not Vulcan's, as found at "
-                 "start.",
-                 .labels = LABELS("kind")},
-        [FC_NET_DROPPED_PACKETS_TOTAL] =
-                {PROM_COUNTER, "vulcan_firecracker_net_dropped_packets_total",
-                 "Packets of guests with network nat that were dropped, by reason: connections, "
-                 "packets, bandwidth (over a limit), refused (to the host, or to a forbidden "
-                 "destination). Read when a VM with a network ends, for all VMs of the bridge.",
-                 .labels = LABELS("reason")},
-        [FC_VMM_METRICS_LOST_TOTAL] = {PROM_COUNTER, "vulcan_firecracker_vmm_metrics_lost_total",
-                                       "Lines of VMM metrics that were torn or could not be read."},
-        [FC_COUNTERS_LOST_TOTAL] =
-                {PROM_COUNTER, "vulcan_firecracker_counters_lost_total",
-                 "MicroVMs whose VMM was asked for its final counters after the program had ended "
-                 "and neither answered in time nor wrote them."},
-        [FC_VMM_VSOCK_BYTES_TOTAL] = {PROM_COUNTER, "vulcan_firecracker_vmm_vsock_bytes_total",
-                                      "Bytes through the vsock devices, as the VMMs counted them.",
-                                      .labels = LABELS("direction")},
-        [FC_VMM_VSOCK_CONNECTIONS_TOTAL] = {PROM_COUNTER,
-                                            "vulcan_firecracker_vmm_vsock_connections_total",
-                                            "Connections of the vsock devices, by what happened.",
-                                            .labels = LABELS("event")},
-        [FC_VMM_BLOCK_BYTES_TOTAL] = {PROM_COUNTER, "vulcan_firecracker_vmm_block_bytes_total",
-                                      "Bytes through the block devices, as the VMMs counted them.",
-                                      .labels = LABELS("direction")},
-        [FC_VMM_NET_BYTES_TOTAL] = {PROM_COUNTER, "vulcan_firecracker_vmm_net_bytes_total",
-                                    "Bytes through the network devices, as the VMMs counted them.",
-                                    .labels = LABELS("direction")},
-        [FC_VMM_NET_FAILURES_TOTAL] = {PROM_COUNTER, "vulcan_firecracker_vmm_net_failures_total",
-                                       "Failed reads and writes of TAPs, and frames refused for a "
-                                       "spoofed hardware address.",
-                                       .labels = LABELS("kind")},
-        [FC_VMM_VCPU_EXITS_TOTAL] = {PROM_COUNTER, "vulcan_firecracker_vmm_vcpu_exits_total",
-                                     "Exits of virtual CPUs to the VMM.", .labels = LABELS("kind")},
-        [FC_VMM_VCPU_FAILURES_TOTAL] = {PROM_COUNTER, "vulcan_firecracker_vmm_vcpu_failures_total",
-                                        "Failures of virtual CPUs."},
-        [FC_VMM_SECCOMP_FAULTS_TOTAL] = {PROM_COUNTER,
-                                         "vulcan_firecracker_vmm_seccomp_faults_total",
-                                         "System calls of VMMs refused by their seccomp filter."},
+/* clang-format off */
+const struct metric_desc fc_metric_descs[FC_METRIC_COUNT] = {
+        [FC_VM_BOOT_SECONDS] = {
+                .kind = PROM_HISTOGRAM,
+                .name = "vulcan_firecracker_vm_boot_seconds",
+                .help = "Time from the start of the VMM process until the guest agent was ready. "
+                        "Successful boots only.",
+                .advice = "Above about 0.2 s with KVM, or 1 s without: look at "
+                          "`vulcan_firecracker_vm_start_stage_seconds` for the stage that grew. "
+                          "All stages grow together when the machine has too few CPUs for the VMs "
+                          "that boot at once.",
+                METRIC_BUCKETS(boot_buckets),
+        },
+        [FC_ACTIVE_VMS] = {
+                .kind = PROM_GAUGE,
+                .name = "vulcan_firecracker_active_vms",
+                .help = "MicroVMs whose VMM has been started and whose cleanup is not complete.",
+                .advice = "Compare with the setting `max_vms`. It is 0 at rest; if it stays above "
+                          "the workloads that run, a cleanup is stuck: see "
+                          "`vulcan_firecracker_vm_cleanup_stage_seconds`.",
+        },
+        [FC_VSOCK_LATENCY_SECONDS] = {
+                .kind = PROM_HISTOGRAM,
+                .name = "vulcan_firecracker_vsock_latency_seconds",
+                .help = "Time from sending the request to the guest agent until the first output, "
+                        "file or result was received.",
+                .advice = "It holds the start of the program (an interpreter takes most of it) up "
+                          "to its first output. If `vulcan_firecracker_vsock_rtt_seconds` did not "
+                          "grow too, the program is slow, not the path to it.",
+                METRIC_BUCKETS(vsock_buckets),
+        },
+        [FC_VM_CLEANUP_SECONDS] = {
+                .kind = PROM_HISTOGRAM,
+                .name = "vulcan_firecracker_vm_cleanup_seconds",
+                .help = "Time from stopping the VM until its network was torn down.",
+                .advice = "Some ms. High values mean that the kernel takes long to free the memory "
+                          "of a VM, or to remove a TAP: "
+                          "`vulcan_firecracker_vm_cleanup_stage_seconds` tells which.",
+                METRIC_BUCKETS(cleanup_buckets),
+        },
+        [FC_WORKLOADS_TOTAL] = {
+                .kind = PROM_COUNTER,
+                .name = "vulcan_firecracker_workloads_total",
+                .help = "Workloads executed, by runtime and final status.",
+                .advice = "`failed` is a boot, an agent, memory or the time limit, never a "
+                          "program's exit code; the workload's `error` says which. Alert on the "
+                          "rate of `failed` over the rate of all. One that died with the daemon "
+                          "was not executed to any end: it is in "
+                          "`vulcan_workloads_interrupted_total`.",
+                .labels = PROM_LABELS("runtime", "status"),
+        },
+        [FC_VSOCK_RTT_SECONDS] = {
+                .kind = PROM_HISTOGRAM,
+                .name = "vulcan_firecracker_vsock_rtt_seconds",
+                .help = "Bare round trip to the guest agent over vsock: PING sent to PONG "
+                        "received, once a workload.",
+                .advice = "Well below 1 ms on a quiet machine. High values: host or guest do not "
+                          "get a CPU.",
+                METRIC_BUCKETS(vsock_buckets),
+        },
+        [FC_VM_START_STAGE_SECONDS] = {
+                .kind = PROM_HISTOGRAM,
+                .name = "vulcan_firecracker_vm_start_stage_seconds",
+                .help = "Time spent in each stage of starting a microVM, as measured by the host "
+                        "and, from the kernel on, by the guest.",
+                .advice = "`prepare` and `network` come before the boot time begins. `vmm` is "
+                          "process, firmware and loading the kernel, `kernel` until the agent's "
+                          "first instruction; `modules`, `root` and `agent` are the agent's own. A "
+                          "high `root`: image on a slow disk. A high `vmm` or `kernel`: no CPU, or "
+                          "no KVM.",
+                .labels = PROM_LABELS("stage"),
+                METRIC_BUCKETS(stage_buckets),
+        },
+        [FC_VM_CLEANUP_STAGE_SECONDS] = {
+                .kind = PROM_HISTOGRAM,
+                .name = "vulcan_firecracker_vm_cleanup_stage_seconds",
+                .help = "Time spent in each stage of taking a microVM down.",
+                .advice = "`flush` asks the VMM for its counters (250 ms at most; a kill does not "
+                          "wait for it). `stop` is SIGKILL to reaped. `network` is TAP and "
+                          "address; it runs in parallel with `stop`, or with a `flush` that takes "
+                          "more than 5 ms. `files` is the VM's directory.",
+                .labels = PROM_LABELS("stage"),
+                METRIC_BUCKETS(cleanup_buckets),
+        },
+        [FC_BOOT_FAILURES_TOTAL] = {
+                .kind = PROM_COUNTER,
+                .name = "vulcan_firecracker_boot_failures_total",
+                .help = "Attempts to start a microVM that failed, by the stage that was reached "
+                        "and the reason.",
+                .advice = "`reason=\"vmm_exit\"`: the VMM rejected its configuration or crashed; "
+                          "`timeout`: the guest hung; `guest_panic`: its kernel panicked; "
+                          "`guest_reboot`: it restarted without a panic; `guest`: a bad image; "
+                          "`protocol`: images of another version (`make images`); `error`: "
+                          "something on this host. The workload's `error` has the details. A start "
+                          "that ends in `timeout`, `guest_panic`, `guest_reboot` or `vmm_exit` "
+                          "(but for exit codes 1, 152 and 153: it rejects its configuration) is "
+                          "retried once within the boot timeout: if that succeeds, the first "
+                          "failure is counted here and nothing in "
+                          "`workloads_total{status=\"failed\"}`.",
+                .labels = PROM_LABELS("stage", "reason"),
+        },
+        [FC_GUEST_PANICS_TOTAL] = {
+                .kind = PROM_COUNTER,
+                .name = "vulcan_firecracker_guest_panics_total",
+                .help = "Kernel panics of guests while a program ran in them.",
+                .advice = "Programs can cause them (a bug of the guest's kernel, memory); their "
+                          "workloads fail with `guest panic` and the panic in `error`. Panics at "
+                          "boot are in `vulcan_firecracker_boot_failures_total`.",
+        },
+        [FC_VMM_EXITS_TOTAL] = {
+                .kind = PROM_COUNTER,
+                .name = "vulcan_firecracker_vmm_exits_total",
+                .help = "Ends of VMM processes by class: killed by us as planned, or the exit code "
+                        "or signal they ended with; stuck if killed in vain.",
+                .advice = "`killed` is the normal end. `exit_0` is a guest that restarted by "
+                          "itself (a panic), `exit_148` a system call refused by the VMM's filter: "
+                          "report both. `stuck`: one that was still there when Vulcan exited (see "
+                          "the log, and /proc/PID/stack); while Vulcan runs, "
+                          "`vulcan_firecracker_remains` shows them.",
+                .labels = PROM_LABELS("class"),
+        },
+        [FC_OUTPUT_BYTES_TOTAL] = {
+                .kind = PROM_COUNTER,
+                .name = "vulcan_firecracker_output_bytes_total",
+                .help = "Bytes that programs wrote to their standard streams.",
+                .advice = "Volume of output; nothing to do by itself.",
+                .labels = PROM_LABELS("stream"),
+        },
+        [FC_OUTPUT_DROPPED_BYTES_TOTAL] = {
+                .kind = PROM_COUNTER,
+                .name = "vulcan_firecracker_output_dropped_bytes_total",
+                .help = "Bytes of output past a workload's output limit.",
+                .advice = "Somebody writes more than the limit of output: raise it, or tell them.",
+        },
+        [FC_LEAKS_RECLAIMED_TOTAL] = {
+                .kind = PROM_COUNTER,
+                .name = "vulcan_firecracker_leaks_reclaimed_total",
+                .help = "Things left behind by a process that died, found and removed at start, by "
+                        "kind: process, directory, tap, bridge, rules.",
+                .advice = "Grows only after a crash or a SIGKILL of Vulcan. If it grows otherwise, "
+                          "report it. `process`: a VMM that lived on. `directory`: of a VM. `tap`, "
+                          "`bridge`, `rules`: network that no living process of Vulcan on this "
+                          "machine held.",
+                .labels = PROM_LABELS("kind"),
+        },
+        [FC_REMAINS] = {
+                .kind = PROM_GAUGE,
+                .name = "vulcan_firecracker_remains",
+                .help = "Remains of microVMs that could not be removed yet, by kind: process, "
+                        "directory; foreign: entries in the directory of VMs that are not "
+                        "Vulcan's, as found at start.",
+                .advice = "0 at rest. `process`: a VMM, or a process that it started, was killed "
+                          "and has not ended; its VM still counts in "
+                          "`vulcan_firecracker_active_vms`, but its memory no longer in "
+                          "`vulcan_admitted_memory_bytes`. A few seconds under load are normal. "
+                          "`directory`: removal fails (the log says why) and is retried every "
+                          "minute. `foreign`: another program put something there; look at it and "
+                          "remove it.",
+                .labels = PROM_LABELS("kind"),
+        },
+        [FC_NET_DROPPED_PACKETS_TOTAL] = {
+                .kind = PROM_COUNTER,
+                .name = "vulcan_firecracker_net_dropped_packets_total",
+                .help = "Packets of guests with network nat that were dropped, by reason: "
+                        "connections, packets, bandwidth (over a limit), refused (to the host, or "
+                        "to a forbidden destination). Read when a VM with a network ends, for all "
+                        "VMs of the bridge.",
+                .advice = "A program floods, scans, or tries to reach a metadata service. If the "
+                          "limits slow down programs that you trust, raise --net-connections, "
+                          "--net-packets or --net-bandwidth.",
+                .labels = PROM_LABELS("reason"),
+        },
+        [FC_VMM_METRICS_LOST_TOTAL] = {
+                .kind = PROM_COUNTER,
+                .name = "vulcan_firecracker_vmm_metrics_lost_total",
+                .help = "Lines of VMM metrics that were torn or could not be read.",
+                .advice = "The totals below are too low by what these lines held. A VM that dies "
+                          "while it writes costs one.",
+        },
+        [FC_COUNTERS_LOST_TOTAL] = {
+                .kind = PROM_COUNTER,
+                .name = "vulcan_firecracker_counters_lost_total",
+                .help = "MicroVMs whose VMM was asked for its final counters after the program had "
+                        "ended and neither answered in time nor wrote them.",
+                .advice = "The totals below lack what these VMs did since their VMM's last line, "
+                          "which it writes once a minute. The machine is overloaded, or a VMM "
+                          "crashed. VMMs of killed workloads are not asked and not counted here: "
+                          "the kill comes first.",
+        },
+        [FC_VMM_VSOCK_BYTES_TOTAL] = {
+                .kind = PROM_COUNTER,
+                .name = "vulcan_firecracker_vmm_vsock_bytes_total",
+                .help = "Bytes through the vsock devices, as the VMMs counted them.",
+                .advice = "Code, input and output of all workloads.",
+                .labels = PROM_LABELS("direction"),
+        },
+        [FC_VMM_VSOCK_CONNECTIONS_TOTAL] = {
+                .kind = PROM_COUNTER,
+                .name = "vulcan_firecracker_vmm_vsock_connections_total",
+                .help = "Connections of the vsock devices, by what happened.",
+                .advice = "One is added per VM. Many more: programs dial the host themselves, in "
+                          "vain.",
+                .labels = PROM_LABELS("event"),
+        },
+        [FC_VMM_BLOCK_BYTES_TOTAL] = {
+                .kind = PROM_COUNTER,
+                .name = "vulcan_firecracker_vmm_block_bytes_total",
+                .help = "Bytes through the block devices, as the VMMs counted them.",
+                .advice = "Reads of root images; images are read-only, so writes stay 0.",
+                .labels = PROM_LABELS("direction"),
+        },
+        [FC_VMM_NET_BYTES_TOTAL] = {
+                .kind = PROM_COUNTER,
+                .name = "vulcan_firecracker_vmm_net_bytes_total",
+                .help = "Bytes through the network devices, as the VMMs counted them.",
+                .advice = "Traffic of the VMs with a network.",
+                .labels = PROM_LABELS("direction"),
+        },
+        [FC_VMM_NET_FAILURES_TOTAL] = {
+                .kind = PROM_COUNTER,
+                .name = "vulcan_firecracker_vmm_net_failures_total",
+                .help = "Failed reads and writes of TAPs, and frames refused for a spoofed "
+                        "hardware address.",
+                .advice = "`spoofed_mac`: a guest sent frames under another hardware address.",
+                .labels = PROM_LABELS("kind"),
+        },
+        [FC_VMM_VCPU_EXITS_TOTAL] = {
+                .kind = PROM_COUNTER,
+                .name = "vulcan_firecracker_vmm_vcpu_exits_total",
+                .help = "Exits of virtual CPUs to the VMM.",
+                .advice = "Work of the VMM for its guests.",
+                .labels = PROM_LABELS("kind"),
+        },
+        [FC_VMM_VCPU_FAILURES_TOTAL] = {
+                .kind = PROM_COUNTER,
+                .name = "vulcan_firecracker_vmm_vcpu_failures_total",
+                .help = "Failures of virtual CPUs.",
+                .advice = "Not 0: look at the VMM's log.",
+        },
+        [FC_VMM_SECCOMP_FAULTS_TOTAL] = {
+                .kind = PROM_COUNTER,
+                .name = "vulcan_firecracker_vmm_seccomp_faults_total",
+                .help = "System calls of VMMs refused by their seccomp filter.",
+                .advice = "Not 0: a VMM tried what its filter forbids, which may be an attack from "
+                          "a guest.",
+        },
 };
+/* clang-format on */
 
 static const char *const stage_names[FC_STAGE_COUNT] = {
         [FC_STAGE_PREPARE] = "prepare", [FC_STAGE_NETWORK] = "network",
@@ -232,11 +376,10 @@ int fc_metrics_init(struct fc_metrics *m, struct prom_registry *registry,
                     char (*runtimes)[WORKLOAD_RUNTIME_MAX], size_t n_runtimes, struct err *err)
 {
         struct fc_metrics made = {0};
-        struct prom_error error;
-        int r = prom_obtain_all(registry, fc_metric_descs, FC_METRIC_COUNT, made.family, &error);
+        int r = metric_obtain_all(registry, fc_metric_descs, FC_METRIC_COUNT, made.family, err);
 
         if (r < 0)
-                return err_set(err, -r, "metrics: %s", error.msg);
+                return r;
         made.boot = prom_histogram_with(made.family[FC_VM_BOOT_SECONDS]);
         made.vsock = prom_histogram_with(made.family[FC_VSOCK_LATENCY_SECONDS]);
         made.vsock_rtt = prom_histogram_with(made.family[FC_VSOCK_RTT_SECONDS]);

@@ -10,7 +10,7 @@
 
 #include "base/err.h"
 #include "net/net.h"
-#include "prom/prom.h"
+#include "metric/metric.h"
 #include "workload/workload.h"
 
 enum fc_metric {
@@ -43,7 +43,7 @@ enum fc_metric {
         FC_METRIC_COUNT,
 };
 
-extern const struct prom_desc fc_metric_descs[FC_METRIC_COUNT];
+extern const struct metric_desc fc_metric_descs[FC_METRIC_COUNT];
 
 /* The stages from VMM start to agent ready, and before it. Label values in metrics.c. */
 enum fc_stage {
