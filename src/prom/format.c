@@ -153,11 +153,6 @@ static bool render_family(struct scrape *s, struct prom_family *family)
         return !samples || render_samples(s, samples);
 }
 
-static bool is_open(enum prom_format_kind kind)
-{
-        return kind == PROM_OPENMETRICS_1_0_0 || kind == PROM_OPENMETRICS_0_0_1;
-}
-
 static bool has_sibling_next(const struct prom_scratch *scratch, size_t i)
 {
         return i + 1 < scratch->n_families &&
@@ -188,7 +183,8 @@ static int render(struct prom_registry *registry, struct scrape *s)
         }
         prom_end_reading_(reading);
         buf->scratch->options = NULL;
-        if (r == 0 && is_open(s->format.kind) && !prom_put_bytes_(buf, "# EOF\n", 6))
+        if (r == 0 && s->format.kind == PROM_OPENMETRICS_1_0_0 &&
+            !prom_put_bytes_(buf, "# EOF\n", 6))
                 r = -ENOMEM;
         return r;
 }
@@ -203,7 +199,7 @@ int prom_render(struct prom_registry *registry, struct prom_format format,
                 return -EINVAL;
         if (!prom_quotes_names_(format.kind) && format.escaping == PROM_ALLOW_UTF8)
                 s.format.escaping = PROM_ESCAPE_UNDERSCORES;
-        s.created = options && options->created && is_open(format.kind);
+        s.created = options && options->created && format.kind == PROM_OPENMETRICS_1_0_0;
         /* Nobody may end this thread while it holds what other scrapes wait for. */
         int cancel_state;
         pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);

@@ -502,7 +502,6 @@ struct rendering *prom_rendering_(struct prom_family *family, struct prom_format
                 [PROM_TEXT_0_0_4] = DIALECT_TEXT,
                 [PROM_TEXT_1_0_0] = DIALECT_TEXT,
                 [PROM_OPENMETRICS_1_0_0] = DIALECT_OPENMETRICS,
-                [PROM_OPENMETRICS_0_0_1] = DIALECT_OPENMETRICS,
                 [PROM_PROTOBUF_DELIMITED] = DIALECT_PROTOBUF,
         };
         const enum dialect dialect = dialects[format.kind];

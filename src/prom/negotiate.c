@@ -120,7 +120,6 @@ static unsigned formats_of(const struct clause *c)
                                                                    : 0;
         if (span_is(c->type, "application/openmetrics-text"))
                 return any_version || span_is(c->version, "1.0.0") ? 1u << PROM_OPENMETRICS_1_0_0
-                       : span_is(c->version, "0.0.1")              ? 1u << PROM_OPENMETRICS_0_0_1
                                                                    : 0;
         if (span_is(c->type, "application/vnd.google.protobuf"))
                 return span_is(c->proto, "io.prometheus.client.MetricFamily") &&
@@ -132,12 +131,11 @@ static unsigned formats_of(const struct clause *c)
         if (span_is(c->type, "text/*"))
                 return 1u << PROM_TEXT_0_0_4 | 1u << PROM_TEXT_1_0_0;
         if (span_is(c->type, "application/*"))
-                return 1u << PROM_OPENMETRICS_1_0_0 | 1u << PROM_OPENMETRICS_0_0_1 |
-                       1u << PROM_PROTOBUF_DELIMITED;
+                return 1u << PROM_OPENMETRICS_1_0_0 | 1u << PROM_PROTOBUF_DELIMITED;
         return 0;
 }
 
-/* Quoted names are no part of the oldest versions, whatever is asked for. */
+/* Text 0.0.4 has no quoted names, whatever the scraper asks for. */
 static enum prom_escaping escaping_of(struct span wanted, enum prom_format_kind kind)
 {
         static const char *const names[] = {[PROM_ESCAPE_UNDERSCORES] = "underscores",
@@ -221,8 +219,6 @@ const char *prom_content_type(struct prom_format format)
                 [PROM_TEXT_1_0_0] = WITH_ESCAPING("text/plain; version=1.0.0; charset=utf-8"),
                 [PROM_OPENMETRICS_1_0_0] =
                         WITH_ESCAPING("application/openmetrics-text; version=1.0.0; charset=utf-8"),
-                [PROM_OPENMETRICS_0_0_1] = WITH_OTHER_ESCAPING(
-                        "application/openmetrics-text; version=0.0.1; charset=utf-8"),
                 [PROM_PROTOBUF_DELIMITED] = WITH_OTHER_ESCAPING(
                         "application/vnd.google.protobuf; "
                         "proto=io.prometheus.client.MetricFamily; encoding=delimited"),

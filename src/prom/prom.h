@@ -624,7 +624,6 @@ enum prom_format_kind {
         PROM_TEXT_0_0_4, /* the classic text format, which everything reads */
         PROM_TEXT_1_0_0, /* the same, but names may be quoted, thus be any UTF-8 */
         PROM_OPENMETRICS_1_0_0,
-        PROM_OPENMETRICS_0_0_1,
         PROM_PROTOBUF_DELIMITED, /* io.prometheus.client.MetricFamily, each after its length; the
                                     only one with native histograms */
 };
@@ -634,7 +633,7 @@ enum prom_escaping {
         PROM_ESCAPE_UNDERSCORES, /* http.status -> http_status */
         PROM_ESCAPE_DOTS,        /* http.status -> http_dot_status, a_b.c -> a__b_dot_c */
         PROM_ESCAPE_VALUES,      /* http.status -> U__http_2e_status, can be undone */
-        PROM_ALLOW_UTF8,         /* stays as it is, in quotes; not in 0.0.4 and 0.0.1 */
+        PROM_ALLOW_UTF8,         /* stays as it is, in quotes; not in text 0.0.4 */
 };
 
 struct prom_format {
@@ -650,7 +649,7 @@ enum { PROM_ACCEPT_MAX = 4096 };
 struct prom_format prom_negotiate(const char *accept);
 
 /* The Content-Type of a body in that format. It names the escaping, but for the default, underscores,
- * in 0.0.4, 0.0.1 and protobuf. */
+ * in text 0.0.4 and protobuf. */
 const char *prom_content_type(struct prom_format format);
 
 /* A body and the memory a scrape works with. Starts as PROM_BUF_INIT; a second scrape into the

@@ -105,7 +105,7 @@ struct scrape {
 /* Can names be quoted in it, and thus be any UTF-8? */
 static inline bool prom_quotes_names_(enum prom_format_kind kind)
 {
-        return kind != PROM_TEXT_0_0_4 && kind != PROM_OPENMETRICS_0_0_1;
+        return kind != PROM_TEXT_0_0_4;
 }
 
 /* Is the family, or one of its samples, among the names asked for? */

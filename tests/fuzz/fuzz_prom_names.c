@@ -76,8 +76,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                         for (int e = 0; e <= PROM_ALLOW_UTF8; e++) {
                                 struct prom_format format = {(enum prom_format_kind)kind,
                                                              (enum prom_escaping)e};
-                                if (kind == PROM_OPENMETRICS_0_0_1)
-                                        continue;
                                 check(prom_render(r, format, NULL, &buf) == 0);
                                 if (kind == PROM_PROTOBUF_DELIMITED)
                                         check_message(&buf);

@@ -94,13 +94,13 @@ def declared(header):
 def test_what_is_installed(installed):
     files = {os.path.relpath(os.path.join(folder, name), installed.prefix)
              for folder, _, names in os.walk(installed.prefix) for name in names}
-    wanted = {"include/prom/prom.h", "include/prom/testing.h", "lib/libprom.a", "lib/libprom.so", "lib/libprom.so.0",
-              "lib/libprom.so.0.1.0", "lib/pkgconfig/prom.pc"}
+    wanted = {"include/prom/prom.h", "include/prom/testing.h", "lib/libprom.a", "lib/libprom.so", "lib/libprom.so.1",
+              "lib/libprom.so.0.2.0", "lib/pkgconfig/prom.pc"}
     assert wanted <= files
     assert all("push" in name for name in files - wanted), files - wanted
     soname = run("readelf", "-d", f"{installed.prefix}/lib/libprom.so")
-    assert "[libprom.so.0]" in soname
-    assert installed.pkg_config("--modversion") == ["0.1.0"]
+    assert "[libprom.so.1]" in soname
+    assert installed.pkg_config("--modversion") == ["0.2.0"]
 
 
 def test_exports_are_the_header_and_nothing_else(installed):
@@ -156,7 +156,7 @@ def test_it_can_be_unloaded_before_a_thread_that_counted_ends(installed):
 def test_example_that_counts_lines(installed, tmp_path, static):
     program = installed.compile(f"{EXAMPLES}/lines.c", tmp_path / "lines", static)
     linked = run("readelf", "-d", program)
-    assert ("libprom.so.0" in linked) is not static
+    assert ("libprom.so.1" in linked) is not static
     done = installed.execute(program, input="# one\ntwo\n" + "x" * 500 + "\n")
     assert (done.returncode, done.stderr) == (0, "")
     assert 'app_lines_total{kind="comment"} 1\n' in done.stdout
@@ -224,7 +224,7 @@ def test_example_with_a_pool_of_threads(installed, tmp_path, static):
 def test_push_is_found_by_pkg_config(installed, tmp_path):
     if not os.path.exists(f"{installed.prefix}/lib/libprom-push.so"):
         pytest.skip("built without libprom-push: apt-get install libsnappy-dev")
-    assert {"libcurl.so.4", "libsnappy.so.1", "libprom.so.0"} <= installed.needed("libprom-push.so")
+    assert {"libcurl.so.4", "libsnappy.so.1", "libprom.so.1"} <= installed.needed("libprom-push.so")
     flags = run("pkg-config", "--cflags", "--libs", "prom-push", env=installed.env).split()
     program = str(tmp_path / "client")
     run("cc", *WARNINGS, os.path.join(vulcan.ROOT, "tests/integration/push_client.c"), "-o",

@@ -59,8 +59,8 @@ static struct prom_registry *observed(void)
 
 static void test_texts(void **state)
 {
-        static const enum prom_format_kind kinds[] = {
-                PROM_TEXT_0_0_4, PROM_TEXT_1_0_0, PROM_OPENMETRICS_0_0_1, PROM_OPENMETRICS_1_0_0};
+        static const enum prom_format_kind kinds[] = {PROM_TEXT_0_0_4, PROM_TEXT_1_0_0,
+                                                      PROM_OPENMETRICS_1_0_0};
         struct prom_registry *a = collected(collect), *b = observed();
         struct prom_buf left = PROM_BUF_INIT, right = PROM_BUF_INIT;
         for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {

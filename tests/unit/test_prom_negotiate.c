@@ -12,7 +12,6 @@
 #define TEXT "text/plain; version=0.0.4; charset=utf-8"
 #define TEXT_1 "text/plain; version=1.0.0; charset=utf-8"
 #define OM "application/openmetrics-text; version=1.0.0; charset=utf-8"
-#define OM_0 "application/openmetrics-text; version=0.0.1; charset=utf-8"
 #define PROTO                                                                                      \
         "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; "               \
         "encoding=delimited"
@@ -23,6 +22,7 @@
         "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;"                 \
         "encoding=delimited"
 #define ASK_OM "application/openmetrics-text"
+#define TEXT_TYPE "text/plain"
 
 struct row {
         const char *accept, *type;
@@ -53,8 +53,8 @@ static void test_what_prometheus_sends(void **state)
               {ASK_PROTO "," ASK_OM ";version=1.0.0;q=0.8," ASK_OM ";version=0.0.1;q=0.75,"
                          "text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
                PROTO},
-              /* before 2.36 */
-              {ASK_OM "; version=0.0.1,text/plain;version=0.0.4;q=0.5,*/*;q=0.1", OM_0},
+              /* before 2.36: OpenMetrics 0.0.1 is not served */
+              {ASK_OM "; version=0.0.1,text/plain;version=0.0.4;q=0.5,*/*;q=0.1", TEXT},
               /* 2.49 and later of the 2.x */
               {ASK_OM ";version=1.0.0;q=0.5," ASK_OM ";version=0.0.1;q=0.4,"
                       "text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
@@ -102,7 +102,10 @@ static void test_others(void **state)
               /* no quotes in the old versions */
               {"text/plain;version=0.0.4;escaping=allow-utf-8", TEXT},
               {"text/plain;version=0.0.4;escaping=values", TEXT "; escaping=values"},
-              {ASK_OM ";version=0.0.1;escaping=allow-utf-8", OM_0},
+              /* nor is OpenMetrics 0.0.1 served: 1.0.0 where it is acceptable, otherwise text */
+              {ASK_OM ";version=0.0.1", TEXT}, {ASK_OM ";version=0.0.1;escaping=allow-utf-8", TEXT},
+              {ASK_OM ";version=0.0.1," ASK_OM ";version=1.0.0;q=0.1", OM PLAIN},
+              {ASK_OM ";version=0.0.1," ASK_OM ";q=0.1", OM PLAIN},
               {ASK_OM ";version=1.0.0;escaping=runes", OM PLAIN});
 }
 
@@ -120,18 +123,20 @@ static void test_preference(void **state)
               {ASK_OM ";q=0,text/plain;q=0.1", TEXT}, {ASK_OM ";q=0.000", TEXT},
               {"text/plain;q=0,*/*", TEXT_1 PLAIN},
               {"text/plain;q=0,text/plain;version=1.0.0;q=0,*/*;q=0.1", OM PLAIN},
-              {"application/*," ASK_OM ";q=0", OM_0}, {"*/*;q=0", TEXT});
+              {"application/*," ASK_OM ";q=0", PROTO}, {"*/*;q=0", TEXT});
 }
 
 static void test_forms(void **state)
 {
         CHECK({"  " ASK_OM "  ;\tversion = 1.0.0 ; q = 0.5 , text/plain ; q=0.4", OM PLAIN},
               {"APPLICATION/OpenMetrics-Text;VERSION=1.0.0;Escaping=Allow-UTF-8", OM UTF8},
-              {ASK_OM ";version=\"0.0.1\"", OM_0}, {ASK_OM ";x=\"a,b;q=0\";version=0.0.1", OM_0},
-              {ASK_OM ";x=\"a\\\",text/html\";version=0.0.1", OM_0},
-              {ASK_OM ";version=0.0.1;version=1.0.0", OM_0}, {ASK_OM ";q=0.5;q=0.5", OM PLAIN},
-              {ASK_OM ";version=", OM PLAIN}, {ASK_OM ";;;", OM PLAIN},
-              {",,," ASK_OM ",,", OM PLAIN}, {ASK_OM ";version", OM PLAIN});
+              {TEXT_TYPE ";version=\"1.0.0\"", TEXT_1 PLAIN},
+              {TEXT_TYPE ";x=\"a,b;q=0\";version=1.0.0", TEXT_1 PLAIN},
+              {TEXT_TYPE ";x=\"a\\\",text/html\";version=1.0.0", TEXT_1 PLAIN},
+              {TEXT_TYPE ";version=1.0.0;version=0.0.4", TEXT_1 PLAIN},
+              {ASK_OM ";q=0.5;q=0.5", OM PLAIN}, {ASK_OM ";version=", OM PLAIN},
+              {ASK_OM ";;;", OM PLAIN}, {",,," ASK_OM ",,", OM PLAIN},
+              {ASK_OM ";version", OM PLAIN});
 }
 
 static void test_garbage(void **state)
@@ -165,8 +170,8 @@ static void test_bounds(void **state)
 
         struct prom_format wrong = {(enum prom_format_kind)77, PROM_ALLOW_UTF8};
         assert_string_equal(prom_content_type(wrong), TEXT);
-        wrong = (struct prom_format){PROM_OPENMETRICS_0_0_1, PROM_ALLOW_UTF8};
-        assert_string_equal(prom_content_type(wrong), OM_0);
+        wrong = (struct prom_format){PROM_TEXT_0_0_4, PROM_ALLOW_UTF8};
+        assert_string_equal(prom_content_type(wrong), TEXT);
         wrong = (struct prom_format){PROM_TEXT_1_0_0, (enum prom_escaping)4};
         assert_string_equal(prom_content_type(wrong), TEXT);
 }
