@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Content codings: which one a client takes (Accept-Encoding), and how it is made. gzip and zstd are
- * there if their library was at build time: ISA-L before zlib for gzip. Private to the library.
+ * Content codings: choosing one from the Accept-Encoding header, and compressing with it. gzip needs
+ * ISA-L and zstd needs libzstd; each is built in if its library was found at build time. Private to the
+ * library.
  *
  * Thread rule: a struct prom_codec_ and a struct prom_bytes_ belong to one thread at a time.
  */

@@ -1157,6 +1157,10 @@ static inline int prom_register_value(struct prom_registry *registry, const stru
 /* Has it a histogram with native buckets, which text cannot show? For libprom-push. */
 int prom_has_native_(struct prom_registry *registry);
 
+/* The n bytes at `data` as a gzip file, in memory from malloc(). For libprom-push. -ENOTSUP if gzip is not
+ * built in; -ENOMEM. */
+int prom_gzip_(const char *data, size_t n, char **ret_data, size_t *ret_n);
+
 #define PROM_UNIQUE_(name) PROM_PASTE_(name, __COUNTER__)
 
 struct prom_time_scope_ {

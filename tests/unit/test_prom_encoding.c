@@ -15,7 +15,7 @@
 
 enum { NONE = -1, IDENTITY = ENCODING_IDENTITY, GZIP = ENCODING_GZIP, ZSTD = ENCODING_ZSTD };
 
-/* What it comes to for a large and for a small body where gzip by ISA-L and zstd are built in. */
+/* What it comes to for a large and for a small body where gzip and zstd are built in. */
 static const struct {
         const char *header;
         int large, small;

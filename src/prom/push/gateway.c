@@ -9,9 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#ifdef PROM_PUSH_HAVE_ZLIB
-#include <zlib.h>
-#endif
 
 /* ---- where ---------------------------------------------------------------------------------- */
 
@@ -135,32 +132,19 @@ static int check_point(const struct prom_view *family, const struct prom_point *
         return 0;
 }
 
-#ifdef PROM_PUSH_HAVE_ZLIB
-static int gzip(const struct prom_buf *body, struct bytes *ret, struct prom_error *error)
+/* Replaces the body of the request by its gzip. */
+static int gzip_body(struct push_request *request, char **ret_zipped, struct prom_error *error)
 {
-        enum { WINDOW_GZIP = 15 + 16, MEMORY = 8 };
-        z_stream z = {0};
-        if (deflateInit2(&z, Z_BEST_SPEED, Z_DEFLATED, WINDOW_GZIP, MEMORY, Z_DEFAULT_STRATEGY) !=
-            Z_OK)
-                return prom_push_fail_(error, ENOMEM, "out of memory");
-        size_t size = deflateBound(&z, body->len);
-        ret->data = malloc(size);
-        ret->cap = size;
-        z.next_in = (Bytef *)body->data;
-        z.avail_in = (uInt)body->len;
-        z.next_out = (Bytef *)ret->data;
-        z.avail_out = (uInt)size;
-        int r = ret->data ? deflate(&z, Z_FINISH) : Z_MEM_ERROR;
-        ret->len = z.total_out;
-        deflateEnd(&z);
-        return r == Z_STREAM_END ? 0 : prom_push_fail_(error, ENOMEM, "out of memory");
+        const int r =
+                prom_gzip_(request->body, request->body_size, ret_zipped, &request->body_size);
+        if (r < 0)
+                return prom_push_fail_(error, -r,
+                                       r == -ENOTSUP ? "libprom was built without gzip"
+                                                     : "out of memory");
+        request->body = *ret_zipped;
+        request->headers[1] = "Content-Encoding: gzip";
+        return 0;
 }
-#else
-static int gzip(const struct prom_buf *body, struct bytes *ret, struct prom_error *error)
-{
-        return prom_push_fail_(error, ENOTSUP, "built without gzip");
-}
-#endif
 
 static int render(struct push *push, const struct prom_push_group *group,
                   struct prom_registry *registry, struct prom_buf *ret,
@@ -187,16 +171,13 @@ static int send_body(struct push *push, const struct prom_push_group *group,
                      struct prom_error *error)
 {
         struct prom_buf body = PROM_BUF_INIT;
-        struct bytes zipped = {0};
+        char *zipped = NULL;
         int r = render(push, group, registry, &body, request, error);
-        if (r == 0 && group->gzip && (r = gzip(&body, &zipped, error)) == 0) {
-                request->body = zipped.data;
-                request->body_size = zipped.len;
-                request->headers[1] = "Content-Encoding: gzip";
-        }
+        if (r == 0 && group->gzip)
+                r = gzip_body(request, &zipped, error);
         if (r == 0)
                 r = prom_push_send_(push, request, error);
-        bytes_release(&zipped);
+        free(zipped);
         prom_buf_release(&body);
         return r;
 }
