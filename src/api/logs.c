@@ -4,6 +4,7 @@
 #include "api/answer.h"
 #include "api/line.h"
 #include "base/clock.h"
+#include "base/thread.h"
 #include "base/ulid.h"
 #include "engine/engine.h"
 #include "http/heartbeat.h"
@@ -14,7 +15,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -293,13 +293,11 @@ static void *feed_all(void *arg)
         pthread_mutex_lock(&l->lock);
         while (!l->quit) {
                 uint64_t due = heartbeat(l);
-                struct timespec ts = {.tv_sec = (time_t)(due / NS_PER_S),
-                                      .tv_nsec = (long)(due % NS_PER_S)};
 
                 if (!TAILQ_EMPTY(&l->queue))
                         serve(l, &events);
                 else if (!l->quit)
-                        pthread_cond_timedwait(&l->work, &l->lock, &ts);
+                        clock_cond_wait(&l->work, &l->lock, due);
         }
         pthread_mutex_unlock(&l->lock);
         buf_release(&events);
@@ -519,7 +517,6 @@ int api_logs_new(struct output *output, struct engine *engine, unsigned heartbea
                  struct api_logs **ret, struct err *err)
 {
         struct api_logs *l = calloc(1, sizeof(*l));
-        sigset_t all, was;
         int r;
 
         if (!l)
@@ -528,16 +525,13 @@ int api_logs_new(struct output *output, struct engine *engine, unsigned heartbea
         l->engine = engine;
         l->heartbeat_ns = (heartbeat_ms ? heartbeat_ms : HTTP_HEARTBEAT_S * 1000) * NS_PER_MS;
         pthread_mutex_init(&l->lock, NULL);
-        clock_cond_init(&l->work);
+        pthread_cond_init(&l->work, NULL);
         TAILQ_INIT(&l->queue);
         TAILQ_INIT(&l->all);
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &was);
-        r = pthread_create(&l->feeder, NULL, feed_all, l);
-        pthread_sigmask(SIG_SETMASK, &was, NULL);
-        if (r) {
+        r = thread_start(&l->feeder, "api-feeder", 0, feed_all, l, err);
+        if (r < 0) {
                 free(l);
-                return err_set(err, r, "start a thread: %s", strerror(r));
+                return r;
         }
         *ret = l;
         return 0;

@@ -2,7 +2,9 @@
 /* Time. Durations come from CLOCK_MONOTONIC only; the wall clock is for people and records. */
 #pragma once
 
+#include <errno.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -13,30 +15,39 @@
 /* Nanoseconds of CLOCK_MONOTONIC. Any thread. */
 static inline uint64_t clock_ns(void)
 {
-        struct timespec ts;
+        struct timespec now;
 
-        clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
 /* Milliseconds since 1970, UTC. Any thread. */
 static inline int64_t clock_wall_ms(void)
 {
-        struct timespec ts;
+        struct timespec now;
 
-        clock_gettime(CLOCK_REALTIME, &ts);
-        return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+        clock_gettime(CLOCK_REALTIME, &now);
+        return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* A condition whose timed waits are by clock_ns(). */
-static inline void clock_cond_init(pthread_cond_t *ret)
+static inline struct timespec clock_timespec(uint64_t ns)
 {
-        pthread_condattr_t attr;
+        return (struct timespec){.tv_sec = (time_t)(ns / NS_PER_S),
+                                 .tv_nsec = (long)(ns % NS_PER_S)};
+}
 
-        pthread_condattr_init(&attr);
-        pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-        pthread_cond_init(ret, &attr);
-        pthread_condattr_destroy(&attr);
+/*
+ * Waits on a condition until clock_ns() reaches `deadline_ns`; UINT64_MAX: without a limit. False if
+ * the deadline has passed. As with pthread_cond_wait(), true does not mean that the condition holds.
+ */
+static inline bool clock_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock,
+                                   uint64_t deadline_ns)
+{
+        struct timespec deadline = clock_timespec(deadline_ns);
+
+        if (deadline_ns == UINT64_MAX)
+                return pthread_cond_wait(cond, lock) == 0;
+        return pthread_cond_clockwait(cond, lock, CLOCK_MONOTONIC, &deadline) != ETIMEDOUT;
 }
 
 static inline double ns_to_s(uint64_t ns)

@@ -5,13 +5,13 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -131,7 +131,6 @@ static bool take(const char *line, size_t n)
 
 int log_writer_start(struct err *err)
 {
-        sigset_t all, was;
         int r;
 
         writer.stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -139,13 +138,10 @@ int log_writer_start(struct err *err)
                 return err_errno(err, "eventfd");
         pthread_cond_init(&writer.changed, NULL);
         writer.stop_ns = 0;
-        sigfillset(&all); /* signals are for the program's own threads */
-        pthread_sigmask(SIG_SETMASK, &all, &was);
-        r = pthread_create(&writer.thread, NULL, run, NULL);
-        pthread_sigmask(SIG_SETMASK, &was, NULL);
-        if (r) {
+        r = thread_start(&writer.thread, "log-writer", 0, run, NULL, err);
+        if (r < 0) {
                 close_fd(&writer.stop_fd);
-                return err_set(err, r, "start a thread: %s", strerror(r));
+                return r;
         }
         writer.started = true;
         log_set_sink(take);

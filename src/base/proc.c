@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/thread.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -175,7 +176,7 @@ int proc_spawn(const struct proc_spec *spec, struct proc *ret, struct err *err)
         _cleanup_close_ int write_end = -1;
         struct proc p = {.pidfd = -1, .keep_group = spec->keep_group};
         struct child child = {.spec = spec, .parent = getpid()};
-        sigset_t all, was;
+        sigset_t before;
         int pipe_fds[2];
         int child_errno = 0;
         ssize_t n;
@@ -187,10 +188,9 @@ int proc_spawn(const struct proc_spec *spec, struct proc *ret, struct err *err)
         write_end = child.report = pipe_fds[1];
 
         /* No handler of ours may run in the child. */
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &was);
+        thread_block_signals(&before);
         p.pid = start_child(&child);
-        pthread_sigmask(SIG_SETMASK, &was, NULL);
+        thread_restore_signals(&before);
         if (p.pid < 0)
                 return err_errno(err, "cannot start %s: fork", spec->argv[0]);
 
@@ -234,11 +234,11 @@ static int wait_status(const siginfo_t *si)
 /* Waits with a bound for what cannot be polled: the rest of a group. */
 static bool nap(uint64_t *pause_ns, uint64_t deadline_ns)
 {
-        struct timespec ts = {.tv_nsec = (long)*pause_ns};
+        struct timespec pause = clock_timespec(*pause_ns);
 
         if (clock_ns() >= deadline_ns)
                 return false;
-        nanosleep(&ts, NULL);
+        nanosleep(&pause, NULL);
         if (*pause_ns < NS_PER_MS)
                 *pause_ns *= 2;
         return true;

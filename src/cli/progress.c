@@ -2,9 +2,9 @@
 #include "cli/progress.h"
 
 #include "base/clock.h"
+#include "base/thread.h"
 
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -74,10 +74,8 @@ static void *tick_on(void *arg)
         pthread_mutex_lock(&p->lock);
         while (!p->quit) {
                 uint64_t next = clock_ns() + PROGRESS_PERIOD_MS * NS_PER_MS;
-                struct timespec ts = {.tv_sec = (time_t)(next / NS_PER_S),
-                                      .tv_nsec = (long)(next % NS_PER_S)};
 
-                pthread_cond_clockwait(&p->changed, &p->lock, CLOCK_MONOTONIC, &ts);
+                clock_cond_wait(&p->changed, &p->lock, next);
                 draw(p);
         }
         pthread_mutex_unlock(&p->lock);
@@ -86,14 +84,8 @@ static void *tick_on(void *arg)
 
 void progress_run(struct progress *p)
 {
-        sigset_t all, was;
-
-        if (p->fd < 0)
-                return;
-        sigfillset(&all); /* signals are for the main thread */
-        pthread_sigmask(SIG_SETMASK, &all, &was);
-        p->runs = pthread_create(&p->thread, NULL, tick_on, p) == 0;
-        pthread_sigmask(SIG_SETMASK, &was, NULL);
+        if (p->fd >= 0)
+                p->runs = thread_start(&p->thread, "cli-progress", 0, tick_on, p, NULL) == 0;
 }
 
 void progress_end(struct progress *p)

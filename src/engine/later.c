@@ -15,9 +15,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread.h"
 
 #include <errno.h>
-#include <signal.h>
 
 enum {
         AGAIN_MS = 500,
@@ -30,7 +30,6 @@ static bool wait_for_some(struct engine *e)
 {
         unsigned ms = e->config.record_again_ms ? e->config.record_again_ms : AGAIN_MS;
         uint64_t until;
-        struct timespec ts;
 
         while (TAILQ_EMPTY(&e->later)) {
                 if (e->quit)
@@ -38,9 +37,7 @@ static bool wait_for_some(struct engine *e)
                 pthread_cond_wait(&e->moved, &e->lock);
         }
         until = clock_ns() + ms * NS_PER_MS;
-        ts = (struct timespec){(time_t)(until / NS_PER_S), (long)(until % NS_PER_S)};
-        while (!e->stopping &&
-               pthread_cond_clockwait(&e->moved, &e->lock, CLOCK_MONOTONIC, &ts) == 0)
+        while (!e->stopping && clock_cond_wait(&e->moved, &e->lock, until))
                 ;
         return true;
 }
@@ -106,15 +103,10 @@ static void *keep(void *arg)
 void engine_write_later(struct engine *e, struct job *job, bool refused)
 {
         struct job *given_up = NULL;
-        sigset_t all, was;
 
         pthread_mutex_lock(&e->lock);
-        if (!e->has_keeper) {
-                sigfillset(&all); /* signals are for the program's own threads */
-                pthread_sigmask(SIG_SETMASK, &all, &was);
-                e->has_keeper = pthread_create(&e->keeper, NULL, keep, e) == 0;
-                pthread_sigmask(SIG_SETMASK, &was, NULL);
-        }
+        if (!e->has_keeper)
+                e->has_keeper = thread_start(&e->keeper, "engine-retry", 0, keep, e, NULL) == 0;
         job->refused = refused;
         job->later = true;
         TAILQ_INSERT_TAIL(&e->later, job, at);

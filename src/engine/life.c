@@ -3,12 +3,12 @@
 #include "engine/internal.h"
 
 #include "base/clock.h"
+#include "base/thread.h"
 #include "output/output.h"
 #include "workload/streams.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -262,24 +262,15 @@ static void *work(void *arg)
 
 int engine_ensure_worker(struct engine *e, struct err *err)
 {
-        pthread_attr_t attr;
-        sigset_t all, was;
         int r;
 
         if (e->n_workers >= e->max_workers || (e->n_workers && e->n_ready <= e->n_idle))
                 return 0;
-        pthread_attr_init(&attr);
-        pthread_attr_setstacksize(&attr, STACK_SIZE);
-        sigfillset(&all); /* signals are for the program's own threads */
-        pthread_sigmask(SIG_SETMASK, &all, &was);
-        r = pthread_create(&e->workers[e->n_workers], &attr, work, e);
-        pthread_sigmask(SIG_SETMASK, &was, NULL);
-        pthread_attr_destroy(&attr);
+        r = thread_start(&e->workers[e->n_workers], "engine-worker", STACK_SIZE, work, e,
+                         e->n_workers ? NULL : err);
         if (r == 0)
                 e->n_workers++;
-        else if (e->n_workers == 0)
-                return err_set(err, r, "cannot start a worker thread: %s", strerror(r));
-        return 0;
+        return e->n_workers ? 0 : r;
 }
 
 void engine_make_ready(struct engine *e, struct job *job)

@@ -288,8 +288,7 @@ static int take_signals(struct agent *a, struct err *err)
 static int step(struct agent *a, struct err *err)
 {
         uint64_t wait = output_wait(a, clock_ns()), now;
-        struct timespec ts = {.tv_sec = (time_t)(wait / NS_PER_S),
-                              .tv_nsec = (long)(wait % NS_PER_S)};
+        struct timespec ts = clock_timespec(wait);
         struct pollfd p[N_POLL];
         size_t moved;
         int r = 0;

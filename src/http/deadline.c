@@ -2,6 +2,7 @@
 #include "http/internal.h"
 
 #include "base/clock.h"
+#include "base/thread.h"
 #include "base/ulid.h"
 #include "prom/prom.h"
 
@@ -283,15 +284,13 @@ static void *watch(void *arg)
         pthread_mutex_lock(&d->lock);
         while (!d->quit) {
                 uint64_t look = clock_ns() + LOOK_MS * NS_PER_MS;
-                struct timespec ts = {.tv_sec = (time_t)(look / NS_PER_S),
-                                      .tv_nsec = (long)(look % NS_PER_S)};
 
                 d->asleep = is_empty(d);
                 if (d->asleep) {
                         pthread_cond_wait(&d->changed, &d->lock);
                         continue;
                 }
-                if (pthread_cond_timedwait(&d->changed, &d->lock, &ts) == 0)
+                if (clock_cond_wait(&d->changed, &d->lock, look))
                         continue;
                 look_at_all(d);
                 evict_surplus(d);
@@ -304,15 +303,12 @@ static void *watch(void *arg)
 
 int http_deadlines_start(struct http_deadlines *d, struct err *err)
 {
-        int r;
-
         pthread_mutex_init(&d->lock, NULL);
-        clock_cond_init(&d->changed);
+        pthread_cond_init(&d->changed, NULL);
         for (int owing = 0; owing < HTTP_OWING_COUNT; owing++)
                 TAILQ_INIT(&d->lists[owing]);
         d->quit = false;
-        r = pthread_create(&d->thread, NULL, watch, d);
-        return r ? err_set(err, r, "start a thread: %s", strerror(r)) : 0;
+        return thread_start(&d->thread, "http-deadline", 0, watch, d, err);
 }
 
 void http_deadlines_stop(struct http_deadlines *d)

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/thread.h"
 #include "base/ulid.h"
 #include "http/access.h"
 #include "http/gate.h"
@@ -11,7 +12,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,9 +84,10 @@ static int start_workers(struct http_server *server, unsigned n, struct err *err
         if (!server->workers)
                 return err_set(err, ENOMEM, "out of memory");
         for (; server->n_workers < n; server->n_workers++) {
-                r = pthread_create(&server->workers[server->n_workers], NULL, work, server);
-                if (r)
-                        return err_set(err, r, "start a thread: %s", strerror(r));
+                r = thread_start(&server->workers[server->n_workers], "http-worker", 0, work,
+                                 server, err);
+                if (r < 0)
+                        return r;
         }
         return 0;
 }
@@ -189,11 +190,9 @@ static unsigned or_default(unsigned value, unsigned standard)
 static int start_daemon(struct http_server *server, const struct http_server_config *config,
                         struct err *err)
 {
-        sigset_t all, was;
+        sigset_t before;
 
-        /* Signals are for the program's own threads. */
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &was);
+        thread_block_signals(&before);
         server->daemon = MHD_start_daemon(
                 MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
                 NULL, NULL, http_request_on_call, server, MHD_OPTION_EXTERNAL_LOGGER, on_log,
@@ -202,7 +201,7 @@ static int start_daemon(struct http_server *server, const struct http_server_con
                 MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_HEADERS_MAX,
                 MHD_OPTION_NOTIFY_COMPLETED, http_request_on_completed, server,
                 MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_END);
-        pthread_sigmask(SIG_SETMASK, &was, NULL);
+        thread_restore_signals(&before);
         if (!server->daemon)
                 return err_set(err, errno ? errno : EIO, "serve %s: %s", config->listener->url,
                                strerror(errno ? errno : EIO));
@@ -275,7 +274,7 @@ int http_server_new(const struct http_server_config *config, struct http_server 
         }
         TAILQ_INIT(&server->streams);
         pthread_mutex_init(&server->lock, NULL);
-        clock_cond_init(&server->idle);
+        pthread_cond_init(&server->idle, NULL);
         pthread_cond_init(&server->work, NULL);
         server->deadlines.server = server;
         take_times(&server->deadlines, config);
@@ -324,8 +323,6 @@ void http_server_quiesce(struct http_server *server)
 static void wait_for_answers(struct http_server *server)
 {
         uint64_t until = clock_ns() + HTTP_GRACE_MS * NS_PER_MS;
-        struct timespec ts = {.tv_sec = (time_t)(until / NS_PER_S),
-                              .tv_nsec = (long)(until % NS_PER_S)};
 
         pthread_mutex_lock(&server->lock);
         /* Connections that are kept may ask on: libmicrohttpd aborts when it is stopped while a
@@ -334,7 +331,7 @@ static void wait_for_answers(struct http_server *server)
         while (server->n_handled > 0)
                 pthread_cond_wait(&server->idle, &server->lock);
         while (server->n_active > 0)
-                if (pthread_cond_timedwait(&server->idle, &server->lock, &ts) == ETIMEDOUT)
+                if (!clock_cond_wait(&server->idle, &server->lock, until))
                         break;
         pthread_mutex_unlock(&server->lock);
 }

@@ -2,10 +2,10 @@
 #include "output/internal.h"
 
 #include "base/clock.h"
+#include "base/thread.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -368,19 +368,6 @@ static void take_config(struct output *o, const struct output_config *config)
                 c->queue_max = OUTPUT_QUEUE_MAX;
 }
 
-static int start_writer(struct output *o, struct err *err)
-{
-        sigset_t all, was;
-        int r;
-
-        /* Signals are for the program's own threads. */
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &was);
-        r = pthread_create(&o->writer, NULL, output_write, o);
-        pthread_sigmask(SIG_SETMASK, &was, NULL);
-        return r ? err_set(err, r, "start a thread: %s", strerror(r)) : 0;
-}
-
 static void release(struct output *o)
 {
         pthread_cond_destroy(&o->synced);
@@ -400,7 +387,7 @@ int output_new(const struct output_config *config, struct output **ret, struct e
                 return err_set(err, ENOMEM, "out of memory");
         take_config(o, config);
         pthread_mutex_init(&o->lock, NULL);
-        clock_cond_init(&o->work);
+        pthread_cond_init(&o->work, NULL);
         pthread_cond_init(&o->synced, NULL);
         TAILQ_INIT(&o->dirty);
         TAILQ_INIT(&o->queue);
@@ -409,7 +396,7 @@ int output_new(const struct output_config *config, struct output **ret, struct e
         r = r == 0 ? output_metrics_init(&o->metrics, config->registry, err)
                    : err_set(err, ENOMEM, "out of memory");
         if (r == 0)
-                r = start_writer(o, err);
+                r = thread_start(&o->writer, "output-writer", 0, output_write, o, err);
         if (r < 0) {
                 release(o);
                 return r;

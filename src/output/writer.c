@@ -241,10 +241,8 @@ static void take_unwritten(struct output *o)
 
 static void wait_until(struct output *o, uint64_t ns)
 {
-        struct timespec ts = {.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};
-
         o->sleeps_until_ns = ns;
-        pthread_cond_timedwait(&o->work, &o->lock, &ts);
+        clock_cond_wait(&o->work, &o->lock, ns);
         o->sleeps_until_ns = 0;
 }
 

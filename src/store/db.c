@@ -4,13 +4,13 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "base/trust.h"
 #include "store/store.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -87,11 +87,7 @@ static void *watch(void *arg)
 
         pthread_mutex_lock(&w->lock);
         while (!w->over) {
-                struct timespec ts = {(time_t)(w->until_ns / NS_PER_S),
-                                      (long)(w->until_ns % NS_PER_S)};
-
-                if (pthread_cond_clockwait(&w->changed, &w->lock, CLOCK_MONOTONIC, &ts) !=
-                    ETIMEDOUT)
+                if (clock_cond_wait(&w->changed, &w->lock, w->until_ns))
                         continue;
                 /* Again and again: one that comes before the statement runs is of no effect. */
                 w->barked = true;
@@ -134,19 +130,15 @@ static int check(sqlite3 *db, const struct db_schema *schema, const char *path, 
                              .until_ns = clock_ns() + ms * NS_PER_MS,
                              .lock = PTHREAD_MUTEX_INITIALIZER,
                              .changed = PTHREAD_COND_INITIALIZER};
-        sigset_t all, was;
         pthread_t thread;
         struct stat info;
         int r;
 
         if (stat(path, &info) < 0 || info.st_size > STORE_CHECK_MAX)
                 return 0;
-        sigfillset(&all); /* signals are for the program's own threads */
-        pthread_sigmask(SIG_SETMASK, &all, &was);
-        r = pthread_create(&thread, NULL, watch, &w);
-        pthread_sigmask(SIG_SETMASK, &was, NULL);
-        if (r)
-                return err_set(err, r, "start a thread: %s", strerror(r));
+        r = thread_start(&thread, "store-watchdog", 0, watch, &w, err);
+        if (r < 0)
+                return r;
         r = quick_check(db, schema->name, err);
         pthread_mutex_lock(&w.lock);
         w.over = true;

@@ -8,10 +8,10 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "store/row.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -185,13 +185,8 @@ static int on_commit(void *ctx, sqlite3 *db, const char *name, int frames)
 /* With the lock. UINT64_MAX: until it is told. */
 static void sleep_until(struct writer *w, uint64_t ns)
 {
-        struct timespec ts = {.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};
-
         w->sleeps_until_ns = ns;
-        if (ns == UINT64_MAX)
-                pthread_cond_wait(&w->work, &w->lock);
-        else
-                pthread_cond_timedwait(&w->work, &w->lock, &ts);
+        clock_cond_wait(&w->work, &w->lock, ns);
         w->sleeps_until_ns = 0;
 }
 
@@ -435,7 +430,7 @@ void store_writer_init(struct writer *w)
 {
 
         pthread_mutex_init(&w->lock, NULL);
-        clock_cond_init(&w->work);
+        pthread_cond_init(&w->work, NULL);
         pthread_cond_init(&w->done, NULL);
         TAILQ_INIT(&w->queue);
         TAILQ_INIT(&w->batch);
@@ -444,17 +439,13 @@ void store_writer_init(struct writer *w)
 int store_writer_start(struct store *s, struct err *err)
 {
         struct writer *w = &s->writer;
-        sigset_t all, was;
         int r;
 
         /* The thread copies the log itself, after those who wait have been told. */
         sqlite3_wal_hook(w->c.db, on_commit, w);
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &was);
-        r = pthread_create(&w->thread, NULL, write_on, w);
-        pthread_sigmask(SIG_SETMASK, &was, NULL);
+        r = thread_start(&w->thread, "store-writer", 0, write_on, w, err);
         w->started = r == 0;
-        return r ? err_set(err, r, "start a thread: %s", strerror(r)) : 0;
+        return r;
 }
 
 void store_writer_stop(struct store *s)

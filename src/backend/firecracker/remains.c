@@ -5,12 +5,12 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/thread.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -260,14 +260,8 @@ static void *attend(void *arg)
 /* With the lock. */
 static void ensure_thread(struct fc_remains *r)
 {
-        sigset_t all, was;
-
-        if (r->has_thread)
-                return;
-        sigfillset(&all); /* signals are for the program's own threads */
-        pthread_sigmask(SIG_SETMASK, &all, &was);
-        r->has_thread = pthread_create(&r->thread, NULL, attend, r) == 0;
-        pthread_sigmask(SIG_SETMASK, &was, NULL);
+        if (!r->has_thread)
+                r->has_thread = thread_start(&r->thread, "fc-remains", 0, attend, r, NULL) == 0;
 }
 
 static void wake(struct fc_remains *r)
