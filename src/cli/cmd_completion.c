@@ -3,6 +3,8 @@
 #include "base/cleanup.h"
 #include "cli/cli.h"
 #include "cli/complete.h"
+#include "cli/help.h"
+#include "cli/options.h"
 #include "image/image.h"
 
 #include <errno.h>
@@ -12,7 +14,7 @@
 
 enum { RUNTIMES_MAX = 64 };
 
-static int cmd_completion(int argc, char **argv);
+static int cmd_completion(const struct command_table *table, int argc, char **argv);
 
 const struct command command_completion = {
         .name = "completion",
@@ -47,7 +49,7 @@ static int print_runtimes(struct err *err)
         return fflush(stdout) == 0 ? 0 : 1;
 }
 
-static int cmd_completion(int argc, char **argv)
+static int cmd_completion(const struct command_table *table, int argc, char **argv)
 {
         _cleanup_buf_ struct buf script = BUF_INIT(CLI_TEXT_MAX);
         struct err err = ERR_INIT;
@@ -64,7 +66,7 @@ static int cmd_completion(int argc, char **argv)
                 err_set(&err, EINVAL, "completion: for which shell: bash or zsh?");
                 return cli_fail(EXIT_USAGE, &err);
         }
-        if ((*shell == 'b' ? complete_bash(&script) : complete_zsh(&script)) < 0)
+        if ((*shell == 'b' ? complete_bash(table, &script) : complete_zsh(table, &script)) < 0)
                 return 1;
         return cli_print(&script);
 }

@@ -2,6 +2,7 @@
 /* vulcan config: each setting in force, and where it came from. */
 #include "base/cleanup.h"
 #include "cli/cli.h"
+#include "cli/options.h"
 #include "cli/table.h"
 #include "http/text.h"
 
@@ -13,7 +14,7 @@ enum {
         TEXT_MAX = 4 * SETTINGS_TEXT_MAX,
 };
 
-static int cmd_config(int argc, char **argv);
+static int cmd_config(const struct command_table *table, int argc, char **argv);
 
 enum { OPT_SAMPLE = 256 };
 
@@ -125,7 +126,7 @@ static int take(void *ctx, int id, const char *value, struct err *err)
         return 0;
 }
 
-static int cmd_config(int argc, char **argv)
+static int cmd_config(const struct command_table *table, int argc, char **argv)
 {
         struct settings settings;
         struct config_args args = {0};

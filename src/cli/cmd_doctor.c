@@ -3,13 +3,14 @@
 #include "base/cleanup.h"
 #include "cli/cli.h"
 #include "cli/doctor.h"
+#include "cli/options.h"
 
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
-static int cmd_doctor(int argc, char **argv);
+static int cmd_doctor(const struct command_table *table, int argc, char **argv);
 
 static const struct cli_option own_options[] = {CLI_OPTION_JSON, {0}};
 
@@ -67,7 +68,7 @@ static int print_json(const struct doctor_report *report)
         return r;
 }
 
-static int cmd_doctor(int argc, char **argv)
+static int cmd_doctor(const struct command_table *table, int argc, char **argv)
 {
         struct settings settings;
         struct doctor_report report;

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vulcan help [VERB|metrics], vulcan help --man [VERB], vulcan version */
+/* vulcan help [VERB|metrics], vulcan help --man [VERB] */
 #include "base/cleanup.h"
 #include "cli/cli.h"
+#include "cli/help.h"
 #include "cli/help_metrics.h"
 #include "cli/man.h"
+#include "cli/options.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-static int cmd_help(int argc, char **argv);
-static int cmd_version(int argc, char **argv);
+static int cmd_help(const struct command_table *table, int argc, char **argv);
 
 enum { OPT_MAN = 256 };
 
@@ -29,31 +30,12 @@ const struct command command_help = {
         .words = "VERB",
 };
 
-const struct command command_version = {
-        .name = "version",
-        .run = cmd_version,
-        .summary = "print the version",
-        .usage = "",
-        .about = "Prints the version.",
-};
-
-static int cmd_version(int argc, char **argv)
-{
-        struct err err = ERR_INIT;
-        int n = cli_parse(&command_version, argc, argv, NULL, NULL, NULL, &err);
-
-        if (n <= 0)
-                return n < 0 ? cli_fail(EXIT_USAGE, &err) : cli_help(&command_version);
-        printf("vulcan %s\n", VULCAN_VERSION);
-        return fflush(stdout) == 0 ? 0 : 1;
-}
-
-static int help_overview(void)
+static int help_overview(const struct command_table *table)
 {
         printf("vulcan runs programs, each in a microVM of its own.\n\n"
                "usage: vulcan [SETTINGS] VERB [OPTIONS] ...\n\n");
-        for (size_t i = 0; i < n_commands; i++)
-                printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
+        for (size_t i = 0; i < table->n; i++)
+                printf("  %-10s %s\n", table->commands[i]->name, table->commands[i]->summary);
         printf("\nvulcan VERB --help explains a verb, vulcan help metrics the metrics.\n"
                "Settings (vulcan config lists them) may precede or follow the verb.\n\n"
                "  vulcan run --runtime python -e 'print(6*7)'\n"
@@ -61,7 +43,7 @@ static int help_overview(void)
         return fflush(stdout) == 0 ? 0 : 1;
 }
 
-static int cmd_help(int argc, char **argv)
+static int cmd_help(const struct command_table *table, int argc, char **argv)
 {
         _cleanup_buf_ struct buf page = BUF_INIT(CLI_TEXT_MAX);
         const struct command *command = NULL;
@@ -78,11 +60,11 @@ static int cmd_help(int argc, char **argv)
                 help_metrics_page(&page);
                 return cli_print(&page);
         }
-        if (word && !(command = command_find(word))) {
+        if (word && !(command = command_find(table, word))) {
                 err_set(&err, EINVAL, "help: no verb \"%.60s\"; see vulcan help", word);
                 return cli_fail(EXIT_USAGE, &err);
         }
         if (man)
-                return man_page(command, &page) < 0 ? 1 : cli_print(&page);
-        return command ? cli_help(command) : help_overview();
+                return man_page(table, command, &page) < 0 ? 1 : cli_print(&page);
+        return command ? cli_help(command) : help_overview(table);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* vulcan inspect: all that a daemon knows of workloads. */
-#include "cli/cli.h"
-#include "cli/remote.h"
+#include "cli/remote_verb.h"
 #include "cli/table.h"
 #include "wire/bytes.h"
 
@@ -9,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static int cmd_inspect(int argc, char **argv);
+static int cmd_inspect(const struct command_table *table, int argc, char **argv);
 
 static const struct cli_option options[] = {CLI_OPTION_JSON, {0}};
 
@@ -126,7 +125,7 @@ static int inspect(struct remote *remote, const char *word, bool json, struct er
         return r;
 }
 
-static int cmd_inspect(int argc, char **argv)
+static int cmd_inspect(const struct command_table *table, int argc, char **argv)
 {
         struct remote remote;
         struct err err = ERR_INIT;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* vulcan kill: ends workloads of a daemon. */
 #include "cli/cli.h"
-#include "cli/remote.h"
+#include "cli/remote_verb.h"
 #include "cli/table.h"
 
 #include <errno.h>
 #include <stdio.h>
 
-static int cmd_kill(int argc, char **argv);
+static int cmd_kill(const struct command_table *table, int argc, char **argv);
 
 static const struct cli_option options[] = {CLI_OPTION_JSON, {0}};
 
@@ -45,7 +45,7 @@ static int kill_one(struct remote *remote, const char *word, bool json, struct e
         return r < 0 ? err_set(err, EIO, "cannot write to standard output") : 0;
 }
 
-static int cmd_kill(int argc, char **argv)
+static int cmd_kill(const struct command_table *table, int argc, char **argv)
 {
         struct remote remote;
         bool json = false;

@@ -2,7 +2,7 @@
 /* vulcan logs: the output of a daemon's workload, as it was written. */
 #include "cli/cli.h"
 #include "cli/log_stream.h"
-#include "cli/remote.h"
+#include "cli/remote_verb.h"
 #include "cli/run_exit.h"
 #include "cli/run_remote.h"
 #include "cli/terminal.h"
@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static int cmd_logs(int argc, char **argv);
+static int cmd_logs(const struct command_table *table, int argc, char **argv);
 
 static const struct cli_option options[] = {
         {"follow", 'f', NULL, "go on until the workload has ended", NULL, false},
@@ -163,7 +163,7 @@ static int code_of_end(const struct run_end *end)
         return code;
 }
 
-static int cmd_logs(int argc, char **argv)
+static int cmd_logs(const struct command_table *table, int argc, char **argv)
 {
         struct logs_args args = {0};
         struct remote remote;

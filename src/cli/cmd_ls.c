@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* vulcan ls: the workloads of a daemon, newest first. */
 #include "base/cleanup.h"
-#include "cli/cli.h"
-#include "cli/remote.h"
+#include "cli/remote_verb.h"
 #include "cli/table.h"
 #include "workload/workload.h"
 
@@ -16,7 +15,7 @@
 
 enum { OPT_OFFSET = 256, LIMIT_DEFAULT = 20, LIMIT_MAX = 1000000 };
 
-static int cmd_ls(int argc, char **argv);
+static int cmd_ls(const struct command_table *table, int argc, char **argv);
 
 static const struct cli_option options[] = {
         {"status", 's', "STATUS", "only those that are so",
@@ -224,7 +223,7 @@ static int print_json(const struct list *l)
         return r;
 }
 
-static int cmd_ls(int argc, char **argv)
+static int cmd_ls(const struct command_table *table, int argc, char **argv)
 {
         struct list l = {.limit = LIMIT_DEFAULT, .items = json_array()};
         struct remote remote;

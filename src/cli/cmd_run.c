@@ -14,11 +14,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/cli.h"
-#include "cli/ending.h"
+#include "cli/help.h"
+#include "cli/stop_signals.h"
 #include "cli/progress.h"
 #include "cli/run_args.h"
 #include "cli/run_exit.h"
-#include "cli/run_flags.h"
 #include "cli/run_push.h"
 #include "cli/run_remote.h"
 #include "cli/vulcan_metrics.h"
@@ -34,6 +34,34 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+static int cmd_run(const struct command_table *table, int argc, char **argv);
+
+const struct command command_run = {
+        .name = "run",
+        .run = cmd_run,
+        .summary = "run a program in a microVM and show its output",
+        .usage = "[OPTIONS] FILE [ARGS...]\n"
+                 "--runtime R [OPTIONS] -e CODE [ARGS...]\n"
+                 "--runtime R [OPTIONS] - [ARGS...]            code from standard input\n"
+                 "--runtime R [OPTIONS] --archive FILE [ARGS...]",
+        .about = "Runs a program in a microVM of its own, with its output as it appears. No daemon "
+                 "is\n"
+                 "needed; with --server (or VULCAN_SERVER) the daemon there runs it, and its "
+                 "standard input\n"
+                 "is read to the end before it begins.",
+        .options = run_args_options,
+        .settings = SETTINGS_RUN | SETTINGS_CLIENT,
+        .exit_codes = "the program's own; 128+N if signal N ended it (137 if the VM ran out of\n"
+                      "memory); 124 if its time was up; 125 if Vulcan failed, or a file of --out "
+                      "is missing; 129, 130, 143 after a "
+                      "hang-up, a\n"
+                      "Ctrl-C or a termination, which end the program (a second one ends vulcan at "
+                      "once); 141\n"
+                      "when nobody reads its output any more.",
+        .words = "FILE",
+        .program = true,
+};
+
 enum { LIMIT_SLACK_S = 1 /* for the end of a program whose time is up to come to us */ };
 
 struct run {
@@ -42,7 +70,7 @@ struct run {
         struct progress progress;
         struct writer writer;
         int ended_fd; /* eventfd: readable when `end` is filled in */
-        struct ending ending;
+        struct stop_signals signals;
         int timer_fd; /* ticks while there is a progress line; -1: none */
         int limit_fd; /* readable when the program's time is up, and a little more: limit_s */
         time_t limit_s;
@@ -130,7 +158,7 @@ static int start_timer(struct run *run, struct err *err)
 
 static void take_signal(struct run *run)
 {
-        run->end.caught = ending_take(&run->ending);
+        run->end.caught = stop_signals_take(&run->signals);
         if (!run->end.caught)
                 return;
         progress_end(&run->progress);
@@ -140,7 +168,7 @@ static void take_signal(struct run *run)
 static int wait_until_ended(struct run *run, struct err *err)
 {
         struct pollfd fds[] = {{run->ended_fd, POLLIN, 0},
-                               {run->ending.fd, POLLIN, 0},
+                               {run->signals.fd, POLLIN, 0},
                                {run->timer_fd, POLLIN, 0}, /* poll() skips a descriptor of -1 */
                                {run->limit_fd, POLLIN, 0}};
 
@@ -189,7 +217,8 @@ static int prepare(struct run *run, struct err *err)
         run->limit_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
         if (run->ended_fd < 0 || run->limit_fd < 0)
                 return err_errno(err, "eventfd, timerfd");
-        if ((r = writer_init(&run->writer, err)) < 0 || (r = ending_block(&run->ending, err)) < 0)
+        if ((r = writer_init(&run->writer, err)) < 0 ||
+            (r = stop_signals_block(&run->signals, err)) < 0)
                 return r;
         /* Reading a terminal that has put us in the background shall fail rather than stop us. */
         signal(SIGTTIN, SIG_IGN);
@@ -200,14 +229,14 @@ static int prepare(struct run *run, struct err *err)
 static void write_the_rest(struct run *run)
 {
         bool unread = run->end.caught || run->end.write_error;
-        int r = unread ? 0 : writer_flush(&run->writer, run->ending.fd);
+        int r = unread ? 0 : writer_flush(&run->writer, run->signals.fd);
 
         if (run->writer.dropped)
                 log_warn("%llu bytes of output were dropped: nobody read while the program's time "
                          "ran",
                          (unsigned long long)run->writer.dropped);
         if (r == -ECANCELED)
-                run->end.caught = ending_take(&run->ending);
+                run->end.caught = stop_signals_take(&run->signals);
         else if (r < 0)
                 run->end.write_error = -r;
         if (r < 0 && run->end.status == WORKLOAD_COMPLETED)
@@ -258,23 +287,23 @@ static void release(struct run *run)
         progress_release(&run->progress);
         writer_release(&run->writer);
         close_fd(&run->ended_fd);
-        ending_release(&run->ending);
+        stop_signals_release(&run->signals);
         close_fd(&run->timer_fd);
         close_fd(&run->limit_fd);
         run_args_release(&run->args);
 }
 
-int cmd_run(int argc, char **argv)
+static int cmd_run(const struct command_table *table, int argc, char **argv)
 {
         struct run run = {.ended_fd = -1,
-                          .ending = ENDING_INIT,
+                          .signals = STOP_SIGNALS_INIT,
                           .timer_fd = -1,
                           .limit_fd = -1,
                           .writer = WRITER_INIT};
         struct err err = ERR_INIT;
         int code;
 
-        code = run_args_parse(&run.args, argc, argv, &err);
+        code = run_args_parse(&run.args, &command_run, argc, argv, &err);
         cli_use_log_format(&run.args.settings);
         if (code < 0)
                 return cli_fail(EXIT_VULCAN, &err);
@@ -294,7 +323,7 @@ int cmd_run(int argc, char **argv)
         }
         if (wiring_prepare_process(&err) < 0 || prepare(&run, &err) < 0 ||
             run_workload(&run, &err) < 0) {
-                run_flags_name(&run.args, NULL, &err);
+                run_args_name_flag(&run.args, NULL, &err);
                 code = EXIT_VULCAN;
         } else {
                 code = run_exit_code(&run.end, &err);
@@ -305,7 +334,7 @@ int cmd_run(int argc, char **argv)
         if (run.args.metrics && run.engine)
                 print_metrics(&run);
         if (run.engine && (run.args.settings.push[0] || run.args.settings.remote_write[0])) {
-                ending_restore(&run.ending); /* it may take seconds: a signal ends it */
+                stop_signals_restore(&run.signals); /* it may take seconds: a signal ends it */
                 run_push(&run.args.settings, run.args.quiet);
         }
         release(&run);

@@ -16,6 +16,7 @@
 #include "cli/cli.h"
 #include "cli/token.h"
 #include "cli/notify.h"
+#include "cli/options.h"
 #include "cli/wiring.h"
 #include "config/settings.h"
 #include "engine/engine.h"
@@ -67,7 +68,7 @@ struct serve {
 
 /* ---- settings ---- */
 
-static int cmd_serve(int argc, char **argv);
+static int cmd_serve(const struct command_table *table, int argc, char **argv);
 
 static const struct cli_option own_options[] = {
         {"check-config", OPT_CHECK_CONFIG, NULL, "check the settings, serve nothing", NULL, false},
@@ -504,7 +505,7 @@ static void tell_address(const char *url)
                 fprintf(stderr, "listening on %s\n", url);
 }
 
-static int cmd_serve(int argc, char **argv)
+static int cmd_serve(const struct command_table *table, int argc, char **argv)
 {
         struct serve d = {.listener = HTTP_LISTENER_INIT, .lock_fd = -1, .signal_fd = -1};
         struct err err = ERR_INIT;

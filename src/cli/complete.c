@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/complete.h"
 
-#include "cli/cli.h"
-
 #include <stdbool.h>
 #include <string.h>
 
@@ -21,19 +19,19 @@ static int add_words(struct buf *ret, const char *words)
         return r;
 }
 
-static int add_verbs(struct buf *ret)
+static int add_verbs(const struct command_table *table, struct buf *ret)
 {
         int r = 0;
 
-        for (size_t i = 0; i < n_commands && r == 0; i++)
-                r = buf_printf(ret, "%s%s", i ? " " : "", commands[i]->name);
+        for (size_t i = 0; i < table->n && r == 0; i++)
+                r = buf_printf(ret, "%s%s", i ? " " : "", table->commands[i]->name);
         return r;
 }
 
 /* What `vulcan help` explains. */
-static int add_topics(struct buf *ret)
+static int add_topics(const struct command_table *table, struct buf *ret)
 {
-        int r = add_verbs(ret);
+        int r = add_verbs(table, ret);
 
         return r == 0 ? buf_printf(ret, " metrics") : r;
 }
@@ -41,7 +39,7 @@ static int add_topics(struct buf *ret)
 /* ---- bash ---- */
 
 /* What may stand here, as the body of a case. */
-static int bash_offer(struct buf *ret, const char *words)
+static int bash_offer(const struct command_table *table, struct buf *ret, const char *words)
 {
         int r;
 
@@ -55,18 +53,18 @@ static int bash_offer(struct buf *ret, const char *words)
                 return buf_printf(ret, "_vulcan_words \"$(" RUNTIMES ")\"");
         if ((r = buf_printf(ret, "_vulcan_words '")) < 0)
                 return r;
-        r = strcmp(words, "VERB") == 0 ? add_topics(ret) : add_words(ret, words);
+        r = strcmp(words, "VERB") == 0 ? add_topics(table, ret) : add_words(ret, words);
         return r == 0 ? buf_add(ret, "'", 1) : r;
 }
 
 /* The values of options: "verb --option) offer ;;". An option that may stand without one has it
  * behind a "=", which bash takes apart. */
-static int bash_values(struct buf *ret, const struct command *c)
+static int bash_values(const struct command_table *table, struct buf *ret, const struct command *c)
 {
         struct cli_option o;
         int r = 0;
 
-        for (size_t i = 0; r == 0 && cli_option_at(c, i, &o); i++) {
+        for (size_t i = 0; r == 0 && command_option_at(c, i, &o); i++) {
                 if (!o.value || o.may_omit)
                         continue;
                 r = buf_printf(ret, "        '%s --%s'", c->name, o.name);
@@ -75,19 +73,19 @@ static int bash_values(struct buf *ret, const struct command *c)
                 if (r == 0)
                         r = buf_printf(ret, ") ");
                 if (r == 0 && o.words)
-                        r = bash_offer(ret, o.words);
+                        r = bash_offer(table, ret, o.words);
                 if (r == 0)
                         r = buf_printf(ret, "%sreturn ;;\n", o.words ? "; " : "");
         }
         return r;
 }
 
-static int bash_options(struct buf *ret, const struct command *c)
+static int bash_options(const struct command_table *table, struct buf *ret, const struct command *c)
 {
         struct cli_option o;
         int r = buf_printf(ret, "        '%s -'*) _vulcan_words '", c->name);
 
-        for (size_t i = 0; r == 0 && cli_option_at(c, i, &o); i++) {
+        for (size_t i = 0; r == 0 && command_option_at(c, i, &o); i++) {
                 r = buf_printf(ret, "%s--%s", i ? " " : "", o.name);
                 if (r == 0 && o.id < 256)
                         r = buf_printf(ret, " -%c", o.id);
@@ -97,14 +95,14 @@ static int bash_options(struct buf *ret, const struct command *c)
         if (r == 0 && c->words) {
                 r = buf_printf(ret, "        '%s '*) ", c->name);
                 if (r == 0)
-                        r = bash_offer(ret, c->words);
+                        r = bash_offer(table, ret, c->words);
                 if (r == 0)
                         r = buf_printf(ret, " ;;\n");
         }
         return r;
 }
 
-int complete_bash(struct buf *ret)
+int complete_bash(const struct command_table *table, struct buf *ret)
 {
         int r = buf_printf(ret, "# bash completion for vulcan, made by: vulcan completion bash\n"
                                 "\n"
@@ -129,19 +127,19 @@ int complete_bash(struct buf *ret)
                                 "                _vulcan_words '");
 
         if (r == 0)
-                r = add_verbs(ret);
+                r = add_verbs(table, ret);
         if (r == 0)
                 r = buf_printf(ret, "'\n"
                                     "                return\n"
                                     "        fi\n"
                                     "        case \"$verb $prev\" in\n");
-        for (size_t i = 0; r == 0 && i < n_commands; i++)
-                r = bash_values(ret, commands[i]);
+        for (size_t i = 0; r == 0 && i < table->n; i++)
+                r = bash_values(table, ret, table->commands[i]);
         if (r == 0)
                 r = buf_printf(ret, "        esac\n"
                                     "        case \"$verb $cur\" in\n");
-        for (size_t i = 0; r == 0 && i < n_commands; i++)
-                r = bash_options(ret, commands[i]);
+        for (size_t i = 0; r == 0 && i < table->n; i++)
+                r = bash_options(table, ret, table->commands[i]);
         return r == 0 ? buf_printf(ret, "        esac\n"
                                         "}\n"
                                         "complete -F _vulcan vulcan\n")
@@ -166,7 +164,7 @@ static int zsh_text(struct buf *ret, const char *text)
         return r;
 }
 
-static int zsh_offer(struct buf *ret, const char *words)
+static int zsh_offer(const struct command_table *table, struct buf *ret, const char *words)
 {
         int r;
 
@@ -182,11 +180,12 @@ static int zsh_offer(struct buf *ret, const char *words)
                 return buf_printf(ret, "_vulcan_runtimes");
         if ((r = buf_add(ret, "(", 1)) < 0)
                 return r;
-        r = strcmp(words, "VERB") == 0 ? add_topics(ret) : add_words(ret, words);
+        r = strcmp(words, "VERB") == 0 ? add_topics(table, ret) : add_words(ret, words);
         return r == 0 ? buf_add(ret, ")", 1) : r;
 }
 
-static int zsh_option(struct buf *ret, const struct cli_option *o)
+static int zsh_option(const struct command_table *table, struct buf *ret,
+                      const struct cli_option *o)
 {
         int r = o->id < 256 ? buf_printf(ret, " \\\n                '(-%c --%s)'{-%c%s,--%s%s}'[",
                                          o->id, o->name, o->id, o->value ? "+" : "", o->name,
@@ -207,30 +206,30 @@ static int zsh_option(struct buf *ret, const struct cli_option *o)
                 if (r == 0)
                         r = buf_add(ret, ":", 1);
                 if (r == 0)
-                        r = zsh_offer(ret, o->words);
+                        r = zsh_offer(table, ret, o->words);
         }
         return r == 0 ? buf_add(ret, "'", 1) : r;
 }
 
-static int zsh_verb(struct buf *ret, const struct command *c)
+static int zsh_verb(const struct command_table *table, struct buf *ret, const struct command *c)
 {
         struct cli_option o;
         int r = buf_printf(ret, "        (%s)\n                _arguments -s%s", c->name,
                            c->program ? " -A '-*'" : "");
 
-        for (size_t i = 0; r == 0 && cli_option_at(c, i, &o); i++)
-                r = zsh_option(ret, &o);
+        for (size_t i = 0; r == 0 && command_option_at(c, i, &o); i++)
+                r = zsh_option(table, ret, &o);
         if (r == 0 && c->words) {
                 r = buf_printf(ret, " \\\n                '*:word:");
                 if (r == 0)
-                        r = zsh_offer(ret, c->words);
+                        r = zsh_offer(table, ret, c->words);
                 if (r == 0)
                         r = buf_add(ret, "'", 1);
         }
         return r == 0 ? buf_printf(ret, "\n                ;;\n") : r;
 }
 
-int complete_zsh(struct buf *ret)
+int complete_zsh(const struct command_table *table, struct buf *ret)
 {
         int r = buf_printf(ret, "#compdef vulcan\n"
                                 "# zsh completion for vulcan, made by: vulcan completion zsh\n"
@@ -258,10 +257,10 @@ int complete_zsh(struct buf *ret)
                                 "        local -a verbs\n"
                                 "        verbs=(\n");
 
-        for (size_t i = 0; r == 0 && i < n_commands; i++) {
-                r = buf_printf(ret, "                '%s:", commands[i]->name);
+        for (size_t i = 0; r == 0 && i < table->n; i++) {
+                r = buf_printf(ret, "                '%s:", table->commands[i]->name);
                 if (r == 0)
-                        r = zsh_text(ret, commands[i]->summary);
+                        r = zsh_text(ret, table->commands[i]->summary);
                 if (r == 0)
                         r = buf_printf(ret, "'\n");
         }
@@ -275,8 +274,8 @@ int complete_zsh(struct buf *ret)
                                     "        shift words\n"
                                     "        (( CURRENT-- ))\n"
                                     "        case $verb in\n");
-        for (size_t i = 0; r == 0 && i < n_commands; i++)
-                r = zsh_verb(ret, commands[i]);
+        for (size_t i = 0; r == 0 && i < table->n; i++)
+                r = zsh_verb(table, ret, table->commands[i]);
         return r == 0 ? buf_printf(ret, "        esac\n"
                                         "}\n"
                                         "\n"

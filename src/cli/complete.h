@@ -3,7 +3,8 @@
 #pragma once
 
 #include "base/buf.h"
+#include "cli/command.h"
 
 /* Adds the script. 0, -ENOBUFS, -ENOMEM. */
-int complete_bash(struct buf *ret);
-int complete_zsh(struct buf *ret);
+int complete_bash(const struct command_table *table, struct buf *ret);
+int complete_zsh(const struct command_table *table, struct buf *ret);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/cleanup.h"
 #include "cli/cli.h"
+#include "cli/commands.h"
+#include "cli/options.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -20,7 +22,7 @@ static int run(const struct command *command, int argc, char **argv, int verb)
                 words[n++] = argv[i];
         for (int i = verb + 1; i < argc; i++)
                 words[n++] = argv[i];
-        return command->run(n, words);
+        return command->run(&vulcan_commands, n, words);
 }
 
 int main(int argc, char **argv)
@@ -34,13 +36,13 @@ int main(int argc, char **argv)
         if (verb < 0)
                 return cli_fail(EXIT_USAGE, &err);
         if (strcmp(argv[verb], "--version") == 0 || strcmp(argv[verb], "-V") == 0)
-                return command_version.run(1, argv + verb);
+                return command_version.run(&vulcan_commands, 1, argv + verb);
         if (strcmp(argv[verb], "--help") == 0 || strcmp(argv[verb], "-h") == 0)
-                return command_help.run(1, argv + verb);
-        command = command_find(argv[verb]);
+                return command_help.run(&vulcan_commands, 1, argv + verb);
+        command = command_find(&vulcan_commands, argv[verb]);
         if (command)
                 return run(command, argc, argv, verb);
-        like = command_suggest(argv[verb]);
+        like = command_suggest(&vulcan_commands, argv[verb]);
         err_set(&err, EINVAL, "no verb \"%.60s\"; %s%s%ssee vulcan help", argv[verb],
                 like ? "did you mean " : "", like ? like->name : "", like ? "? " : "");
         return cli_fail(EXIT_USAGE, &err);

@@ -104,7 +104,7 @@ static int add_options(struct buf *ret, const struct command *command)
         bool settings = false;
         int r = buf_printf(ret, ".SH OPTIONS\n");
 
-        for (size_t i = 0; r == 0 && cli_option_at(command, i, &o); i++) {
+        for (size_t i = 0; r == 0 && command_option_at(command, i, &o); i++) {
                 bool setting = settings_is_option(o.id);
 
                 if (setting && !settings)
@@ -173,7 +173,7 @@ static int verb_page(const struct command *command, struct buf *ret)
         return buf_printf(ret, ".SH \"SEE ALSO\"\n.BR vulcan (1)\n");
 }
 
-static int overview(struct buf *ret)
+static int overview(const struct command_table *table, struct buf *ret)
 {
         int r = add_heading(ret, "VULCAN", "vulcan", "run programs, each in a microVM of its own");
 
@@ -183,10 +183,10 @@ static int overview(struct buf *ret)
                                     "Runs untrusted programs, each in a microVM of its own, and "
                                     "tells in Prometheus\nmetrics where the time went.\n"
                                     ".SH VERBS\n");
-        for (size_t i = 0; r == 0 && i < n_commands; i++) {
-                r = buf_printf(ret, ".TP\n.BR vulcan\\-%s (1)\n", commands[i]->name);
+        for (size_t i = 0; r == 0 && i < table->n; i++) {
+                r = buf_printf(ret, ".TP\n.BR vulcan\\-%s (1)\n", table->commands[i]->name);
                 if (r == 0)
-                        r = add_text(ret, commands[i]->summary);
+                        r = add_text(ret, table->commands[i]->summary);
                 if (r == 0)
                         r = buf_add(ret, "\n", 1);
         }
@@ -200,7 +200,7 @@ static int overview(struct buf *ret)
         return r == 0 ? buf_printf(ret, ".fi\n") : r;
 }
 
-int man_page(const struct command *command, struct buf *ret)
+int man_page(const struct command_table *table, const struct command *command, struct buf *ret)
 {
-        return command ? verb_page(command, ret) : overview(ret);
+        return command ? verb_page(command, ret) : overview(table, ret);
 }

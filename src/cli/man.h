@@ -6,7 +6,7 @@
 #pragma once
 
 #include "base/buf.h"
-#include "cli/cli.h"
+#include "cli/command.h"
 
-/* Adds the page of a verb; NULL: that of vulcan itself. 0, -ENOBUFS, -ENOMEM. */
-int man_page(const struct command *command, struct buf *ret);
+/* Appends the page of a verb. With command NULL, that of vulcan itself, which lists the table. 0, -ENOBUFS, -ENOMEM. */
+int man_page(const struct command_table *table, const struct command *command, struct buf *ret);

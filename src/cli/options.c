@@ -1,68 +1,64 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The options of a verb: read, and explained, by its table and that of the settings. */
-#include "base/cleanup.h"
+#include "cli/options.h"
+
 #include "base/log.h"
 #include "cli/cli.h"
+#include "cli/help.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum {
         HELP_ID = 'h',
-        HELP_LEFT = 26, /* columns of an option's name in help */
-        HELP_WIDTH = 80,
-        LETTERS_MAX = 3 * CLI_OPTIONS_MAX + 4,
+        LETTERS_MAX = 3 * COMMAND_OPTIONS_MAX + 4,
 };
 
-static const struct cli_option help_option = {"help", HELP_ID, NULL, "this text", NULL, false};
+/* ---- settings before the verb: vulcan --log-level debug run ... ---- */
 
-static size_t count(const struct cli_option *options)
+static bool is_for_the_program(const char *word)
 {
-        size_t n = 0;
+        static const char *const words[] = {"--help", "-h", "--version", "-V"};
 
-        while (options && options[n].name)
-                n++;
-        return n;
-}
-
-bool cli_option_at(const struct command *command, size_t i, struct cli_option *ret)
-{
-        size_t n = count(command->options);
-
-        if (i < n) {
-                *ret = command->options[i];
-                return true;
-        }
-        if (i == n) {
-                *ret = help_option;
-                return true;
-        }
-        i -= n + 1;
-        for (size_t row = 0; row < settings_count(); row++) {
-                struct settings_row s = settings_row(row);
-
-                if (!(s.verbs & command->settings) || i-- > 0)
-                        continue;
-                *ret = (struct cli_option){
-                        .name = s.flag,
-                        .id = SETTINGS_OPTION + (int)row,
-                        .value = s.value ? s.value : "yes|no",
-                        .help = s.help,
-                        .words = s.is_path ? "FILE"
-                                 : s.value ? s.choices
-                                           : "yes|no",
-                        .may_omit = !s.value,
-                };
-                return true;
-        }
+        for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+                if (strcmp(word, words[i]) == 0)
+                        return true;
         return false;
 }
 
-/* ---- reading ---- */
+/* The row of the setting that a word is a flag of; settings_count(): of none. */
+static size_t setting_of(const char *word)
+{
+        char flag[64];
+
+        if (strncmp(word, "--", 2) != 0)
+                return settings_count();
+        snprintf(flag, sizeof(flag), "%.*s", (int)strcspn(word + 2, "="), word + 2);
+        return settings_find(flag);
+}
+
+int cli_find_verb(int argc, char **argv, struct err *err)
+{
+        for (int i = 1; i < argc; i++) {
+                size_t row;
+
+                if (argv[i][0] != '-' || !argv[i][1] || is_for_the_program(argv[i]))
+                        return i;
+                row = setting_of(argv[i]);
+                if (row == settings_count())
+                        return err_set(err, EINVAL,
+                                       "unknown option %.80s; only settings may precede the verb "
+                                       "(vulcan config lists them)",
+                                       argv[i]);
+                if (settings_row(row).value && !strchr(argv[i], '=') && ++i == argc)
+                        return err_set(err, EINVAL, "%.80s needs a value", argv[i - 1]);
+        }
+        return err_set(err, EINVAL, "no verb given; see vulcan help");
+}
+
+/* ---- the verb's command line ---- */
 
 /* getopt's two tables. `letters` begins with what makes it stop at words, and be silent. */
 static void make_tables(const struct command *command, struct option *options, char *letters)
@@ -71,8 +67,8 @@ static void make_tables(const struct command *command, struct option *options, c
         size_t n = 0;
 
         letters += sprintf(letters, "%s:", command->program ? "+" : "");
-        for (; cli_option_at(command, n, &o); n++) {
-                assert(n + 1 < CLI_OPTIONS_MAX);
+        for (; command_option_at(command, n, &o); n++) {
+                assert(n + 1 < COMMAND_OPTIONS_MAX);
                 options[n] = (struct option){
                         .name = o.name,
                         .has_arg = !o.value     ? no_argument
@@ -107,7 +103,7 @@ static int refuse(int c, char **argv, const char *verb, struct err *err)
 int cli_parse(const struct command *command, int argc, char **argv, struct settings *settings,
               cli_take_fn *take, void *ctx, struct err *err)
 {
-        struct option options[CLI_OPTIONS_MAX];
+        struct option options[COMMAND_OPTIONS_MAX];
         char letters[LETTERS_MAX];
         int c, r;
 
@@ -138,15 +134,6 @@ int cli_take_flag(void *ctx, int id, const char *value, struct err *err)
         return 0;
 }
 
-void cli_use_log_format(const struct settings *settings)
-{
-        const char *wanted = settings ? settings->log_format : "";
-
-        if (!*wanted) /* they were not loaded */
-                wanted = getenv("VULCAN_LOG_FORMAT");
-        log_set_format(wanted && strcmp(wanted, "json") == 0 ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT);
-}
-
 int cli_begin(const struct command *command, int argc, char **argv, struct settings *settings,
               cli_take_fn *take, void *ctx, int *ret_code)
 {
@@ -167,145 +154,4 @@ int cli_begin(const struct command *command, int argc, char **argv, struct setti
         log_set_level(settings->log_level);
         cli_warn_environment();
         return n;
-}
-
-/* ---- explaining ---- */
-
-static int add_usage(const struct command *command, struct buf *ret)
-{
-        const char *line = command->usage;
-        int r = 0;
-
-        for (bool first = true; r == 0; first = false) {
-                size_t n = strcspn(line, "\n");
-
-                r = buf_printf(ret, "%s vulcan %s%s%.*s\n", first ? "usage:" : "      ",
-                               command->name, n ? " " : "", (int)n, line);
-                if (!line[n])
-                        break;
-                line += n + 1;
-        }
-        return r;
-}
-
-/* Adds one paragraph behind column `at`, on as many lines as it takes; *text is what follows it. */
-static int add_paragraph(const char **text, size_t at, struct buf *ret)
-{
-        size_t column = at;
-        int r = 0;
-
-        while (r == 0 && **text && strncmp(*text, "\n\n", 2) != 0) {
-                size_t n = strcspn(*text, " \n");
-
-                if (!n) {
-                        (*text)++;
-                        continue;
-                }
-                if (column > at && column + 1 + n > HELP_WIDTH) {
-                        r = buf_printf(ret, "\n%*s", (int)at, "");
-                        column = at;
-                }
-                if (r == 0)
-                        r = buf_printf(ret, "%s%.*s", column > at ? " " : "", (int)n, *text);
-                column += (column > at) + n;
-                *text += n;
-        }
-        return r == 0 ? buf_add(ret, "\n", 1) : r;
-}
-
-/* Text whose paragraphs are parted by empty lines; other ends of lines are only how it is written. */
-static int add_wrapped(const char *text, size_t at, struct buf *ret)
-{
-        int r = add_paragraph(&text, at, ret);
-
-        while (*text && r == 0) {
-                text += 2;
-                if ((r = buf_printf(ret, "\n%*s", (int)at, "")) == 0)
-                        r = add_paragraph(&text, at, ret);
-        }
-        return r;
-}
-
-/* "-r, --runtime NAME"; its length. */
-static int option_name(const struct cli_option *o, char *ret, size_t size)
-{
-        int n = settings_is_option(o->id) ? 0
-                : o->id < 256             ? snprintf(ret, size, "-%c, ", o->id)
-                                          : snprintf(ret, size, "    ");
-
-        ret += n;
-        size -= (size_t)n;
-        if (!o->value || (o->may_omit && settings_is_option(o->id)))
-                return n + snprintf(ret, size, "--%s", o->name);
-        return n + snprintf(ret, size, o->may_omit ? "--%s[=%s]" : "--%s %s", o->name, o->value);
-}
-
-static int add_option(const struct cli_option *o, const char *standard, struct buf *ret)
-{
-        _cleanup_buf_ struct buf help = BUF_INIT(CLI_TEXT_MAX);
-        char left[80];
-        int n = option_name(o, left, sizeof(left));
-        int r = buf_printf(ret, "  %-*s ", HELP_LEFT, left);
-
-        if (r == 0 && n > HELP_LEFT)
-                r = buf_printf(ret, "\n%*s", HELP_LEFT + 3, "");
-        if (r == 0)
-                r = standard && *standard ? buf_printf(&help, "%s [%s]", o->help, standard)
-                                          : buf_printf(&help, "%s", o->help);
-        return r == 0 ? add_wrapped(help.data, HELP_LEFT + 3, ret) : r;
-}
-
-static int add_settings(const struct command *command, struct buf *ret)
-{
-        struct cli_option o;
-        int r = buf_printf(ret, "\nSettings (also as VULCAN_NAME in the environment, or in the "
-                                "file of --config):\n");
-
-        for (size_t i = 0; r == 0 && cli_option_at(command, i, &o); i++) {
-                _cleanup_buf_ struct buf standard = BUF_INIT(CLI_TEXT_MAX);
-
-                if (!settings_is_option(o.id))
-                        continue;
-                if (!o.may_omit)
-                        r = settings_default_text((size_t)(o.id - SETTINGS_OPTION), &standard);
-                if (r == 0)
-                        r = add_option(&o, standard.data, ret);
-        }
-        return r;
-}
-
-int cli_help_text(const struct command *command, struct buf *ret)
-{
-        _cleanup_buf_ struct buf exit_codes = BUF_INIT(CLI_TEXT_MAX);
-        struct cli_option o;
-        int r = add_usage(command, ret);
-
-        if (r == 0 && (r = buf_add(ret, "\n", 1)) == 0 &&
-            (r = add_wrapped(command->about, 0, ret)) == 0)
-                r = buf_add(ret, "\n", 1);
-        for (size_t i = 0; r == 0 && cli_option_at(command, i, &o) && !settings_is_option(o.id);
-             i++)
-                r = add_option(&o, NULL, ret);
-        if (r == 0 && command->settings)
-                r = add_settings(command, ret);
-        if (r == 0 && command->exit_codes)
-                r = buf_printf(&exit_codes, "Exit code: %s", command->exit_codes);
-        if (r == 0 && exit_codes.len && (r = buf_add(ret, "\n", 1)) == 0)
-                r = add_wrapped(exit_codes.data, 0, ret);
-        return r;
-}
-
-int cli_print(const struct buf *text)
-{
-        return (!text->len || fwrite(text->data, 1, text->len, stdout) == text->len) &&
-                               fflush(stdout) == 0
-                       ? 0
-                       : 1;
-}
-
-int cli_help(const struct command *command)
-{
-        _cleanup_buf_ struct buf text = BUF_INIT(CLI_TEXT_MAX);
-
-        return cli_help_text(command, &text) < 0 ? 1 : cli_print(&text);
 }

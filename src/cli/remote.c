@@ -36,43 +36,6 @@ void remote_release(struct remote *r)
         r->http = NULL;
 }
 
-int remote_begin(const struct command *command, int argc, char **argv, cli_take_fn *take, void *ctx,
-                 struct remote *ret, int *ret_code)
-{
-        struct settings settings;
-        struct err err = ERR_INIT;
-        int n = cli_begin(command, argc, argv, &settings, take, ctx, ret_code);
-
-        if (n > 0 && remote_open(ret, &settings, &err) < 0) {
-                *ret_code = cli_fail(EXIT_USAGE, &err);
-                return 0;
-        }
-        return n;
-}
-
-int remote_begin_ids(const struct command *command, int argc, char **argv, bool *ret_json,
-                     struct remote *ret, int *ret_code)
-{
-        struct err err = ERR_INIT;
-        int n = remote_begin(command, argc, argv, cli_take_flag, ret_json, ret, ret_code);
-
-        if (n == 0 || argv[n])
-                return n;
-        remote_release(ret);
-        err_set(&err, EINVAL, "%s: an ID is missing; see vulcan %s --help", command->name,
-                command->name);
-        *ret_code = cli_fail(EXIT_USAGE, &err);
-        return 0;
-}
-
-int remote_end(struct remote *r, int result, const struct err *err)
-{
-        remote_release(r);
-        if (result >= 0)
-                return 0;
-        return cli_fail(1, err);
-}
-
 /* ---- what an answer means ---- */
 
 static int code_of(unsigned status)

@@ -16,7 +16,6 @@
 
 #include "base/err.h"
 #include "base/ulid.h"
-#include "cli/cli.h"
 #include "config/settings.h"
 #include "http/client.h"
 
@@ -38,21 +37,6 @@ enum {
 struct remote {
         struct http_client *http;
 };
-
-/*
- * The beginning of each verb that talks to a daemon: reads the command line, opens the remote. The
- * index of the first word that is no option; 0 when all is done: help was printed, or what is wrong
- * was said, and *ret_code is the exit code.
- */
-int remote_begin(const struct command *command, int argc, char **argv, cli_take_fn *take, void *ctx,
-                 struct remote *ret, int *ret_code);
-
-/* The same for a verb of ids, of which there must be one, whose one option is --json. */
-int remote_begin_ids(const struct command *command, int argc, char **argv, bool *ret_json,
-                     struct remote *ret, int *ret_code);
-
-/* The end of each: releases, says what failed, if something did; the exit code. */
-int remote_end(struct remote *r, int result, const struct err *err);
 
 int remote_open(struct remote *ret, const struct settings *s, struct err *err);
 void remote_release(struct remote *r);

@@ -3,7 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/fs.h"
-#include "cli/cli.h"
+#include "cli/options.h"
 #include "cli/run_files.h"
 #include "cli/run_flags.h"
 #include "image/image.h"
@@ -29,7 +29,7 @@ enum {
         OPT_OUT,
 };
 
-static const struct cli_option own_options[] = {
+const struct cli_option run_args_options[] = {
         {"runtime", 'r', "NAME",
          "what runs it [told from how FILE's name ends: .py, .js, .go, .sh and what images add]",
          "RUNTIME", false},
@@ -61,31 +61,18 @@ static const struct cli_option own_options[] = {
         {0},
 };
 
-const struct command command_run = {
-        .name = "run",
-        .run = cmd_run,
-        .summary = "run a program in a microVM and show its output",
-        .usage = "[OPTIONS] FILE [ARGS...]\n"
-                 "--runtime R [OPTIONS] -e CODE [ARGS...]\n"
-                 "--runtime R [OPTIONS] - [ARGS...]            code from standard input\n"
-                 "--runtime R [OPTIONS] --archive FILE [ARGS...]",
-        .about = "Runs a program in a microVM of its own, with its output as it appears. No daemon "
-                 "is\n"
-                 "needed; with --server (or VULCAN_SERVER) the daemon there runs it, and its "
-                 "standard input\n"
-                 "is read to the end before it begins.",
-        .options = own_options,
-        .settings = SETTINGS_RUN | SETTINGS_CLIENT,
-        .exit_codes = "the program's own; 128+N if signal N ended it (137 if the VM ran out of\n"
-                      "memory); 124 if its time was up; 125 if Vulcan failed, or a file of --out "
-                      "is missing; 129, 130, 143 after a "
-                      "hang-up, a\n"
-                      "Ctrl-C or a termination, which end the program (a second one ends vulcan at "
-                      "once); 141\n"
-                      "when nobody reads its output any more.",
-        .words = "FILE",
-        .program = true,
-};
+void run_args_name_flag(const struct run_args *a, const char *server, struct err *err)
+{
+        char code[256] = "-e";
+
+        if (a->source == RUN_FROM_ARCHIVE)
+                snprintf(code, sizeof(code), "--archive %.200s", a->path);
+        else if (a->source == RUN_FROM_FILE)
+                snprintf(code, sizeof(code), "%.200s", a->path);
+        else if (a->source == RUN_FROM_STDIN)
+                snprintf(code, sizeof(code), "the code on standard input");
+        run_flags_name(code, server, err);
+}
 
 static bool is_number(const char *text)
 {
@@ -152,7 +139,7 @@ static int add_env(struct run_args *a, const char *word, struct err *err)
                 r = workload_spec_add_env(spec, pair, err);
         }
         if (r < 0)
-                run_flags_name(a, NULL, err);
+                run_args_name_flag(a, NULL, err);
         return r;
 }
 
@@ -213,7 +200,7 @@ static int take_option(void *ctx, int id, const char *value, struct err *err)
         case OPT_OUT:
                 r = run_outs_add(&a->outs, spec, value, err);
                 if (r < 0)
-                        run_flags_name(a, NULL, err);
+                        run_args_name_flag(a, NULL, err);
                 return r;
         case OPT_ENV:
                 return add_env(a, value, err);
@@ -273,7 +260,7 @@ static int take_words(struct run_args *a, char **words, bool seen_source, struct
         for (; *words; words++) {
                 r = workload_spec_add_arg(&a->spec, *words, err);
                 if (r < 0) {
-                        run_flags_name(a, NULL, err);
+                        run_args_name_flag(a, NULL, err);
                         return r;
                 }
         }
@@ -308,10 +295,11 @@ static int check_daemon(const struct run_args *a, struct err *err)
         return 0;
 }
 
-static int parse_all(struct run_args *a, int argc, char **argv, struct err *err)
+static int parse_all(struct run_args *a, const struct command *command, int argc, char **argv,
+                     struct err *err)
 {
         struct taking taking = {.args = a};
-        int n = cli_parse(&command_run, argc, argv, &a->settings, take_option, &taking, err);
+        int n = cli_parse(command, argc, argv, &a->settings, take_option, &taking, err);
         int r;
 
         if (n <= 0) {
@@ -326,12 +314,13 @@ static int parse_all(struct run_args *a, int argc, char **argv, struct err *err)
         return r == 0 ? check_daemon(a, err) : r;
 }
 
-int run_args_parse(struct run_args *ret, int argc, char **argv, struct err *err)
+int run_args_parse(struct run_args *ret, const struct command *command, int argc, char **argv,
+                   struct err *err)
 {
         struct run_args a = {.spec = WORKLOAD_SPEC_INIT};
         int r;
 
-        r = parse_all(&a, argc, argv, err);
+        r = parse_all(&a, command, argc, argv, err);
         if (r < 0) {
                 run_args_release(&a);
                 return r;

@@ -2,7 +2,7 @@
 /*
  * The command line of `vulcan run` as a struct, and the order for the engine made from it.
  *
- *     run_args_parse(&args, argc, argv, &err);    // touches no file but the settings file
+ *     run_args_parse(&args, &command_run, argc, argv, &err);    // touches no file but the settings file
  *     run_args_load(&args, &err);                 // reads the code
  *     engine_submit(engine, &args.spec, ...);
  *     run_args_release(&args);
@@ -14,13 +14,12 @@
 #pragma once
 
 #include "base/err.h"
+#include "cli/command.h"
 #include "cli/run_outs.h"
 #include "config/settings.h"
 #include "workload/workload.h"
 
 #include <stdbool.h>
-
-int cmd_run(int argc, char **argv); /* cmd_run.c */
 
 enum run_source {
         RUN_FROM_FILE,    /* FILE */
@@ -40,8 +39,16 @@ struct run_args {
         bool help, metrics, all_metrics, quiet, no_stdin;
 };
 
-/* -EINVAL with one line. With `help` set nothing else has been checked. */
-int run_args_parse(struct run_args *ret, int argc, char **argv, struct err *err);
+/* The options of `vulcan run`. */
+extern const struct cli_option run_args_options[];
+
+/* Parses the command line of `command`, which has these options. -EINVAL with a one-line message. If
+ * `help` is set, nothing else has been checked. */
+int run_args_parse(struct run_args *ret, const struct command *command, int argc, char **argv,
+                   struct err *err);
+
+/* Makes a message name the flag in place of the API's field: run_flags_name(). */
+void run_args_name_flag(const struct run_args *args, const char *server, struct err *err);
 
 /*
  * Fills in the code and the files, and standard input where the program is to get ours. -EISDIR, -EFBIG, -ENOENT

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/run_flags.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -24,30 +25,12 @@ static const struct {
         {"resources.timeout_s", "--timeout"},
 };
 
-/* Where the code came from. */
-static void name_source(const struct run_args *a, char *ret, size_t size)
-{
-        switch (a->source) {
-        case RUN_FROM_ARCHIVE:
-                snprintf(ret, size, "--archive %.200s", a->path);
-                break;
-        case RUN_FROM_FILE:
-                snprintf(ret, size, "%.200s", a->path);
-                break;
-        case RUN_FROM_STDIN:
-                snprintf(ret, size, "the code on standard input");
-                break;
-        default:
-                snprintf(ret, size, "-e");
-        }
-}
-
 /* False: there is no such field. */
-static bool name_flag(const struct run_args *a, const char *field, size_t n, char *ret, size_t size)
+static bool name_flag(const char *code, const char *field, size_t n, char *ret, size_t size)
 {
         if ((n == 4 && memcmp(field, "code", 4) == 0) ||
             (n == 12 && memcmp(field, "code_archive", 12) == 0)) {
-                name_source(a, ret, size);
+                snprintf(ret, size, "%s", code);
                 return true;
         }
         for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
@@ -59,7 +42,7 @@ static bool name_flag(const struct run_args *a, const char *field, size_t n, cha
         return false;
 }
 
-void run_flags_name(const struct run_args *a, const char *server, struct err *err)
+void run_flags_name(const char *code, const char *server, struct err *err)
 {
         char flag[256], was[ERR_MESSAGE_MAX];
         size_t before = 0, n;
@@ -77,7 +60,7 @@ void run_flags_name(const struct run_args *a, const char *server, struct err *er
         /* args[3] and env.NAME are of args and env. */
         if (strncmp(at, "env.", 4) == 0 || strncmp(at, "files.", 6) == 0)
                 n = strcspn(at, ".");
-        if (!strchr(":[.", at[n]) || !at[n] || !name_flag(a, at, n, flag, sizeof(flag)))
+        if (!strchr(":[.", at[n]) || !at[n] || !name_flag(code, at, n, flag, sizeof(flag)))
                 return;
         err_set(err, err->code, "%.*s%s%s%s", (int)before, was, server ? "" : "run: ", flag,
                 at + n);

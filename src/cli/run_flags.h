@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Errors about a workload name the API's field ("code_archive: not a tar"); on the command line they
- * should name the flag. Any thread.
+ * Error messages about a workload begin with the API's name of a field ("code_archive: not a tar").
+ * `vulcan run` names the flag instead. Thread rule: any thread.
  */
 #pragma once
 
 #include "base/err.h"
-#include "cli/run_args.h"
 
 /*
- * Puts the flag, or the word, in the place of the field that a message begins with; "run: " goes before it.
- * `server`: the message is a daemon's and begins with this and ": "; NULL: it is not. Any other message
- * stays as it is.
+ * Replaces the field at the start of a message by its flag, after "run: "; a message that does not
+ * begin with a known field stays as it is.
+ *   code    what to call the program: "-e", the file, "--archive FILE"
+ *   server  the message comes from the daemon at this URL and begins with "URL: "; NULL: it does not
  */
-void run_flags_name(const struct run_args *a, const char *server, struct err *err);
+void run_flags_name(const char *code, const char *server, struct err *err);

@@ -4,12 +4,11 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "cli/cli.h"
-#include "cli/ending.h"
+#include "cli/stop_signals.h"
 #include "cli/log_stream.h"
 #include "cli/progress.h"
 #include "cli/remote.h"
 #include "cli/vulcan_metrics.h"
-#include "cli/run_flags.h"
 #include "cli/writer.h"
 #include "wire/bytes.h"
 
@@ -29,7 +28,7 @@ enum {
 struct remote_run {
         struct run_args *args;
         struct remote remote;
-        struct ending ending;
+        struct stop_signals signals;
         struct writer writer; /* woken by the signal itself */
         struct progress progress;
         char id[ULID_LEN + 1];
@@ -210,18 +209,18 @@ static int submit(struct remote_run *run, struct err *err)
 
         if (r < 0 || (r = run_remote_order(&run->args->spec, &input, &order, err)) < 0)
                 return r;
-        if ((r = ending_block(&run->ending, err)) < 0) {
+        if ((r = stop_signals_block(&run->signals, err)) < 0) {
                 json_decref(order);
                 return r;
         }
-        run->writer.wake_fd = run->ending.fd;
+        run->writer.wake_fd = run->signals.fd;
         /* A signal waits for the answer: without the id nothing could be killed, and it would run on. */
         r = remote_call(&run->remote, "POST", "/v1/workloads/async", order, &record, err);
         if (r < 0) {
-                run_flags_name(run->args, http_client_server(run->remote.http), err);
+                run_args_name_flag(run->args, http_client_server(run->remote.http), err);
                 return r;
         }
-        http_client_set_stop(run->remote.http, run->ending.fd);
+        http_client_set_stop(run->remote.http, run->signals.fd);
         snprintf(run->id, sizeof(run->id), "%s", remote_text(record, "id"));
         json_decref(record);
         if (!ulid_is_valid(run->id))
@@ -363,7 +362,7 @@ static int workload_call(struct remote_run *run, const char *method, json_t **re
 static int wait_for_record(struct remote_run *run, json_t **ret, struct err *err)
 {
         for (;;) {
-                struct pollfd stop = {run->ending.fd, POLLIN, 0};
+                struct pollfd stop = {run->signals.fd, POLLIN, 0};
                 json_t *record = NULL;
                 int r = workload_call(run, "GET", &record, err);
 
@@ -392,7 +391,7 @@ static int kill_workload(struct remote_run *run, struct err *err)
         int r;
 
         if (!run->end.caught)
-                run->end.caught = ending_take(&run->ending);
+                run->end.caught = stop_signals_take(&run->signals);
         *err = ERR_INIT;
         r = workload_call(run, "DELETE", NULL, err);
         if (r == 0 || r == -EALREADY) {
@@ -424,7 +423,7 @@ static int follow(struct remote_run *run, struct err *err)
                 .remote = &run->remote,
                 .id = run->id,
                 .follow = true,
-                .stop_fd = run->ending.fd,
+                .stop_fd = run->signals.fd,
                 .fn = on_line,
                 .ctx = run,
         };
@@ -478,7 +477,7 @@ static int fail(struct remote_run *run, int r, struct err *err)
         const struct err why = *err;
 
         if (r == -ECANCELED && !run->id[0]) {
-                run->end.caught = ending_take(&run->ending);
+                run->end.caught = stop_signals_take(&run->signals);
                 err_set(err, ECANCELED,
                         "interrupted before the daemon had answered; vulcan ls tells whether it "
                         "took the workload");
@@ -492,7 +491,7 @@ static int fail(struct remote_run *run, int r, struct err *err)
 
 int run_remote(struct run_args *args)
 {
-        struct remote_run run = {.args = args, .ending = ENDING_INIT, .writer = WRITER_INIT};
+        struct remote_run run = {.args = args, .signals = STOP_SIGNALS_INIT, .writer = WRITER_INIT};
         struct err err = ERR_INIT;
         int code, r;
 
@@ -514,6 +513,6 @@ int run_remote(struct run_args *args)
                 print_metrics(&run);
         progress_release(&run.progress);
         remote_release(&run.remote);
-        ending_release(&run.ending);
+        stop_signals_release(&run.signals);
         return code;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The command line of `vulcan run`. */
 #include "base/fs.h"
+#include "cli/commands.h"
 #include "cli/run_args.h"
 
 #include <errno.h>
@@ -28,7 +29,7 @@ static int parse(struct run_args *a, struct err *err, ...)
         while (argc < WORDS_MAX - 1 && (argv[argc] = va_arg(ap, char *)) != NULL)
                 argc++;
         va_end(ap);
-        return run_args_parse(a, argc, argv, err);
+        return run_args_parse(a, &command_run, argc, argv, err);
 }
 
 static void test_file_and_arguments(void **state)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Messages in the words of the command line, and settings before the verb. */
-#include "cli/cli.h"
-#include "cli/run_flags.h"
+/* Error messages of `vulcan run` name flags. */
+#include "cli/run_args.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -19,7 +18,7 @@ static void check_from(enum run_source source, const char *server, const char *m
         struct err err = ERR_INIT;
 
         err_set(&err, EINVAL, "%s", message);
-        run_flags_name(&a, server, &err);
+        run_args_name_flag(&a, server, &err);
         assert_string_equal(err.msg, want);
         assert_int_equal(err.code, EINVAL);
 }
@@ -51,7 +50,7 @@ static void fields_become_flags(void **state)
         check_from(RUN_FROM_STDIN, NULL, "code: larger", "run: the code on standard input: larger");
 }
 
-static void so_do_those_of_a_daemon(void **state)
+static void fields_in_a_message_of_a_daemon_become_flags(void **state)
 {
         check_from(RUN_FROM_ARCHIVE, "http://h:1", "http://h:1: code_archive: not a gzip file",
                    "http://h:1: --archive x.zip: not a gzip file");
@@ -59,7 +58,7 @@ static void so_do_those_of_a_daemon(void **state)
                    "http://h:1: the store is full");
 }
 
-static void other_messages_stay(void **state)
+static void other_messages_stay_as_they_are(void **state)
 {
         check("network nat needs CAP_NET_ADMIN", "network nat needs CAP_NET_ADMIN");
         check("codec: broken", "codec: broken");
@@ -68,47 +67,12 @@ static void other_messages_stay(void **state)
         check("cannot read x: No such file", "cannot read x: No such file");
 }
 
-static int find(struct err *err, ...)
-{
-        char *argv[16] = {(char *)"vulcan"};
-        int argc = 1;
-        va_list ap;
-
-        va_start(ap, err);
-        while ((argv[argc] = va_arg(ap, char *)) != NULL)
-                argc++;
-        va_end(ap);
-        *err = ERR_INIT;
-        return cli_find_verb(argc, argv, err);
-}
-
-static void settings_may_stand_before_the_verb(void **state)
-{
-        struct err err;
-
-        assert_int_equal(find(&err, "run", "--x", NULL), 1);
-        assert_int_equal(find(&err, "--log-level", "debug", "run", NULL), 3);
-        assert_int_equal(find(&err, "--log-level=debug", "--server", "URL", "ls", NULL), 4);
-        assert_int_equal(find(&err, "--allow-public", "serve", NULL), 2); /* takes no word */
-        assert_int_equal(find(&err, "--log-level", "debug", "--help", NULL), 3);
-        assert_int_equal(find(&err, "-V", NULL), 1);
-        assert_int_equal(find(&err, "--colour", "run", NULL), -EINVAL);
-        assert_non_null(strstr(err.msg, "unknown option --colour"));
-        assert_int_equal(find(&err, "-q", "run", NULL), -EINVAL);
-        assert_int_equal(find(&err, "--server", NULL), -EINVAL);
-        assert_non_null(strstr(err.msg, "--server needs a value"));
-        assert_int_equal(find(&err, "--server", "URL", NULL), -EINVAL);
-        assert_non_null(strstr(err.msg, "no verb"));
-        assert_int_equal(find(&err, NULL), -EINVAL);
-}
-
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(fields_become_flags),
-                cmocka_unit_test(so_do_those_of_a_daemon),
-                cmocka_unit_test(other_messages_stay),
-                cmocka_unit_test(settings_may_stand_before_the_verb),
+                cmocka_unit_test(fields_in_a_message_of_a_daemon_become_flags),
+                cmocka_unit_test(other_messages_stay_as_they_are),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

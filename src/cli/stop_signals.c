@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/ending.h"
+#include "cli/stop_signals.h"
 
 #include "base/cleanup.h"
 
@@ -7,23 +7,23 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-static const int ending_signals[] = {SIGINT, SIGTERM, SIGHUP};
+static const int stop_signals_all[] = {SIGINT, SIGTERM, SIGHUP};
 
-int ending_block(struct ending *ret, struct err *err)
+int stop_signals_block(struct stop_signals *ret, struct err *err)
 {
         sigemptyset(&ret->signals);
-        for (size_t i = 0; i < sizeof(ending_signals) / sizeof(ending_signals[0]); i++) {
+        for (size_t i = 0; i < sizeof(stop_signals_all) / sizeof(stop_signals_all[0]); i++) {
                 struct sigaction was;
 
-                if (sigaction(ending_signals[i], NULL, &was) == 0 && was.sa_handler != SIG_IGN)
-                        sigaddset(&ret->signals, ending_signals[i]);
+                if (sigaction(stop_signals_all[i], NULL, &was) == 0 && was.sa_handler != SIG_IGN)
+                        sigaddset(&ret->signals, stop_signals_all[i]);
         }
         pthread_sigmask(SIG_BLOCK, &ret->signals, NULL);
         ret->fd = signalfd(-1, &ret->signals, SFD_CLOEXEC | SFD_NONBLOCK);
         return ret->fd < 0 ? err_errno(err, "signalfd") : 0;
 }
 
-int ending_take(struct ending *e)
+int stop_signals_take(struct stop_signals *e)
 {
         struct signalfd_siginfo info;
 
@@ -33,12 +33,12 @@ int ending_take(struct ending *e)
         return (int)info.ssi_signo;
 }
 
-void ending_restore(const struct ending *e)
+void stop_signals_restore(const struct stop_signals *e)
 {
         pthread_sigmask(SIG_UNBLOCK, &e->signals, NULL);
 }
 
-void ending_release(struct ending *e)
+void stop_signals_release(struct stop_signals *e)
 {
         close_fd(&e->fd);
 }
