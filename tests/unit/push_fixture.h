@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A world for pushes: the answers are given beforehand, the clock goes when somebody waits. */
+/* A simulated network for pushes: replies are scripted, and waiting advances the clock. */
 #pragma once
 
 #include "prom/push/internal.h"
@@ -15,23 +15,24 @@
 enum { ANSWERS_MAX = 16, LOG_MAX = 65536 };
 
 struct reply {
-        int result; /* what became of the connection */
+        int result; /* 0, or the error of the connection */
         struct push_answer answer;
         unsigned takes_ms;
 };
 
 struct world {
-        struct reply replies[ANSWERS_MAX];     /* the last one is given again and again */
-        size_t n_replies, asked, asked_before; /* before: this push */
+        struct reply replies[ANSWERS_MAX];     /* the last one repeats */
+        size_t n_replies, asked, asked_before; /* before: when this push began */
         uint64_t now_ms;
         unsigned last_timeout_ms;
-        char log[LOG_MAX]; /* a line for each request and wait */
+        char log[LOG_MAX]; /* a line per request and wait */
         char body[LOG_MAX];
         size_t body_size;
 };
 
-static void note(struct world *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void note(struct world *w, const char *fmt, ...)
+static inline void note(struct world *w, const char *fmt, ...)
+        __attribute__((format(printf, 2, 3)));
+static inline void note(struct world *w, const char *fmt, ...)
 {
         size_t n = strlen(w->log);
         va_list args;
@@ -40,14 +41,14 @@ static void note(struct world *w, const char *fmt, ...)
         va_end(args);
 }
 
-static int world_send(void *ctx, void **session, const struct push_request *request,
-                      unsigned timeout_ms, struct push_answer *ret, struct prom_error *error)
+static inline int world_send(void *ctx, void **session, const struct push_request *request,
+                             unsigned timeout_ms, struct push_answer *ret, struct prom_error *error)
 {
         struct world *w = ctx;
         size_t i = w->asked < w->n_replies ? w->asked : w->n_replies - 1;
         const struct reply *reply = &w->replies[i];
         w->asked++;
-        assert_true(*session == NULL || *session == w); /* ours from the first request on */
+        assert_true(*session == NULL || *session == w); /* kept between requests */
         *session = w;
         w->last_timeout_ms = timeout_ms;
         note(w, "%s %s", request->method, request->url);
@@ -61,29 +62,31 @@ static int world_send(void *ctx, void **session, const struct push_request *requ
         w->body[w->body_size] = '\0';
         w->now_ms += reply->takes_ms;
         if (reply->result < 0)
-                return prom_push_fail_(error, -reply->result, "the world ended");
+                return prom_push_fail_(error, -reply->result, "the connection broke");
         *ret = reply->answer;
         return 0;
 }
 
-static void world_end(void *ctx, void *session)
+static inline void world_end(void *ctx, void *session)
 {
         struct world *w = ctx;
         assert_true(session == (w->asked > w->asked_before ? w : NULL));
         w->asked_before = w->asked;
 }
 
-static uint64_t world_now(void *ctx)
+static inline uint64_t world_now(void *ctx)
 {
         return ((struct world *)ctx)->now_ms;
 }
 
-static void world_wait(void *ctx, unsigned ms)
+static inline void world_wait(void *ctx, unsigned ms)
 {
         struct world *w = ctx;
         note(w, "wait %u\n", ms);
         w->now_ms += ms;
 }
+
+#define LABELS(...) ((const struct prom_label[]){__VA_ARGS__, {NULL, NULL}})
 
 #define IO(world)                                                                                  \
         (&(const struct prom_push_io){world_send, world_end, world_now, world_wait, (world)})
@@ -124,4 +127,13 @@ static inline struct prom_registry *small_registry(void)
         assert_int_equal(prom_register(r, &depth, &family, NULL), 0);
         prom_gauge_set(prom_gauge_with(family), 2.5);
         return r;
+}
+
+static inline struct prom_histogram *native_histogram(struct prom_registry *r)
+{
+        struct prom_family *family;
+        const struct prom_desc desc = {
+                .kind = PROM_HISTOGRAM, .name = "n", .help = "", .native_factor = 1.1};
+        assert_int_equal(prom_register(r, &desc, &family, NULL), 0);
+        return prom_histogram_with(family);
 }

@@ -4,7 +4,6 @@
 
 #include <unistd.h>
 
-#define LABELS(...) ((const struct prom_label[]){__VA_ARGS__, {NULL, NULL}})
 #define TEXT                                                                                       \
         "# HELP depth Depth.\n# TYPE depth gauge\ndepth 2.5\n"                                     \
         "# HELP jobs_total Jobs.\n# TYPE jobs_total counter\njobs_total{way=\"in\"} 3\n"
@@ -160,7 +159,7 @@ static void test_gives_up(void **state)
         o = push(w, &target, PROM_PUSH_DELETE, &group);
         assert_int_equal(o.r, -ECONNREFUSED);
         assert_string_equal(o.error.msg,
-                            "push to http://host:9091/metrics/job/test: the world ended");
+                            "push to http://host:9091/metrics/job/test: the connection broke");
         free(w);
 }
 
