@@ -3,7 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "http/curl.h"
+#include "prom/push/libcurl.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -105,10 +105,11 @@ int http_client_new(const struct http_client_config *config, struct http_client 
                     struct err *err)
 {
         struct http_client *c;
-        int r = http_curl_load(err);
+        struct prom_error why;
+        int r = prom_curl_load_(&why);
 
         if (r < 0)
-                return r;
+                return err_set(err, -r, "%s", why.msg);
         c = calloc(1, sizeof(*c));
         if (!c)
                 return err_set(err, ENOMEM, "out of memory");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One request by libcurl. */
 #include "prom/push/internal.h"
-#include "prom/push/libs.h"
+#include "prom/push/libcurl.h"
 
 #include <errno.h>
 #include <string.h>

@@ -3,7 +3,7 @@
  * The Pushgateway: https://github.com/prometheus/pushgateway, README, section "API".
  */
 #include "prom/push/internal.h"
-#include "prom/push/libs.h"
+#include "prom/push/libcurl.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -217,7 +217,7 @@ int prom_push_gateway(const struct prom_push_target *target, enum prom_push_verb
                       const struct prom_push_group *group, struct prom_registry *registry,
                       struct prom_push_result *ret_result, struct prom_error *error)
 {
-        int r = prom_push_load_(error);
+        int r = prom_curl_load_(error);
         return r < 0 ? r
                      : prom_push_gateway_with_(&prom_push_curl_, target, verb, group, registry,
                                                ret_result, error);

@@ -118,6 +118,12 @@ int prom_push_write_with_(const struct prom_push_io *io, const struct prom_push_
 /* Adds "/name/value", in base 64 where it must be. */
 void prom_push_add_path_(struct bytes *url, const char *name, const char *value);
 
+/* ---- compression (snappy.c) -------------------------------------------------------------- */
+
+/* Replaces *ret, which must be empty, by the body in Snappy's block format. -ENOENT without libsnappy,
+ * -ENOMEM, -EIO. */
+int prom_push_snappy_(const struct bytes *body, struct bytes *ret, struct prom_error *error);
+
 /* ---- remote-write messages (message.c) --------------------------------------------------- */
 
 /* One request, protocol buffers not yet compressed. */

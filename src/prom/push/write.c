@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Remote-write: which version is spoken, and sending it. */
 #include "prom/push/internal.h"
-#include "prom/push/libs.h"
+#include "prom/push/libcurl.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -65,21 +65,6 @@ static void remember(struct place *place, int64_t newest_ms)
 
 /* ---- requests ----------------------------------------------------------------------------- */
 
-/* Snappy, block format. */
-static int compress_message(const struct message *message, struct bytes *ret,
-                            struct prom_error *error)
-{
-        size_t size = snappy_max_compressed_length(message->body.len);
-        ret->data = malloc(size);
-        if (!ret->data)
-                return prom_push_fail_(error, ENOMEM, "out of memory");
-        ret->cap = size;
-        if (snappy_compress(message->body.data, message->body.len, ret->data, &size) != SNAPPY_OK)
-                return prom_push_fail_(error, EIO, "snappy cannot compress the request");
-        ret->len = size;
-        return 0;
-}
-
 static int send_message(struct push *push, const struct message *message, struct prom_error *error)
 {
         static const char *const headers[][3] = {
@@ -90,7 +75,7 @@ static int send_message(struct push *push, const struct message *message, struct
                        "X-Prometheus-Remote-Write-Version: 2.0.0"},
         };
         struct bytes body = {0};
-        int r = compress_message(message, &body, error);
+        int r = prom_push_snappy_(&message->body, &body, error);
         if (r == 0) {
                 struct push_request request = {.method = "POST",
                                                .url = push->target->url,
@@ -196,7 +181,7 @@ int prom_push_write(const struct prom_push_target *target, const struct prom_wri
                     struct prom_registry *registry, struct prom_push_result *ret_result,
                     struct prom_error *error)
 {
-        int r = prom_push_load_(error);
+        int r = prom_curl_load_(error);
         return r < 0 ? r
                      : prom_push_write_with_(&prom_push_curl_, target, options, registry,
                                              ret_result, error);

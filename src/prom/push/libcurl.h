@@ -1,24 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * libcurl, loaded when the first client is made: with the libraries it brings (TLS, Kerberos, LDAP
- * …) it is a quarter of the daemon's resident memory, and the daemon has no use for it. Its functions
- * are called by their usual names. Private to client.c.
+ * libcurl under its usual names, for libprom-push and for HTTP clients that are built with it.
+ *
+ * With PROM_LAZY_CURL the first prom_curl_load_() loads the library; without, the program is linked
+ * with it. libcurl brings TLS, Kerberos, LDAP and more: a quarter of the resident memory of a daemon
+ * that never makes a request.
+ *
+ * Any thread may call everything here.
  */
 #pragma once
 
-#include "base/err.h"
+#include "prom/prom.h"
 
 #include <curl/curl.h>
 
-/* libcurl's macros would check types at each call; the pointers below have them. */
+/* Loads and initialises libcurl, once. Call it before every other function. -ENOENT if libcurl is
+ * missing, too old or unusable. */
+int prom_curl_load_(struct prom_error *error);
+
+#ifdef PROM_LAZY_CURL
+
+/* libcurl defines these as macros that check types; the pointers below have the types already. */
 #undef curl_easy_setopt
 #undef curl_easy_getinfo
 #undef curl_multi_setopt
 
-#define HTTP_CURL_FUNCTIONS(F)                                                                     \
+#define PROM_CURL_FUNCTIONS(F)                                                                     \
         F(curl_easy_cleanup)                                                                       \
         F(curl_easy_getinfo)                                                                       \
         F(curl_easy_init)                                                                          \
+        F(curl_easy_perform)                                                                       \
         F(curl_easy_reset)                                                                         \
         F(curl_easy_setopt)                                                                        \
         F(curl_easy_strerror)                                                                      \
@@ -39,35 +50,34 @@
         F(curl_url_get)                                                                            \
         F(curl_url_set)
 
-#define HTTP_CURL_MEMBER(name) __typeof__(name) *name##_;
+#define PROM_CURL_MEMBER(name) __typeof__(name) *name##_;
+extern struct prom_curl_functions_ {
+        PROM_CURL_FUNCTIONS(PROM_CURL_MEMBER)
+} prom_curl_;
 
-extern struct http_curl {
-        HTTP_CURL_FUNCTIONS(HTTP_CURL_MEMBER)
-} http_curl;
+#ifndef PROM_CURL_NO_NAMES
+#define curl_easy_cleanup prom_curl_.curl_easy_cleanup_
+#define curl_easy_getinfo prom_curl_.curl_easy_getinfo_
+#define curl_easy_init prom_curl_.curl_easy_init_
+#define curl_easy_perform prom_curl_.curl_easy_perform_
+#define curl_easy_reset prom_curl_.curl_easy_reset_
+#define curl_easy_setopt prom_curl_.curl_easy_setopt_
+#define curl_easy_strerror prom_curl_.curl_easy_strerror_
+#define curl_free prom_curl_.curl_free_
+#define curl_multi_add_handle prom_curl_.curl_multi_add_handle_
+#define curl_multi_cleanup prom_curl_.curl_multi_cleanup_
+#define curl_multi_info_read prom_curl_.curl_multi_info_read_
+#define curl_multi_init prom_curl_.curl_multi_init_
+#define curl_multi_perform prom_curl_.curl_multi_perform_
+#define curl_multi_poll prom_curl_.curl_multi_poll_
+#define curl_multi_remove_handle prom_curl_.curl_multi_remove_handle_
+#define curl_multi_strerror prom_curl_.curl_multi_strerror_
+#define curl_slist_append prom_curl_.curl_slist_append_
+#define curl_slist_free_all prom_curl_.curl_slist_free_all_
+#define curl_url prom_curl_.curl_url_
+#define curl_url_cleanup prom_curl_.curl_url_cleanup_
+#define curl_url_get prom_curl_.curl_url_get_
+#define curl_url_set prom_curl_.curl_url_set_
+#endif
 
-/* -ENOENT when there is no libcurl. Any thread, any number of times; call before all others. */
-int http_curl_load(struct err *err);
-
-#ifndef HTTP_CURL_NO_NAMES
-#define curl_easy_cleanup http_curl.curl_easy_cleanup_
-#define curl_easy_getinfo http_curl.curl_easy_getinfo_
-#define curl_easy_init http_curl.curl_easy_init_
-#define curl_easy_reset http_curl.curl_easy_reset_
-#define curl_easy_setopt http_curl.curl_easy_setopt_
-#define curl_easy_strerror http_curl.curl_easy_strerror_
-#define curl_free http_curl.curl_free_
-#define curl_multi_add_handle http_curl.curl_multi_add_handle_
-#define curl_multi_cleanup http_curl.curl_multi_cleanup_
-#define curl_multi_info_read http_curl.curl_multi_info_read_
-#define curl_multi_init http_curl.curl_multi_init_
-#define curl_multi_perform http_curl.curl_multi_perform_
-#define curl_multi_poll http_curl.curl_multi_poll_
-#define curl_multi_remove_handle http_curl.curl_multi_remove_handle_
-#define curl_multi_strerror http_curl.curl_multi_strerror_
-#define curl_slist_append http_curl.curl_slist_append_
-#define curl_slist_free_all http_curl.curl_slist_free_all_
-#define curl_url http_curl.curl_url_
-#define curl_url_cleanup http_curl.curl_url_cleanup_
-#define curl_url_get http_curl.curl_url_get_
-#define curl_url_set http_curl.curl_url_set_
 #endif
