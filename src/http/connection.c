@@ -104,8 +104,9 @@ static ssize_t pass(struct http_connection *c, char *bytes, size_t n)
         return drop(c->fd);
 }
 
-ssize_t http_connection_receive(struct http_connection *c, void *bytes, size_t n, int flags)
+ssize_t http_connection_receive(struct http_gate *gate, void *bytes, size_t n, int flags)
 {
+        struct http_connection *c = (struct http_connection *)gate;
         ssize_t got;
 
         if (atomic_load(&c->over))

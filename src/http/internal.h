@@ -5,6 +5,7 @@
 
 #include "http/auth.h"
 #include "http/framing.h"
+#include "http/gate.h"
 #include "http/inflate.h"
 #include "http/server.h"
 
@@ -28,6 +29,7 @@ enum http_owing {
 
 /* A connection. Made and freed by the server's thread, which alone uses what is not marked. */
 struct http_connection {
+        struct http_gate gate;      /* first: http_connection_receive() gets its address */
         struct http_server *server; /* any thread */
         int fd;                     /* any thread */
         struct http_framing framing;
@@ -52,7 +54,7 @@ TAILQ_HEAD(http_connection_list, http_connection);
 /* ---- connection.c ---- */
 
 /* recv() of its socket. On the server's thread. */
-ssize_t http_connection_receive(struct http_connection *c, void *bytes, size_t n, int flags);
+ssize_t http_connection_receive(struct http_gate *gate, void *bytes, size_t n, int flags);
 
 /* `n` more of its requests have been answered: a fault in what came after them is now. */
 void http_connection_answered(struct http_connection *c, unsigned n);

@@ -127,7 +127,9 @@ static struct http_connection *open_connection(struct http_server *server,
         int fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
         struct http_connection *c = calloc(1, sizeof(*c));
 
-        if (!c || !http_gate_open(fd, c)) {
+        if (c)
+                c->gate.receive = http_connection_receive;
+        if (!c || !http_gate_open(fd, &c->gate)) {
                 free(c);
                 http_say(fd, 503, "out of memory", "");
                 shutdown(fd, SHUT_RDWR);
