@@ -2,7 +2,10 @@
 """The metrics against other clocks: the fake VMM's own, the test's, known sleeps."""
 import cmath
 import math
+import os
 import time
+
+import pytest
 
 import vulcan
 from vulcan import ACTIVE, BOOT, CLEANUP, VSOCK, WORKLOADS
@@ -73,6 +76,56 @@ def test_parts_are_no_longer_than_the_whole(box):
     assert abs(record["boot_ms"] / 1e3 - metrics.sum(BOOT)) <= 0.001
     assert abs(record["vsock_ms"] / 1e3 - metrics.sum(VSOCK)) <= 0.001
     assert abs(record["cleanup_ms"] / 1e3 - metrics.sum(CLEANUP)) <= 0.001
+
+
+STAGE = "vulcan_firecracker_vm_start_stage_seconds"
+
+
+def stages(metrics):
+    """Seconds by stage, without those before the boot time and those that did not occur."""
+    found = {dict(labels)["stage"]: seconds for (name, labels), seconds in metrics.items()
+             if name == STAGE + "_sum" and metrics[STAGE + "_count", labels]}
+    return {s: seconds for s, seconds in found.items() if s not in ("prepare", "network")}
+
+
+def test_stages_add_up_to_the_boot_time(box):
+    """With each VMM. That of a real one ends before its guest's kernel counts."""
+    daemon = box.serve()
+    daemon.submit("sh", "exit 0")
+    metrics = daemon.metrics()
+    took = stages(metrics)
+    assert abs(sum(took.values()) - metrics.sum(BOOT)) < 1e-6, took
+    if box.vmm.name == "fake":  # its guest is a process: the times since boot are the host's
+        assert set(took) == {"spawn", "vmm", "unknown"}, took
+    else:
+        assert set(took) - {"modules"} == {"spawn", "vmm", "early", "kernel", "root", "agent"}, took
+        assert took["vmm"] > 0 and took["early"] > 0, took
+
+
+def test_a_guest_that_boots_slowly_does_not_count_for_the_vmm(fake_box, trace):
+    fake_box.env["FAKE_FC_FAIL"] = "slow-boot:300"
+    daemon = fake_box.serve()
+    daemon.submit("sh", "exit 0")
+    metrics, events = daemon.metrics(), trace.one()
+    took = stages(metrics)
+    assert took["unknown"] >= 0.299, took
+    assert took["spawn"] + took["vmm"] <= metrics.sum(BOOT) - 0.299, took
+    assert abs(sum(took.values()) - metrics.sum(BOOT)) < 1e-6, took
+    assert seconds(events, "start", "hello") <= metrics.sum(BOOT)
+
+
+@pytest.mark.parametrize("fail, once", [("torn-metrics", False), ("crash-before-hello", True)])
+def test_stages_add_up_without_metrics_and_after_a_second_attempt(fake_box, fail, once):
+    fake_box.env["FAKE_FC_FAIL"] = fail
+    if once:
+        fake_box.env["FAKE_FC_ONCE"] = os.path.join(fake_box.folder, "once")
+    daemon = fake_box.serve()
+    assert daemon.submit("sh", "exit 0")["status"] == "completed"
+    metrics = daemon.metrics()
+    took = stages(metrics)
+    assert set(took) == ({"spawn", "vmm", "unknown"} if once else {"spawn", "unknown"}), took
+    assert abs(sum(took.values()) - metrics.sum(BOOT)) < 1e-6, took
+    assert metrics.count(BOOT) == 1
 
 
 def test_a_running_workload_shows_what_is_known(fake_box):

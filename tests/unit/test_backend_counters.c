@@ -6,6 +6,7 @@
 #include "base/fs.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -119,13 +120,15 @@ static int open_files(void **state)
         if (!mkdtemp(f->dir))
                 return -1;
         strcpy(f->vm.dir, f->dir);
-        return fc_metrics_init(&f->metrics, f->registry, NULL, 0, NULL);
+        f->vm.dir_fd = open(f->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        return f->vm.dir_fd < 0 ? -1 : fc_metrics_init(&f->metrics, f->registry, NULL, 0, NULL);
 }
 
 static int close_files(void **state)
 {
         struct files *f = *state;
 
+        close(f->vm.dir_fd);
         fs_remove_tree(f->dir, NULL);
         prom_registry_free(f->registry);
         free(f);
@@ -182,6 +185,48 @@ static void what_is_no_file_is_not_read(void **state)
         assert_int_equal(truncate(path, (off_t)1 << 40), 0); /* a hole */
         fc_counters_collect(&f->vm);
         assert_int_equal(lost(f), 4);
+}
+
+static const struct {
+        const char *file;
+        int64_t wall_ms; /* -1: not known */
+} first_lines[] = {
+        {"{\"utc_timestamp_ms\":1739000000123,\"api_server\":{\"x\":0}}\n{\"utc_timestamp_ms\":2}"
+         "\n",
+         1739000000123},
+        {"{\"utc_timestamp_ms\":1739000000123}\n", 1739000000123},
+        {"{\"utc_timestamp_ms\":999999999999999,\"a\":0}", 999999999999999},
+        {"{\"utc_timestamp_ms\":9999999999999999,\"a\":0}", -1},
+        {"{\"utc_timestamp_ms\":1739000000123", -1}, /* torn: it may have more digits */
+        {"{\"utc_timestamp_ms\":-5,\"a\":0}", -1},
+        {"{\"utc_timestamp_ms\":0,\"a\":0}", -1},
+        {"{\"utc_timestamp_ms\":\"1\",\"a\":0}", -1},
+        {"{\"vsock\":{},\"utc_timestamp_ms\":1739000000123}", -1},
+        {"\n{\"utc_timestamp_ms\":1739000000123,", -1},
+        {"", -1},
+};
+
+static void the_first_line_tells_when_the_guest_was_started(void **state)
+{
+        struct files *f = *state;
+        int64_t ms = -1;
+        char path[64];
+
+        snprintf(path, sizeof(path), "%s/metrics", f->dir);
+        assert_int_equal(fc_counters_first_ms(&f->vm, &ms), -ENODATA); /* no file */
+        for (size_t i = 0; i < sizeof(first_lines) / sizeof(first_lines[0]); i++) {
+                const char *text = first_lines[i].file;
+                int r;
+
+                ms = -1;
+                assert_int_equal(fs_write(path, text, strlen(text), 0600, NULL), 0);
+                r = fc_counters_first_ms(&f->vm, &ms);
+                if (ms != first_lines[i].wall_ms || r != (ms < 0 ? -ENODATA : 0))
+                        fail_msg("%s: %d, %lld", text, r, (long long)ms);
+        }
+        assert_int_equal(unlink(path), 0);
+        assert_int_equal(mkfifo(path, 0600), 0);
+        assert_int_equal(fc_counters_first_ms(&f->vm, &ms), -ENODATA);
 }
 
 /* Lost is what was asked for, not answered, and not written either. */
@@ -272,6 +317,8 @@ int main(void)
                                                 close_files),
                 cmocka_unit_test_setup_teardown(what_is_no_file_is_not_read, open_files,
                                                 close_files),
+                cmocka_unit_test_setup_teardown(the_first_line_tells_when_the_guest_was_started,
+                                                open_files, close_files),
                 cmocka_unit_test_setup_teardown(lost_counters_are_counted, open_files, close_files),
                 cmocka_unit_test_setup_teardown(the_vmm_is_asked_to_flush, open_files, close_files),
         };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backend/firecracker/boot.h"
 
+#include "backend/firecracker/stages.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -141,30 +142,24 @@ static int err_timeout(struct boot *b, struct err *err)
 
 /* ---- one attempt ---- */
 
-/* Records where the time of a boot went. The guest's times count from the start of its kernel; if
- * one of them cannot be, none is used: a guest can say what it likes. 0: there is no such stage. */
-static void observe_boot(struct fc_metrics *m, uint64_t boot_ns, const struct wire_hello *hello)
+/* Records the time of a boot and where it went. */
+static void observe_boot(const struct fc_vm *vm, uint64_t boot_ns, const struct wire_hello *hello)
 {
-        uint64_t at_us[] = {hello->init_us, hello->modules_us, hello->root_us, hello->connect_us};
-        uint64_t took_us[4], before = 0;
+        struct fc_metrics *m = vm->spec->metrics;
+        struct fc_boot_times times = {.spawned_ns = vm->spawned_ns - vm->start_ns,
+                                      .ready_ns = boot_ns};
+        uint64_t took_ns[FC_STAGE_COUNT];
+        int64_t wall_ms;
 
         prom_histogram_observe(m->boot, ns_to_s(boot_ns));
-        if (!hello->connect_us || hello->connect_us > boot_ns / NS_PER_US)
-                return;
-        for (int i = 0; i < 4; i++) {
-                if (!at_us[i])
-                        at_us[i] = before;
-                if (at_us[i] < before)
-                        return;
-                took_us[i] = at_us[i] - before;
-                before = at_us[i];
-        }
-        prom_histogram_observe(m->stage[FC_STAGE_VMM],
-                               ns_to_s(boot_ns - hello->connect_us * NS_PER_US));
-        for (int i = 0; i < 4; i++) {
-                if (took_us[i])
-                        prom_histogram_observe(m->stage[FC_STAGE_KERNEL + i],
-                                               (double)took_us[i] / 1e6);
+        if (fc_counters_first_ms(vm, &wall_ms) == 0)
+                times.running_ago_ms = clock_wall_ms() - wall_ms;
+        else
+                times.running_ago_ms = -1;
+        fc_stages_split(&times, hello, took_ns);
+        for (int i = FC_STAGE_SPAWN; i < FC_STAGE_COUNT; i++) {
+                if (took_ns[i] != FC_STAGE_ABSENT)
+                        prom_histogram_observe(m->stage[i], ns_to_s(took_ns[i]));
         }
 }
 
@@ -192,7 +187,7 @@ static int take_hello(struct boot *b, struct err *err)
                             b->vm->spec->rootfs);
         } else {
                 b->boot_ns = clock_ns() - b->vm->start_ns;
-                observe_boot(b->vm->spec->metrics, b->boot_ns, &hello);
+                observe_boot(b->vm, b->boot_ns, &hello);
         }
         wire_hello_release(&hello);
         return r;

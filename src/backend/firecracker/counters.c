@@ -19,8 +19,12 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
-enum { FLUSH_TIMEOUT_MS = 250 };
+enum {
+        FLUSH_TIMEOUT_MS = 250,
+        MS_DIGITS_MAX = 15, /* of milliseconds since 1970; today they have 13 */
+};
 
 static const struct counter {
         const char *section, *key; /* in the VMM's line */
@@ -174,18 +178,38 @@ bool fc_counters_await(struct fc_vm *vm, unsigned timeout_ms)
         return f->fd < 0;
 }
 
-/* Opens what the VMM left under the name of its metrics, if that is a file. */
-static FILE *open_metrics(const struct fc_vm *vm, size_t *ret_size)
+/* Opens what the VMM has under the name of its metrics. The VMM could write in its directory, so this
+ * follows no link, and a FIFO does not block. */
+static int open_metrics(const struct fc_vm *vm)
 {
-        _cleanup_close_ int fd = -1;
-        char path[PATH_MAX];
+        return openat(vm->dir_fd, "metrics", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+}
+
+int fc_counters_first_ms(const struct fc_vm *vm, int64_t *ret_wall_ms)
+{
+        static const char key[] = "{\"utc_timestamp_ms\":";
+        _cleanup_close_ int fd = open_metrics(vm);
+        char head[sizeof(key) + MS_DIGITS_MAX + 1] = "", *end;
+        int64_t ms;
+
+        /* It is the first member of the object; a file that is not one has no such beginning. */
+        if (fd < 0 || read(fd, head, sizeof(head) - 1) <= 0 ||
+            strncmp(head, key, sizeof(key) - 1) != 0)
+                return -ENODATA;
+        ms = strtoll(head + sizeof(key) - 1, &end, 10);
+        if (ms <= 0 || (*end != ',' && *end != '}'))
+                return -ENODATA;
+        *ret_wall_ms = ms;
+        return 0;
+}
+
+/* Opens the metrics of a VMM that has ended, if they are a file. */
+static FILE *open_metrics_file(const struct fc_vm *vm, size_t *ret_size)
+{
+        _cleanup_close_ int fd = open_metrics(vm);
         struct stat st;
         FILE *f;
 
-        if (fs_join(path, sizeof(path), vm->dir, "metrics", NULL) < 0)
-                return NULL;
-        /* The VMM could write in this directory: no link, and no FIFO that would hold us up. */
-        fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
         if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
             st.st_size > FC_COUNTERS_FILE_MAX || !(f = fdopen(fd, "re")))
                 return NULL;
@@ -197,7 +221,7 @@ static FILE *open_metrics(const struct fc_vm *vm, size_t *ret_size)
 void fc_counters_collect(const struct fc_vm *vm)
 {
         size_t size = 0;
-        _cleanup_fclose_ FILE *f = open_metrics(vm, &size);
+        _cleanup_fclose_ FILE *f = open_metrics_file(vm, &size);
         size_t room = size < FC_COUNTERS_LINE_MAX ? size + 2 : FC_COUNTERS_LINE_MAX;
         _cleanup_free_ char *line = malloc(room);
         struct fc_metrics *m = vm->spec->metrics;

@@ -88,13 +88,18 @@ const struct metric_desc fc_metric_descs[FC_METRIC_COUNT] = {
         [FC_VM_START_STAGE_SECONDS] = {
                 .kind = PROM_HISTOGRAM,
                 .name = "vulcan_firecracker_vm_start_stage_seconds",
-                .help = "Time spent in each stage of starting a microVM, as measured by the host "
-                        "and, from the kernel on, by the guest.",
-                .advice = "`prepare` and `network` come before the boot time begins. `vmm` is "
-                          "process, firmware and loading the kernel, `kernel` until the agent's "
-                          "first instruction; `modules`, `root` and `agent` are the agent's own. A "
-                          "high `root`: image on a slow disk. A high `vmm` or `kernel`: no CPU, or "
-                          "no KVM.",
+                .help = "Time spent in each stage of starting a microVM. `prepare` and `network` come "
+                        "before the boot time; the others are recorded for successful boots and "
+                        "add up to the boot time.",
+                .advice = "`spawn` starts the VMM process. `vmm` is the VMM's own work until it starts the guest; "
+                          "the VMM reports that moment to the millisecond. `early` is the guest "
+                          "until its kernel's clock starts: firmware and the first part of the "
+                          "kernel. From there on the guest measures: `kernel` until the agent's "
+                          "first instruction, then the agent's `modules`, `root` and `agent`. "
+                          "`unknown` is time that the figures of VMM or guest do not explain, "
+                          "because they are missing or impossible; it is normally absent. A high "
+                          "`root`: image on a slow disk. A high `early` or `kernel`: no CPU, or no "
+                          "KVM.",
                 .labels = PROM_LABELS("stage"),
                 METRIC_BUCKETS(stage_buckets),
         },
@@ -277,8 +282,9 @@ const struct metric_desc fc_metric_descs[FC_METRIC_COUNT] = {
 static const char *const stage_names[FC_STAGE_COUNT] = {
         [FC_STAGE_PREPARE] = "prepare", [FC_STAGE_NETWORK] = "network",
         [FC_STAGE_SPAWN] = "spawn",     [FC_STAGE_VMM] = "vmm",
-        [FC_STAGE_KERNEL] = "kernel",   [FC_STAGE_MODULES] = "modules",
-        [FC_STAGE_ROOT] = "root",       [FC_STAGE_AGENT] = "agent",
+        [FC_STAGE_EARLY] = "early",     [FC_STAGE_KERNEL] = "kernel",
+        [FC_STAGE_MODULES] = "modules", [FC_STAGE_ROOT] = "root",
+        [FC_STAGE_AGENT] = "agent",     [FC_STAGE_UNKNOWN] = "unknown",
 };
 
 static const char *const cleanup_stage_names[FC_CLEANUP_STAGE_COUNT] = {

@@ -45,16 +45,19 @@ enum fc_metric {
 
 extern const struct metric_desc fc_metric_descs[FC_METRIC_COUNT];
 
-/* The stages from VMM start to agent ready, and before it. Label values in metrics.c. */
+/* The stages of starting a VM: two before its boot time, the others add up to it (stages.h). Label
+ * values in metrics.c. */
 enum fc_stage {
         FC_STAGE_PREPARE, /* image found, directory and configuration written */
         FC_STAGE_NETWORK, /* TAP and address */
         FC_STAGE_SPAWN,   /* VMM process started */
-        FC_STAGE_VMM,     /* until the guest kernel's clock started: VMM, firmware, loading */
+        FC_STAGE_VMM,     /* VMM, until it had started the guest */
+        FC_STAGE_EARLY,   /* guest, until its kernel's clock started: firmware, unpacking */
         FC_STAGE_KERNEL,  /* guest kernel, until the agent's first instruction */
         FC_STAGE_MODULES, /* agent: kernel modules */
         FC_STAGE_ROOT,    /* agent: root file system */
-        FC_STAGE_AGENT,   /* agent: connection and HELLO */
+        FC_STAGE_AGENT,   /* agent: connection to the host */
+        FC_STAGE_UNKNOWN, /* time that the figures of VMM or guest do not explain */
         FC_STAGE_COUNT,
 };
 

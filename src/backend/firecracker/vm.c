@@ -237,13 +237,12 @@ int fc_vm_start(struct fc_vm *vm, struct err *err)
                 return r;
         prom_gauge_inc(vm->spec->metrics->active);
         vm->start_ns = start;
+        vm->spawned_ns = clock_ns();
         pthread_mutex_lock(&vm->proc_lock);
         vm->proc = proc;
         if (atomic_load(&vm->stopped))
                 proc_kill(&vm->proc);
         pthread_mutex_unlock(&vm->proc_lock);
-        prom_histogram_observe(vm->spec->metrics->stage[FC_STAGE_SPAWN],
-                               ns_to_s(clock_ns() - start));
         note_vmm(vm);
         return 0;
 }

@@ -70,7 +70,8 @@ struct fc_vm {
         int log_fd; /* the VMM's log and standard error: a FIFO, so that no guest fills the disk */
         struct net_lease lease;
         bool has_lease;
-        uint64_t start_ns; /* when the VMM was started; 0: it was not */
+        uint64_t start_ns;   /* when the VMM was started; 0: it was not */
+        uint64_t spawned_ns; /* when its process existed */
 
         pthread_mutex_t proc_lock; /* guards proc against fc_vm_stop() on another thread */
         struct proc proc;
@@ -159,6 +160,10 @@ void fc_counters_ask(struct fc_vm *vm);
  * Returns at once when fc_vm_stop() is called.
  */
 bool fc_counters_await(struct fc_vm *vm, unsigned timeout_ms);
+
+/* When the VMM wrote its first line of metrics, which it does right after it has started the guest:
+ * by the wall clock, to 1 ms (counters.c). -ENODATA: it has not, or not as Firecracker does. */
+int fc_counters_first_ms(const struct fc_vm *vm, int64_t *ret_wall_ms);
 
 /* Adds the lines that the VMM wrote to the totals (counters.c), and counts a VM whose VMM was asked
  * and neither answered nor wrote a line. Call once, when it has ended. */
