@@ -4,7 +4,7 @@
 #include "cli/log_stream.h"
 #include "cli/remote_verb.h"
 #include "cli/run_exit.h"
-#include "cli/run_remote.h"
+#include "cli/run_record.h"
 #include "cli/terminal.h"
 
 #include <errno.h>
@@ -109,7 +109,7 @@ static int wait_for_end(struct remote *remote, const char *id, struct run_end *r
 
                 if (r < 0)
                         return r;
-                r = run_remote_end(record, ret);
+                r = run_record_end(record, ret);
                 json_decref(record);
                 if (r == -EPROTO)
                         return err_set(err, EPROTO, "%s: its answer is not that of vulcan serve",

@@ -15,13 +15,13 @@
 #include "base/log.h"
 #include "cli/cli.h"
 #include "cli/help.h"
-#include "cli/stop_signals.h"
+#include "cli/metrics_filter.h"
 #include "cli/progress.h"
 #include "cli/run_args.h"
 #include "cli/run_exit.h"
 #include "cli/run_push.h"
 #include "cli/run_remote.h"
-#include "cli/vulcan_metrics.h"
+#include "cli/stop_signals.h"
 #include "cli/wiring.h"
 #include "cli/writer.h"
 #include "prom/prom.h"
@@ -275,7 +275,7 @@ static void print_metrics(struct run *run)
         if (run->midline)
                 buf_add(&ours, "\n", 1);
         if (prom_render_text(prom_default_registry(), &text) == 0 &&
-            vulcan_metrics_pick(text.data, text.len, run->args.all_metrics, &ours) == 0 && ours.len)
+            metrics_filter(text.data, text.len, run->args.all_metrics, &ours) == 0 && ours.len)
                 writer_write(&run->writer, STDOUT_FILENO, ours.data, ours.len);
         prom_buf_release(&text);
 }

@@ -2,7 +2,7 @@
 #include "cli/run_push.h"
 
 #include "cli/cli.h"
-#include "cli/vulcan_metrics.h"
+#include "cli/metrics_filter.h"
 #include "prom/push.h"
 
 #include <errno.h>
@@ -63,7 +63,7 @@ static void try(push_fn *fn, const char *url, const struct settings *s, const ch
                 .token_file = s->push_token_file[0] ? s->push_token_file : NULL,
                 .user_agent = "vulcan/" VULCAN_VERSION,
                 .timeout_ms = timeout_ms,
-                .names = vulcan_metrics_five};
+                .names = metrics_filter_five};
         struct prom_error error = {""};
         struct err err = ERR_INIT;
 

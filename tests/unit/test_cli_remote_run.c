@@ -2,7 +2,8 @@
 /* What `vulcan run --server` sends to a daemon and reads from it. */
 #include "cli/cli.h"
 #include "cli/log_stream.h"
-#include "cli/run_remote.h"
+#include "cli/run_record.h"
+#include "cli/run_request.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -30,7 +31,7 @@ static void test_an_order(void **state)
         assert_int_equal(workload_spec_add_arg(&spec, "a b", &err), 0);
         assert_int_equal(workload_spec_add_env(&spec, "NAME=x=y", &err), 0);
         assert_int_equal(buf_add(&input, "in\0put", 6), 0);
-        assert_int_equal(run_remote_order(&spec, &input, &order, &err), 0);
+        assert_int_equal(run_request_encode(&spec, &input, &order, &err), 0);
         want = json_pack("{s:s, s:s, s:s%, s:s, s:[s], s:{s:s}, s:{s:i}}", "runtime", "python",
                          "code", "print(1)", "input", "in\0put", (size_t)6, "network", "nat",
                          "args", "a b", "env", "NAME", "x=y", "resources", "mem_mb", 256);
@@ -52,7 +53,7 @@ static void test_an_archive_is_base64(void **state)
         spec.code = code;
         spec.code_size = 3;
         spec.archive = true;
-        assert_int_equal(run_remote_order(&spec, NULL, &order, &err), 0);
+        assert_int_equal(run_request_encode(&spec, NULL, &order, &err), 0);
         assert_string_equal(json_string_value(json_object_get(order, "code_archive")), "H4v/");
         assert_null(json_object_get(order, "code"));
         json_decref(order);
@@ -75,7 +76,7 @@ static void test_bytes_that_are_not_text_are_sent(void **state)
         spec.args = args;
         spec.n_args = 1;
         spec.entrypoint = entry;
-        assert_int_equal(run_remote_order(&spec, NULL, &order, &err), 0);
+        assert_int_equal(run_request_encode(&spec, NULL, &order, &err), 0);
         want = json_pack("{s:s, s:{s:s}, s:{s:s}, s:[{s:s}], s:{s:{s:s}, s:s}, s:s, s:{}}",
                          "runtime", "", "code", "base64", "/wA=", "entrypoint", "base64",
                          "6Q==", "args", "base64", "Y2Fm6Q==", "env", "A", "base64", "/w==", "B",
@@ -87,7 +88,7 @@ static void test_bytes_that_are_not_text_are_sent(void **state)
 
         /* A name of JSON is text; so one of a variable that is not makes a list of all. */
         pair[0] = '\xe9';
-        assert_int_equal(run_remote_order(&spec, NULL, &order, &err), 0);
+        assert_int_equal(run_request_encode(&spec, NULL, &order, &err), 0);
         want = json_pack("[{s:s}, s]", "base64", "6T3/", "B=c");
         assert_true(json_equal(json_object_get(order, "env"), want));
         json_decref(order);
@@ -98,21 +99,21 @@ static void test_input_may_be_any_bytes(void **state)
 {
         char code[] = "x";
         struct workload_spec spec = WORKLOAD_SPEC_INIT;
-        struct buf input = BUF_INIT(RUN_REMOTE_INPUT_MAX);
+        struct buf input = BUF_INIT(RUN_REQUEST_INPUT_MAX);
         struct err err = ERR_INIT;
         json_t *order = NULL;
 
         spec.code = code;
         spec.code_size = 1;
         assert_int_equal(buf_add(&input, "\xff\0\n", 3), 0);
-        assert_int_equal(run_remote_order(&spec, &input, &order, &err), 0);
+        assert_int_equal(run_request_encode(&spec, &input, &order, &err), 0);
         assert_null(json_object_get(order, "input"));
         assert_string_equal(json_string_value(json_object_get(order, "input_base64")), "/wAK");
         json_decref(order);
         order = NULL;
-        while (input.len <= RUN_REMOTE_BINARY_MAX)
+        while (input.len <= RUN_REQUEST_BINARY_MAX)
                 assert_int_equal(buf_add(&input, "\xff\xff\xff\xff\xff\xff\xff\xff", 8), 0);
-        assert_int_equal(run_remote_order(&spec, &input, &order, &err), -EFBIG);
+        assert_int_equal(run_request_encode(&spec, &input, &order, &err), -EFBIG);
         assert_non_null(strstr(err.msg, "11 MiB"));
         buf_release(&input);
 }
@@ -126,7 +127,7 @@ static int end_of(const char *json, struct run_end *ret)
 
         assert_non_null(record);
         *ret = (struct run_end){0};
-        r = run_remote_end(record, ret);
+        r = run_record_end(record, ret);
         json_decref(record);
         return r;
 }

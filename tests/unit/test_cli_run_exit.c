@@ -2,7 +2,7 @@
 /* The exit code and message of `vulcan run`, and the metrics it prints. */
 #include "cli/cli.h"
 #include "cli/run_exit.h"
-#include "cli/vulcan_metrics.h"
+#include "cli/metrics_filter.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -74,7 +74,7 @@ static void test_picks_metrics(void **state)
                                    "vulcan_firecracker_active_vms 0";
         struct buf picked = BUF_INIT(1024);
 
-        assert_int_equal(vulcan_metrics_pick(text, sizeof(text) - 1, false, &picked), 0);
+        assert_int_equal(metrics_filter(text, sizeof(text) - 1, false, &picked), 0);
         assert_string_equal(picked.data,
                             "# HELP vulcan_firecracker_vm_boot_seconds Boot.\n"
                             "# TYPE vulcan_firecracker_vm_boot_seconds histogram\n"
@@ -83,13 +83,13 @@ static void test_picks_metrics(void **state)
                             "vulcan_firecracker_active_vms 0");
         buf_release(&picked);
         picked = BUF_INIT(1024);
-        assert_int_equal(vulcan_metrics_pick(text, sizeof(text) - 1, true, &picked), 0);
+        assert_int_equal(metrics_filter(text, sizeof(text) - 1, true, &picked), 0);
         assert_non_null(strstr(picked.data, "vulcan_firecracker_vm_boot_seconds_stage 7\n"));
         assert_null(strstr(picked.data, "other"));
         assert_null(strstr(picked.data, "process"));
         buf_release(&picked);
         picked = BUF_INIT(8);
-        assert_int_equal(vulcan_metrics_pick(text, sizeof(text) - 1, false, &picked), -ENOBUFS);
+        assert_int_equal(metrics_filter(text, sizeof(text) - 1, false, &picked), -ENOBUFS);
         buf_release(&picked);
 }
 

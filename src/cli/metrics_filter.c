@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/vulcan_metrics.h"
+#include "cli/metrics_filter.h"
 
 #include <string.h>
 
-const char *const vulcan_metrics_five[] = {
+const char *const metrics_filter_five[] = {
         "vulcan_firecracker_vm_boot_seconds",       "vulcan_firecracker_active_vms",
         "vulcan_firecracker_vsock_latency_seconds", "vulcan_firecracker_vm_cleanup_seconds",
         "vulcan_firecracker_workloads_total",       NULL,
@@ -43,14 +43,14 @@ static bool is_picked(const char *line, size_t n, bool all)
                 len++;
         if (all)
                 return begins(line, len, "vulcan_");
-        for (size_t i = 0; vulcan_metrics_five[i]; i++) {
-                if (is_part(line, len, vulcan_metrics_five[i]))
+        for (size_t i = 0; metrics_filter_five[i]; i++) {
+                if (is_part(line, len, metrics_filter_five[i]))
                         return true;
         }
         return false;
 }
 
-int vulcan_metrics_pick(const char *text, size_t n, bool all, struct buf *ret)
+int metrics_filter(const char *text, size_t n, bool all, struct buf *ret)
 {
         const char *end = text + n;
 

@@ -7,10 +7,10 @@
 #include <stdbool.h>
 
 /* Their names, ended by NULL. */
-extern const char *const vulcan_metrics_five[];
+extern const char *const metrics_filter_five[];
 
 /*
  * Adds the lines of the five metrics of a VM's life (boot, active, vsock latency, cleanup,
  * workloads), or with `all` of every family vulcan_*. 0, -ENOBUFS, -ENOMEM.
  */
-int vulcan_metrics_pick(const char *text, size_t n, bool all, struct buf *ret);
+int metrics_filter(const char *text, size_t n, bool all, struct buf *ret);
