@@ -7,6 +7,7 @@
  *     bench_backend_boot [ROUNDS]        default 15; VULCAN_VMM and VULCAN_IMAGES as usual
  */
 #include "backend/firecracker/fc.h"
+#include "backend/firecracker/vmm_choice.h"
 #include "backend/firecracker/vm.h"
 #include "base/cleanup.h"
 #include "base/clock.h"

@@ -73,7 +73,14 @@ static void free_backend(struct backend *b)
 {
 }
 
-static const struct backend_ops ops = {capabilities, resolve, execute, stop, cleanup, free_backend};
+static const struct backend_ops ops = {
+        .capabilities = capabilities,
+        .resolve = resolve,
+        .execute = execute,
+        .stop = stop,
+        .cleanup = cleanup,
+        .free = free_backend,
+};
 
 /* ---- what is measured ---- */
 

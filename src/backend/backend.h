@@ -14,7 +14,10 @@
  */
 #pragma once
 
+#include "backend/findings.h"
 #include "base/err.h"
+#include "config/settings.h"
+#include "metric/metric.h"
 #include "workload/workload.h"
 
 #include <stdatomic.h>
@@ -78,9 +81,34 @@ struct backend_task {
         const atomic_bool *killed;
 };
 
+enum backend_check {
+        /* The settings, as far as they can be judged without changing anything. `serve` rejects
+         * settings with a BACKEND_MISSING. */
+        BACKEND_CHECK_SETTINGS,
+        /* The machine: what workloads need and what would make them faster. May start programs to
+         * ask for their version; starts no workload and leaves nothing behind. */
+        BACKEND_CHECK_MACHINE,
+};
+
 struct backend;
 
 struct backend_ops {
+        const char *name;      /* "firecracker" */
+        const char *isolation; /* what requests call it: "microvm" */
+
+        /* The section of docs/metrics.md that lists its metrics. */
+        const char *metrics_title;
+        const struct metric_desc *metrics;
+        size_t n_metrics;
+
+        /* Opens the backend. Its metrics go to the default registry. The settings may be freed
+         * afterwards. The error is one line that says what to do. */
+        int (*open)(const struct settings *s, unsigned max_vms, struct backend **ret,
+                    struct err *err);
+        /* Adds findings to a report. Needs no open backend. */
+        void (*check)(const struct settings *s, enum backend_check depth,
+                      struct backend_findings *report);
+
         /* Fills in. The runtimes are those whose images are there now. */
         void (*capabilities)(struct backend *b, struct backend_capabilities *ret);
         /* Checks that the runtime exists (-ENOENT, naming those there are) and fills zero limits

@@ -28,40 +28,42 @@ const struct command command_doctor = {
 
 static void print_table(const struct doctor_report *report)
 {
+        const struct backend_findings *list = &report->findings;
         int width = 0;
 
-        for (size_t i = 0; i < report->n; i++) {
-                int n = (int)strlen(report->items[i].what);
+        for (size_t i = 0; i < list->n; i++) {
+                int n = (int)strlen(list->items[i].what);
 
                 width = n > width ? n : width;
         }
-        for (size_t i = 0; i < report->n; i++) {
-                const struct doctor_finding *f = &report->items[i];
+        for (size_t i = 0; i < list->n; i++) {
+                const struct backend_finding *f = &list->items[i];
 
-                printf("%-8s %-*s  %s\n", doctor_verdict_name(f->verdict), width, f->what,
+                printf("%-8s %-*s  %s\n", backend_verdict_name(f->verdict), width, f->what,
                        f->found);
                 if (f->advice[0])
                         printf("%-8s %-*s  -> %s\n", "", width, "", f->advice);
         }
-        printf("\n%s\n", doctor_can_run(report)
+        printf("\n%s\n", report->can_run
                                  ? "Workloads can run here."
                                  : "Workloads cannot run here before what is missing is there.");
 }
 
 static int print_json(const struct doctor_report *report)
 {
+        const struct backend_findings *list = &report->findings;
         json_t *checks = json_array();
         json_t *all;
         int r;
 
-        for (size_t i = 0; i < report->n; i++) {
-                const struct doctor_finding *f = &report->items[i];
+        for (size_t i = 0; i < list->n; i++) {
+                const struct backend_finding *f = &list->items[i];
 
                 json_array_append_new(checks, json_pack("{s:s, s:s, s:s, s:s}", "check", f->what,
-                                                        "verdict", doctor_verdict_name(f->verdict),
+                                                        "verdict", backend_verdict_name(f->verdict),
                                                         "found", f->found, "advice", f->advice));
         }
-        all = json_pack("{s:b, s:o}", "can_run", doctor_can_run(report), "checks", checks);
+        all = json_pack("{s:b, s:o}", "can_run", report->can_run, "checks", checks);
         r = all ? json_dumpf(all, stdout, JSON_INDENT(2)) : -1;
         json_decref(all);
         putchar('\n');
@@ -84,5 +86,5 @@ static int cmd_doctor(const struct command_table *table, int argc, char **argv)
                 print_table(&report);
         if (fflush(stdout) != 0)
                 return EXIT_FAILURE;
-        return doctor_can_run(&report) ? 0 : 1;
+        return report.can_run ? 0 : 1;
 }

@@ -253,13 +253,13 @@ static time_t time_of_program(const struct workload_spec *spec)
 
 static int run_workload(struct run *run, struct err *err)
 {
-        const struct wiring wiring = {.max_vms = 1};
+        const struct engine_config config = {.max_vms = 1};
         const struct engine_sink sink = {on_booting,   on_ready, on_output,
                                          on_interrupt, on_ended, run};
         int r;
 
         run->limit_s = time_of_program(&run->args.spec);
-        if ((r = wiring_new_engine(&run->args.settings, &wiring, &run->engine, err)) < 0 ||
+        if ((r = wiring_new_engine(&run->args.settings, config, &run->engine, err)) < 0 ||
             (r = engine_submit(run->engine, &run->args.spec, "auto", &sink, run->id, err)) < 0)
                 return r;
         if ((r = wait_until_ended(run, err)) == 0)

@@ -7,6 +7,7 @@
  * the VMMs with it, which die with the threads that started them; the next start tidies up).
  */
 #include "api/api.h"
+#include "backend/registry.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fs.h"
@@ -22,9 +23,7 @@
 #include "engine/engine.h"
 #include "engine/metrics.h"
 #include "http/server.h"
-#include "image/image.h"
 #include "output/output.h"
-#include "net/net.h"
 #include "prom/prom.h"
 #include "store/store.h"
 
@@ -143,45 +142,18 @@ static int listen_where_it_is_safe(struct serve *d, struct err *err)
         return r < 0 ? r : check_reach(d, d->listener.local, err);
 }
 
-static int check_network(const struct settings *s, struct err *err)
+static int check_backends(const struct settings *s, struct err *err)
 {
-        const struct net_config config = {
-                .bridge = s->net_bridge, .pool = s->net_pool, .refuse = s->net_refuse};
-        struct net *net = NULL;
-        int r = net_new(&config, &net, err);
+        for (const struct backend_ops *const *b = backend_registry; *b; b++) {
+                struct backend_findings report = {0};
+                const struct backend_finding *missing;
 
-        net_free(net);
-        return r;
-}
-
-/* Where no runtime's VM would fit by default, each order without a size of its own is refused. */
-static int check_memory(const struct settings *s, struct err *err)
-{
-        char names[BACKEND_RUNTIMES_MAX][WORKLOAD_RUNTIME_MAX], dir[PATH_MAX];
-        unsigned least = 0;
-        const char *of = "";
-        size_t n;
-
-        if (image_dir(s->images[0] ? s->images : NULL, dir, NULL) < 0)
-                return 0;
-        n = image_list_runtimes(dir, names, BACKEND_RUNTIMES_MAX);
-        for (size_t i = 0; i < n; i++) {
-                struct image_runtime runtime = {0};
-
-                if (image_find_runtime(dir, names[i], &runtime, NULL) < 0)
-                        continue;
-                if (!least || runtime.mem_mb < least) {
-                        least = runtime.mem_mb;
-                        of = names[i];
-                }
-                image_runtime_release(&runtime);
+                (*b)->check(s, BACKEND_CHECK_SETTINGS, &report);
+                missing = backend_first_missing(&report);
+                if (missing)
+                        return err_set(err, EINVAL, "%s", missing->found);
         }
-        if (least <= s->max_memory_mb)
-                return 0;
-        return err_set(err, EINVAL,
-                       "--max-memory-mb: %u MiB is less than a VM of any runtime takes by default "
-                       "(%s, %u MiB)",
-                       s->max_memory_mb, of, least);
+        return 0;
 }
 
 /* The start warns of them; whoever checks wants to know. */
@@ -218,13 +190,9 @@ static int check_config(struct serve *d)
         bool local = false;
         int r = http_listen_check(d->settings.listen, &local, &err);
 
-        if (r == 0 && (r = read_token(d, &err)) == 0 && (r = check_reach(d, local, &err)) == 0)
-                r = check_network(&d->settings, &err);
-        if (r == 0)
-                r = check_state(&d->settings, &err);
-        if (r == 0)
-                r = check_memory(&d->settings, &err);
-        if (r == 0)
+        if (r == 0 && (r = read_token(d, &err)) == 0 && (r = check_reach(d, local, &err)) == 0 &&
+            (r = check_state(&d->settings, &err)) == 0 &&
+            (r = check_backends(&d->settings, &err)) == 0)
                 r = check_environment(&err);
         buf_release(&d->token);
         if (r < 0)
@@ -325,7 +293,7 @@ static int start(struct serve *d, struct err *err)
                 .registry = prom_default_registry(),
         };
         const struct settings *s = &d->settings;
-        struct wiring wiring = {
+        struct engine_config config = {
                 .max_vms = s->max_vms,
                 .max_queue = s->max_queue,
                 .max_memory_mb = s->max_memory_mb,
@@ -341,9 +309,9 @@ static int start(struct serve *d, struct err *err)
             (r = register_process_metrics(err)) < 0 || (r = open_store(d, err)) < 0 ||
             (r = open_logs(d, err)) < 0)
                 return r;
-        wiring.store = api.store = d->store;
-        wiring.output = api.output = d->output;
-        if ((r = wiring_new_engine(s, &wiring, &d->engine, err)) < 0)
+        config.store = api.store = d->store;
+        config.output = api.output = d->output;
+        if ((r = wiring_new_engine(s, config, &d->engine, err)) < 0)
                 return r;
         api.engine = d->engine;
         if ((r = api_new(&api, &d->api, err)) < 0)

@@ -1,21 +1,42 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/help_metrics.h"
 
-#include "backend/firecracker/metrics.h"
+#include "backend/registry.h"
 #include "engine/metrics.h"
 #include "http/metrics.h"
 #include "output/metrics.h"
 
 #include <string.h>
 
-const struct help_metrics_table help_metrics_tables[] = {
+static const struct help_metrics_table before[] = {
         {"Workloads", engine_snapshot_descs, ENGINE_SNAPSHOT_COUNT},
         {"Workloads", engine_metric_descs, ENGINE_METRIC_COUNT},
-        {"MicroVMs", fc_metric_descs, FC_METRIC_COUNT},
+};
+
+static const struct help_metrics_table after[] = {
         {"Logs", output_metric_descs, OUTPUT_METRIC_COUNT},
         {"HTTP", http_metric_descs, HTTP_METRIC_COUNT},
 };
-const size_t help_metrics_n_tables = sizeof(help_metrics_tables) / sizeof(help_metrics_tables[0]);
+
+enum { N_BEFORE = sizeof(before) / sizeof(before[0]), N_AFTER = sizeof(after) / sizeof(after[0]) };
+
+bool help_metrics_table_at(size_t i, struct help_metrics_table *ret)
+{
+        const struct backend_ops *const *b = backend_registry;
+
+        if (i < N_BEFORE) {
+                *ret = before[i];
+                return true;
+        }
+        for (i -= N_BEFORE; *b && i > 0; i--)
+                b++;
+        if (*b)
+                *ret = (struct help_metrics_table){(*b)->metrics_title, (*b)->metrics,
+                                                   (*b)->n_metrics};
+        else if (i < N_AFTER)
+                *ret = after[i];
+        return *b || i < N_AFTER;
+}
 
 static const char *kind_name(enum prom_kind kind)
 {
@@ -47,18 +68,20 @@ static void add_metric(struct buf *ret, const struct metric_desc *desc)
 
 void help_metrics_page(struct buf *ret)
 {
+        struct help_metrics_table table;
+        const char *title = "";
+
         buf_printf(ret,
                    "# Metrics\n\n"
                    "Made by `vulcan help metrics` from the tables that declare them. Durations "
                    "are in seconds. No label holds a workload's id: the number of series is "
                    "bounded.\n\n");
-        for (size_t i = 0; i < help_metrics_n_tables; i++) {
-                const struct help_metrics_table *table = &help_metrics_tables[i];
-
-                if (i == 0 || strcmp(table->title, help_metrics_tables[i - 1].title) != 0)
-                        buf_printf(ret, "## %s\n\n", table->title);
-                for (size_t k = 0; k < table->n; k++)
-                        add_metric(ret, &table->descs[k]);
+        for (size_t i = 0; help_metrics_table_at(i, &table); i++) {
+                if (strcmp(table.title, title) != 0)
+                        buf_printf(ret, "## %s\n\n", table.title);
+                title = table.title;
+                for (size_t k = 0; k < table.n; k++)
+                        add_metric(ret, &table.descs[k]);
         }
         buf_printf(ret,
                    "## The process\n\n"

@@ -8,15 +8,16 @@
 #include "base/buf.h"
 #include "metric/metric.h"
 
+#include <stdbool.h>
+
 struct help_metrics_table {
         const char *title; /* of its section */
         const struct metric_desc *descs;
         size_t n;
 };
 
-/* The tables of all modules. */
-extern const struct help_metrics_table help_metrics_tables[];
-extern const size_t help_metrics_n_tables;
+/* The tables of all modules and backends, in the order of the page. False past the last. */
+bool help_metrics_table_at(size_t i, struct help_metrics_table *ret);
 
 /* Appends the page, in Markdown. */
 void help_metrics_page(struct buf *ret);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/wiring.h"
 
-#include "backend/firecracker/fc.h"
+#include "backend/registry.h"
 #include "base/proc.h"
 #include "base/trust.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -31,37 +32,37 @@ int wiring_make_state_dir(const struct settings *s, struct err *err)
         return 0;
 }
 
-int wiring_new_engine(const struct settings *s, const struct wiring *w, struct engine **ret,
+static void free_backends(struct engine_config *config)
+{
+        while (config->n_backends > 0)
+                backend_free(config->backends[--config->n_backends]);
+}
+
+static int open_backends(const struct settings *s, struct engine_config *config, struct err *err)
+{
+        for (const struct backend_ops *const *b = backend_registry; *b; b++) {
+                int r;
+
+                assert(config->n_backends < ENGINE_BACKENDS_MAX);
+                r = (*b)->open(s, config->max_vms, &config->backends[config->n_backends], err);
+                if (r < 0) {
+                        free_backends(config);
+                        return r;
+                }
+                config->n_backends++;
+        }
+        return 0;
+}
+
+int wiring_new_engine(const struct settings *s, struct engine_config config, struct engine **ret,
                       struct err *err)
 {
-        struct fc_config fc = {
-                .state_dir = s->state_dir,
-                .image_dir = s->images[0] ? s->images : NULL,
-                .vmm = s->vmm,
-                .max_vms = w->max_vms,
-                .boot_timeout_ms = s->boot_timeout_s * 1000,
-                .output_max = s->output_max,
-                .net_bridge = s->net_bridge,
-                .net_pool = s->net_pool,
-                .net_refuse = s->net_refuse,
-                .net_limits = {s->net_connections, s->net_packets, s->net_bandwidth},
-        };
-        struct engine_config config = {
-                .n_backends = 1,
-                .store = w->store,
-                .output = w->output,
-                .max_vms = w->max_vms,
-                .max_queue = w->max_queue,
-                .max_memory_mb = w->max_memory_mb,
-                .registry = prom_default_registry(),
-                .fetch_max = s->fetch_max,
-                .output_record_max = w->output_record_max,
-        };
-        int r;
+        int r = wiring_make_state_dir(s, err);
 
-        snprintf(config.node_id, sizeof(config.node_id), "%.63s", s->node_id);
-        if ((r = wiring_make_state_dir(s, err)) < 0 ||
-            (r = fc_backend_new(&fc, &config.backends[0], err)) < 0)
+        if (r < 0 || (r = open_backends(s, &config, err)) < 0)
                 return r;
+        config.registry = prom_default_registry();
+        config.fetch_max = s->fetch_max;
+        snprintf(config.node_id, sizeof(config.node_id), "%.63s", s->node_id);
         return engine_new(&config, ret, err);
 }

@@ -6,6 +6,8 @@
 #include "backend_fixture.h"
 #include "slow.h"
 
+#include "backend/firecracker/reclaim.h"
+
 #include "base/clock.h"
 #include "base/log.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a dead owner left is reclaimed and counted; what belongs to somebody is let be. */
+#include "backend/firecracker/reclaim.h"
 #include "backend/firecracker/vm.h"
 #include "base/cleanup.h"
 #include "base/fs.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which program boots the VMs, and what is said where there is none. */
-#include "backend/firecracker/fc.h"
+#include "backend/firecracker/vmm_choice.h"
 
 #include <errno.h>
 #include <setjmp.h>

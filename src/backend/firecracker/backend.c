@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "backend/firecracker/check.h"
 #include "backend/firecracker/execute.h"
 #include "backend/firecracker/fc.h"
-
+#include "backend/firecracker/reclaim.h"
+#include "backend/firecracker/vmm_choice.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/trust.h"
@@ -28,8 +30,8 @@ static void fc_capabilities(struct backend *base, struct backend_capabilities *r
         struct fc_backend *b = (struct fc_backend *)base;
 
         *ret = (struct backend_capabilities){
-                .name = "firecracker",
-                .isolation = "microvm",
+                .name = base->ops->name,
+                .isolation = base->ops->isolation,
                 .max_concurrency = b->max_vms,
         };
         ret->n_runtimes = image_list_runtimes(b->image_dir, ret->runtimes, BACKEND_RUNTIMES_MAX);
@@ -122,7 +124,33 @@ static void fc_free(struct backend *base)
         free(b);
 }
 
-static const struct backend_ops fc_ops = {
+static int fc_open_from_settings(const struct settings *s, unsigned max_vms, struct backend **ret,
+                                 struct err *err)
+{
+        const struct fc_config config = {
+                .state_dir = s->state_dir,
+                .image_dir = s->images[0] ? s->images : NULL,
+                .vmm = s->vmm,
+                .max_vms = max_vms,
+                .boot_timeout_ms = s->boot_timeout_s * 1000,
+                .output_max = s->output_max,
+                .net_bridge = s->net_bridge,
+                .net_pool = s->net_pool,
+                .net_refuse = s->net_refuse,
+                .net_limits = {s->net_connections, s->net_packets, s->net_bandwidth},
+        };
+
+        return fc_backend_new(&config, ret, err);
+}
+
+const struct backend_ops firecracker_backend = {
+        .name = "firecracker",
+        .isolation = "microvm",
+        .metrics_title = "MicroVMs",
+        .metrics = fc_metric_descs,
+        .n_metrics = FC_METRIC_COUNT,
+        .open = fc_open_from_settings,
+        .check = fc_check,
         .capabilities = fc_capabilities,
         .resolve = fc_resolve,
         .execute = fc_execute,
@@ -193,7 +221,7 @@ int fc_backend_new(const struct fc_config *config, struct backend **ret, struct 
 
         if (!b)
                 return err_set(err, ENOMEM, "out of memory");
-        b->base.ops = &fc_ops;
+        b->base.ops = &firecracker_backend;
         b->max_vms = config->max_vms;
         b->boot_timeout_ms =
                 config->boot_timeout_ms ? config->boot_timeout_ms : DEFAULT_BOOT_TIMEOUT_MS;

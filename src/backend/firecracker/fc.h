@@ -32,18 +32,11 @@ struct fc_config {
         struct prom_registry *registry; /* NULL: the default registry */
 };
 
+extern const struct backend_ops firecracker_backend;
+
 /*
  * Makes the backend. All strings are copied. Registers the metrics of fc_metrics.h in the registry,
  * once however many backends a process makes. Fails with one line that says what to do: -ENOENT no
  * VMM, -ENAMETOOLONG state_dir too long for Unix sockets, -EACCES state_dir not writable.
  */
 int fc_backend_new(const struct fc_config *config, struct backend **ret, struct err *err);
-
-struct fc_vmm_choice {
-        char path[PATH_MAX]; /* executable */
-        const char *kind;    /* "firecracker", "qemu" or "path" */
-        char why[256];       /* one line for a person */
-};
-
-/* Which VMM a setting means on this machine; for the backend and for `vulcan doctor`. */
-int fc_choose_vmm(const char *setting, struct fc_vmm_choice *ret, struct err *err);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a process of Vulcan that was killed left behind, removed at the next start. */
+#include "backend/firecracker/reclaim.h"
+
 #include "backend/firecracker/vm.h"
 
 #include "base/cleanup.h"
@@ -138,6 +139,23 @@ int fc_reclaim(const char *vms_dir, struct fc_metrics *metrics, struct fc_remain
         if (foreign)
                 log_warn("%s holds %d entries that are not Vulcan's: look at them and remove them",
                          vms_dir, foreign);
+        return n;
+}
+
+unsigned fc_count_orphans(const char *vms_dir)
+{
+        _cleanup_closedir_ DIR *d = opendir(vms_dir);
+        struct dirent *e;
+        unsigned n = 0;
+
+        while (d && (e = readdir(d)) != NULL) {
+                _cleanup_close_ int fd = -1;
+
+                if (e->d_name[0] == '.')
+                        continue;
+                fd = openat(dirfd(d), e->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                n += fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) == 0;
+        }
         return n;
 }
 

@@ -139,19 +139,6 @@ int fc_vm_exit_code(struct fc_vm *vm);
 /* The configuration file as JSON text (config.c). */
 int fc_config_text(const struct fc_vm *vm, struct buf *ret, struct err *err);
 
-/*
- * Reclaims directories whose owner has died: kills a VMM that still runs, removes the rest, counts
- * both in leaks_reclaimed_total (reclaim.c). Returns the number of directories reclaimed. What does
- * not end or go at once is handed to `remains` (NULL: left to the next start). Entries that are not
- * Vulcan's are counted as foreign and left alone.
- */
-int fc_reclaim(const char *vms_dir, struct fc_metrics *metrics, struct fc_remains *remains,
-               struct err *err);
-
-/* Removes TAPs, bridge and rules of owners that have died, whether or not their directories are
- * still there: a start that was killed itself may have removed those. Counts the TAPs. */
-void fc_reclaim_network(struct net *net, struct fc_metrics *metrics);
-
 /* Asks the VMM over its API socket to write down its counters (counters.c). Waits for nothing. */
 void fc_counters_ask(struct fc_vm *vm);
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which program boots the VMs: VULCAN_VMM=auto|firecracker|qemu|/path. */
-#include "backend/firecracker/fc.h"
+#include "backend/firecracker/vmm_choice.h"
 
 #include "base/cleanup.h"
 
@@ -27,8 +26,7 @@ static bool is_program(const char *path)
         return access(path, X_OK) == 0;
 }
 
-/* Looks a program up in PATH. */
-static bool find_in_path(const char *name, char ret[PATH_MAX])
+bool fc_find_in_path(const char *name, char ret[PATH_MAX])
 {
         const char *path = getenv("PATH");
 
@@ -68,8 +66,7 @@ static bool find_beside_self(const char *name, char ret[PATH_MAX])
         return true;
 }
 
-/* True if the CPU offers hardware virtualisation: flag vmx or svm in /proc/cpuinfo. */
-static bool cpu_can_virtualise(void)
+const char *fc_cpu_virtualisation(void)
 {
         _cleanup_fclose_ FILE *f = fopen("/proc/cpuinfo", "re");
         _cleanup_free_ char *line = NULL;
@@ -77,9 +74,9 @@ static bool cpu_can_virtualise(void)
 
         while (f && getline(&line, &size, f) > 0) {
                 if (strncmp(line, "flags", 5) == 0)
-                        return strstr(line, " vmx") || strstr(line, " svm");
+                        return strstr(line, " vmx") ? "vmx" : strstr(line, " svm") ? "svm" : NULL;
         }
-        return false;
+        return NULL;
 }
 
 static bool can_open_kvm(void)
@@ -91,7 +88,7 @@ static bool can_open_kvm(void)
 
 static int choose_qemu(struct fc_vmm_choice *c, const char *why, struct err *err)
 {
-        if (!find_beside_self("vulcan-vmm", c->path) && !find_in_path("vulcan-vmm", c->path))
+        if (!find_beside_self("vulcan-vmm", c->path) && !fc_find_in_path("vulcan-vmm", c->path))
                 return err_set(err, ENOENT,
                                "vulcan-vmm not found beside this program or in PATH: build it with "
                                "`make`, or set VULCAN_VMM");
@@ -102,7 +99,7 @@ static int choose_qemu(struct fc_vmm_choice *c, const char *why, struct err *err
 
 static int choose_firecracker(struct fc_vmm_choice *c, const char *why, struct err *err)
 {
-        if (!find_in_path("firecracker", c->path))
+        if (!fc_find_in_path("firecracker", c->path))
                 return err_set(err, ENOENT,
                                "firecracker not found in PATH: install it, or set VULCAN_VMM=qemu");
         c->kind = "firecracker";
@@ -114,11 +111,11 @@ static int choose_auto(struct fc_vmm_choice *c, struct err *err)
 {
         char found[PATH_MAX];
 
-        if (!cpu_can_virtualise())
+        if (!fc_cpu_virtualisation())
                 return choose_qemu(c, "the CPU offers no virtualisation (no vmx or svm)", err);
         if (!can_open_kvm())
                 return choose_qemu(c, "/dev/kvm cannot be opened", err);
-        if (!find_in_path("firecracker", found))
+        if (!fc_find_in_path("firecracker", found))
                 return choose_qemu(c, "KVM is there, but no firecracker in PATH", err);
         return choose_firecracker(c, "KVM and firecracker are there", err);
 }
