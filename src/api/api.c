@@ -216,7 +216,7 @@ static void delete_workload(struct http_request *request, void *ctx)
                 api_answer_unknown(request, id);
                 return;
         }
-        http_request_keep(request, engine_kill_tell(api->config.engine, id));
+        http_request_keep(request, engine_kill_start(api->config.engine, id));
         http_request_defer(request, await_killed);
 }
 

@@ -27,54 +27,17 @@
 
 #include "backend/backend.h"
 #include "base/err.h"
+#include "base/ulid.h"
+#include "engine/config.h"
 #include "engine/metrics.h"
+#include "engine/sink.h"
 #include "workload/workload.h"
+
+#include <stdbool.h>
+#include <stddef.h>
 
 struct engine;
 struct job; /* private */
-struct output;
-struct store;
-
-enum {
-        ENGINE_BACKENDS_MAX = 4,
-        ENGINE_VMS_MAX = 4096,
-        ENGINE_QUEUE_MAX = 1 << 20,
-        ENGINE_RETRY_MAX_S = 60,
-        ENGINE_UNRECORDED_MAX = 4096, /* ends kept that the store has not taken */
-};
-
-struct engine_config {
-        struct backend *backends[ENGINE_BACKENDS_MAX]; /* consumed */
-        size_t n_backends;
-        struct store *store;    /* borrowed; NULL: records live in memory until ended() returned */
-        struct output *output;  /* borrowed; where output goes to line by line; NULL: nowhere */
-        unsigned max_vms;       /* at once; 1 to ENGINE_VMS_MAX */
-        unsigned max_queue;     /* workloads that wait for a VM or for memory; 0: none waits */
-        uint64_t max_memory_mb; /* of all guests at once; 0: no bound */
-        struct prom_registry *registry; /* for the metrics (metrics.h); NULL: none */
-        uint64_t fetch_max;             /* bytes of files that a workload gives back; 0: none */
-        size_t output_record_max;       /* bytes of output kept in the record; 0: none */
-        unsigned record_again_ms;       /* between tries to write an end down; 0: 500 */
-        char node_id[64];
-};
-
-struct engine_sink {
-        void (*booting)(void *ctx);
-        void (*ready)(void *ctx);
-        /* See struct backend_sink. NULL: output goes to the record only. */
-        int (*output)(void *ctx, enum workload_stream stream, const void *bytes, size_t n);
-        /*
-         * The workload is being killed: an output() that blocks must return now, and later ones
-         * must not block. Called once at most and never after ended() has been called, on the
-         * killing thread with the engine's lock held: set a flag, write to an eventfd, nothing
-         * else. NULL: output() never blocks.
-         */
-        void (*interrupt)(void *ctx);
-        /* The last call for this workload: status is an end. The record is borrowed, with the files
-         * that were asked for (take a reference to keep them). May be NULL. */
-        void (*ended)(void *ctx, const struct workload *w);
-        void *ctx;
-};
 
 /* -EINVAL for bounds out of range. The backends are consumed on success and on failure. */
 int engine_new(const struct engine_config *config, struct engine **ret, struct err *err);
@@ -124,7 +87,7 @@ int engine_kill(struct engine *e, const char *id, struct err *err);
  * nothing: whatever runs is killed, whatever waits will not begin. What it returns (NULL: there is
  * nothing to tell) must be given to the second, which returns as engine_kill() does.
  */
-struct job *engine_kill_tell(struct engine *e, const char *id);
+struct job *engine_kill_start(struct engine *e, const char *id);
 int engine_kill_wait(struct engine *e, const char *id, struct job *told, struct err *err);
 
 /* Seconds after which a client refused with -EAGAIN may find a place, 1 to ENGINE_RETRY_MAX_S: the mean

@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * What the program's log says of workloads: a line at each step of a life, at debug; and one for each
- * that failed, at info. Never code, output or what a guest's console said.
- */
-#include "engine/internal.h"
+#include "engine/journal.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -11,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-void engine_log_accepted(const struct job *job)
+void journal_accepted(const struct job *job)
 {
         const struct workload *w = &job->record;
         const char *client = job->spec.client;
@@ -21,18 +17,18 @@ void engine_log_accepted(const struct job *job)
                   workload_network_name(w->network), *client ? ", from " : "", client);
 }
 
-void engine_log_begun(const struct job *job)
+void journal_begun(const struct job *job)
 {
         log_debug("workload %s: begins after waiting %.1f ms", job->id,
                   ns_to_s(job->began_ns - job->accepted_ns) * 1000);
 }
 
-void engine_log_kill(const struct job *job)
+void journal_kill(const struct job *job)
 {
         log_debug("workload %s: a kill was asked for", job->id);
 }
 
-/* The reason without the console's words, in one line whatever a guest has put into it. */
+/* The reason in one line, without the console's text; other bytes than printable ASCII become '?'. */
 static void reason_of(const struct workload_outcome *o, char *ret, size_t size)
 {
         const char *end = strstr(o->error, "; console: ");
@@ -49,16 +45,14 @@ static void reason_of(const struct workload_outcome *o, char *ret, size_t size)
         }
 }
 
-void engine_log_ended(const struct engine *e, const struct job *job)
+void journal_ended(const struct job *job, bool daemon)
 {
         const struct workload *w = &job->record;
         const struct workload_outcome *o = &w->outcome;
         char reason[ERR_MESSAGE_MAX];
-        /* Where nothing is kept, whoever runs it tells how it ended. */
-        bool tell = w->status == WORKLOAD_FAILED && e->config.store;
 
         reason_of(o, reason, sizeof(reason));
-        log_line(tell ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG,
+        log_line(w->status == WORKLOAD_FAILED && daemon ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG,
                  "workload %s: %s: %s (%s; %lld ms: boot %.1f, program %.1f, cleanup %.1f)", w->id,
                  workload_status_name(w->status), reason, w->runtime,
                  w->started_ms ? (long long)(w->finished_ms - w->started_ms) : 0LL,

@@ -4,7 +4,7 @@
  * one. A NULL store is one that forgets: additions succeed, nothing is found.
  *
  * A store that cannot take a move (full disk) does not stop a workload that already runs: the
- * failure is logged, and an end is tried again until it is written down (later.c). A
+ * failure is logged, and an end is tried again until it is written down (retry.h). A
  * daemon that ends before that is followed by one that finds the workload as it was before.
  * Thread rule: any thread, as the store.
  */

@@ -62,9 +62,9 @@ static void test_kill_in_two_steps(void **state)
         assert_int_equal(submit(e, "hang", &runs, id[0]), 0);
         fake_wait_running(f, 1);
         assert_int_equal(submit(e, "hang", &waits, id[1]), 0);
-        told_waits = engine_kill_tell(e, id[1]);
+        told_waits = engine_kill_start(e, id[1]);
         assert_non_null(told_waits);
-        told_runs = engine_kill_tell(e, id[0]);
+        told_runs = engine_kill_start(e, id[0]);
         assert_non_null(told_runs);
         wait_ended(&runs);
         wait_ended(&waits); /* it got the place and did not begin */
@@ -75,7 +75,7 @@ static void test_kill_in_two_steps(void **state)
         assert_int_equal(runs.n_interrupted, 1);
         assert_int_equal(f->max_running, 1);
         engine_stop(e); /* until both are forgotten: there is no store */
-        assert_null(engine_kill_tell(e, id[0]));
+        assert_null(engine_kill_start(e, id[0]));
         assert_int_equal(engine_kill_wait(e, id[0], NULL, NULL), -ENOENT);
         engine_free(e);
 }

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading the engine: records, counts, capabilities. */
+#include "engine/core.h"
+#include "engine/engine.h"
+#include "engine/record.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <string.h>
+
+static int copy_buf(const struct buf *from, struct buf *ret)
+{
+        *ret = BUF_INIT(from->max);
+        return buf_add(ret, from->data, from->len);
+}
+
+/* A copy that owns its output. */
+static int copy_record(struct job *job, struct workload *ret, struct err *err)
+{
+        struct buf output, streams = BUF_INIT(0);
+        int r;
+
+        pthread_mutex_lock(&job->lock);
+        r = copy_buf(&job->record.output, &output);
+        if (r == 0)
+                r = copy_buf(&job->record.streams, &streams);
+        if (r == 0) {
+                *ret = job->record;
+                ret->output = output;
+                ret->streams = streams;
+                workload_fetch_ref(ret->fetch);
+        }
+        pthread_mutex_unlock(&job->lock);
+        if (r == 0)
+                return 0;
+        buf_release(&output);
+        buf_release(&streams);
+        return err_set(err, -r, "out of memory");
+}
+
+int engine_get(struct engine *e, const char *id, struct workload *ret, struct err *err)
+{
+        struct job *job = jobs_find(&e->jobs, id, false);
+        int r;
+
+        if (!job)
+                return record_get(e->config.store, id, ret, err);
+        r = copy_record(job, ret, err);
+        job_unref(job);
+        return r;
+}
+
+int engine_backend(struct engine *e, size_t i, struct backend_capabilities *ret)
+{
+        if (i >= e->config.n_backends)
+                return -ERANGE;
+        e->config.backends[i]->ops->capabilities(e->config.backends[i], ret);
+        return 0;
+}
+
+void engine_counts(struct engine *e, struct engine_counts *ret)
+{
+        const struct admission *a = &e->dispatch.admission;
+
+        pthread_mutex_lock(&e->jobs.lock);
+        *ret = (struct engine_counts){
+                .accepted = e->jobs.accepted,
+                .queue = a->n_waiting,
+                .queue_limit = a->max_queue,
+                .vms = a->n_vms,
+                .vms_limit = a->max_vms,
+                .memory_mb = a->memory_mb,
+                .memory_limit_mb = a->max_memory_mb,
+                .unrecorded = e->jobs.by_state[JOB_UNRECORDED],
+                .interrupted = e->config.store ? store_interrupted(e->config.store) : 0,
+        };
+        memcpy(ret->by_status, e->jobs.ended, sizeof(ret->by_status));
+        ret->by_status[WORKLOAD_PENDING] = jobs_pending(&e->jobs);
+        ret->by_status[WORKLOAD_RUNNING] = e->jobs.by_state[JOB_RUNNING];
+        pthread_mutex_unlock(&e->jobs.lock);
+}
+
+unsigned engine_retry_after_s(struct engine *e)
+{
+        uint64_t ns;
+
+        pthread_mutex_lock(&e->jobs.lock);
+        ns = dispatch_expected_wait_ns(&e->dispatch);
+        pthread_mutex_unlock(&e->jobs.lock);
+        if (ns >= ENGINE_RETRY_MAX_S * NS_PER_S)
+                return ENGINE_RETRY_MAX_S;
+        return ns < NS_PER_S ? 1 : (unsigned)((ns + NS_PER_S - 1) / NS_PER_S);
+}
