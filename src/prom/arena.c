@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "prom/internal.h"
+#include "prom/arena.h"
 
 #include <stdlib.h>
 #include <string.h>

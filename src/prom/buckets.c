@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <math.h>
-#include <time.h>
 
 const double prom_default_buckets[PROM_DEFAULT_BUCKETS] = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
                                                            0.5,   1,    2.5,   5,    10};
@@ -34,11 +33,4 @@ int prom_exponential_buckets(double start, double factor, size_t n, double *ret_
         for (size_t i = 0; i < n; i++)
                 ret_buckets[i] = bounds[i];
         return 0;
-}
-
-uint64_t prom_now_ns(void)
-{
-        struct timespec now;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }

@@ -22,8 +22,6 @@ enum {
         SLOTS_MIN = 4,
 };
 
-pthread_mutex_t prom_slab_lock_ = PTHREAD_MUTEX_INITIALIZER;
-pthread_mutex_t prom_table_lock_ = PTHREAD_MUTEX_INITIALIZER;
 uint64_t prom_lost_updates_;
 struct percpu prom_percpu_;
 

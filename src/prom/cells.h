@@ -18,9 +18,28 @@
  */
 #pragma once
 
+#include "prom/locks.h"
 #include "prom/percpu.h"
+#include "prom/prom.h"
 
-enum { PROM_SLOTS_MAX = 256 };
+enum {
+        PROM_SLOTS_MAX = 256,
+        CHUNK_WORDS = 512,
+        COUNTER_INT = 0, /* words of a counter */
+        COUNTER_FLOAT = 1,
+        COUNTER_WORDS = 2,
+        COUNTER_APART = CHUNK_WORDS, /* cells from one to the other: see cells.c */
+        PAIR_WORDS = 2,              /* of a bucket */
+        SERIES_CELLS_MAX = PAIR_WORDS * (PROM_BUCKETS_MAX + 1),
+        SUM_BATCH = 512, /* counters summed under one hold of slab_lock */
+};
+
+struct counter_value {
+        uint64_t whole;
+        double part;
+        int64_t created_ms; /* if asked for */
+        bool shown;         /* false: leave the series out */
+};
 
 /* A slab. Its cells are never given back. */
 struct slab {

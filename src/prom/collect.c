@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Metrics computed at scrape time. */
-#include "prom/cells.h"
-#include "prom/keys.h"
+#include "prom/collect.h"
+
+#include "prom/error.h"
 #include "prom/render.h"
+#include "prom/table.h"
+#include "prom/utf8.h"
 
 #include <errno.h>
 #include <math.h>

@@ -6,6 +6,8 @@
  */
 #include "prom/render.h"
 
+#include "prom/error.h"
+
 #include <errno.h>
 #include <string.h>
 

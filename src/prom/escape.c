@@ -84,3 +84,8 @@ size_t prom_escape_name_(const char *name, enum prom_escaping escaping, bool lab
         *p = '\0';
         return (size_t)(p - out);
 }
+
+bool prom_is_name_char_(char c)
+{
+        return prom_is_legacy_name_((const char[]){'_', c, '\0'}, false);
+}

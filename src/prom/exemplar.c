@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Exemplars: what a trace was called that made a counter or a bucket grow. Off the paths that count:
  * kept under a lock of their own, the last of the lock order, which no update waits for. */
+#include "prom/exemplar.h"
+
+#include "prom/clock.h"
+#include "prom/locks.h"
+#include "prom/read.h"
 #include "prom/render.h"
+#include "prom/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,8 +23,6 @@ struct kept_exemplar {
 };
 
 #define NEVER INT64_MIN
-
-pthread_mutex_t prom_exemplar_lock_ = PTHREAD_MUTEX_INITIALIZER;
 
 size_t prom_exemplar_slots_(const struct prom_family *family)
 {

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Making a family from its description. */
-#include "prom/keys.h"
+#include "prom/family.h"
+
+#include "prom/error.h"
+#include "prom/exemplar.h"
 #include "prom/native.h"
 #include "prom/render.h"
+#include "prom/table.h"
+#include "prom/validate.h"
 
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
 
 static char *copy_string(struct prom_family *f, const char *s)
 {
@@ -134,24 +138,6 @@ static void set_limits(struct prom_family *f, const struct prom_desc *desc)
                         desc->native_zero_threshold > 0 ? desc->native_zero_threshold : 0;
         f->limits.max_zero_threshold = desc->native_max_zero_threshold;
         f->limits.min_reset_ns = (uint64_t)(desc->native_min_reset_s * 1e9);
-}
-
-uint64_t prom_hash_secret_ = UINT64_C(0x9e3779b97f4a7c15);
-
-/* The first is what nobody outside of the process knows: with ids begin the hashes of label values,
- * and who could choose values of one hash would make every look-up as long as the family is. */
-uint64_t prom_family_id_(void)
-{
-        static uint64_t last_id;
-        const void *random = (const void *)(uintptr_t)getauxval(AT_RANDOM);
-        words16 bytes = {0, 0};
-        if (last_id == 0 && random) {
-                memcpy(&bytes, random, sizeof(bytes));
-                last_id = words_mix(UINT64_C(0x243f6a8885a308d3), bytes);
-                prom_hash_secret_ = words_mix(last_id, bytes);
-        }
-        last_id += last_id == UINT64_MAX ? 2 : 1;
-        return last_id;
 }
 
 int prom_family_new_(const struct prom_desc *desc, struct prom_family **ret,

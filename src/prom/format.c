@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A scrape: the families of a registry, one after the other, in the format asked for. */
-#include "prom/keys.h"
+#include "prom/grace.h"
+#include "prom/life.h"
 #include "prom/render.h"
 
 #include <errno.h>

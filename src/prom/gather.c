@@ -12,7 +12,7 @@
  * collector), so there is nothing to make again in the child of a fork() and nothing that runs in a
  * library that was unloaded. A registry without collectors of the program's needs none.
  */
-#include "prom/keys.h"
+#include "prom/clock.h"
 #include "prom/render.h"
 
 #include <errno.h>

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Answering scrapes: renderings that are shared, and what becomes of them. */
 #include "prom/encoding.h"
-#include "prom/internal.h"
+#include "prom/error.h"
+#include "prom/atomic.h"
+#include "prom/arena.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>

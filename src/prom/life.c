@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Series go and come back: removal, expiry of idle ones, and curried families. */
-#include "prom/keys.h"
+/* The states of a series: it is removed, expires, and comes back. */
+#include "prom/life.h"
+
+#include "prom/clock.h"
+#include "prom/exemplar.h"
 #include "prom/native.h"
-
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-
-static struct prom_family *base_of(struct prom_family *family)
-{
-        return family->base ? family->base : family;
-}
+#include "prom/read.h"
+#include "prom/recycle.h"
 
 bool prom_family_full_(const struct prom_family *family, bool for_new)
 {
@@ -83,110 +79,12 @@ static bool remove_locked(struct prom_series *series)
         return true;
 }
 
-/* With table_lock held. False without memory. */
-static bool remove_series(struct prom_series *series)
+bool prom_series_remove_(struct prom_series *series)
 {
         pthread_mutex_lock(&prom_slab_lock_);
         const bool done = remove_locked(series);
         pthread_mutex_unlock(&prom_slab_lock_);
         return done;
-}
-
-static int refuse(struct prom_family *family)
-{
-        if (family)
-                COUNT(&base_of(family)->ignored, 1);
-        return -EINVAL;
-}
-
-int prom_remove_values(struct prom_family *family, const char *const *values, size_t n)
-{
-        struct clean_values clean;
-        if (!family || family->n_labels != n || LOAD(&family->collector))
-                return refuse(family);
-        prom_clean_values_(family, values, &clean);
-        pthread_mutex_lock(&prom_table_lock_);
-        struct prom_series *series = prom_series_find_(base_of(family), clean.values);
-        int r = -ENOENT;
-        if (series && series->state != SERIES_REMOVED)
-                r = remove_series(series) ? 0 : -ENOMEM;
-        pthread_mutex_unlock(&prom_table_lock_);
-        return r;
-}
-
-/* The labels asked for, by index of a label of the base; NULL: any value. */
-struct pattern {
-        const char *values[PROM_LABELS_MAX];
-        char text[PROM_LABELS_MAX][PROM_LABEL_VALUE_MAX + 1];
-};
-
-static bool matches(const struct prom_series *series, const struct pattern *pattern)
-{
-        const char *value = series->key->values;
-        for (unsigned i = 0; i < series->family->n_labels; i++) {
-                if (pattern->values[i] && strcmp(pattern->values[i], value) != 0)
-                        return false;
-                value = prom_key_next_(series->key, value, i, series->family->n_labels);
-        }
-        return true;
-}
-
-/* With table_lock held. Their number, or -ENOMEM. */
-static int remove_matching(struct prom_family *base, const struct pattern *pattern,
-                           const struct prom_series *spared)
-{
-        int n = 0;
-        for (size_t i = 0; n >= 0 && i < base->n_series; i++) {
-                struct prom_series *series = prom_series_at_(base, i);
-                const bool wanted = series->state != SERIES_REMOVED && matches(series, pattern);
-                if (!wanted || (spared && series == spared))
-                        continue;
-                n = remove_series(series) ? n + 1 : -ENOMEM;
-        }
-        return n;
-}
-
-static void fixed_pattern(const struct prom_family *family, struct pattern *pattern)
-{
-        for (unsigned i = 0; i < PROM_LABELS_MAX; i++)
-                pattern->values[i] = family->base ? family->fixed[i] : NULL;
-}
-
-/* Adds the labels to those set; false if the base has no such label or it is set already. */
-static bool add_to_pattern(const struct prom_family *base, const struct prom_label *labels,
-                           struct pattern *pattern, const char **ret_wrong)
-{
-        for (; labels && labels->name; labels++) {
-                unsigned i = 0;
-                while (i < base->n_labels && strcmp(base->labels[i], labels->name) != 0)
-                        i++;
-                *ret_wrong = labels->name;
-                if (i == base->n_labels || pattern->values[i])
-                        return false;
-                prom_clean_value_(labels->value, pattern->text[i]);
-                pattern->values[i] = pattern->text[i];
-        }
-        return true;
-}
-
-int prom_remove_partial(struct prom_family *family, const struct prom_label *labels)
-{
-        struct pattern pattern;
-        const char *wrong;
-        if (!family || LOAD(&family->collector))
-                return refuse(family);
-        fixed_pattern(family, &pattern);
-        if (!add_to_pattern(base_of(family), labels, &pattern, &wrong))
-                return refuse(family);
-        pthread_mutex_lock(&prom_table_lock_);
-        int n = remove_matching(base_of(family), &pattern, NULL);
-        pthread_mutex_unlock(&prom_table_lock_);
-        return n;
-}
-
-int prom_clear(struct prom_family *family)
-{
-        return prom_remove_partial(family, NULL);
 }
 
 /* With both locks held. False without memory. */
@@ -203,138 +101,12 @@ static bool reset_locked(struct prom_series *series)
         return true;
 }
 
-/* With table_lock held. */
-static int reset_family(struct prom_family *family)
+bool prom_series_reset_(struct prom_series *series)
 {
-        bool done = true;
-        STORE(&family->overflows, 0);
-        STORE(&family->ignored, 0);
-        STORE(&family->failures, 0);
-        for (size_t i = 0; done && i < family->n_series; i++) {
-                pthread_mutex_lock(&prom_slab_lock_);
-                done = reset_locked(prom_series_at_(family, i));
-                pthread_mutex_unlock(&prom_slab_lock_);
-        }
-        return done ? 0 : -ENOMEM;
-}
-
-int prom_registry_reset(struct prom_registry *registry)
-{
-        int r = 0;
-        pthread_mutex_lock(&prom_table_lock_);
-        for (size_t i = 0; r == 0 && i < registry->n_families; i++)
-                r = reset_family(registry->families[i]);
-        pthread_mutex_unlock(&prom_table_lock_);
-        return r;
-}
-
-/* In one step for all who set it, so that one is left. The others go first, and a scrape that is under
- * way, which may have read one of them, leaves the new one out: it finds none, rather than two that
- * contradict each other. See prom_read_gauge_(). The series of the overflow alone is always shown. */
-struct prom_info *prom_info_set_values(struct prom_family *family, const char *const *values,
-                                       size_t n)
-{
-        struct clean_values clean;
-        struct pattern pattern;
-        if (!family || family->kind != PROM_INFO || family->n_labels != n ||
-            LOAD(&family->collector))
-                return prom_info_with_values(family, values, n); /* counts it */
-        struct prom_family *base = base_of(family);
-        prom_clean_values_(family, values, &clean);
-        fixed_pattern(family, &pattern);
-        pthread_mutex_lock(&prom_table_lock_);
-        base->setting = base->n_sets + 1;
-        (void)remove_matching(base, &pattern, prom_series_find_(base, clean.values));
-        struct prom_series *series = prom_series_obtain_(family, clean.values);
-        STORE_RELEASE(&base->n_sets, base->setting);
-        base->setting = 0;
-        pthread_mutex_unlock(&prom_table_lock_);
-        return series ? (struct prom_info *)series : prom_info_with_values(family, values, n);
-}
-
-/* ---- curried families --------------------------------------------------------------------- */
-
-static bool same_fixed(const struct prom_family *curried, const struct pattern *pattern)
-{
-        for (unsigned i = 0; i < PROM_LABELS_MAX; i++) {
-                const char *a = curried->fixed[i], *b = pattern->values[i];
-                if (!a != !b || (a && strcmp(a, b) != 0))
-                        return false;
-        }
-        return true;
-}
-
-/* The one with the same labels set, or NULL; and how many there are. */
-static struct prom_family *curried_find(const struct prom_family *base,
-                                        const struct pattern *pattern, size_t *ret_n)
-{
-        *ret_n = 0;
-        for (struct prom_family *c = base->curried; c; c = c->next) {
-                if (same_fixed(c, pattern))
-                        return c;
-                ++*ret_n;
-        }
-        return NULL;
-}
-
-static struct prom_family *curried_new(struct prom_family *base, const struct pattern *pattern)
-{
-        struct prom_family *curried = calloc(1, sizeof(*curried));
-        const char **fixed = prom_arena_get_(&base->arena, sizeof(*fixed) * PROM_LABELS_MAX);
-        if (!curried || !fixed) {
-                free(curried);
-                return NULL;
-        }
-        curried->kind = base->kind;
-        curried->id = prom_family_id_();
-        curried->registry = base->registry;
-        curried->base = base;
-        curried->name = base->name;
-        curried->fixed = fixed;
-        for (unsigned i = 0; i < base->n_labels; i++) {
-                if (!pattern->values[i]) {
-                        curried->n_labels++;
-                        continue;
-                }
-                char *copy = prom_arena_get_(&base->arena, strlen(pattern->values[i]) + 1);
-                if (!copy) {
-                        free(curried);
-                        return NULL;
-                }
-                fixed[i] = strcpy(copy, pattern->values[i]);
-        }
-        curried->next = base->curried;
-        base->curried = curried;
-        return curried;
-}
-
-int prom_curry(struct prom_family *family, const struct prom_label *labels,
-               struct prom_family **ret_family, struct prom_error *error)
-{
-        struct pattern pattern;
-        const char *wrong;
-        if (!family || LOAD(&family->collector))
-                return prom_fail_(error, EINVAL, "metric %s: a collector's cannot be curried",
-                                  family ? family->name : "(none)");
-        struct prom_family *base = base_of(family);
-        fixed_pattern(family, &pattern);
-        if (!add_to_pattern(base, labels, &pattern, &wrong))
-                return prom_fail_(error, EINVAL,
-                                  "metric %s: has no label %.100s left that could be set",
-                                  base->name, wrong);
-        size_t n;
-        pthread_mutex_lock(&prom_table_lock_);
-        struct prom_family *curried = curried_find(base, &pattern, &n);
-        if (!curried && n < PROM_CURRIED_MAX)
-                curried = curried_new(base, &pattern);
-        pthread_mutex_unlock(&prom_table_lock_);
-        if (!curried && n == PROM_CURRIED_MAX)
-                return prom_fail_(error, ENOSPC, "metric %s: has %d curried families already",
-                                  base->name, PROM_CURRIED_MAX);
-        if (!curried)
-                return prom_fail_(error, ENOMEM, "metric %s: out of memory", base->name);
-        *ret_family = curried;
-        return 0;
+        pthread_mutex_lock(&prom_slab_lock_);
+        const bool done = reset_locked(series);
+        pthread_mutex_unlock(&prom_slab_lock_);
+        return done;
 }
 
 /* ---- expiry ------------------------------------------------------------------------------- */

@@ -3,8 +3,9 @@
  * What a family looks like in one dialect: its header, and the lines of its series without their
  * numbers. Made when a scrape first asks for them, kept as long as the family.
  */
-#include "prom/keys.h"
+#include "prom/grace.h"
 #include "prom/render.h"
+#include "prom/table.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -2,6 +2,9 @@
 /* Counting in sparse exponential buckets. See native.h. */
 #include "prom/native.h"
 
+#include "prom/clock.h"
+#include "prom/read.h"
+
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>

@@ -21,6 +21,7 @@
 #pragma once
 
 #include "prom/cells.h"
+#include "prom/family.h"
 
 #include <math.h>
 

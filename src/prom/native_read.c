@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Adding up the blocks of a native histogram, and holding it to its limit. See native.h. */
-#include "prom/keys.h"
 #include "prom/native.h"
+
+#include "prom/clock.h"
+#include "prom/grace.h"
+#include "prom/read.h"
 
 #include <errno.h>
 #include <stdlib.h>

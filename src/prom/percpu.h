@@ -21,7 +21,10 @@
  */
 #pragma once
 
-#include "prom/internal.h"
+#include "prom/atomic.h"
+
+#include <stdbool.h>
+#include <stddef.h>
 
 enum { PROM_CPUS_MAX = 1024 }; /* slabs of processors; those with a higher number have none */
 

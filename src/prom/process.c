@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Metrics of the process itself, and of its build. */
-#include "prom/internal.h"
+#include "prom/collect.h"
 
 #include <dirent.h>
 #include <fcntl.h>

@@ -3,6 +3,7 @@
  * Delimited protobuf: messages io.prometheus.client.MetricFamily of client_model's metrics.proto,
  * each after its length. The field numbers below are those of that file.
  */
+#include "prom/read.h"
 #include "prom/render.h"
 
 #include <math.h>

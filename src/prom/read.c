@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a series shows: the sums over all slabs, without what was counted in its earlier lives. */
-#include "prom/keys.h"
+#include "prom/read.h"
+
+#include "prom/clock.h"
+#include "prom/grace.h"
 #include "prom/native.h"
 
 #include <math.h>
 #include <string.h>
 #include <time.h>
-
-int64_t prom_wall_ms_(void)
-{
-        struct timespec now;
-        clock_gettime(CLOCK_REALTIME, &now);
-        return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 void prom_series_restamp_(struct prom_series *series)
 {

@@ -17,48 +17,16 @@
  * so nothing is recycled while there is a visit. Scrapes and visits that began before a series was
  * recycled do not show it.
  */
-#include "prom/keys.h"
+#include "prom/recycle.h"
+
+#include "prom/clock.h"
+#include "prom/grace.h"
 #include "prom/native.h"
+#include "prom/read.h"
 #include "prom/render.h"
+#include "prom/table.h"
 
 #include <string.h>
-
-uint64_t prom_grace_ns_ = PROM_HANDLE_GRACE_S * NS_PER_S;
-
-/* ---- scrapes and visits -------------------------------------------------------------------- */
-
-static uint64_t n_recycled; /* in this process; both under table_lock */
-static unsigned n_visits;
-static __thread unsigned own_visits;
-__thread uint64_t prom_reading_ = UINT64_MAX;
-
-struct reading prom_begin_reading_(bool visit)
-{
-        const struct reading reading = {visit, prom_reading_};
-        own_visits += visit;
-        pthread_mutex_lock(&prom_table_lock_);
-        n_visits += visit;
-        prom_reading_ = n_recycled;
-        pthread_mutex_unlock(&prom_table_lock_);
-        return reading;
-}
-
-void prom_end_reading_(struct reading reading)
-{
-        grace_end_reading();
-        prom_reading_ = reading.before;
-        if (!reading.visit)
-                return;
-        own_visits--;
-        pthread_mutex_lock(&prom_table_lock_);
-        n_visits--;
-        pthread_mutex_unlock(&prom_table_lock_);
-}
-
-void prom_readings_after_fork_(void)
-{
-        n_visits = own_visits;
-}
 
 /* ---- the removed ones, with table_lock held ------------------------------------------------ */
 
@@ -154,12 +122,6 @@ void prom_recycle_later_(struct prom_series *series)
                 retire(family->removed_first);
 }
 
-bool prom_may_reuse_(const struct key *key)
-{
-        const uint64_t spared_ns = key->spared_s * NS_PER_S;
-        return n_visits == 0 && prom_now_ns() >= spared_ns + prom_grace_ns_;
-}
-
 bool prom_may_recycle_(const struct prom_family *family)
 {
         const uint64_t from_ns = LOAD(&family->recycle_from_ns);
@@ -185,14 +147,14 @@ static void clear(struct prom_series *series)
 struct prom_series *prom_recycle_(struct prom_family *family)
 {
         struct prom_series *series = family->retired_first;
-        if (!series || n_visits > 0 || !prom_may_recycle_(family))
+        if (!series || !prom_grace_is_over_(series->cold->retired_ns))
                 return NULL;
         grace_begin_writing();
         family->retired_first = series->cold->removed_next;
         set_recycle_from(family);
         clear(series);
         prom_texts_stale_(series);
-        STORE(&series->cold->recycling, ++n_recycled);
+        STORE(&series->cold->recycling, prom_count_recycling_());
         STORE(&series->recycled, true);
         return series;
 }

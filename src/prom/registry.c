@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Registries: what is registered, under which names, and what fork() does to the locks. */
-#include "prom/cells.h"
-#include "prom/keys.h"
+#include "prom/registry.h"
+
+#include "prom/collect.h"
+#include "prom/error.h"
+#include "prom/exemplar.h"
+#include "prom/grace.h"
 #include "prom/render.h"
+#include "prom/series.h"
+#include "prom/validate.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -5,12 +5,14 @@
  */
 #pragma once
 
-#include "prom/internal.h"
+#include "prom/scrape.h"
 
 /* ---- names (escape.c) --------------------------------------------------------------------- */
 
 /* [a-zA-Z_:][a-zA-Z0-9_:]*, for a label without the colon. */
 bool prom_is_legacy_name_(const char *name, bool label);
+
+bool prom_is_name_char_(char c); /* of a metric name, but for its first */
 
 /* Writes the name (valid UTF-8 of at most PROM_NAME_MAX bytes) by the scheme. Returns the length. */
 size_t prom_escape_name_(const char *name, enum prom_escaping escaping, bool label,
@@ -86,6 +88,8 @@ bool prom_rendering_extend_(struct rendering *rendering, size_t n, char *labels)
 size_t prom_render_labels_(const struct rendering *rendering, const char *values, char *out);
 
 /* ---- formats (format.c, text.c, protobuf.c) ------------------------------------------------ */
+
+enum { LINE_EXTRA = 64 }; /* room for the number and newline of a line, and for overshooting */
 
 /* A scrape under way. */
 struct scrape {

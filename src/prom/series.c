@@ -1,7 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The series of a family: making them and looking them up. */
-#include "prom/keys.h"
+#include "prom/series.h"
+
+#include "prom/clock.h"
+#include "prom/grace.h"
+#include "prom/life.h"
+#include "prom/locks.h"
 #include "prom/native.h"
+#include "prom/recycle.h"
+#include "prom/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,8 +3,11 @@
  * Summaries: a sketch of sparse buckets (native.h) that only grows, and quantiles of what it grew by
  * since an earlier scrape. So no update reads a clock; the window moves when somebody looks.
  */
-#include "prom/keys.h"
 #include "prom/native.h"
+
+#include "prom/clock.h"
+#include "prom/grace.h"
+#include "prom/read.h"
 
 #include <errno.h>
 #include <math.h>

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Label values as keys, and the tables that find them. */
-#include "prom/keys.h"
+#include "prom/table.h"
+
+#include "prom/clock.h"
+#include "prom/family.h"
+#include "prom/grace.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 enum {
         TABLE_FIRST = 16,
@@ -47,6 +52,26 @@ static inline bool key_equals(const struct key *key, const char *const *values, 
         return true;
 }
 
+/* ---- seeds ---------------------------------------------------------------------------------- */
+
+uint64_t prom_hash_secret_ = UINT64_C(0x9e3779b97f4a7c15);
+
+/* The first is what nobody outside of the process knows: with ids begin the hashes of label values,
+ * and who could choose values of one hash would make every look-up as long as the family is. */
+uint64_t prom_family_id_(void)
+{
+        static uint64_t last_id;
+        const void *random = (const void *)(uintptr_t)getauxval(AT_RANDOM);
+        words16 bytes = {0, 0};
+        if (last_id == 0 && random) {
+                memcpy(&bytes, random, sizeof(bytes));
+                last_id = words_mix(UINT64_C(0x243f6a8885a308d3), bytes);
+                prom_hash_secret_ = words_mix(last_id, bytes);
+        }
+        last_id += last_id == UINT64_MAX ? 2 : 1;
+        return last_id;
+}
+
 /* ---- keys, with table_lock held ------------------------------------------------------------ */
 
 /* Memory for a key whose values take `len` bytes: that of the one that was removed the longest ago, once
@@ -56,7 +81,7 @@ static struct key *key_room(struct prom_family *family, size_t head, size_t len)
 {
         struct key *key = family->spare_first;
         size_t room = len;
-        if (key && prom_may_reuse_(key)) {
+        if (key && prom_grace_is_over_(key->spared_s * NS_PER_S)) {
                 grace_begin_writing();
                 family->spare_first = key->next_spare;
                 if (key->room >= len)

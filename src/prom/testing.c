@@ -2,7 +2,7 @@
 /* What tests ask of a registry. */
 #include "prom/testing.h"
 
-#include "prom/internal.h"
+#include "prom/arena.h"
 
 #include <errno.h>
 #include <locale.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The text format and OpenMetrics: copies of lines made before, and digits. */
 #include "prom/digits.h"
+#include "prom/read.h"
 #include "prom/render.h"
 
 #include <string.h>

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Updating and reading back. */
+#include "prom/clock.h"
 #include "prom/native.h"
+#include "prom/read.h"
 
 #include <math.h>
 

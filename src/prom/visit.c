@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reading a registry series by series. */
-#include "prom/keys.h"
+#include "prom/grace.h"
+#include "prom/life.h"
+#include "prom/read.h"
 #include "prom/render.h"
+#include "prom/table.h"
 
 #include <errno.h>
 #include <math.h>

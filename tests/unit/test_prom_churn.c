@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Threads make, count in and remove series whose label values never come again, beside scrapes, a curried
  * family and threads that look up what is there: each count is where it belongs. */
-#include "prom/keys.h"
+#include "prom/grace.h"
 #include "prom_fixture.h"
 
 #include <inttypes.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Exemplars: which are kept, where, and which are refused. */
-#include "prom/internal.h"
+#include "prom/exemplar.h"
 #include "prom_fixture.h"
 
 static bool kept(const void *handle, size_t slot, struct exemplar *e)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Series that are removed, come back, expire, and are reached through curried families. */
-#include "prom/internal.h"
+#include "prom/family.h"
 #include "prom_fixture.h"
 
 #include <errno.h>

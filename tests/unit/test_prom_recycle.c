@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The memory of removed series is used again: what is promised to handles, and what the new series are. */
-#include "prom/keys.h"
+#include "prom/exemplar.h"
+#include "prom/grace.h"
+#include "prom/table.h"
 #include "prom_fixture.h"
 #include "sanitized.h"
 

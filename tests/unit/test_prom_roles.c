@@ -4,6 +4,8 @@
  * scrape. For the sanitizers; and what scrapes show has to hold at any moment.
  */
 #include "prom/cells.h"
+#include "prom/family.h"
+#include "prom/read.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -4,6 +4,7 @@
  * or torn, and memory is bounded by the number of processors. All of it with restartable sequences (if
  * there are any here), in locked slabs, and in a process whose C library was told not to use rseq.
  */
+#include "prom/clock.h"
 #include "prom_fixture.h"
 #include "prom_slabs.h"
 #include "sanitized.h"

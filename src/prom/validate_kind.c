@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a description may say beyond names, labels and buckets. */
-#include "prom/internal.h"
+#include "prom/validate.h"
+
+#include "prom/error.h"
+#include "prom/render.h"
+#include "prom/utf8.h"
 
 #include <errno.h>
 #include <math.h>
