@@ -6,6 +6,7 @@
  *
  *     bench_backend_boot [ROUNDS]        default 15; VULCAN_VMM and VULCAN_IMAGES as usual
  */
+#include "backend/firecracker/config.h"
 #include "backend/firecracker/fc.h"
 #include "backend/firecracker/vmm_choice.h"
 #include "backend/firecracker/vm.h"
@@ -91,9 +92,8 @@ static int await_hello(int listener)
 /* The least that starts the same VM: no locks, no metrics, no console, no watchdog. */
 static struct sample bare(const char *state, const char *vmm, const struct fc_vm_spec *spec)
 {
-        struct fc_vm vm = {.spec = spec};
         _cleanup_buf_ struct buf text = BUF_INIT(65536);
-        char config[PATH_MAX], api[PATH_MAX];
+        char dir[PATH_MAX - 32], config[PATH_MAX], api[PATH_MAX];
         const char *argv[] = {vmm,          "--id", "bare",    "--config-file", config,
                               "--api-sock", api,    "--level", "Warn",          NULL};
         struct proc_spec ps = {.argv = argv, .stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1};
@@ -102,13 +102,13 @@ static struct sample bare(const char *state, const char *vmm, const struct fc_vm
         uint64_t start, ready, stop, gone;
         int listener, fd;
 
-        snprintf(vm.dir, sizeof(vm.dir), "%s/bare", state);
-        snprintf(config, sizeof(config), "%s/bare/config.json", state);
-        snprintf(api, sizeof(api), "%s/bare/api.sock", state);
-        if (fs_mkdir_p(vm.dir, 0700, &err) < 0 || fc_config_text(&vm, &text, &err) < 0 ||
+        snprintf(dir, sizeof(dir), "%s/bare", state);
+        snprintf(config, sizeof(config), "%s/config.json", dir);
+        snprintf(api, sizeof(api), "%s/api.sock", dir);
+        if (fs_mkdir_p(dir, 0700, &err) < 0 || fc_config_text(spec, dir, NULL, &text, &err) < 0 ||
             fs_write(config, text.data, text.len, 0600, &err) < 0)
                 die("bare", &err);
-        listener = listen_at(vm.dir);
+        listener = listen_at(dir);
         start = clock_ns();
         if (proc_spawn(&ps, &proc, &err) < 0)
                 die("bare", &err);
@@ -120,7 +120,7 @@ static struct sample bare(const char *state, const char *vmm, const struct fc_vm
         gone = clock_ns();
         close(fd);
         close(listener);
-        if (fs_remove_tree(vm.dir, &err) < 0)
+        if (fs_remove_tree(dir, &err) < 0)
                 die("bare", &err);
         return (struct sample){(double)(ready - start) / 1e6, (double)(gone - stop) / 1e6};
 }

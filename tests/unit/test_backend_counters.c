@@ -2,7 +2,7 @@
 /* Firecracker's own counters: differences added up, absolute values taken as they are. */
 #include "backend/firecracker/counters.h"
 
-#include "backend/firecracker/vm.h"
+#include "backend/firecracker/flush.h"
 #include "base/fs.h"
 
 #include <errno.h>
@@ -101,8 +101,8 @@ struct files {
         char dir[32];
         struct prom_registry *registry;
         struct fc_metrics metrics;
-        struct fc_vm_spec spec;
-        struct fc_vm vm;
+        struct fc_flush flush;
+        int dir_fd;
 };
 
 static int open_files(void **state)
@@ -113,22 +113,19 @@ static int open_files(void **state)
                 return -1;
         strcpy(f->dir, "/tmp/vulcan-unit-XXXXXX");
         f->registry = prom_registry_new();
-        f->spec = (struct fc_vm_spec){.id = "id", .metrics = &f->metrics};
-        f->vm = (struct fc_vm){
-                .spec = &f->spec, .proc = PROC_INIT, .flush = {.fd = -1}, .stop_fd = -1};
+        f->flush = FC_FLUSH_INIT;
         *state = f;
         if (!mkdtemp(f->dir))
                 return -1;
-        strcpy(f->vm.dir, f->dir);
-        f->vm.dir_fd = open(f->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        return f->vm.dir_fd < 0 ? -1 : fc_metrics_init(&f->metrics, f->registry, NULL, 0, NULL);
+        f->dir_fd = open(f->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        return f->dir_fd < 0 ? -1 : fc_metrics_init(&f->metrics, f->registry, NULL, 0, NULL);
 }
 
 static int close_files(void **state)
 {
         struct files *f = *state;
 
-        close(f->vm.dir_fd);
+        close(f->dir_fd);
         fs_remove_tree(f->dir, NULL);
         prom_registry_free(f->registry);
         free(f);
@@ -159,7 +156,7 @@ static void torn_and_endless_lines_cost_themselves(void **state)
         snprintf(path, sizeof(path), "%s/metrics", f->dir);
         assert_int_equal(fs_write(path, text, used, 0600, NULL), 0);
         free(text);
-        fc_counters_collect(&f->vm);
+        fc_flush_collect(&f->flush, f->dir_fd, false, &f->metrics);
         assert_int_equal(total(&f->metrics, FC_VMM_VSOCK_BYTES_TOTAL, "rx"), 10);
         assert_int_equal(lost(f), 2);
 }
@@ -171,19 +168,19 @@ static void what_is_no_file_is_not_read(void **state)
         char path[64];
 
         snprintf(path, sizeof(path), "%s/metrics", f->dir);
-        fc_counters_collect(&f->vm); /* not there */
+        fc_flush_collect(&f->flush, f->dir_fd, false, &f->metrics); /* not there */
         assert_int_equal(lost(f), 1);
         assert_int_equal(mkfifo(path, 0600), 0);
-        fc_counters_collect(&f->vm);
+        fc_flush_collect(&f->flush, f->dir_fd, false, &f->metrics);
         assert_int_equal(lost(f), 2);
         assert_int_equal(unlink(path), 0);
         assert_int_equal(symlink("/dev/zero", path), 0);
-        fc_counters_collect(&f->vm);
+        fc_flush_collect(&f->flush, f->dir_fd, false, &f->metrics);
         assert_int_equal(lost(f), 3);
         assert_int_equal(unlink(path), 0);
         assert_int_equal(fs_write(path, "", 0, 0600, NULL), 0);
         assert_int_equal(truncate(path, (off_t)1 << 40), 0); /* a hole */
-        fc_counters_collect(&f->vm);
+        fc_flush_collect(&f->flush, f->dir_fd, false, &f->metrics);
         assert_int_equal(lost(f), 4);
 }
 
@@ -213,20 +210,20 @@ static void the_first_line_tells_when_the_guest_was_started(void **state)
         char path[64];
 
         snprintf(path, sizeof(path), "%s/metrics", f->dir);
-        assert_int_equal(fc_counters_first_ms(&f->vm, &ms), -ENODATA); /* no file */
+        assert_int_equal(fc_flush_first_ms(f->dir_fd, &ms), -ENODATA); /* no file */
         for (size_t i = 0; i < sizeof(first_lines) / sizeof(first_lines[0]); i++) {
                 const char *text = first_lines[i].file;
                 int r;
 
                 ms = -1;
                 assert_int_equal(fs_write(path, text, strlen(text), 0600, NULL), 0);
-                r = fc_counters_first_ms(&f->vm, &ms);
+                r = fc_flush_first_ms(f->dir_fd, &ms);
                 if (ms != first_lines[i].wall_ms || r != (ms < 0 ? -ENODATA : 0))
                         fail_msg("%s: %d, %lld", text, r, (long long)ms);
         }
         assert_int_equal(unlink(path), 0);
         assert_int_equal(mkfifo(path, 0600), 0);
-        assert_int_equal(fc_counters_first_ms(&f->vm, &ms), -ENODATA);
+        assert_int_equal(fc_flush_first_ms(f->dir_fd, &ms), -ENODATA);
 }
 
 /* Lost is what was asked for, not answered, and not written either. */
@@ -238,20 +235,20 @@ static void lost_counters_are_counted(void **state)
 
         snprintf(path, sizeof(path), "%s/metrics", f->dir);
         assert_int_equal(fs_write(path, line, strlen(line), 0600, NULL), 0);
-        fc_counters_collect(&f->vm); /* not asked */
+        fc_flush_collect(&f->flush, f->dir_fd, false, &f->metrics); /* not asked */
         assert_int_equal(prom_counter_value(f->metrics.lost_counters), 0);
-        f->vm.flush = (struct fc_flush){.fd = -1, .asked = true, .answered = true, .from = 100};
-        fc_counters_collect(&f->vm);
+        f->flush = (struct fc_flush){.fd = -1, .asked = true, .answered = true, .from = 100};
+        fc_flush_collect(&f->flush, f->dir_fd, false, &f->metrics);
         assert_int_equal(prom_counter_value(f->metrics.lost_counters), 0);
-        f->vm.flush.answered = false;
-        f->vm.flush.from = strlen(line) - 1; /* it wrote the line since */
-        fc_counters_collect(&f->vm);
+        f->flush.answered = false;
+        f->flush.from = strlen(line) - 1; /* it wrote the line since */
+        fc_flush_collect(&f->flush, f->dir_fd, false, &f->metrics);
         assert_int_equal(prom_counter_value(f->metrics.lost_counters), 0);
-        f->vm.flush.from = strlen(line);
-        fc_counters_collect(&f->vm);
+        f->flush.from = strlen(line);
+        fc_flush_collect(&f->flush, f->dir_fd, false, &f->metrics);
         assert_int_equal(prom_counter_value(f->metrics.lost_counters), 1);
-        f->vm.stopped = true; /* killed: nobody waits for counters */
-        fc_counters_collect(&f->vm);
+        /* A killed VM's counters are not expected. */
+        fc_flush_collect(&f->flush, f->dir_fd, true, &f->metrics);
         assert_int_equal(prom_counter_value(f->metrics.lost_counters), 1);
 }
 
@@ -285,14 +282,14 @@ static void the_vmm_is_asked_to_flush(void **state)
         pthread_t thread;
         char *body;
 
-        fc_counters_ask(&f->vm); /* nobody there */
-        assert_true(fc_counters_await(&f->vm, 0) && !f->vm.flush.answered);
+        fc_flush_ask(&f->flush, f->dir, f->dir_fd); /* nobody there */
+        assert_true(fc_flush_await(&f->flush, -1, 0) && !f->flush.answered);
         snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/api.sock", f->dir);
         assert_int_equal(bind(api.listener, (struct sockaddr *)&addr, sizeof(addr)), 0);
         assert_int_equal(listen(api.listener, 1), 0);
         assert_int_equal(pthread_create(&thread, NULL, serve, &api), 0);
-        fc_counters_ask(&f->vm);
-        assert_true(fc_counters_await(&f->vm, 0) && f->vm.flush.answered);
+        fc_flush_ask(&f->flush, f->dir, f->dir_fd);
+        assert_true(fc_flush_await(&f->flush, -1, 0) && f->flush.answered);
         pthread_join(thread, NULL);
         assert_ptr_equal(strstr(api.request, "PUT /actions HTTP/1.1\r\nHost: "), api.request);
         body = strstr(api.request, "\r\n\r\n") + 4;
@@ -301,9 +298,9 @@ static void the_vmm_is_asked_to_flush(void **state)
                          strlen(body));
 
         /* It is there and does not answer: that has a bound. */
-        fc_counters_ask(&f->vm);
-        assert_false(fc_counters_await(&f->vm, 1));
-        assert_true(fc_counters_await(&f->vm, 0) && !f->vm.flush.answered);
+        fc_flush_ask(&f->flush, f->dir, f->dir_fd);
+        assert_false(fc_flush_await(&f->flush, -1, 1));
+        assert_true(fc_flush_await(&f->flush, -1, 0) && !f->flush.answered);
         close(api.listener);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backend/firecracker/check.h"
+#include "backend/firecracker/counters.h"
 #include "backend/firecracker/execute.h"
 #include "backend/firecracker/fc.h"
 #include "backend/firecracker/reclaim.h"
@@ -203,6 +204,7 @@ static int fc_open(struct fc_backend *b, const struct fc_config *config, struct 
                                  err)) < 0 ||
             (r = net_new(&net, &b->net, err)) < 0)
                 return r;
+        fc_counters_publish(&(struct fc_counters){0}, &b->metrics);
         b->remains = fc_remains_new(&b->metrics);
         b->vmm_env = (const char *const *)b->vmm_environment.vars;
         if (!b->remains || environment_make(&b->vmm_environment, vmm_variables) < 0)

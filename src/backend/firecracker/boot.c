@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backend/firecracker/boot.h"
 
+#include "backend/firecracker/flush.h"
 #include "backend/firecracker/stages.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -152,7 +153,7 @@ static void observe_boot(const struct fc_vm *vm, uint64_t boot_ns, const struct 
         int64_t wall_ms;
 
         prom_histogram_observe(m->boot, ns_to_s(boot_ns));
-        if (fc_counters_first_ms(vm, &wall_ms) == 0)
+        if (fc_flush_first_ms(vm->dir_fd, &wall_ms) == 0)
                 times.running_ago_ms = clock_wall_ms() - wall_ms;
         else
                 times.running_ago_ms = -1;

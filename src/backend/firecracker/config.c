@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The VMM's configuration file: with it the VM starts at once, without one API round trip. */
-#include "backend/firecracker/vm.h"
+#include "backend/firecracker/config.h"
 
 #include "wire/frame.h"
 
@@ -34,24 +33,24 @@ static json_t *interfaces(const struct net_lease *lease)
                          "guest_mac", lease->mac);
 }
 
-int fc_config_text(const struct fc_vm *vm, struct buf *ret, struct err *err)
+int fc_config_text(const struct fc_vm_spec *spec, const char *dir, const struct net_lease *lease,
+                   struct buf *ret, struct err *err)
 {
-        const struct fc_vm_spec *spec = vm->spec;
         char uds[PATH_MAX + 16], metrics[PATH_MAX + 16];
         json_t *root;
         char *text;
         int r;
 
-        snprintf(uds, sizeof(uds), "%s/v.sock", vm->dir);
-        snprintf(metrics, sizeof(metrics), "%s/metrics", vm->dir);
+        snprintf(uds, sizeof(uds), "%s/v.sock", dir);
+        snprintf(metrics, sizeof(metrics), "%s/metrics", dir);
         root = json_pack("{s:{s:s, s:s, s:s}, s:o, s:{s:i, s:i}, s:{s:i, s:s}, s:{s:s}, s:{}}",
                          "boot-source", "kernel_image_path", spec->kernel->vmlinux, "initrd_path",
                          spec->kernel->initramfs, "boot_args", kernel_args, "drives",
                          drives(spec->rootfs), "machine-config", "vcpu_count", (int)spec->cpus,
                          "mem_size_mib", (int)spec->mem_mb, "vsock", "guest_cid", FC_GUEST_CID,
                          "uds_path", uds, "metrics", "metrics_path", metrics, "entropy");
-        if (root && vm->has_lease &&
-            json_object_set_new(root, "network-interfaces", interfaces(&vm->lease)) < 0) {
+        if (root && lease &&
+            json_object_set_new(root, "network-interfaces", interfaces(lease)) < 0) {
                 json_decref(root);
                 root = NULL;
         }

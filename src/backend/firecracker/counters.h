@@ -29,5 +29,5 @@ struct fc_counters {
  */
 int fc_counters_add_line(struct fc_counters *c, const char *line, size_t n);
 
-/* Adds a VM's totals to the metrics. */
+/* Adds a VM's totals to the metrics; with totals of 0 it makes all their series exist. */
 void fc_counters_publish(const struct fc_counters *c, struct fc_metrics *m);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backend/firecracker/metrics.h"
 
-#include "backend/firecracker/counters.h"
 #include "base/cleanup.h"
 
 #include <errno.h>
@@ -354,7 +353,6 @@ static struct prom_counter *exits_with(const struct fc_metrics *m, int code)
 static void add_failures(struct fc_metrics *m)
 {
         static const char *const others[] = {"killed", "signal", "stuck", "other"};
-        static const struct fc_counters none;
 
         for (size_t i = 0; i < sizeof(boot_failures) / sizeof(boot_failures[0]); i++)
                 prom_counter_with(m->family[FC_BOOT_FAILURES_TOTAL],
@@ -365,7 +363,6 @@ static void add_failures(struct fc_metrics *m)
                         exits_with(m, code);
         for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
                 exits_of(m, others[i]);
-        fc_counters_publish(&none, m);
 }
 
 void fc_metrics_add_runtime(struct fc_metrics *m, const char *runtime)

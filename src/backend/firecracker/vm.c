@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backend/firecracker/vm.h"
 
+#include "backend/firecracker/config.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fs.h"
@@ -38,7 +39,7 @@ int fc_vm_init(struct fc_vm *vm, const struct fc_vm_spec *spec, struct err *err)
                 .console_fd = -1,
                 .log_fd = -1,
                 .proc = PROC_INIT,
-                .flush = {.fd = -1},
+                .flush = FC_FLUSH_INIT,
                 .stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
         };
         if (vm->stop_fd < 0)
@@ -148,7 +149,8 @@ static int write_files(struct fc_vm *vm, struct err *err)
         char path[PATH_MAX];
         int r;
 
-        if ((r = fc_config_text(vm, &text, err)) < 0 ||
+        if ((r = fc_config_text(vm->spec, vm->dir, vm->has_lease ? &vm->lease : NULL, &text, err)) <
+                    0 ||
             (r = fs_join(path, sizeof(path), vm->dir, "config.json", err)) < 0)
                 return r;
         if ((r = fs_create(path, text.data, text.len, 0600, err)) < 0)
@@ -465,10 +467,10 @@ static void flush(struct fc_vm *vm, uint64_t since)
 {
         if (fc_vm_exit_code(vm) == 0)
                 return; /* it wrote them when it ended */
-        fc_counters_ask(vm);
-        if (!fc_counters_await(vm, FLUSH_AT_ONCE_MS)) {
+        fc_flush_ask(&vm->flush, vm->dir, vm->dir_fd);
+        if (!fc_flush_await(&vm->flush, vm->stop_fd, FLUSH_AT_ONCE_MS)) {
                 detach(vm, since);
-                fc_counters_await(vm, 0);
+                fc_flush_await(&vm->flush, vm->stop_fd, 0);
         }
         close_fd(&vm->flush.fd);
         observe_stage(vm, FC_CLEANUP_FLUSH, since);
@@ -563,7 +565,7 @@ uint64_t fc_vm_cleanup(struct fc_vm *vm, bool was_ready)
         tell_log(vm);
         if (vm->dir_fd >= 0) {
                 if (started)
-                        fc_counters_collect(vm);
+                        fc_flush_collect(&vm->flush, vm->dir_fd, atomic_load(&vm->stopped), m);
                 removed = remove_dir(vm, gone, &left);
                 if (started)
                         observe_stage(vm, FC_CLEANUP_FILES, at);
@@ -573,7 +575,7 @@ uint64_t fc_vm_cleanup(struct fc_vm *vm, bool was_ready)
         if (!gone || !removed)
                 hand_over(vm, &left);
         vm->start_ns = 0;
-        vm->flush = (struct fc_flush){.fd = -1};
+        vm->flush = FC_FLUSH_INIT;
         return took;
 }
 

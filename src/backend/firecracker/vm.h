@@ -12,9 +12,10 @@
  */
 #pragma once
 
-#include "backend/firecracker/metrics.h"
+#include "backend/firecracker/flush.h"
 #include "backend/firecracker/remains.h"
 #include "backend/firecracker/tail.h"
+#include "backend/firecracker/vm_spec.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/proc.h"
@@ -35,30 +36,6 @@ enum {
 
 /* What a VM's directory is called until it is locked. */
 #define FC_NEW_PREFIX "new-"
-
-/* What a VM is made of; borrowed, valid for the life of the VM. */
-struct fc_vm_spec {
-        const char *id;
-        const char *vms_dir; /* <state_dir>/vms */
-        const char *vmm;     /* executable */
-        const struct image_kernel *kernel;
-        const char *rootfs;
-        unsigned cpus, mem_mb;
-        struct net *net; /* NULL: no network */
-        struct fc_metrics *metrics;
-        const char *const *env;     /* the VMM's whole environment; NULL: ours */
-        struct fc_remains *remains; /* NULL: what does not end at once is left to the next start */
-};
-
-/* A VMM that was asked to write down its counters (counters.c). */
-struct fc_flush {
-        bool asked, answered;
-        int fd;            /* its API; -1: nothing more is to come */
-        uint64_t asked_ns; /* when */
-        uint64_t from;     /* bytes of metrics that it had written before */
-        char head[sizeof("HTTP/1.1 200")];
-        size_t have; /* bytes of the answer */
-};
 
 struct fc_vm {
         const struct fc_vm_spec *spec;
@@ -135,23 +112,3 @@ void fc_vm_read_words(struct fc_vm *vm);
 const char *fc_vm_exit_text(struct fc_vm *vm, char *ret, size_t size);
 /* The exit code of a VMM that has ended by itself, -1 otherwise. */
 int fc_vm_exit_code(struct fc_vm *vm);
-
-/* The configuration file as JSON text (config.c). */
-int fc_config_text(const struct fc_vm *vm, struct buf *ret, struct err *err);
-
-/* Asks the VMM over its API socket to write down its counters (counters.c). Waits for nothing. */
-void fc_counters_ask(struct fc_vm *vm);
-
-/*
- * Waits for its answer: `timeout_ms`, 0: as long as a cleanup waits at all. False: it may still come.
- * Returns at once when fc_vm_stop() is called.
- */
-bool fc_counters_await(struct fc_vm *vm, unsigned timeout_ms);
-
-/* When the VMM wrote its first line of metrics, which it does right after it has started the guest:
- * by the wall clock, to 1 ms (counters.c). -ENODATA: it has not, or not as Firecracker does. */
-int fc_counters_first_ms(const struct fc_vm *vm, int64_t *ret_wall_ms);
-
-/* Adds the lines that the VMM wrote to the totals (counters.c), and counts a VM whose VMM was asked
- * and neither answered nor wrote a line. Call once, when it has ended. */
-void fc_counters_collect(const struct fc_vm *vm);

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "backend/firecracker/metrics.h"
+#include "backend/firecracker/remains.h"
+#include "image/image.h"
+#include "net/net.h"
+
+/* What a microVM is made of; borrowed, valid for the life of the VM. */
+struct fc_vm_spec {
+        const char *id;
+        const char *vms_dir; /* <state_dir>/vms */
+        const char *vmm;     /* executable */
+        const struct image_kernel *kernel;
+        const char *rootfs;
+        unsigned cpus, mem_mb;
+        struct net *net; /* NULL: no network */
+        struct fc_metrics *metrics;
+        const char *const *env;     /* the VMM's whole environment; NULL: ours */
+        struct fc_remains *remains; /* NULL: what does not end at once is left to the next start */
+};
