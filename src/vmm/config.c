@@ -5,7 +5,8 @@
 #include "base/fs.h"
 #include "vmm/config_fields.h"
 #include "vmm/logger.h"
-#include "vmm/vsock.h"
+#include "vmm/vsock_host.h"
+#include "vmm/vsock_packet.h"
 
 #include <errno.h>
 #include <net/if.h>

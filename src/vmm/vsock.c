@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/vsock.h"
 
-#include "base/clock.h"
 #include "vmm/logger.h"
-#include "vmm/vsock_conn.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -69,8 +67,7 @@ static void break_device(struct vsock_device *dev, int queue, const struct err *
                 dev->metrics->vsock_rx_queue_event_fails++;
         dev->broken = true;
         watch_kicks(dev, false);
-        while (dev->all.first)
-                conn_free(dev->all.first);
+        conns_clear(&dev->conns);
         dev->n_rst = 0;
         dev->tx_again = false;
 }
@@ -90,10 +87,10 @@ static void accept_guest(struct vsock_device *dev, const struct vsock_header *h)
         struct vsock_conn *c = NULL;
         int fd = -EMFILE;
 
-        if (dev->n_conns < VSOCK_CONN_MAX)
+        if (dev->conns.n < VSOCK_CONN_MAX)
                 fd = dev->dial(dev, h->dst_port);
         if (fd >= 0)
-                c = conn_new(dev, fd, CONN_OPEN);
+                c = conn_new(&dev->conns, fd, CONN_OPEN);
         if (!c) {
                 owe_stranger(dev, h);
                 return;
@@ -108,22 +105,20 @@ static void accept_guest(struct vsock_device *dev, const struct vsock_header *h)
 static void guest_responded(struct vsock_conn *c)
 {
         char line[32];
-        int n = snprintf(line, sizeof(line), "OK %u\n", c->host_port);
+        int n = snprintf(line, sizeof(line), "OK %u\n", c->entry.host_port);
 
         if (c->state != CONN_REQUESTED || send(c->src.fd, line, (size_t)n, MSG_NOSIGNAL) != n) {
                 conn_kill(c);
                 return;
         }
-        c->dev->metrics->vsock_conns_added++;
+        c->conns->metrics->vsock_conns_added++;
         c->state = CONN_OPEN;
         conn_set_deadline(c, false);
         conn_schedule(c);
 }
 
-static void guest_shut(struct vsock_conn *c, const struct vsock_header *h)
+static void guest_shut(struct vsock_device *dev, struct vsock_conn *c, const struct vsock_header *h)
 {
-        struct vsock_device *dev = c->dev;
-
         if (c->state == CONN_REQUESTED) {
                 conn_kill(c);
                 return;
@@ -138,8 +133,8 @@ static void guest_shut(struct vsock_conn *c, const struct vsock_header *h)
 }
 
 /* A packet for a connection that is there. */
-static void handle_known(struct vsock_conn *c, const struct vsock_header *h,
-                         const struct iovec *payload, int n)
+static void handle_known(struct vsock_device *dev, struct vsock_conn *c,
+                         const struct vsock_header *h, const struct iovec *payload, int n)
 {
         if (c->owe & OWE_RST)
                 return; /* killed on our side; the guest hears of it soon */
@@ -155,7 +150,7 @@ static void handle_known(struct vsock_conn *c, const struct vsock_header *h,
                 conn_guest_is_done(c);
                 return;
         case VSOCK_OP_SHUTDOWN:
-                guest_shut(c, h);
+                guest_shut(dev, c, h);
                 return;
         case VSOCK_OP_RW:
                 if (c->state == CONN_CLOSING)
@@ -195,7 +190,7 @@ static void handle_packet(struct vsock_device *dev, const struct virtq_chain *ch
                 owe_stranger(dev, &h);
                 return;
         }
-        c = conn_find(dev, h.src_port, h.dst_port);
+        c = conns_find(&dev->conns, h.src_port, h.dst_port);
         if (!c) {
                 if (h.op == VSOCK_OP_REQUEST)
                         accept_guest(dev, &h);
@@ -206,7 +201,7 @@ static void handle_packet(struct vsock_device *dev, const struct virtq_chain *ch
         n = chain_slice(chain->iov, chain->n_out, sizeof(h), h.len, payload);
         if (h.op == VSOCK_OP_RW)
                 dev->metrics->vsock_tx_bytes_count += h.len;
-        handle_known(c, &h, payload, n);
+        handle_known(dev, c, &h, payload, n);
 }
 
 static void process_tx(struct vsock_device *dev)
@@ -261,12 +256,12 @@ static int next_packet(struct vsock_device *dev, const struct virtq_chain *chain
                 int n = chain_slice(chain->iov, chain->n_in, sizeof(h), room, payload);
 
                 do {
-                        c = conn_next_runnable(dev);
+                        c = conns_next_runnable(&dev->conns);
                         if (!c)
                                 return 0;
                 } while (!conn_fill_packet(c, payload, n, room, &h));
-                h.src_port = c->host_port;
-                h.dst_port = c->guest_port;
+                h.src_port = c->entry.host_port;
+                h.dst_port = c->entry.guest_port;
         }
         chain_write(chain->iov, chain->n_in, &h, sizeof(h));
         *ret_len = (uint32_t)sizeof(h) + h.len;
@@ -286,7 +281,7 @@ static void process_rx(struct vsock_device *dev)
         int r = 0;
 
         virtq_disable_kick(q);
-        for (int i = 0; dev->n_rst > 0 || dev->run.first; i++) {
+        for (int i = 0; dev->n_rst > 0 || conns_have_runnable(&dev->conns); i++) {
                 if (i == VSOCK_TX_BATCH) {
                         dev->loop->busy = true;
                         break;
@@ -315,7 +310,8 @@ void vsock_process(struct vsock_device *dev)
 {
         if (!dev->broken && dev->tx_again && vu_ring_is_live(dev->vu, VU_TX))
                 process_tx(dev);
-        if (!dev->broken && (dev->n_rst > 0 || dev->run.first) && vu_ring_is_live(dev->vu, VU_RX))
+        if (!dev->broken && (dev->n_rst > 0 || conns_have_runnable(&dev->conns)) &&
+            vu_ring_is_live(dev->vu, VU_RX))
                 process_rx(dev);
         /* What stalled for want of RX buffers goes on when there is room again, not before. */
         if (dev->tx_again && vu_ring_is_live(dev->vu, VU_TX) &&
@@ -374,23 +370,40 @@ static void rings_reset(void *arg)
         struct vsock_device *dev = arg;
         struct vsock_conn *c, *next;
 
-        for (c = dev->all.first; c; c = next) {
-                next = c->link[LINK_ALL].next;
+        for (c = conns_first(&dev->conns); c; c = next) {
+                next = conn_next(c);
                 if (c->state != CONN_LINE && c->state != CONN_LINGER && !(c->owe & OWE_REQUEST))
                         conn_free(c);
         }
         dev->n_rst = 0;
 }
 
-static void deadline_passed(struct loop_timer *timer)
+static void host_connected(void *arg, int fd)
 {
-        struct vsock_device *dev = timer->owner;
-        uint64_t now = clock_ns();
+        struct vsock_device *dev = arg;
+        struct vsock_conn *c;
 
-        while (dev->deadline.first && dev->deadline.first->deadline_ns <= now)
-                conn_kill(dev->deadline.first);
-        if (dev->deadline.first)
-                loop_set_timer(dev->loop, timer, dev->deadline.first->deadline_ns);
+        if (dev->broken) {
+                close(fd);
+                return;
+        }
+        c = conn_new(&dev->conns, fd, CONN_LINE);
+        if (c)
+                conn_set_deadline(c, true);
+        else
+                dev->metrics->vsock_conns_killed++;
+}
+
+static void socket_closed(void *arg)
+{
+        struct vsock_device *dev = arg;
+
+        vsock_listener_resume(&dev->listener);
+}
+
+int vsock_dial(struct vsock_device *dev, uint32_t port)
+{
+        return vsock_dial_uds(dev->listener.path, port);
 }
 
 int vsock_init(struct vsock_device *dev, struct loop *loop, struct vhost_user *vu,
@@ -401,21 +414,14 @@ int vsock_init(struct vsock_device *dev, struct loop *loop, struct vhost_user *v
                                      .vu = vu,
                                      .metrics = metrics,
                                      .guest_cid = guest_cid,
-                                     .dial = vsock_dial_uds,
-                                     .listener = {.fd = -1, .owner = dev},
-                                     .timer = {.expired = deadline_passed, .owner = dev},
-                                     /* Where Firecracker starts: above what people choose. */
-                                     .next_host_port = 1u << 30};
+                                     .dial = vsock_dial,
+                                     .listener = VSOCK_LISTENER_INIT};
         for (int i = 0; i < VU_QUEUES; i++)
                 dev->kick[i] = (struct loop_source){.fd = -1, .ready = kicked, .owner = dev};
-        if (uds_path) {
-                if (strlen(uds_path) > VSOCK_UDS_PATH_MAX)
-                        return err_set(err, ENAMETOOLONG, "uds_path: longer than %d bytes",
-                                       VSOCK_UDS_PATH_MAX);
-                memcpy(dev->uds_path, uds_path, strlen(uds_path) + 1);
-                if (vsock_listen(dev, err) < 0)
-                        return -err->code;
-        }
+        conns_init(&dev->conns, loop, metrics, socket_closed, dev);
+        if (uds_path &&
+            vsock_listener_init(&dev->listener, loop, uds_path, host_connected, dev, err) < 0)
+                return -err->code;
         vu->changed = rings_changed;
         vu->stopping = rings_stopping;
         vu->reset = rings_reset;
@@ -425,16 +431,9 @@ int vsock_init(struct vsock_device *dev, struct loop *loop, struct vhost_user *v
 
 void vsock_release(struct vsock_device *dev)
 {
-        int fd = dev->listener.fd;
-
-        dev->listener_is_paused = false;
-        while (dev->all.first)
-                conn_free(dev->all.first);
+        dev->listener.paused = false; /* sockets that close now do not resume it */
+        conns_clear(&dev->conns);
         watch_kicks(dev, false);
-        loop_set_timer(dev->loop, &dev->timer, 0);
-        loop_del(dev->loop, &dev->listener);
-        if (fd >= 0) {
-                close(fd);
-                unlink(dev->uds_path);
-        }
+        loop_set_timer(dev->loop, &dev->conns.timer, 0);
+        vsock_listener_release(&dev->listener);
 }

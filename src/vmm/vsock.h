@@ -20,34 +20,16 @@
  */
 #pragma once
 
-#include "vmm/loop.h"
-#include "vmm/metrics.h"
 #include "vmm/vhost_user.h"
-#include "vmm/vsock_packet.h"
-
-#include <sys/un.h>
+#include "vmm/vsock_conn.h"
+#include "vmm/vsock_host.h"
 
 enum {
-        VSOCK_CONN_MAX = 1023,        /* connections at once, those being made included */
-        VSOCK_BUF_ALLOC = 256 * 1024, /* bytes the guest may have under way, a connection */
-        VSOCK_PACKET_MAX = 64 * 1024, /* payload of one packet to the guest */
-        VSOCK_RST_MAX = 256,          /* answers to strangers that wait for a buffer */
-        VSOCK_TX_BATCH = 256,         /* packets from the guest before others have their turn */
-        VSOCK_CONNECT_LINE_MAX = 32,  /* "CONNECT 4294967295\n" with room to spare */
-        VSOCK_UDS_PATH_MAX = 107,     /* what sun_path holds */
-        VSOCK_BUCKETS = 256,
-        VSOCK_ACCEPT_BATCH = 32,
+        VSOCK_RST_MAX = 256,  /* answers to strangers that wait for a buffer */
+        VSOCK_TX_BATCH = 256, /* packets from the guest before others have their turn */
 };
 
-/* For the CONNECT line, the guest's RESPONSE, and the guest's RST after a close. */
-#define VSOCK_HANDSHAKE_NS UINT64_C(2000000000)
-
-struct vsock_conn;
-
-struct vsock_list {
-        struct vsock_conn *first, *last;
-};
-
+/* Ports of a packet that belongs to no stream. */
 struct vsock_stranger {
         uint32_t guest_port, host_port;
 };
@@ -57,26 +39,17 @@ struct vsock_device {
         struct vhost_user *vu;
         struct vmm_metrics *metrics;
         uint64_t guest_cid;
-        char uds_path[VSOCK_UDS_PATH_MAX + 1];
         bool broken;
 
         /* Opens the host's end for a guest that connects; returns a non-blocking descriptor or
          * -errno. The default connects to <uds_path>_<port>; tests put theirs here. */
         int (*dial)(struct vsock_device *dev, uint32_t port);
 
-        struct loop_source listener;
+        struct vsock_listener listener;
+        struct vsock_conns conns;
         struct loop_source kick[VU_QUEUES];
-        struct loop_timer timer;
-        bool listener_is_paused; /* out of descriptors: goes on when a connection ends */
-        bool tx_again;           /* the guest's ring was left with packets in it */
-        bool tx_stalled;         /* no room for answers to strangers: waits for RX buffers */
-
-        struct vsock_conn *bucket[VSOCK_BUCKETS];
-        struct vsock_list all;
-        struct vsock_list run;      /* have something for the guest */
-        struct vsock_list deadline; /* wait for something; oldest first, all as long */
-        int n_conns;
-        uint32_t next_host_port;
+        bool tx_again;   /* the guest's ring was left with packets in it */
+        bool tx_stalled; /* no room for answers to strangers: waits for RX buffers */
 
         struct vsock_stranger rst[VSOCK_RST_MAX];
         int rst_first, n_rst;
@@ -92,6 +65,9 @@ int vsock_init(struct vsock_device *dev, struct loop *loop, struct vhost_user *v
 
 /* Closes every connection and removes the listening socket. */
 void vsock_release(struct vsock_device *dev);
+
+/* The default of `dial`. */
+int vsock_dial(struct vsock_device *dev, uint32_t port);
 
 /* Works on what is there: packets from the guest, then packets to it. Called by the loop. */
 void vsock_process(struct vsock_device *dev);

@@ -3,85 +3,47 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "vmm/virtq.h"
+#include "vmm/vsock_host.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
-static struct vsock_list *list_of(struct vsock_device *dev, int which)
+static struct vsock_conn *conn_of(struct vsock_entry *e)
 {
-        return which == LINK_ALL ? &dev->all : which == LINK_RUN ? &dev->run : &dev->deadline;
+        _Static_assert(offsetof(struct vsock_conn, entry) == 0, "conn_of() relies on it");
+        return (struct vsock_conn *)e;
 }
 
-static void link_last(struct vsock_conn *c, int which)
+struct vsock_conn *conns_first(const struct vsock_conns *set)
 {
-        struct vsock_list *l = list_of(c->dev, which);
-
-        c->link[which] = (struct vsock_link){l->last, NULL, true};
-        if (l->last)
-                l->last->link[which].next = c;
-        else
-                l->first = c;
-        l->last = c;
+        return conn_of(set->table.list[VSOCK_ALL].first);
 }
 
-static void unlink_conn(struct vsock_conn *c, int which)
+struct vsock_conn *conn_next(const struct vsock_conn *c)
 {
-        struct vsock_list *l = list_of(c->dev, which);
-        struct vsock_link *k = &c->link[which];
-
-        if (!k->linked)
-                return;
-        if (k->prev)
-                k->prev->link[which].next = k->next;
-        else
-                l->first = k->next;
-        if (k->next)
-                k->next->link[which].prev = k->prev;
-        else
-                l->last = k->prev;
-        *k = (struct vsock_link){0};
+        return conn_of(c->entry.link[VSOCK_ALL].next);
 }
 
-static unsigned bucket_of(uint32_t guest_port, uint32_t host_port)
+static struct vsock_conn *first_deadline(const struct vsock_conns *set)
 {
-        return (guest_port * 2654435761u ^ host_port * 2246822519u) >> 24 & (VSOCK_BUCKETS - 1);
+        return conn_of(set->table.list[VSOCK_DEADLINE].first);
 }
 
-struct vsock_conn *conn_find(struct vsock_device *dev, uint32_t guest_port, uint32_t host_port)
+struct vsock_conn *conns_find(const struct vsock_conns *set, uint32_t guest_port,
+                              uint32_t host_port)
 {
-        struct vsock_conn *c = dev->bucket[bucket_of(guest_port, host_port)];
-
-        while (c && (c->guest_port != guest_port || c->host_port != host_port))
-                c = c->bucket_next;
-        return c;
+        return conn_of(vsock_table_find(&set->table, guest_port, host_port));
 }
 
 void conn_name(struct vsock_conn *c, uint32_t guest_port, uint32_t host_port)
 {
-        struct vsock_conn **at = &c->dev->bucket[bucket_of(guest_port, host_port)];
-
-        assert(!c->in_table);
-        c->guest_port = guest_port;
-        c->host_port = host_port;
-        c->bucket_next = *at;
-        *at = c;
-        c->in_table = true;
-}
-
-void conn_unname(struct vsock_conn *c)
-{
-        struct vsock_conn **at = &c->dev->bucket[bucket_of(c->guest_port, c->host_port)];
-
-        if (!c->in_table)
-                return;
-        while (*at != c)
-                at = &(*at)->bucket_next;
-        *at = c->bucket_next;
-        c->in_table = false;
+        vsock_table_name(&c->conns->table, &c->entry, guest_port, host_port);
 }
 
 static void close_socket(struct vsock_conn *c)
@@ -90,10 +52,9 @@ static void close_socket(struct vsock_conn *c)
 
         if (fd < 0)
                 return;
-        loop_del(c->dev->loop, &c->src);
+        loop_del(c->conns->loop, &c->src);
         close(fd);
-        if (c->dev->listener_is_paused)
-                vsock_listen_again(c->dev);
+        c->conns->closed(c->conns->arg);
 }
 
 static void drop_out(struct vsock_conn *c)
@@ -105,18 +66,26 @@ static void drop_out(struct vsock_conn *c)
 
 void conn_free(struct vsock_conn *c)
 {
-        struct vsock_device *dev = c->dev;
+        struct vsock_conns *set = c->conns;
 
         conn_set_deadline(c, false);
-        for (int i = 0; i < LINKS; i++)
-                unlink_conn(c, i);
-        conn_unname(c);
+        for (int i = 0; i < VSOCK_LISTS; i++)
+                vsock_table_remove(&set->table, &c->entry, (enum vsock_list_id)i);
+        vsock_table_unname(&set->table, &c->entry);
         drop_out(c);
-        dev->n_conns--;
+        set->n--;
         if (c->state != CONN_LINE)
-                dev->metrics->vsock_conns_removed++;
+                set->metrics->vsock_conns_removed++;
         close_socket(c);
         free(c);
+}
+
+void conns_clear(struct vsock_conns *set)
+{
+        struct vsock_conn *c;
+
+        while ((c = conns_first(set)) != NULL)
+                conn_free(c);
 }
 
 /* Passes on to the socket what the guest sent before. -errno: the host takes no more. */
@@ -136,7 +105,7 @@ static int flush_out(struct vsock_conn *c)
                 if (n < 0 && errno == EINTR)
                         continue;
                 if (n < 0 && errno != EAGAIN) {
-                        c->dev->metrics->vsock_tx_flush_fails++;
+                        c->conns->metrics->vsock_tx_flush_fails++;
                         return -errno;
                 }
                 if (n < 0) {
@@ -188,6 +157,36 @@ static void open_is_ready(struct vsock_conn *c)
         conn_schedule(c);
 }
 
+/* Reads the client's first line, which names the guest's port. May free c. */
+static void read_line(struct vsock_conn *c)
+{
+        char line[VSOCK_CONNECT_LINE_MAX + 1];
+        ssize_t n = recv(c->src.fd, line, VSOCK_CONNECT_LINE_MAX, MSG_PEEK | MSG_DONTWAIT);
+        uint32_t port;
+        char *end;
+
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+                return;
+        end = n > 0 ? memchr(line, '\n', (size_t)n) : NULL;
+        if (!end) {
+                /* More may follow, unless the client is gone or the line is already too long. */
+                if (n <= 0 || n == VSOCK_CONNECT_LINE_MAX || c->hung_up)
+                        conn_kill(c);
+                return;
+        }
+        *end = '\0';
+        /* Takes only the line: the bytes after it belong to the stream. */
+        if (recv(c->src.fd, line, (size_t)(end - line) + 1, MSG_DONTWAIT) != end - line + 1 ||
+            (*end = '\0', vsock_parse_connect(line, &port)) < 0) {
+                conn_kill(c);
+                return;
+        }
+        conn_set_deadline(c, false);
+        c->state = CONN_REQUESTED;
+        conn_name(c, port, vsock_table_free_port(&c->conns->table, port));
+        conn_owe(c, OWE_REQUEST);
+}
+
 static void socket_ready(struct loop_source *src, uint32_t events)
 {
         struct vsock_conn *c = src->owner;
@@ -202,7 +201,7 @@ static void socket_ready(struct loop_source *src, uint32_t events)
         switch (c->state) {
         case CONN_LINE:
                 if (c->readable)
-                        conn_read_line(c);
+                        read_line(c);
                 break;
         case CONN_REQUESTED:
                 if (c->hung_up)
@@ -220,23 +219,23 @@ static void socket_ready(struct loop_source *src, uint32_t events)
         }
 }
 
-struct vsock_conn *conn_new(struct vsock_device *dev, int fd, enum vsock_state state)
+struct vsock_conn *conn_new(struct vsock_conns *set, int fd, enum vsock_state state)
 {
         struct vsock_conn *c = NULL;
 
-        if (dev->n_conns < VSOCK_CONN_MAX)
+        if (set->n < VSOCK_CONN_MAX)
                 c = calloc(1, sizeof(*c));
         if (!c) {
                 close(fd);
                 return NULL;
         }
-        c->dev = dev;
+        c->conns = set;
         c->state = state;
         c->writable = true;
         c->src = (struct loop_source){.fd = -1, .ready = socket_ready, .owner = c};
-        dev->n_conns++;
-        link_last(c, LINK_ALL);
-        if (loop_add(dev->loop, &c->src, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, NULL) < 0) {
+        set->n++;
+        vsock_table_append(&set->table, &c->entry, VSOCK_ALL);
+        if (loop_add(set->loop, &c->src, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, NULL) < 0) {
                 close(fd);
                 conn_free(c);
                 return NULL;
@@ -244,16 +243,43 @@ struct vsock_conn *conn_new(struct vsock_device *dev, int fd, enum vsock_state s
         return c;
 }
 
+static void arm_timer(struct vsock_conns *set)
+{
+        const struct vsock_conn *first = first_deadline(set);
+
+        loop_set_timer(set->loop, &set->timer, first ? first->deadline_ns : 0);
+}
+
 void conn_set_deadline(struct vsock_conn *c, bool on)
 {
-        struct vsock_device *dev = c->dev;
+        struct vsock_table *table = &c->conns->table;
 
-        unlink_conn(c, LINK_DEADLINE);
+        vsock_table_remove(table, &c->entry, VSOCK_DEADLINE);
         c->deadline_ns = on ? clock_ns() + VSOCK_HANDSHAKE_NS : 0;
         if (on)
-                link_last(c, LINK_DEADLINE);
-        loop_set_timer(dev->loop, &dev->timer,
-                       dev->deadline.first ? dev->deadline.first->deadline_ns : 0);
+                vsock_table_append(table, &c->entry, VSOCK_DEADLINE);
+        arm_timer(c->conns);
+}
+
+static void deadline_passed(struct loop_timer *timer)
+{
+        struct vsock_conns *set = timer->owner;
+        uint64_t now = clock_ns();
+
+        while (first_deadline(set) && first_deadline(set)->deadline_ns <= now)
+                conn_kill(first_deadline(set));
+        arm_timer(set);
+}
+
+void conns_init(struct vsock_conns *set, struct loop *loop, struct vmm_metrics *metrics,
+                void (*closed)(void *arg), void *arg)
+{
+        *set = (struct vsock_conns){.loop = loop,
+                                    .metrics = metrics,
+                                    .timer = {.expired = deadline_passed, .owner = set},
+                                    .closed = closed,
+                                    .arg = arg};
+        vsock_table_init(&set->table);
 }
 
 uint32_t conn_credit(const struct vsock_conn *c)
@@ -278,17 +304,22 @@ void conn_schedule(struct vsock_conn *c)
                         c->owe |= OWE_CREDIT_REQUEST;
                 c->asked_credit = true;
         }
-        if ((data || c->owe) && !c->link[LINK_RUN].linked)
-                link_last(c, LINK_RUN);
+        if ((data || c->owe) && !c->entry.link[VSOCK_RUN].linked)
+                vsock_table_append(&c->conns->table, &c->entry, VSOCK_RUN);
 }
 
-struct vsock_conn *conn_next_runnable(struct vsock_device *dev)
+bool conns_have_runnable(const struct vsock_conns *set)
 {
-        struct vsock_conn *c = dev->run.first;
+        return set->table.list[VSOCK_RUN].first != NULL;
+}
 
-        if (c)
-                unlink_conn(c, LINK_RUN);
-        return c;
+struct vsock_conn *conns_next_runnable(struct vsock_conns *set)
+{
+        struct vsock_entry *e = set->table.list[VSOCK_RUN].first;
+
+        if (e)
+                vsock_table_remove(&set->table, e, VSOCK_RUN);
+        return conn_of(e);
 }
 
 void conn_owe(struct vsock_conn *c, unsigned what)
@@ -299,9 +330,9 @@ void conn_owe(struct vsock_conn *c, unsigned what)
 
 void conn_kill(struct vsock_conn *c)
 {
-        c->dev->metrics->vsock_conns_killed++;
+        c->conns->metrics->vsock_conns_killed++;
         /* The guest never heard of it, or has forgotten it. */
-        if (!c->in_table || c->owe & OWE_REQUEST) {
+        if (!c->entry.named || c->owe & OWE_REQUEST) {
                 conn_free(c);
                 return;
         }
@@ -314,8 +345,8 @@ void conn_kill(struct vsock_conn *c)
 
 void conn_guest_is_done(struct vsock_conn *c)
 {
-        conn_unname(c);
-        unlink_conn(c, LINK_RUN);
+        vsock_table_unname(&c->conns->table, &c->entry);
+        vsock_table_remove(&c->conns->table, &c->entry, VSOCK_RUN);
         conn_set_deadline(c, false);
         c->owe = 0;
         if (c->out_len == 0) {
@@ -389,7 +420,7 @@ int conn_deliver(struct vsock_conn *c, const struct iovec *iov, int n, uint32_t 
                         sent = sendmsg(c->src.fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
                 } while (sent < 0 && errno == EINTR);
                 if (sent < 0 && errno != EAGAIN) {
-                        c->dev->metrics->vsock_tx_write_fails++;
+                        c->conns->metrics->vsock_tx_write_fails++;
                         c->fwd_cnt += len;
                         host_takes_no_more(c);
                         return 0;
@@ -444,7 +475,7 @@ static int fill_data(struct vsock_conn *c, const struct iovec *iov, int n, size_
                 return 0;
         }
         if (got < 0) {
-                c->dev->metrics->vsock_rx_read_fails++;
+                c->conns->metrics->vsock_rx_read_fails++;
                 c->hung_up = true;
         }
         c->host_eof = true;

@@ -1,17 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One stream of the vsock device (vsock.h), known by the guest's and the host's port.
+ * One stream of the vsock device (vsock.h), named by the guest's and the host's port.
  *
  *     LINE ──CONNECT──> REQUESTED ──RESPONSE──> OPEN ──both sides shut──> CLOSING ──RST──> gone
  *     guest's REQUEST ────────────────────────> OPEN ──RST──> LINGER ──flushed──> gone
  *
- * LINE: the host has not said which port it wants. LINGER: the guest is done and its ports are
- * free again, but the host has not yet read all that the guest sent. A connection is owned by the
- * device; conn_free() takes it out of everything. Thread rule: the loop's thread.
+ * LINE: the client has not yet sent the port it wants. LINGER: the guest has finished and its ports
+ * are free again, but the host has not yet read all that the guest sent. The set owns its streams;
+ * conn_free() removes one from everything. Thread rule: the loop's thread.
  */
 #pragma once
 
-#include "vmm/vsock.h"
+#include "vmm/loop.h"
+#include "vmm/metrics.h"
+#include "vmm/vsock_packet.h"
+#include "vmm/vsock_table.h"
+
+#include <sys/uio.h>
+
+enum {
+        VSOCK_CONN_MAX = 1023,        /* streams at once, those being made included */
+        VSOCK_BUF_ALLOC = 256 * 1024, /* bytes the guest may have under way, a stream */
+        VSOCK_PACKET_MAX = 64 * 1024, /* payload of one packet to the guest */
+        VSOCK_CONNECT_LINE_MAX = 32,  /* "CONNECT 4294967295\n" with room to spare */
+};
+
+/* For the CONNECT line, the guest's RESPONSE, and the guest's RST after a close. */
+#define VSOCK_HANDSHAKE_NS UINT64_C(2000000000)
 
 enum vsock_state { CONN_LINE, CONN_REQUESTED, CONN_OPEN, CONN_CLOSING, CONN_LINGER };
 
@@ -25,21 +40,22 @@ enum {
         OWE_SHUTDOWN = 32,
 };
 
-struct vsock_link {
-        struct vsock_conn *prev, *next;
-        bool linked;
+/* The streams of one device. */
+struct vsock_conns {
+        struct loop *loop;
+        struct vmm_metrics *metrics;
+        struct vsock_table table;
+        struct loop_timer timer; /* for the first of VSOCK_DEADLINE */
+        int n;
+        void (*closed)(void *arg); /* a descriptor has been closed */
+        void *arg;
 };
 
-enum { LINK_ALL, LINK_RUN, LINK_DEADLINE, LINKS };
-
 struct vsock_conn {
-        struct vsock_device *dev;
+        struct vsock_entry entry; /* first: conn_of() */
+        struct vsock_conns *conns;
         struct loop_source src;
         enum vsock_state state;
-        uint32_t guest_port, host_port;
-        bool in_table;
-        struct vsock_conn *bucket_next;
-        struct vsock_link link[LINKS];
         uint64_t deadline_ns;
         unsigned owe;
 
@@ -59,24 +75,37 @@ struct vsock_conn {
 
         /* Bytes from the guest that the socket did not take yet: a ring buffer. */
         char *out;
-        uint32_t out_cap, out_head, out_len;
+        uint32_t out_head, out_len;
 };
 
-/* A new connection around a socket, which it owns from here on, success or not. NULL: no room. */
-struct vsock_conn *conn_new(struct vsock_device *dev, int fd, enum vsock_state state);
-void conn_free(struct vsock_conn *c);
+void conns_init(struct vsock_conns *set, struct loop *loop, struct vmm_metrics *metrics,
+                void (*closed)(void *arg), void *arg);
 
-/* The ports of a connection stand in the table from conn_name() to conn_unname() or its end. */
+/* Frees all streams; the set can be used again. */
+void conns_clear(struct vsock_conns *set);
+
+/* All streams: for (c = conns_first(set); c; c = conn_next(c)). NULL after the last. */
+struct vsock_conn *conns_first(const struct vsock_conns *set);
+struct vsock_conn *conn_next(const struct vsock_conn *c);
+
+/* True if a stream has something for the guest; and takes the first of these out of the line. */
+bool conns_have_runnable(const struct vsock_conns *set);
+struct vsock_conn *conns_next_runnable(struct vsock_conns *set);
+
+/* A stream by its ports, from conn_name() until the guest has finished with it. NULL: none. */
+struct vsock_conn *conns_find(const struct vsock_conns *set, uint32_t guest_port,
+                              uint32_t host_port);
+
+/* A new stream around a socket, which it owns from here on, success or not. NULL: no room. */
+struct vsock_conn *conn_new(struct vsock_conns *set, int fd, enum vsock_state state);
+void conn_free(struct vsock_conn *c);
 void conn_name(struct vsock_conn *c, uint32_t guest_port, uint32_t host_port);
-void conn_unname(struct vsock_conn *c);
-struct vsock_conn *conn_find(struct vsock_device *dev, uint32_t guest_port, uint32_t host_port);
 
 /* Starts, or ends, the wait for the other side. */
 void conn_set_deadline(struct vsock_conn *c, bool on);
 
-/* Puts the connection in line if it has something for the guest. */
+/* Puts the stream in line if it has something for the guest. */
 void conn_schedule(struct vsock_conn *c);
-struct vsock_conn *conn_next_runnable(struct vsock_device *dev);
 
 /* Owes the guest a packet. RST outweighs all others. */
 void conn_owe(struct vsock_conn *c, unsigned what);
@@ -87,29 +116,21 @@ uint32_t conn_credit(const struct vsock_conn *c);
 /* Takes `len` payload bytes from the guest. 0, or -errno: the stream is broken. */
 int conn_deliver(struct vsock_conn *c, const struct iovec *iov, int n, uint32_t len);
 
-/* The guest wants no more of this: flushes what is left for the host, then ends. May free c. */
+/* The guest has finished with the stream: flushes what is left for the host, then ends. May free c. */
 void conn_guest_is_done(struct vsock_conn *c);
 
 /* The guest shut down one or both directions. May free c. */
 void conn_guest_shutdown(struct vsock_conn *c, uint32_t flags);
 
-/* Kills the stream: RST to the guest, the socket closed at once. */
+/* Kills the stream: RST to the guest, the socket closed immediately. May free c. */
 void conn_kill(struct vsock_conn *c);
 
 /*
- * Fills the next packet for the guest: payload into iov (`room` bytes), *h but for the addresses.
- * 1: there is one, 0: nothing to send after all. Afterwards conn_sent() must be called if 1.
+ * Fills the next packet for the guest: payload into iov (`room` bytes), *h except for the addresses.
+ * 1: there is one, and conn_sent() must follow; 0: nothing to send after all.
  */
 int conn_fill_packet(struct vsock_conn *c, const struct iovec *iov, int n, size_t room,
                      struct vsock_header *h);
 
 /* The packet is in the ring. May free c. */
 void conn_sent(struct vsock_conn *c, const struct vsock_header *h);
-
-/* What the host says in its first line (vsock_host.c). May free c. */
-void conn_read_line(struct vsock_conn *c);
-
-/* Listening (vsock_host.c). */
-int vsock_listen(struct vsock_device *dev, struct err *err);
-void vsock_listen_again(struct vsock_device *dev);
-int vsock_dial_uds(struct vsock_device *dev, uint32_t port);

@@ -84,7 +84,7 @@ static void host_connects(struct driver *d, struct script *s, int *host)
                 line[i] = (char)byte(s);
         if (n && write(pair[1], line, n) < 0)
                 return;
-        c = conn_new(&d->dev, pair[0], CONN_LINE);
+        c = conn_new(&d->dev.conns, pair[0], CONN_LINE);
         if (c)
                 conn_set_deadline(c, true);
         drv_run(d);
@@ -168,9 +168,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         while (s.left)
                 run(&d, &s, &host);
         /* The bounds that hold whatever came in. */
-        if (d.dev.n_conns > VSOCK_CONN_MAX || d.dev.n_rst > VSOCK_RST_MAX)
+        if (d.dev.conns.n > VSOCK_CONN_MAX || d.dev.n_rst > VSOCK_RST_MAX)
                 abort();
-        for (struct vsock_conn *c = d.dev.all.first; c; c = c->link[LINK_ALL].next) {
+        for (struct vsock_conn *c = conns_first(&d.dev.conns); c; c = conn_next(c)) {
                 if (c->out_len > VSOCK_BUF_ALLOC)
                         abort();
         }

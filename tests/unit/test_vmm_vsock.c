@@ -84,7 +84,7 @@ static void bad_lines_end_the_connection(void **state)
                 close(fd);
         }
         expect_nothing(f);
-        assert_int_equal(f->d.dev.n_conns, 0);
+        assert_int_equal(f->d.dev.conns.n, 0);
         assert_int_equal(f->d.metrics.vsock_conns_added, 0);
 }
 
@@ -99,7 +99,7 @@ static void nobody_listens_in_the_guest(void **state)
         expect_packet(f, VSOCK_OP_REQUEST, &h);
         guest_sends(f, 9, h.src_port, VSOCK_OP_RST, 0, NULL);
         expect_eof(fd);
-        assert_int_equal(f->d.dev.n_conns, 0);
+        assert_int_equal(f->d.dev.conns.n, 0);
         close(fd);
 }
 
@@ -108,13 +108,13 @@ static void nobody_listens_on_the_host(void **state)
         struct fixture *f = *state;
         struct vsock_header h = drv_header(5, 52, VSOCK_OP_REQUEST);
 
-        f->d.dev.dial = vsock_dial_uds; /* <uds>_52 does not exist */
+        f->d.dev.dial = vsock_dial; /* <uds>_52 does not exist */
         drv_post_rx(&f->d, 2);
         drv_send(&f->d, &h, NULL);
         expect_packet(f, VSOCK_OP_RST, &h);
         assert_int_equal(h.src_port, 52);
         assert_int_equal(h.dst_port, 5);
-        assert_int_equal(f->d.dev.n_conns, 0);
+        assert_int_equal(f->d.dev.conns.n, 0);
 }
 
 static void guest_reaches_a_listener(void **state)
@@ -124,7 +124,7 @@ static void guest_reaches_a_listener(void **state)
         struct vsock_header h = drv_header(5, 52, VSOCK_OP_REQUEST);
         int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-        f->d.dev.dial = vsock_dial_uds;
+        f->d.dev.dial = vsock_dial;
         snprintf(sa.sun_path, sizeof(sa.sun_path), "%s_52", f->uds);
         assert_int_equal(bind(listener, (struct sockaddr *)&sa, sizeof(sa)), 0);
         assert_int_equal(listen(listener, 1), 0);
@@ -145,11 +145,12 @@ static void early_connect_waits_for_the_driver(void **state)
 
         assert_int_equal(read(fd, &c, 1), -1);
         assert_int_equal(errno, EAGAIN);
-        assert_int_equal(f->d.dev.timer.deadline_ns, 0); /* no deadline before the guest is up */
+        assert_int_equal(f->d.dev.conns.timer.deadline_ns,
+                         0); /* no deadline before the guest is up */
         assert_int_equal(drv_start_rings(&f->d, &err), 0);
         drv_post_rx(&f->d, 1);
         expect_packet(f, VSOCK_OP_REQUEST, &h);
-        assert_int_not_equal(f->d.dev.timer.deadline_ns, 0);
+        assert_int_not_equal(f->d.dev.conns.timer.deadline_ns, 0);
         close(fd);
 }
 
@@ -163,17 +164,17 @@ static void deadlines_end_handshakes(void **state)
         drv_post_rx(&f->d, 4);
         asked = host_connect(f, "CONNECT 8\n");
         expect_packet(f, VSOCK_OP_REQUEST, &h);
-        assert_int_equal(f->d.dev.n_conns, 2);
+        assert_int_equal(f->d.dev.conns.n, 2);
         /* As if the time had passed. */
-        for (struct vsock_conn *c = f->d.dev.all.first; c; c = c->link[LINK_ALL].next)
+        for (struct vsock_conn *c = conns_first(&f->d.dev.conns); c; c = conn_next(c))
                 c->deadline_ns = 1;
-        f->d.dev.timer.expired(&f->d.dev.timer);
+        f->d.dev.conns.timer.expired(&f->d.dev.conns.timer);
         drv_run(&f->d);
         expect_eof(silent);
         expect_eof(asked);
         expect_packet(f, VSOCK_OP_RST, &h);
         assert_int_equal(h.dst_port, 8);
-        assert_int_equal(f->d.dev.n_conns, 0);
+        assert_int_equal(f->d.dev.conns.n, 0);
         assert_int_equal(f->d.metrics.vsock_conns_killed, 2);
         close(silent);
         close(asked);
@@ -200,7 +201,7 @@ static void half_close_by_the_guest(void **state)
         /* Sending after having said that one will not is a fault. */
         guest_sends(f, PORT, port, VSOCK_OP_RW, 0, "liar");
         expect_packet(f, VSOCK_OP_RST, NULL);
-        assert_int_equal(f->d.dev.n_conns, 0);
+        assert_int_equal(f->d.dev.conns.n, 0);
         close(fd);
 }
 
@@ -226,7 +227,7 @@ static void half_close_by_the_host(void **state)
         assert_int_equal(h.flags, VSOCK_SHUT_BOTH);
         guest_sends(f, PORT, port, VSOCK_OP_RST, 0, NULL);
         expect_nothing(f);
-        assert_int_equal(f->d.dev.n_conns, 0);
+        assert_int_equal(f->d.dev.conns.n, 0);
 }
 
 static void close_by_the_guest_delivers_what_it_sent(void **state)
@@ -241,8 +242,8 @@ static void close_by_the_guest_delivers_what_it_sent(void **state)
         ssize_t n;
 
         memset(big, 'z', sizeof(big));
-        assert_int_equal(setsockopt(f->d.dev.all.first->src.fd, SOL_SOCKET, SO_SNDBUF, &small,
-                                    sizeof(small)),
+        assert_int_equal(setsockopt(conns_first(&f->d.dev.conns)->src.fd, SOL_SOCKET, SO_SNDBUF,
+                                    &small, sizeof(small)),
                          0);
         while (sent < 128 * 1024) {
                 h = drv_header(77, 52, VSOCK_OP_RW);
@@ -251,12 +252,12 @@ static void close_by_the_guest_delivers_what_it_sent(void **state)
                 sent += sizeof(big);
         }
         drv_post_rx(&f->d, 4);
-        assert_true(f->d.dev.all.first->out_len > 0); /* the host has not read it all */
+        assert_true(conns_first(&f->d.dev.conns)->out_len > 0); /* the host has not read it all */
         guest_sends(f, 77, 52, VSOCK_OP_SHUTDOWN, VSOCK_SHUT_BOTH, NULL);
         while (drv_recv(&f->d, &h, NULL) && h.op != VSOCK_OP_RST)
                 ;
         assert_int_equal(h.op, VSOCK_OP_RST); /* at once: its ports are free again */
-        assert_null(conn_find(&f->d.dev, 77, 52));
+        assert_null(conns_find(&f->d.dev.conns, 77, 52));
         do {
                 n = read(fd, chunk, sizeof(chunk));
                 got += n > 0 ? (size_t)n : 0;
@@ -264,7 +265,7 @@ static void close_by_the_guest_delivers_what_it_sent(void **state)
         } while (n > 0);
         assert_int_equal(n, 0);
         assert_int_equal(got, sent);
-        assert_int_equal(f->d.dev.n_conns, 0);
+        assert_int_equal(f->d.dev.conns.n, 0);
         close(fd);
 }
 

@@ -11,7 +11,8 @@ static void guest_that_overruns_its_credit_is_cut_off(void **state)
         int small = 4096;
         bool reset = false;
 
-        setsockopt(f->d.dev.all.first->src.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+        setsockopt(conns_first(&f->d.dev.conns)->src.fd, SOL_SOCKET, SO_SNDBUF, &small,
+                   sizeof(small));
         drv_post_rx(&f->d, 8);
         for (int i = 0; i < 80 && !reset; i++) {
                 h = drv_header(77, 52, VSOCK_OP_RW);
@@ -19,12 +20,12 @@ static void guest_that_overruns_its_credit_is_cut_off(void **state)
                 drv_send(&f->d, &h, big);
                 while (drv_recv(&f->d, &h, NULL))
                         reset = reset || h.op == VSOCK_OP_RST;
-                for (struct vsock_conn *c = f->d.dev.all.first; c; c = c->link[LINK_ALL].next)
+                for (struct vsock_conn *c = conns_first(&f->d.dev.conns); c; c = conn_next(c))
                         assert_true(c->out_len <= VSOCK_BUF_ALLOC);
         }
         assert_true(reset);
         assert_false(f->d.dev.broken); /* one stream's fault is not the ring's */
-        assert_int_equal(f->d.dev.n_conns, 0);
+        assert_int_equal(f->d.dev.conns.n, 0);
         close(fd);
 }
 
@@ -42,7 +43,7 @@ static void slow_host_reader_blocks_only_itself(void **state)
         ssize_t n;
 
         drv_post_rx(&f->d, 16);
-        setsockopt(conn_find(&f->d.dev, 1, 52)->src.fd, SOL_SOCKET, SO_SNDBUF, &small,
+        setsockopt(conns_find(&f->d.dev.conns, 1, 52)->src.fd, SOL_SOCKET, SO_SNDBUF, &small,
                    sizeof(small));
         for (int i = 0; i < 16; i++, sent += sizeof(big)) {
                 h = drv_header(1, 52, VSOCK_OP_RW);
@@ -169,7 +170,7 @@ static void wrong_packets_for_a_stream_reset_it(void **state)
                 drv_post_rx(&f->d, 1);
                 guest_sends(f, 10, 52, ops[i], 0, NULL);
                 expect_packet(f, VSOCK_OP_RST, NULL);
-                assert_int_equal(f->d.dev.n_conns, 0);
+                assert_int_equal(f->d.dev.conns.n, 0);
                 expect_eof(fd);
                 close(fd);
         }
@@ -187,8 +188,8 @@ static void connections_are_bounded(void **state)
                 fds[n] = host_connect(f, "CONN"); /* no whole line: it waits */
                 n++;
         }
-        assert_int_equal(f->d.dev.n_conns, 400);
-        f->d.dev.n_conns = VSOCK_CONN_MAX; /* as if the others were there too */
+        assert_int_equal(f->d.dev.conns.n, 400);
+        f->d.dev.conns.n = VSOCK_CONN_MAX; /* as if the others were there too */
         int late = host_connect(f, "CONNECT 1\n");
         char c;
 
@@ -196,14 +197,14 @@ static void connections_are_bounded(void **state)
         h = drv_header(1, 52, VSOCK_OP_REQUEST);
         drv_send(&f->d, &h, NULL);
         expect_packet(f, VSOCK_OP_RST, NULL);
-        f->d.dev.n_conns = 400;
+        f->d.dev.conns.n = 400;
         close(late);
         while (n > 0)
                 close(fds[--n]);
         drv_run(&f->d);
         for (int i = 0; i < 20; i++)
                 drv_run(&f->d);
-        assert_int_equal(f->d.dev.n_conns, 0);
+        assert_int_equal(f->d.dev.conns.n, 0);
 }
 
 static void another_driver_starts_anew(void **state)
@@ -213,7 +214,7 @@ static void another_driver_starts_anew(void **state)
 
         f->d.vu.reset(f->d.vu.arg);
         expect_eof(fd);
-        assert_int_equal(f->d.dev.n_conns, 0);
+        assert_int_equal(f->d.dev.conns.n, 0);
         close(fd);
 }
 

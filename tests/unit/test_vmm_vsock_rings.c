@@ -7,7 +7,7 @@ static void expect_broken(struct fixture *f, int stream)
         drv_kick(&f->d, VU_TX);
         drv_kick(&f->d, VU_RX);
         assert_true(f->d.dev.broken);
-        assert_int_equal(f->d.dev.n_conns, 0);
+        assert_int_equal(f->d.dev.conns.n, 0);
         expect_eof(stream);
         close(stream);
         stream = host_connect(f, NULL); /* whoever comes later is turned away, not left hanging */
