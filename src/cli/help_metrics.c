@@ -73,9 +73,9 @@ void help_metrics_page(struct buf *ret)
 
         buf_printf(ret,
                    "# Metrics\n\n"
-                   "Made by `vulcan help metrics` from the tables that declare them. Durations "
-                   "are in seconds. No label holds a workload's id: the number of series is "
-                   "bounded.\n\n");
+                   "`vulcan help metrics` generates this page from the tables that declare the "
+                   "metrics. Durations are in seconds. No label contains the id of a workload, so "
+                   "the number of series is bounded.\n\n");
         for (size_t i = 0; help_metrics_table_at(i, &table); i++) {
                 if (strcmp(table.title, title) != 0)
                         buf_printf(ret, "## %s\n\n", table.title);
@@ -85,23 +85,26 @@ void help_metrics_page(struct buf *ret)
         }
         buf_printf(ret,
                    "## The process\n\n"
+                   "These are the same as in every Prometheus client: "
                    "`process_cpu_seconds_total`, `process_resident_memory_bytes`, "
                    "`process_virtual_memory_bytes`, `process_virtual_memory_max_bytes`, "
                    "`process_open_fds`, `process_max_fds`, `process_threads`, "
-                   "`process_network_receive_bytes_total`, "
-                   "`process_network_transmit_bytes_total` (of all in the network namespace) and "
-                   "`process_start_time_seconds` as every Prometheus client has them; "
-                   "`vulcan_build_info` is 1 and says what was built.\n\n"
+                   "`process_start_time_seconds`, and, for the whole network namespace, "
+                   "`process_network_receive_bytes_total` and "
+                   "`process_network_transmit_bytes_total`. `vulcan_build_info` is 1; its labels "
+                   "describe the build.\n\n"
+                   "## Scrapes\n\n"
                    "`prom_scrapes_total{code}`, `prom_scrapes_in_flight`, "
                    "`prom_scrape_duration_seconds` and `prom_scrape_bytes_total{encoding}` are "
-                   "about `GET /metrics` itself: 503 is too many scrapes at once, or one that "
-                   "could not be answered within the scraper's timeout.\n\n"
-                   "`prom_series_overflow_total`, `prom_ignored_updates_total` and "
-                   "`prom_collect_failures_total` appear only when a metric reached its limit of "
-                   "series, an update made no sense, or a scrape left a metric out because its "
-                   "collector failed or hung: report them.\n\n"
+                   "about `GET /metrics` itself. Code 503 means too many scrapes at the same time, "
+                   "or a scrape that did not complete within the scraper's timeout.\n\n"
+                   "Three metrics appear only when something is wrong; report them. "
+                   "`prom_series_overflow_total`: a metric reached its limit of series. "
+                   "`prom_ignored_updates_total`: an update was invalid. "
+                   "`prom_collect_failures_total`: a scrape left a metric out because its "
+                   "collector failed or hung.\n\n"
                    "## Runs without a daemon\n\n"
-                   "`vulcan run --metrics` prints the five metrics of its VM's life; `--push` and "
-                   "`--remote-write` send them to a Pushgateway or to Prometheus when it ends "
-                   "([the command line](cli.md)).\n");
+                   "`vulcan run --metrics` prints the five metrics of its VM. `--push` and "
+                   "`--remote-write` send them to a Pushgateway or to Prometheus when the program "
+                   "has ended: see [the command line](cli.md).\n");
 }

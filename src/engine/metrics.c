@@ -15,128 +15,135 @@ const struct metric_desc engine_metric_descs[ENGINE_METRIC_COUNT] = {
         [ENGINE_QUEUE_WAIT_SECONDS] = {
                 .kind = PROM_HISTOGRAM,
                 .name = "vulcan_queue_wait_seconds",
-                .help = "Time from accepting a workload until it began to run, for those that did.",
-                .advice = "What a client waits beyond boot and program. Grows with "
-                          "`vulcan_queue_depth`; a high one with an empty queue means that the "
-                          "machine has no CPU left.",
+                .help = "Time from accepting a workload until it started to run. Workloads that "
+                        "never ran are not included.",
+                .advice = "This is how long a client waits in addition to boot and program. It "
+                          "grows with `vulcan_queue_depth`. If it is high while the queue is "
+                          "empty, the machine has no CPU time left.",
                 METRIC_BUCKETS(wait_buckets),
         },
         [ENGINE_WORKLOAD_DURATION_SECONDS] = {
                 .kind = PROM_HISTOGRAM,
                 .name = "vulcan_workload_duration_seconds",
-                .help = "Time from beginning to run until everything of the workload was gone, by "
+                .help = "Time from the start of a workload until all of it was cleaned up, by "
                         "runtime and final status.",
-                .advice = "Boot, program and cleanup. Compare with "
-                          "`vulcan_firecracker_vm_boot_seconds`: the rest is the programs' own.",
+                .advice = "Includes boot, program and cleanup. Subtract "
+                          "`vulcan_firecracker_vm_boot_seconds` to estimate the time of the "
+                          "programs themselves.",
                 .labels = PROM_LABELS("runtime", "status"),
                 METRIC_BUCKETS(duration_buckets),
         },
         [ENGINE_REJECTED_TOTAL] = {
                 .kind = PROM_COUNTER,
                 .name = "vulcan_workloads_rejected_total",
-                .help = "Orders that were not accepted, by reason.",
-                .advice = "`queue_full` (429): see `vulcan_queue_depth`. `too_large`: workloads "
-                          "above `max_memory_mb`, and bodies above 15 MiB (413). `busy` (503): "
-                          "more requests under way than `--max-connections` allows for, or too "
-                          "many large bodies at once. `store`: the disk is full or fails. "
-                          "`invalid`: clients that send nonsense. `stopping`: the daemon was "
-                          "ending. `internal`: no memory or thread. A request without the right "
-                          "token, or that libmicrohttpd refuses itself, is not counted here but in "
-                          "`vulcan_http_requests_total`.",
+                .help = "Requests to run a workload that were not accepted, by reason.",
+                .advice = "- `queue_full` (429): see `vulcan_queue_depth`.\n"
+                          "- `too_large`: the workload needs more than `max_memory_mb`, or the "
+                          "body exceeds 15 MiB (413).\n"
+                          "- `busy` (503): too many requests in progress for `--max-connections`, "
+                          "or too many large bodies at once.\n"
+                          "- `store`: the disk is full or fails.\n"
+                          "- `invalid`: the request is malformed, or names a runtime or isolation "
+                          "that does not exist.\n"
+                          "- `stopping`: the daemon is shutting down.\n"
+                          "- `internal`: no memory, or no thread.\n"
+                          "\n"
+                          "Requests without a valid token, and requests that the HTTP server "
+                          "itself rejects, are only in `vulcan_http_requests_total`.",
                 .labels = PROM_LABELS("reason"),
         },
 };
-/* clang-format on */
 
-/* clang-format off */
 const struct metric_desc engine_snapshot_descs[ENGINE_SNAPSHOT_COUNT] = {
         [ENGINE_ACCEPTED_TOTAL] = {
                 .kind = PROM_COUNTER,
                 .name = "vulcan_workloads_accepted_total",
                 .help = "Workloads accepted. In every scrape this is the sum of "
                         "vulcan_workloads_current and vulcan_workloads_ended_total.",
-                .advice = "The other side of every balance: nothing that was accepted may be "
-                          "missing from it. As all counters it counts one life of the process; "
-                          "what a life did not bring to its end is in "
-                          "`vulcan_workloads_interrupted_total` of the next.",
+                .advice = "Like every counter, it starts at 0 with the process. Workloads that a "
+                          "process leaves unfinished are in `vulcan_workloads_interrupted_total` "
+                          "of the next one.",
         },
         [ENGINE_CURRENT] = {
                 .kind = PROM_GAUGE,
                 .name = "vulcan_workloads_current",
-                .help = "Workloads accepted that have not ended, by status.",
-                .advice = "`running` includes VMs that are being made or taken down. `pending` "
-                          "that does not fall while `running` is below `vulcan_admitted_vms_limit` "
-                          "waits for memory.",
+                .help = "Accepted workloads that have not ended, by status.",
+                .advice = "`running` includes workloads whose VM is being started or cleaned up. "
+                          "If `pending` does not fall while `running` is below "
+                          "`vulcan_admitted_vms_limit`, workloads are waiting for memory.",
                 .labels = PROM_LABELS("status"),
         },
         [ENGINE_ENDED_TOTAL] = {
                 .kind = PROM_COUNTER,
                 .name = "vulcan_workloads_ended_total",
                 .help = "Workloads that have ended, by final status.",
-                .advice = "As `vulcan_firecracker_workloads_total` without the runtime, read at "
-                          "the same moment as the two above.",
+                .advice = "The same as `vulcan_firecracker_workloads_total` without the runtime, "
+                          "but read at the same moment as the two metrics above.",
                 .labels = PROM_LABELS("status"),
         },
         [ENGINE_QUEUE_DEPTH] = {
                 .kind = PROM_GAUGE,
                 .name = "vulcan_queue_depth",
-                .help = "Workloads that wait for a VM or for memory.",
-                .advice = "Above 0 for long: more VMs (`--max-vms`) or memory (`--max-memory-mb`) "
-                          "where CPU and memory have room, else another machine.",
+                .help = "Workloads waiting for a VM or for memory.",
+                .advice = "If it stays above 0, allow more VMs (`--max-vms`) or memory "
+                          "(`--max-memory-mb`) if the machine has CPU and memory to spare. "
+                          "Otherwise add a machine.",
         },
         [ENGINE_QUEUE_LIMIT] = {
                 .kind = PROM_GAUGE,
                 .name = "vulcan_queue_limit",
-                .help = "Workloads that may wait.",
+                .help = "How many workloads may wait.",
                 .advice = "The setting `max_queue`.",
         },
         [ENGINE_ADMITTED_VMS] = {
                 .kind = PROM_GAUGE,
                 .name = "vulcan_admitted_vms",
-                .help = "VMs let in: those that run and those about to.",
-                .advice = "At `vulcan_admitted_vms_limit`: VMs are what others wait for.",
+                .help = "VMs admitted: running, starting or being cleaned up.",
+                .advice = "If it equals `vulcan_admitted_vms_limit`, waiting workloads wait for a "
+                          "VM.",
         },
         [ENGINE_ADMITTED_VMS_LIMIT] = {
                 .kind = PROM_GAUGE,
                 .name = "vulcan_admitted_vms_limit",
-                .help = "VMs that may run at once.",
+                .help = "How many VMs may be admitted at a time.",
                 .advice = "The setting `max_vms`.",
         },
         [ENGINE_ADMITTED_MEMORY] = {
                 .kind = PROM_GAUGE,
                 .name = "vulcan_admitted_memory_bytes",
-                .help = "Guest memory of the VMs that were let in.",
-                .advice = "Near `vulcan_admitted_memory_limit_bytes`: memory is what others wait "
-                          "for.",
+                .help = "Guest memory of the admitted VMs.",
+                .advice = "If it is close to `vulcan_admitted_memory_limit_bytes`, waiting "
+                          "workloads wait for memory.",
         },
         [ENGINE_ADMITTED_MEMORY_LIMIT] = {
                 .kind = PROM_GAUGE,
                 .name = "vulcan_admitted_memory_limit_bytes",
-                .help = "Guest memory that VMs may have together; 0: no bound.",
+                .help = "How much guest memory the admitted VMs may have in total; 0 means no "
+                        "limit.",
                 .advice = "The setting `max_memory_mb`.",
         },
         [ENGINE_UNRECORDED] = {
                 .kind = PROM_GAUGE,
                 .name = "vulcan_workloads_unrecorded",
-                .help = "Workloads that have ended and whose end the store has not taken yet. It "
-                        "is tried again.",
-                .advice = "Not 0: the disk is full, or another program holds the file; the log "
-                          "says which. Those workloads are answered from memory, lists and sums "
-                          "show them as unfinished, and what is not written when the daemon ends "
-                          "is failed at the next start.",
+                .help = "Workloads that have ended but whose end is not in the store yet. Writing "
+                        "it is retried.",
+                .advice = "Should be 0. The disk is full, or another program holds the file; the "
+                          "log says which. Until then, the records of these workloads are served "
+                          "from memory, and lists and statistics show them as unfinished. A "
+                          "workload that is still not recorded when the daemon exits is marked "
+                          "failed at the next start.",
         },
         [ENGINE_INTERRUPTED_TOTAL] = {
                 .kind = PROM_COUNTER,
                 .name = "vulcan_workloads_interrupted_total",
-                .help = "Workloads that an earlier life of the daemon accepted and left "
-                        "unfinished. This one failed them when it started.",
-                .advice = "Set once, at the start, to the records that were `pending` or `running` "
-                          "when the last process ended: it was killed, or crashed. They are "
-                          "`failed` with the error \"the daemon was restarted\" and, as no life of "
-                          "the process saw their end, in no other counter. So over all lives "
-                          "accepted = ended + interrupted, but for ends that were in "
-                          "`vulcan_workloads_unrecorded` when the process ended, which are in "
-                          "both.",
+                .help = "Workloads that an earlier process of the daemon accepted and left "
+                        "unfinished. This process marked them failed when it started.",
+                .advice = "Set once, at start, to the number of records that were still `pending` "
+                          "or `running` because the last process crashed or was killed. Their "
+                          "error is \"the daemon was restarted\". No process saw them end, so no "
+                          "other counter includes them: over all processes, accepted = ended + "
+                          "interrupted. The exception is a workload that was in "
+                          "`vulcan_workloads_unrecorded` when its process ended: it is in both.",
         },
 };
 /* clang-format on */

@@ -9,56 +9,59 @@ const struct metric_desc http_metric_descs[HTTP_METRIC_COUNT] = {
         [HTTP_REQUESTS_TOTAL] = {
                 .kind = PROM_COUNTER,
                 .name = "vulcan_http_requests_total",
-                .help = "HTTP requests answered, by method, pattern of the path, and status.",
-                .advice = "`path` is a route's pattern, `unmatched` where there is none. `status` "
-                          "429 is the queue's bound, 499 a client that hung up before its answer. "
+                .help = "HTTP requests answered, by method, route and status.",
+                .advice = "`path` is the pattern of the route, or `unmatched`. `status` 429 is a "
+                          "full queue; 499 is a client that disconnected before the response. "
                           "Requests rejected before they were complete have `method` `other` and "
-                          "`path` `unmatched`: 400 malformed, 408 too late, 414 and 431 headers "
-                          "too large, 503 no connection left.",
+                          "`path` `unmatched`: 400 is malformed, 408 too slow, 414 and 431 have "
+                          "headers that are too large, and 503 found no free connection.",
                 .labels = PROM_LABELS("method", "path", "status"),
         },
         [HTTP_REQUEST_DURATION_SECONDS] = {
                 .kind = PROM_HISTOGRAM,
                 .name = "vulcan_http_request_duration_seconds",
-                .help = "Time from the headers of a request to the end of its answer.",
-                .advice = "`POST /v1/workloads` waits for the workload by design; the other routes "
-                          "answer within milliseconds.",
+                .help = "Time from the headers of a request to the end of its response.",
+                .advice = "`POST /v1/workloads` waits for the workload by design. The other routes "
+                          "respond within milliseconds.",
                 .labels = PROM_LABELS("method", "path"),
                 METRIC_BUCKETS(duration_buckets),
         },
         [HTTP_CONNECTIONS] = {
                 .kind = PROM_GAUGE,
                 .name = "vulcan_http_connections",
-                .help = "Connections of HTTP clients that are open.",
-                .advice = "At `--max-connections` each new one takes the place of an idle or slow "
+                .help = "Open connections of HTTP clients.",
+                .advice = "At `--max-connections`, each new connection replaces an idle or slow "
                           "one: see `vulcan_http_evicted_connections_total`.",
         },
         [HTTP_LONG_REQUESTS] = {
                 .kind = PROM_GAUGE,
                 .name = "vulcan_http_long_requests",
-                .help = "Requests under way that may take long: workloads, kills, logs that are "
-                        "followed, what reads the store.",
-                .advice = "Requests that wait for a workload and followed logs get 503 at 7/8 of "
-                          "`--max-connections`, kills, other submissions and reads of records at "
-                          "15/16, so that probes and scrapes always get in.",
+                .help = "Requests in progress that may take long: workloads, kills, followed logs, "
+                        "reads of the store.",
+                .advice = "At 7/8 of `--max-connections`, requests that wait for a workload or "
+                          "follow a log get 503. At 15/16, so do kills, other submissions and "
+                          "reads of records. The rest is reserved for probes and scrapes.",
         },
         [HTTP_EVICTED_CONNECTIONS_TOTAL] = {
                 .kind = PROM_COUNTER,
                 .name = "vulcan_http_evicted_connections_total",
-                .help = "Connections that were closed, being idle or slow, to make room for new "
-                        "ones.",
-                .advice = "Clients open connections and do not use them: keep fewer, or raise "
-                          "`--max-connections`. Each got 503, or 408 between requests.",
+                .help = "Idle or slow connections that were closed to make room for new ones.",
+                .advice = "Clients open connections that they do not use. Make them keep fewer, or "
+                          "raise `--max-connections`. A closed client gets 503, or 408 between "
+                          "requests.",
         },
         [HTTP_AUTH_FAILURES_TOTAL] = {
                 .kind = PROM_COUNTER,
                 .name = "vulcan_http_auth_failures_total",
-                .help = "Requests without the right token, by reason.",
-                .advice = "`missing`: no `Authorization`; `malformed`: a scheme other than Bearer; "
-                          "`wrong`: a wrong token; `limited` (429): a token from an address that "
-                          "has sent more than 10 wrong ones and sends more than one per second. If "
-                          "`wrong` and `limited` grow, somebody is guessing, or a client still has "
-                          "an old token; the daemon's log names addresses.",
+                .help = "Requests without a valid token, by reason.",
+                .advice = "- `missing`: no `Authorization` header.\n"
+                          "- `malformed`: a scheme other than Bearer.\n"
+                          "- `wrong`: a wrong token.\n"
+                          "- `limited` (429): any token from an address that has sent more than 10 "
+                          "wrong ones and sends more than one per second.\n"
+                          "\n"
+                          "If `wrong` and `limited` grow, somebody is guessing, or a client has an "
+                          "old token. The daemon's log names the addresses.",
                 .labels = PROM_LABELS("reason"),
         },
         [HTTP_ACCESS_LOG_DROPPED_TOTAL] = {
@@ -66,8 +69,8 @@ const struct metric_desc http_metric_descs[HTTP_METRIC_COUNT] = {
                 .name = "vulcan_http_access_log_dropped_total",
                 .help = "Lines of the access log that were dropped because standard error was "
                         "blocked.",
-                .advice = "Up to 256 KiB wait for standard error; requests never do. The reader of "
-                          "the daemon's log has fallen behind or stopped.",
+                .advice = "The reader of the daemon's log is too slow or has stopped. Up to 256 "
+                          "KiB of log wait for it; requests never do.",
         },
 };
 /* clang-format on */

@@ -9,68 +9,70 @@ const struct metric_desc output_metric_descs[OUTPUT_METRIC_COUNT] = {
         [OUTPUT_BYTES_TOTAL] = {
                 .kind = PROM_COUNTER,
                 .name = "vulcan_log_bytes_total",
-                .help = "Bytes of output that came to the logs.",
-                .advice = "Volume of output; nothing to do by itself.",
+                .help = "Bytes of output received from programs.",
+                .advice = "The volume of output. No action is needed.",
                 .labels = PROM_LABELS("stream"),
         },
         [OUTPUT_LINES_TOTAL] = {
                 .kind = PROM_COUNTER,
                 .name = "vulcan_log_lines_total",
-                .help = "Lines of output that came to the logs.",
-                .advice = "The same in lines. Many short lines cost more than few long ones.",
+                .help = "Lines of output received from programs.",
+                .advice = "The volume of output in lines. Many short lines cost more than a few "
+                          "long ones.",
                 .labels = PROM_LABELS("stream"),
         },
         [OUTPUT_DROPPED_LINES_TOTAL] = {
                 .kind = PROM_COUNTER,
                 .name = "vulcan_log_dropped_lines_total",
-                .help = "Lines that a subscriber lost (slow) or that were not kept.",
-                .advice = "`slow`: a client does not keep up with the output it follows; the lines "
-                          "are in the history. `limit`: a workload wrote more than "
-                          "`--log-lines-max`, or a quarter of `--log-size-max`. `queue`: the disk "
-                          "does not keep up. `store`: the disk is full or broken (the daemon's log "
-                          "says which).",
+                .help = "Lines that a follower missed (slow) or that were not stored.",
+                .advice = "- `slow`: a client follows a log more slowly than the program writes. "
+                          "The lines are stored and can be read later.\n"
+                          "- `limit`: a workload wrote more than `--log-lines-max` lines, or more "
+                          "than a quarter of `--log-size-max`.\n"
+                          "- `queue`: the disk is slower than the output.\n"
+                          "- `store`: the disk is full or broken; the daemon's log has the reason.",
                 .labels = PROM_LABELS("reason"),
         },
         [OUTPUT_SUBSCRIBERS] = {
                 .kind = PROM_GAUGE,
                 .name = "vulcan_log_subscribers",
-                .help = "Clients that read a log as it grows.",
-                .advice = "Each holds one of `--max-connections`.",
+                .help = "Clients that follow a log.",
+                .advice = "Each one uses one of `--max-connections`.",
         },
         [OUTPUT_QUEUE_BYTES] = {
                 .kind = PROM_GAUGE,
                 .name = "vulcan_log_queue_bytes",
-                .help = "Bytes of log that wait to be written to the file.",
-                .advice = "Near 0 at rest. At 64 MiB lines are dropped (`queue`): the disk is too "
-                          "slow for the output that is written.",
+                .help = "Bytes of output waiting to be written to the file.",
+                .advice = "Close to 0 when little is written. At 64 MiB, lines are dropped "
+                          "(`queue`), because the disk is too slow.",
         },
         [OUTPUT_WRITE_SECONDS] = {
                 .kind = PROM_HISTOGRAM,
                 .name = "vulcan_log_write_seconds",
-                .help = "Time to write a batch of log to the file.",
-                .advice = "A batch is up to 8 MiB. Above a second: the disk is too slow, or "
-                          "something else uses it.",
+                .help = "Time to write a batch of output to the file.",
+                .advice = "A batch has up to 8 MiB. If it takes more than a second, the disk is "
+                          "too slow, or another program uses it.",
                 METRIC_BUCKETS(write_buckets),
         },
         [OUTPUT_WRITTEN_BYTES_TOTAL] = {
                 .kind = PROM_COUNTER,
                 .name = "vulcan_log_written_bytes_total",
-                .help = "Bytes of log that were written to the file.",
-                .advice = "Compare with `vulcan_log_bytes_total`: the difference is what waits or "
-                          "was dropped.",
+                .help = "Bytes of output written to the file.",
+                .advice = "The difference to `vulcan_log_bytes_total` is output that waits or was "
+                          "dropped.",
         },
         [OUTPUT_EXPIRED_LINES_TOTAL] = {
                 .kind = PROM_COUNTER,
                 .name = "vulcan_log_expired_lines_total",
-                .help = "Lines that retention deleted, by age or by size.",
-                .advice = "Grows with the output once the logs are full. If lines go too early: "
-                          "raise `--log-size-max` or `--log-age-max`.",
+                .help = "Lines deleted by retention, because of age or size.",
+                .advice = "Grows with the output once the file has reached its limit. If lines are "
+                          "deleted too early, raise `--log-size-max` or `--log-age-max`.",
         },
         [OUTPUT_STORE_BYTES] = {
                 .kind = PROM_GAUGE,
                 .name = "vulcan_log_store_bytes",
-                .help = "Bytes of log that the file keeps.",
-                .advice = "Stays below `--log-size-max`. The file is somewhat larger; it shrinks "
+                .help = "Bytes of output stored in the file.",
+                .advice = "Stays below `--log-size-max`. The file is somewhat larger, and shrinks "
                           "when more than a quarter of it is free.",
         },
 };

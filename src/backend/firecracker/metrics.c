@@ -31,18 +31,18 @@ const struct metric_desc fc_metric_descs[FC_METRIC_COUNT] = {
                 .name = "vulcan_firecracker_vm_boot_seconds",
                 .help = "Time from the start of the VMM process until the guest agent was ready. "
                         "Successful boots only.",
-                .advice = "Above about 0.2 s with KVM, or 1 s without: look at "
-                          "`vulcan_firecracker_vm_start_stage_seconds` for the stage that grew. "
-                          "All stages grow together when the machine has too few CPUs for the VMs "
-                          "that boot at once.",
+                .advice = "Normal values are up to 0.2 s with KVM and 1 s without. If it is "
+                          "higher, `vulcan_firecracker_vm_start_stage_seconds` shows the stage "
+                          "that grew. If all stages grew, the machine has too few CPUs for the "
+                          "number of VMs that boot at the same time.",
                 METRIC_BUCKETS(boot_buckets),
         },
         [FC_ACTIVE_VMS] = {
                 .kind = PROM_GAUGE,
                 .name = "vulcan_firecracker_active_vms",
                 .help = "MicroVMs whose VMM has been started and whose cleanup is not complete.",
-                .advice = "Compare with the setting `max_vms`. It is 0 at rest; if it stays above "
-                          "the workloads that run, a cleanup is stuck: see "
+                .advice = "Compare it with the setting `max_vms`. It is 0 when nothing runs. If it "
+                          "stays above the number of running workloads, a cleanup is stuck: see "
                           "`vulcan_firecracker_vm_cleanup_stage_seconds`.",
         },
         [FC_VSOCK_LATENCY_SECONDS] = {
@@ -50,28 +50,29 @@ const struct metric_desc fc_metric_descs[FC_METRIC_COUNT] = {
                 .name = "vulcan_firecracker_vsock_latency_seconds",
                 .help = "Time from sending the request to the guest agent until the first output, "
                         "file or result was received.",
-                .advice = "It holds the start of the program (an interpreter takes most of it) up "
-                          "to its first output. If `vulcan_firecracker_vsock_rtt_seconds` did not "
-                          "grow too, the program is slow, not the path to it.",
+                .advice = "Includes the start of the program up to its first output, most of which "
+                          "is the start of the interpreter. If it grows and "
+                          "`vulcan_firecracker_vsock_rtt_seconds` does not, the program is slow, "
+                          "not the path to it.",
                 METRIC_BUCKETS(vsock_buckets),
         },
         [FC_VM_CLEANUP_SECONDS] = {
                 .kind = PROM_HISTOGRAM,
                 .name = "vulcan_firecracker_vm_cleanup_seconds",
                 .help = "Time from stopping the VM until its network was torn down.",
-                .advice = "Some ms. High values mean that the kernel takes long to free the memory "
-                          "of a VM, or to remove a TAP: "
-                          "`vulcan_firecracker_vm_cleanup_stage_seconds` tells which.",
+                .advice = "A few milliseconds. If it is high, the kernel is slow to free a VM's "
+                          "memory or to remove a TAP device; "
+                          "`vulcan_firecracker_vm_cleanup_stage_seconds` shows which.",
                 METRIC_BUCKETS(cleanup_buckets),
         },
         [FC_WORKLOADS_TOTAL] = {
                 .kind = PROM_COUNTER,
                 .name = "vulcan_firecracker_workloads_total",
                 .help = "Workloads executed, by runtime and final status.",
-                .advice = "`failed` is a boot, an agent, memory or the time limit, never a "
-                          "program's exit code; the workload's `error` says which. Alert on the "
-                          "rate of `failed` over the rate of all. One that died with the daemon "
-                          "was not executed to any end: it is in "
+                .advice = "`failed` means that the boot, the agent, the memory limit or the time "
+                          "limit failed the workload, never its exit code; the workload's `error` "
+                          "has the reason. Alert on the rate of `failed` relative to the total "
+                          "rate. Workloads interrupted by a crash of the daemon are in "
                           "`vulcan_workloads_interrupted_total`.",
                 .labels = PROM_LABELS("runtime", "status"),
         },
@@ -79,99 +80,117 @@ const struct metric_desc fc_metric_descs[FC_METRIC_COUNT] = {
                 .kind = PROM_HISTOGRAM,
                 .name = "vulcan_firecracker_vsock_rtt_seconds",
                 .help = "Bare round trip to the guest agent over vsock: PING sent to PONG "
-                        "received, once a workload.",
-                .advice = "Well below 1 ms on a quiet machine. High values: host or guest do not "
-                          "get a CPU.",
+                        "received, once per workload.",
+                .advice = "Well below 1 ms on a quiet machine. If it is high, host or guest do not "
+                          "get CPU time.",
                 METRIC_BUCKETS(vsock_buckets),
         },
         [FC_VM_START_STAGE_SECONDS] = {
                 .kind = PROM_HISTOGRAM,
                 .name = "vulcan_firecracker_vm_start_stage_seconds",
-                .help = "Time spent in each stage of starting a microVM. `prepare` and `network` come "
-                        "before the boot time; the others are recorded for successful boots and "
-                        "add up to the boot time.",
-                .advice = "`spawn` starts the VMM process. `vmm` is the VMM's own work until it starts the guest; "
-                          "the VMM reports that moment to the millisecond. `early` is the guest "
-                          "until its kernel's clock starts: firmware and the first part of the "
-                          "kernel. From there on the guest measures: `kernel` until the agent's "
-                          "first instruction, then the agent's `modules`, `root` and `agent`. "
-                          "`unknown` is time that the figures of VMM or guest do not explain, "
-                          "because they are missing or impossible; it is normally absent. A high "
-                          "`root`: image on a slow disk. A high `early` or `kernel`: no CPU, or no "
-                          "KVM.",
+                .help = "Time spent in each stage of starting a microVM. `prepare` and `network` "
+                        "come before the boot time; the others are recorded for successful boots "
+                        "and add up to the boot time.",
+                .advice = "- `spawn` starts the VMM process.\n"
+                          "- `vmm` is the VMM's own work until it starts the guest. The VMM "
+                          "reports that moment to the millisecond.\n"
+                          "- `early` is the guest until its kernel's clock starts: firmware and "
+                          "the first part of the kernel.\n"
+                          "- `kernel` lasts until the agent's first instruction. From here on the "
+                          "guest measures.\n"
+                          "- `modules`, `root` and `agent` are steps of the agent.\n"
+                          "- `unknown` is time that the figures of the VMM or the guest do not "
+                          "explain, because they are missing or impossible. It is normally "
+                          "absent.\n"
+                          "\n"
+                          "If `root` is high, the image is on a slow disk. If `early` or `kernel` "
+                          "is high, there is no CPU time, or no KVM.",
                 .labels = PROM_LABELS("stage"),
                 METRIC_BUCKETS(stage_buckets),
         },
         [FC_VM_CLEANUP_STAGE_SECONDS] = {
                 .kind = PROM_HISTOGRAM,
                 .name = "vulcan_firecracker_vm_cleanup_stage_seconds",
-                .help = "Time spent in each stage of taking a microVM down.",
-                .advice = "`flush` asks the VMM for its counters (250 ms at most; a kill does not "
-                          "wait for it). `stop` is SIGKILL to reaped. `network` is TAP and "
-                          "address; it runs in parallel with `stop`, or with a `flush` that takes "
-                          "more than 5 ms. `files` is the VM's directory.",
+                .help = "Time spent in each stage of the cleanup of a microVM.",
+                .advice = "- `flush` asks the VMM for its final counters. It takes at most 250 ms; "
+                          "a kill does not wait for it.\n"
+                          "- `stop` lasts from SIGKILL until the processes are reaped.\n"
+                          "- `network` removes the TAP device and releases the address. It runs in "
+                          "parallel with `stop`, or with `flush` if that takes more than 5 ms.\n"
+                          "- `files` removes the directory of the VM.",
                 .labels = PROM_LABELS("stage"),
                 METRIC_BUCKETS(cleanup_buckets),
         },
         [FC_BOOT_FAILURES_TOTAL] = {
                 .kind = PROM_COUNTER,
                 .name = "vulcan_firecracker_boot_failures_total",
-                .help = "Attempts to start a microVM that failed, by the stage that was reached "
-                        "and the reason.",
-                .advice = "`reason=\"vmm_exit\"`: the VMM rejected its configuration or crashed; "
-                          "`timeout`: the guest hung; `guest_panic`: its kernel panicked; "
-                          "`guest_reboot`: it restarted without a panic; `guest`: a bad image; "
-                          "`protocol`: images of another version (`make images`); `error`: "
-                          "something on this host. The workload's `error` has the details. A start "
-                          "that ends in `timeout`, `guest_panic`, `guest_reboot` or `vmm_exit` "
-                          "(but for exit codes 1, 152 and 153: it rejects its configuration) is "
-                          "retried once within the boot timeout: if that succeeds, the first "
-                          "failure is counted here and nothing in "
-                          "`workloads_total{status=\"failed\"}`.",
+                .help = "Failed attempts to start a microVM, by the stage that was reached and the "
+                        "reason.",
+                .advice = "- `vmm_exit`: the VMM rejected its configuration or crashed.\n"
+                          "- `timeout`: the guest hung.\n"
+                          "- `guest_panic`: the guest's kernel panicked.\n"
+                          "- `guest_reboot`: the guest restarted without a panic.\n"
+                          "- `guest`: the image is bad.\n"
+                          "- `protocol`: the images are of another version; run `make images`.\n"
+                          "- `error`: something failed on the host.\n"
+                          "\n"
+                          "The workload's `error` has the details. An attempt that fails with "
+                          "`timeout`, `guest_panic`, `guest_reboot` or `vmm_exit` is repeated once "
+                          "within the boot timeout, unless the VMM rejected its configuration "
+                          "(exit codes 1, 152 and 153). If the second attempt succeeds, the first "
+                          "is counted here, and nothing in `workloads_total{status=\"failed\"}`.",
                 .labels = PROM_LABELS("stage", "reason"),
         },
         [FC_GUEST_PANICS_TOTAL] = {
                 .kind = PROM_COUNTER,
                 .name = "vulcan_firecracker_guest_panics_total",
-                .help = "Kernel panics of guests while a program ran in them.",
-                .advice = "Programs can cause them (a bug of the guest's kernel, memory); their "
-                          "workloads fail with `guest panic` and the panic in `error`. Panics at "
-                          "boot are in `vulcan_firecracker_boot_failures_total`.",
+                .help = "Kernel panics of guests while a program was running.",
+                .advice = "A program can cause a panic through a bug of the guest's kernel or by "
+                          "using up memory. The workload fails with `guest panic`, and its `error` "
+                          "quotes the panic. Panics during boot are in "
+                          "`vulcan_firecracker_boot_failures_total`.",
         },
         [FC_VMM_EXITS_TOTAL] = {
                 .kind = PROM_COUNTER,
                 .name = "vulcan_firecracker_vmm_exits_total",
-                .help = "Ends of VMM processes by class: killed by us as planned, or the exit code "
-                        "or signal they ended with; stuck if killed in vain.",
-                .advice = "`killed` is the normal end. `exit_0` is a guest that restarted by "
-                          "itself (a panic), `exit_148` a system call refused by the VMM's filter: "
-                          "report both. `stuck`: one that was still there when Vulcan exited (see "
-                          "the log, and /proc/PID/stack); while Vulcan runs, "
-                          "`vulcan_firecracker_remains` shows them.",
+                .help = "VMM processes that ended, by class: killed as planned, the exit code or "
+                        "signal they ended with, or stuck if SIGKILL did not end them.",
+                .advice = "- `killed` is the normal case.\n"
+                          "- `exit_0` is a guest that restarted by itself after a panic. Report "
+                          "it.\n"
+                          "- `exit_148` is a system call that the VMM's filter refused. Report "
+                          "it.\n"
+                          "- `stuck` is a VMM that still existed when Vulcan exited: see the log "
+                          "and /proc/PID/stack. While Vulcan runs, `vulcan_firecracker_remains` "
+                          "counts such processes.",
                 .labels = PROM_LABELS("class"),
         },
         [FC_OUTPUT_BYTES_TOTAL] = {
                 .kind = PROM_COUNTER,
                 .name = "vulcan_firecracker_output_bytes_total",
-                .help = "Bytes that programs wrote to their standard streams.",
-                .advice = "Volume of output; nothing to do by itself.",
+                .help = "Bytes that programs wrote to stdout and stderr.",
+                .advice = "The volume of output. No action is needed.",
                 .labels = PROM_LABELS("stream"),
         },
         [FC_OUTPUT_DROPPED_BYTES_TOTAL] = {
                 .kind = PROM_COUNTER,
                 .name = "vulcan_firecracker_output_dropped_bytes_total",
-                .help = "Bytes of output past a workload's output limit.",
-                .advice = "Somebody writes more than the limit of output: raise it, or tell them.",
+                .help = "Bytes of output beyond the output limit of a workload.",
+                .advice = "A program writes more than `--output-max` allows. Raise the limit, or "
+                          "ask the owner of the program to write less.",
         },
         [FC_LEAKS_RECLAIMED_TOTAL] = {
                 .kind = PROM_COUNTER,
                 .name = "vulcan_firecracker_leaks_reclaimed_total",
-                .help = "Things left behind by a process that died, found and removed at start, by "
-                        "kind: process, directory, tap, bridge, rules.",
-                .advice = "Grows only after a crash or a SIGKILL of Vulcan. If it grows otherwise, "
-                          "report it. `process`: a VMM that lived on. `directory`: of a VM. `tap`, "
-                          "`bridge`, `rules`: network that no living process of Vulcan on this "
-                          "machine held.",
+                .help = "Remains of a process that died, found and removed at start, by kind: "
+                        "process, directory, tap, bridge, rules.",
+                .advice = "Grows only after a crash or a SIGKILL of Vulcan. Report it if it grows "
+                          "otherwise.\n"
+                          "\n"
+                          "- `process`: a VMM that outlived its parent.\n"
+                          "- `directory`: the directory of a VM.\n"
+                          "- `tap`, `bridge`, `rules`: network state that no living process of "
+                          "Vulcan on this machine held.",
                 .labels = PROM_LABELS("kind"),
         },
         [FC_REMAINS] = {
@@ -180,100 +199,103 @@ const struct metric_desc fc_metric_descs[FC_METRIC_COUNT] = {
                 .help = "Remains of microVMs that could not be removed yet, by kind: process, "
                         "directory; foreign: entries in the directory of VMs that are not "
                         "Vulcan's, as found at start.",
-                .advice = "0 at rest. `process`: a VMM, or a process that it started, was killed "
-                          "and has not ended; its VM still counts in "
-                          "`vulcan_firecracker_active_vms`, but its memory no longer in "
-                          "`vulcan_admitted_memory_bytes`. A few seconds under load are normal. "
-                          "`directory`: removal fails (the log says why) and is retried every "
-                          "minute. `foreign`: another program put something there; look at it and "
+                .advice = "0 when nothing runs. A few seconds under load are normal.\n"
+                          "\n"
+                          "- `process`: a VMM, or a process it started, was killed and has not "
+                          "ended. Its VM still counts in `vulcan_firecracker_active_vms`, but no "
+                          "longer in `vulcan_admitted_memory_bytes`.\n"
+                          "- `directory`: the removal fails (the log has the reason) and is "
+                          "repeated every minute.\n"
+                          "- `foreign`: another program created something there. Look at it and "
                           "remove it.",
                 .labels = PROM_LABELS("kind"),
         },
         [FC_NET_DROPPED_PACKETS_TOTAL] = {
                 .kind = PROM_COUNTER,
                 .name = "vulcan_firecracker_net_dropped_packets_total",
-                .help = "Packets of guests with network nat that were dropped, by reason: "
-                        "connections, packets, bandwidth (over a limit), refused (to the host, or "
-                        "to a forbidden destination). Read when a VM with a network ends, for all "
-                        "VMs of the bridge.",
+                .help = "Dropped packets of guests with network nat, by reason: connections, "
+                        "packets, bandwidth (over a limit), refused (to the host, or to a "
+                        "forbidden destination). Read when a VM with a network ends, for all VMs "
+                        "of the bridge.",
                 .advice = "A program floods, scans, or tries to reach a metadata service. If the "
-                          "limits slow down programs that you trust, raise --net-connections, "
-                          "--net-packets or --net-bandwidth.",
+                          "limits slow down programs that you trust, raise `--net-connections`, "
+                          "`--net-packets` or `--net-bandwidth`.",
                 .labels = PROM_LABELS("reason"),
         },
         [FC_VMM_METRICS_LOST_TOTAL] = {
                 .kind = PROM_COUNTER,
                 .name = "vulcan_firecracker_vmm_metrics_lost_total",
-                .help = "Lines of VMM metrics that were torn or could not be read.",
-                .advice = "The totals below are too low by what these lines held. A VM that dies "
-                          "while it writes costs one.",
+                .help = "Lines of VMM metrics that were incomplete or could not be read.",
+                .advice = "The totals below lack the values of these lines. A VM that dies while "
+                          "it writes a line loses one.",
         },
         [FC_COUNTERS_LOST_TOTAL] = {
                 .kind = PROM_COUNTER,
                 .name = "vulcan_firecracker_counters_lost_total",
                 .help = "MicroVMs whose VMM was asked for its final counters after the program had "
                         "ended and neither answered in time nor wrote them.",
-                .advice = "The totals below lack what these VMs did since their VMM's last line, "
-                          "which it writes once a minute. The machine is overloaded, or a VMM "
-                          "crashed. VMMs of killed workloads are not asked and not counted here: "
-                          "the kill comes first.",
+                .advice = "The totals below lack what these VMs did since the last line of their "
+                          "VMM, which it writes once a minute. The machine is overloaded, or a VMM "
+                          "crashed. The VMMs of killed workloads are not asked, so they are not "
+                          "counted here.",
         },
         [FC_VMM_VSOCK_BYTES_TOTAL] = {
                 .kind = PROM_COUNTER,
                 .name = "vulcan_firecracker_vmm_vsock_bytes_total",
-                .help = "Bytes through the vsock devices, as the VMMs counted them.",
+                .help = "Bytes through the vsock devices, as counted by the VMMs.",
                 .advice = "Code, input and output of all workloads.",
                 .labels = PROM_LABELS("direction"),
         },
         [FC_VMM_VSOCK_CONNECTIONS_TOTAL] = {
                 .kind = PROM_COUNTER,
                 .name = "vulcan_firecracker_vmm_vsock_connections_total",
-                .help = "Connections of the vsock devices, by what happened.",
-                .advice = "One is added per VM. Many more: programs dial the host themselves, in "
-                          "vain.",
+                .help = "Connections of the vsock devices, by event.",
+                .advice = "Each VM adds one. Many more mean that programs try, without success, to "
+                          "connect to the host.",
                 .labels = PROM_LABELS("event"),
         },
         [FC_VMM_BLOCK_BYTES_TOTAL] = {
                 .kind = PROM_COUNTER,
                 .name = "vulcan_firecracker_vmm_block_bytes_total",
-                .help = "Bytes through the block devices, as the VMMs counted them.",
-                .advice = "Reads of root images; images are read-only, so writes stay 0.",
+                .help = "Bytes through the block devices, as counted by the VMMs.",
+                .advice = "Reads of root images. Images are read-only, so writes stay 0.",
                 .labels = PROM_LABELS("direction"),
         },
         [FC_VMM_NET_BYTES_TOTAL] = {
                 .kind = PROM_COUNTER,
                 .name = "vulcan_firecracker_vmm_net_bytes_total",
-                .help = "Bytes through the network devices, as the VMMs counted them.",
-                .advice = "Traffic of the VMs with a network.",
+                .help = "Bytes through the network devices, as counted by the VMMs.",
+                .advice = "Traffic of the VMs that have a network.",
                 .labels = PROM_LABELS("direction"),
         },
         [FC_VMM_NET_FAILURES_TOTAL] = {
                 .kind = PROM_COUNTER,
                 .name = "vulcan_firecracker_vmm_net_failures_total",
-                .help = "Failed reads and writes of TAPs, and frames refused for a spoofed "
+                .help = "Failed reads and writes of TAP devices, and frames refused for a spoofed "
                         "hardware address.",
-                .advice = "`spoofed_mac`: a guest sent frames under another hardware address.",
+                .advice = "`spoofed_mac`: a guest sent frames with a hardware address other than "
+                          "its own.",
                 .labels = PROM_LABELS("kind"),
         },
         [FC_VMM_VCPU_EXITS_TOTAL] = {
                 .kind = PROM_COUNTER,
                 .name = "vulcan_firecracker_vmm_vcpu_exits_total",
                 .help = "Exits of virtual CPUs to the VMM.",
-                .advice = "Work of the VMM for its guests.",
+                .advice = "The VMM's work for its guests. No action is needed.",
                 .labels = PROM_LABELS("kind"),
         },
         [FC_VMM_VCPU_FAILURES_TOTAL] = {
                 .kind = PROM_COUNTER,
                 .name = "vulcan_firecracker_vmm_vcpu_failures_total",
                 .help = "Failures of virtual CPUs.",
-                .advice = "Not 0: look at the VMM's log.",
+                .advice = "Should be 0. Look at the log of the VMM.",
         },
         [FC_VMM_SECCOMP_FAULTS_TOTAL] = {
                 .kind = PROM_COUNTER,
                 .name = "vulcan_firecracker_vmm_seccomp_faults_total",
                 .help = "System calls of VMMs refused by their seccomp filter.",
-                .advice = "Not 0: a VMM tried what its filter forbids, which may be an attack from "
-                          "a guest.",
+                .advice = "Should be 0. A VMM tried something that its filter forbids, which may "
+                          "be an attack from a guest.",
         },
 };
 /* clang-format on */
