@@ -6,7 +6,6 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "base/trust.h"
-#include "store/store.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -120,7 +119,7 @@ static int quick_check(sqlite3 *db, const char *name, struct err *err)
 
 /*
  * The start of a daemon must not take minutes because its file is large and its disk slow. So a file
- * of more than STORE_CHECK_MAX is not read through, nor one that takes longer than the time there is,
+ * of more than DB_CHECK_MAX is not read through, nor one that takes longer than the time there is,
  * whose verdict is worth nothing. Damage in such a file is found when what is damaged is read.
  */
 static int check(sqlite3 *db, const struct db_schema *schema, const char *path, struct err *err)
@@ -134,7 +133,7 @@ static int check(sqlite3 *db, const struct db_schema *schema, const char *path, 
         struct stat info;
         int r;
 
-        if (stat(path, &info) < 0 || info.st_size > STORE_CHECK_MAX)
+        if (stat(path, &info) < 0 || info.st_size > DB_CHECK_MAX)
                 return 0;
         r = thread_start(&thread, "store-watchdog", 0, watch, &w, err);
         if (r < 0)
@@ -197,7 +196,7 @@ static int connect_file(const char *path, const struct db_schema *schema, int fl
                 err_wrap(err, "%s", path);
                 return r;
         }
-        sqlite3_busy_timeout(*ret, STORE_BUSY_MS);
+        sqlite3_busy_timeout(*ret, DB_BUSY_MS);
         return 0;
 }
 

@@ -16,9 +16,11 @@
 #include <stdint.h>
 
 enum {
-        DB_CHECK_MS = 3000,       /* how long a file is read through at open */
-        DB_GIVE_BACK_SHARE = 4,   /* 1/4 of a file may be free space */
-        DB_GIVE_BACK_PAGES = 256, /* given back in one step */
+        DB_BUSY_MS = 5000,                /* for another program to release the file */
+        DB_CHECK_MAX = 256 * 1024 * 1024, /* a larger file is not read through at open */
+        DB_CHECK_MS = 3000,               /* how long a file is read through at open */
+        DB_GIVE_BACK_SHARE = 4,           /* 1/4 of a file may be free space */
+        DB_GIVE_BACK_PAGES = 256,         /* given back in one step */
 };
 
 struct db_schema {

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Files that workloads gave back, and what was noted of the patterns they were asked for by. */
-#include "store/internal.h"
+#include "store/files.h"
 
 #include "base/cleanup.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +14,7 @@ static int add_row(struct connection *c, sqlite3_stmt *st, bool bound, struct er
         int r = 0;
 
         if (!bound || sqlite3_step(st) != SQLITE_DONE)
-                r = store_failed(c, "write a file of a record", err);
+                r = connection_failed(c, "write a file of a record", err);
         sqlite3_reset(st);
         sqlite3_clear_bindings(st);
         return r;
@@ -52,8 +53,8 @@ static int add_file(struct connection *c, const char *id, size_t n, const struct
         return add_row(c, st, bound, err);
 }
 
-int store_write_fetch(struct connection *c, const char *id, const struct workload_fetch *fetch,
-                      struct err *err)
+int files_write(struct connection *c, const char *id, const struct workload_fetch *fetch,
+                struct err *err)
 {
         int r = 0;
 
@@ -126,7 +127,7 @@ static int read_rows(struct connection *c, enum statement which, const char *id,
         while (r == 0 && step == SQLITE_ROW && (step = sqlite3_step(st)) == SQLITE_ROW)
                 r = read(st, fetch);
         if (step != SQLITE_DONE && step != SQLITE_ROW)
-                r = store_failed(c, "read files of a record", err);
+                r = connection_failed(c, "read files of a record", err);
         else if (r < 0)
                 err_set(err, -r, "store: files of record %s: %s", id, strerror(-r));
         sqlite3_reset(st);
@@ -134,8 +135,8 @@ static int read_rows(struct connection *c, enum statement which, const char *id,
         return r;
 }
 
-int store_read_fetch(struct connection *c, const char *id, size_t n_notes,
-                     struct workload_fetch **ret, struct err *err)
+int files_read(struct connection *c, const char *id, size_t n_notes, struct workload_fetch **ret,
+               struct err *err)
 {
         struct workload_fetch *fetch = workload_fetch_new(NULL, 0);
         int r;

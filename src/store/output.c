@@ -2,7 +2,6 @@
 #include "store/output.h"
 
 #include "store/db.h"
-#include "store/store.h"
 
 #include <errno.h>
 #include <pthread.h>

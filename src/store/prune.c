@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The oldest records make room for new ones. */
-#include "store/internal.h"
+#include "store/prune.h"
 
 #include "base/log.h"
 #include "store/db.h"
@@ -72,17 +72,16 @@ static int delete_oldest(struct connection *c, int64_t last)
             sqlite3_bind_int(st, 2, STEP) == SQLITE_OK && sqlite3_step(st) == SQLITE_DONE) {
                 n = sqlite3_changes(c->db);
         } else {
-                store_failed(c, "delete old records", &err);
+                connection_failed(c, "delete old records", &err);
                 log_warn("%s", err.msg); /* tried again with the next round */
         }
         sqlite3_finalize(st);
         return n;
 }
 
-static void delete_beyond(struct writer *w, uint64_t max_records, uint64_t max_bytes)
+static void delete_beyond(struct connection *c, uint64_t max_records, uint64_t max_bytes,
+                          _Atomic uint64_t *deletions)
 {
-        struct connection *c = &w->c;
-
         for (int i = 0; i < STEPS_MAX; i++) {
                 int64_t newest = query_int(c, "SELECT max(seq) FROM workloads");
                 uint64_t used = max_bytes ? bytes_used(c) : 0;
@@ -97,17 +96,18 @@ static void delete_beyond(struct writer *w, uint64_t max_records, uint64_t max_b
                 if (last <= 0)
                         return;
                 /* Before, so that no copy outlives its record; after, for one made meanwhile. */
-                atomic_fetch_add(&w->deletions, 1);
+                atomic_fetch_add(deletions, 1);
                 n = delete_oldest(c, last);
-                atomic_fetch_add(&w->deletions, 1);
+                atomic_fetch_add(deletions, 1);
                 if (n <= 0 || (n < STEP && !large))
                         return;
         }
 }
 
-void store_prune(struct writer *w, uint64_t max_records, uint64_t max_bytes)
+void prune_records(struct connection *c, uint64_t max_records, uint64_t max_bytes,
+                   _Atomic uint64_t *deletions)
 {
-        delete_beyond(w, max_records, max_bytes);
-        for (int i = 0; i < STEPS_MAX && db_give_back(w->c.db); i++)
+        delete_beyond(c, max_records, max_bytes, deletions);
+        for (int i = 0; i < STEPS_MAX && db_give_back(c->db); i++)
                 ;
 }

@@ -23,7 +23,7 @@
  * takes every unfinished record for the remains of a daemon that is gone.
  *
  * Errors: -ENOENT no such record, -EEXIST the id is taken, -ESTALE the record was not where the
- * move starts from, -ENOSPC, -EBUSY (another program has held the file for STORE_BUSY_MS),
+ * move starts from, -ENOSPC, -EBUSY (another program has held the file for DB_BUSY_MS),
  * -EUCLEAN the file is damaged, -EIO, -ENOMEM.
  *
  * Ownership: the caller frees what it gets by workload_release() and store_list_release().
@@ -33,21 +33,17 @@
 #pragma once
 
 #include "base/err.h"
+#include "store/op.h"
 #include "workload/workload.h"
 
 #include <limits.h>
-#include <semaphore.h>
 #include <stddef.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/queue.h>
 
 enum {
-        STORE_BUSY_MS = 5000,
-        STORE_LIST_MAX = 100,                /* records of one list */
-        STORE_CHECK_MAX = 256 * 1024 * 1024, /* a larger file is not read through at open */
+        STORE_LIST_MAX = 100, /* records of one list */
         STORE_ISOLATIONS_MAX = 4,
-        STORE_PRUNE_EVERY = 128, /* writes */
 };
 
 #define STORE_REASON_RESTARTED "the daemon was restarted"
@@ -93,23 +89,6 @@ int store_begin(struct store *s, const char *id, int64_t started_ms, struct err 
 
 /* pending or running → w->status with everything that is known at the end. */
 int store_end(struct store *s, const struct workload *w, struct err *err);
-
-struct connection; /* private */
-
-/* A write under way; the members are private. In the caller's memory from store_end_start() until
- * store_wait() returns. */
-struct store_op {
-        int (*apply)(struct connection *c, struct store_op *op, struct err *err);
-        const struct workload *w;
-        const char *id;
-        char own_id[ULID_LEN + 1];
-        int64_t started_ms;
-        bool lazy;
-        sem_t written; /* posted once, when `result` and `err` are there; not of a lazy one */
-        int result;
-        struct err err;
-        TAILQ_ENTRY(store_op) at;
-};
 
 /* As store_end(), in two halves, so that many ends can share one wait. `w` is borrowed. */
 void store_end_start(struct store *s, const struct workload *w, struct store_op *op);

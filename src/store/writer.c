@@ -4,12 +4,13 @@
  * and one wait for the disk, the next time round: the cost of being durable is shared by all who
  * wait for it.
  */
-#include "store/internal.h"
+#include "store/writer.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/thread.h"
-#include "store/row.h"
+#include "store/apply.h"
+#include "store/prune.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -22,101 +23,6 @@ enum {
         CHECKPOINT_FRAMES = 1000,  /* pages of the log from which it is copied when idle */
         CHECKPOINT_URGENT = 16000, /* and from which it is copied in any case */
 };
-
-/* ---- what is written ---- */
-
-static int run_sql(struct connection *c, const char *sql, struct err *err)
-{
-        if (sqlite3_exec(c->db, sql, NULL, NULL, NULL) != SQLITE_OK)
-                return store_failed(c, sql, err);
-        return 0;
-}
-
-static int changed_one(struct connection *c, sqlite3_stmt *st, const char *id, struct err *err)
-{
-        if (sqlite3_step(st) != SQLITE_DONE)
-                return store_failed(c, "update a record", err);
-        if (sqlite3_changes(c->db) == 0)
-                return err_set(err, ESTALE, "store: %s is not there or has ended", id);
-        return 0;
-}
-
-static void unbind(sqlite3_stmt *st)
-{
-        sqlite3_reset(st);
-        sqlite3_clear_bindings(st);
-}
-
-/* A record and its files, or neither: others of the same transaction go on. */
-static int with_files(struct connection *c, struct store_op *op,
-                      int (*apply)(struct connection *c, struct store_op *op, struct err *err),
-                      struct err *err)
-{
-        int r;
-
-        if (!op->w->fetch)
-                return apply(c, op, err);
-        if ((r = run_sql(c, "SAVEPOINT record", err)) < 0)
-                return r;
-        r = apply(c, op, err);
-        if (r == 0)
-                r = store_write_fetch(c, op->id, op->w->fetch, err);
-        /* What has given the whole transaction up has no savepoint any more. */
-        if (r < 0 && !sqlite3_get_autocommit(c->db))
-                sqlite3_exec(c->db, "ROLLBACK TO record; RELEASE record", NULL, NULL, NULL);
-        return r < 0 ? r : run_sql(c, "RELEASE record", err);
-}
-
-static int insert_row(struct connection *c, struct store_op *op, struct err *err)
-{
-        sqlite3_stmt *st = c->statements[INSERT];
-        int r = 0;
-
-        if (row_bind(st, op->w) != SQLITE_OK || sqlite3_step(st) != SQLITE_DONE)
-                r = store_failed(c, "write a record", err);
-        unbind(st);
-        return r;
-}
-
-static int apply_insert(struct connection *c, struct store_op *op, struct err *err)
-{
-        return with_files(c, op, insert_row, err);
-}
-
-static int apply_begin(struct connection *c, struct store_op *op, struct err *err)
-{
-        sqlite3_stmt *st = c->statements[BEGIN];
-        int r;
-
-        if (sqlite3_bind_text(st, 1, op->id, -1, SQLITE_STATIC) != SQLITE_OK ||
-            sqlite3_bind_int64(st, 2, op->started_ms) != SQLITE_OK)
-                r = store_failed(c, "update a record", err);
-        else
-                r = changed_one(c, st, op->id, err);
-        unbind(st);
-        return r;
-}
-
-static int update_row(struct connection *c, struct store_op *op, struct err *err)
-{
-        sqlite3_stmt *st = c->statements[END];
-        int r = row_bind(st, op->w) == SQLITE_OK ? changed_one(c, st, op->id, err)
-                                                 : store_failed(c, "update a record", err);
-
-        unbind(st);
-        return r;
-}
-
-static int apply_end(struct connection *c, struct store_op *op, struct err *err)
-{
-        return with_files(c, op, update_row, err);
-}
-
-/* In place of a beginning whose end comes with it, and says all that it would. */
-static int apply_nothing(struct connection *c, struct store_op *op, struct err *err)
-{
-        return 0;
-}
 
 /* ---- the writing thread ---- */
 
@@ -133,7 +39,7 @@ static void roll_back(struct connection *c)
 static int transact(struct connection *c, struct store_op *first, size_t n, struct err *err)
 {
         struct store_op *op = first;
-        int r = run_sql(c, "BEGIN IMMEDIATE", err);
+        int r = connection_run(c, "BEGIN IMMEDIATE", err);
 
         for (size_t i = 0; i < n && r == 0; i++, op = TAILQ_NEXT(op, at)) {
                 op->err = ERR_INIT;
@@ -144,7 +50,7 @@ static int transact(struct connection *c, struct store_op *first, size_t n, stru
                 }
         }
         if (r == 0)
-                r = run_sql(c, "COMMIT", err);
+                r = connection_run(c, "COMMIT", err);
         if (r < 0)
                 roll_back(c);
         return r;
@@ -284,7 +190,7 @@ static void *write_on(void *arg)
                 bytes = w->max_bytes;
                 pthread_mutex_unlock(&w->lock);
                 if (prune)
-                        store_prune(w, records, bytes);
+                        prune_records(&w->c, records, bytes, &w->deletions);
                 checkpoint(w, idle);
                 pthread_mutex_lock(&w->lock);
         }
@@ -294,10 +200,8 @@ static void *write_on(void *arg)
 
 /* ---- for the callers ---- */
 
-void store_bound(struct store *s, uint64_t records, uint64_t bytes)
+void store_writer_bound(struct writer *w, uint64_t records, uint64_t bytes)
 {
-        struct writer *w = &s->writer;
-
         pthread_mutex_lock(&w->lock);
         w->max_records = records;
         w->max_bytes = bytes;
@@ -317,9 +221,8 @@ static void supersede(struct writer *w, const char *id)
         }
 }
 
-static void enqueue(struct store *s, struct store_op *op)
+void store_writer_submit(struct writer *w, struct store_op *op)
 {
-        struct writer *w = &s->writer;
         uint64_t now = clock_ns();
         bool sleeps;
 
@@ -342,7 +245,7 @@ static void enqueue(struct store *s, struct store_op *op)
                 pthread_cond_signal(&w->work);
 }
 
-int store_wait(struct store *s, struct store_op *op, struct err *err)
+int store_writer_wait(struct store_op *op, struct err *err)
 {
         while (sem_wait(&op->written) < 0)
                 ; /* interrupted */
@@ -350,51 +253,6 @@ int store_wait(struct store *s, struct store_op *op, struct err *err)
         if (op->result < 0 && err)
                 *err = op->err;
         return op->result;
-}
-
-int store_insert(struct store *s, const struct workload *w, struct err *err)
-{
-        struct store_op op = {.apply = apply_insert, .w = w, .id = w->id};
-
-        enqueue(s, &op);
-        return store_wait(s, &op, err);
-}
-
-int store_begin(struct store *s, const char *id, int64_t started_ms, struct err *err)
-{
-        struct store_op op = {.apply = apply_begin, .id = id, .started_ms = started_ms};
-
-        enqueue(s, &op);
-        return store_wait(s, &op, err);
-}
-
-int store_begin_soon(struct store *s, const char *id, int64_t started_ms, struct err *err)
-{
-        struct store_op *op = calloc(1, sizeof(*op));
-
-        if (!op)
-                return err_set(err, ENOMEM, "out of memory");
-        snprintf(op->own_id, sizeof(op->own_id), "%s", id);
-        op->apply = apply_begin;
-        op->id = op->own_id;
-        op->started_ms = started_ms;
-        op->lazy = true;
-        enqueue(s, op);
-        return 0;
-}
-
-void store_end_start(struct store *s, const struct workload *w, struct store_op *op)
-{
-        *op = (struct store_op){.apply = apply_end, .w = w, .id = w->id};
-        enqueue(s, op);
-}
-
-int store_end(struct store *s, const struct workload *w, struct err *err)
-{
-        struct store_op op;
-
-        store_end_start(s, w, &op);
-        return store_wait(s, &op, err);
 }
 
 static bool names(const struct store_op_list *list, const char *id)
@@ -409,9 +267,8 @@ static bool names(const struct store_op_list *list, const char *id)
         return false;
 }
 
-void store_writer_await(struct store *s, const char *id)
+void store_writer_await(struct writer *w, const char *id)
 {
-        struct writer *w = &s->writer;
         uint64_t until;
 
         pthread_mutex_lock(&w->lock);
@@ -428,7 +285,6 @@ void store_writer_await(struct store *s, const char *id)
 
 void store_writer_init(struct writer *w)
 {
-
         pthread_mutex_init(&w->lock, NULL);
         pthread_cond_init(&w->work, NULL);
         pthread_cond_init(&w->done, NULL);
@@ -436,9 +292,8 @@ void store_writer_init(struct writer *w)
         TAILQ_INIT(&w->batch);
 }
 
-int store_writer_start(struct store *s, struct err *err)
+int store_writer_start(struct writer *w, struct err *err)
 {
-        struct writer *w = &s->writer;
         int r;
 
         /* The thread copies the log itself, after those who wait have been told. */
@@ -448,10 +303,8 @@ int store_writer_start(struct store *s, struct err *err)
         return r;
 }
 
-void store_writer_stop(struct store *s)
+void store_writer_stop(struct writer *w)
 {
-        struct writer *w = &s->writer;
-
         pthread_mutex_lock(&w->lock);
         w->quit = true;
         pthread_cond_signal(&w->work);
