@@ -4,10 +4,9 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "vmm/logger.h"
-#include "vmm/machine_ops.h"
 #include "vmm/qemu.h"
-#include "vmm/seccomp_file.h"
 #include "vmm/signals.h"
+#include "vmm/startup.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -69,6 +68,32 @@ static void vhost_user_ready(struct loop_source *src, uint32_t events)
         close(fd);
 }
 
+static void release_vsock(struct machine *m)
+{
+        if (!m->has_vsock)
+                return;
+        vsock_release(&m->vsock);
+        vu_release(&m->vu);
+        m->has_vsock = false;
+}
+
+/* The socket listens from here on, not only when the guest starts: one that cannot be had is an
+ * error of this request, and a client may connect already. */
+static int apply_vsock(void *arg, const struct vm_vsock *v, struct err *err)
+{
+        struct machine *m = arg;
+
+        release_vsock(m);
+        vu_init(&m->vu, (uint64_t)v->guest_cid);
+        if (vsock_init(&m->vsock, &m->loop, &m->vu, &m->metrics, (uint64_t)v->guest_cid,
+                       v->uds_path, err) < 0) {
+                vu_release(&m->vu);
+                return -err->code;
+        }
+        m->has_vsock = true;
+        return 0;
+}
+
 /* Closes everything that connects us with a QEMU that is gone. */
 static void forget_qemu(struct machine *m)
 {
@@ -85,7 +110,7 @@ static void forget_qemu(struct machine *m)
         loop_del(&m->loop, &m->qemu_exit);
         buf_release(&m->errors);
         m->loop.idle = NULL;
-        machine_release_vsock(m);
+        release_vsock(m);
 }
 
 /* After a start that failed the API's client may try again: the socket listens on meanwhile. */
@@ -93,7 +118,7 @@ static void listen_again(struct machine *m)
 {
         struct err err = ERR_INIT;
 
-        if (m->cfg.has_vsock && machine_apply_vsock(m, &m->cfg.vsock, &err) < 0)
+        if (m->cfg.has_vsock && apply_vsock(m, &m->cfg.vsock, &err) < 0)
                 logger_error("vsock: %s", err.msg);
 }
 
@@ -173,9 +198,7 @@ static void qemu_is_up(void *arg, const char *error, const json_t *result)
                 return;
         }
         logger_info("Successfully started the microVM.");
-        machine_write_metrics(m);
-        if (m->metrics_file.fd >= 0)
-                loop_set_timer(&m->loop, &m->metrics_timer, clock_ns() + VMM_METRICS_PERIOD_NS);
+        report_start(&m->report);
         api_complete(&m->api, NULL);
 }
 
@@ -268,7 +291,7 @@ static int start_vsock(struct machine *m, struct err *err)
 {
         if (!m->cfg.has_vsock || m->has_vsock)
                 return 0;
-        return machine_apply_vsock(m, &m->cfg.vsock, err) < 0 ? err_wrap(err, "vsock") : 0;
+        return apply_vsock(m, &m->cfg.vsock, err) < 0 ? err_wrap(err, "vsock") : 0;
 }
 
 static void kill_qemu(struct machine *m)
@@ -281,7 +304,7 @@ static void kill_qemu(struct machine *m)
 }
 
 /* 1: QEMU is starting; qemu_is_up() or qemu_ended() comes next. */
-int machine_start(void *arg, struct err *err)
+static int start(void *arg, struct err *err)
 {
         _cleanup_(links_release) struct links links = LINKS_INIT;
         struct machine *m = arg;
@@ -289,7 +312,7 @@ int machine_start(void *arg, struct err *err)
 
         m->last_error[0] = '\0';
         m->errors = BUF_INIT(MACHINE_ERRORS_MAX);
-        stats_net_read(&m->cfg, &m->net_base);
+        report_begin(&m->report);
         if (r == 0)
                 r = start_vsock(m, err);
         if (r == 0)
@@ -307,22 +330,112 @@ int machine_start(void *arg, struct err *err)
         return r;
 }
 
-/* How long the start took, by the clocks that the parent read before it. */
-static void take_startup_time(struct machine *m)
-{
-        const struct vmm_args *a = m->args;
-        struct timespec cpu;
-        uint64_t now_us = clock_ns() / NS_PER_US;
-        uint64_t cpu_us;
+/* ---- what the API can have done (api.h) ---- */
 
-        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
-        cpu_us = (uint64_t)cpu.tv_sec * 1000000 + (uint64_t)cpu.tv_nsec / 1000;
-        if (a->start_time_us && now_us > a->start_time_us)
-                m->metrics.process_startup_time_us = now_us - a->start_time_us;
-        if (a->start_time_us && cpu_us >= a->start_time_cpu_us)
-                m->metrics.process_startup_time_cpu_us =
-                        cpu_us - a->start_time_cpu_us + a->parent_cpu_time_us;
+static void paused(void *arg, const char *error, const json_t *result)
+{
+        struct machine *m = arg;
+
+        (void)result;
+        if (!error) {
+                m->api.state = VM_PAUSED;
+                m->metrics.pause_vm_us = (clock_ns() - m->asked_ns) / NS_PER_US;
+        }
+        api_complete(&m->api, error);
 }
+
+static void resumed(void *arg, const char *error, const json_t *result)
+{
+        struct machine *m = arg;
+
+        (void)result;
+        if (!error) {
+                m->api.state = VM_RUNNING;
+                m->metrics.resume_vm_us = (clock_ns() - m->asked_ns) / NS_PER_US;
+        }
+        api_complete(&m->api, error);
+}
+
+static int op_pause(void *arg, struct err *err)
+{
+        struct machine *m = arg;
+        int r = qmp_execute(&m->qmp, "stop", paused, m, err);
+
+        m->asked_ns = clock_ns();
+        return r < 0 ? r : 1;
+}
+
+static int op_resume(void *arg, struct err *err)
+{
+        struct machine *m = arg;
+        int r = qmp_execute(&m->qmp, "cont", resumed, m, err);
+
+        m->asked_ns = clock_ns();
+        return r < 0 ? r : 1;
+}
+
+static void flushed(void *arg, const char *error)
+{
+        struct machine *m = arg;
+
+        api_complete(&m->api, error);
+}
+
+static int op_flush(void *arg, struct err *err)
+{
+        struct machine *m = arg;
+
+        (void)err;
+        return report_flush(&m->report);
+}
+
+static void powered_down(void *arg, const char *error, const json_t *result)
+{
+        struct machine *m = arg;
+
+        (void)result;
+        api_complete(&m->api, error);
+}
+
+/* There is no keyboard; what a guest can hear, where it has ACPI, is the power button. */
+static int op_ctrl_alt_del(void *arg, struct err *err)
+{
+        struct machine *m = arg;
+        int r;
+
+        if (!m->has_acpi)
+                return err_set(err, ENOTSUP,
+                               "SendCtrlAltDel is not supported by vulcan-vmm with "
+                               "this kernel: the machine has neither a keyboard nor ACPI");
+        r = qmp_execute(&m->qmp, "system_powerdown", powered_down, m, err);
+        return r < 0 ? r : 1;
+}
+
+static int op_logger(void *arg, const struct vm_logger *logger, struct err *err)
+{
+        (void)arg;
+        return startup_apply_logger(logger, err);
+}
+
+static int op_metrics(void *arg, const struct vm_metrics_section *section, struct err *err)
+{
+        struct machine *m = arg;
+
+        return report_open(&m->report, section, m->args->id, err);
+}
+
+static const struct api_ops ops = {
+        .start = start,
+        .pause = op_pause,
+        .resume = op_resume,
+        .flush_metrics = op_flush,
+        .ctrl_alt_del = op_ctrl_alt_del,
+        .apply_logger = op_logger,
+        .apply_metrics = op_metrics,
+        .apply_vsock = apply_vsock,
+};
+
+/* ---- the program ---- */
 
 static void signal_came(struct loop_source *src, uint32_t events)
 {
@@ -363,84 +476,21 @@ static void raise_descriptor_limit(void)
         setrlimit(RLIMIT_NOFILE, &l);
 }
 
-static int apply_args(struct machine *m, struct err *err)
-{
-        const struct vmm_args *a = m->args;
-
-        if (a->log_path && logger_open(a->log_path, err) < 0)
-                return -err->code;
-        logger_info("Running vulcan-vmm v%s", VULCAN_VERSION);
-        if (a->metrics_path) {
-                if (metrics_file_open(&m->metrics_file, a->metrics_path, err) < 0)
-                        return -err->code;
-                m->cfg.has_metrics = true;
-        }
-        return 0;
-}
-
-/* The level has an exit code of its own. */
-static int apply_level(const struct vmm_args *a, struct err *err)
-{
-        enum logger_level level;
-
-        logger_set_id(a->id);
-        logger_set_show(a->show_level, a->show_log_origin);
-        if (a->level && logger_level_parse(a->level, &level) < 0)
-                return err_set(err, EINVAL,
-                               "--level: \"%s\" is none of Off, Error, Warning, Info, "
-                               "Debug, Trace",
-                               a->level);
-        if (a->level)
-                logger_set_level(level);
-        return 0;
-}
-
-static int apply_filter(const char *path, struct err *err)
-{
-        if (seccomp_file_check(path, err) < 0)
-                return -err->code;
-        logger_warn("--seccomp-filter: %s is for Firecracker's threads; QEMU's own filter applies",
-                    path);
-        return 0;
-}
-
-/* What the configuration file says of logger and metrics takes effect as the API's does. */
-static int apply_config(struct machine *m, struct err *err)
-{
-        bool had_metrics = m->metrics_file.fd >= 0;
-
-        if (vm_config_load(&m->cfg, m->args->config_file, err) < 0)
-                return -err->code;
-        if (m->cfg.has_logger && machine_apply_logger(m, &m->cfg.logger, err) < 0)
-                return err_wrap(err, "%s: logger", m->args->config_file);
-        if (m->cfg.metrics.metrics_path && had_metrics)
-                return err_set(err, EINVAL, "%s: metrics: --metrics-path is given already",
-                               m->args->config_file);
-        if (m->cfg.metrics.metrics_path && machine_apply_metrics(m, &m->cfg.metrics, err) < 0)
-                return err_wrap(err, "%s: metrics", m->args->config_file);
-        return vm_config_check(&m->cfg, err);
-}
-
 static void init_fields(struct machine *m, const struct vmm_args *args)
 {
         *m = (struct machine){.args = args,
                               .loop = {.epoll_fd = -1},
-                              .metrics_file = METRICS_FILE_INIT,
                               .qemu = PROC_INIT,
                               .http = {.listen_fd = -1, .src = {.fd = -1}, .incoming = {.fd = -1}}};
-        m->flush_timer = (struct loop_timer){.expired = machine_stats_are_late, .owner = m};
         m->signals = (struct loop_source){.fd = -1, .ready = signal_came, .owner = m};
-        m->metrics_timer = (struct loop_timer){.expired = machine_metrics_due, .owner = m};
         m->qemu_exit = (struct loop_source){.fd = -1, .ready = qemu_ended, .owner = m};
         m->qemu_errors = (struct loop_source){.fd = -1, .ready = errors_ready, .owner = m};
         m->vhost_user_src = (struct loop_source){.fd = -1, .ready = vhost_user_ready, .owner = m};
         m->qmp.src.fd = -1;
-        m->api = (struct api){.cfg = &m->cfg,
-                              .metrics = &m->metrics,
-                              .id = args->id,
-                              .ops = &machine_ops,
-                              .arg = m};
+        m->api = (struct api){
+                .cfg = &m->cfg, .metrics = &m->metrics, .id = args->id, .ops = &ops, .arg = m};
         vm_config_init(&m->cfg);
+        report_init(&m->report, &m->loop, &m->qmp, &m->cfg, &m->metrics, flushed, m);
 }
 
 int machine_init(struct machine *m, const struct vmm_args *args, struct err *err)
@@ -448,7 +498,7 @@ int machine_init(struct machine *m, const struct vmm_args *args, struct err *err
         int r;
 
         init_fields(m, args);
-        if (apply_level(args, err) < 0)
+        if (startup_log(args, err) < 0)
                 return VMM_EXIT_BAD_CONFIGURATION;
         kernel_tsc_mark(&m->tsc);
         raise_descriptor_limit();
@@ -456,12 +506,8 @@ int machine_init(struct machine *m, const struct vmm_args *args, struct err *err
         if (r == 0)
                 r = watch_signals(m, err);
         if (r == 0)
-                r = apply_args(m, err);
-        if (r == 0 && args->seccomp_filter)
-                r = apply_filter(args->seccomp_filter, err);
-        if (r == 0 && args->config_file)
-                r = apply_config(m, err);
-        take_startup_time(m);
+                r = startup_apply(args, &m->cfg, &m->report, err);
+        startup_take_time(args, &m->metrics);
         return r < 0 ? VMM_EXIT_GENERIC : VMM_EXIT_OK;
 }
 
@@ -473,11 +519,11 @@ int machine_run(struct machine *m, struct err *err)
          * file, requests wait there until the guest is started: nothing they say comes between. */
         if (!a->no_api && http_listen(&m->http, a->api_sock, err) < 0)
                 return VMM_EXIT_GENERIC;
-        if ((a->config_file ? machine_start(m, err) : start_api(m, err)) < 0)
+        if ((a->config_file ? start(m, err) : start_api(m, err)) < 0)
                 return VMM_EXIT_GENERIC;
         if (loop_run(&m->loop, err) < 0)
                 return VMM_EXIT_GENERIC;
-        machine_write_metrics(m);
+        report_write(&m->report);
         if (m->exit_code)
                 err_set(err, EIO, "%s", m->last_error);
         return m->exit_code;
@@ -494,7 +540,7 @@ void machine_release(struct machine *m)
                 loop_del(&m->loop, &m->signals);
                 close(fd);
         }
-        metrics_file_close(&m->metrics_file);
+        report_release(&m->report);
         vm_config_release(&m->cfg);
         loop_release(&m->loop);
 }

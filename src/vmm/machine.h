@@ -17,13 +17,10 @@
 #include "vmm/http.h"
 #include "vmm/kernel.h"
 #include "vmm/qmp.h"
-#include "vmm/stats.h"
+#include "vmm/report.h"
 #include "vmm/vsock.h"
 
 enum { MACHINE_ERRORS_MAX = 8192 }; /* bytes of QEMU's standard error that are kept */
-
-/* How long a line of metrics waits for QEMU's counters: who asks for one before a kill waits too. */
-#define MACHINE_STATS_WAIT_NS UINT64_C(50000000)
 
 struct machine {
         const struct vmm_args *args;
@@ -31,12 +28,7 @@ struct machine {
         struct kernel_tsc tsc;
         struct vm_config cfg;
         struct vmm_metrics metrics;
-        struct metrics_file metrics_file;
-        struct loop_timer metrics_timer;
-        struct loop_timer flush_timer; /* set while `flushing` */
-        bool flushing;                 /* QEMU was asked for its counters; a line follows */
-        bool flush_asked;              /* by the API, which waits for it */
-        struct stats_net net_base;     /* what the interfaces had moved before the guest */
+        struct report report;
         struct loop_source signals;
         struct api api;
         struct http http;
