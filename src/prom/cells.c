@@ -155,6 +155,11 @@ bool prom_slab_hold_(struct slab *slab)
         return held;
 }
 
+void prom_lose_update_(void)
+{
+        COUNT(&prom_lost_updates_, 1);
+}
+
 /* ---- processors ---------------------------------------------------------------------------- */
 
 #ifdef PROM_RSEQ

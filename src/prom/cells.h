@@ -74,6 +74,7 @@ static inline void prom_pair_add_(struct pair *pair, double v)
 
 /* Updates lost because there was no memory for the cells. */
 extern uint64_t prom_lost_updates_;
+void prom_lose_update_(void);
 
 /* ---- numbers of cells, with table_lock held ------------------------------------------------- */
 

@@ -43,6 +43,13 @@ static int add_collector(const struct prom_collector *like, const struct prom_de
         return 0;
 }
 
+/* Is it of a kind with this trait? False of no kind, too. */
+static bool is_kind(const struct prom_desc *desc, enum kind_trait trait)
+{
+        return desc->kind >= PROM_COUNTER && desc->kind <= PROM_STATESET &&
+               prom_kind_has_(prom_kind_ops_(desc->kind, desc->native_factor != 0), trait);
+}
+
 int prom_register_guarded_(struct prom_registry *registry, const struct prom_desc *descs, size_t n,
                            prom_collect_fn *collect, void *data, prom_guard_fn_ *guard,
                            struct prom_collector **ret_collector, struct prom_error *error)
@@ -50,9 +57,7 @@ int prom_register_guarded_(struct prom_registry *registry, const struct prom_des
         struct prom_collector like = {
                 .registry = registry, .collect = collect, .guard = guard, .data = data, .n = n};
         for (size_t i = 0; i < n; i++)
-                if ((descs[i].kind != PROM_COUNTER && descs[i].kind != PROM_GAUGE &&
-                     descs[i].kind != PROM_HISTOGRAM) ||
-                    descs[i].native_factor != 0)
+                if (!is_kind(&descs[i], KIND_COLLECTED))
                         return prom_fail_(error, EINVAL,
                                           "metric %s: a collector feeds counters, gauges and "
                                           "histograms of classic buckets only",
@@ -91,7 +96,7 @@ int prom_register_guarded_value_(struct prom_registry *registry, const struct pr
                                       .data = data,
                                       .value = value,
                                       .n = 1};
-        if ((desc->kind != PROM_COUNTER && desc->kind != PROM_GAUGE) ||
+        if (!is_kind(desc, KIND_COLLECTED) || is_kind(desc, KIND_BUCKETS) ||
             (desc->labels && desc->labels[0]))
                 return prom_fail_(error, EINVAL,
                                   "metric %s: a function gives the value of a counter or gauge "
@@ -252,8 +257,8 @@ static void emit(struct prom_emitter *emitter, size_t index, double v, const uin
         }
         struct prom_family *family = collector->families[index];
         struct family_samples *of_family = &gathering->per_family[emitter->base + index];
-        if (n != family->n_labels || (family->kind == PROM_COUNTER && !(v >= 0)) ||
-            (family->kind == PROM_HISTOGRAM) != (counts != NULL)) {
+        if (n != family->n_labels || (prom_kind_has_(family->ops, KIND_GROWS) && !(v >= 0)) ||
+            prom_kind_has_(family->ops, KIND_BUCKETS) != (counts != NULL)) {
                 COUNT(&family->ignored, 1);
                 return;
         }

@@ -3,9 +3,9 @@
  * kept under a lock of their own, the last of the lock order, which no update waits for. */
 #include "prom/exemplar.h"
 
+#include "prom/buckets.h"
 #include "prom/clock.h"
 #include "prom/locks.h"
-#include "prom/read.h"
 #include "prom/render.h"
 #include "prom/utf8.h"
 
@@ -23,15 +23,6 @@ struct kept_exemplar {
 };
 
 #define NEVER INT64_MIN
-
-size_t prom_exemplar_slots_(const struct prom_family *family)
-{
-        if (family->kind == PROM_COUNTER)
-                return 1;
-        if (family->kind != PROM_HISTOGRAM)
-                return 0;
-        return family->classic ? family->n_buckets + 1 : PROM_NATIVE_EXEMPLARS;
-}
 
 /* ---- what may be one ---------------------------------------------------------------------- */
 
@@ -100,7 +91,7 @@ static bool lay_out(const struct prom_label *labels, struct exemplar *e, size_t 
 static struct kept_exemplar **slot_at(struct prom_series *series, size_t slot)
 {
         struct kept_exemplar **slots = series->cold->exemplars;
-        const size_t n = prom_exemplar_slots_(series->family);
+        const size_t n = series->family->n_exemplars;
         if (slot >= n)
                 return NULL;
         if (!slots) {
@@ -142,7 +133,7 @@ static void keep(struct prom_series *series, size_t slot, double v, const struct
         }
         if (pthread_mutex_trylock(&prom_exemplar_lock_) != 0)
                 return;
-        if (series->family->kind == PROM_HISTOGRAM && !series->family->classic)
+        if (series->family->exemplar_ring)
                 slot = series->cold->next_exemplar++ % PROM_NATIVE_EXEMPLARS;
         if (LOAD(&series->state) != SERIES_REMOVED)
                 put(series, slot, &e, len);
@@ -164,7 +155,9 @@ void prom_histogram_observe_exemplar(struct prom_histogram *histogram, double v,
         prom_histogram_observe(histogram, v);
         if (!series || !(v >= -__DBL_MAX__ && v <= __DBL_MAX__))
                 return;
-        const size_t slot = series->family->classic ? prom_find_bucket_(series->family, v) : 0;
+        const size_t slot = series->family->classic ? prom_find_bucket_(series->family->bounds,
+                                                                        series->family->n_padded, v)
+                                                    : 0;
         keep(series, slot, v, labels);
 }
 
@@ -173,7 +166,7 @@ void prom_histogram_observe_exemplar(struct prom_histogram *histogram, double v,
 bool prom_read_exemplar_(const struct prom_series *series, size_t slot, struct exemplar *ret)
 {
         bool found = false;
-        if (!prom_has_exemplars_(series) || slot >= prom_exemplar_slots_(series->family))
+        if (!prom_has_exemplars_(series) || slot >= series->family->n_exemplars)
                 return false;
         pthread_mutex_lock(&prom_exemplar_lock_);
         const struct kept_exemplar *kept = series->cold->exemplars[slot];
@@ -193,7 +186,7 @@ void prom_forget_exemplars_(struct prom_series *series)
         if (!prom_has_exemplars_(series))
                 return;
         pthread_mutex_lock(&prom_exemplar_lock_);
-        for (size_t i = 0; i < prom_exemplar_slots_(series->family); i++)
+        for (size_t i = 0; i < series->family->n_exemplars; i++)
                 if (series->cold->exemplars[i])
                         series->cold->exemplars[i]->time_ms = NEVER;
         pthread_mutex_unlock(&prom_exemplar_lock_);
@@ -203,7 +196,7 @@ void prom_free_exemplars_(struct prom_series *series)
 {
         if (!series->cold->exemplars)
                 return;
-        for (size_t i = 0; i < prom_exemplar_slots_(series->family); i++)
+        for (size_t i = 0; i < series->family->n_exemplars; i++)
                 free(series->cold->exemplars[i]);
         free(series->cold->exemplars);
 }

@@ -14,10 +14,6 @@ struct exemplar {
         char text[EXEMPLAR_TEXT_MAX]; /* name, value, name, value… */
 };
 
-/* Slots of a series: 1 of a counter, one for each classic bucket (+Inf included) of a histogram,
- * PROM_NATIVE_EXEMPLARS of one with native buckets alone, otherwise 0. */
-size_t prom_exemplar_slots_(const struct prom_family *family);
-
 static inline bool prom_has_exemplars_(const struct prom_series *series)
 {
         return LOAD_ACQUIRE(&series->cold->exemplars) != NULL;

@@ -28,7 +28,7 @@ static int compare_slots(const void *a, const void *b)
 /* After its labels. The names of a legacy family are the same under all escapings. */
 static bool make_open_names(struct prom_family *f)
 {
-        f->legacy_names = prom_is_legacy_name_(f->name, f->kind == PROM_STATESET);
+        f->legacy_names = prom_is_legacy_name_(f->name, prom_kind_has_(f->ops, KIND_STATES));
         for (unsigned i = 0; i < f->n_slots; i++)
                 f->legacy_names &= prom_is_legacy_name_(f->slots[i].name, true);
         for (int e = 0; e < N_ESCAPINGS; e++) {
@@ -69,7 +69,7 @@ static bool copy_labels(struct prom_family *f, const struct prom_desc *desc)
 
 static bool copy_buckets(struct prom_family *f, const struct prom_desc *desc)
 {
-        if (f->kind != PROM_HISTOGRAM)
+        if (!prom_kind_has_(f->ops, KIND_BUCKETS))
                 return true;
         const double *from = prom_desc_buckets_(desc);
         f->n_buckets = prom_desc_n_buckets_(desc);
@@ -91,7 +91,7 @@ static bool copy_unit(struct prom_family *f, const struct prom_desc *desc)
 
 static bool copy_states(struct prom_family *f, const struct prom_desc *desc)
 {
-        if (f->kind != PROM_STATESET)
+        if (!prom_kind_has_(f->ops, KIND_STATES))
                 return true;
         const char **states = prom_arena_get_(&f->arena, sizeof(*states) * PROM_STATES_MAX);
         if (!states)
@@ -107,7 +107,7 @@ static bool copy_states(struct prom_family *f, const struct prom_desc *desc)
 
 static bool copy_quantiles(struct prom_family *f, const struct prom_desc *desc)
 {
-        if (f->kind != PROM_SUMMARY)
+        if (!prom_kind_has_(f->ops, KIND_QUANTILES))
                 return true;
         double *quantiles = prom_arena_get_(&f->arena, sizeof(*quantiles) * PROM_QUANTILES_MAX);
         if (!quantiles)
@@ -124,7 +124,7 @@ static bool copy_quantiles(struct prom_family *f, const struct prom_desc *desc)
 static void set_limits(struct prom_family *f, const struct prom_desc *desc)
 {
         f->native = desc->native_factor > 0;
-        f->classic = f->kind == PROM_HISTOGRAM && (!f->native || f->n_buckets > 0);
+        f->classic = prom_kind_has_(f->ops, KIND_BUCKETS) && (!f->native || f->n_buckets > 0);
         f->limits = (struct native_limits){.schema = SUMMARY_SCHEMA,
                                            .max_buckets = PROM_SKETCH_BUCKETS_MAX,
                                            .zero_threshold = NATIVE_ZERO_THRESHOLD};
@@ -147,6 +147,7 @@ int prom_family_new_(const struct prom_desc *desc, struct prom_family **ret,
         if (!f)
                 return prom_fail_(error, ENOMEM, "metric %s: out of memory", desc->name);
         f->kind = desc->kind;
+        f->ops = prom_kind_ops_(desc->kind, desc->native_factor > 0);
         f->id = prom_family_id_();
         f->idle_timeout_ns = (uint64_t)(desc->idle_timeout_s * 1e9);
         f->idle_remove = desc->idle_remove;
@@ -160,6 +161,8 @@ int prom_family_new_(const struct prom_desc *desc, struct prom_family **ret,
                 return prom_fail_(error, ENOMEM, "metric %s: out of memory", desc->name);
         }
         set_limits(f, desc);
+        if (f->ops->lay_out)
+                f->ops->lay_out(f);
         *ret = f;
         return 0;
 }
@@ -175,13 +178,12 @@ void prom_family_free_(struct prom_family *f)
                 free(f->curried);
                 f->curried = next;
         }
-        unsigned cells = prom_family_cells_(f);
-        for (size_t i = 0; cells && i < f->n_series; i++) {
+        for (size_t i = 0; f->n_cells && i < f->n_series; i++) {
                 struct prom_series *series = prom_series_at_(f, i);
                 prom_free_exemplars_(series);
-                if (prom_is_sparse_(f))
-                        prom_native_release_(series);
-                prom_cells_free_(series->cell, cells);
+                if (f->ops->release)
+                        f->ops->release(series);
+                prom_cells_free_(series->cell, f->n_cells);
         }
         for (size_t i = 0; i < SERIES_BLOCKS_MAX; i++)
                 free(f->blocks[i]);

@@ -30,6 +30,7 @@
 #include "prom/arena.h"
 #include "prom/atomic.h"
 #include "prom/cells.h"
+#include "prom/kind.h"
 #include "prom/prom.h"
 
 enum {
@@ -112,6 +113,11 @@ struct prom_family {
         enum prom_kind kind;
         unsigned n_labels; /* variable ones */
         uint64_t id;       /* never used again in this process */
+        const struct kind_ops *ops;
+        unsigned n_cells;     /* of each series */
+        unsigned n_sums;      /* words of the sums of each: see kind_ops */
+        unsigned n_exemplars; /* slots of each */
+        bool exemplar_ring;   /* the next exemplar takes the next slot, whatever it is of */
         size_t max_series;
         struct prom_registry *registry;
         struct prom_collector *collector; /* NULL for a family with handles */
@@ -204,12 +210,6 @@ static inline struct prom_series *prom_series_at_(const struct prom_family *fami
         return &family->blocks[block][at];
 }
 
-/* Is it counted in sparse buckets, those of a native histogram or of a summary? See native.h. */
-static inline bool prom_is_sparse_(const struct prom_family *f)
-{
-        return f->native || f->kind == PROM_SUMMARY;
-}
-
 /* May a histogram or summary observe v? Counted as ignored if not; and those below 0 are remembered. */
 static inline bool prom_admits_(struct prom_family *f, double v)
 {
@@ -220,33 +220,9 @@ static inline bool prom_admits_(struct prom_family *f, double v)
         return __builtin_isfinite(v);
 }
 
-/* Is its value a shared word? */
-static inline bool prom_has_word_(const struct prom_family *f)
-{
-        return f->kind == PROM_GAUGE || f->kind == PROM_STATESET;
-}
-
-/* Cells of one series of the family. No histogram has COUNTER_WORDS, which are placed otherwise. */
-static inline unsigned prom_family_cells_(const struct prom_family *f)
-{
-        if (prom_is_sparse_(f))
-                return 1; /* the address of a block */
-        switch (f->kind) {
-        case PROM_COUNTER:
-                return COUNTER_WORDS;
-        case PROM_HISTOGRAM:
-                return PAIR_WORDS * (f->n_buckets ? (unsigned)f->n_buckets + 1 : 2);
-        default:
-                return 0;
-        }
-}
-
 enum { HISTOGRAM_SUM = 0, HISTOGRAM_BUCKETS = 1 }; /* words of a histogram's sums */
 
-/* Words of the sums of a series that is not sparse: see prom_series_sums_(). */
-static inline unsigned prom_family_words_(const struct prom_family *f)
+static inline void prom_ignore_update_(struct prom_family *family)
 {
-        if (f->kind == PROM_COUNTER)
-                return COUNTER_WORDS;
-        return f->kind == PROM_HISTOGRAM ? HISTOGRAM_BUCKETS + (unsigned)f->n_buckets + 1 : 0;
+        COUNT(&family->ignored, 1);
 }

@@ -2,10 +2,8 @@
 /* The states of a series: it is removed, expires, and comes back. */
 #include "prom/life.h"
 
-#include "prom/clock.h"
+#include "prom/baseline.h"
 #include "prom/exemplar.h"
-#include "prom/native.h"
-#include "prom/read.h"
 #include "prom/recycle.h"
 
 bool prom_family_full_(const struct prom_family *family, bool for_new)
@@ -39,7 +37,7 @@ static void start_again(struct prom_series *series)
         prom_forget_exemplars_(series);
         series->has_baseline = series->cold->baseline != NULL;
         prom_series_restamp_(series);
-        if (prom_has_word_(series->family))
+        if (prom_kind_has_(series->family->ops, KIND_WORD))
                 STORE(series->word, 0);
 }
 
@@ -61,19 +59,18 @@ void prom_series_revive_(struct prom_series *series)
 /* With both locks held. False without memory. */
 static bool remove_locked(struct prom_series *series)
 {
-        const bool sparse = prom_is_sparse_(series->family);
-        const unsigned words = sparse ? 0 : prom_family_words_(series->family);
-        uint64_t *baseline = series->cold->baseline;
-        if (!baseline && words) {
-                baseline = prom_arena_get_(&series->family->arena, words * sizeof(*baseline));
-                if (!baseline)
+        struct prom_family *family = series->family;
+        uint64_t **baseline = &series->cold->baseline;
+        if (family->n_sums) {
+                if (!*baseline)
+                        *baseline = prom_arena_get_(&family->arena,
+                                                    family->n_sums * sizeof(**baseline));
+                if (!*baseline)
                         return false;
+                family->ops->sums(series, *baseline);
         }
-        series->cold->baseline = baseline;
-        if (sparse)
-                prom_native_reset_(series);
-        else if (words)
-                prom_series_sums_(series, baseline);
+        if (family->ops->reset)
+                family->ops->reset(series);
         set_state(series, SERIES_REMOVED);
         prom_recycle_later_(series);
         return true;
@@ -90,7 +87,7 @@ bool prom_series_remove_(struct prom_series *series)
 /* With both locks held. False without memory. */
 static bool reset_locked(struct prom_series *series)
 {
-        if (series->state == SERIES_REMOVED || series->family->kind == PROM_INFO)
+        if (series->state == SERIES_REMOVED || !prom_kind_has_(series->family->ops, KIND_CHANGES))
                 return true;
         if (!remove_locked(series))
                 return false;
@@ -114,16 +111,12 @@ bool prom_series_reset_(struct prom_series *series)
 /* With slab_lock held: something that changes when the value does. */
 static uint64_t digest(struct prom_series *series)
 {
+        const struct prom_family *family = series->family;
         uint64_t words[SERIES_CELLS_MAX] = {0}, hash = 0;
-        if (prom_is_sparse_(series->family)) {
-                const struct native_sums *sums = prom_native_sum_(series);
-                return sums ? sums->count ^ bits_of(sums->sum) : 0;
-        }
-        const unsigned n = prom_family_words_(series->family);
-        if (n == 0)
-                return prom_has_word_(series->family) ? LOAD(series->word) : 1;
-        prom_series_sums_(series, words);
-        for (unsigned i = 0; i < n; i++)
+        if (family->ops->digest)
+                return family->ops->digest(series);
+        family->ops->sums(series, words);
+        for (unsigned i = 0; i < family->n_sums; i++)
                 hash = (hash ^ words[i]) * UINT64_C(0x9e3779b97f4a7c15) + (hash >> 29);
         return hash;
 }

@@ -3,7 +3,7 @@
 #include "prom/native.h"
 
 #include "prom/clock.h"
-#include "prom/read.h"
+#include "prom/buckets.h"
 
 #include <float.h>
 #include <math.h>
@@ -100,7 +100,9 @@ static inline struct observed observed(const struct prom_series *series, double 
         if (bits)
                 o.index = index_of(bits);
         if (series->native->n_classic)
-                o.key |= (uint64_t)prom_find_bucket_(series->family, v) << NATIVE_CLASSIC_SHIFT;
+                o.key |= (uint64_t)prom_find_bucket_(series->family->bounds,
+                                                     series->family->n_padded, v)
+                         << NATIVE_CLASSIC_SHIFT;
         return o;
 }
 
@@ -417,7 +419,7 @@ static __attribute__((noinline)) void observe_slowly(struct prom_series *series,
                         return;
                 ready = slab && make_ready(series, &o, slab);
         }
-        COUNT(&prom_lost_updates_, 1);
+        prom_lose_update_();
 }
 
 static __attribute__((noinline)) void observe_any(struct prom_series *series, double v)
@@ -462,6 +464,5 @@ void prom_native_release_(struct prom_series *series)
         pthread_mutex_lock(&prom_slab_lock_);
         while (series->native->blocks)
                 block_free(series->native->blocks);
-        prom_summary_window_free_(series->native->window);
         pthread_mutex_unlock(&prom_slab_lock_);
 }

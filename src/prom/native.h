@@ -159,6 +159,10 @@ struct native_sums {
 };
 struct native_sums *prom_native_sum_(struct prom_series *series);
 
+/* The settle and digest of kind_ops. */
+void prom_native_settle_(struct prom_series *series);
+uint64_t prom_native_digest_(struct prom_series *series);
+
 /* As prom_native_sum_(), and held to the limit, which may set the series to coarser buckets, or
  * reset it once the sums are taken. */
 struct native_sums *prom_native_sum_limited_(struct prom_series *series);
@@ -176,5 +180,5 @@ void prom_native_release_(struct prom_series *series);
 /* Of any v. */
 void prom_native_observe_(struct prom_series *series, double v);
 
-void prom_summary_window_free_(struct summary_window *window); /* summary.c */
+/* summary.c: for the tests. */
 void prom_summary_age_(struct prom_summary *summary, uint64_t ns);

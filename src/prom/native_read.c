@@ -2,9 +2,11 @@
 /* Adding up the blocks of a native histogram, and holding it to its limit. See native.h. */
 #include "prom/native.h"
 
+#include "prom/baseline.h"
 #include "prom/clock.h"
 #include "prom/grace.h"
 #include "prom/read.h"
+#include "prom/scrape.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -13,8 +15,8 @@
 /* Under slab_lock. */
 static struct native_sums sums;
 static long double total; /* becomes sums.sum; see prom_sum_histogram_() */
-static struct native_entry *scratch;
-static size_t cap_scratch;
+static struct native_entry *spare;
+static size_t cap_spare;
 
 /* ---- blocks ------------------------------------------------------------------------------- */
 
@@ -84,9 +86,9 @@ static bool sort(void)
         struct native_entry *from = sums.entries;
         if (n == 0 || run_end(from, n, 0) == n)
                 return true;
-        if (!GROW(&scratch, &cap_scratch, n))
+        if (!GROW(&spare, &cap_spare, n))
                 return false;
-        struct native_entry *to = scratch;
+        struct native_entry *to = spare;
         do {
                 for (size_t i = 0, middle, end; i < n; i = end) {
                         middle = run_end(from, n, i);
@@ -321,6 +323,22 @@ static void fill_classic(const struct native *native, const struct native_sums *
                 memcpy(ret->buckets, from->classic, native->n_classic * sizeof(ret->buckets[0]));
 }
 
+/* What came since the last look is dropped with its epoch. */
+void prom_native_settle_(struct prom_series *series)
+{
+        const struct native_sums *from = prom_native_sum_(series);
+        if (!from || from->count == 0)
+                return;
+        COUNT(&series->family->ignored, from->count);
+        prom_native_reset_(series);
+}
+
+uint64_t prom_native_digest_(struct prom_series *series)
+{
+        const struct native_sums *from = prom_native_sum_(series);
+        return from ? from->count ^ bits_of(from->sum) : 0;
+}
+
 int prom_read_native_(struct prom_series *series, struct prom_snapshot *ret_classic,
                       struct prom_native_snapshot *ret_native)
 {
@@ -328,7 +346,7 @@ int prom_read_native_(struct prom_series *series, struct prom_snapshot *ret_clas
         pthread_mutex_lock(&prom_slab_lock_);
         const int64_t created_ms = series->cold->created_ms;
         if (unlikely(series->state == SERIES_REMOVED))
-                prom_series_settle_(series);
+                prom_native_settle_(series);
         const struct native_sums *from = prom_native_sum_limited_(series);
         if (from) {
                 shown = prom_is_shown_(series);
@@ -354,3 +372,36 @@ int prom_histogram_native_snapshot(const struct prom_histogram *histogram,
         const int r = prom_read_native_(series, NULL, ret_snapshot);
         return r < 0 ? r : 0;
 }
+
+/* ---- the row of a histogram with native buckets --------------------------------------------- */
+
+static int native_point(struct prom_series *series, uint64_t n_sets, struct prom_scratch *scratch,
+                        struct prom_point *ret)
+{
+        const int shown = prom_read_native_(series, &scratch->histogram, &scratch->native);
+        ret->histogram = &scratch->histogram;
+        ret->native = &scratch->native;
+        ret->created_ms = scratch->histogram.created_ms;
+        return shown;
+}
+
+static void native_lay_out(struct prom_family *family)
+{
+        family->n_cells = 1; /* the address of a block */
+        family->n_exemplars =
+                family->classic ? (unsigned)family->n_buckets + 1 : PROM_NATIVE_EXEMPLARS;
+        family->exemplar_ring = !family->classic;
+}
+
+const struct kind_ops prom_native_ops_ = {
+        .phrase = "a histogram",
+        .reserved_label = "le",
+        .traits = KIND_BUCKETS | KIND_UNIT | KIND_CHANGES | KIND_SPARSE | KIND_CREATED,
+        .lay_out = native_lay_out,
+        .init = prom_native_init_,
+        .release = prom_native_release_,
+        .reset = prom_native_reset_,
+        .settle = prom_native_settle_,
+        .digest = prom_native_digest_,
+        .point = native_point,
+};

@@ -416,7 +416,7 @@ static void put_native_exemplars(struct scrape *s, const struct prom_series *ser
         size_t n = 0;
         if (likely(!s->exemplars) || !prom_has_exemplars_(series))
                 return;
-        for (size_t slot = 0; slot < prom_exemplar_slots_(series->family); slot++) {
+        for (size_t slot = 0; slot < series->family->n_exemplars; slot++) {
                 if (!read_exemplar(s, series, slot))
                         continue;
                 size_t at = n++;

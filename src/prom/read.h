@@ -29,16 +29,3 @@ int prom_read_native_(struct prom_series *series, struct prom_snapshot *ret_clas
                       struct prom_native_snapshot *ret_native);
 
 int prom_read_summary_(struct prom_series *series, struct prom_quantile_snapshot *ret_snapshot);
-
-/* With slab_lock held: prom_family_words_() of sums since ever. */
-void prom_series_sums_(const struct prom_series *series, uint64_t *ret_words);
-
-/* With slab_lock held: counts what a removed series was updated by since it was last looked at as
- * ignored. */
-void prom_series_settle_(struct prom_series *series);
-
-/* With slab_lock held: the series begins anew now. No two times of its creation are the same. */
-void prom_series_restamp_(struct prom_series *series);
-
-/* How many bounds are below v: the index of its classic bucket. */
-size_t prom_find_bucket_(const struct prom_family *family, double v);

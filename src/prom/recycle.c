@@ -19,10 +19,9 @@
  */
 #include "prom/recycle.h"
 
+#include "prom/baseline.h"
 #include "prom/clock.h"
 #include "prom/grace.h"
-#include "prom/native.h"
-#include "prom/read.h"
 #include "prom/render.h"
 #include "prom/table.h"
 
@@ -134,12 +133,11 @@ bool prom_may_recycle_(const struct prom_family *family)
 static void clear(struct prom_series *series)
 {
         const struct prom_family *family = series->family;
-        const unsigned n = prom_family_words_(family);
         pthread_mutex_lock(&prom_slab_lock_);
         prom_series_settle_(series);
-        if (n && !prom_is_sparse_(family)) {
-                prom_cells_clear_(series->cell, prom_family_cells_(family));
-                memset(series->cold->baseline, 0, n * sizeof(uint64_t));
+        if (family->n_sums) {
+                prom_cells_clear_(series->cell, family->n_cells);
+                memset(series->cold->baseline, 0, family->n_sums * sizeof(uint64_t));
         }
         pthread_mutex_unlock(&prom_slab_lock_);
 }

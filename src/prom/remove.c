@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Removing series, and making all of a registry begin anew. */
+#include "prom/remove.h"
+
 #include "prom/life.h"
 #include "prom/locks.h"
-#include "prom/pattern.h"
 #include "prom/registry.h"
 #include "prom/series.h"
 
@@ -42,9 +43,8 @@ static bool matches(const struct prom_series *series, const struct pattern *patt
         return true;
 }
 
-/* With table_lock held. Their number, or -ENOMEM. */
-static int remove_matching(struct prom_family *base, const struct pattern *pattern,
-                           const struct prom_series *spared)
+int prom_remove_matching_(struct prom_family *base, const struct pattern *pattern,
+                          const struct prom_series *spared)
 {
         int n = 0;
         for (size_t i = 0; n >= 0 && i < base->n_series; i++) {
@@ -67,7 +67,7 @@ int prom_remove_partial(struct prom_family *family, const struct prom_label *lab
         if (!prom_add_to_pattern_(prom_base_of_(family), labels, &pattern, &wrong))
                 return refuse(family);
         pthread_mutex_lock(&prom_table_lock_);
-        int n = remove_matching(prom_base_of_(family), &pattern, NULL);
+        int n = prom_remove_matching_(prom_base_of_(family), &pattern, NULL);
         pthread_mutex_unlock(&prom_table_lock_);
         return n;
 }
@@ -97,28 +97,4 @@ int prom_registry_reset(struct prom_registry *registry)
                 r = reset_family(registry->families[i]);
         pthread_mutex_unlock(&prom_table_lock_);
         return r;
-}
-
-/* In one step for all who set it, so that one is left. The others go first, and a scrape that is under
- * way, which may have read one of them, leaves the new one out: it finds none, rather than two that
- * contradict each other. See prom_read_gauge_(). The series of the overflow alone is always shown. */
-struct prom_info *prom_info_set_values(struct prom_family *family, const char *const *values,
-                                       size_t n)
-{
-        struct clean_values clean;
-        struct pattern pattern;
-        if (!family || family->kind != PROM_INFO || family->n_labels != n ||
-            LOAD(&family->collector))
-                return prom_info_with_values(family, values, n); /* counts it */
-        struct prom_family *base = prom_base_of_(family);
-        prom_clean_values_(family, values, &clean);
-        prom_fixed_pattern_(family, &pattern);
-        pthread_mutex_lock(&prom_table_lock_);
-        base->setting = base->n_sets + 1;
-        (void)remove_matching(base, &pattern, prom_series_find_(base, clean.values));
-        struct prom_series *series = prom_series_obtain_(family, clean.values);
-        STORE_RELEASE(&base->n_sets, base->setting);
-        base->setting = 0;
-        pthread_mutex_unlock(&prom_table_lock_);
-        return series ? (struct prom_info *)series : prom_info_with_values(family, values, n);
 }

@@ -6,7 +6,6 @@
 #include "prom/grace.h"
 #include "prom/life.h"
 #include "prom/locks.h"
-#include "prom/native.h"
 #include "prom/recycle.h"
 #include "prom/utf8.h"
 
@@ -32,12 +31,13 @@ static struct prom_series *next_series(struct prom_family *family)
         const size_t n = prom_block_size_(family, block);
         if (!family->blocks[block])
                 family->blocks[block] = lines_new(n * sizeof(struct prom_series));
-        if (prom_has_word_(family) && !family->words[block])
+        if (prom_kind_has_(family->ops, KIND_WORD) && !family->words[block])
                 family->words[block] = lines_new(n * sizeof(struct word_line));
-        if (!family->blocks[block] || (prom_has_word_(family) && !family->words[block]))
+        if (!family->blocks[block] ||
+            (prom_kind_has_(family->ops, KIND_WORD) && !family->words[block]))
                 return NULL;
         struct prom_series *series = &family->blocks[block][at];
-        if (prom_has_word_(family))
+        if (prom_kind_has_(family->ops, KIND_WORD))
                 series->word = &family->words[block][at].word;
         return series;
 }
@@ -54,7 +54,7 @@ static struct prom_series *make_with_cell(struct prom_family *family, uint32_t c
         if (!cold)
                 return NULL;
         series->family = family;
-        if (prom_is_sparse_(family) && !prom_native_init_(series))
+        if (family->ops->init && !family->ops->init(series))
                 return NULL;
         series->cell = cell;
         cold->created_ms = prom_wall_ms_();
@@ -67,7 +67,7 @@ static struct prom_series *make_with_cell(struct prom_family *family, uint32_t c
  * given back. */
 struct prom_series *prom_series_make_(struct prom_family *family, struct key *key)
 {
-        const unsigned n = prom_family_cells_(family);
+        const unsigned n = family->n_cells;
         uint32_t cell = 0;
         if (n && prom_cells_alloc_(n, &cell) < 0)
                 return NULL;

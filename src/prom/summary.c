@@ -8,6 +8,7 @@
 #include "prom/clock.h"
 #include "prom/grace.h"
 #include "prom/read.h"
+#include "prom/scrape.h"
 
 #include <errno.h>
 #include <math.h>
@@ -189,7 +190,7 @@ int prom_read_summary_(struct prom_series *series, struct prom_quantile_snapshot
         int shown = -ENOMEM;
         pthread_mutex_lock(&prom_slab_lock_);
         if (unlikely(series->state == SERIES_REMOVED))
-                prom_series_settle_(series);
+                prom_native_settle_(series);
         struct native_sums *sums = prom_native_sum_limited_(series);
         if (sums) {
                 ret->count = sums->count;
@@ -210,13 +211,6 @@ int prom_summary_snapshot(struct prom_summary *summary, struct prom_quantile_sna
         return r < 0 ? r : 0;
 }
 
-void prom_summary_window_free_(struct summary_window *window)
-{
-        for (size_t i = 0; window && i < WINDOW_MAX; i++)
-                free(window->sketches[i].entries);
-        free(window);
-}
-
 /* For tests: as if all that was seen so far had been seen so much earlier. */
 void prom_summary_age_(struct prom_summary *summary, uint64_t ns)
 {
@@ -227,3 +221,41 @@ void prom_summary_age_(struct prom_summary *summary, uint64_t ns)
                 native->window->sketches[i].time_ns -= ns;
         pthread_mutex_unlock(&prom_slab_lock_);
 }
+
+/* ---- the row of summaries -------------------------------------------------------------------- */
+
+static void summary_release(struct prom_series *series)
+{
+        struct summary_window *window = series->native->window;
+        for (size_t i = 0; window && i < WINDOW_MAX; i++)
+                free(window->sketches[i].entries);
+        free(window);
+        prom_native_release_(series);
+}
+
+static int summary_point(struct prom_series *series, uint64_t n_sets, struct prom_scratch *scratch,
+                         struct prom_point *ret)
+{
+        const int shown = prom_read_summary_(series, &scratch->summary);
+        ret->summary = &scratch->summary;
+        ret->created_ms = scratch->summary.created_ms;
+        return shown;
+}
+
+static void summary_lay_out(struct prom_family *family)
+{
+        family->n_cells = 1; /* the address of a block */
+}
+
+const struct kind_ops prom_summary_ops_ = {
+        .phrase = "a summary",
+        .reserved_label = "quantile",
+        .traits = KIND_QUANTILES | KIND_UNIT | KIND_CHANGES | KIND_SPARSE | KIND_CREATED,
+        .lay_out = summary_lay_out,
+        .init = prom_native_init_,
+        .release = summary_release,
+        .reset = prom_native_reset_,
+        .settle = prom_native_settle_,
+        .digest = prom_native_digest_,
+        .point = summary_point,
+};

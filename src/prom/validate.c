@@ -23,7 +23,7 @@ static bool is_name(const char *name)
 
 size_t prom_desc_n_buckets_(const struct prom_desc *desc)
 {
-        if (desc->kind != PROM_HISTOGRAM)
+        if (!prom_kind_has_(prom_kind_ops_(desc->kind, false), KIND_BUCKETS))
                 return 0;
         if (!desc->buckets || desc->n_buckets == 0)
                 return desc->native_factor > 0 ? 0 : PROM_DEFAULT_BUCKETS;
@@ -62,13 +62,11 @@ static int check_label(const struct prom_desc *desc, const char *label, struct p
                                   "metric %.80s: label %.80s would start with __ where names are "
                                   "escaped, which is reserved",
                                   desc->name, label);
-        if (desc->kind == PROM_HISTOGRAM && strcmp(label, "le") == 0)
-                return prom_fail_(error, EINVAL, "metric %s: label le is reserved in histograms",
-                                  desc->name);
-        if (desc->kind == PROM_SUMMARY && strcmp(label, "quantile") == 0)
-                return prom_fail_(error, EINVAL,
-                                  "metric %s: label quantile is reserved in summaries", desc->name);
-        if (desc->kind == PROM_STATESET && prom_labels_meet_(label, desc->name))
+        const struct kind_ops *ops = prom_kind_ops_(desc->kind, false);
+        if (ops->reserved_label && strcmp(label, ops->reserved_label) == 0)
+                return prom_fail_(error, EINVAL, "metric %s: label %s is reserved in %s",
+                                  desc->name, label, ops->phrase);
+        if (prom_kind_has_(ops, KIND_STATES) && prom_labels_meet_(label, desc->name))
                 return prom_fail_(error, EINVAL,
                                   "metric %s: the label of its name is for its states", desc->name);
         return 0;
@@ -118,7 +116,7 @@ static int check_labels(const struct prom_desc *desc, struct prom_error *error)
 
 static int check_buckets(const struct prom_desc *desc, struct prom_error *error)
 {
-        if (desc->kind != PROM_HISTOGRAM) {
+        if (!prom_kind_has_(prom_kind_ops_(desc->kind, false), KIND_BUCKETS)) {
                 if (desc->buckets || desc->n_buckets)
                         return prom_fail_(error, EINVAL, "metric %s: only a histogram has buckets",
                                           desc->name);
@@ -158,7 +156,8 @@ int prom_check_desc_(const struct prom_desc *desc, struct prom_error *error)
                 return prom_fail_(error, EINVAL,
                                   "metric %s: the help must be UTF-8 of at most %d bytes",
                                   desc->name, PROM_HELP_MAX);
-        if (desc->kind == PROM_STATESET && is_reserved(desc->name))
+        if (prom_kind_has_(prom_kind_ops_(desc->kind, false), KIND_STATES) &&
+            is_reserved(desc->name))
                 return prom_fail_(error, EINVAL,
                                   "metric %s: a label of its name is for its states, and labels "
                                   "starting with __, as they are or escaped, are reserved",
@@ -177,24 +176,17 @@ int prom_check_desc_(const struct prom_desc *desc, struct prom_error *error)
 void prom_check_use_(const struct prom_family *family, int kind, size_t n_values, const char *file,
                      int line)
 {
-        static const char *const names[] = {
-                [0] = "a metric",
-                [PROM_COUNTER] = "a counter",
-                [PROM_GAUGE] = "a gauge",
-                [PROM_HISTOGRAM] = "a histogram",
-                [PROM_SUMMARY] = "a summary",
-                [PROM_INFO] = "an info",
-                [PROM_STATESET] = "a state set",
-        };
         if (!family)
                 return;
         const bool right_kind = kind == 0 || (int)family->kind == kind;
         if (right_kind && family->n_labels == n_values && !LOAD(&family->collector))
                 return;
+        const char *wanted =
+                kind ? prom_kind_ops_((enum prom_kind)kind, false)->phrase : "a metric";
         fprintf(stderr,
                 "%s:%d: metric %s is used as %s with %zu label values, but it is %s%s "
                 "with %u\n",
-                file, line, family->name, names[kind], n_values, names[family->kind],
+                file, line, family->name, wanted, n_values, family->ops->phrase,
                 LOAD(&family->collector) ? " of a collector" : "", family->n_labels);
         abort();
 }

@@ -3,6 +3,7 @@
 #include "prom/validate.h"
 
 #include "prom/error.h"
+#include "prom/kind.h"
 #include "prom/render.h"
 #include "prom/utf8.h"
 
@@ -12,10 +13,15 @@
 
 enum { DURATION_MAX_S = 1000000000 };
 
+static bool has(const struct prom_desc *desc, enum kind_trait trait)
+{
+        return prom_kind_has_(prom_kind_ops_(desc->kind, false), trait);
+}
+
 static int check_states(const struct prom_desc *desc, struct prom_error *error)
 {
         size_t n = 0;
-        if ((desc->kind == PROM_STATESET) != (desc->states != NULL))
+        if (has(desc, KIND_STATES) != (desc->states != NULL))
                 return prom_fail_(error, EINVAL, "metric %s: a state set, and it alone, has states",
                                   desc->name);
         for (; desc->states && desc->states[n]; n++) {
@@ -38,7 +44,7 @@ static int check_states(const struct prom_desc *desc, struct prom_error *error)
 
 static int check_quantiles(const struct prom_desc *desc, struct prom_error *error)
 {
-        if (desc->kind != PROM_SUMMARY && (desc->quantiles || desc->n_quantiles || desc->max_age_s))
+        if (!has(desc, KIND_QUANTILES) && (desc->quantiles || desc->n_quantiles || desc->max_age_s))
                 return prom_fail_(error, EINVAL, "metric %s: only a summary has quantiles",
                                   desc->name);
         if (!(desc->max_age_s >= 0 && desc->max_age_s <= DURATION_MAX_S))
@@ -61,13 +67,14 @@ static int check_quantiles(const struct prom_desc *desc, struct prom_error *erro
 }
 
 /* OpenMetrics 1.0, "Info": the sample is named so. */
-static int check_info(const struct prom_desc *desc, struct prom_error *error)
+static int check_suffix(const struct prom_desc *desc, struct prom_error *error)
 {
-        size_t n = strlen(desc->name);
-        if (desc->kind != PROM_INFO || (n > 5 && strcmp(desc->name + n - 5, "_info") == 0))
+        const struct kind_ops *ops = prom_kind_ops_(desc->kind, false);
+        const size_t n = strlen(desc->name), m = ops->name_suffix ? strlen(ops->name_suffix) : 0;
+        if (m == 0 || (n > m && strcmp(desc->name + n - m, ops->name_suffix) == 0))
                 return 0;
-        return prom_fail_(error, EINVAL, "metric %s: the name of an info ends with _info",
-                          desc->name);
+        return prom_fail_(error, EINVAL, "metric %s: the name of %s ends with %s", desc->name,
+                          ops->phrase, ops->name_suffix);
 }
 
 static bool is_duration(double seconds)
@@ -85,7 +92,7 @@ static int check_native(const struct prom_desc *desc, struct prom_error *error)
                                           desc->name);
                 return 0;
         }
-        if (desc->kind != PROM_HISTOGRAM)
+        if (!has(desc, KIND_BUCKETS))
                 return prom_fail_(error, EINVAL, "metric %s: only a histogram has native buckets",
                                   desc->name);
         if (!(desc->native_factor > 1) || !isfinite(desc->native_factor))
@@ -108,11 +115,11 @@ static int check_unit(const struct prom_desc *desc, struct prom_error *error)
 {
         if (!desc->unit)
                 return 0;
-        if (desc->kind == PROM_INFO || desc->kind == PROM_STATESET)
+        if (!has(desc, KIND_UNIT))
                 return prom_fail_(error, EINVAL, "metric %s: an info or state set has no unit",
                                   desc->name);
         size_t n = strlen(desc->name), unit = strlen(desc->unit);
-        if (desc->kind == PROM_COUNTER && n > 6 && strcmp(desc->name + n - 6, "_total") == 0)
+        if (has(desc, KIND_GROWS) && n > 6 && strcmp(desc->name + n - 6, "_total") == 0)
                 n -= 6;
         bool valid = unit > 0 && unit <= PROM_UNIT_MAX;
         for (size_t i = 0; valid && i < unit; i++)
@@ -128,7 +135,7 @@ static int check_unit(const struct prom_desc *desc, struct prom_error *error)
 
 static int check_idle_timeout(const struct prom_desc *desc, struct prom_error *error)
 {
-        if (desc->idle_timeout_s > 0 && desc->kind == PROM_INFO)
+        if (desc->idle_timeout_s > 0 && !has(desc, KIND_CHANGES))
                 return prom_fail_(error, EINVAL,
                                   "metric %s: an info never changes, so it cannot be idle",
                                   desc->name);
@@ -144,7 +151,7 @@ static int check_idle_timeout(const struct prom_desc *desc, struct prom_error *e
 int prom_check_kind_(const struct prom_desc *desc, struct prom_error *error)
 {
         static int (*const checks[])(const struct prom_desc *, struct prom_error *) = {
-                check_states, check_quantiles, check_info,
+                check_states, check_quantiles, check_suffix,
                 check_native, check_unit,      check_idle_timeout,
         };
         for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {

@@ -35,42 +35,6 @@ static size_t list_labels(const struct prom_family *family, const char *values,
         return family->n_slots;
 }
 
-/* 0 if the series is not to be shown, else 1; -ENOMEM. */
-static int read_series(struct visit *visit, struct prom_series *series, struct prom_point *point)
-{
-        struct prom_snapshot *histogram = &visit->scratch->histogram;
-        struct prom_native_snapshot *native = &visit->scratch->native;
-        struct prom_quantile_snapshot *summary = &visit->scratch->summary;
-        struct counter_value counter;
-        int shown;
-        switch (series->family->kind) {
-        case PROM_COUNTER:
-                prom_read_counters_(series, 1, true, &counter);
-                point->value = (double)counter.whole + counter.part;
-                point->created_ms = counter.created_ms;
-                return counter.shown;
-        case PROM_HISTOGRAM:
-                point->histogram = histogram;
-                if (series->family->native) {
-                        point->native = native;
-                        shown = prom_read_native_(series, histogram, native);
-                } else {
-                        shown = prom_read_histogram_(series, histogram);
-                }
-                if (shown > 0)
-                        point->created_ms = histogram->created_ms;
-                return shown;
-        case PROM_SUMMARY:
-                point->summary = summary;
-                shown = prom_read_summary_(series, summary);
-                if (shown > 0)
-                        point->created_ms = summary->created_ms;
-                return shown;
-        default:
-                return prom_read_gauge_(series, visit->n_sets, &point->value);
-        }
-}
-
 /* A point for each state, whose name is the value of a label named as the family. */
 static int visit_states(struct visit *visit, const struct prom_view *view,
                         const struct prom_series *series)
@@ -100,9 +64,9 @@ static int visit_series(struct visit *visit, const struct prom_view *view,
 {
         struct prom_label labels[PROM_LABELS_MAX];
         struct prom_point point = {.labels = labels, .private_ = series};
-        if (series->family->kind == PROM_STATESET)
+        if (series->family->n_states)
                 return visit_states(visit, view, series);
-        const int shown = read_series(visit, series, &point);
+        const int shown = series->family->ops->point(series, visit->n_sets, visit->scratch, &point);
         if (shown <= 0)
                 return shown;
         point.n_labels = list_labels(series->family, series->key->values, labels);
@@ -116,7 +80,7 @@ static int visit_sample(struct visit *visit, const struct prom_view *view,
         struct prom_point point = {.labels = labels, .value = sample->value};
         point.n_labels =
                 list_labels(family, visit->scratch->gathering->text + sample->values, labels);
-        if (family->kind == PROM_HISTOGRAM) {
+        if (prom_kind_has_(family->ops, KIND_BUCKETS)) {
                 prom_sample_histogram_(visit->scratch->gathering, sample,
                                        &visit->scratch->histogram);
                 point.histogram = &visit->scratch->histogram;
@@ -282,7 +246,7 @@ int prom_point_exemplar(const struct prom_point *point, int slot, struct prom_ex
 {
         const struct prom_series *series = point->private_;
         struct exemplar exemplar;
-        if (!series || slot < 0 || (size_t)slot >= prom_exemplar_slots_(series->family) ||
+        if (!series || slot < 0 || (size_t)slot >= series->family->n_exemplars ||
             !prom_has_exemplars_(series) || !prom_read_exemplar_(series, (size_t)slot, &exemplar))
                 return -ENOENT;
         ret->value = exemplar.value;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Exemplars: which are kept, where, and which are refused. */
+#include "prom/clock.h"
 #include "prom/exemplar.h"
 #include "prom_fixture.h"
 

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Infos: always 1; what they tell is in their labels. */
+#include "prom/grace.h"
+#include "prom/kind.h"
+#include "prom/locks.h"
+#include "prom/pattern.h"
+#include "prom/read.h"
+#include "prom/remove.h"
+#include "prom/series.h"
+
+/* In one step for all who set it, so that one is left. The others go first, and a scrape that is under
+ * way, which may have read one of them, leaves the new one out: it finds none, rather than two that
+ * contradict each other. See prom_read_gauge_(). The series of the overflow alone is always shown. */
+struct prom_info *prom_info_set_values(struct prom_family *family, const char *const *values,
+                                       size_t n)
+{
+        struct clean_values clean;
+        struct pattern pattern;
+        if (!family || family->kind != PROM_INFO || family->n_labels != n ||
+            LOAD(&family->collector))
+                return prom_info_with_values(family, values, n); /* counts it */
+        struct prom_family *base = prom_base_of_(family);
+        prom_clean_values_(family, values, &clean);
+        prom_fixed_pattern_(family, &pattern);
+        pthread_mutex_lock(&prom_table_lock_);
+        base->setting = base->n_sets + 1;
+        (void)prom_remove_matching_(base, &pattern, prom_series_find_(base, clean.values));
+        struct prom_series *series = prom_series_obtain_(family, clean.values);
+        STORE_RELEASE(&base->n_sets, base->setting);
+        base->setting = 0;
+        pthread_mutex_unlock(&prom_table_lock_);
+        return series ? (struct prom_info *)series : prom_info_with_values(family, values, n);
+}
+
+static int info_point(struct prom_series *series, uint64_t n_sets, struct prom_scratch *scratch,
+                      struct prom_point *ret)
+{
+        return prom_read_gauge_(series, n_sets, &ret->value);
+}
+
+static uint64_t info_digest(struct prom_series *series)
+{
+        return 1;
+}
+
+const struct kind_ops prom_info_ops_ = {
+        .phrase = "an info",
+        .name_suffix = "_info",
+        .digest = info_digest,
+        .point = info_point,
+};

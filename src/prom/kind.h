@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What differs between the kinds of metric: one row of operations and properties for each.
+ *
+ * A histogram with native buckets has a row of its own. A family finds its row at registration
+ * (prom_family.ops), and all code but that of the kind goes through it. A row is complete in the file of
+ * its kind: counter.c, gauge.c, histogram.c, native.c, summary.c, info.c, stateset.c.
+ */
+#pragma once
+
+#include "prom/prom.h"
+
+struct prom_family;
+struct prom_scratch;
+struct prom_series;
+
+/* What a description may, or has to, say; and what its series have. */
+enum kind_trait {
+        KIND_BUCKETS = 1 << 0,   /* upper bounds of classic buckets */
+        KIND_QUANTILES = 1 << 1, /* quantiles, and the age of observations they are of */
+        KIND_STATES = 1 << 2,    /* states, and a label named as the metric */
+        KIND_UNIT = 1 << 3,      /* may have a unit */
+        KIND_CHANGES = 1 << 4,   /* its value changes, so it can be idle and be reset */
+        KIND_WORD = 1 << 5,      /* its value is one shared word, prom_series.word */
+        KIND_SPARSE = 1 << 6,    /* counted in sparse buckets (native.h), prom_series.native */
+        KIND_CREATED = 1 << 7,   /* shows the time of its creation */
+        KIND_GROWS = 1 << 8,     /* its value never becomes smaller */
+        KIND_COLLECTED = 1 << 9, /* a collector may feed it */
+};
+
+struct kind_ops {
+        const char *phrase;         /* "a counter", for messages */
+        const char *name_suffix;    /* that the name has to end with, or NULL */
+        const char *reserved_label; /* that it has in some lines, or NULL */
+        unsigned traits;            /* of enum kind_trait */
+
+        /* Sets how many cells, sums and exemplars each series of a new family has. NULL: none. */
+        void (*lay_out)(struct prom_family *family);
+
+        /* Makes and frees what a series has besides its cells; false without memory. NULL: nothing. */
+        bool (*init)(struct prom_series *series);
+        void (*release)(struct prom_series *series);
+
+        /* With slab_lock held: family->n_sums words of sums over all lives of the series, and how many
+         * updates lie between two such sums. NULL for kinds without sums. */
+        void (*sums)(const struct prom_series *series, uint64_t *ret_words);
+        uint64_t (*updates)(const struct prom_family *family, const uint64_t *before,
+                            const uint64_t *after);
+
+        /* With slab_lock held: makes a series without sums begin anew, and counts as ignored (and drops)
+         * what a removed one was updated by. NULL: there is nothing to do. */
+        void (*reset)(struct prom_series *series);
+        void (*settle)(struct prom_series *series);
+
+        /* With slab_lock held: a number that changes when the value does. NULL: made of the sums. */
+        uint64_t (*digest)(struct prom_series *series);
+
+        /* Reads the series for a visitor, into memory of the scratch where it is not one number. `n_sets`
+         * as for prom_read_gauge_(). 1; 0 if the series is not shown; -ENOMEM. */
+        int (*point)(struct prom_series *series, uint64_t n_sets, struct prom_scratch *scratch,
+                     struct prom_point *ret_point);
+};
+
+extern const struct kind_ops prom_counter_ops_;
+extern const struct kind_ops prom_gauge_ops_;
+extern const struct kind_ops prom_histogram_ops_;
+extern const struct kind_ops prom_native_ops_; /* a histogram with native buckets */
+extern const struct kind_ops prom_summary_ops_;
+extern const struct kind_ops prom_info_ops_;
+extern const struct kind_ops prom_stateset_ops_;
+
+/* The row of a kind. `native`: of a histogram with native buckets. */
+const struct kind_ops *prom_kind_ops_(enum prom_kind kind, bool native);
+
+static inline bool prom_kind_has_(const struct kind_ops *ops, enum kind_trait trait)
+{
+        return (ops->traits & trait) != 0;
+}
