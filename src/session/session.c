@@ -6,6 +6,7 @@
 #include "session/request.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -82,12 +83,12 @@ int session_read_hello(struct session *s, int fd, struct wire_hello *ret, struct
         return 0;
 }
 
-static int add_request(struct session *s, const char *id, const struct workload_spec *spec,
-                       const struct image_runtime *runtime, const struct net_lease *lease,
-                       struct err *err)
+static int add_request(struct session *s, struct err *err)
 {
+        const struct session_task *task = &s->task;
         _cleanup_buf_ struct buf json = BUF_INIT(WIRE_CONTROL_MAX);
-        int r = session_request_encode(id, spec, runtime, lease, &json, err);
+        int r = session_request_encode(task->id, task->spec, task->runtime, task->lease, &json,
+                                       err);
 
         if (r < 0)
                 return r;
@@ -95,30 +96,42 @@ static int add_request(struct session *s, const char *id, const struct workload_
         return r < 0 ? err_set(err, -r, "out of memory") : 0;
 }
 
-int session_begin(struct session *s, const char *id, const struct workload_spec *spec,
-                  const struct image_runtime *runtime, const struct net_lease *lease,
-                  const struct session_events *events, void *ctx, struct err *err)
+/* The agent applies the time limit twice if it first unpacks an archive or waits for files, and takes
+ * time of its own to look for the files to send back (docs/protocol.md). */
+static void start_deadline(struct session *s)
 {
+        const struct workload_spec *spec = s->task.spec;
+        uint64_t limits = spec->archive || spec->n_files ? 2 : 1;
+        uint64_t fetch_ms = spec->n_fetch ? WIRE_FETCH_MS : 0;
+
+        session_deadline_init(&s->deadline, s->request_ns,
+                              limits * spec->limits.timeout_s * NS_PER_S + fetch_ms * NS_PER_MS,
+                              s->task.grace_ms * NS_PER_MS);
+}
+
+int session_begin(struct session *s, const struct session_task *task, struct err *err)
+{
+        const struct workload_spec *spec = task->spec;
         int r;
 
-        s->events = events;
-        s->ctx = ctx;
+        s->task = *task;
         s->code = spec->code;
         s->code_left = spec->code_size;
         s->files = spec->files;
         s->n_files = spec->n_files;
         s->stdin_fd = spec->stdin_fd;
-        if ((r = session_fetch_begin(&s->fetched, spec, err)) < 0)
+        if ((r = session_fetch_begin(&s->fetch, spec, err)) < 0)
                 return r;
         s->request_ns = clock_ns();
-        /* The PING goes ahead of the request in the same write: it measures the bare round trip and
-         * costs none. */
+        /* The PING leaves in the same write as the request, before it: it measures the bare round trip
+         * at no cost. */
         r = add_frame(s, WIRE_PING, &s->request_ns, sizeof(s->request_ns));
         if (r < 0)
                 return err_set(err, -r, "out of memory");
-        if ((r = add_request(s, id, spec, runtime, lease, err)) < 0)
+        if ((r = add_request(s, err)) < 0)
                 return r;
         s->request_ns = clock_ns();
+        start_deadline(s);
         return 0;
 }
 
@@ -175,14 +188,22 @@ static int add_more(struct session *s, struct err *err)
         return r < 0 ? err_set(err, ENOMEM, "out of memory") : 0;
 }
 
-bool session_wants_write(const struct session *s)
+static bool wants_write(const struct session *s)
 {
         return s->out_at < s->out.len || has_more(s);
 }
 
+/* The agent closed the connection: nothing can be sent any more, only its last words be read. */
+static void stop_sending(struct session *s)
+{
+        s->code_left = s->data_left = s->n_files = 0;
+        s->stdin_fd = -1;
+        s->out_at = s->out.len = 0;
+}
+
 int session_write(struct session *s, int fd, struct err *err)
 {
-        while (session_wants_write(s)) {
+        while (wants_write(s)) {
                 ssize_t n;
                 int r;
 
@@ -195,11 +216,8 @@ int session_write(struct session *s, int fd, struct err *err)
                 if (n < 0 && errno == EAGAIN)
                         return 0;
                 if (n < 0) {
-                        /* What is left cannot be sent, and need not: only reading matters now. */
-                        s->code_left = s->data_left = s->n_files = 0;
-                        s->stdin_fd = -1;
-                        s->out_at = s->out.len = 0;
-                        return err_set(err, ECONNRESET, "the connection to the guest agent ended");
+                        stop_sending(s);
+                        return 0;
                 }
                 s->out_at += (size_t)n;
                 if (s->out_at == s->out.len)
@@ -208,12 +226,28 @@ int session_write(struct session *s, int fd, struct err *err)
         return 0;
 }
 
-int session_stdin_fd(const struct session *s)
+short session_poll_events(const struct session *s)
 {
-        return session_wants_write(s) ? -1 : s->stdin_fd;
+        return (short)(POLLIN | (wants_write(s) ? POLLOUT : 0));
 }
 
-void session_read_stdin(struct session *s)
+int session_stdin_fd(const struct session *s)
+{
+        return wants_write(s) ? -1 : s->stdin_fd;
+}
+
+uint64_t session_deadline_ns(const struct session *s)
+{
+        return s->deadline.at_ns;
+}
+
+bool session_is_readable(short conn_events)
+{
+        return (conn_events & (POLLIN | POLLHUP | POLLERR)) != 0;
+}
+
+/* Queues some of standard input. */
+static void read_stdin(struct session *s)
 {
         uint8_t *at;
         ssize_t n;
@@ -232,12 +266,79 @@ void session_read_stdin(struct session *s)
         buf_commit(&s->out, WIRE_HEADER_SIZE + (size_t)n);
 }
 
+static int err_overdue(struct session *s, struct err *err)
+{
+        s->overdue = true;
+        return err_set(err, ETIMEDOUT, "the guest agent did not report in time");
+}
+
 static void note_response(struct session *s)
 {
-        if (s->answered)
+        if (s->responded)
                 return;
-        s->answered = true;
-        s->events->first_response(s->ctx, clock_ns() - s->request_ns);
+        s->responded = true;
+        s->task.outcome->vsock_ns = clock_ns() - s->request_ns;
+        if (s->task.events->first_response)
+                s->task.events->first_response(s->task.ctx, s->task.outcome->vsock_ns);
+}
+
+/*
+ * Passes output on. One receive can hold thousands of frames, each of which may block in output() for
+ * a while, so the deadline is checked after each.
+ */
+static int pass_output(struct session *s, enum workload_stream stream, const void *bytes, size_t n,
+                       struct err *err)
+{
+        uint64_t from = clock_ns(), until;
+        int r = s->task.events->output(s->task.ctx, stream, bytes, n);
+
+        until = clock_ns();
+        if (r < 0) {
+                s->output_refused = true;
+                return err_set(err, -r, "output: %s", strerror(-r));
+        }
+        session_deadline_hold(&s->deadline, from, until);
+        return session_deadline_passed(&s->deadline, until, true) ? err_overdue(s, err) : 0;
+}
+
+/* Counts output and passes it on, up to the limit. */
+static int take_output(struct session *s, enum workload_stream stream, const void *bytes, size_t n,
+                       struct err *err)
+{
+        const struct session_events *events = s->task.events;
+        struct workload_outcome *o = s->task.outcome;
+        uint64_t max = s->task.spec->limits.output_max;
+        uint64_t room = o->output_bytes < max ? max - o->output_bytes : 0;
+
+        o->output_bytes += n;
+        if (events->received)
+                events->received(s->task.ctx, stream, n);
+        if (n > room) {
+                o->dropped_bytes += n - room;
+                n = (size_t)room;
+        }
+        return n && events->output ? pass_output(s, stream, bytes, n, err) : 0;
+}
+
+/* Decodes the result and takes over its figures; session_decide() judges it. */
+static int take_result(struct session *s, const struct wire_frame *f, struct err *err)
+{
+        const struct wire_result *result = &s->result;
+        struct workload_outcome *o = s->task.outcome;
+        int r = wire_result_decode(f->payload, f->len, &s->result, err);
+
+        if (r < 0)
+                return err_wrap(err, "the guest agent's RESULT");
+        s->has_result = true;
+        o->exit_code = result->exit_code;
+        o->signal = result->signal;
+        o->wall_us = result->wall_us;
+        o->user_us = result->user_us;
+        o->system_us = result->system_us;
+        o->memory_peak = result->memory_peak;
+        o->output_bytes += result->dropped_bytes;
+        o->dropped_bytes += result->dropped_bytes;
+        return 0;
 }
 
 static int handle(struct session *s, const struct wire_frame *f, struct err *err)
@@ -246,31 +347,27 @@ static int handle(struct session *s, const struct wire_frame *f, struct err *err
 
         switch (f->type) {
         case WIRE_STDOUT:
+                note_response(s);
+                return take_output(s, WORKLOAD_STDOUT, f->payload, f->len, err);
         case WIRE_STDERR:
                 note_response(s);
-                r = s->events->output(s->ctx,
-                                      f->type == WIRE_STDOUT ? WORKLOAD_STDOUT : WORKLOAD_STDERR,
-                                      f->payload, f->len);
-                return r < 0 ? err_set(err, -r, "output: %s", strerror(-r)) : 0;
+                return take_output(s, WORKLOAD_STDERR, f->payload, f->len, err);
         case WIRE_FILE:
                 note_response(s);
-                r = session_fetch_file(&s->fetched, f->payload, f->len, err);
+                r = session_fetch_file(&s->fetch, f->payload, f->len, err);
                 return r < 0 ? err_wrap(err, "the guest agent's files") : 0;
         case WIRE_DATA:
-                r = session_fetch_data(&s->fetched, f->payload, f->len, err);
+                r = session_fetch_data(&s->fetch, f->payload, f->len, err);
                 return r < 0 ? err_wrap(err, "the guest agent's files") : 0;
         case WIRE_RESULT:
                 note_response(s);
-                r = wire_result_decode(f->payload, f->len, &s->result, err);
-                if (r < 0)
-                        return err_wrap(err, "the guest agent's RESULT");
-                s->has_result = true;
-                return 0;
+                return take_result(s, f, err);
         case WIRE_PONG:
                 if (s->ponged)
                         break; /* one PING was sent */
                 s->ponged = true;
-                s->events->pong(s->ctx, clock_ns() - s->request_ns);
+                if (s->task.events->pong)
+                        s->task.events->pong(s->task.ctx, clock_ns() - s->request_ns);
                 return 0;
         default:
                 break;
@@ -278,7 +375,8 @@ static int handle(struct session *s, const struct wire_frame *f, struct err *err
         return err_set(err, EPROTO, "the guest agent sent %s out of turn", wire_type_name(f->type));
 }
 
-int session_read(struct session *s, int fd, struct err *err)
+/* Receives once and handles all whole frames. */
+static int read_frames(struct session *s, int fd, struct err *err)
 {
         struct wire_frame frame;
         size_t at = 0;
@@ -302,18 +400,27 @@ int session_read(struct session *s, int fd, struct err *err)
         return 0;
 }
 
+int session_advance(struct session *s, int fd, short conn_events, bool stdin_ready, struct err *err)
+{
+        if (session_deadline_passed(&s->deadline, clock_ns(), conn_events & POLLIN))
+                return err_overdue(s, err);
+        if (stdin_ready)
+                read_stdin(s);
+        return session_is_readable(conn_events) ? read_frames(s, fd, err) : 0;
+}
+
 struct workload_fetch *session_take_fetched(struct session *s, const char *why)
 {
         if (s->has_result && s->result.error)
                 why = "the program was not run";
         else if (s->has_result)
                 why = s->result.fetch_error;
-        return session_fetch_end(&s->fetched, why);
+        return session_fetch_end(&s->fetch, why);
 }
 
 void session_release(struct session *s)
 {
-        session_fetch_release(&s->fetched);
+        session_fetch_release(&s->fetch);
         if (s->has_result)
                 wire_result_release(&s->result);
         buf_release(&s->in);

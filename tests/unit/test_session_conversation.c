@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -21,6 +22,7 @@ struct fixture {
         struct session session;
         struct workload_spec spec;
         struct image_runtime runtime;
+        struct workload_outcome outcome;
         char out[3][64];
         int responses, pongs;
         int output_returns;
@@ -44,7 +46,8 @@ static void on_pong(void *ctx, uint64_t ns)
         ((struct fixture *)ctx)->pongs++;
 }
 
-static const struct session_events events = {on_output, on_first, on_pong};
+static const struct session_events events = {
+        .output = on_output, .first_response = on_first, .pong = on_pong};
 
 static int open_pair(void **state)
 {
@@ -114,10 +117,24 @@ static void begin(struct fixture *f)
 {
         struct err err = ERR_INIT;
 
-        assert_int_equal(session_begin(&f->session, "01HZZZZZZZZZZZZZZZZZZZZZZZ", &f->spec,
-                                       &f->runtime, NULL, &events, f, &err),
-                         0);
+        const struct session_task task = {
+                .id = "01HZZZZZZZZZZZZZZZZZZZZZZZ",
+                .spec = &f->spec,
+                .runtime = &f->runtime,
+                .grace_ms = 60000,
+                .events = &events,
+                .ctx = f,
+                .outcome = &f->outcome,
+        };
+
+        assert_int_equal(session_begin(&f->session, &task, &err), 0);
         assert_int_equal(session_write(&f->session, f->host, &err), 0);
+}
+
+/* As the caller does when poll() found something to read. */
+static int advance(struct fixture *f, struct err *err)
+{
+        return session_advance(&f->session, f->host, POLLIN, false, err);
 }
 
 static void hello_is_read(void **state)
@@ -242,7 +259,7 @@ static void output_and_result_arrive(void **state)
 
         begin(f);
         say(f, WIRE_PONG, &f->session.request_ns, 8);
-        assert_int_equal(session_read(&f->session, f->host, &err), 0);
+        assert_int_equal(advance(f, &err), 0);
         assert_int_equal(f->pongs, 1);
         assert_int_equal(f->responses, 0);
         say(f, WIRE_STDOUT, "out", 3);
@@ -251,7 +268,7 @@ static void output_and_result_arrive(void **state)
         assert_int_equal(wire_result_encode(&result, &json, &err), 0);
         say(f, WIRE_RESULT, json.data, json.len);
         while (!f->session.has_result)
-                assert_int_equal(session_read(&f->session, f->host, &err), 0);
+                assert_int_equal(advance(f, &err), 0);
         assert_string_equal(f->out[WORKLOAD_STDOUT], "output");
         assert_string_equal(f->out[WORKLOAD_STDERR], "err");
         assert_int_equal(f->responses, 1);
@@ -267,8 +284,8 @@ static void a_lost_agent_is_told(void **state)
         /* A frame that is torn in its middle. */
         assert_int_equal(write(f->agent, "\0\0\0\x09\4abc", 8), 8);
         close_fd(&f->agent);
-        assert_int_equal(session_read(&f->session, f->host, &err), 0);
-        assert_int_equal(session_read(&f->session, f->host, &err), -ECONNRESET);
+        assert_int_equal(advance(f, &err), 0);
+        assert_int_equal(advance(f, &err), -ECONNRESET);
         assert_int_equal(f->out[WORKLOAD_STDOUT][0], 0);
 }
 
@@ -280,9 +297,9 @@ static void a_second_pong_is_refused(void **state)
 
         begin(f);
         say(f, WIRE_PONG, "12345678", 8);
-        assert_int_equal(session_read(&f->session, f->host, &err), 0);
+        assert_int_equal(advance(f, &err), 0);
         say(f, WIRE_PONG, "12345678", 8);
-        assert_int_equal(session_read(&f->session, f->host, &err), -EPROTO);
+        assert_int_equal(advance(f, &err), -EPROTO);
         assert_non_null(strstr(err.msg, "PONG out of turn"));
         assert_int_equal(f->pongs, 1);
         assert_int_equal(f->responses, 0);
@@ -295,7 +312,7 @@ static void a_sink_can_refuse(void **state)
         begin(f);
         f->output_returns = -EPIPE;
         say(f, WIRE_STDOUT, "x", 1);
-        assert_int_equal(session_read(&f->session, f->host, NULL), -EPIPE);
+        assert_int_equal(advance(f, NULL), -EPIPE);
 }
 
 static void stdin_is_passed_on(void **state)
@@ -315,14 +332,14 @@ static void stdin_is_passed_on(void **state)
                 free(payload);
         }
         assert_int_equal(session_stdin_fd(&f->session), fds[0]);
-        session_read_stdin(&f->session);
+        assert_int_equal(session_advance(&f->session, f->host, 0, true, &err), 0);
         assert_int_equal(session_stdin_fd(&f->session), -1); /* first this has to be sent */
         assert_int_equal(session_write(&f->session, f->host, &err), 0);
         assert_int_equal(hear(f, &payload, &n), WIRE_STDIN);
         assert_string_equal(payload, "typed");
         free(payload);
         close(fds[1]);
-        session_read_stdin(&f->session);
+        assert_int_equal(session_advance(&f->session, f->host, 0, true, &err), 0);
         assert_int_equal(session_write(&f->session, f->host, &err), 0);
         assert_int_equal(hear(f, &payload, &n), WIRE_STDIN);
         assert_int_equal(n, 0);
@@ -345,7 +362,7 @@ static void large_code_is_sent_in_pieces(void **state)
         f->spec.code = code;
         f->spec.code_size = size;
         begin(f);
-        assert_true(session_wants_write(&f->session));
+        assert_true(session_poll_events(&f->session) & POLLOUT);
         while (got < size) {
                 enum wire_type type = hear(f, &payload, &n);
 
@@ -357,7 +374,7 @@ static void large_code_is_sent_in_pieces(void **state)
                 assert_int_equal(session_write(&f->session, f->host, &err), 0);
         }
         assert_int_equal(got, size);
-        assert_false(session_wants_write(&f->session));
+        assert_false(session_poll_events(&f->session) & POLLOUT);
 }
 
 int main(void)
