@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "guest/cgroup.h"
+#include "guest/prepare.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,7 +30,8 @@ int job_init(struct job *j, struct guest *g, struct err *err)
                 .input = FEED_INIT,
                 .program = PROGRAM_INIT,
                 .files = INBOUND_INIT,
-                .found = BUF_INIT(WIRE_HEADER_SIZE + WIRE_PAYLOAD_MAX + JOB_FOUND_READ),
+                .relay = RELAY_INIT,
+                .usage = {.cgroup = g->cgroup},
                 .pressure = g->cgroup < 0 ? -1 : cgroup_open_pressure(g->cgroup),
                 .timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK),
         };
@@ -42,7 +44,7 @@ void job_release(struct job *j)
         feed_release(&j->archive);
         feed_release(&j->input);
         inbound_release(&j->files);
-        buf_release(&j->found);
+        relay_release(&j->relay);
         close_fd(&j->code);
         close_fd(&j->workdir);
         close_fd(&j->timer);
@@ -52,7 +54,7 @@ void job_release(struct job *j)
                 j->guest->workdir = j->top;
 }
 
-void job_arm(struct job *j, uint64_t ms)
+static void arm(struct job *j, uint64_t ms)
 {
         struct itimerspec when = {
                 .it_value = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000},
@@ -76,7 +78,7 @@ static void drain(struct job *j)
         feed_release(&j->input);
         inbound_release(&j->files);
         close_fd(&j->code);
-        job_arm(j, JOB_DRAIN_MS);
+        arm(j, JOB_DRAIN_MS);
 }
 
 /* The program cannot be run, or not be run to its end, for a reason that j->error holds. */
@@ -94,15 +96,10 @@ static void fail(struct job *j)
 static void start(struct job *j)
 {
         const struct wire_request *q = &j->request;
-        struct cgroup_usage before = {0};
 
         close_fd(&j->code);
-        if (j->guest->cgroup >= 0)
-                cgroup_read_usage(j->guest->cgroup, &before);
-        j->cpu_user_us = before.user_us;
-        j->cpu_system_us = before.system_us;
-        j->reaped_user_us = j->reaped_system_us = j->reaped_peak = 0;
-        job_arm(j, q->timeout_ms);
+        usage_begin(&j->usage, j->guest->cgroup);
+        arm(j, q->timeout_ms);
         j->started_ns = clock_ns();
         j->childless = false;
         if (program_start(j->guest, q, &j->program, &j->error) < 0) {
@@ -137,6 +134,37 @@ static void code_complete(struct job *j)
         feed_flush(&j->archive);
 }
 
+/* Does what comes before the code. What it opened by then is the job's even on failure. */
+static int prepare(struct job *j, struct err *err)
+{
+        const struct wire_request *q = &j->request;
+        struct guest *g = j->guest;
+        int r = 0;
+
+        if (g->machine)
+                r = prepare_machine(g, q, err);
+        if (r == 0 && g->cgroup >= 0)
+                r = prepare_limits(g, q, err);
+        if (r < 0)
+                return r;
+        j->workdir = open(g->workdir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (j->workdir < 0)
+                return err_errno(err, "working directory %s", g->workdir);
+        if (q->archive) {
+                r = program_start_unpacker(g, &q->entry, &j->program, err);
+                if (r == 0)
+                        feed_attach(&j->archive, steal_fd(&j->program.in));
+                return r;
+        }
+        if (!q->file)
+                return 0;
+        r = prepare_code_file(g, q, j->workdir, err);
+        if (r < 0)
+                return r;
+        j->code = r;
+        return 0;
+}
+
 int job_request(struct job *j, const void *payload, size_t n, struct err *err)
 {
         int r;
@@ -151,8 +179,8 @@ int job_request(struct job *j, const void *payload, size_t n, struct err *err)
         j->files.files = j->request.files;
         j->files.size = j->request.files_size;
         j->output_left = j->request.output_max;
-        job_arm(j, j->request.timeout_ms);
-        if (job_prepare(j, &j->error) < 0)
+        arm(j, j->request.timeout_ms);
+        if (prepare(j, &j->error) < 0)
                 fail(j);
         else if (j->code_check.left == 0)
                 code_complete(j);
@@ -377,16 +405,55 @@ static void program_ended(struct job *j, int status)
         drain(j);
 }
 
-static void count(struct job *j, const struct rusage *u)
-{
-        uint64_t peak = (uint64_t)u->ru_maxrss * 1024;
+/* ---- the files that the host wants back ---- */
 
-        j->reaped_user_us += (uint64_t)u->ru_utime.tv_sec * 1000000 + (uint64_t)u->ru_utime.tv_usec;
-        j->reaped_system_us +=
-                (uint64_t)u->ru_stime.tv_sec * 1000000 + (uint64_t)u->ru_stime.tv_usec;
-        if (peak > j->reaped_peak)
-                j->reaped_peak = peak;
+/* The program is gone, and all that it started: looks for the files that it left. */
+static void fetch(struct job *j)
+{
+        j->state = JOB_ENDED;
+        if (!j->request.n_fetch || !j->started_ns || j->result.error)
+                return;
+        if (program_start_fetch(j->guest, &j->request, &j->program, &j->fetch_error) < 0) {
+                j->result.fetch_error = j->fetch_error.msg;
+                return;
+        }
+        arm(j, JOB_FETCH_MS);
+        j->state = JOB_FETCH;
 }
+
+/* The search has ended; what it wrote may still be in its pipe. */
+static void fetch_ended(struct job *j, int status)
+{
+        if (j->result.fetch_error || (WIFEXITED(status) && WEXITSTATUS(status) == 0))
+                return;
+        if (WIFSIGNALED(status))
+                err_set(&j->fetch_error, EIO, "the search for files was ended by signal %d",
+                        WTERMSIG(status));
+        else
+                err_set(&j->fetch_error, EIO, "the search for files failed");
+        j->result.fetch_error = j->fetch_error.msg;
+}
+
+int job_found_fd(const struct job *j, const struct outbox *o)
+{
+        return j->state == JOB_FETCH && outbox_has_room(o, WIRE_PAYLOAD_MAX) ? j->program.out[0]
+                                                                             : -1;
+}
+
+void job_found(struct job *j, struct outbox *o)
+{
+        int r;
+
+        if (j->program.out[0] < 0 || j->state != JOB_FETCH)
+                return;
+        r = relay_move(&j->relay, j->program.out[0], o, &j->fetch_error);
+        if (r < 0)
+                j->result.fetch_error = j->fetch_error.msg;
+        if (r <= 0)
+                close_fd(&j->program.out[0]);
+}
+
+/* ---- the ends of processes ---- */
 
 /*
  * The group of a program that has ended is killed before the program is reaped: until then its
@@ -410,7 +477,7 @@ static bool reap_one(struct job *j)
                 job_kill(j);
         if (wait4(pid, &status, WNOHANG, &usage) != pid)
                 return false;
-        count(j, &usage);
+        usage_add(&j->usage, &usage);
         if (pid != j->program.pid)
                 return true;
         j->program.pid = 0;
@@ -419,7 +486,7 @@ static bool reap_one(struct job *j)
         else if (j->state == JOB_CODE || j->state == JOB_UNPACK)
                 unpacked(j, status);
         else if (j->state == JOB_FETCH)
-                job_fetch_ended(j, status);
+                fetch_ended(j, status);
         return true;
 }
 
@@ -475,25 +542,15 @@ void job_press(struct job *j)
 
 static void take_usage(struct job *j)
 {
-        struct wire_result *r = &j->result;
-        struct cgroup_usage u = {0};
+        bool oom = usage_report(&j->usage, &j->result);
 
-        if (j->guest->cgroup >= 0)
-                cgroup_read_usage(j->guest->cgroup, &u);
-        r->oom = (u.oom || j->full) && !j->by_itself && !r->timed_out;
-        r->user_us = u.user_us > j->cpu_user_us ? u.user_us - j->cpu_user_us : 0;
-        r->system_us = u.system_us > j->cpu_system_us ? u.system_us - j->cpu_system_us : 0;
-        r->memory_peak = u.memory_peak ? u.memory_peak : j->reaped_peak;
-        if (j->guest->cgroup < 0) {
-                r->user_us = j->reaped_user_us;
-                r->system_us = j->reaped_system_us;
-        }
+        j->result.oom = (oom || j->full) && !j->by_itself && !j->result.timed_out;
 }
 
 void job_settle(struct job *j, struct outbox *o)
 {
         if (j->state == JOB_FETCH && j->program.out[0] < 0 && j->program.pid == 0) {
-                job_arm(j, 0);
+                arm(j, 0);
                 j->state = JOB_ENDED;
         }
         if (j->state != JOB_DRAIN)
@@ -509,6 +566,6 @@ void job_settle(struct job *j, struct outbox *o)
         if (!j->childless && !j->overdue && j->guest->cgroup < 0)
                 return;
         take_usage(j);
-        job_arm(j, 0);
-        job_fetch(j);
+        arm(j, 0);
+        fetch(j);
 }

@@ -23,19 +23,17 @@
 #include "guest/inbound.h"
 #include "guest/outbox.h"
 #include "guest/program.h"
+#include "guest/relay.h"
+#include "guest/usage.h"
 #include "wire/message.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 enum {
-        JOB_PROCESSES_MAX = 512,      /* where the request has none */
         JOB_REAP_MAX = 64,            /* at once: orphans may end as fast as they are reaped */
         JOB_FETCH_MS = WIRE_FETCH_MS, /* for the files that the host wants back */
-        JOB_FOUND_READ = 32 * 1024,   /* of the search for files at once */
-        JOB_DRAIN_MS = 2000,    /* from the kill of what was left to the end of waiting for it */
-        JOB_RESERVE_MIN_MB = 8, /* memory kept for kernel and agent: 1/16 of all, within these */
-        JOB_RESERVE_MAX_MB = 32,
+        JOB_DRAIN_MS = 2000, /* from the kill of what was left to the end of waiting for it */
 };
 
 enum job_state {
@@ -64,7 +62,7 @@ struct job {
         int code;                         /* file that takes the code; -1: none */
         struct feed archive, input;       /* to the unpacker, to the program's standard input */
         struct program program; /* or the unpacker, or the search for files, while it runs */
-        struct buf found;       /* frames of the search, the last one not whole */
+        struct relay relay;     /* from the search to the host */
         struct err fetch_error; /* what result.fetch_error points to */
         int timer;              /* timerfd: time limit, then the end of draining */
         int pressure;           /* reports that memory runs out; -1: nothing does */
@@ -73,9 +71,8 @@ struct job {
         bool overdue;           /* JOB_DRAIN_MS have passed */
         bool childless;         /* no process is left */
         uint64_t started_ns;
-        uint64_t output_left;                /* bytes of output that may still go to the host */
-        uint64_t cpu_user_us, cpu_system_us; /* used before the program started */
-        uint64_t reaped_user_us, reaped_system_us, reaped_peak; /* of reaped children, bytes */
+        uint64_t output_left; /* bytes of output that may still go to the host */
+        struct usage usage;
 };
 
 int job_init(struct job *j, struct guest *g, struct err *err);
@@ -116,18 +113,3 @@ void job_settle(struct job *j, struct outbox *o);
 
 /* Kills all that runs. */
 void job_kill(struct job *j);
-
-/* ---- what job.c, job_prepare.c and job_found.c share ---- */
-
-/* Does what the request wants done before its code comes: sets up the machine, bounds the program,
- * and opens what takes the code. What it opened by then is the job's even on failure. */
-int job_prepare(struct job *j, struct err *err);
-
-/* Lets the timer expire in that many milliseconds; 0: never. */
-void job_arm(struct job *j, uint64_t ms);
-
-/* The program is gone, and all that it started: looks for the files that it left. */
-void job_fetch(struct job *j);
-
-/* The search has ended; what it wrote may still be in its pipe. */
-void job_fetch_ended(struct job *j, int status);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The first part of a job: the machine, the limits of the program, and what takes the code. */
+#include "guest/prepare.h"
+
 #include "base/beneath.h"
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "guest/cgroup.h"
-#include "guest/job.h"
 #include "guest/network.h"
 
 #include <errno.h>
@@ -26,9 +26,8 @@ static uint64_t meminfo_kb(const char *text, const char *key)
  * Bounds the program by what is free now, less a reserve: the kernel and the agent must live on
  * when it takes all it can get. Files it writes count, since they lie in memory.
  */
-static int limit_program(struct job *j, struct err *err)
+int prepare_limits(const struct guest *g, const struct wire_request *q, struct err *err)
 {
-        const struct wire_request *q = &j->request;
         _cleanup_buf_ struct buf text = BUF_INIT(MEMINFO_MAX);
         uint64_t total, available, reserve;
         int r = fs_read("/proc/meminfo", &text, err);
@@ -38,25 +37,22 @@ static int limit_program(struct job *j, struct err *err)
         total = meminfo_kb(text.data, "MemTotal:") * 1024;
         available = meminfo_kb(text.data, "MemAvailable:") * 1024;
         reserve = total / 16;
-        if (reserve < (uint64_t)JOB_RESERVE_MIN_MB << 20)
-                reserve = (uint64_t)JOB_RESERVE_MIN_MB << 20;
-        if (reserve > (uint64_t)JOB_RESERVE_MAX_MB << 20)
-                reserve = (uint64_t)JOB_RESERVE_MAX_MB << 20;
+        if (reserve < (uint64_t)PREPARE_RESERVE_MIN_MB << 20)
+                reserve = (uint64_t)PREPARE_RESERVE_MIN_MB << 20;
+        if (reserve > (uint64_t)PREPARE_RESERVE_MAX_MB << 20)
+                reserve = (uint64_t)PREPARE_RESERVE_MAX_MB << 20;
         if (!q->archive)
                 reserve += q->code_size;
         reserve += q->files_size;
         if (available <= 2 * reserve)
                 return err_set(err, ENOMEM, "the machine has too little memory: %llu MiB are free",
                                (unsigned long long)(available >> 20));
-        return cgroup_limit(j->guest->cgroup,
-                            q->processes_max ? q->processes_max : JOB_PROCESSES_MAX,
+        return cgroup_limit(g->cgroup, q->processes_max ? q->processes_max : PREPARE_PROCESSES_MAX,
                             available - reserve, err);
 }
 
-/* Makes the machine what the request asks for. */
-static int prepare_machine(struct job *j, struct err *err)
+int prepare_machine(struct guest *g, const struct wire_request *q, struct err *err)
 {
-        const struct wire_request *q = &j->request;
         struct timespec now = {.tv_sec = q->wall_clock_ms / 1000,
                                .tv_nsec = q->wall_clock_ms % 1000 * 1000000};
         int r;
@@ -67,7 +63,7 @@ static int prepare_machine(struct job *j, struct err *err)
         if (r == 0)
                 r = network_loopback(err);
         if (r == 0 && q->network.enabled) {
-                r = modules_load_net(&j->guest->modules, err);
+                r = modules_load_net(&g->modules, err);
                 if (r == 0)
                         r = network_configure(&q->network, err);
                 if (r < 0)
@@ -76,38 +72,14 @@ static int prepare_machine(struct job *j, struct err *err)
         return r;
 }
 
-int job_prepare(struct job *j, struct err *err)
+int prepare_code_file(const struct guest *g, const struct wire_request *q, int dir, struct err *err)
 {
-        const struct wire_request *q = &j->request;
-        const struct guest *g = j->guest;
         char path[BENEATH_PATH_MAX];
-        int r = 0;
+        int fd;
 
-        if (g->machine)
-                r = prepare_machine(j, err);
-        if (r == 0 && g->cgroup >= 0)
-                r = limit_program(j, err);
-        if (r < 0)
-                return r;
-        j->workdir = open(g->workdir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        if (j->workdir < 0)
-                return err_errno(err, "working directory %s", g->workdir);
-        if (q->archive) {
-                r = program_start_unpacker(g, &q->entry, &j->program, err);
-                if (r == 0)
-                        feed_attach(&j->archive, steal_fd(&j->program.in));
-                return r;
-        }
-        if (!q->file)
-                return 0;
         if (beneath_clean(q->file, path) < 0 || !*path)
                 return err_set(err, EPERM, "code file \"%s\" leaves the working directory",
                                q->file);
-        r = beneath_create(j->workdir, path, 0755, g->uid, err);
-        if (r < 0) {
-                err_wrap(err, "code file");
-                return r;
-        }
-        j->code = r;
-        return 0;
+        fd = beneath_create(dir, path, 0755, g->uid, err);
+        return fd < 0 ? err_wrap(err, "code file") : fd;
 }
