@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "output/internal.h"
+#include "output/output.h"
 
-#include "base/clock.h"
+#include "base/buf.h"
+#include "output/log.h"
+#include "store/output.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -11,8 +13,7 @@ struct output_reader {
         struct output *output;
         struct output_log *log; /* with a reference; NULL: only the file knows it */
         char id[ULID_LEN + 1];
-        void (*wake)(void *ctx); /* NULL: does not follow */
-        void *ctx;
+        bool follows;
         uint64_t cursor;    /* number of the last line that was read or given up */
         uint64_t last_seq;  /* lines up to this one are in the file or nowhere */
         uint64_t limit_seq; /* lines behind this one were beyond the limit; without a log */
@@ -27,20 +28,9 @@ struct output_reader {
         struct buf stored;
 
         /* Under the log's lock. */
-        TAILQ_ENTRY(output_reader) in_waiting;
-        bool waiting, cancelled;
+        struct waiter waiter;
+        bool cancelled;
 };
-
-void output_log_wake(struct output_log *log)
-{
-        struct output_reader *r;
-
-        while ((r = TAILQ_FIRST(&log->waiting)) != NULL) {
-                TAILQ_REMOVE(&log->waiting, r, in_waiting);
-                r->waiting = false;
-                r->wake(r->ctx);
-        }
-}
 
 /* ---- making one ---- */
 
@@ -76,8 +66,9 @@ int output_reader_new(struct output *o, const char *id, uint64_t after, void (*w
                 return err_set(err, ENOMEM, "out of memory");
         r->output = o;
         strncpy(r->id, id, sizeof(r->id) - 1);
-        r->wake = wake;
-        r->ctx = ctx;
+        r->follows = wake != NULL;
+        r->waiter.wake = wake;
+        r->waiter.ctx = ctx;
         r->cursor = after;
         r->stored = BUF_INIT(OUTPUT_STORE_CHUNK_MAX);
         found = attach(r, err);
@@ -97,9 +88,9 @@ void output_reader_cancel(struct output_reader *r)
                 return;
         pthread_mutex_lock(&r->log->lock);
         r->cancelled = true;
-        if (r->waiting)
-                TAILQ_REMOVE(&r->log->waiting, r, in_waiting);
-        r->waiting = false;
+        if (r->waiter.waiting)
+                TAILQ_REMOVE(&r->log->waiters, &r->waiter, at);
+        r->waiter.waiting = false;
         pthread_mutex_unlock(&r->log->lock);
 }
 
@@ -115,7 +106,7 @@ void output_reader_free(struct output_reader *r)
                 pthread_mutex_unlock(&r->log->lock);
                 output_log_unref(r->log);
         }
-        if (r->wake)
+        if (r->follows)
                 prom_gauge_dec(r->output->metrics.subscribers);
         chunk_unref(r->chunk);
         buf_release(&r->stored);
@@ -176,15 +167,14 @@ static void forget_fetched(struct output_reader *r)
 /* With the log's lock. */
 static void fetch_chunk(struct output_reader *r, struct chunk *c)
 {
-        atomic_fetch_add(&c->refs, 1);
+        chunk_ref(c);
         r->chunk = c;
         r->at = c->data;
         r->end = c->data + c->len;
         r->seq = c->first_seq;
         r->fetched_seq = 0;
         r->created_ms = c->created_ms;
-        r->live = r->wake !=
-                  NULL; /* who does not follow finds in the file what memory has given up */
+        r->live = r->follows;
 }
 
 /* With the log's lock: the chunk in memory that has the line behind the cursor, or the first one
@@ -209,16 +199,16 @@ static int at_the_end(struct output_reader *r, struct output_event *ret)
 {
         struct output_log *log = r->log;
 
-        if ((log->ended || !r->wake) && r->cursor < log->last_seq)
+        if ((log->ended || !r->follows) && r->cursor < log->last_seq)
                 return drop(r, log->last_seq, "limit", ret);
-        if (log->ended || !r->wake) {
+        if (log->ended || !r->follows) {
                 *ret = (struct output_event){.type = OUTPUT_EVENT_END};
                 return 0;
         }
         r->live = true;
-        if (!r->cancelled && !r->waiting) {
-                TAILQ_INSERT_TAIL(&log->waiting, r, in_waiting);
-                r->waiting = true;
+        if (!r->cancelled && !r->waiter.waiting) {
+                TAILQ_INSERT_TAIL(&log->waiters, &r->waiter, at);
+                r->waiter.waiting = true;
         }
         *ret = (struct output_event){.type = OUTPUT_EVENT_WAIT};
         return 0;

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The one thread that writes the file: takes what is queued in batches, one transaction each; looks
- * at logs whose last chunk is open so that a quiet program's lines get to the file as well; deletes
- * what is too old or too much.
- */
-#include "output/internal.h"
+#include "output/writer.h"
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "output/lines.h"
+#include "output/log.h"
+#include "store/output.h"
 
 #include <errno.h>
 
@@ -98,7 +96,7 @@ static void settle_end(struct output *o, struct output_log *log)
         output_log_trim(log);
         pthread_mutex_unlock(&log->lock);
         pthread_mutex_lock(&o->lock);
-        output_remove(o, log);
+        output_log_remove(log);
         pthread_mutex_unlock(&o->lock);
         output_log_unref(log);
 }
@@ -192,8 +190,8 @@ static void flush_dirty(struct output *o, bool all)
 
                 pthread_mutex_lock(&log->lock);
                 seq = log->last_seq;
-                held = output_log_flush_held(log, before);
-                output_log_seal(log, 0);
+                held = lines_flush(log, before);
+                lines_seal(log, 0);
                 if (log->last_seq != seq)
                         output_log_wake(log);
                 pthread_mutex_unlock(&log->lock);
@@ -299,7 +297,7 @@ static bool step(struct output *o, uint64_t *next_expire, bool *failing)
         return true;
 }
 
-void *output_write(void *arg)
+void *output_writer_run(void *arg)
 {
         struct output *o = arg;
         uint64_t next_expire = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Probes and scrapes are answered whatever orders, kills and those who follow wait for. */
 #include "api_fixture.h"
-#include "output/internal.h"
+#include "output/log.h"
 
 #include <sched.h>
 #include <sqlite3.h>

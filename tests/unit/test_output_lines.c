@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Output cut into lines, kept in a file, read again: exactly. */
+#include "base/clock.h"
 #include "output_fixture.h"
 
 #include <sys/stat.h>
@@ -241,7 +242,8 @@ static void the_file_stays_within_its_size(void **state)
 static void a_damaged_chunk_is_said_to_be_lost(void **state)
 {
         struct place *p = *state;
-        struct output_chunk chunk = {.id = "A", .first_seq = 1, .last_seq = 4};
+        struct output_chunk chunk = {
+                .id = "A", .first_seq = 1, .last_seq = 4, .created_ms = clock_wall_ms()};
         uint8_t bytes[24] = {0};
 
         place_start(p, (struct output_config){0});
