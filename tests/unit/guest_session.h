@@ -65,12 +65,12 @@ static inline struct wire_request session_request(const char *const *argv, size_
         };
 }
 
-/* Of the bytes; in memory of its own, for so few as a test has. */
+/* The checksum of bytes in hex, in one of 64 static buffers that are used in turn. */
 static inline const char *session_sha256(const void *bytes, size_t n)
 {
-        static char memory[64][WIRE_SHA256_LEN + 1];
+        static char buffers[64][WIRE_SHA256_LEN + 1];
         static unsigned next;
-        char *hex = memory[next++ % 64];
+        char *hex = buffers[next++ % 64];
         uint8_t digest[SHA256_DIGEST_SIZE];
         struct sha256_ctx ctx;
 
@@ -298,6 +298,29 @@ static inline void session_finish(struct session *s)
 {
         assert_int_equal(session_close(s), 0);
         session_release(s);
+}
+
+static inline void session_expect_text(const struct buf *b, const char *text)
+{
+        assert_int_equal(b->len, strlen(text));
+        assert_string_equal(b->data ? b->data : "", text);
+}
+
+/* Waits for a result that has this error: the program did not run. */
+static inline void session_expect_error(struct session *s, const char *message)
+{
+        session_await_result(s);
+        assert_non_null(s->result.error);
+        assert_string_equal(s->result.error, message);
+        assert_int_equal(s->result.exit_code, -1);
+        assert_int_equal(s->result.signal, 0);
+        assert_int_equal(s->texts[0].len, 0);
+}
+
+/* True if the process and its entry in the process table are gone. */
+static inline bool session_is_gone(pid_t pid)
+{
+        return kill(pid, 0) < 0 && errno == ESRCH;
 }
 
 #define SHELL(script) session_request((const char *const[]){"sh", "-c", (script)}, 3)

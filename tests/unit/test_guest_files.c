@@ -29,12 +29,6 @@ static void expect_error(struct session *s, const char *message)
         assert_int_equal(s->texts[0].len, 0);
 }
 
-static void expect_text(const struct buf *b, const char *text)
-{
-        assert_string_equal(b->data ? b->data : "", text);
-        assert_int_equal(b->len, strlen(text));
-}
-
 static void files_are_there_when_the_program_starts(void **state)
 {
         struct wire_request q = SHELL(
@@ -54,7 +48,7 @@ static void files_are_there_when_the_program_starts(void **state)
         session_send(&s, WIRE_STDIN, NULL, 0);
         session_await_result(&s);
         assert_null(s.result.error);
-        expect_text(&s.texts[0], "one two\n777\n640\n0\nin\n");
+        session_expect_text(&s.texts[0], "one two\n777\n640\n0\nin\n");
         session_finish(&s);
 }
 
@@ -199,16 +193,16 @@ static void files_come_back_by_name_and_by_pattern(void **state)
         session_run(&s, &q);
         assert_int_equal(s.result.exit_code, 3);
         assert_null(s.result.fetch_error);
-        expect_text(content_of(&s, "out.txt"), "hello");
+        session_expect_text(content_of(&s, "out.txt"), "hello");
         assert_int_equal(content_of(&s, "plots/big.png")->len, 200000);
         assert_int_equal(content_of(&s, "plots/empty.png")->len, 0);
         assert_null(content_of(&s, "plots/.hidden.png"));
         assert_null(content_of(&s, "plots/sub/z.png"));
-        expect_text(content_of(&s, "dir/deep/d.txt"), "d\n");
-        expect_text(content_of(&s, "dir/link"), "hello");
-        expect_text(content_of(&s, "a[1].txt"), "one\n");
+        session_expect_text(content_of(&s, "dir/deep/d.txt"), "d\n");
+        session_expect_text(content_of(&s, "dir/link"), "hello");
+        session_expect_text(content_of(&s, "a[1].txt"), "one\n");
         assert_null(content_of(&s, "a1.txt"));
-        expect_text(content_of(&s, "caf\xe9"), "e\n");
+        session_expect_text(content_of(&s, "caf\xe9"), "e\n");
         assert_string_equal(error_of(&s, 3), "no such file or directory");
         assert_string_equal(error_of(&s, 5), "neither a regular file nor a directory");
         assert_string_equal(error_of(&s, 6), "no such file or directory");
@@ -241,9 +235,9 @@ static void files_belong_to_the_project_of_an_archive(void **state)
         send_file(&s, "data.txt", 0644, "abc", 3);
         session_await_result(&s);
         assert_null(s.result.error);
-        expect_text(&s.texts[0], "proj\n");
+        session_expect_text(&s.texts[0], "proj\n");
         assert_non_null(content_of(&s, "out.txt"));
-        expect_text(content_of(&s, "out.txt"), "abc");
+        session_expect_text(content_of(&s, "out.txt"), "abc");
         maker_free(m);
         session_finish(&s);
 }
@@ -277,7 +271,7 @@ static void files_come_back_when_the_time_is_up(void **state)
         q.timeout_ms = 300;
         session_run(&s, &q);
         assert_true(s.result.timed_out);
-        expect_text(content_of(&s, "half"), "half\n");
+        session_expect_text(content_of(&s, "half"), "half\n");
         assert_string_equal(error_of(&s, 1), "no such file or directory");
         session_finish(&s);
 }
