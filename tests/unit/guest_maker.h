@@ -108,14 +108,14 @@ static inline void maker_end(struct maker *m)
         m->a = NULL;
 }
 
-struct place {
+struct testdir {
         char dir[64];
         int fd;
 };
 
-static inline struct place place_new(void)
+static inline struct testdir testdir_new(void)
 {
-        struct place p = {.dir = "/tmp/vulcan-test-XXXXXX"};
+        struct testdir p = {.dir = "/tmp/vulcan-test-XXXXXX"};
 
         assert_non_null(mkdtemp(p.dir));
         p.fd = open(p.dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -123,13 +123,13 @@ static inline struct place place_new(void)
         return p;
 }
 
-static inline void place_release(struct place *p)
+static inline void testdir_release(struct testdir *p)
 {
         close(p->fd);
         assert_int_equal(fs_remove_tree(p->dir, NULL), 0);
 }
 
-static inline int unpack_bytes(const struct place *p, const void *bytes, size_t n,
+static inline int unpack_bytes(const struct testdir *p, const void *bytes, size_t n,
                                const struct unpack_limits *limits, struct err *err)
 {
         int fd = memfd_create("archive", MFD_CLOEXEC);
@@ -142,7 +142,7 @@ static inline int unpack_bytes(const struct place *p, const void *bytes, size_t 
         return r;
 }
 
-static inline int unpack_maker(const struct place *p, struct maker *m, struct err *err)
+static inline int unpack_maker(const struct testdir *p, struct maker *m, struct err *err)
 {
         struct unpack_limits limits = UNPACK_LIMITS;
         int r;
@@ -153,7 +153,7 @@ static inline int unpack_maker(const struct place *p, struct maker *m, struct er
         return r;
 }
 
-static inline void expect_file(const struct place *p, const char *name, const char *content,
+static inline void expect_file(const struct testdir *p, const char *name, const char *content,
                                mode_t mode)
 {
         char text[256] = "";

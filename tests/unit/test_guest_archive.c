@@ -3,9 +3,9 @@
 #include "guest_maker.h"
 #include "guest_session.h"
 
-static void test_ordinary_archive(void **state)
+static void an_archive_is_unpacked_with_its_permissions(void **state)
 {
-        struct place p = place_new();
+        struct testdir p = testdir_new();
         struct maker *m = maker_new(true);
         struct err err = ERR_INIT;
         struct stat st;
@@ -35,12 +35,12 @@ static void test_ordinary_archive(void **state)
         assert_int_equal(fstatat(p.fd, "src/main.py", &st, 0), 0);
         assert_int_equal(st.st_mtime, 1000000000);
         assert_int_equal(readlinkat(p.fd, "bin/link", target, sizeof(target)), 14);
-        place_release(&p);
+        testdir_release(&p);
 }
 
-static void test_plain_tar_and_later_entries_replace_earlier(void **state)
+static void later_entries_of_a_plain_tar_replace_earlier_ones(void **state)
 {
-        struct place p = place_new();
+        struct testdir p = testdir_new();
         struct maker *m = maker_new(false);
         struct err err = ERR_INIT;
 
@@ -52,13 +52,13 @@ static void test_plain_tar_and_later_entries_replace_earlier(void **state)
         assert_int_equal(unpack_maker(&p, m, &err), 0);
         expect_file(&p, "a", "first", 0644);
         expect_file(&p, "b", "second", 0644);
-        place_release(&p);
+        testdir_release(&p);
 }
 
 /* Adds entries before and after the bad one; the one after must not be there. */
 static void expect_refused(const char *name, mode_t mode, const char *content, const char *message)
 {
-        struct place p = place_new();
+        struct testdir p = testdir_new();
         struct maker *m = maker_new(true);
         struct err err = ERR_INIT;
 
@@ -70,10 +70,10 @@ static void expect_refused(const char *name, mode_t mode, const char *content, c
         assert_string_equal(err.msg, message);
         assert_int_equal(faccessat(p.fd, "before", F_OK, 0), 0);
         assert_int_equal(faccessat(p.fd, "after", F_OK, 0), -1);
-        place_release(&p);
+        testdir_release(&p);
 }
 
-static void test_names_that_leave(void **state)
+static void names_that_leave_the_directory_are_refused(void **state)
 {
         expect_refused("../x", S_IFREG | 0644, "x",
                        "archive entry \"../x\" leaves the working directory");
@@ -87,7 +87,7 @@ static void test_names_that_leave(void **state)
                        "archive entry \"..\" leaves the working directory");
 }
 
-static void expect_link(const struct place *p, const char *name, const char *target)
+static void expect_link(const struct testdir *p, const char *name, const char *target)
 {
         char text[256] = "";
 
@@ -95,7 +95,7 @@ static void expect_link(const struct place *p, const char *name, const char *tar
         assert_string_equal(text, target);
 }
 
-static void test_links_lead_anywhere(void **state)
+static void links_may_point_anywhere(void **state)
 {
         static const char *const links[][2] = {
                 {"absolute", "/usr/bin/python3"},
@@ -107,7 +107,7 @@ static void test_links_lead_anywhere(void **state)
                 {"two", "one"},
                 {"a/b/out", "../../.."},
         };
-        struct place p = place_new();
+        struct testdir p = testdir_new();
         struct maker *m = maker_new(true);
         struct err err = ERR_INIT;
 
@@ -118,15 +118,15 @@ static void test_links_lead_anywhere(void **state)
         for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++)
                 expect_link(&p, links[i][0], links[i][1]);
         expect_file(&p, "main.sh", "echo\n", 0644);
-        place_release(&p);
+        testdir_release(&p);
 }
 
 /* A file outside with content and permissions of its own; links lead to it. */
-static void test_links_are_replaced_and_never_followed(void **state)
+static void links_are_replaced_and_never_followed(void **state)
 {
         char outside[] = "/tmp/vulcan-test-XXXXXX";
         int fd = mkstemp(outside);
-        struct place p = place_new();
+        struct testdir p = testdir_new();
         struct maker *m = maker_new(true);
         struct err err = ERR_INIT;
         struct stat st, tmp;
@@ -161,10 +161,10 @@ static void test_links_are_replaced_and_never_followed(void **state)
         assert_int_equal(st.st_mode, tmp.st_mode);
         unlink(outside);
         close(fd);
-        place_release(&p);
+        testdir_release(&p);
 }
 
-static void test_entries_behind_a_link(void **state)
+static void entries_below_a_link_are_refused(void **state)
 {
         expect_refused(
                 "dir/out/x", S_IFREG | 0644, "x",
@@ -178,7 +178,7 @@ static void test_entries_behind_a_link(void **state)
                        "archive entry \"dir\" has the name of a directory with content");
 }
 
-static void test_special_files(void **state)
+static void special_files_are_refused(void **state)
 {
         expect_refused("null", S_IFCHR | 0666, NULL, "archive entry \"null\" is a device node");
         expect_refused("sda", S_IFBLK | 0666, NULL, "archive entry \"sda\" is a device node");
@@ -187,7 +187,7 @@ static void test_special_files(void **state)
 
 static void expect_hardlink_refused(const char *target, const char *message)
 {
-        struct place p = place_new();
+        struct testdir p = testdir_new();
         struct maker *m = maker_new(true);
         struct err err = ERR_INIT;
 
@@ -196,10 +196,10 @@ static void expect_hardlink_refused(const char *target, const char *message)
         assert_true(unpack_maker(&p, m, &err) < 0);
         assert_string_equal(err.msg, message);
         assert_int_equal(faccessat(p.fd, "hard", F_OK, AT_SYMLINK_NOFOLLOW), -1);
-        place_release(&p);
+        testdir_release(&p);
 }
 
-static void test_hard_links(void **state)
+static void hard_links_stay_within_the_archive(void **state)
 {
         expect_hardlink_refused("../x", "archive entry \"../x\" leaves the working directory");
         expect_hardlink_refused("/etc/passwd",
@@ -211,11 +211,11 @@ static void test_hard_links(void **state)
                 "archive entry \"d/up/d/x\" lies behind a link or file, not in a directory");
 }
 
-static void test_bounds(void **state)
+static void entries_and_bytes_are_bounded(void **state)
 {
         struct unpack_limits three = {.entries = 3, .bytes = 1000};
         struct unpack_limits ten_bytes = {.entries = 10, .bytes = 10};
-        struct place p = place_new();
+        struct testdir p = testdir_new();
         struct maker *m = maker_new(true);
         struct err err = ERR_INIT;
 
@@ -229,15 +229,15 @@ static void test_bounds(void **state)
         assert_int_equal(unpack_bytes(&p, m->bytes, m->used, &ten_bytes, &err), -EFBIG);
         assert_string_equal(err.msg, "archive entry \"c\": the archive unpacks to too many bytes");
         maker_free(m);
-        place_release(&p);
+        testdir_release(&p);
 }
 
 /* Sixty-four megabytes of zeros in sixty kilobytes of gzip. */
-static void test_bomb(void **state)
+static void a_bomb_is_stopped_at_the_size_limit(void **state)
 {
         static const char zeros[1 << 20];
         struct unpack_limits limits = {.entries = 10, .bytes = 4 << 20};
-        struct place p = place_new();
+        struct testdir p = testdir_new();
         struct maker *m = maker_new(true);
         struct archive_entry *e = archive_entry_new();
         struct err err = ERR_INIT;
@@ -257,13 +257,13 @@ static void test_bomb(void **state)
         if (fstatat(p.fd, "bomb", &st, 0) == 0)
                 assert_true(st.st_size <= 4 << 20);
         maker_free(m);
-        place_release(&p);
+        testdir_release(&p);
 }
 
-static void test_damaged_archives(void **state)
+static void a_damaged_archive_is_refused(void **state)
 {
         struct unpack_limits limits = UNPACK_LIMITS;
-        struct place p = place_new();
+        struct testdir p = testdir_new();
         struct maker *m = maker_new(true);
         struct err err = ERR_INIT;
 
@@ -281,7 +281,7 @@ static void test_damaged_archives(void **state)
         assert_int_equal(unpack_bytes(&p, "", 0, &limits, &err), -EPROTO);
         assert_string_equal(err.msg, "the archive is empty");
         maker_free(m);
-        place_release(&p);
+        testdir_release(&p);
 }
 
 /* ---- through the agent ---- */
@@ -308,7 +308,7 @@ static struct wire_request archive_request(const struct maker *m)
         return q;
 }
 
-static void test_program_from_an_archive(void **state)
+static void a_program_runs_from_an_archive(void **state)
 {
         struct maker *m = program_archive(NULL);
         struct wire_request q = archive_request(m);
@@ -327,7 +327,7 @@ static void test_program_from_an_archive(void **state)
         session_finish(&s);
 }
 
-static void test_archive_followed_by_padding(void **state)
+static void padding_after_an_archive_is_ignored(void **state)
 {
         struct maker *m = program_archive(NULL);
         struct wire_request q = archive_request(m);
@@ -351,7 +351,7 @@ static void test_archive_followed_by_padding(void **state)
         session_finish(&s);
 }
 
-static void test_refused_archive_runs_nothing(void **state)
+static void a_refused_archive_runs_nothing(void **state)
 {
         struct maker *m = program_archive("../escaped");
         struct wire_request q = archive_request(m);
@@ -370,7 +370,7 @@ static void test_refused_archive_runs_nothing(void **state)
 }
 
 /* The unpacker gives up long before all bytes have come; the rest is taken and dropped. */
-static void test_garbage_instead_of_an_archive(void **state)
+static void garbage_is_not_an_archive(void **state)
 {
         static char garbage[4 << 20];
         static const char *const argv[] = {"sh"};
@@ -391,7 +391,7 @@ static void test_garbage_instead_of_an_archive(void **state)
         session_finish(&s);
 }
 
-static void test_archive_that_does_not_come_in_time(void **state)
+static void an_archive_that_arrives_late_runs_nothing(void **state)
 {
         struct maker *m = program_archive(NULL);
         struct wire_request q = archive_request(m);
@@ -408,13 +408,13 @@ static void test_archive_that_does_not_come_in_time(void **state)
 }
 
 /* A file keeps its length when it ends in a hole, and the hole counts towards the limit. */
-static void test_sparse_files(void **state)
+static void sparse_files_count_with_their_full_size(void **state)
 {
         enum { SIZE = 1 << 20, HEAD = 4096 };
         struct unpack_limits limits = UNPACK_LIMITS;
         struct archive_entry *e = archive_entry_new();
         struct maker *m = maker_new(false);
-        struct place p = place_new();
+        struct testdir p = testdir_new();
         char *content = calloc(1, SIZE);
         struct err err = ERR_INIT;
         struct stat st;
@@ -437,29 +437,29 @@ static void test_sparse_files(void **state)
         assert_int_equal(unpack_bytes(&p, m->bytes, m->used, &limits, &err), -EFBIG);
         free(content);
         maker_free(m);
-        place_release(&p);
+        testdir_release(&p);
 }
 
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_ordinary_archive),
-                cmocka_unit_test(test_plain_tar_and_later_entries_replace_earlier),
-                cmocka_unit_test(test_names_that_leave),
-                cmocka_unit_test(test_links_lead_anywhere),
-                cmocka_unit_test(test_links_are_replaced_and_never_followed),
-                cmocka_unit_test(test_entries_behind_a_link),
-                cmocka_unit_test(test_special_files),
-                cmocka_unit_test(test_hard_links),
-                cmocka_unit_test(test_bounds),
-                cmocka_unit_test(test_bomb),
-                cmocka_unit_test(test_sparse_files),
-                cmocka_unit_test(test_damaged_archives),
-                cmocka_unit_test(test_program_from_an_archive),
-                cmocka_unit_test(test_archive_followed_by_padding),
-                cmocka_unit_test(test_refused_archive_runs_nothing),
-                cmocka_unit_test(test_garbage_instead_of_an_archive),
-                cmocka_unit_test(test_archive_that_does_not_come_in_time),
+                cmocka_unit_test(an_archive_is_unpacked_with_its_permissions),
+                cmocka_unit_test(later_entries_of_a_plain_tar_replace_earlier_ones),
+                cmocka_unit_test(names_that_leave_the_directory_are_refused),
+                cmocka_unit_test(links_may_point_anywhere),
+                cmocka_unit_test(links_are_replaced_and_never_followed),
+                cmocka_unit_test(entries_below_a_link_are_refused),
+                cmocka_unit_test(special_files_are_refused),
+                cmocka_unit_test(hard_links_stay_within_the_archive),
+                cmocka_unit_test(entries_and_bytes_are_bounded),
+                cmocka_unit_test(a_bomb_is_stopped_at_the_size_limit),
+                cmocka_unit_test(sparse_files_count_with_their_full_size),
+                cmocka_unit_test(a_damaged_archive_is_refused),
+                cmocka_unit_test(a_program_runs_from_an_archive),
+                cmocka_unit_test(padding_after_an_archive_is_ignored),
+                cmocka_unit_test(a_refused_archive_runs_nothing),
+                cmocka_unit_test(garbage_is_not_an_archive),
+                cmocka_unit_test(an_archive_that_arrives_late_runs_nothing),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

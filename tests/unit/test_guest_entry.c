@@ -21,9 +21,9 @@ static const struct wire_entry node = {
 
 /* Files, separated by blanks: "a/b" an empty file, "a/" a directory, "a->b" a link, "a=text" one with
  * text. */
-static struct place make(const char *files)
+static struct testdir make(const char *files)
 {
-        struct place p = place_new();
+        struct testdir p = testdir_new();
         char copy[2048], *rest = copy, *word;
 
         assert_true(strlen(files) < sizeof(copy));
@@ -61,7 +61,7 @@ static struct place make(const char *files)
 static void expect(const char *files, const struct wire_entry *wanted, const char *path,
                    const char *root, const char *found)
 {
-        struct place p = make(files);
+        struct testdir p = make(files);
         struct wire_entry w = *wanted;
         struct err err = ERR_INIT;
         struct entry e;
@@ -72,13 +72,13 @@ static void expect(const char *files, const struct wire_entry *wanted, const cha
                 fail_msg("%s: %s", files, err.msg);
         assert_string_equal(e.root, root);
         assert_string_equal(e.path, found);
-        place_release(&p);
+        testdir_release(&p);
 }
 
 static void expect_error(const char *files, const struct wire_entry *wanted, const char *path,
                          const char *message)
 {
-        struct place p = make(files);
+        struct testdir p = make(files);
         struct wire_entry w = *wanted;
         struct err err = ERR_INIT;
         struct entry e;
@@ -87,10 +87,10 @@ static void expect_error(const char *files, const struct wire_entry *wanted, con
         w.path = path;
         assert_true(entry_find(p.fd, &w, &e, &err) < 0);
         assert_string_equal(err.msg, message);
-        place_release(&p);
+        testdir_release(&p);
 }
 
-static void test_names_in_order(void **state)
+static void candidates_are_tried_in_order(void **state)
 {
         expect("app.py main.py lib/x.py", &python, NULL, "", "main.py");
         expect("__main__.py app.py", &python, NULL, "", "__main__.py");
@@ -99,7 +99,7 @@ static void test_names_in_order(void **state)
         expect("src/app.py main.py->src/app.py", &python, NULL, "", "main.py");
 }
 
-static void test_the_only_file(void **state)
+static void the_only_file_with_a_suffix_is_the_entry_point(void **state)
 {
         expect("app.py README.md data.csv", &python, NULL, "", "app.py");
         expect("app.py test_app.py .hidden.py", &python, NULL, "", "app.py");
@@ -109,7 +109,7 @@ static void test_the_only_file(void **state)
         expect("-c.py", &python, NULL, "", "-c.py");
 }
 
-static void test_the_only_directory(void **state)
+static void an_only_directory_is_searched(void **state)
 {
         expect("proj/main.py proj/lib/x.py", &python, NULL, "proj", "main.py");
         expect("proj/app.py ._proj .gitignore __MACOSX/proj/main.py", &python, NULL, "proj",
@@ -124,7 +124,7 @@ static void test_the_only_directory(void **state)
                 ".py; name one with --entrypoint (entrypoint in the API)");
 }
 
-static void test_json_names_it(void **state)
+static void package_json_names_the_entry_point(void **state)
 {
         static const char *const bad[] = {
                 "[]",
@@ -147,7 +147,7 @@ static void test_json_names_it(void **state)
         expect("package.json->/dev/zero index.js", &node, NULL, "", "index.js");
 }
 
-static void test_the_one_asked_for(void **state)
+static void the_requested_entry_point_must_exist(void **state)
 {
         expect("main.py src/app.py", &python, "src/app.py", "", "src/app.py");
         expect("main.py src/app.py", &python, "./src//app.py", "", "src/app.py");
@@ -160,7 +160,7 @@ static void test_the_one_asked_for(void **state)
         expect_error("a.py", &python, "../a.py", "entry point \"../a.py\" leaves the archive");
 }
 
-static void test_candidates_are_listed(void **state)
+static void an_error_lists_the_candidates(void **state)
 {
         expect_error(
                 "b.py a.py lib/main.py test_a.py .venv/x.py node_modules/y.py", &python, NULL,
@@ -208,7 +208,7 @@ static void expect_output(struct maker *m, const char *const *argv, size_t argc,
         session_finish(&s);
 }
 
-static void test_program_starts_in_its_project(void **state)
+static void a_program_starts_in_the_directory_of_its_project(void **state)
 {
         static const char *const argv[] = {"sh", "", "one", "two"};
         struct wire_entry sh = {
@@ -240,7 +240,7 @@ static void test_program_starts_in_its_project(void **state)
 }
 
 /* The entry point is the command itself. */
-static void test_program_that_is_its_own_command(void **state)
+static void an_entry_point_can_be_the_command_itself(void **state)
 {
         static const char *const argv[] = {"main"};
         struct wire_entry own = {.arg = 0, .names = {"main"}, .n_names = 1};
@@ -253,14 +253,14 @@ static void test_program_that_is_its_own_command(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_names_in_order),
-                cmocka_unit_test(test_the_only_file),
-                cmocka_unit_test(test_the_only_directory),
-                cmocka_unit_test(test_json_names_it),
-                cmocka_unit_test(test_the_one_asked_for),
-                cmocka_unit_test(test_candidates_are_listed),
-                cmocka_unit_test(test_program_starts_in_its_project),
-                cmocka_unit_test(test_program_that_is_its_own_command),
+                cmocka_unit_test(candidates_are_tried_in_order),
+                cmocka_unit_test(the_only_file_with_a_suffix_is_the_entry_point),
+                cmocka_unit_test(an_only_directory_is_searched),
+                cmocka_unit_test(package_json_names_the_entry_point),
+                cmocka_unit_test(the_requested_entry_point_must_exist),
+                cmocka_unit_test(an_error_lists_the_candidates),
+                cmocka_unit_test(a_program_starts_in_the_directory_of_its_project),
+                cmocka_unit_test(an_entry_point_can_be_the_command_itself),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

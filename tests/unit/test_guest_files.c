@@ -130,7 +130,7 @@ static void expect_closed(const struct wire_request *q, const char *frames, size
         session_release(&s);
 }
 
-static void what_the_request_does_not_have_closes_the_connection(void **state)
+static void files_that_were_not_announced_close_the_connection(void **state)
 {
         struct wire_request none = SHELL("sleep 1000"), small = none;
         struct wire_file file = {.name = "a", .size = 3, .sha256 = session_sha256("abc", 3)};
@@ -242,7 +242,7 @@ static void files_belong_to_the_project_of_an_archive(void **state)
         session_finish(&s);
 }
 
-static void bytes_are_bounded_and_the_rest_still_comes(void **state)
+static void files_beyond_the_limit_are_named_and_the_others_arrive(void **state)
 {
         static const char *const patterns[] = {"a", "big", "c"};
         struct wire_request q = SHELL("echo a >a; head -c 2000 /dev/zero >big; echo c >c");
@@ -276,7 +276,7 @@ static void files_come_back_when_the_time_is_up(void **state)
         session_finish(&s);
 }
 
-static void nothing_is_searched_for_where_nothing_was_run(void **state)
+static void no_files_are_searched_for_if_nothing_ran(void **state)
 {
         static const char *const patterns[] = {"a"};
         static const char *const argv[] = {"no-such-program"};
@@ -292,7 +292,7 @@ static void nothing_is_searched_for_where_nothing_was_run(void **state)
 }
 
 /* A tree deeper than is looked into, and more names than are sent, end in a word about it. */
-static void what_is_endless_ends(void **state)
+static void a_search_without_end_is_cut_off(void **state)
 {
         static const char *const patterns[] = {"deep", "many"};
         struct wire_request q =
@@ -317,13 +317,13 @@ int main(void)
                 cmocka_unit_test(a_file_that_arrives_damaged_runs_nothing),
                 cmocka_unit_test(code_that_arrives_damaged_runs_nothing),
                 cmocka_unit_test(files_stay_below_the_working_directory),
-                cmocka_unit_test(what_the_request_does_not_have_closes_the_connection),
+                cmocka_unit_test(files_that_were_not_announced_close_the_connection),
                 cmocka_unit_test(files_come_back_by_name_and_by_pattern),
                 cmocka_unit_test(files_belong_to_the_project_of_an_archive),
-                cmocka_unit_test(bytes_are_bounded_and_the_rest_still_comes),
+                cmocka_unit_test(files_beyond_the_limit_are_named_and_the_others_arrive),
                 cmocka_unit_test(files_come_back_when_the_time_is_up),
-                cmocka_unit_test(nothing_is_searched_for_where_nothing_was_run),
-                cmocka_unit_test(what_is_endless_ends),
+                cmocka_unit_test(no_files_are_searched_for_if_nothing_ran),
+                cmocka_unit_test(a_search_without_end_is_cut_off),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

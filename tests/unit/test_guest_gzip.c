@@ -57,7 +57,7 @@ static bool tar_accepts(const struct bytes *b)
         return judge((char *[]){"tar", options, "-", NULL}, b);
 }
 
-static int unpack_these(const struct place *p, const struct bytes *b, struct err *err)
+static int unpack_these(const struct testdir *p, const struct bytes *b, struct err *err)
 {
         struct unpack_limits limits = UNPACK_LIMITS;
 
@@ -67,12 +67,12 @@ static int unpack_these(const struct place *p, const struct bytes *b, struct err
 
 static void expect_error(const struct bytes *b, const char *message)
 {
-        struct place p = place_new();
+        struct testdir p = testdir_new();
         struct err err;
 
         assert_int_equal(unpack_these(&p, b, &err), -EPROTO);
         assert_string_equal(err.msg, message);
-        place_release(&p);
+        testdir_release(&p);
 }
 
 static const char program[] = "total=0\nfor n in 1 2 3 4; do total=$((total + n * 900)); done\n";
@@ -96,7 +96,7 @@ static void make(struct bytes *ret, bool gzip)
         maker_free(m);
 }
 
-static void expect_program(const struct place *p)
+static void expect_program(const struct testdir *p)
 {
         expect_file(p, "main.sh", program, 0644);
         expect_file(p, "lib/empty", "", 0600);
@@ -105,7 +105,7 @@ static void expect_program(const struct place *p)
 
 static void expect_accepted(const struct bytes *b)
 {
-        struct place p = place_new();
+        struct testdir p = testdir_new();
         struct err err;
         int r = unpack_these(&p, b, &err);
 
@@ -113,13 +113,13 @@ static void expect_accepted(const struct bytes *b)
                 print_error("%s\n", err.msg);
         assert_int_equal(r, 0);
         expect_program(&p);
-        place_release(&p);
+        testdir_release(&p);
 }
 
 /* The property: accepted exactly if the judge accepts, then with the right content. */
 static bool compare(const struct bytes *b, bool expected, const char *what, size_t at)
 {
-        struct place p = place_new();
+        struct testdir p = testdir_new();
         struct err err;
         bool accepted = unpack_these(&p, b, &err) == 0;
 
@@ -130,11 +130,11 @@ static bool compare(const struct bytes *b, bool expected, const char *what, size
                 expect_program(&p);
         else
                 assert_true(err.msg[0] && !strstr(err.msg, "(null)"));
-        place_release(&p);
+        testdir_release(&p);
         return accepted;
 }
 
-static void test_single_flipped_bits(void **state)
+static void a_flipped_bit_is_noticed(void **state)
 {
         uint64_t random = 0x9e3779b97f4a7c15;
         int accepted = 0;
@@ -156,7 +156,7 @@ static void test_single_flipped_bits(void **state)
         assert_in_range(accepted, 1, FLIPS / 3);
 }
 
-static void test_every_truncation(void **state)
+static void every_truncation_is_noticed(void **state)
 {
         struct bytes b;
         size_t whole;
@@ -173,7 +173,7 @@ static void test_every_truncation(void **state)
  * A plain tar has no checksum of content. It may end between two entries, and anything may follow
  * its end; where GNU tar overlooks a part of a header this one does not.
  */
-static void test_truncations_of_a_plain_tar(void **state)
+static void truncations_of_a_plain_tar_are_noticed(void **state)
 {
         struct unpack_limits limits = UNPACK_LIMITS;
         int judged = 0, accepted = 0;
@@ -183,7 +183,7 @@ static void test_truncations_of_a_plain_tar(void **state)
         make(&b, false);
         whole = b.n;
         for (b.n = 64; b.n <= whole; b.n += 64) {
-                struct place p = place_new();
+                struct testdir p = testdir_new();
                 struct err err = ERR_INIT;
                 bool sound = unpack_bytes(&p, b.at, b.n, &limits, &err) == 0;
 
@@ -195,7 +195,7 @@ static void test_truncations_of_a_plain_tar(void **state)
                         assert_true(err.msg[0] && !strstr(err.msg, "(null)"));
                 accepted += sound;
                 judged++;
-                place_release(&p);
+                testdir_release(&p);
         }
         assert_in_range(accepted, 3, judged / 2);
 }
@@ -232,7 +232,7 @@ static void append(struct bytes *b, const void *bytes, size_t n)
         b->n += n;
 }
 
-static void test_members_and_padding(void **state)
+static void several_members_and_padding_are_read(void **state)
 {
         static const char zeros[1000];
         struct gzip_options packed = {.level = 9}, stored = {.level = 0};
@@ -256,7 +256,7 @@ static void test_members_and_padding(void **state)
         expect_error(&b, "the archive is damaged: garbage follows its gzip data");
 }
 
-static void test_garbage_after_the_members(void **state)
+static void garbage_after_the_members_is_refused(void **state)
 {
         static const char *const tails[] = {"x", "\x1f", "\x1f\x8c", "\x1fzz", "zz\x1f\x8b"};
         struct bytes b;
@@ -275,7 +275,7 @@ static void test_garbage_after_the_members(void **state)
         expect_error(&b, "the archive is truncated: its gzip data end too early");
 }
 
-static void test_headers_of_gzip(void **state)
+static void every_kind_of_gzip_header_is_read(void **state)
 {
         gz_header header = {
                 .text = 1,
@@ -299,7 +299,7 @@ static void test_headers_of_gzip(void **state)
         expect_error(&b, "the archive is damaged: gzip: the checksum of its header does not match");
 }
 
-static void test_messages(void **state)
+static void an_error_says_what_is_damaged(void **state)
 {
         struct bytes b;
 
@@ -327,7 +327,7 @@ static void test_messages(void **state)
 }
 
 /* A tar cut short inside sound gzip data; and one with more than a tar in them. */
-static void test_tar_within_gzip(void **state)
+static void the_tar_within_gzip_is_checked_too(void **state)
 {
         struct gzip_options options = {.level = 6};
         struct bytes tar, b = {0};
@@ -360,12 +360,12 @@ static void test_tar_within_gzip(void **state)
 }
 
 /* What follows the end of a tar costs time, not more than the limits allow. */
-static void test_zeros_without_end(void **state)
+static void endless_zeros_are_stopped(void **state)
 {
         enum { SIZE = 32 << 20 };
         struct unpack_limits limits = {.entries = 10, .bytes = 1 << 20};
         struct gzip_options options = {.level = 9};
-        struct place p = place_new();
+        struct testdir p = testdir_new();
         struct err err = ERR_INIT;
         char *zeros = calloc(1, SIZE);
         struct bytes b = {0};
@@ -374,21 +374,21 @@ static void test_zeros_without_end(void **state)
         assert_int_equal(unpack_bytes(&p, b.at, b.n, &limits, &err), -EFBIG);
         assert_string_equal(err.msg, "the archive unpacks to too many bytes");
         free(zeros);
-        place_release(&p);
+        testdir_release(&p);
 }
 
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_single_flipped_bits),
-                cmocka_unit_test(test_every_truncation),
-                cmocka_unit_test(test_truncations_of_a_plain_tar),
-                cmocka_unit_test(test_members_and_padding),
-                cmocka_unit_test(test_garbage_after_the_members),
-                cmocka_unit_test(test_headers_of_gzip),
-                cmocka_unit_test(test_messages),
-                cmocka_unit_test(test_tar_within_gzip),
-                cmocka_unit_test(test_zeros_without_end),
+                cmocka_unit_test(a_flipped_bit_is_noticed),
+                cmocka_unit_test(every_truncation_is_noticed),
+                cmocka_unit_test(truncations_of_a_plain_tar_are_noticed),
+                cmocka_unit_test(several_members_and_padding_are_read),
+                cmocka_unit_test(garbage_after_the_members_is_refused),
+                cmocka_unit_test(every_kind_of_gzip_header_is_read),
+                cmocka_unit_test(an_error_says_what_is_damaged),
+                cmocka_unit_test(the_tar_within_gzip_is_checked_too),
+                cmocka_unit_test(endless_zeros_are_stopped),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

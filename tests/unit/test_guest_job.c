@@ -16,16 +16,16 @@
 
 #include <cmocka.h>
 
-struct place {
+struct fixture {
         struct guest guest;
         struct job job;
         struct outbox outbox;
 };
 
 /* A job whose program runs: it does nothing until it is killed, or has exited with 3. */
-static struct place *place_of(bool has_ended)
+static struct fixture *fixture_with(bool has_ended)
 {
-        struct place *p = calloc(1, sizeof(*p));
+        struct fixture *p = calloc(1, sizeof(*p));
         siginfo_t info;
         pid_t pid;
 
@@ -50,7 +50,7 @@ static struct place *place_of(bool has_ended)
         return p;
 }
 
-static void let_time_pass(struct place *p)
+static void let_time_pass(struct fixture *p)
 {
         struct itimerspec now = {.it_value.tv_nsec = 1};
         struct pollfd timer = {.fd = p->job.timer, .events = POLLIN};
@@ -60,7 +60,7 @@ static void let_time_pass(struct place *p)
         job_time(&p->job);
 }
 
-static void until_ended(struct place *p)
+static void until_ended(struct fixture *p)
 {
         siginfo_t info;
 
@@ -71,16 +71,16 @@ static void until_ended(struct place *p)
         }
 }
 
-static void release(struct place *p)
+static void release(struct fixture *p)
 {
         outbox_release(&p->outbox);
         job_release(&p->job);
         free(p);
 }
 
-static void a_program_that_ran_out_of_time(void **state)
+static void a_program_killed_for_its_time_is_reported_as_timed_out(void **state)
 {
-        struct place *p = place_of(false);
+        struct fixture *p = fixture_with(false);
 
         let_time_pass(p);
         until_ended(p);
@@ -91,9 +91,9 @@ static void a_program_that_ran_out_of_time(void **state)
         release(p);
 }
 
-static void a_program_that_ended_when_its_time_was_over(void **state)
+static void a_program_that_exits_at_its_time_limit_is_reported_with_its_exit_code(void **state)
 {
-        struct place *p = place_of(true);
+        struct fixture *p = fixture_with(true);
 
         let_time_pass(p);
         until_ended(p);
@@ -102,9 +102,9 @@ static void a_program_that_ended_when_its_time_was_over(void **state)
         release(p);
 }
 
-static void a_program_that_ended_when_memory_ran_out(void **state)
+static void a_program_that_exits_as_memory_runs_out_is_reported_with_its_exit_code(void **state)
 {
-        struct place *p = place_of(true);
+        struct fixture *p = fixture_with(true);
 
         p->job.full = true; /* as job_press() */
         job_kill(&p->job);
@@ -114,9 +114,9 @@ static void a_program_that_ended_when_memory_ran_out(void **state)
         release(p);
 }
 
-static void a_program_that_ran_out_of_memory_and_time(void **state)
+static void a_program_out_of_memory_and_time_is_reported_as_timed_out(void **state)
 {
-        struct place *p = place_of(false);
+        struct fixture *p = fixture_with(false);
 
         p->job.full = true;
         let_time_pass(p);
@@ -129,10 +129,12 @@ static void a_program_that_ran_out_of_memory_and_time(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(a_program_that_ran_out_of_time),
-                cmocka_unit_test(a_program_that_ended_when_its_time_was_over),
-                cmocka_unit_test(a_program_that_ended_when_memory_ran_out),
-                cmocka_unit_test(a_program_that_ran_out_of_memory_and_time),
+                cmocka_unit_test(a_program_killed_for_its_time_is_reported_as_timed_out),
+                cmocka_unit_test(
+                        a_program_that_exits_at_its_time_limit_is_reported_with_its_exit_code),
+                cmocka_unit_test(
+                        a_program_that_exits_as_memory_runs_out_is_reported_with_its_exit_code),
+                cmocka_unit_test(a_program_out_of_memory_and_time_is_reported_as_timed_out),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,7 +11,7 @@
 #define START (100 * NS_PER_S)
 #define INTERVAL (PACE_INTERVAL_US * NS_PER_US)
 
-static void a_burst_goes_at_once(void **state)
+static void a_burst_is_sent_without_delay(void **state)
 {
         struct pace p = {0};
 
@@ -86,7 +86,7 @@ static void large_pieces_do_not_count(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(a_burst_goes_at_once),
+                cmocka_unit_test(a_burst_is_sent_without_delay),
                 cmocka_unit_test(output_that_pauses_never_waits),
                 cmocka_unit_test(a_stream_of_bytes_is_cut_into_few_pieces),
                 cmocka_unit_test(a_pause_gives_the_burst_back),

@@ -21,7 +21,7 @@
 
 #include <cmocka.h>
 
-static void test_outbox_keeps_room_for_control_frames(void **state)
+static void an_outbox_keeps_room_for_control_frames(void **state)
 {
         struct outbox o;
         size_t room, frames = 0;
@@ -48,7 +48,7 @@ static void test_outbox_keeps_room_for_control_frames(void **state)
 }
 
 /* Through a socket that takes less than the outbox holds: everything arrives, in order. */
-static void test_outbox_flushes_what_the_socket_takes(void **state)
+static void an_outbox_flushes_what_the_socket_takes(void **state)
 {
         static uint8_t received[4 << 20];
         struct wire_frame f;
@@ -93,7 +93,7 @@ static void test_outbox_flushes_what_the_socket_takes(void **state)
         outbox_release(&o);
 }
 
-static void test_feed_keeps_bytes_until_attached(void **state)
+static void a_feed_keeps_bytes_until_it_is_attached(void **state)
 {
         struct feed f = FEED_INIT;
         char text[16];
@@ -114,7 +114,7 @@ static void test_feed_keeps_bytes_until_attached(void **state)
         close(fds[0]);
 }
 
-static void test_feed_is_bounded_and_ordered(void **state)
+static void a_feed_is_bounded_and_ordered(void **state)
 {
         static char bytes[256 * 1024], text[64 * 1024];
         struct feed f = FEED_INIT;
@@ -151,7 +151,7 @@ static void test_feed_is_bounded_and_ordered(void **state)
         close(fds[0]);
 }
 
-static void test_feed_drops_when_the_reader_has_gone(void **state)
+static void a_feed_drops_bytes_after_its_reader_has_closed(void **state)
 {
         struct feed f = FEED_INIT;
         int fds[2];
@@ -177,7 +177,7 @@ static void expect_clean(const char *name, const char *expected)
         assert_string_equal(path, expected);
 }
 
-static void test_clean_names(void **state)
+static void names_are_cleaned_or_refused(void **state)
 {
         char longer[BENEATH_PATH_MAX + 8], path[BENEATH_PATH_MAX];
 
@@ -197,7 +197,7 @@ static void test_clean_names(void **state)
         assert_int_equal(beneath_clean(longer, path), -ENAMETOOLONG);
 }
 
-static void test_create_beneath(void **state)
+static void files_are_created_below_a_directory_only(void **state)
 {
         char dir[] = "/tmp/vulcan-test-XXXXXX", path[64];
         struct err err = ERR_INIT;
@@ -226,7 +226,7 @@ static void test_create_beneath(void **state)
         assert_int_equal(fs_remove_tree(dir, NULL), 0);
 }
 
-static void test_modules(void **state)
+static void modules_are_loaded_in_the_order_of_their_list(void **state)
 {
         char dir[] = "/tmp/vulcan-test-XXXXXX", path[64], message[128];
         struct modules m = {0};
@@ -256,14 +256,14 @@ static void test_modules(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_outbox_keeps_room_for_control_frames),
-                cmocka_unit_test(test_outbox_flushes_what_the_socket_takes),
-                cmocka_unit_test(test_feed_keeps_bytes_until_attached),
-                cmocka_unit_test(test_feed_is_bounded_and_ordered),
-                cmocka_unit_test(test_feed_drops_when_the_reader_has_gone),
-                cmocka_unit_test(test_clean_names),
-                cmocka_unit_test(test_create_beneath),
-                cmocka_unit_test(test_modules),
+                cmocka_unit_test(an_outbox_keeps_room_for_control_frames),
+                cmocka_unit_test(an_outbox_flushes_what_the_socket_takes),
+                cmocka_unit_test(a_feed_keeps_bytes_until_it_is_attached),
+                cmocka_unit_test(a_feed_is_bounded_and_ordered),
+                cmocka_unit_test(a_feed_drops_bytes_after_its_reader_has_closed),
+                cmocka_unit_test(names_are_cleaned_or_refused),
+                cmocka_unit_test(files_are_created_below_a_directory_only),
+                cmocka_unit_test(modules_are_loaded_in_the_order_of_their_list),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,7 +19,7 @@ static void put_program(struct maker *m)
         add(m, "link", S_IFLNK | 0777, "/usr/bin/python3");
 }
 
-static void expect_program(const struct place *p)
+static void expect_program(const struct testdir *p)
 {
         char target[64] = "";
 
@@ -30,7 +30,7 @@ static void expect_program(const struct place *p)
         assert_string_equal(target, "/usr/bin/python3");
 }
 
-static int unpack_zip(const struct place *p, const struct maker *m, size_t n, struct err *err)
+static int unpack_zip(const struct testdir *p, const struct maker *m, size_t n, struct err *err)
 {
         struct unpack_limits limits = UNPACK_LIMITS;
 
@@ -38,9 +38,9 @@ static int unpack_zip(const struct place *p, const struct maker *m, size_t n, st
         return unpack_bytes(p, m->bytes, n, &limits, err);
 }
 
-static void test_ordinary_zip(void **state)
+static void a_zip_is_unpacked(void **state)
 {
-        struct place p = place_new();
+        struct testdir p = testdir_new();
         struct maker *m = maker_new_of(MADE_ZIP);
         struct err err = ERR_INIT;
         struct stat st;
@@ -56,18 +56,18 @@ static void test_ordinary_zip(void **state)
         expect_file(&p, "caf\xe9.txt", "y", 0644);
         assert_int_equal(fstatat(p.fd, "lib", &st, 0), 0);
         assert_int_equal(st.st_mode & 0777, 0555);
-        place_release(&p);
+        testdir_release(&p);
 }
 
-static void test_empty_zip(void **state)
+static void an_empty_zip_is_unpacked(void **state)
 {
-        struct place p = place_new();
+        struct testdir p = testdir_new();
         struct maker *m = maker_new_of(MADE_ZIP);
         struct err err = ERR_INIT;
 
         assert_int_equal(unpack_maker(&p, m, &err), -EPROTO);
         assert_string_equal(err.msg, "the archive is empty");
-        place_release(&p);
+        testdir_release(&p);
 }
 
 /* What says of an entry in the directory that it is a file or a link has no checksum at all. */
@@ -80,7 +80,7 @@ static bool is_type(const struct maker *m, size_t byte)
         return false;
 }
 
-static void test_single_flipped_bits(void **state)
+static void a_flipped_bit_is_noticed(void **state)
 {
         struct maker *m = maker_new_of(MADE_ZIP);
         uint64_t random = 0x2545f4914f6cdd1d;
@@ -89,7 +89,7 @@ static void test_single_flipped_bits(void **state)
         put_program(m);
         maker_end(m);
         for (int i = 0; i < FLIPS; i++) {
-                struct place p = place_new();
+                struct testdir p = testdir_new();
                 struct err err;
                 size_t bit;
 
@@ -105,17 +105,17 @@ static void test_single_flipped_bits(void **state)
                         accepted++;
                 }
                 m->bytes[bit / 8] ^= (char)(1 << bit % 8);
-                place_release(&p);
+                testdir_release(&p);
         }
         /* Times, versions and attributes mean nothing here. */
         assert_in_range(accepted, 1, FLIPS / 2);
         maker_free(m);
 }
 
-static void test_every_truncation(void **state)
+static void every_truncation_is_noticed(void **state)
 {
         struct maker *m = maker_new_of(MADE_ZIP);
-        struct place p = place_new();
+        struct testdir p = testdir_new();
         struct err err;
 
         put_program(m);
@@ -130,13 +130,13 @@ static void test_every_truncation(void **state)
         assert_int_equal(unpack_zip(&p, m, m->used, &err), 0);
         expect_program(&p);
         maker_free(m);
-        place_release(&p);
+        testdir_release(&p);
 }
 
-static void test_damage_is_named(void **state)
+static void an_error_names_the_damage(void **state)
 {
         struct maker *m = maker_new_with(MADE_ZIP, "zip:compression=store");
-        struct place p = place_new();
+        struct testdir p = testdir_new();
         struct err err;
         char *name;
 
@@ -158,23 +158,23 @@ static void test_damage_is_named(void **state)
         assert_string_equal(err.msg, "the archive is damaged: zip: an entry and its directory have "
                                      "different names");
         maker_free(m);
-        place_release(&p);
+        testdir_release(&p);
 }
 
 static void expect_refused(const char *name, mode_t mode, const char *content, const char *message)
 {
         struct maker *m = maker_new_of(MADE_ZIP);
-        struct place p = place_new();
+        struct testdir p = testdir_new();
         struct err err = ERR_INIT;
 
         add(m, "out", S_IFLNK | 0777, "/tmp");
         add(m, name, mode, content);
         assert_true(unpack_maker(&p, m, &err) < 0);
         assert_string_equal(err.msg, message);
-        place_release(&p);
+        testdir_release(&p);
 }
 
-static void test_what_is_refused(void **state)
+static void unsafe_entries_are_refused(void **state)
 {
         expect_refused("../x", S_IFREG | 0644, "x",
                        "archive entry \"../x\" leaves the working directory");
@@ -184,27 +184,27 @@ static void test_what_is_refused(void **state)
                        "archive entry \"out/x\" lies behind a link or file, not in a directory");
 }
 
-static void test_encrypted_zip(void **state)
+static void an_encrypted_zip_is_refused(void **state)
 {
         struct maker *m = maker_new_with(MADE_ZIP, "zip:encryption=aes256");
-        struct place p = place_new();
+        struct testdir p = testdir_new();
         struct err err = ERR_INIT;
 
         add(m, "main.sh", S_IFREG | 0644, program);
         assert_int_equal(unpack_maker(&p, m, &err), -EPROTO);
         assert_string_equal(err.msg, "archive entry \"main.sh\" is encrypted: pack it without a "
                                      "password");
-        place_release(&p);
+        testdir_release(&p);
 }
 
 /* Sixteen megabytes of zeros in sixteen kilobytes of zip. */
-static void test_bomb(void **state)
+static void a_bomb_is_stopped_at_the_size_limit(void **state)
 {
         struct unpack_limits limits = {.entries = 10, .bytes = 1 << 20};
         struct maker *m = maker_new_of(MADE_ZIP);
         struct archive_entry *e = archive_entry_new();
         static const char zeros[1 << 20];
-        struct place p = place_new();
+        struct testdir p = testdir_new();
         struct err err = ERR_INIT;
 
         archive_entry_set_pathname(e, "bomb");
@@ -218,21 +218,21 @@ static void test_bomb(void **state)
         assert_string_equal(err.msg,
                             "archive entry \"bomb\": the archive unpacks to too many bytes");
         maker_free(m);
-        place_release(&p);
+        testdir_release(&p);
 }
 
 /* A zip from a system without permissions: files can be read, directories entered. */
-static void test_zip_without_permissions(void **state)
+static void a_zip_without_permissions_gets_ordinary_ones(void **state)
 {
         struct maker *m = maker_new_of(MADE_ZIP);
-        struct place p = place_new();
+        struct testdir p = testdir_new();
         struct err err;
 
         add(m, "d/", S_IFDIR, NULL);
         add(m, "d/main.sh", S_IFREG, program);
         assert_int_equal(unpack_maker(&p, m, &err), 0);
         expect_file(&p, "d/main.sh", program, 0644);
-        place_release(&p);
+        testdir_release(&p);
 }
 
 static void put(uint8_t *at, size_t n, uint64_t value)
@@ -242,11 +242,11 @@ static void put(uint8_t *at, size_t n, uint64_t value)
 }
 
 /* `echo … | zip a.zip -` leaves zip64 records before an end record that needs none. */
-static void test_zip64_records_that_nothing_needs(void **state)
+static void zip64_records_that_are_not_needed_are_accepted(void **state)
 {
         enum { END = 22, RECORD = 56, LOCATOR = 20 };
         struct maker *m = maker_new_of(MADE_ZIP);
-        struct place p = place_new();
+        struct testdir p = testdir_new();
         uint8_t *end, tail[END];
         struct err err;
 
@@ -274,22 +274,22 @@ static void test_zip64_records_that_nothing_needs(void **state)
         assert_string_equal(err.msg,
                             "the archive is damaged: zip: its directory is not where its end says");
         maker_free(m);
-        place_release(&p);
+        testdir_release(&p);
 }
 
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_ordinary_zip),
-                cmocka_unit_test(test_empty_zip),
-                cmocka_unit_test(test_single_flipped_bits),
-                cmocka_unit_test(test_every_truncation),
-                cmocka_unit_test(test_damage_is_named),
-                cmocka_unit_test(test_what_is_refused),
-                cmocka_unit_test(test_encrypted_zip),
-                cmocka_unit_test(test_bomb),
-                cmocka_unit_test(test_zip_without_permissions),
-                cmocka_unit_test(test_zip64_records_that_nothing_needs),
+                cmocka_unit_test(a_zip_is_unpacked),
+                cmocka_unit_test(an_empty_zip_is_unpacked),
+                cmocka_unit_test(a_flipped_bit_is_noticed),
+                cmocka_unit_test(every_truncation_is_noticed),
+                cmocka_unit_test(an_error_names_the_damage),
+                cmocka_unit_test(unsafe_entries_are_refused),
+                cmocka_unit_test(an_encrypted_zip_is_refused),
+                cmocka_unit_test(a_bomb_is_stopped_at_the_size_limit),
+                cmocka_unit_test(a_zip_without_permissions_gets_ordinary_ones),
+                cmocka_unit_test(zip64_records_that_are_not_needed_are_accepted),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,8 +18,8 @@ struct fixture {
         struct vmm_metrics metrics;
         struct api api;
         struct api_reply reply;
-        int later; /* the status that came later */
-        char later_body[256];
+        int completed_status; /* the status that came completed_status */
+        char completed_body[256];
         int start_result, flushed, paused, resumed;
         char metrics_path[64], uds_path[64];
 };
@@ -89,10 +89,10 @@ static void on_completed(void *arg, const struct api_reply *reply)
 {
         struct fixture *f = arg;
 
-        f->later = reply->status;
-        f->later_body[0] = '\0';
+        f->completed_status = reply->status;
+        f->completed_body[0] = '\0';
         if (reply->body.data)
-                strncat(f->later_body, reply->body.data, sizeof(f->later_body) - 1);
+                strncat(f->completed_body, reply->body.data, sizeof(f->completed_body) - 1);
 }
 
 static int setup(void **state)
@@ -255,7 +255,7 @@ static void metrics_are_set_once(void **state)
                 "Reinit");
 }
 
-static void what_is_not_there_says_so(void **state)
+static void unsupported_requests_are_named(void **state)
 {
         static const char *const paths[] = {
                 "/balloon",     "/cpu-config",      "/mmds",
@@ -272,7 +272,7 @@ static void what_is_not_there_says_so(void **state)
         refused(f, "PATCH", "/drives/a", "{\"drive_id\":\"a\"}", "not supported by vulcan-vmm");
 }
 
-static void nonsense_is_refused(void **state)
+static void malformed_requests_are_refused(void **state)
 {
         struct fixture *f = *state;
 
@@ -363,7 +363,7 @@ static void errors_begin_with_their_kind(void **state)
         assert_int_equal(f->flushed, 0);
 }
 
-static void start_is_answered_when_it_is_done(void **state)
+static void a_start_is_answered_when_it_has_completed(void **state)
 {
         struct fixture *f = *state;
 
@@ -371,13 +371,13 @@ static void start_is_answered_when_it_is_done(void **state)
         assert_int_equal(ask(f, "PUT", "/actions", "{\"action_type\":\"InstanceStart\"}"), 0);
         refused(f, "PUT", "/actions", "{\"action_type\":\"InstanceStart\"}", "in progress");
         api_complete(&f->api, NULL);
-        assert_int_equal(f->later, 204);
-        f->later = -1;
+        assert_int_equal(f->completed_status, 204);
+        f->completed_status = -1;
         api_complete(&f->api, "a second time");
-        assert_int_equal(f->later, -1);
+        assert_int_equal(f->completed_status, -1);
 }
 
-static void start_that_fails(void **state)
+static void a_failed_start_can_be_repeated(void **state)
 {
         struct fixture *f = *state;
 
@@ -386,12 +386,12 @@ static void start_that_fails(void **state)
         f->start_result = 1;
         assert_int_equal(ask(f, "PUT", "/actions", "{\"action_type\":\"InstanceStart\"}"), 0);
         api_complete(&f->api, "QEMU failed to start: \"why\"");
-        assert_int_equal(f->later, 400);
-        assert_string_equal(f->later_body,
+        assert_int_equal(f->completed_status, 400);
+        assert_string_equal(f->completed_body,
                             "{\"fault_message\":\"QEMU failed to start: \\\"why\\\"\"}");
 }
 
-static void states_are_kept_apart(void **state)
+static void operations_depend_on_the_state(void **state)
 {
         struct fixture *f = *state;
 
@@ -429,13 +429,13 @@ int main(void)
                 T(vsock_listens_when_it_is_put),
                 T(a_malformed_address_is_named),
                 T(metrics_are_set_once),
-                T(what_is_not_there_says_so),
-                T(nonsense_is_refused),
+                T(unsupported_requests_are_named),
+                T(malformed_requests_are_refused),
                 T(paths_are_read_as_firecracker_reads_them),
                 T(errors_begin_with_their_kind),
-                T(start_is_answered_when_it_is_done),
-                T(start_that_fails),
-                T(states_are_kept_apart),
+                T(a_start_is_answered_when_it_has_completed),
+                T(a_failed_start_can_be_repeated),
+                T(operations_depend_on_the_state),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,7 +26,7 @@ static int parse(struct vmm_args *ret, struct err *err, const char *const *words
 
 #define PARSE(ret, err, ...) parse(ret, err, (const char *const[]){__VA_ARGS__, NULL})
 
-static void everything_is_taken(void **state)
+static void every_argument_is_read(void **state)
 {
         struct vmm_args a;
         struct err err;
@@ -49,7 +49,7 @@ static void everything_is_taken(void **state)
         assert_false(a.no_api || a.version || a.help);
 }
 
-static void defaults(void **state)
+static void missing_arguments_have_defaults(void **state)
 {
         struct vmm_args a;
         struct err err;
@@ -74,7 +74,7 @@ static void defaults(void **state)
         assert_int_equal(PARSE(&a, &err, "--seccomp-filter", "f"), 0);
 }
 
-static void wrong_ones_are_named(void **state)
+static void wrong_arguments_are_named(void **state)
 {
         static const struct {
                 const char *words[4], *message;
@@ -126,9 +126,9 @@ static void help_names_every_flag(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(everything_is_taken),
-                cmocka_unit_test(defaults),
-                cmocka_unit_test(wrong_ones_are_named),
+                cmocka_unit_test(every_argument_is_read),
+                cmocka_unit_test(missing_arguments_have_defaults),
+                cmocka_unit_test(wrong_arguments_are_named),
                 cmocka_unit_test(help_names_every_flag),
         };
 

@@ -24,7 +24,7 @@ static int parse(struct vm_config *cfg, const char *text, struct err *err)
         return vm_config_parse(cfg, text, strlen(text), err);
 }
 
-static void whole_file_is_taken(void **state)
+static void a_complete_file_is_read(void **state)
 {
         static const char text[] =
                 "{\"boot-source\":{\"kernel_image_path\":\"" KERNEL "\",\"boot_args\":\"quiet\","
@@ -265,7 +265,7 @@ static void devices_are_bounded(void **state)
         vm_config_release(&cfg);
 }
 
-static void what_is_printed_can_be_read_back(void **state)
+static void a_printed_configuration_can_be_read_back(void **state)
 {
         struct vm_config cfg, again;
         struct err err;
@@ -292,7 +292,7 @@ static void what_is_printed_can_be_read_back(void **state)
         vm_config_release(&again);
 }
 
-static void file_that_cannot_be_read(void **state)
+static void an_unreadable_file_is_named(void **state)
 {
         struct vm_config cfg;
         struct err err = ERR_INIT;
@@ -307,14 +307,14 @@ static void file_that_cannot_be_read(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(whole_file_is_taken),
+                cmocka_unit_test(a_complete_file_is_read),
                 cmocka_unit_test(defaults_are_small),
                 cmocka_unit_test(wrong_drives_and_kernels_are_named),
                 cmocka_unit_test(wrong_machines_are_named),
                 cmocka_unit_test(wrong_devices_are_named),
                 cmocka_unit_test(devices_are_bounded),
-                cmocka_unit_test(what_is_printed_can_be_read_back),
-                cmocka_unit_test(file_that_cannot_be_read),
+                cmocka_unit_test(a_printed_configuration_can_be_read_back),
+                cmocka_unit_test(an_unreadable_file_is_named),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -57,7 +57,7 @@ static struct image make_image(const char *second_param)
         return im;
 }
 
-static void built_in_device_parameter_is_found(void **state)
+static void a_built_in_device_parameter_is_found(void **state)
 {
         struct image im = make_image("virtio_mmio.device");
         struct kernel_info info;
@@ -67,7 +67,7 @@ static void built_in_device_parameter_is_found(void **state)
         assert_true(info.cmdline_devices);
 }
 
-static void without_it_acpi_is_needed(void **state)
+static void a_kernel_without_the_parameter_needs_acpi(void **state)
 {
         struct image im = make_image("virtio_mmio.devices");
         struct kernel_info info;
@@ -77,7 +77,7 @@ static void without_it_acpi_is_needed(void **state)
         assert_false(info.cmdline_devices);
 }
 
-static void stripped_kernel_is_searched(void **state)
+static void a_stripped_kernel_is_searched(void **state)
 {
         struct image im = make_image("virtio_mmio.device");
         struct kernel_info info;
@@ -133,7 +133,7 @@ static void other_files_are_refused(void **state)
         assert_non_null(strstr(err.msg, "uncompressed vmlinux"));
 }
 
-static void time_stamp_counter_is_plausible(void **state)
+static void the_measured_tsc_frequency_is_plausible(void **state)
 {
         struct kernel_tsc mark;
         uint64_t khz;
@@ -144,7 +144,7 @@ static void time_stamp_counter_is_plausible(void **state)
         assert_in_range(khz, 100000, 20000000);
 }
 
-static void command_line_fits_the_kernel(void **state)
+static void the_command_line_suits_the_kernel(void **state)
 {
         struct vm_config cfg;
         struct kernel_info tuned = {.cmdline_devices = true}, stock = {0};
@@ -181,7 +181,7 @@ static bool has_word(const struct qemu_args *a, const char *word)
         return false;
 }
 
-static void qemu_gets_its_devices_in_order(void **state)
+static void qemu_gets_devices_in_the_order_of_the_guest_names(void **state)
 {
         struct vm_config cfg;
         struct kernel_info tuned = {.cmdline_devices = true}, stock = {0};
@@ -225,7 +225,7 @@ static void qemu_gets_its_devices_in_order(void **state)
         qemu_args_release(&a);
 }
 
-static void accelerator_is_chosen(void **state)
+static void the_accelerator_follows_the_environment_and_the_machine(void **state)
 {
         enum qemu_accel accel;
         struct err err = ERR_INIT;
@@ -251,15 +251,15 @@ static void accelerator_is_chosen(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(built_in_device_parameter_is_found),
-                cmocka_unit_test(without_it_acpi_is_needed),
-                cmocka_unit_test(stripped_kernel_is_searched),
+                cmocka_unit_test(a_built_in_device_parameter_is_found),
+                cmocka_unit_test(a_kernel_without_the_parameter_needs_acpi),
+                cmocka_unit_test(a_stripped_kernel_is_searched),
                 cmocka_unit_test(hostile_headers_are_survived),
                 cmocka_unit_test(other_files_are_refused),
-                cmocka_unit_test(time_stamp_counter_is_plausible),
-                cmocka_unit_test(command_line_fits_the_kernel),
-                cmocka_unit_test(qemu_gets_its_devices_in_order),
-                cmocka_unit_test(accelerator_is_chosen),
+                cmocka_unit_test(the_measured_tsc_frequency_is_plausible),
+                cmocka_unit_test(the_command_line_suits_the_kernel),
+                cmocka_unit_test(qemu_gets_devices_in_the_order_of_the_guest_names),
+                cmocka_unit_test(the_accelerator_follows_the_environment_and_the_machine),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

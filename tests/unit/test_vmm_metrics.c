@@ -40,7 +40,7 @@ static json_t *render(const struct vmm_metrics *now, const struct vmm_metrics *l
         return line;
 }
 
-static void a_line_tells_what_changed(void **state)
+static void a_line_has_the_growth_since_the_last_one(void **state)
 {
         struct vmm_metrics last = {.vsock_rx_bytes_count = 100, .process_startup_time_us = 50};
         struct vmm_metrics now = {.vsock_rx_bytes_count = 175,
@@ -59,7 +59,7 @@ static void a_line_tells_what_changed(void **state)
         json_decref(line);
 }
 
-static void a_line_may_begin_with_who_it_is_from(void **state)
+static void a_line_may_begin_with_id_and_properties(void **state)
 {
         struct vmm_metrics now = {.block_read_bytes = 9, .sighup = 1}, last = {0};
         static const char begin[] = "{\"utc_timestamp_ms\":7,\"id\":\"vm-1\","
@@ -162,7 +162,7 @@ static void a_full_fifo_loses_whole_lines(void **state)
         rmdir(dir);
 }
 
-static void a_path_that_cannot_be_opened(void **state)
+static void a_path_that_cannot_be_opened_is_named(void **state)
 {
         struct metrics_file mf = METRICS_FILE_INIT;
         struct err err = ERR_INIT;
@@ -175,12 +175,12 @@ static void a_path_that_cannot_be_opened(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(a_line_tells_what_changed),
-                cmocka_unit_test(a_line_may_begin_with_who_it_is_from),
+                cmocka_unit_test(a_line_has_the_growth_since_the_last_one),
+                cmocka_unit_test(a_line_may_begin_with_id_and_properties),
                 cmocka_unit_test(largest_values_fit_a_line),
                 cmocka_unit_test(lines_are_appended),
                 cmocka_unit_test(a_full_fifo_loses_whole_lines),
-                cmocka_unit_test(a_path_that_cannot_be_opened),
+                cmocka_unit_test(a_path_that_cannot_be_opened_is_named),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

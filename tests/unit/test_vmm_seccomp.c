@@ -26,7 +26,7 @@ static void refused(const char *bytes, size_t n, const char *why)
         assert_non_null(strstr(err.msg, why));
 }
 
-static void what_cannot_be_filters_is_named(void **state)
+static void an_invalid_filter_file_is_named(void **state)
 {
         assert_int_equal(seccomp_file_inspect(compiled, sizeof(compiled), NULL), 0);
         assert_int_equal(seccomp_file_inspect("VMM API vCPU", 12, NULL), 0);
@@ -74,7 +74,7 @@ static void a_bad_file_ends_the_program(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(what_cannot_be_filters_is_named),
+                cmocka_unit_test(an_invalid_filter_file_is_named),
                 cmocka_unit_test(a_bad_file_ends_the_program),
         };
 

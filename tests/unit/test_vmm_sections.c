@@ -51,7 +51,7 @@ static void an_interface_may_have_an_mtu(void **state)
         }
 }
 
-static void unknown_sections_are_passed_over(void **state)
+static void unknown_sections_are_ignored(void **state)
 {
         struct vm_config cfg;
         struct err err;
@@ -64,7 +64,7 @@ static void unknown_sections_are_passed_over(void **state)
 }
 
 /* GET /vm/config of Firecracker 1.17 is a file that can be read. */
-static void what_is_not_there_may_be_said(void **state)
+static void unsupported_fields_may_have_their_neutral_value(void **state)
 {
         struct vm_config cfg;
         struct err err;
@@ -81,7 +81,7 @@ static void what_is_not_there_may_be_said(void **state)
         vm_config_release(&cfg);
 }
 
-static void limiters_that_limit_nothing(void **state)
+static void rate_limiters_without_a_limit_are_accepted(void **state)
 {
         static const struct {
                 const char *limiter;
@@ -136,7 +136,7 @@ static void metrics_may_name_and_describe_the_machine(void **state)
         vm_config_release(&cfg);
 }
 
-static void properties_are_words_and_few(void **state)
+static void metrics_properties_are_bounded_strings(void **state)
 {
         char many[VM_PROPERTIES_MAX + 128] =
                 WITH("\"metrics\":{\"metrics_path\":\"/m\",\"properties\":{\"a\":\"");
@@ -166,11 +166,11 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(an_interface_may_have_an_mtu),
-                cmocka_unit_test(unknown_sections_are_passed_over),
-                cmocka_unit_test(what_is_not_there_may_be_said),
-                cmocka_unit_test(limiters_that_limit_nothing),
+                cmocka_unit_test(unknown_sections_are_ignored),
+                cmocka_unit_test(unsupported_fields_may_have_their_neutral_value),
+                cmocka_unit_test(rate_limiters_without_a_limit_are_accepted),
                 cmocka_unit_test(metrics_may_name_and_describe_the_machine),
-                cmocka_unit_test(properties_are_words_and_few),
+                cmocka_unit_test(metrics_properties_are_bounded_strings),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

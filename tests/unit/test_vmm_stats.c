@@ -17,7 +17,7 @@
         "\"wr_operations\":1,\"flush_operations\":2,\"failed_rd_operations\":" #failed             \
         ",\"failed_wr_operations\":1,\"invalid_wr_operations\":3,\"timed_stats\":[]}}"
 
-static void devices_are_summed(void **state)
+static void counters_are_summed_over_devices(void **state)
 {
         json_t *answer = json_loads("[" DEVICE(7, 4096, 0) "," DEVICE(2, 1024, 5) "]", 0, NULL);
         struct vmm_metrics m = {0};
@@ -38,7 +38,7 @@ static void devices_are_summed(void **state)
         json_decref(answer);
 }
 
-static void other_answers_are_nothing(void **state)
+static void unexpected_answers_count_as_zero(void **state)
 {
         static const char *const answers[] = {"[]", "{}", "[1,null,{\"stats\":7}]",
                                               "[{\"stats\":{\"rd_bytes\":\"many\"}}]"};
@@ -57,7 +57,7 @@ static void other_answers_are_nothing(void **state)
         stats_set_block(&m, NULL);
 }
 
-static void the_host_receives_what_the_guest_sends(void **state)
+static void tap_counters_are_seen_from_the_guest(void **state)
 {
         static const char line[] =
                 "  tap0: 1000      10    1    2    3     4          5         6 "
@@ -96,9 +96,9 @@ static void values_never_fall(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(devices_are_summed),
-                cmocka_unit_test(other_answers_are_nothing),
-                cmocka_unit_test(the_host_receives_what_the_guest_sends),
+                cmocka_unit_test(counters_are_summed_over_devices),
+                cmocka_unit_test(unexpected_answers_count_as_zero),
+                cmocka_unit_test(tap_counters_are_seen_from_the_guest),
                 cmocka_unit_test(values_never_fall),
         };
 

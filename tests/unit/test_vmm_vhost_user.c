@@ -198,7 +198,7 @@ static void start_ring(struct fixture *f, uint32_t i)
         close(call);
 }
 
-static void features_are_offered_and_taken(void **state)
+static void features_are_offered_and_accepted(void **state)
 {
         struct fixture *f = *state;
         uint64_t features;
@@ -227,7 +227,7 @@ static void features_not_offered_are_refused(void **state)
         assert_int_equal(tell_u64(f, 16, 1 << 1), -EPROTO);
 }
 
-static void acknowledges_when_asked(void **state)
+static void a_message_is_acknowledged_on_request(void **state)
 {
         struct fixture *f = *state;
         uint32_t bad[2] = {9, 1};
@@ -241,7 +241,7 @@ static void acknowledges_when_asked(void **state)
         assert_int_equal(reply_u64(f, 18), 1);
 }
 
-static void configuration_is_the_cid(void **state)
+static void the_configuration_space_is_the_cid(void **state)
 {
         struct fixture *f = *state;
         struct {
@@ -384,7 +384,7 @@ static void bad_descriptors_are_refused(void **state)
         assert_int_equal(f->vu.n_fds, 0);
 }
 
-static void messages_may_come_byte_by_byte(void **state)
+static void messages_may_arrive_byte_by_byte(void **state)
 {
         struct fixture *f = *state;
         struct {
@@ -421,7 +421,7 @@ static void malformed_messages_are_refused(void **state)
         (void)state;
 }
 
-static void end_of_connection_is_told(void **state)
+static void the_end_of_the_connection_is_reported(void **state)
 {
         struct fixture *f = *state;
 
@@ -434,18 +434,18 @@ static void end_of_connection_is_told(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                T(features_are_offered_and_taken),
+                T(features_are_offered_and_accepted),
                 T(features_not_offered_are_refused),
-                T(acknowledges_when_asked),
-                T(configuration_is_the_cid),
+                T(a_message_is_acknowledged_on_request),
+                T(the_configuration_space_is_the_cid),
                 T(rings_start_and_stop),
                 T(new_memory_restarts_the_rings),
                 T(bad_memory_is_refused),
                 T(bad_rings_are_refused),
                 T(bad_descriptors_are_refused),
-                T(messages_may_come_byte_by_byte),
+                T(messages_may_arrive_byte_by_byte),
                 cmocka_unit_test(malformed_messages_are_refused),
-                T(end_of_connection_is_told),
+                T(the_end_of_the_connection_is_reported),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

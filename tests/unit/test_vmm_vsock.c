@@ -24,7 +24,7 @@ static void host_connects_and_both_talk(void **state)
         close(fd);
 }
 
-static void bytes_behind_the_line_belong_to_the_stream(void **state)
+static void bytes_after_the_line_belong_to_the_stream(void **state)
 {
         struct fixture *f = *state;
         const uint8_t *payload;
@@ -42,7 +42,7 @@ static void bytes_behind_the_line_belong_to_the_stream(void **state)
         close(fd);
 }
 
-static void line_may_come_in_pieces(void **state)
+static void the_line_may_arrive_in_pieces(void **state)
 {
         struct fixture *f = *state;
         struct vsock_header h;
@@ -61,7 +61,7 @@ static void line_may_come_in_pieces(void **state)
         close(fd);
 }
 
-static void bad_lines_end_the_connection(void **state)
+static void an_invalid_line_ends_the_connection(void **state)
 {
         static const char *const lines[] = {"CONNECT\n",
                                             "CONNECT \n",
@@ -88,7 +88,7 @@ static void bad_lines_end_the_connection(void **state)
         assert_int_equal(f->d.metrics.vsock_conns_added, 0);
 }
 
-static void nobody_listens_in_the_guest(void **state)
+static void a_port_without_a_guest_listener_ends_the_connection(void **state)
 {
         struct fixture *f = *state;
         struct vsock_header h;
@@ -103,7 +103,7 @@ static void nobody_listens_in_the_guest(void **state)
         close(fd);
 }
 
-static void nobody_listens_on_the_host(void **state)
+static void a_port_without_a_host_listener_resets_the_guest(void **state)
 {
         struct fixture *f = *state;
         struct vsock_header h = drv_header(5, 52, VSOCK_OP_REQUEST);
@@ -117,7 +117,7 @@ static void nobody_listens_on_the_host(void **state)
         assert_int_equal(f->d.dev.conns.n, 0);
 }
 
-static void guest_reaches_a_listener(void **state)
+static void the_guest_reaches_a_listener_on_the_host(void **state)
 {
         struct fixture *f = *state;
         struct sockaddr_un sa = {.sun_family = AF_UNIX};
@@ -135,7 +135,7 @@ static void guest_reaches_a_listener(void **state)
         unlink(sa.sun_path);
 }
 
-static void early_connect_waits_for_the_driver(void **state)
+static void an_early_connect_waits_for_the_driver(void **state)
 {
         struct fixture *f = *state;
         struct err err = ERR_INIT;
@@ -154,7 +154,7 @@ static void early_connect_waits_for_the_driver(void **state)
         close(fd);
 }
 
-static void deadlines_end_handshakes(void **state)
+static void a_handshake_ends_at_its_deadline(void **state)
 {
         struct fixture *f = *state;
         struct vsock_header h;
@@ -180,7 +180,7 @@ static void deadlines_end_handshakes(void **state)
         close(asked);
 }
 
-static void half_close_by_the_guest(void **state)
+static void a_half_close_by_the_guest_reaches_the_host(void **state)
 {
         struct fixture *f = *state;
         const uint8_t *payload;
@@ -205,7 +205,7 @@ static void half_close_by_the_guest(void **state)
         close(fd);
 }
 
-static void half_close_by_the_host(void **state)
+static void a_half_close_by_the_host_reaches_the_guest(void **state)
 {
         struct fixture *f = *state;
         struct vsock_header h;
@@ -230,7 +230,7 @@ static void half_close_by_the_host(void **state)
         assert_int_equal(f->d.dev.conns.n, 0);
 }
 
-static void close_by_the_guest_delivers_what_it_sent(void **state)
+static void a_close_by_the_guest_still_delivers_its_bytes(void **state)
 {
         static char big[8192];
         struct fixture *f = *state;
@@ -275,18 +275,18 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 T(host_connects_and_both_talk),
-                T(bytes_behind_the_line_belong_to_the_stream),
-                T(line_may_come_in_pieces),
-                T(bad_lines_end_the_connection),
-                T(nobody_listens_in_the_guest),
-                T(nobody_listens_on_the_host),
-                T(guest_reaches_a_listener),
-                cmocka_unit_test_setup_teardown(early_connect_waits_for_the_driver,
+                T(bytes_after_the_line_belong_to_the_stream),
+                T(the_line_may_arrive_in_pieces),
+                T(an_invalid_line_ends_the_connection),
+                T(a_port_without_a_guest_listener_ends_the_connection),
+                T(a_port_without_a_host_listener_resets_the_guest),
+                T(the_guest_reaches_a_listener_on_the_host),
+                cmocka_unit_test_setup_teardown(an_early_connect_waits_for_the_driver,
                                                 setup_without_driver, teardown),
-                T(deadlines_end_handshakes),
-                T(half_close_by_the_guest),
-                T(half_close_by_the_host),
-                T(close_by_the_guest_delivers_what_it_sent),
+                T(a_handshake_ends_at_its_deadline),
+                T(a_half_close_by_the_guest_reaches_the_host),
+                T(a_half_close_by_the_host_reaches_the_guest),
+                T(a_close_by_the_guest_still_delivers_its_bytes),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

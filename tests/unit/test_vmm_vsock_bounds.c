@@ -2,7 +2,7 @@
 /* The vsock device: credit, strangers, and how much of anything there may be. */
 #include "vsock_fixture.h"
 
-static void guest_that_overruns_its_credit_is_cut_off(void **state)
+static void a_guest_that_overruns_its_credit_is_reset(void **state)
 {
         static char big[8192];
         struct fixture *f = *state;
@@ -29,7 +29,7 @@ static void guest_that_overruns_its_credit_is_cut_off(void **state)
         close(fd);
 }
 
-static void slow_host_reader_blocks_only_itself(void **state)
+static void a_slow_host_reader_blocks_only_itself(void **state)
 {
         static char big[8192];
         struct fixture *f = *state;
@@ -72,7 +72,7 @@ static void slow_host_reader_blocks_only_itself(void **state)
         close(quick);
 }
 
-static void guest_without_room_gets_no_more(void **state)
+static void a_guest_without_credit_gets_no_more(void **state)
 {
         struct fixture *f = *state;
         struct vsock_header h;
@@ -107,7 +107,7 @@ static void guest_without_room_gets_no_more(void **state)
         close(fd);
 }
 
-static void packets_of_strangers(void **state)
+static void packets_for_unknown_ports_are_reset(void **state)
 {
         struct fixture *f = *state;
         struct vsock_header h;
@@ -133,7 +133,7 @@ static void packets_of_strangers(void **state)
         assert_int_equal(f->d.metrics.vsock_tx_queue_event_fails, 2);
 }
 
-static void floods_of_strangers_are_held_back_and_lose_nothing(void **state)
+static void a_flood_for_unknown_ports_is_held_back_and_answered(void **state)
 {
         enum { N = VSOCK_RST_MAX + DRV_NUM / 2 };
         struct fixture *f = *state;
@@ -159,7 +159,7 @@ static void floods_of_strangers_are_held_back_and_lose_nothing(void **state)
         assert_int_equal(answered, N);
 }
 
-static void wrong_packets_for_a_stream_reset_it(void **state)
+static void a_wrong_packet_resets_its_stream(void **state)
 {
         static const uint16_t ops[] = {VSOCK_OP_REQUEST, VSOCK_OP_RESPONSE, VSOCK_OP_INVALID, 99};
         struct fixture *f = *state;
@@ -207,7 +207,7 @@ static void connections_are_bounded(void **state)
         assert_int_equal(f->d.dev.conns.n, 0);
 }
 
-static void another_driver_starts_anew(void **state)
+static void another_driver_closes_the_streams_of_the_former(void **state)
 {
         struct fixture *f = *state;
         int fd = open_from_guest(f, 3);
@@ -218,7 +218,7 @@ static void another_driver_starts_anew(void **state)
         close(fd);
 }
 
-static void interrupts_only_who_wants_them(void **state)
+static void interrupts_are_sent_only_if_wanted(void **state)
 {
         struct fixture *f = *state;
         uint64_t count;
@@ -239,15 +239,15 @@ static void interrupts_only_who_wants_them(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                T(guest_that_overruns_its_credit_is_cut_off),
-                T(slow_host_reader_blocks_only_itself),
-                T(guest_without_room_gets_no_more),
-                T(packets_of_strangers),
-                T(floods_of_strangers_are_held_back_and_lose_nothing),
-                T(wrong_packets_for_a_stream_reset_it),
+                T(a_guest_that_overruns_its_credit_is_reset),
+                T(a_slow_host_reader_blocks_only_itself),
+                T(a_guest_without_credit_gets_no_more),
+                T(packets_for_unknown_ports_are_reset),
+                T(a_flood_for_unknown_ports_is_held_back_and_answered),
+                T(a_wrong_packet_resets_its_stream),
                 T(connections_are_bounded),
-                T(another_driver_starts_anew),
-                T(interrupts_only_who_wants_them),
+                T(another_driver_closes_the_streams_of_the_former),
+                T(interrupts_are_sent_only_if_wanted),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

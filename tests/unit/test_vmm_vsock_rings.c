@@ -15,7 +15,7 @@ static void expect_broken(struct fixture *f, int stream)
         close(stream);
 }
 
-static void descriptor_outside_memory(void **state)
+static void a_descriptor_outside_memory_breaks_the_device(void **state)
 {
         static const struct {
                 uint64_t addr;
@@ -43,7 +43,7 @@ static void descriptor_outside_memory(void **state)
         }
 }
 
-static void loop_of_descriptors(void **state)
+static void a_loop_of_descriptors_breaks_the_device(void **state)
 {
         struct fixture *f = *state;
         int fd = open_from_guest(f, 1);
@@ -54,7 +54,7 @@ static void loop_of_descriptors(void **state)
         expect_broken(f, fd);
 }
 
-static void head_outside_the_ring(void **state)
+static void a_head_outside_the_ring_breaks_the_device(void **state)
 {
         struct fixture *f = *state;
         int fd = open_from_guest(f, 1);
@@ -63,7 +63,7 @@ static void head_outside_the_ring(void **state)
         expect_broken(f, fd);
 }
 
-static void next_outside_the_ring(void **state)
+static void a_next_outside_the_ring_breaks_the_device(void **state)
 {
         struct fixture *f = *state;
         int fd = open_from_guest(f, 1);
@@ -73,7 +73,7 @@ static void next_outside_the_ring(void **state)
         expect_broken(f, fd);
 }
 
-static void available_index_runs_ahead(void **state)
+static void an_available_index_ahead_of_the_ring_breaks_the_device(void **state)
 {
         struct fixture *f = *state;
         int fd = open_from_guest(f, 1);
@@ -82,7 +82,7 @@ static void available_index_runs_ahead(void **state)
         expect_broken(f, fd);
 }
 
-static void readable_behind_writable(void **state)
+static void a_readable_descriptor_after_a_writable_one_breaks_the_device(void **state)
 {
         struct fixture *f = *state;
         int fd = open_from_guest(f, 1);
@@ -94,7 +94,7 @@ static void readable_behind_writable(void **state)
         expect_broken(f, fd);
 }
 
-static void receive_buffer_too_small(void **state)
+static void a_receive_buffer_that_is_too_small_breaks_the_device(void **state)
 {
         struct fixture *f = *state;
         int fd = open_from_guest(f, 1);
@@ -108,7 +108,7 @@ static void receive_buffer_too_small(void **state)
         expect_broken(f, fd);
 }
 
-static void bad_indirect_tables(void **state)
+static void an_invalid_indirect_table_breaks_the_device(void **state)
 {
         static const struct {
                 uint64_t addr;
@@ -140,7 +140,7 @@ static void bad_indirect_tables(void **state)
         }
 }
 
-static void good_indirect_table_in_pieces(void **state)
+static void an_indirect_table_may_be_split_across_memory(void **state)
 {
         struct fixture *f = *state;
         int fd = open_from_guest(f, 1);
@@ -163,7 +163,7 @@ static void good_indirect_table_in_pieces(void **state)
         close(fd);
 }
 
-static void lengths_that_lie(void **state)
+static void packets_with_a_false_length_are_dropped(void **state)
 {
         struct fixture *f = *state;
         int fd = open_from_guest(f, 1);
@@ -192,16 +192,16 @@ static void lengths_that_lie(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(descriptor_outside_memory),
-                T(loop_of_descriptors),
-                T(head_outside_the_ring),
-                T(next_outside_the_ring),
-                T(available_index_runs_ahead),
-                T(readable_behind_writable),
-                T(receive_buffer_too_small),
-                cmocka_unit_test(bad_indirect_tables),
-                T(good_indirect_table_in_pieces),
-                T(lengths_that_lie),
+                cmocka_unit_test(a_descriptor_outside_memory_breaks_the_device),
+                T(a_loop_of_descriptors_breaks_the_device),
+                T(a_head_outside_the_ring_breaks_the_device),
+                T(a_next_outside_the_ring_breaks_the_device),
+                T(an_available_index_ahead_of_the_ring_breaks_the_device),
+                T(a_readable_descriptor_after_a_writable_one_breaks_the_device),
+                T(a_receive_buffer_that_is_too_small_breaks_the_device),
+                cmocka_unit_test(an_invalid_indirect_table_breaks_the_device),
+                T(an_indirect_table_may_be_split_across_memory),
+                T(packets_with_a_false_length_are_dropped),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
