@@ -36,7 +36,7 @@ static void check_escapes(const struct buf *text)
                 if (s[1] != '[')
                         abort();
                 s += 2;
-                if (memcmp(s, "?25h", 4) == 0 || memcmp(s, "?25l", 4) == 0)
+                if (strncmp(s, "?25h", 4) == 0 || strncmp(s, "?25l", 4) == 0)
                         continue;
                 s += strspn(s, "0123456789;:");
                 if (!*s || !strchr("ABCDEFGHJKSTfm", *s))
