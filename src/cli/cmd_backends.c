@@ -12,9 +12,9 @@ static const struct cli_option options[] = {CLI_OPTION_JSON, {0}};
 const struct command command_backends = {
         .name = "backends",
         .run = cmd_backends,
-        .summary = "list what a daemon runs workloads with",
+        .summary = "list the backends of a daemon",
         .usage = "[OPTIONS]",
-        .about = "Lists what a daemon runs workloads with: runtimes, isolation, how many at once.",
+        .about = "Lists the backends of a daemon: isolation, concurrency, and runtimes.",
         .options = options,
         .settings = SETTINGS_CLIENT,
 };

@@ -21,18 +21,17 @@ const struct command command_completion = {
         .run = cmd_completion,
         .summary = "print a completion script for bash or zsh",
         .usage = "bash|zsh\nruntimes",
-        .about = "Prints a script for bash or zsh; or the names of the runtimes there are, which "
-                 "these\n"
-                 "scripts ask for.\n\n"
-                 "For this shell alone:\n\n"
+        .about = "Prints a completion script for bash or zsh, or the names of the installed "
+                 "runtimes, which these scripts use.\n\n"
+                 "For the current shell:\n\n"
                  "source <(vulcan completion bash)\n\n"
-                 "For all:\n\n"
+                 "For all shells:\n\n"
                  "vulcan completion bash >/usr/share/bash-completion/completions/vulcan\n\n"
                  "vulcan completion zsh >/usr/share/zsh/vendor-completions/_vulcan",
         .words = "bash|zsh|runtimes",
 };
 
-/* Those of the images that the environment names, or that are where images are. */
+/* The runtimes of the images in force: --images, VULCAN_IMAGES or the default directory. */
 static int print_runtimes(struct err *err)
 {
         char dir[PATH_MAX], names[RUNTIMES_MAX][WORKLOAD_RUNTIME_MAX];
@@ -63,7 +62,7 @@ static int cmd_completion(const struct command_table *table, int argc, char **ar
         if (strcmp(shell, "runtimes") == 0)
                 return print_runtimes(&err);
         if (strcmp(shell, "bash") != 0 && strcmp(shell, "zsh") != 0) {
-                err_set(&err, EINVAL, "completion: for which shell: bash or zsh?");
+                err_set(&err, EINVAL, "completion: name a shell: bash or zsh");
                 return cli_fail(EXIT_USAGE, &err);
         }
         if ((*shell == 'b' ? complete_bash(table, &script) : complete_zsh(table, &script)) < 0)

@@ -20,7 +20,7 @@ enum { OPT_SAMPLE = 256 };
 
 static const struct cli_option options[] = {
         {"sample", OPT_SAMPLE, NULL,
-         "a settings file for vulcan serve with all there is, commented out", NULL, false},
+         "print a settings file for vulcan serve with every setting, commented out", NULL, false},
         CLI_OPTION_JSON,
         {0},
 };
@@ -28,14 +28,14 @@ static const struct cli_option options[] = {
 const struct command command_config = {
         .name = "config",
         .run = cmd_config,
-        .summary = "print the settings in force, and where each came from",
+        .summary = "print all settings and where their values come from",
         .usage = "[OPTIONS]",
-        .about = "Prints every setting in force here and where its value came from: a flag, the "
-                 "environment,\n"
-                 "a line of the settings file, or the default. Takes the flags of all verbs.",
+        .about = "Prints every setting and the source of its value: a flag, the environment, a "
+                 "line of "
+                 "the settings file, or the default. Accepts the flags of all verbs.",
         .options = options,
         .settings = EVERY_SETTING,
-        .exit_codes = "0, 2 if a setting is not allowed.",
+        .exit_codes = "0, or 2 if a setting is invalid.",
 };
 
 static int print(const struct settings *s)
@@ -92,19 +92,18 @@ static int print_json(const struct settings *s)
         return r;
 }
 
-/* What has no fixed default is left empty, which counts as not given. */
+/* A setting without a fixed default is printed with an empty value, which counts as unset. */
 static int print_sample(void)
 {
-        printf("# Settings of vulcan serve, a line VULCAN_NAME=VALUE each. Lines that begin with # "
-               "say\n"
-               "# what holds without them. A name that is none is refused; to see what is in "
-               "force:\n"
-               "# vulcan config --config FILE, to check it: vulcan serve --check-config --config "
+        printf("# Settings of vulcan serve: one VULCAN_NAME=VALUE per line. Commented lines show "
+               "the\n"
+               "# defaults. Unknown names are rejected. To see the settings in force:\n"
+               "# vulcan config --config FILE; to check them: vulcan serve --check-config --config "
                "FILE\n");
         for (size_t i = 0; i < settings_count(); i++) {
                 struct settings_row row = settings_row(i);
 
-                /* The file cannot name itself. */
+                /* The settings file cannot name itself. */
                 if (!(row.verbs & SETTINGS_SERVE) || i == settings_find("config"))
                         continue;
                 printf("\n# %s%s\n#%s=%s\n", row.help,

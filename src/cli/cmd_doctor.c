@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vulcan doctor: a table for people, or JSON. */
+/* vulcan doctor: prints the findings as a table or as JSON. */
 #include "base/cleanup.h"
 #include "cli/cli.h"
 #include "cli/doctor.h"
@@ -17,10 +17,11 @@ static const struct cli_option own_options[] = {CLI_OPTION_JSON, {0}};
 const struct command command_doctor = {
         .name = "doctor",
         .run = cmd_doctor,
-        .summary = "say what works on this machine, and what to do about the rest",
+        .summary = "check what works on this machine, and how to fix the rest",
         .usage = "[OPTIONS]",
-        .about = "Says what of this machine Vulcan can use and what to do about the rest.\n"
-                 "Starts no VM and leaves nothing behind.",
+        .about = "Checks what Vulcan can use on this machine, and prints how to fix the rest. "
+                 "Starts "
+                 "no VM and leaves nothing behind.",
         .options = own_options,
         .settings = SETTINGS_DOCTOR,
         .exit_codes = "0 if a workload with --network none can run, 1 if not, 2 for wrong use.",
@@ -46,7 +47,7 @@ static void print_table(const struct doctor_report *report)
         }
         printf("\n%s\n", report->can_run
                                  ? "Workloads can run here."
-                                 : "Workloads cannot run here before what is missing is there.");
+                                 : "Workloads cannot run here until what is missing is installed.");
 }
 
 static int print_json(const struct doctor_report *report)

@@ -16,28 +16,29 @@ static int cmd_help(const struct command_table *table, int argc, char **argv);
 enum { OPT_MAN = 256 };
 
 static const struct cli_option help_options[] = {
-        {"man", OPT_MAN, NULL, "the manual page of VERB, or of all, for man(1)", NULL, false},
+        {"man", OPT_MAN, NULL, "print the manual page of VERB, or of vulcan, for man(1)", NULL,
+         false},
         {0},
 };
 
 const struct command command_help = {
         .name = "help",
         .run = cmd_help,
-        .summary = "explain Vulcan or one of its verbs",
+        .summary = "explain vulcan, a verb, or the metrics",
         .usage = "[VERB]\nmetrics\n--man [VERB]",
-        .about = "Explains Vulcan, a verb, or the metrics (as Markdown).",
+        .about = "Explains vulcan, a verb, or the metrics (as Markdown).",
         .options = help_options,
         .words = "VERB",
 };
 
 static int help_overview(const struct command_table *table)
 {
-        printf("vulcan runs programs, each in a microVM of its own.\n\n"
+        printf("vulcan runs untrusted programs, each in its own microVM.\n\n"
                "usage: vulcan [SETTINGS] VERB [OPTIONS] ...\n\n");
         for (size_t i = 0; i < table->n; i++)
                 printf("  %-10s %s\n", table->commands[i]->name, table->commands[i]->summary);
-        printf("\nvulcan VERB --help explains a verb, vulcan help metrics the metrics.\n"
-               "Settings (vulcan config lists them) may precede or follow the verb.\n\n"
+        printf("\nvulcan VERB --help explains a verb; vulcan help metrics explains the metrics.\n"
+               "Settings (see vulcan config) may precede or follow the verb.\n\n"
                "  vulcan run --runtime python -e 'print(6*7)'\n"
                "  vulcan run hello.js\n");
         return fflush(stdout) == 0 ? 0 : 1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vulcan inspect: all that a daemon knows of workloads. */
+/* vulcan inspect: prints the records of workloads. */
 #include "cli/remote_verb.h"
 #include "cli/table.h"
 #include "wire/bytes.h"
@@ -15,10 +15,11 @@ static const struct cli_option options[] = {CLI_OPTION_JSON, {0}};
 const struct command command_inspect = {
         .name = "inspect",
         .run = cmd_inspect,
-        .summary = "show all that is known of a workload",
+        .summary = "show the record of a workload",
         .usage = "[OPTIONS] ID...",
-        .about = "Shows the records of workloads; output and the content of fetched files only "
-                 "with --json." CLI_ABOUT_IDS,
+        .about =
+                "Shows the records of workloads. Output and the content of fetched files are shown "
+                "only with --json." CLI_ABOUT_IDS,
         .options = options,
         .settings = SETTINGS_CLIENT,
         .words = "ID",
@@ -41,7 +42,7 @@ static void add_value(struct table *t, const json_t *value)
         }
 }
 
-/* The text of bytes in either form: what is not UTF-8 is shown by the table as it shows all such. */
+/* Bytes arrive as text or as base64. The table replaces what is not printable. */
 static void add_bytes(struct table *t, json_t *value)
 {
         json_t *text = NULL;
@@ -53,7 +54,7 @@ static void add_bytes(struct table *t, json_t *value)
         json_decref(text);
 }
 
-/* A row for each file that came back, one for each pattern that lacks some. */
+/* One row per fetched file, and one per pattern that lacks files. */
 static void add_files(struct table *t, const json_t *record)
 {
         json_t *item;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vulcan kill: ends workloads of a daemon. */
+/* vulcan kill: kills workloads of a daemon. */
 #include "cli/cli.h"
 #include "cli/remote_verb.h"
 #include "cli/table.h"
@@ -14,15 +14,15 @@ static const struct cli_option options[] = {CLI_OPTION_JSON, {0}};
 const struct command command_kill = {
         .name = "kill",
         .run = cmd_kill,
-        .summary = "end workloads",
+        .summary = "kill workloads",
         .usage = "[OPTIONS] ID...",
-        .about = "Ends workloads that wait or run, and prints the id of each that it ended. One "
-                 "that "
-                 "had\n"
-                 "ended before is a failure; the others are ended all the same." CLI_ABOUT_IDS,
+        .about = "Kills workloads that wait or run, and prints the id of each one killed. A "
+                 "workload "
+                 "that has ended already is an error; the others are killed "
+                 "nevertheless." CLI_ABOUT_IDS,
         .options = options,
         .settings = SETTINGS_CLIENT,
-        .exit_codes = "0 if all were ended, 1 if not, 2 for wrong use.",
+        .exit_codes = "0 if all were killed, 1 if not, 2 for wrong use.",
         .words = "ALIVE",
 };
 

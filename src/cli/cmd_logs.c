@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vulcan logs: the output of a daemon's workload, as it was written. */
+/* vulcan logs: prints the output of a workload as it was written. */
 #include "cli/cli.h"
 #include "cli/log_stream.h"
 #include "cli/remote_verb.h"
@@ -15,8 +15,8 @@
 static int cmd_logs(const struct command_table *table, int argc, char **argv);
 
 static const struct cli_option options[] = {
-        {"follow", 'f', NULL, "go on until the workload has ended", NULL, false},
-        {"json", OPT_JSON, NULL, "for machines: one object a line, as the API has it", NULL, false},
+        {"follow", 'f', NULL, "print new output until the workload ends", NULL, false},
+        {"json", OPT_JSON, NULL, "print JSON, one object per line, as in the API", NULL, false},
         {0},
 };
 
@@ -25,13 +25,14 @@ const struct command command_logs = {
         .run = cmd_logs,
         .summary = "print the output of a workload",
         .usage = "[OPTIONS] ID",
-        .about = "Prints the output of a workload byte for byte, its standard output on ours, its "
-                 "standard\n"
-                 "error on ours." CLI_ABOUT_IDS,
+        .about = "Prints the output of a workload byte for byte: its standard output on standard "
+                 "output, its standard error on standard error." CLI_ABOUT_IDS,
         .options = options,
         .settings = SETTINGS_CLIENT,
-        .exit_codes = "0, 1 when it failed, 2 for wrong use. With --follow that of vulcan run: the "
-                      "program's own, 124, 125 when Vulcan failed, 137 when it was killed.",
+        .exit_codes =
+                "0, 1 on failure, 2 for wrong use. With --follow, as vulcan run: the program's "
+                "own code, 124 after its time limit, 125 if Vulcan failed, 137 if it was "
+                "killed.",
         .words = "ID",
 };
 
@@ -50,7 +51,7 @@ static int take(void *ctx, int id, const char *value, struct err *err)
         return 0;
 }
 
-/* What the daemon sent in one event is one line of JSON; nothing of it can break our line. */
+/* Prints an event as one line. The JSON of an event may contain newlines between its tokens. */
 static int print_json(const struct log_line *line)
 {
         const char *at = line->json, *end = at + line->json_size;
@@ -70,16 +71,16 @@ static int print_json(const struct log_line *line)
 static int print_bytes(struct logs_args *a, const struct log_line *line, FILE *to)
 {
         struct terminal_filter *filter = &a->filters[to == stderr];
-        _cleanup_buf_ struct buf harmless = BUF_INIT(line->size + sizeof(filter->held));
+        _cleanup_buf_ struct buf filtered = BUF_INIT(line->size + sizeof(filter->held));
         const char *bytes = line->bytes;
         size_t n = line->size;
         int r;
 
         if (terminal_is(fileno(to))) {
-                if ((r = terminal_filter(filter, bytes, n, &harmless)) < 0)
+                if ((r = terminal_filter(filter, bytes, n, &filtered)) < 0)
                         return r;
-                bytes = harmless.data;
-                n = harmless.len;
+                bytes = filtered.data;
+                n = filtered.len;
         }
         return !n || fwrite(bytes, 1, n, to) == n ? 0 : -EIO;
 }
@@ -96,8 +97,9 @@ static int on_line(void *ctx, const struct log_line *line)
         return !a->follow || fflush(to) == 0 ? 0 : -EIO;
 }
 
-/* How it ended. Its record is final when its VM is gone, which follows the end of its log but takes
- * as long as the machine's load makes it; each answer shows that the daemon is alive. */
+/* Waits until the record is final. The log ends first; the record follows when the VM is gone,
+ * which takes as long as the load of the machine makes it. There is no time limit: each answer
+ * shows that the daemon is alive. */
 static int wait_for_end(struct remote *remote, const char *id, struct run_end *ret, struct err *err)
 {
         char path[REMOTE_PATH_MAX];
@@ -112,7 +114,7 @@ static int wait_for_end(struct remote *remote, const char *id, struct run_end *r
                 r = run_record_end(record, ret);
                 json_decref(record);
                 if (r == -EPROTO)
-                        return err_set(err, EPROTO, "%s: its answer is not that of vulcan serve",
+                        return err_set(err, EPROTO, "%s: the response is not that of vulcan serve",
                                        http_client_server(remote->http));
                 if (r == 0)
                         return 0;
@@ -120,13 +122,13 @@ static int wait_for_end(struct remote *remote, const char *id, struct run_end *r
         }
 }
 
-static void tell_lost(uint64_t lost)
+static void warn_lost(uint64_t lost)
 {
-        struct err say = ERR_INIT;
+        struct err message = ERR_INIT;
 
-        err_set(&say, EIO, "%llu line%s not kept", (unsigned long long)lost,
+        err_set(&message, EIO, "%llu line%s not kept", (unsigned long long)lost,
                 lost == 1 ? " was" : "s were");
-        cli_fail(0, &say);
+        cli_fail(0, &message);
 }
 
 static int print_logs(struct remote *remote, const char *word, struct logs_args *a,
@@ -148,18 +150,18 @@ static int print_logs(struct remote *remote, const char *word, struct logs_args 
         if (fflush(stdout) != 0)
                 return err_set(err, EIO, "cannot write to standard output");
         if (stream.lost)
-                tell_lost(stream.lost);
+                warn_lost(stream.lost);
         return a->follow ? wait_for_end(remote, id, ret_end, err) : 0;
 }
 
-/* Who follows a log to its end learns of that end what `vulcan run` would have told. */
-static int code_of_end(const struct run_end *end)
+/* --follow ends like `vulcan run`: with the same exit code and message. */
+static int exit_code_of(const struct run_end *end)
 {
-        struct err say = ERR_INIT;
-        int code = run_exit_code(end, &say);
+        struct err message = ERR_INIT;
+        int code = run_exit_code(end, &message);
 
-        if (say.msg[0])
-                cli_fail(code, &say);
+        if (message.msg[0])
+                cli_fail(code, &message);
         return code;
 }
 
@@ -183,5 +185,5 @@ static int cmd_logs(const struct command_table *table, int argc, char **argv)
         code = remote_end(&remote, r, &err);
         if (!args.follow)
                 return code;
-        return r < 0 ? EXIT_VULCAN : code_of_end(&end);
+        return r < 0 ? EXIT_VULCAN : exit_code_of(&end);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vulcan ls: the workloads of a daemon, newest first. */
+/* vulcan ls: lists the workloads of a daemon, newest first. */
 #include "base/cleanup.h"
 #include "cli/remote_verb.h"
 #include "cli/table.h"
@@ -18,12 +18,12 @@ enum { OPT_OFFSET = 256, LIMIT_DEFAULT = 20, LIMIT_MAX = 1000000 };
 static int cmd_ls(const struct command_table *table, int argc, char **argv);
 
 static const struct cli_option options[] = {
-        {"status", 's', "STATUS", "only those that are so",
+        {"status", 's', "STATUS", "only workloads with this status",
          "pending|running|completed|failed|killed", false},
-        {"limit", 'n', "N", "at most so many [20]", NULL, false},
-        {"offset", OPT_OFFSET, "N", "passes over the newest N [0]", NULL, false},
-        {"all", 'a', NULL, "as many as there are", NULL, false},
-        {"quiet", 'q', NULL, "nothing but the ids", NULL, false},
+        {"limit", 'n', "N", "at most N workloads [20]", NULL, false},
+        {"offset", OPT_OFFSET, "N", "skip the newest N workloads [0]", NULL, false},
+        {"all", 'a', NULL, "all workloads", NULL, false},
+        {"quiet", 'q', NULL, "only the ids", NULL, false},
         CLI_OPTION_JSON,
         {0},
 };
@@ -70,8 +70,8 @@ static int take(void *ctx, int id, const char *value, struct err *err)
         case 's':
                 if (workload_status_parse(value, &status) < 0)
                         return err_set(err, EINVAL,
-                                       "ls: --status: \"%.40s\" is none of pending, running, "
-                                       "completed, failed, killed",
+                                       "ls: --status: \"%.40s\" is not pending, running, "
+                                       "completed, failed or killed",
                                        value);
                 l->status = value;
                 return 0;
@@ -91,7 +91,7 @@ static int take(void *ctx, int id, const char *value, struct err *err)
         }
 }
 
-/* Page by page, until there are as many as wanted or no more. */
+/* Fetches page after page until the limit or the end of the list is reached. */
 static int fetch(struct list *l, struct remote *remote, struct err *err)
 {
         for (;;) {
@@ -115,7 +115,7 @@ static int fetch(struct list *l, struct remote *remote, struct err *err)
                 r = json_array_extend(l->items, items);
                 json_decref(page);
                 if (r < 0)
-                        return err_set(err, EPROTO, "%s: its answer is not that of vulcan serve",
+                        return err_set(err, EPROTO, "%s: the response is not that of vulcan serve",
                                        http_client_server(remote->http));
                 if (n < want)
                         return 0;
@@ -133,7 +133,7 @@ static void time_cell(struct table *t, const char *text)
         table_cell(t, "%s", *copy ? copy : "-");
 }
 
-/* Milliseconds since 1970 of "2026-03-01T12:00:00.123Z"; -1 where there is no time. */
+/* Milliseconds since 1970 of "2026-03-01T12:00:00.123Z"; -1 if it is not a time. */
 static int64_t ms_of_time(const char *text)
 {
         struct tm tm = {0};
@@ -143,7 +143,8 @@ static int64_t ms_of_time(const char *text)
         return rest ? (int64_t)timegm(&tm) * 1000 + (int64_t)(fraction * 1000) : -1;
 }
 
-/* What runs has taken so long by our clock, which need not be the daemon's. */
+/* For a running workload, the time since its start by our clock, which may differ from the
+ * daemon's. */
 static void seconds_cell(struct table *t, const json_t *item, int64_t now_ms)
 {
         json_int_t ms = remote_number(item, "duration_ms");

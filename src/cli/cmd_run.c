@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vulcan run: one workload in an engine of its own, in this process; or in a daemon (run_remote.h).
+ * vulcan run: runs one workload, in an engine inside this process or in a daemon (run_remote.h).
  *
- * The main thread waits for signals, for the clock of the progress line and for the end; the
- * engine's worker writes the program's output. A signal ends the workload; from then on signals
- * have their default action again, so that a second one ends the process at once (and the VMM with
- * it, which dies with the thread that started it).
+ * The main thread waits for signals, for the ticks of the progress line and for the end of the
+ * workload. The engine's worker thread writes the program's output. The first signal kills the
+ * workload. From then on signals have their default action again, so a second one ends this
+ * process, and with it the VMM, which dies with the thread that started it.
  *
- * A reader that takes nothing (`| less`) holds the worker, and with it the program; but not for longer
- * than the program's time: then what is left of the output goes to memory, so that the VM can end.
+ * A reader that stops reading (`| less`) blocks the worker, and with it the program, but not beyond
+ * the program's time limit: after that, the remaining output goes to the writer's spool, so that
+ * the VM can end.
  */
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -44,25 +45,22 @@ const struct command command_run = {
                  "--runtime R [OPTIONS] -e CODE [ARGS...]\n"
                  "--runtime R [OPTIONS] - [ARGS...]            code from standard input\n"
                  "--runtime R [OPTIONS] --archive FILE [ARGS...]",
-        .about = "Runs a program in a microVM of its own, with its output as it appears. No daemon "
-                 "is\n"
-                 "needed; with --server (or VULCAN_SERVER) the daemon there runs it, and its "
-                 "standard input\n"
-                 "is read to the end before it begins.",
+        .about = "Runs a program in its own microVM and prints its output as it appears. No daemon "
+                 "is "
+                 "needed. With --server (or VULCAN_SERVER), that daemon runs the program; standard "
+                 "input is then read to its end before the program starts.",
         .options = run_args_options,
         .settings = SETTINGS_RUN | SETTINGS_CLIENT,
-        .exit_codes = "the program's own; 128+N if signal N ended it (137 if the VM ran out of\n"
-                      "memory); 124 if its time was up; 125 if Vulcan failed, or a file of --out "
-                      "is missing; 129, 130, 143 after a "
-                      "hang-up, a\n"
-                      "Ctrl-C or a termination, which end the program (a second one ends vulcan at "
-                      "once); 141\n"
-                      "when nobody reads its output any more.",
+        .exit_codes = "the program's own; 128+N if signal N ended it (137 if the VM ran out of "
+                      "memory); 124 after the time limit; 125 if Vulcan failed or a file of --out "
+                      "is missing; 129, 130 or 143 after SIGHUP, Ctrl-C or SIGTERM, which kill the "
+                      "program (a second one ends vulcan immediately); 141 if the reader of the "
+                      "output is gone.",
         .words = "FILE",
         .program = true,
 };
 
-enum { LIMIT_SLACK_S = 1 /* for the end of a program whose time is up to come to us */ };
+enum { LIMIT_SLACK_S = 1 /* for the result of a program whose time limit expired to arrive */ };
 
 struct run {
         struct run_args args;
@@ -71,18 +69,19 @@ struct run {
         struct writer writer;
         int ended_fd; /* eventfd: readable when `end` is filled in */
         struct stop_signals signals;
-        int timer_fd; /* ticks while there is a progress line; -1: none */
-        int limit_fd; /* readable when the program's time is up, and a little more: limit_s */
+        int timer_fd; /* ticks while the progress line is shown; -1: none */
+        int limit_fd; /* readable limit_s after the program started */
         time_t limit_s;
         char id[ULID_LEN + 1];
-        struct run_end end;           /* written by the worker before ended_fd */
-        struct workload_fetch *fetch; /* the same: the files that came back; NULL: none */
-        bool midline;                 /* standard output does not stand at the start of a line */
+        struct run_end end;           /* written by the worker before it signals ended_fd */
+        struct workload_fetch *fetch; /* the same: the fetched files; NULL: none */
+        bool midline;                 /* the last byte of standard output was not a newline */
 };
 
-/* ---- what the engine says, on its worker thread ---- */
+/* ---- callbacks of the engine, on its worker thread ---- */
 
-/* The guest ends the program when its time is up; from then on only what was said waits. */
+/* The guest ends the program at its time limit; output that is still unread then goes to the
+ * spool. */
 static void start_limit(struct run *run)
 {
         const struct itimerspec once = {.it_value.tv_sec = run->limit_s};
@@ -112,7 +111,7 @@ static int on_output(void *ctx, enum workload_stream stream, const void *bytes, 
         int r = writer_write(&run->writer, fd, bytes, n);
 
         if (r == -ECANCELED)
-                return 0; /* it is being killed: what comes now goes nowhere */
+                return 0; /* the workload is being killed; drop its output */
         if (r < 0)
                 run->end.write_error = -r;
         else if (fd == STDOUT_FILENO)
@@ -138,7 +137,7 @@ static void on_ended(void *ctx, const struct workload *w)
         run->end.timeout_s = w->limits.timeout_s;
         run->fetch = workload_fetch_ref(w->fetch);
         if (write(run->ended_fd, &one, sizeof(one)) < 0)
-                abort(); /* a fresh eventfd takes a 1 */
+                abort(); /* cannot happen: the counter is 0 */
 }
 
 /* ---- signals and waiting, on the main thread ---- */
@@ -206,7 +205,7 @@ static int prepare(struct run *run, struct err *err)
         int r;
 
         progress_init(&run->progress, terminal ? STDERR_FILENO : -1, "booting the microVM");
-        /* What `serve` logs as it goes would stand in the program's output here. */
+        /* Messages of level info would mix with the program's output, so the default is warn. */
         if (run->args.quiet)
                 log_set_level(LOG_LEVEL_ERROR);
         else if (settings_source(&run->args.settings, level) == SETTINGS_FROM_DEFAULT)
@@ -220,31 +219,32 @@ static int prepare(struct run *run, struct err *err)
         if ((r = writer_init(&run->writer, err)) < 0 ||
             (r = stop_signals_block(&run->signals, err)) < 0)
                 return r;
-        /* Reading a terminal that has put us in the background shall fail rather than stop us. */
+        /* In the background, a read from the terminal should fail rather than stop this process. */
         signal(SIGTTIN, SIG_IGN);
         return terminal ? start_timer(run, err) : 0;
 }
 
-/* What its reader had not taken when the time was up. Its VM is gone; a signal ends the wait. */
-static void write_the_rest(struct run *run)
+/* Writes the spooled output. The VM is gone by now; a signal ends the wait for the reader. */
+static void flush_output(struct run *run)
 {
         bool unread = run->end.caught || run->end.write_error;
         int r = unread ? 0 : writer_flush(&run->writer, run->signals.fd);
 
         if (run->writer.dropped)
-                log_warn("%llu bytes of output were dropped: nobody read while the program's time "
-                         "ran",
+                log_warn("%llu bytes of output were dropped: the reader did not read them before "
+                         "the "
+                         "program's time limit",
                          (unsigned long long)run->writer.dropped);
         if (r == -ECANCELED)
                 run->end.caught = stop_signals_take(&run->signals);
         else if (r < 0)
                 run->end.write_error = -r;
         if (r < 0 && run->end.status == WORKLOAD_COMPLETED)
-                run->end.status = WORKLOAD_KILLED; /* nobody knows all that it said */
+                run->end.status = WORKLOAD_KILLED; /* part of its output is lost */
 }
 
-/* An archive is unpacked first, or files arrive, which may take as long. */
-static time_t time_of_program(const struct workload_spec *spec)
+/* Unpacking an archive, or receiving files, may take as long again as the program. */
+static time_t program_time_s(const struct workload_spec *spec)
 {
         unsigned limit_s = spec->limits.timeout_s ? spec->limits.timeout_s : WORKLOAD_TIMEOUT_S;
 
@@ -258,25 +258,25 @@ static int run_workload(struct run *run, struct err *err)
                                          on_interrupt, on_ended, run};
         int r;
 
-        run->limit_s = time_of_program(&run->args.spec);
+        run->limit_s = program_time_s(&run->args.spec);
         if ((r = wiring_new_engine(&run->args.settings, config, &run->engine, err)) < 0 ||
             (r = engine_submit(run->engine, &run->args.spec, "auto", &sink, run->id, err)) < 0)
                 return r;
         if ((r = wait_until_ended(run, err)) == 0)
-                write_the_rest(run);
+                flush_output(run);
         return r;
 }
 
 static void print_metrics(struct run *run)
 {
         struct prom_buf text = PROM_BUF_INIT;
-        _cleanup_buf_ struct buf ours = BUF_INIT(16u << 20);
+        _cleanup_buf_ struct buf picked = BUF_INIT(16u << 20);
 
         if (run->midline)
-                buf_add(&ours, "\n", 1);
+                buf_add(&picked, "\n", 1);
         if (prom_render_text(prom_default_registry(), &text) == 0 &&
-            metrics_filter(text.data, text.len, run->args.all_metrics, &ours) == 0 && ours.len)
-                writer_write(&run->writer, STDOUT_FILENO, ours.data, ours.len);
+            metrics_filter(text.data, text.len, run->args.all_metrics, &picked) == 0 && picked.len)
+                writer_write(&run->writer, STDOUT_FILENO, picked.data, picked.len);
         prom_buf_release(&text);
 }
 
@@ -334,7 +334,8 @@ static int cmd_run(const struct command_table *table, int argc, char **argv)
         if (run.args.metrics && run.engine)
                 print_metrics(&run);
         if (run.engine && (run.args.settings.push[0] || run.args.settings.remote_write[0])) {
-                stop_signals_restore(&run.signals); /* it may take seconds: a signal ends it */
+                stop_signals_restore(
+                        &run.signals); /* a push may take seconds; let a signal end it */
                 run_push(&run.args.settings, run.args.quiet);
         }
         release(&run);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vulcan serve: the daemon. Settings, store, engine, API and HTTP server are put together here and
- * taken apart in the opposite order when a signal comes. The first signal ends the daemon when all
- * workloads have ended, or kills them when --drain has passed; a second one kills them at once (and
- * is passed over when that has happened already); a third one ends the process where it stands (and
- * the VMMs with it, which die with the threads that started them; the next start tidies up).
+ * vulcan serve: the daemon. It builds store, engine, API and HTTP server from the settings, and
+ * releases them in reverse order after a signal.
+ *
+ * The first signal starts the drain: the daemon exits when all workloads have ended, or kills them
+ * when --drain expires. A second signal kills them immediately; it is ignored if that has happened
+ * already. A third signal terminates the process, and with it the VMMs, which die with the threads
+ * that started them; the next start reclaims what is left.
  */
 #include "api/api.h"
 #include "backend/registry.h"
@@ -44,15 +46,15 @@
 enum {
         ARENAS = 2,
         OPT_CHECK_CONFIG = 256,
-        /* After the last workload has ended, for those who followed it to ask how. */
-        LAST_WORDS_MS = 300,
-        STOP_MAX_S = 15, /* for killing and writing down, after the drain */
+        /* Time for clients of the last workload to fetch its result. */
+        RESULT_GRACE_MS = 300,
+        STOP_MAX_S = 15, /* after the drain, for killing workloads and recording their end */
 };
 
 struct serve {
         struct settings settings;
         struct http_listener listener;
-        int lock_fd; /* holds the state directory */
+        int lock_fd; /* holds the lock on the state directory */
         struct buf token;
         struct store *store;
         struct output_store *output_store;
@@ -60,8 +62,8 @@ struct serve {
         struct engine *engine;
         struct api *api;
         struct http_server *server;
-        sigset_t signals; /* those that end the daemon */
-        int signal_fd;    /* readable when one of them has come */
+        sigset_t signals; /* the signals that stop the daemon */
+        int signal_fd;    /* readable when one of them is pending */
         struct notify notify;
 };
 
@@ -70,7 +72,7 @@ struct serve {
 static int cmd_serve(const struct command_table *table, int argc, char **argv);
 
 static const struct cli_option own_options[] = {
-        {"check-config", OPT_CHECK_CONFIG, NULL, "check the settings, serve nothing", NULL, false},
+        {"check-config", OPT_CHECK_CONFIG, NULL, "check the settings and exit", NULL, false},
         {0},
 };
 
@@ -79,17 +81,19 @@ const struct command command_serve = {
         .run = cmd_serve,
         .summary = "serve the HTTP API and the metrics",
         .usage = "[OPTIONS]",
-        .about = "Serves the HTTP API and the metrics. SIGTERM or Ctrl-C ends it when the "
-                 "workloads have ended or --drain has passed, a second one at once.",
+        .about = "Runs the daemon, which serves the HTTP API and the metrics. After SIGTERM or "
+                 "Ctrl-C it accepts no more workloads, and exits when all have ended or --drain "
+                 "has passed. A second signal kills them immediately.",
         .options = own_options,
         .settings = SETTINGS_SERVE,
-        .exit_codes = "0 after a signal ended it (or the settings are fine), 1 if it could not "
-                      "start, 2\nfor wrong use.",
+        .exit_codes = "0 after a signal, or if the settings are valid; 1 if the daemon could not "
+                      "start; 2 for wrong use.",
 };
 
-/* ---- what the daemon stands on ---- */
+/* ---- checks before the start ---- */
 
-/* One daemon a state directory: the second would take the first one's workloads for dead. */
+/* Allows one daemon per state directory: a second one would treat the workloads of the first as
+ * dead. */
 static int lock_state(struct serve *d, struct err *err)
 {
         char path[PATH_MAX], pid[32] = "";
@@ -125,21 +129,21 @@ static int read_token(struct serve *d, struct err *err)
         return d->settings.token_file[0] ? token_read(d->settings.token_file, &d->token, err) : 0;
 }
 
-static int check_reach(const struct serve *d, bool local, struct err *err)
+static int check_exposure(const struct serve *d, bool local, struct err *err)
 {
         if (local || d->token.len || d->settings.allow_public)
                 return 0;
         return err_set(err, EPERM,
-                       "listening on %s lets everybody who reaches it run programs here; give "
-                       "--token-file FILE (or --allow-public if something else keeps them out)",
+                       "listening on %s lets anyone who can reach it run programs here; use "
+                       "--token-file FILE (or --allow-public if access is restricted otherwise)",
                        d->settings.listen);
 }
 
-static int listen_where_it_is_safe(struct serve *d, struct err *err)
+static int listen_safely(struct serve *d, struct err *err)
 {
         int r = http_listen(d->settings.listen, &d->listener, err);
 
-        return r < 0 ? r : check_reach(d, d->listener.local, err);
+        return r < 0 ? r : check_exposure(d, d->listener.local, err);
 }
 
 static int check_backends(const struct settings *s, struct err *err)
@@ -156,7 +160,7 @@ static int check_backends(const struct settings *s, struct err *err)
         return 0;
 }
 
-/* The start warns of them; whoever checks wants to know. */
+/* A start only warns of unknown variables; a check should fail. */
 static int check_environment(struct err *err)
 {
         struct err each = ERR_INIT;
@@ -167,11 +171,11 @@ static int check_environment(struct err *err)
         if (!n)
                 return 0;
         return err_set(err, EINVAL,
-                       "%u variable%s of the environment %s no setting%s; see vulcan config", n,
-                       n == 1 ? "" : "s", n == 1 ? "is" : "are", n == 1 ? "" : "s");
+                       "unknown settings in the environment: %u variable%s; see vulcan config", n,
+                       n == 1 ? "" : "s");
 }
 
-/* The start refuses one that others could write; one that is not there is made by the start. */
+/* A start rejects a directory that others can write, and creates a missing one. */
 static int check_state(const struct settings *s, struct err *err)
 {
         struct err why = ERR_INIT;
@@ -183,24 +187,24 @@ static int check_state(const struct settings *s, struct err *err)
         return 0;
 }
 
-/* All that can be known of the settings without making anything. */
+/* Checks everything that can be checked without creating anything. */
 static int check_config(struct serve *d)
 {
         struct err err = ERR_INIT;
         bool local = false;
         int r = http_listen_check(d->settings.listen, &local, &err);
 
-        if (r == 0 && (r = read_token(d, &err)) == 0 && (r = check_reach(d, local, &err)) == 0 &&
+        if (r == 0 && (r = read_token(d, &err)) == 0 && (r = check_exposure(d, local, &err)) == 0 &&
             (r = check_state(&d->settings, &err)) == 0 &&
             (r = check_backends(&d->settings, &err)) == 0)
                 r = check_environment(&err);
         buf_release(&d->token);
         if (r < 0)
                 return cli_fail(EXIT_USAGE, &err);
-        return puts("the settings are fine; vulcan config prints them") < 0 || fflush(stdout) != 0;
+        return puts("the settings are valid; vulcan config prints them") < 0 || fflush(stdout) != 0;
 }
 
-/* Each connection and each VM takes descriptors; the soft limit is often 1024. */
+/* Connections and VMs need descriptors; the soft limit is often 1024. */
 static void raise_descriptor_limit(void)
 {
         struct rlimit limit;
@@ -211,12 +215,12 @@ static void raise_descriptor_limit(void)
         setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* Many threads that allocate little: arenas of their own would keep memory they do not use. */
-static void keep_memory_low(void)
+/* With many threads that allocate little, arenas per thread would waste memory. */
+static void limit_allocator(void)
 {
         mallopt(M_ARENA_MAX, ARENAS);
         mallopt(M_TRIM_THRESHOLD, 256 * 1024);
-        mallopt(M_MMAP_THRESHOLD, 128 * 1024); /* large outputs go back when they are freed */
+        mallopt(M_MMAP_THRESHOLD, 128 * 1024); /* so that large outputs are returned when freed */
 }
 
 static int register_process_metrics(struct err *err)
@@ -245,10 +249,10 @@ static int open_store(struct serve *d, struct err *err)
                 return r;
         store_bound(d->store, d->settings.records_max, d->settings.records_size_max);
         if (opened.moved_to[0])
-                log_error("%s was damaged; it has been moved to %s, and a new one begun", path,
+                log_error("%s was damaged and has been moved to %s; starting with a new one", path,
                           opened.moved_to);
         if (opened.failed)
-                log_warn("unfinished when the last daemon ended, failed now: %zu workload%s",
+                log_warn("marked failed, unfinished when the last daemon ended: %zu workload%s",
                          opened.failed, opened.failed == 1 ? "" : "s");
         return 0;
 }
@@ -268,7 +272,7 @@ static int open_logs(struct serve *d, struct err *err)
             (r = output_store_open(path, &d->output_store, moved_to, err)) < 0)
                 return r;
         if (moved_to[0])
-                log_error("%s was damaged; it has been moved to %s, and a new one begun", path,
+                log_error("%s was damaged and has been moved to %s; starting with a new one", path,
                           moved_to);
         config.store = d->output_store;
         return output_new(&config, &d->output, err);
@@ -303,9 +307,9 @@ static int start(struct serve *d, struct err *err)
         int r;
 
         raise_descriptor_limit();
-        keep_memory_low();
+        limit_allocator();
         if ((r = lock_state(d, err)) < 0 || (r = read_token(d, err)) < 0 ||
-            (r = listen_where_it_is_safe(d, err)) < 0 || (r = wiring_prepare_process(err)) < 0 ||
+            (r = listen_safely(d, err)) < 0 || (r = wiring_prepare_process(err)) < 0 ||
             (r = register_process_metrics(err)) < 0 || (r = open_store(d, err)) < 0 ||
             (r = open_logs(d, err)) < 0)
                 return r;
@@ -324,7 +328,8 @@ static int start(struct serve *d, struct err *err)
         return http_server_new(&http, &d->server, err);
 }
 
-/* Takes apart what is there. Those who wait for a workload get their answer when it is killed. */
+/* Releases what has been created. Clients that wait for a workload get their response when it is
+ * killed. */
 static void stop(struct serve *d)
 {
         if (d->server)
@@ -351,7 +356,7 @@ static void block_signals(struct serve *d)
 
         sigemptyset(&d->signals);
         sigaddset(&d->signals, SIGTERM);
-        /* One that was ignored from the start (nohup, a shell's background) stays ignored. */
+        /* A signal that was ignored at the start (nohup, a background job) stays ignored. */
         for (size_t i = 0; i < sizeof(stops) / sizeof(stops[0]); i++)
                 if (sigaction(stops[i], NULL, &was) == 0 && was.sa_handler != SIG_IGN)
                         sigaddset(&d->signals, stops[i]);
@@ -364,7 +369,8 @@ static int watch_signals(struct serve *d, struct err *err)
         return d->signal_fd < 0 ? err_errno(err, "signalfd") : 0;
 }
 
-/* Tells systemd how it is going, and with that also that the engine's lock can be had. */
+/* Reports the state to systemd. The watchdog is satisfied only if the engine's lock can be
+ * taken. */
 static void report(struct serve *d, bool draining)
 {
         struct engine_counts c;
@@ -375,8 +381,8 @@ static void report(struct serve *d, bool draining)
                     (unsigned long long)c.by_status[WORKLOAD_PENDING]);
 }
 
-/* Waits for a signal, whose number it returns, or until nothing is left to drain (0), or until the
- * deadline (0: none) has passed (-1). Keeps the watchdog content meanwhile. */
+/* Waits for a signal and returns its number; returns 0 when nothing is left to drain, -1 when the
+ * deadline (0: none) has passed. Pings the watchdog meanwhile. */
 static int await(struct serve *d, bool draining, uint64_t deadline_ns)
 {
         struct pollfd p[] = {
@@ -401,15 +407,16 @@ static int await(struct serve *d, bool draining, uint64_t deadline_ns)
         }
 }
 
-static void pass_over(int signo)
+static void ignore_signal(int signo)
 {
 }
 
-/* From now on signals are the kernel's: one that was to cut the drain short and comes after its end
- * is passed over, the next one ends the process. */
-static void give_signals_back(struct serve *d, bool cut_short)
+/* Restores the default actions of the signals. A signal that was sent to shorten the drain, but
+ * arrives after its end, is ignored; the next one terminates the process. */
+static void restore_signals(struct serve *d, bool cut_short)
 {
-        struct sigaction action = {.sa_handler = pass_over, .sa_flags = SA_RESETHAND | SA_RESTART};
+        struct sigaction action = {.sa_handler = ignore_signal,
+                                   .sa_flags = SA_RESETHAND | SA_RESTART};
 
         for (int signo = 1; signo < NSIG && !cut_short; signo++)
                 if (sigismember(&d->signals, signo) == 1)
@@ -417,7 +424,7 @@ static void give_signals_back(struct serve *d, bool cut_short)
         pthread_sigmask(SIG_UNBLOCK, &d->signals, NULL);
 }
 
-/* Serves until it is told to end, then on for those that have not ended, as long as they may. */
+/* Serves until a signal arrives, then drains. */
 static void serve(struct serve *d)
 {
         unsigned seconds = d->settings.drain_s;
@@ -431,26 +438,26 @@ static void serve(struct serve *d)
         engine_counts(d->engine, &c);
         alive = c.by_status[WORKLOAD_RUNNING] + c.by_status[WORKLOAD_PENDING];
         if (alive)
-                log_info("%s: ending; %llu running, %llu waiting may go on for %u s, a second "
+                log_info("%s: draining; %llu running, %llu waiting have %u s to end, a second "
                          "signal kills them",
                          strsignal(signo), (unsigned long long)c.by_status[WORKLOAD_RUNNING],
                          (unsigned long long)c.by_status[WORKLOAD_PENDING], seconds);
         else
-                log_info("%s: ending; nothing runs", strsignal(signo));
+                log_info("%s: exiting; nothing is running", strsignal(signo));
         notify_send(&d->notify, "STOPPING=1\nEXTEND_TIMEOUT_USEC=%llu",
                     (seconds + STOP_MAX_S) * 1000000ull);
         signo = await(d, true, clock_ns() + seconds * NS_PER_S);
         if (signo > 0)
-                log_info("%s: killing what runs", strsignal(signo));
+                log_info("%s: killing all workloads", strsignal(signo));
         else if (signo < 0)
-                log_info("killing what has not ended after %u s", seconds);
-        give_signals_back(d, signo > 0);
+                log_info("killing workloads that have not ended after %u s", seconds);
+        restore_signals(d, signo > 0);
         engine_stop(d->engine);
         if (alive)
-                poll(NULL, 0, LAST_WORDS_MS);
+                poll(NULL, 0, RESULT_GRACE_MS);
 }
 
-/* Images may come later; but that there are none now is seldom meant. */
+/* Images may be installed later, but having none is usually a mistake. */
 static void warn_without_runtimes(const struct serve *d)
 {
         struct backend_capabilities c;
@@ -459,11 +466,11 @@ static void warn_without_runtimes(const struct serve *d)
         for (size_t i = 0; engine_backend(d->engine, i, &c) == 0; i++)
                 n += c.n_runtimes;
         if (!n)
-                log_warn("there is no image of any runtime here, so every order will be refused: "
+                log_warn("no runtime has an image here, so every workload will be rejected: "
                          "see vulcan doctor");
 }
 
-static void tell_address(const char *url)
+static void print_address(const char *url)
 {
         const struct log_field field = {.name = "url", .text = url};
 
@@ -492,7 +499,7 @@ static int cmd_serve(const struct command_table *table, int argc, char **argv)
                 return cli_fail(1, &err);
         }
         warn_without_runtimes(&d);
-        tell_address(d.listener.url);
+        print_address(d.listener.url);
         serve(&d);
         stop(&d);
         log_writer_stop();

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-static const struct cli_option help_option = {"help", 'h', NULL, "this text", NULL, false};
+static const struct cli_option help_option = {"help", 'h', NULL, "print this text", NULL, false};
 
 const struct command *command_find(const struct command_table *table, const char *name)
 {

@@ -32,14 +32,15 @@ struct cli_option {
 
 #define CLI_OPTION_JSON                                                                            \
         {                                                                                          \
-                "json", OPT_JSON, NULL, "for machines", NULL, false                                \
+                "json", OPT_JSON, NULL, "print JSON", NULL, false                                  \
         }
 
 /* The end of `about` for verbs that take IDs. */
 #define CLI_ABOUT_IDS                                                                              \
-        "\n\nOf an ID its last letters will do, 4 or more, where they are one workload's alone "   \
-        "(ids "                                                                                    \
-        "begin with the time, so their beginnings are alike); @last is the newest."
+        "\n\nAn ID may be shortened to its last characters, at least 4, if they match exactly "    \
+        "one "                                                                                     \
+        "workload. (Its first characters encode the time, so they are seldom unique.) @last is "   \
+        "the newest workload."
 
 struct command_table;
 

@@ -4,12 +4,13 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* How many workloads are offered where an ID belongs. */
+/* Commands that the scripts run for completions: ids of workloads, runtimes, ids of unfinished
+ * workloads. */
 #define IDS "vulcan ls --quiet --limit 50 2>/dev/null"
 #define RUNTIMES "vulcan completion runtimes 2>/dev/null"
 #define ALIVE "for s in running pending; do vulcan ls -q -n 50 -s $s 2>/dev/null; done"
 
-/* Adds "a|b" as "a b". */
+/* Appends "a|b" as "a b". */
 static int add_words(struct buf *ret, const char *words)
 {
         int r = 0;
@@ -28,7 +29,7 @@ static int add_verbs(const struct command_table *table, struct buf *ret)
         return r;
 }
 
-/* What `vulcan help` explains. */
+/* The words that `vulcan help` accepts. */
 static int add_topics(const struct command_table *table, struct buf *ret)
 {
         int r = add_verbs(table, ret);
@@ -38,7 +39,7 @@ static int add_topics(const struct command_table *table, struct buf *ret)
 
 /* ---- bash ---- */
 
-/* What may stand here, as the body of a case. */
+/* The body of a case that offers completions for `words` (see struct cli_option). */
 static int bash_offer(const struct command_table *table, struct buf *ret, const char *words)
 {
         int r;
@@ -57,8 +58,8 @@ static int bash_offer(const struct command_table *table, struct buf *ret, const 
         return r == 0 ? buf_add(ret, "'", 1) : r;
 }
 
-/* The values of options: "verb --option) offer ;;". An option that may stand without one has it
- * behind a "=", which bash takes apart. */
+/* One case per option with a value: "verb --option) offer ;;". An optional value follows a "=",
+ * where bash splits words, so such options are left out. */
 static int bash_values(const struct command_table *table, struct buf *ret, const struct command *c)
 {
         struct cli_option o;
@@ -148,7 +149,7 @@ int complete_bash(const struct command_table *table, struct buf *ret)
 
 /* ---- zsh ---- */
 
-/* Text within single quotes, and within the brackets or colons of _arguments. */
+/* Escapes text inside single quotes and inside the brackets and colons of _arguments. */
 static int zsh_text(struct buf *ret, const char *text)
 {
         int r = 0;

@@ -31,15 +31,14 @@ static void examine_memory(struct backend_findings *report)
         if (kb / 1024 >= MEMORY_FREE_MIN_MB)
                 backend_find(report, BACKEND_OK, "memory", "%lu MiB available", kb / 1024);
         else
-                backend_advise(
-                        backend_find(report, BACKEND_WARN, "memory", "only %lu MiB available",
-                                     kb / 1024),
-                        "a VM takes its memory (128 MiB and more) and up to 100 MiB besides");
+                backend_advise(backend_find(report, BACKEND_WARN, "memory",
+                                            "only %lu MiB available", kb / 1024),
+                               "a VM needs its memory (128 MiB or more) plus up to 100 MiB");
 }
 
 /* ---- the state directory ---- */
 
-/* The directory itself or, while it does not exist, the one it would be made in. */
+/* The directory itself or, if it does not exist, its nearest parent that does. */
 static void nearest_existing(const char *dir, char ret[PATH_MAX])
 {
         snprintf(ret, PATH_MAX, "%s", dir);
@@ -54,8 +53,9 @@ static void nearest_existing(const char *dir, char ret[PATH_MAX])
         }
 }
 
-/* Only making something tells: /proc, a full disk, one that is read-only. It goes away at once. */
-static bool can_make(const char *dir, char ret_path[PATH_MAX])
+/* Creating and removing a directory is the only reliable test: it finds /proc, a full disk, and a
+ * read-only file system. */
+static bool can_create(const char *dir, char ret_path[PATH_MAX])
 {
         if (fs_join(ret_path, PATH_MAX, dir, ".vulcan-doctor-XXXXXX", NULL) < 0) {
                 errno = ENAMETOOLONG;
@@ -74,28 +74,29 @@ static void examine_state(struct backend_findings *report, const struct settings
 
         nearest_existing(s->state_dir, dir);
         if (strcmp(dir, s->state_dir) == 0 && (fd = trust_open_dir(dir, &err)) == -EPERM) {
-                backend_advise(
-                        backend_find(report, BACKEND_MISSING, "state", "%s", err.msg),
-                        "or choose a directory of your own with --state-dir or VULCAN_STATE_DIR");
+                backend_advise(backend_find(report, BACKEND_MISSING, "state", "%s", err.msg),
+                               "or choose a directory that is yours, with --state-dir or "
+                               "VULCAN_STATE_DIR");
                 return;
         }
-        if (!can_make(dir, probe)) {
-                backend_advise(
-                        backend_find(report, BACKEND_MISSING, "state",
-                                     "%s: nothing can be made in %s: %s", s->state_dir, dir,
-                                     strerror(errno)),
-                        "choose a directory you may write with --state-dir or VULCAN_STATE_DIR");
+        if (!can_create(dir, probe)) {
+                backend_advise(backend_find(report, BACKEND_MISSING, "state",
+                                            "%s: cannot create anything in %s: %s", s->state_dir,
+                                            dir, strerror(errno)),
+                               "choose a directory that you can write to, with --state-dir or "
+                               "VULCAN_STATE_DIR");
                 return;
         }
         if (statvfs(dir, &fs) == 0)
                 free_mb = (unsigned long)((uint64_t)fs.f_bavail * fs.f_frsize >> 20);
         if (free_mb >= STATE_FREE_MIN_MB)
                 backend_find(report, BACKEND_OK, "state", "%s%s, %lu MiB free", s->state_dir,
-                             strcmp(dir, s->state_dir) == 0 ? "" : " (made when needed)", free_mb);
+                             strcmp(dir, s->state_dir) == 0 ? "" : " (created when needed)",
+                             free_mb);
         else
                 backend_advise(backend_find(report, BACKEND_WARN, "state", "%s: only %lu MiB free",
                                             s->state_dir, free_mb),
-                               "make room, or choose another place with --state-dir");
+                               "free some space, or choose another directory with --state-dir");
 }
 
 static void append(struct backend_findings *report, const struct backend_findings *more)

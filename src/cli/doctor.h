@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The checks of `vulcan doctor`: those of each backend, and those of the machine and the state
- * directory. They start no VM and leave nothing behind: an empty directory is made where the state
- * directory is or would be, and removed.
- * Thread rule: main thread.
+ * The checks of `vulcan doctor`: those of each backend, of the machine, and of the state directory.
+ * They start no VM and leave nothing behind: a temporary directory is created in the state
+ * directory, or in its nearest existing parent, and removed. Thread rule: main thread.
  */
 #pragma once
 
@@ -15,5 +14,5 @@ struct doctor_report {
         bool can_run; /* at least one backend can run a workload with network none */
 };
 
-/* Never fails: a check that cannot be made is a finding. */
+/* Never fails: a check that could not be made is a finding. */
 void doctor_examine(const struct settings *s, struct doctor_report *ret);

@@ -29,7 +29,7 @@ static int add_usage(const struct command *command, struct buf *ret)
         return r;
 }
 
-/* Adds one paragraph behind column `at`, on as many lines as it takes; *text is what follows it. */
+/* Appends one paragraph, wrapped, at column `at`. *text advances to what follows the paragraph. */
 static int add_paragraph(const char **text, size_t at, struct buf *ret)
 {
         size_t column = at;
@@ -54,7 +54,7 @@ static int add_paragraph(const char **text, size_t at, struct buf *ret)
         return r == 0 ? buf_add(ret, "\n", 1) : r;
 }
 
-/* Text whose paragraphs are parted by empty lines; other ends of lines are only how it is written. */
+/* Appends text at column `at`. Empty lines separate paragraphs; single newlines are spaces. */
 static int add_wrapped(const char *text, size_t at, struct buf *ret)
 {
         int r = add_paragraph(&text, at, ret);
@@ -67,7 +67,7 @@ static int add_wrapped(const char *text, size_t at, struct buf *ret)
         return r;
 }
 
-/* "-r, --runtime NAME"; its length. */
+/* "-r, --runtime NAME". Returns its length. */
 static int option_name(const struct cli_option *o, char *ret, size_t size)
 {
         int n = settings_is_option(o->id) ? 0
@@ -100,8 +100,8 @@ static int add_option(const struct cli_option *o, const char *default_value, str
 static int add_settings(const struct command *command, struct buf *ret)
 {
         struct cli_option o;
-        int r = buf_printf(ret, "\nSettings (also as VULCAN_NAME in the environment, or in the "
-                                "file of --config):\n");
+        int r = buf_printf(ret, "\nSettings (also VULCAN_NAME in the environment or in the file of "
+                                "--config):\n");
 
         for (size_t i = 0; r == 0 && command_option_at(command, i, &o); i++) {
                 _cleanup_buf_ struct buf value = BUF_INIT(CLI_TEXT_MAX);

@@ -13,18 +13,18 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Where we are in one connection. */
+/* The state of one connection. */
 struct reading {
         struct log_stream *s;
         struct sse_reader events;
         struct buf line;
-        uint64_t last;    /* number of the last line that came */
-        uint64_t refetch; /* lines we were told are dropped, and ask for again: this many */
+        uint64_t last;    /* number of the last line received */
+        uint64_t refetch; /* first of the dropped lines that are being fetched again */
         uint64_t heartbeat_ns;
-        uint64_t heard_ns; /* when a byte last came; before that, when we began */
-        bool heard;        /* a byte has come */
+        uint64_t heard_ns; /* when the last byte arrived; at first, when the stream began */
+        bool heard;        /* a byte has arrived */
         bool done, again, failed;
-        struct err said; /* by the daemon, in the stream */
+        struct err daemon_err; /* the error that the daemon sent in the stream */
 };
 
 /* ---- one line ---- */
@@ -87,8 +87,8 @@ int log_line_parse(const char *json, size_t size, struct buf *scratch, struct lo
 /* ---- events ---- */
 
 /*
- * Lines are missing. Those that went by while we were slow are in the history: we come again behind
- * the last one that we have. Twice in vain is enough.
+ * Lines are missing. If the reason is "slow", they are still stored: connect again, after the last
+ * line received. If the same gap comes back, the lines are lost.
  */
 static int take_dropped(struct reading *r, const struct sse_event *e)
 {
@@ -123,14 +123,14 @@ static int on_event(void *ctx, const struct sse_event *e)
                 return take_dropped(r, e);
         if (strcmp(e->event, "error") == 0) {
                 r->failed = true;
-                return err_set(&r->said, EIO, "%.300s", e->data);
+                return err_set(&r->daemon_err, EIO, "%.300s", e->data);
         }
         if (strcmp(e->event, "message") != 0)
                 return 0;
         if ((result = log_line_parse(e->data, e->size, &r->line, &line)) < 0)
                 return result;
         if (line.seq <= r->last)
-                return 0; /* we have it */
+                return 0; /* received before */
         result = r->s->fn(r->s->ctx, &line);
         if (result == 0)
                 r->last = line.seq;
@@ -146,7 +146,7 @@ static int on_piece(void *ctx, const char *bytes, size_t n)
 
 /* ---- connections ---- */
 
-/* A daemon from which no byte comes for that long is dead. */
+/* After this much silence the daemon is considered dead. */
 static uint64_t dead_ns(const struct reading *r)
 {
         return HTTP_HEARTBEATS_LOST * r->heartbeat_ns;
@@ -186,10 +186,10 @@ static int connect_once(struct reading *r, struct err *err)
                 return -ESTALE;
         if (r->failed)
                 return err_set(err, EIO, "%s: %s", http_client_server(r->s->remote->http),
-                               r->said.msg);
+                               r->daemon_err.msg);
         if (result < 0) {
                 if (result == -EPROTO || result == -EMSGSIZE)
-                        err_set(err, EPROTO, "%s: its log is not that of vulcan serve",
+                        err_set(err, EPROTO, "%s: the log is not that of vulcan serve",
                                 http_client_server(r->s->remote->http));
                 return result;
         }
@@ -201,7 +201,7 @@ static int connect_once(struct reading *r, struct err *err)
                        : result;
 }
 
-static bool is_passing(int r)
+static bool is_transient(int r)
 {
         return r == -ECONNRESET || r == -ETIMEDOUT || r == -ECONNREFUSED || r == -EAGAIN ||
                r == -ENETUNREACH || r == -EHOSTUNREACH;
@@ -214,18 +214,20 @@ static int follow(struct reading *r, struct err *err)
                 uint64_t before = r->last, began = clock_ns();
                 int result = connect_once(r, err);
 
-                if (result != -ESTALE && !is_passing(result))
+                if (result != -ESTALE && !is_transient(result))
                         return result;
                 if (result == -ETIMEDOUT && clock_ns() >= r->heard_ns + dead_ns(r))
-                        return err_set(err, ETIMEDOUT,
-                                       "%s: neither output nor a heartbeat came for %g s: the "
-                                       "daemon hangs or cannot be reached",
-                                       http_client_server(r->s->remote->http),
-                                       (double)dead_ns(r) / NS_PER_S);
-                /* A connection that lived for a heartbeat was no failure, however quiet the log. */
+                        return err_set(
+                                err, ETIMEDOUT,
+                                "%s: no output and no heartbeat for %g s: the daemon hangs or "
+                                "is unreachable",
+                                http_client_server(r->s->remote->http),
+                                (double)dead_ns(r) / NS_PER_S);
+                /* A connection that lasted for a heartbeat was not a failure, even if the log was
+                 * quiet. */
                 if (r->last > before || r->heard_ns >= began + r->heartbeat_ns)
                         tries = 0;
-                /* The first connection is the one that tells whether there is a daemon at all. */
+                /* If the very first connection fails, there is no daemon: do not retry. */
                 if (result != -ESTALE && (tries + 1 >= LOG_STREAM_TRIES || (!tries && !r->heard)))
                         return result;
                 if (poll(&stop, 1, LOG_STREAM_PAUSE_MS << tries) > 0)

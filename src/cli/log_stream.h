@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The output of a daemon's workload, line by line, byte for byte, from the daemon's event stream
- * (docs/api.md). A connection that breaks is made anew after the last line that came; lines that
- * were dropped because we were slow are fetched again.
+ * Reads the output of a workload from the event stream of a daemon (docs/api.md), line by line,
+ * byte for byte. If a connection breaks, the next one continues after the last line received. Lines
+ * that were dropped because this client was slow are fetched again.
  *
- * A log may be quiet for ever: the daemon's heartbeats show that it lives. HTTP_HEARTBEATS_LOST of them
- * without a byte is the end: -ETIMEDOUT, and no new connection.
+ * A log may be quiet for any time; the heartbeats of the daemon show that it is alive. After
+ * HTTP_HEARTBEATS_LOST heartbeats without a byte, the stream ends with -ETIMEDOUT and does not
+ * reconnect.
  *
  * Thread rule: one thread.
  */
@@ -19,14 +20,14 @@
 #include <stdint.h>
 
 enum {
-        LOG_STREAM_TRIES = 6,      /* connections in a row that bring nothing new */
-        LOG_STREAM_PAUSE_MS = 200, /* before the second of them; then twice as long each time */
+        LOG_STREAM_TRIES = 6,      /* consecutive connections that bring nothing new */
+        LOG_STREAM_PAUSE_MS = 200, /* before the second one; doubles each time */
 };
 
 struct log_line {
         uint64_t seq;
         enum workload_stream stream;
-        const char *bytes; /* with the newline, where there was one */
+        const char *bytes; /* includes the newline, if the program wrote one */
         size_t size;
         const char *json; /* as the daemon sent it */
         size_t json_size;
@@ -38,19 +39,19 @@ typedef int log_stream_fn(void *ctx, const struct log_line *line);
 struct log_stream {
         struct remote *remote;
         const char *id;
-        bool follow;           /* until the workload has ended; false: what there is now */
-        unsigned heartbeat_ms; /* the daemon's; 0: HTTP_HEARTBEAT_S */
-        int stop_fd;           /* as http_client_set_stop() was given it; -1: none */
+        bool follow;           /* until the workload ends; false: only what is stored now */
+        unsigned heartbeat_ms; /* interval of the daemon's heartbeats; 0: HTTP_HEARTBEAT_S */
+        int stop_fd;           /* as passed to http_client_set_stop(); -1: none */
         log_stream_fn *fn;
         void *ctx;
-        uint64_t lost; /* result: lines that will never come */
+        uint64_t lost; /* result: number of lines that are lost */
 };
 
-/* 0 when all has come; otherwise as remote.h and http/client.h. */
+/* Returns 0 after the last line; otherwise an error as in remote.h and http/client.h. */
 int log_stream_run(struct log_stream *s, struct err *err);
 
 /*
- * Reads one line event ({"seq", "stream", "line", "partial", "base64"}). `scratch` keeps the bytes.
- * -EPROTO for what is none.
+ * Parses one line event ({"seq", "stream", "line", "partial", "base64"}). The bytes of *ret are in
+ * `scratch`. -EPROTO if malformed.
  */
 int log_line_parse(const char *json, size_t size, struct buf *scratch, struct log_line *ret);

@@ -5,8 +5,8 @@
 #include <string.h>
 
 /*
- * Adds text as it is meant: what roff would take for its own is escaped (groff_man(7)): backslashes,
- * a dash that must stay one, and a dot or quote that begins a line.
+ * Appends literal text. Characters that are special in roff are escaped (groff_man(7)):
+ * backslashes, dashes, quotes, and a dot or quote at the start of a line.
  */
 static int add_text(struct buf *ret, const char *text)
 {
@@ -45,7 +45,7 @@ static int add_text(struct buf *ret, const char *text)
         return r;
 }
 
-/* Paragraphs: an empty line becomes .PP. */
+/* Appends paragraphs; an empty line becomes .PP. */
 static int add_paragraphs(struct buf *ret, const char *text)
 {
         int r = 0;
@@ -82,7 +82,7 @@ static int add_option(struct buf *ret, const struct cli_option *o)
         return buf_add(ret, "\n", 1);
 }
 
-/* What a setting has beyond its option: its variable, its default. */
+/* The environment variable and the default of a setting. */
 static int add_origin(struct buf *ret, size_t row)
 {
         struct settings_row s = settings_row(row);
@@ -110,9 +110,10 @@ static int add_options(struct buf *ret, const struct command *command)
                 if (setting && !settings)
                         r = buf_printf(ret,
                                        ".SH SETTINGS\n"
-                                       "Each is an option, a variable of the environment, and a "
-                                       "line VARIABLE=VALUE of the\nfile of "
-                                       "\\-\\-config, in this order of precedence.\n");
+                                       "Each setting can be given as an option, as an environment "
+                                       "variable,\nor as a line VARIABLE=VALUE in the file of "
+                                       "\\-\\-config. The first of these\nthat is given "
+                                       "applies.\n");
                 settings = settings || setting;
                 if (r == 0)
                         r = add_option(ret, &o);
@@ -167,7 +168,7 @@ static int verb_page(const struct command *command, struct buf *ret)
             (r = add_paragraphs(ret, command->about)) < 0 || (r = add_options(ret, command)) < 0 ||
             (r = buf_printf(ret, ".SH \"EXIT STATUS\"\n")) < 0 ||
             (r = add_paragraphs(ret, command->exit_codes ? command->exit_codes
-                                                         : "0, 1 if it failed, 2 for wrong use.")) <
+                                                         : "0, 1 on failure, 2 for wrong use.")) <
                     0)
                 return r;
         return buf_printf(ret, ".SH \"SEE ALSO\"\n.BR vulcan (1)\n");
@@ -175,14 +176,16 @@ static int verb_page(const struct command *command, struct buf *ret)
 
 static int overview(const struct command_table *table, struct buf *ret)
 {
-        int r = add_heading(ret, "VULCAN", "vulcan", "run programs, each in a microVM of its own");
+        int r = add_heading(ret, "VULCAN", "vulcan",
+                            "run untrusted programs, each in its own microVM");
 
         if (r == 0)
-                r = buf_printf(ret, ".SH SYNOPSIS\n.B vulcan\n.I VERB\n[OPTIONS] ...\n"
-                                    ".SH DESCRIPTION\n"
-                                    "Runs untrusted programs, each in a microVM of its own, and "
-                                    "tells in Prometheus\nmetrics where the time went.\n"
-                                    ".SH VERBS\n");
+                r = buf_printf(ret,
+                               ".SH SYNOPSIS\n.B vulcan\n.I VERB\n[OPTIONS] ...\n"
+                               ".SH DESCRIPTION\n"
+                               "Runs untrusted programs, each in its own microVM, and reports\n"
+                               "in Prometheus metrics what happened.\n"
+                               ".SH VERBS\n");
         for (size_t i = 0; r == 0 && i < table->n; i++) {
                 r = buf_printf(ret, ".TP\n.BR vulcan\\-%s (1)\n", table->commands[i]->name);
                 if (r == 0)

@@ -16,7 +16,7 @@ static bool begins(const char *line, size_t n, const char *with)
         return n >= k && memcmp(line, with, k) == 0;
 }
 
-/* True if a sample or family of this name belongs to the family: itself, or a histogram's part. */
+/* True if this name is the family's, or that of a part of a histogram. */
 static bool is_part(const char *name, size_t n, const char *family)
 {
         static const char *const parts[] = {"", "_bucket", "_sum", "_count"};

@@ -20,7 +20,8 @@ static uint64_t watchdog_ns(void)
 
         if (!usec || (pid && strtol(pid, NULL, 10) != getpid()))
                 return 0;
-        return strtoull(usec, NULL, 10) * NS_PER_US / 2; /* half of the time, as systemd advises */
+        return strtoull(usec, NULL, 10) * NS_PER_US / 2; /* sd_watchdog_enabled(3) recommends half
+                                                          * of the interval */
 }
 
 void notify_init(struct notify *n)

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What systemd is told (sd_notify(3), the datagram protocol of NOTIFY_SOCKET): that the daemon is
- * ready, that it stops, how it is doing, and that it lives (WatchdogSec=). Without the variables
- * nothing is sent and nothing fails.
+ * Notifies systemd (sd_notify(3), datagrams to NOTIFY_SOCKET) that the daemon is ready, is
+ * stopping, what it does, and that it is alive (WatchdogSec=). If the environment variables are not
+ * set, these functions do nothing.
  *
- * Thread rule: main thread; notify_init() before other threads start, as it changes the environment.
+ * Thread rule: main thread; notify_init() before other threads start, because it changes the
+ * environment.
  */
 #pragma once
 
@@ -13,17 +14,17 @@
 #include <sys/un.h>
 
 struct notify {
-        int fd; /* -1: nobody listens */
+        int fd; /* -1: systemd does not listen */
         struct sockaddr_un to;
         socklen_t to_size;
-        uint64_t watchdog_ns; /* how often it wants to hear from us, at most; 0: not at all */
+        uint64_t watchdog_ns; /* send WATCHDOG=1 at least this often; 0: never */
 };
 
-/* Reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID and takes them out of the environment, which
- * programs that we start inherit. */
+/* Reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID and removes them from the environment, so
+ * that child processes do not inherit them. */
 void notify_init(struct notify *n);
 
-/* Sends lines of NAME=VALUE. What cannot be sent is lost. */
+/* Sends lines of NAME=VALUE. Errors are ignored. */
 void notify_send(const struct notify *n, const char *fmt, ...)
         __attribute__((format(printf, 2, 3)));
 

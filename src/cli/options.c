@@ -18,7 +18,7 @@ enum {
 
 /* ---- settings before the verb: vulcan --log-level debug run ... ---- */
 
-static bool is_for_the_program(const char *word)
+static bool is_program_option(const char *word)
 {
         static const char *const words[] = {"--help", "-h", "--version", "-V"};
 
@@ -28,7 +28,7 @@ static bool is_for_the_program(const char *word)
         return false;
 }
 
-/* The row of the setting that a word is a flag of; settings_count(): of none. */
+/* The row of the setting whose flag this word is; settings_count() if it is none. */
 static size_t setting_of(const char *word)
 {
         char flag[64];
@@ -44,7 +44,7 @@ int cli_find_verb(int argc, char **argv, struct err *err)
         for (int i = 1; i < argc; i++) {
                 size_t row;
 
-                if (argv[i][0] != '-' || !argv[i][1] || is_for_the_program(argv[i]))
+                if (argv[i][0] != '-' || !argv[i][1] || is_program_option(argv[i]))
                         return i;
                 row = setting_of(argv[i]);
                 if (row == settings_count())
@@ -60,7 +60,8 @@ int cli_find_verb(int argc, char **argv, struct err *err)
 
 /* ---- the verb's command line ---- */
 
-/* getopt's two tables. `letters` begins with what makes it stop at words, and be silent. */
+/* Fills in getopt's two tables. `letters` begins with '+' to stop at the first word, and ':' to let
+ * this file print the errors. */
 static void make_tables(const struct command *command, struct option *options, char *letters)
 {
         struct cli_option o;
@@ -85,12 +86,12 @@ static void make_tables(const struct command *command, struct option *options, c
         options[n] = (struct option){0};
 }
 
-static int refuse(int c, char **argv, const char *verb, struct err *err)
+static int reject(int c, char **argv, const char *verb, struct err *err)
 {
         const char *word = argv[optind - 1];
         char letter[3] = {'-', (char)optopt, '\0'};
 
-        /* A long option stands whole in its word; a short one may be in the middle of one. */
+        /* A long option is a word of its own; a short one may be in the middle of a word. */
         if (optopt && optopt < 128 && strncmp(word, "--", 2) != 0)
                 word = letter;
         if (c == ':')
@@ -111,12 +112,12 @@ int cli_parse(const struct command *command, int argc, char **argv, struct setti
                 settings_init(settings);
         make_tables(command, options, letters);
         opterr = 0;
-        optind = 0; /* as in a new program: the tests parse more than one command line */
+        optind = 0; /* start from the beginning: unit tests parse several command lines */
         while ((c = getopt_long(argc, argv, letters, options, NULL)) != -1) {
                 if (c == HELP_ID)
                         return 0;
                 if (c == '?' || c == ':')
-                        return refuse(c, argv, command->name, err);
+                        return reject(c, argv, command->name, err);
                 r = settings_is_option(c) ? settings_take_flag(settings, c, optarg, err)
                                           : take(ctx, c, optarg, err);
                 if (r < 0)

@@ -36,7 +36,7 @@ void progress_begin(struct progress *p)
         pthread_mutex_unlock(&p->lock);
 }
 
-/* Only where there is room: a terminal that was stopped with Ctrl-S must not stop us. */
+/* Writes only if the terminal accepts bytes: a terminal stopped with Ctrl-S must not block us. */
 static bool put(int fd, const char *text, size_t n)
 {
         struct pollfd room = {fd, POLLOUT, 0};
@@ -44,7 +44,7 @@ static bool put(int fd, const char *text, size_t n)
         return poll(&room, 1, 0) == 1 && write(fd, text, n) == (ssize_t)n;
 }
 
-/* With the lock. */
+/* The lock is held. */
 static void draw(struct progress *p)
 {
         char line[80];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The line that tells a person at a terminal what is being waited for: "booting the microVM, 0.4
- * s". It is redrawn in place and gone before the program writes its first byte. Without a terminal
- * nothing is ever written.
+ * A line on the terminal that shows what the user is waiting for: "booting the microVM, 0.4 s". It
+ * is redrawn in place and erased before the program's first output. Without a terminal, nothing is
+ * written.
  *
  * Thread rule: any thread.
  */
@@ -16,28 +16,29 @@ enum { PROGRESS_PERIOD_MS = 100 };
 
 struct progress {
         pthread_mutex_t lock;
-        const char *what; /* is waited for */
+        const char *what; /* the text of the line */
         pthread_t thread; /* of progress_run() */
-        bool runs, quit;  /* quit: under the lock, with `changed` */
+        bool runs, quit;  /* quit: protected by the lock, signalled by `changed` */
         pthread_cond_t changed;
-        int fd;            /* the terminal; -1: nothing is shown */
-        uint64_t since_ns; /* when what is waited for began; 0: nothing is */
-        bool drawn;        /* the line stands on the terminal */
+        int fd;            /* the terminal; -1: show nothing */
+        uint64_t since_ns; /* start of the wait; 0: nothing to show */
+        bool drawn;        /* the line is on the terminal */
 };
 
-/* `fd`: a terminal, or -1. `what`: "booting the microVM"; borrowed. */
+/* `fd` is a terminal, or -1. `what`, such as "booting the microVM", is borrowed. */
 void progress_init(struct progress *p, int fd, const char *what);
 void progress_release(struct progress *p);
 
-/* From now on there is something to wait for; the first line comes with the first tick. */
+/* Starts the clock. The first tick after it draws the line. */
 void progress_begin(struct progress *p);
 
-/* Draws the line anew; call every PROGRESS_PERIOD_MS. Skipped where the terminal takes no bytes. */
+/* Redraws the line; call it every PROGRESS_PERIOD_MS. Does nothing while the terminal is
+ * blocked. */
 void progress_tick(struct progress *p);
 
-/* Has a thread call progress_tick() until progress_release(), where nobody has the time. Without a
- * terminal, or a thread, nothing is shown. */
+/* Starts a thread that calls progress_tick() until progress_release(), for callers that are busy.
+ * Without a terminal, or if the thread cannot be started, nothing is shown. */
 void progress_run(struct progress *p);
 
-/* Takes the line away; nothing is drawn until progress_begin() is called again. */
+/* Erases the line. Nothing is drawn until the next progress_begin(). */
 void progress_end(struct progress *p);

@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SHORTEST = 4 /* letters of the beginning or end of an id */ };
+enum { PART_MIN = 4 /* least number of characters of a part of an id */ };
 
 static const char newest[] = "@last";
 
@@ -36,7 +36,7 @@ void remote_release(struct remote *r)
         r->http = NULL;
 }
 
-/* ---- what an answer means ---- */
+/* ---- responses ---- */
 
 static int code_of(unsigned status)
 {
@@ -56,8 +56,8 @@ static int code_of(unsigned status)
         }
 }
 
-/* The daemon's words; where it has none (or is none), what the status means. */
-static void add_words(struct buf *ret, const struct http_client_answer *a)
+/* Appends the daemon's error message or, if the response has none, its status. */
+static void add_message(struct buf *ret, const struct http_client_answer *a)
 {
         json_t *json = a->body.len ? json_loadb(a->body.data, a->body.len, 0, NULL) : NULL;
         const char *text = json_string_value(json_object_get(json, "error"));
@@ -66,9 +66,9 @@ static void add_words(struct buf *ret, const struct http_client_answer *a)
         if (text)
                 table_clean(ret, text, 0);
         else
-                buf_printf(ret, "answered with status %u", a->status);
+                buf_printf(ret, "status %u", a->status);
         if (a->status >= 500 && id) {
-                /* Under this its log has more. */
+                /* The daemon's log has more under this id. */
                 buf_printf(ret, " (request ");
                 table_clean(ret, id, HTTP_REQUEST_ID_MAX);
                 buf_printf(ret, ")");
@@ -82,9 +82,9 @@ int remote_check(struct remote *r, const struct http_client_answer *a, struct er
 
         if (a->status >= 200 && a->status < 300)
                 return 0;
-        add_words(&words, a);
+        add_message(&words, a);
         if (a->status == 401 && !http_client_has_token(r->http))
-                return err_set(err, EACCES, "%s: %s; give --token-file FILE (or VULCAN_TOKEN_FILE)",
+                return err_set(err, EACCES, "%s: %s; use --token-file FILE (or VULCAN_TOKEN_FILE)",
                                http_client_server(r->http), words.data ? words.data : "");
         if (a->retry_after_s)
                 return err_set(err, code_of(a->status), "%s: %s; try again in %u s",
@@ -121,8 +121,9 @@ int remote_call(struct remote *r, const char *method, const char *path, json_t *
                 json = json_loadb(answer.body.len ? answer.body.data : "", answer.body.len, 0,
                                   NULL);
                 if (!json)
-                        result = err_set(err, EPROTO, "%s: its answer is not that of vulcan serve",
-                                         http_client_server(r->http));
+                        result =
+                                err_set(err, EPROTO, "%s: the response is not that of vulcan serve",
+                                        http_client_server(r->http));
         }
         http_client_answer_release(&answer);
         if (result == 0 && ret)
@@ -153,8 +154,8 @@ json_int_t remote_number(const json_t *object, const char *key)
 
 /* ---- ids ---- */
 
-/* Ids begin with the time, so that those of a day begin alike, and end at random. */
-static bool is_meant(const char *id, const char *part)
+/* Ids begin with the time, so ids of one day begin alike; their last characters are random. */
+static bool matches(const char *id, const char *part)
 {
         size_t n = strlen(part);
 
@@ -162,9 +163,9 @@ static bool is_meant(const char *id, const char *part)
                (strncmp(id, part, n) == 0 || strcmp(id + ULID_LEN - n, part) == 0);
 }
 
-/* Looks through one page; *found counts those that are meant, `ret` is the last of them. */
-static int look_through(struct remote *r, const char *part, unsigned offset, unsigned *found,
-                        bool *ret_more, char ret[ULID_LEN + 1], struct err *err)
+/* Searches one page. Adds to *found the number of ids that match; `ret` is the last of them. */
+static int search_page(struct remote *r, const char *part, unsigned offset, unsigned *found,
+                       bool *ret_more, char ret[ULID_LEN + 1], struct err *err)
 {
         char path[REMOTE_PATH_MAX];
         json_t *page = NULL, *item;
@@ -178,7 +179,7 @@ static int look_through(struct remote *r, const char *part, unsigned offset, uns
         {
                 const char *id = remote_text(item, "id");
 
-                if (!is_meant(id, part))
+                if (!matches(id, part))
                         continue;
                 ++*found;
                 memcpy(ret, id, ULID_LEN + 1);
@@ -200,7 +201,7 @@ static int find_newest(struct remote *r, char ret[ULID_LEN + 1], struct err *err
         if (ulid_is_valid(id))
                 memcpy(ret, id, ULID_LEN + 1);
         else
-                result = err_set(err, ENOENT, "%s: there is no workload", newest);
+                result = err_set(err, ENOENT, "%s: there are no workloads", newest);
         json_decref(page);
         return result;
 }
@@ -221,14 +222,14 @@ int remote_find(struct remote *r, const char *word, char ret[ULID_LEN + 1], stru
                 memcpy(ret, part, sizeof(part));
                 return 0;
         }
-        if (n >= ULID_LEN || n < SHORTEST || strspn(part, "0123456789ABCDEFGHJKMNPQRSTVWXYZ") != n)
-                return err_set(
-                        err, EINVAL,
-                        "\"%.40s\" is no id: %d letters and digits, at least the first or last %d "
-                        "of them, or %s",
-                        word, ULID_LEN, SHORTEST, newest);
+        if (n >= ULID_LEN || n < PART_MIN || strspn(part, "0123456789ABCDEFGHJKMNPQRSTVWXYZ") != n)
+                return err_set(err, EINVAL,
+                               "invalid id \"%.40s\": an id has %d letters and digits; give all of "
+                               "them, the "
+                               "first or last %d or more, or %s",
+                               word, ULID_LEN, PART_MIN, newest);
         for (unsigned at = 0; more && found < 2 && at < REMOTE_LOOKUP_MAX; at += REMOTE_PAGE) {
-                result = look_through(r, part, at, &found, &more, id, err);
+                result = search_page(r, part, at, &found, &more, id, err);
                 if (result < 0)
                         return result;
         }

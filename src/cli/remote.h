@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The daemon as the verbs see it: settings to a client, requests to JSON, statuses to errors.
+ * A daemon, as a client sees it: makes a client from the settings, JSON from responses, and errors
+ * from statuses.
  *
  *     remote_open(&remote, &settings, &err);      // --server, --token-file
  *     remote_get(&remote, "/v1/stats", &json, &err);
  *     remote_release(&remote);
  *
- * Errors, besides those of http/client.h, with the daemon's own words in the message: -EACCES (401,
- * 403), -ENOENT (404), -EALREADY (409), -EAGAIN (429, 503), -EINVAL (other 4xx), -EIO (5xx), -EPROTO
- * an answer that is not the JSON it should be.
+ * Besides the errors of http/client.h: -EACCES (401, 403), -ENOENT (404), -EALREADY (409), -EAGAIN
+ * (429, 503), -EINVAL (other 4xx), -EIO (5xx), each with the daemon's message; -EPROTO if a
+ * response is not the expected JSON.
  *
  * Thread rule: one thread.
  */
@@ -22,15 +23,16 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-#define REMOTE_SERVER "http://127.0.0.1:8080" /* where no setting says another */
+#define REMOTE_SERVER "http://127.0.0.1:8080" /* the default of --server */
 
 enum {
         REMOTE_PATH_MAX = 256,
-        /* Silence before POST and DELETE fail: what they did is unknown then, and a POST waits for the
-         * daemon's disk, a DELETE for a VM to be gone. A GET has HTTP_CLIENT_SILENCE_MS. */
+        /* Silence after which POST and DELETE fail. It is long, because it is then unknown what
+         * they did, and because a POST waits for the daemon's disk and a DELETE for the end of a
+         * VM. For GET, the limit is HTTP_CLIENT_SILENCE_MS. */
         REMOTE_CHANGE_SILENCE_MS = 60000,
-        REMOTE_PAGE = 100, /* workloads asked for at once */
-        /* The newest workloads among which a part of an id is looked up. */
+        REMOTE_PAGE = 100, /* workloads per request */
+        /* How many of the newest workloads are searched for a part of an id. */
         REMOTE_LOOKUP_MAX = 1000,
 };
 
@@ -41,20 +43,21 @@ struct remote {
 int remote_open(struct remote *ret, const struct settings *s, struct err *err);
 void remote_release(struct remote *r);
 
-/* Asks; `body` (consumed, NULL: none) goes as JSON. *ret is the JSON that came; NULL: not wanted. */
+/* Sends a request. `body` is consumed; NULL: none. *ret is the JSON of the response; `ret` may be
+ * NULL. */
 int remote_call(struct remote *r, const char *method, const char *path, json_t *body, json_t **ret,
                 struct err *err);
 int remote_get(struct remote *r, const char *path, json_t **ret, struct err *err);
 
-/* 0 for a 2xx answer, otherwise the error it means. For those who ask by http_client_request(). */
+/* 0 for a 2xx response, otherwise its error. For callers of http_client_request(). */
 int remote_check(struct remote *r, const struct http_client_answer *answer, struct err *err);
 
 /*
- * The id meant by a word: the id itself, in letters of either case; its end or its beginning, if that
- * is one workload's alone among the newest REMOTE_LOOKUP_MAX; or "@last", the newest.
+ * Resolves a word to an id: a whole id, in either case; its first or last characters, if they match
+ * exactly one of the newest REMOTE_LOOKUP_MAX workloads; or "@last", the newest.
  */
 int remote_find(struct remote *r, const char *word, char ret[ULID_LEN + 1], struct err *err);
 
-/* Texts and numbers of an answer; "" and -1 where there is none of that type. */
+/* A text or number of a response; "" and -1 if it is missing or of another type. */
 const char *remote_text(const json_t *object, const char *key);
 json_int_t remote_number(const json_t *object, const char *key);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the verbs share that talk to a daemon.
+ * What the verbs that talk to a daemon have in common.
  *
  *     n = remote_begin(&command_ls, argc, argv, take, &args, &remote, &code);
  *     if (n == 0)

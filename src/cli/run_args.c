@@ -31,33 +31,35 @@ enum {
 
 const struct cli_option run_args_options[] = {
         {"runtime", 'r', "NAME",
-         "what runs it [told from how FILE's name ends: .py, .js, .go, .sh and what images add]",
+         "language of the program [by the suffix of FILE: .py, .js, .go, .sh, or as the images "
+         "define]",
          "RUNTIME", false},
-        {"code", 'e', "CODE", "the program itself", NULL, false},
+        {"code", 'e', "CODE", "the code of the program", NULL, false},
         {"archive", OPT_ARCHIVE, "FILE",
-         "a program of several files: a tar.gz, tar or zip, unpacked in the VM", "FILE", false},
+         "a program of several files: tar.gz, tar or zip, unpacked in the VM", "FILE", false},
         {"entrypoint", OPT_ENTRYPOINT, "PATH",
-         "the file of the archive to start [main.py and the like, or the only one]", NULL, false},
+         "the file of the archive to run [main.py or the like, or the only file]", NULL, false},
         {"file", OPT_FILE, "PATH[=NAME]",
-         "a file or directory to copy into the program's working directory, under its path or as "
+         "copy a file or directory into the program's working directory, under its path or as "
          "NAME; may be repeated",
          "FILE", false},
         {"out", OPT_OUT, "PATH[=LOCAL]",
-         "a file, directory or quoted pattern ('plots/*') to copy out of the VM after the program "
+         "copy a file, directory or quoted pattern ('plots/*') out of the VM after the program "
          "has ended, under its path or as LOCAL; may be repeated",
          NULL, false},
         {"env", OPT_ENV, "NAME=VALUE",
-         "a variable for the program; --env NAME passes ours on; may be repeated", NULL, false},
-        {"timeout", OPT_TIMEOUT, "TIME", "time for the program: 30, 30s, 5m, 1h [60s]", NULL,
+         "set a variable for the program; NAME alone passes on our value; may be repeated", NULL,
+         false},
+        {"timeout", OPT_TIMEOUT, "TIME", "time limit of the program: 30, 30s, 5m, 1h [60s]", NULL,
          false},
         {"cpus", OPT_CPUS, "N", "virtual CPUs [1]", NULL, false},
         {"mem", OPT_MEM, "SIZE", "memory of the VM: 256, 512M, 1G [the runtime's default]", NULL,
          false},
         {"network", OPT_NETWORK, "none|nat", "network of the VM [none]", "none|nat", false},
         {"metrics", OPT_METRICS, "all",
-         "print the five metrics (all of Vulcan's) behind the output", "all", true},
-        {"no-stdin", 'n', NULL, "give the program no standard input", NULL, false},
-        {"quiet", 'q', NULL, "no progress line, no warnings", NULL, false},
+         "print the five metrics of the VM, or all of Vulcan's, after the output", "all", true},
+        {"no-stdin", 'n', NULL, "do not pass standard input to the program", NULL, false},
+        {"quiet", 'q', NULL, "print no progress line and no warnings", NULL, false},
         {0},
 };
 
@@ -79,7 +81,7 @@ static bool is_number(const char *text)
         return *text && !text[strspn(text, "0123456789")];
 }
 
-static int take_timeout(const char *text, unsigned *ret, struct err *err)
+static int parse_timeout(const char *text, unsigned *ret, struct err *err)
 {
         uint64_t s;
 
@@ -92,7 +94,7 @@ static int take_timeout(const char *text, unsigned *ret, struct err *err)
         return 0;
 }
 
-static int take_cpus(const char *text, unsigned *ret, struct err *err)
+static int parse_cpus(const char *text, unsigned *ret, struct err *err)
 {
         uint64_t n;
 
@@ -103,8 +105,8 @@ static int take_cpus(const char *text, unsigned *ret, struct err *err)
         return 0;
 }
 
-/* A number alone is MiB, as it has always been; with a unit it is what settings take. */
-static int take_mem(const char *text, unsigned *ret, struct err *err)
+/* A number without a unit is in MiB; with a unit it is parsed as in settings. */
+static int parse_mem(const char *text, unsigned *ret, struct err *err)
 {
         uint64_t n, unit = is_number(text) ? 1 : UINT64_C(1) << 20;
 
@@ -118,7 +120,7 @@ static int take_mem(const char *text, unsigned *ret, struct err *err)
         return 0;
 }
 
-/* NAME=VALUE, or NAME: the caller's value, and nothing if the caller has none. */
+/* NAME=VALUE; or NAME, which passes on our own variable, if it is set. */
 static int add_env(struct run_args *a, const char *word, struct err *err)
 {
         struct workload_spec *spec = &a->spec;
@@ -143,7 +145,7 @@ static int add_env(struct run_args *a, const char *word, struct err *err)
         return r;
 }
 
-static int take_runtime(struct workload_spec *spec, const char *name, struct err *err)
+static int parse_runtime(struct workload_spec *spec, const char *name, struct err *err)
 {
         if (!*name || strlen(name) >= sizeof(spec->runtime))
                 return err_set(err, EINVAL, "run: --runtime: \"%.60s\" is not a runtime", name);
@@ -151,46 +153,47 @@ static int take_runtime(struct workload_spec *spec, const char *name, struct err
         return 0;
 }
 
-static int take_entrypoint(struct workload_spec *spec, const char *path, struct err *err)
+static int parse_entrypoint(struct workload_spec *spec, const char *path, struct err *err)
 {
         free(spec->entrypoint);
         spec->entrypoint = strdup(path);
         return spec->entrypoint ? 0 : err_set(err, ENOMEM, "out of memory");
 }
 
-/* One source of code is the one there is; `seen` tells whether an option has named one. */
-static int take_source(struct run_args *a, enum run_source source, const char *text, bool *seen,
-                       struct err *err)
+/* Only one option may name the code; `seen` is true if one has. */
+static int parse_source(struct run_args *a, enum run_source source, const char *text, bool *seen,
+                        struct err *err)
 {
         if (*seen)
-                return err_set(err, EINVAL, "run: only one of -e and --archive, and only once");
+                return err_set(err, EINVAL,
+                               "run: -e and --archive exclude each other and cannot be repeated");
         *seen = true;
         a->source = source;
         a->path = text;
         return 0;
 }
 
-struct taking {
+struct parsing {
         struct run_args *args;
-        bool seen_source; /* an option has named the code */
+        bool seen_source; /* an option named the code */
 };
 
-static int take_option(void *ctx, int id, const char *value, struct err *err)
+static int parse_option(void *ctx, int id, const char *value, struct err *err)
 {
-        struct taking *t = ctx;
+        struct parsing *t = ctx;
         struct run_args *a = t->args;
         struct workload_spec *spec = &a->spec;
         int r;
 
         switch (id) {
         case 'r':
-                return take_runtime(spec, value, err);
+                return parse_runtime(spec, value, err);
         case 'e':
-                return take_source(a, RUN_FROM_WORD, value, &t->seen_source, err);
+                return parse_source(a, RUN_FROM_WORD, value, &t->seen_source, err);
         case OPT_ARCHIVE:
-                return take_source(a, RUN_FROM_ARCHIVE, value, &t->seen_source, err);
+                return parse_source(a, RUN_FROM_ARCHIVE, value, &t->seen_source, err);
         case OPT_ENTRYPOINT:
-                return take_entrypoint(spec, value, err);
+                return parse_entrypoint(spec, value, err);
         case OPT_FILE:
                 if (a->n_files == WORKLOAD_FILES_MAX)
                         return err_set(err, EINVAL, "run: --file: more than %d",
@@ -205,11 +208,11 @@ static int take_option(void *ctx, int id, const char *value, struct err *err)
         case OPT_ENV:
                 return add_env(a, value, err);
         case OPT_TIMEOUT:
-                return take_timeout(value, &spec->limits.timeout_s, err);
+                return parse_timeout(value, &spec->limits.timeout_s, err);
         case OPT_CPUS:
-                return take_cpus(value, &spec->limits.cpus, err);
+                return parse_cpus(value, &spec->limits.cpus, err);
         case OPT_MEM:
-                return take_mem(value, &spec->limits.mem_mb, err);
+                return parse_mem(value, &spec->limits.mem_mb, err);
         case OPT_NETWORK:
                 if (workload_network_parse(value, &spec->network) == 0)
                         return 0;
@@ -231,21 +234,20 @@ static int take_option(void *ctx, int id, const char *value, struct err *err)
         }
 }
 
-/* What runs a file, told from its name. */
-static int take_runtime_of(struct run_args *a, struct err *err)
+/* Selects the runtime by the suffix of FILE. */
+static int parse_runtime_of(struct run_args *a, struct err *err)
 {
         char dir[PATH_MAX];
         int r = image_dir(a->settings.images[0] ? a->settings.images : NULL, dir, err);
 
         if (r < 0 || image_runtime_of(dir, a->path, a->spec.runtime))
                 return r;
-        return err_set(err, EINVAL,
-                       "run: the name \"%.200s\" does not tell the runtime; give --runtime",
+        return err_set(err, EINVAL, "run: no runtime has the suffix of \"%.200s\"; use --runtime",
                        a->path);
 }
 
-/* The words behind the options: FILE or - unless an option gave the code, then arguments. */
-static int take_words(struct run_args *a, char **words, bool seen_source, struct err *err)
+/* The words after the options: FILE or "-", unless an option gave the code; then arguments. */
+static int parse_words(struct run_args *a, char **words, bool seen_source, struct err *err)
 {
         int r;
 
@@ -267,18 +269,18 @@ static int take_words(struct run_args *a, char **words, bool seen_source, struct
         if (a->spec.runtime[0])
                 return 0;
         if (a->source == RUN_FROM_FILE)
-                return take_runtime_of(a, err);
+                return parse_runtime_of(a, err);
         return err_set(err, EINVAL, "run: --runtime is missing");
 }
 
 static int check(const struct run_args *a, struct err *err)
 {
         if (a->spec.entrypoint && a->source != RUN_FROM_ARCHIVE)
-                return err_set(err, EINVAL, "run: --entrypoint belongs to --archive");
+                return err_set(err, EINVAL, "run: --entrypoint needs --archive");
         return 0;
 }
 
-/* With a daemon, what would set up this machine is a mistake: it would have no effect. */
+/* With --server, rejects flags that configure this machine: they would have no effect. */
 static int check_daemon(const struct run_args *a, struct err *err)
 {
         for (size_t i = 0; a->settings.server[0] && i < settings_count(); i++) {
@@ -298,8 +300,8 @@ static int check_daemon(const struct run_args *a, struct err *err)
 static int parse_all(struct run_args *a, const struct command *command, int argc, char **argv,
                      struct err *err)
 {
-        struct taking taking = {.args = a};
-        int n = cli_parse(command, argc, argv, &a->settings, take_option, &taking, err);
+        struct parsing parsing = {.args = a};
+        int n = cli_parse(command, argc, argv, &a->settings, parse_option, &parsing, err);
         int r;
 
         if (n <= 0) {
@@ -308,7 +310,7 @@ static int parse_all(struct run_args *a, const struct command *command, int argc
         }
         r = settings_load(&a->settings, err);
         if (r == 0)
-                r = take_words(a, argv + n, taking.seen_source, err);
+                r = parse_words(a, argv + n, parsing.seen_source, err);
         if (r == 0)
                 r = check(a, err);
         return r == 0 ? check_daemon(a, err) : r;
@@ -331,10 +333,10 @@ int run_args_parse(struct run_args *ret, const struct command *command, int argc
         return 0;
 }
 
-/* ---- the code and standard input ---- */
+/* ---- code, files and standard input ---- */
 
-/* The descriptor itself, not /dev/stdin: opened anew it would begin at the start of a file, and not
- * open at all if it is a socket. */
+/* Reads the descriptor itself. Opening /dev/stdin would start at the beginning of a file, and fails for
+ * a socket. */
 static int read_stdin(struct buf *ret, struct err *err)
 {
         char chunk[16384];
@@ -369,8 +371,8 @@ static int load_file(const struct run_args *a, struct buf *code, struct err *err
 }
 
 /*
- * The program reads what we would read. Not so in the background of a terminal, where reading would
- * stop us, nor where standard input is closed.
+ * Passes our standard input to the program, unless it is closed, or is a terminal and we are in its
+ * background, where a read would stop this process.
  */
 static int open_stdin(int *ret, struct err *err)
 {
@@ -407,7 +409,7 @@ int run_args_load(struct run_args *a, struct err *err)
                 return r;
         if (code.len == 0 && a->source == RUN_FROM_ARCHIVE)
                 return err_set(err, EINVAL, "%s: empty, which is not an archive", a->path);
-        if (code.len == 0 && buf_reserve(&code, 1) < 0) /* an empty program is one */
+        if (code.len == 0 && buf_reserve(&code, 1) < 0) /* an empty program is valid */
                 return err_set(err, ENOMEM, "out of memory");
         a->spec.archive = a->source == RUN_FROM_ARCHIVE;
         a->spec.code_size = code.len;

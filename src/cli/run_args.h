@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The command line of `vulcan run` as a struct, and the order for the engine made from it.
+ * The command line of `vulcan run` as a struct, and the workload made from it.
  *
- *     run_args_parse(&args, &command_run, argc, argv, &err);    // touches no file but the settings file
- *     run_args_load(&args, &err);                 // reads the code
+ *     run_args_parse(&args, &command_run, argc, argv, &err);    // reads no file but the settings file
+ *     run_args_load(&args, &err);                               // reads the code and the files
  *     engine_submit(engine, &args.spec, ...);
  *     run_args_release(&args);
  *
- * Options end at the first word that is none: what stands behind FILE belongs to the program.
- * Ownership: strings of the command line are borrowed from argv. Thread rule: main thread
- * (getopt).
+ * Options end at the first word that is not one; arguments after FILE belong to the program.
+ * Ownership: strings of the command line are borrowed from argv. Thread rule: main thread (getopt).
  */
 #pragma once
 
@@ -31,9 +30,9 @@ enum run_source {
 struct run_args {
         struct settings settings;
         enum run_source source;
-        const char *path;                      /* FILE, or that of --archive */
-        struct workload_spec spec;             /* all but code, files and stdin after parse */
-        const char *files[WORKLOAD_FILES_MAX]; /* words of --file, borrowed from the command line */
+        const char *path;          /* FILE, the file of --archive, or CODE */
+        struct workload_spec spec; /* code, files and stdin only after run_args_load() */
+        const char *files[WORKLOAD_FILES_MAX]; /* values of --file */
         size_t n_files;
         struct run_outs outs;
         bool help, metrics, all_metrics, quiet, no_stdin;
@@ -47,12 +46,12 @@ extern const struct cli_option run_args_options[];
 int run_args_parse(struct run_args *ret, const struct command *command, int argc, char **argv,
                    struct err *err);
 
-/* Makes a message name the flag in place of the API's field: run_flags_name(). */
+/* Replaces the API's field in a message by the flag: run_flags_name(). */
 void run_args_name_flag(const struct run_args *args, const char *server, struct err *err);
 
 /*
- * Fills in the code and the files, and standard input where the program is to get ours. -EISDIR, -EFBIG, -ENOENT
- * and what else reading a file can give.
+ * Reads the code and the files, and opens standard input if the program gets ours. -EISDIR, -EFBIG,
+ * -ENOENT and other errors of reading files.
  */
 int run_args_load(struct run_args *args, struct err *err);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From how a workload ended to what `vulcan run` returns and says. Pure. */
+/* The exit code and the message of `vulcan run` for the outcome of a workload. Pure. */
 #pragma once
 
 #include "base/err.h"
@@ -9,12 +9,12 @@ struct run_end {
         enum workload_status status;
         unsigned timeout_s;
         struct workload_outcome outcome;
-        int caught;      /* the signal that made us end the program; 0: none */
-        int write_error; /* why its output could not be passed on, a positive errno; 0: it could */
+        int caught;      /* the signal after which we killed the program; 0: none */
+        int write_error; /* errno of writing its output; 0: none */
 };
 
 /*
- * The exit code. A message that belongs on standard error is left in *ret_say; its `msg` stays
- * empty where there is nothing to say.
+ * Returns the exit code. *ret_message is a message for standard error; its `msg` is empty if there
+ * is none.
  */
-int run_exit_code(const struct run_end *end, struct err *ret_say);
+int run_exit_code(const struct run_end *end, struct err *ret_message);

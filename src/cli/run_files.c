@@ -20,7 +20,7 @@ struct adding {
         const char *word;
 };
 
-/* `shown` is the path for messages, `name` what the file is to be called. */
+/* `shown` is the path in messages, `name` the file's name in the guest. */
 static int add_open_file(struct adding *a, int fd, const char *shown, const char *name,
                          struct err *err)
 {
@@ -88,10 +88,11 @@ static int add_entry(struct adding *a, int dir, const char *entry, const char *s
         if (fstatat(dir, entry, &st, AT_SYMLINK_NOFOLLOW) < 0)
                 return err_errno(err, "--file %.200s", path);
         if (S_ISLNK(st.st_mode))
-                return err_set(err, ELOOP,
-                               "--file %.200s: a symbolic link, which is not followed; name it by "
-                               "a --file of its own, or pack an archive",
-                               path);
+                return err_set(
+                        err, ELOOP,
+                        "--file %.200s: symbolic links in a directory are not followed; use a "
+                        "separate --file, or pack an archive",
+                        path);
         if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
                 return err_set(err, EINVAL, "--file %.200s: neither a file nor a directory", path);
         fd = openat(dir, entry, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -121,7 +122,7 @@ static int add_directory(struct adding *a, int fd, const char *shown, const char
         return r;
 }
 
-/* The name a path has in the guest, where none is given. */
+/* The name in the guest of a --file without NAME. */
 static int default_name(const char *path, char ret[WIRE_PATTERN_MAX], struct err *err)
 {
         size_t n = strlen(path);
@@ -142,7 +143,7 @@ static int default_name(const char *path, char ret[WIRE_PATTERN_MAX], struct err
         return 0;
 }
 
-/* PATH=NAME, unless there is a file of that very name. */
+/* Splits PATH=NAME, unless the whole word is the name of an existing file. */
 static int split(const char *word, char path[PATH_MAX], char name[WIRE_PATTERN_MAX],
                  struct err *err)
 {

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `vulcan run --file PATH[=NAME]`: files of ours that the program finds in its working directory.
+ * `vulcan run --file PATH[=NAME]`: copies local files into the program's working directory.
  *
- * A relative path keeps its directories; of others the last component counts. A directory comes with
- * all that is below it. What a path itself names may be a symbolic link, or a pipe; below a directory
- * there may be files and directories alone: a link that somebody left there must not bring along what
- * it leads to. Thread rule: none of its own.
+ * A relative path keeps its directories; of an absolute path, or one with "..", only the last
+ * component is kept. A directory is copied with everything below it. PATH itself may be a symbolic
+ * link or a pipe. Below a directory, only files and directories are accepted: a symbolic link
+ * planted there could bring in a file from elsewhere.
+ *
+ * Thread rule: any thread.
  */
 #pragma once
 
@@ -14,6 +16,6 @@
 
 enum { RUN_FILES_DEPTH_MAX = 64 };
 
-/* Reads what a word of the command line means and adds it to the spec. -EINVAL, -EFBIG, or why it
- * cannot be read, with a message that names the path. */
+/* Reads the files that a value of --file names and adds them to the spec. -EINVAL, -EFBIG, or the
+ * error of reading a file; the message names the path. */
 int run_files_add(struct workload_spec *spec, const char *word, struct err *err);

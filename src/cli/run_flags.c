@@ -25,7 +25,7 @@ static const struct {
         {"resources.timeout_s", "--timeout"},
 };
 
-/* False: there is no such field. */
+/* Returns false if there is no such field. */
 static bool name_flag(const char *code, const char *field, size_t n, char *ret, size_t size)
 {
         if ((n == 4 && memcmp(field, "code", 4) == 0) ||
@@ -57,7 +57,7 @@ void run_flags_name(const char *code, const char *server, struct err *err)
         }
         at = was + before;
         n = strspn(at, "abcdefghijklmnopqrstuvwxyz0123456789_.");
-        /* args[3] and env.NAME are of args and env. */
+        /* args[3] and env.NAME belong to args and env. */
         if (strncmp(at, "env.", 4) == 0 || strncmp(at, "files.", 6) == 0)
                 n = strcspn(at, ".");
         if (!strchr(":[.", at[n]) || !at[n] || !name_flag(code, at, n, flag, sizeof(flag)))

@@ -48,7 +48,7 @@ void run_outs_release(struct run_outs *outs)
         outs->n = 0;
 }
 
-/* Makes a path that of its directory: "." and "/" are the last ones. */
+/* Removes the last component of a path; "." and "/" are the shortest results. */
 static void cut_last(char *path)
 {
         char *slash = strrchr(path, '/');
@@ -61,8 +61,8 @@ static void cut_last(char *path)
                 *slash = '\0';
 }
 
-/* Checks the directory that a file would go into; of directories still to be made, the one that is
- * there. */
+/* Checks the directory that a file would be written to or, if it does not exist, its nearest
+ * existing parent. */
 static int check_local(const char *local, struct err *err)
 {
         char path[PATH_MAX];
@@ -72,7 +72,7 @@ static int check_local(const char *local, struct err *err)
         if (n >= sizeof(path))
                 return err_set(err, ENAMETOOLONG, "run: --out: %.200s: path too long", local);
         strcpy(path, local);
-        /* What a file takes the place of need not be writable. */
+        /* A file that will be replaced need not be writable itself. */
         if (path[n - 1] != '/' && (stat(path, &st) < 0 || !S_ISDIR(st.st_mode)))
                 cut_last(path);
         while (stat(path, &st) < 0 && errno == ENOENT && strcmp(path, "/") != 0 &&
@@ -96,7 +96,7 @@ int run_outs_check(const struct run_outs *outs, struct err *err)
 
 /* ---- one file ---- */
 
-/* A new file in the directory of the one to write. */
+/* Creates a temporary file in the directory of the target. */
 static int create_temporary(int dir, char ret[TEMPORARY_MAX])
 {
         for (int i = 0; i < TEMPORARY_TRIES; i++) {
@@ -121,7 +121,7 @@ static mode_t mode_here(const struct workload_file *f)
         return ((f->mode & 0777) | 0600) & ~mask;
 }
 
-/* Writes a file as `name` of a directory, in place of what had the name. */
+/* Writes a file as `name` in a directory, replacing an existing one. */
 static int replace(int dir, const char *name, const struct workload_file *f)
 {
         char temporary[TEMPORARY_MAX];
@@ -138,7 +138,8 @@ static int replace(int dir, const char *name, const struct workload_file *f)
         return -code;
 }
 
-/* Writes a file below a directory of ours, as `path`, which is not trusted. */
+/* Writes a file below a local directory as `path`, which comes from the guest and is not
+ * trusted. */
 static int write_below(const char *base, const char *path, const struct workload_file *f,
                        struct err *err)
 {
@@ -165,7 +166,7 @@ static int write_below(const char *base, const char *path, const struct workload
                      : 0;
 }
 
-/* ---- where it goes ---- */
+/* ---- local paths ---- */
 
 static bool is_directory(const char *path)
 {
@@ -181,7 +182,7 @@ static const char *last_of(const char *path)
         return slash ? slash + 1 : path;
 }
 
-/* What of a name follows the fixed part of its pattern; of a pattern without wild components: what is
+/* The part of a name after the fixed part of its pattern. For a pattern without wildcards, the part
  * below it, or the last component of the name itself. */
 static const char *below_fixed(const char *pattern, const char *name)
 {
@@ -193,7 +194,7 @@ static const char *below_fixed(const char *pattern, const char *name)
         return name + (*name == '/');
 }
 
-/* As `local`, which is not a directory. */
+/* Writes a file as `local`, which is not a directory. */
 static int write_as(const char *local, const struct workload_file *f, struct err *err)
 {
         char base[PATH_MAX];
@@ -224,7 +225,7 @@ static int write_file(const struct run_out *out, const struct workload_file *f, 
                         return err_wrap(err, "--out");
                 return write_below(out->local, below_fixed(pattern, f->name), f, err);
         }
-        /* Of an absolute directory its own name is kept, as cp -r keeps it. */
+        /* For an absolute directory, keep its own name, as cp -r does. */
         if (*path == '/' && wire_pattern_fixed(pattern) == strlen(pattern))
                 path += last_of(pattern) - pattern;
         else if (*path == '/')
@@ -243,7 +244,7 @@ static bool is_sound(const struct workload_file *f)
         return memcmp(digest, f->sha256, sizeof(digest)) == 0;
 }
 
-/* Writes what was found by one of the patterns. 0 if that is all there; else what is missing first. */
+/* Writes the files of one pattern. Returns 0 if it is complete, otherwise the first error. */
 static int write_found(const struct run_outs *outs, const struct workload_fetch *fetch,
                        size_t pattern, struct err *err)
 {
@@ -271,7 +272,7 @@ static int write_found(const struct run_outs *outs, const struct workload_fetch 
         return -first.code;
 }
 
-/* Why nothing was returned, where all patterns have the same reason; else NULL. */
+/* The reason why no files came back, if it is the same for all patterns; else NULL. */
 static const char *common_reason(const struct workload_fetch *fetch)
 {
         const char *reason = fetch->n_notes > 1 ? fetch->notes[0].error : NULL;

@@ -73,7 +73,7 @@ static void try(push_fn *fn, const char *url, const struct settings *s, const ch
         cli_fail(0, &err);
 }
 
-/* As the library takes it (src/prom/push/send.c), but before the run. */
+/* The same check as in the library (src/prom/push/send.c), but before the run. */
 static int check_url(const char *flag, const char *url, const char *example, const char *never,
                      struct err *err)
 {
@@ -116,7 +116,7 @@ void run_push(const struct settings *s, bool quiet)
         else
                 snprintf(instance, sizeof(instance), "%s:%ld", s->node_id, (long)getpid());
         if (s->push[0] && s->remote_write[0])
-                timeout_ms /= 2; /* one after the other */
+                timeout_ms /= 2; /* the two requests share the timeout */
         try(push, s->push, s, instance, timeout_ms, quiet);
         try(write_remote, s->remote_write, s, instance, timeout_ms, quiet);
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What `vulcan run` reports of itself when it has ended: the five metrics, to the Pushgateway and
- * by remote-write to the receiver that the settings name, if they name one.
+ * Pushes the five metrics of `vulcan run` when it has ended: to the Pushgateway of --push and, by
+ * remote-write, to the receiver of --remote-write.
  *
- * The job is "vulcan_run", the instance `--push-instance` or the node's name and the process id:
- * runs beside and after each other stay apart. All of it is over within `--push-timeout`.
- * Thread rule: any, but it waits.
+ * The job is "vulcan_run". The instance is --push-instance or, by default, the node's name and the
+ * process id, so that concurrent and successive runs stay apart. Everything together takes at most
+ * --push-timeout.
+ *
+ * Thread rule: any thread, but it blocks.
  */
 #pragma once
 
@@ -15,10 +17,10 @@
 #include <stdbool.h>
 
 /*
- * What can be known before anything runs: that each URL is one, that the token can be read, that
- * this program can push. -EINVAL, -ENOTSUP or the errno of the file, with the flag in the message.
+ * Checks before the run that the URLs are valid, that the token can be read, and that this program
+ * was built with push. -EINVAL, -ENOTSUP or the errno of the file; the message names the flag.
  */
 int run_push_check(const struct settings *settings, struct err *err);
 
-/* A push that fails is a warning on standard error (none if quiet), nothing else. */
+/* A failed push prints a warning on standard error (none if quiet) and has no other effect. */
 void run_push(const struct settings *settings, bool quiet);

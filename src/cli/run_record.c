@@ -32,12 +32,12 @@ int run_record_end(const json_t *record, struct run_end *ret)
         o->oom = json_is_true(json_object_get(record, "oom"));
         o->dropped_bytes = dropped > 0 ? (uint64_t)dropped : 0;
         snprintf(o->error, sizeof(o->error), "%s", remote_text(record, "error"));
-        /* A program that ended by itself left a code or a signal. */
+        /* A completed workload has an exit code or a signal. */
         return status == WORKLOAD_COMPLETED && code < 0 && !o->signal ? -EPROTO : 0;
 }
 
-/* One file of a record. -EPROTO: it was not requested, or is incomplete. */
-static int take_file(struct workload_fetch *fetch, json_t *item)
+/* Decodes one file of a record. -EPROTO if it was not requested or is incomplete. */
+static int decode_file(struct workload_fetch *fetch, json_t *item)
 {
         const char *sha256 = remote_text(item, "sha256"), *mode = remote_text(item, "mode");
         json_t *path = NULL, *content = NULL;
@@ -83,7 +83,7 @@ int run_record_files(const json_t *record, char *const *patterns, size_t n,
                 return err_set(err, ENOMEM, "out of memory");
         json_array_foreach(json_object_get(record, "files"), i, item)
         {
-                if ((r = take_file(fetch, item)) < 0)
+                if ((r = decode_file(fetch, item)) < 0)
                         break;
         }
         for (i = 0; i < n && r == 0; i++) {

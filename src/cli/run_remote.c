@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 enum {
-        RECORD_POLL_MS = 50, /* between looks at a record whose log has ended */
+        RECORD_POLL_MS = 50, /* between two reads of a record whose log has ended */
         METRICS_MAX = 16 * 1024 * 1024,
 };
 
@@ -30,15 +30,15 @@ struct remote_run {
         struct run_args *args;
         struct remote remote;
         struct stop_signals signals;
-        struct writer writer; /* woken by the signal itself */
+        struct writer writer; /* its wake_fd is that of the signals */
         struct progress progress;
         char id[ULID_LEN + 1];
         struct run_end end;
-        struct workload_fetch *fetch; /* the files that came back; NULL: none were asked for */
+        struct workload_fetch *fetch; /* the fetched files; NULL: none were requested */
         bool midline;
 };
 
-/* Before the signals are blocked: whoever waits for the end of a pipe can be stopped as usual. */
+/* Called before the signals are blocked, so that a signal can end the wait for a pipe. */
 static int read_input(int fd, struct buf *ret, struct err *err)
 {
         char chunk[16384];
@@ -57,7 +57,7 @@ static int read_input(int fd, struct buf *ret, struct err *err)
                 if (buf_add(ret, chunk, (size_t)n) < 0)
                         return err_set(err, EFBIG,
                                        "standard input is larger than the %zu bytes that a daemon "
-                                       "takes",
+                                       "accepts",
                                        ret->max);
         }
 }
@@ -75,7 +75,7 @@ static int submit(struct remote_run *run, struct err *err)
                 return r;
         }
         run->writer.wake_fd = run->signals.fd;
-        /* A signal waits for the answer: without the id nothing could be killed, and it would run on. */
+        /* A signal must wait for the response: without the id the workload could not be killed. */
         r = remote_call(&run->remote, "POST", "/v1/workloads/async", request, &record, err);
         if (r < 0) {
                 run_args_name_flag(run->args, http_client_server(run->remote.http), err);
@@ -85,7 +85,7 @@ static int submit(struct remote_run *run, struct err *err)
         snprintf(run->id, sizeof(run->id), "%s", remote_text(record, "id"));
         json_decref(record);
         if (!ulid_is_valid(run->id))
-                return err_set(err, EPROTO, "%s: its answer is not that of vulcan serve",
+                return err_set(err, EPROTO, "%s: the response is not that of vulcan serve",
                                http_client_server(run->remote.http));
         return 0;
 }
@@ -124,7 +124,7 @@ static int workload_call(struct remote_run *run, const char *method, json_t **re
         return remote_call(&run->remote, method, path, NULL, ret, err);
 }
 
-/* The record, once it is final: it follows the end of the log at once. */
+/* Waits until the record is final, which happens shortly after the end of the log. */
 static int wait_for_record(struct remote_run *run, json_t **ret, struct err *err)
 {
         for (;;) {
@@ -141,7 +141,7 @@ static int wait_for_record(struct remote_run *run, json_t **ret, struct err *err
                 }
                 json_decref(record);
                 if (r != -EAGAIN)
-                        return err_set(err, EPROTO, "%s: its answer is not that of vulcan serve",
+                        return err_set(err, EPROTO, "%s: the response is not that of vulcan serve",
                                        http_client_server(run->remote.http));
                 if (!run->end.caught && poll(&stop, 1, RECORD_POLL_MS) > 0)
                         return err_set(err, ECANCELED, "interrupted");
@@ -150,7 +150,7 @@ static int wait_for_record(struct remote_run *run, json_t **ret, struct err *err
         }
 }
 
-/* Ends the workload because we were told to, or because nobody takes its output. */
+/* Kills the workload, after a signal or because its output cannot be written. */
 static int kill_workload(struct remote_run *run, struct err *err)
 {
         json_t *record = NULL;
@@ -168,7 +168,8 @@ static int kill_workload(struct remote_run *run, struct err *err)
         return r;
 }
 
-/* What a daemon without logs has: both streams as one. */
+/* For a daemon that stores no logs: prints the output of the record, in which both streams are
+ * mixed. */
 static int write_record(struct remote_run *run, const json_t *record)
 {
         const json_t *output = json_object_get(record, "output");
@@ -182,7 +183,7 @@ static int write_record(struct remote_run *run, const json_t *record)
         return write_output(run, STDOUT_FILENO, bytes, size);
 }
 
-/* 0 when run->end is filled in. */
+/* Follows the workload to its end. On success, run->end is filled in. */
 static int follow(struct remote_run *run, struct err *err)
 {
         struct log_stream stream = {
@@ -221,20 +222,20 @@ static int follow(struct remote_run *run, struct err *err)
 
 static void print_metrics(struct remote_run *run)
 {
-        _cleanup_buf_ struct buf ours = BUF_INIT(METRICS_MAX);
+        _cleanup_buf_ struct buf picked = BUF_INIT(METRICS_MAX);
         struct http_client_request request = {
                 .path = "/metrics", .accept = "text/plain", .answer_max = METRICS_MAX};
         struct http_client_answer answer = {0};
         struct err err = ERR_INIT;
 
         if (run->midline)
-                buf_add(&ours, "\n", 1);
+                buf_add(&picked, "\n", 1);
         if (http_client_request(run->remote.http, &request, &answer, &err) < 0 ||
             remote_check(&run->remote, &answer, &err) < 0)
                 cli_fail(0, &err);
         else if (answer.body.len && metrics_filter(answer.body.data, answer.body.len,
-                                                   run->args->all_metrics, &ours) == 0)
-                write_output(run, STDOUT_FILENO, ours.data, ours.len);
+                                                   run->args->all_metrics, &picked) == 0)
+                write_output(run, STDOUT_FILENO, picked.data, picked.len);
         http_client_answer_release(&answer);
 }
 
@@ -245,13 +246,13 @@ static int fail(struct remote_run *run, int r, struct err *err)
         if (r == -ECANCELED && !run->id[0]) {
                 run->end.caught = stop_signals_take(&run->signals);
                 err_set(err, ECANCELED,
-                        "interrupted before the daemon had answered; vulcan ls tells whether it "
-                        "took the workload");
+                        "interrupted before the daemon responded; vulcan ls shows whether it "
+                        "accepted the workload");
                 return EXIT_SIGNAL + run->end.caught;
         }
         if (run->id[0])
-                err_set(err, -r, "%.300s; workload %s may go on: vulcan logs -f %s", why.msg,
-                        run->id, run->id);
+                err_set(err, -r, "%.300s; workload %s may still be running: vulcan logs -f %s",
+                        why.msg, run->id, run->id);
         return EXIT_VULCAN;
 }
 

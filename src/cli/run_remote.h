@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vulcan run --server: the same workload, in a daemon. Its output comes by the daemon's event
- * stream, line by line; its standard input is sent with the order, so it is read to its end first;
- * a terminal is not read. A signal kills the workload (DELETE). When the daemon is lost the
+ * `vulcan run --server`: runs the workload in a daemon. Its output arrives line by line from the
+ * daemon's event stream. Standard input is part of the request, so it is read to its end first,
+ * unless it is a terminal. A signal kills the workload (DELETE). If the daemon is lost, the
  * workload goes on, and the message says how to find it.
  *
  * Thread rule: main thread.
@@ -12,5 +12,5 @@
 #include "base/err.h"
 #include "cli/run_args.h"
 
-/* Runs what run_args_load() has loaded. The exit code; what is to be said has been said. */
+/* Runs the workload of run_args_load(). Prints errors itself and returns the exit code. */
 int run_remote(struct run_args *args);

@@ -23,15 +23,15 @@ static int add_base64(json_t *request, const char *key, const void *bytes, size_
                        : err_set(err, ENOMEM, "out of memory");
 }
 
-/* As text where it is; other bytes take a third more. */
+/* Sends text as it is. Other bytes are sent as base64, which is a third longer. */
 static int add_input(json_t *request, const struct buf *input, struct err *err)
 {
         if (json_object_set_new(request, "input", json_stringn(input->data, input->len)) == 0)
                 return 0;
         if (input->len > RUN_REQUEST_BINARY_MAX)
                 return err_set(err, EFBIG,
-                               "standard input is not UTF-8 text and larger than the %d MiB of "
-                               "other bytes that a daemon takes",
+                               "standard input is not UTF-8 text and is larger than the %d MiB of "
+                               "other bytes that a daemon accepts",
                                RUN_REQUEST_BINARY_MAX >> 20);
         return add_base64(request, "input_base64", input->data, input->len, err);
 }
@@ -45,8 +45,8 @@ static bool is_text(const char *bytes, size_t n)
         return is;
 }
 
-/* An object of names and values; a list of NAME=VALUE where a name is not UTF-8 text, which the names
- * of JSON must be. */
+/* An object of names and values; or a list of NAME=VALUE if a name is not UTF-8, which names in
+ * JSON must be. */
 static json_t *env_of(const struct workload_spec *spec)
 {
         json_t *object = json_object(), *list = json_array();
@@ -80,7 +80,7 @@ static int add_words(json_t *request, const struct workload_spec *spec, struct e
         return r == 0 ? 0 : err_set(err, ENOMEM, "out of memory");
 }
 
-/* In the form that takes any names. */
+/* Uses the list form, which allows any file names. */
 static int add_files(json_t *request, const struct workload_spec *spec, struct err *err)
 {
         json_t *files = json_array(), *fetch = json_array();

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The signals that end a `vulcan run`: Ctrl-C, SIGTERM, SIGHUP. The first one is taken as an event;
- * from then on they have their usual action again, so that a second one ends the process at once.
- * Thread rule: main thread; stop_signals_block() before others start, which inherit the mask.
+ * The signals that stop `vulcan run`: SIGINT, SIGTERM, SIGHUP. The first one arrives as an event.
+ * Afterwards they have their default action again, so that a second one ends the process
+ * immediately.
+ *
+ * Thread rule: main thread; stop_signals_block() before other threads start, which inherit the
+ * mask.
  */
 #pragma once
 
@@ -12,19 +15,20 @@
 
 struct stop_signals {
         sigset_t signals;
-        int fd; /* readable when one has come */
+        int fd; /* readable when a signal is pending */
 };
 
 #define STOP_SIGNALS_INIT ((struct stop_signals){.fd = -1})
 
-/* Takes the signals out of their usual way. One that was ignored (nohup) stays so. */
+/* Blocks the signals and opens the descriptor. A signal that is ignored (nohup) stays ignored. */
 int stop_signals_block(struct stop_signals *ret, struct err *err);
 
-/* The signal that has come, 0 if none has; then they have their usual action again. */
+/* Returns the pending signal, and restores the default action of all of them; 0 if none is
+ * pending. */
 int stop_signals_take(struct stop_signals *e);
 
-/* Gives them their usual action again when none is waited for any more; one that has come and was
- * not taken acts now. */
+/* Restores the default action when the caller no longer waits. A pending signal then takes
+ * effect. */
 void stop_signals_restore(const struct stop_signals *e);
 
 void stop_signals_release(struct stop_signals *e);

@@ -17,7 +17,7 @@ enum { GAP = 2, REAL_DIGITS = 12 };
 
 /* ---- text from elsewhere ---- */
 
-/* Columns of a character; -1 for one that is unknown or harmful. Needs a UTF-8 locale to be set. */
+/* Width of a character in columns; -1 if it is unknown or harmful. Needs a UTF-8 locale. */
 static int width_of(uint32_t c)
 {
         if (printable_is_harmful(c, PRINTABLE_LINE))
@@ -50,7 +50,7 @@ static size_t clean(struct buf *ret, const char *text, size_t columns)
         return width;
 }
 
-/* wcwidth() goes by the locale of the thread, and the program's own is "C". */
+/* wcwidth() depends on the locale of the thread; the program's own locale is "C". */
 size_t table_clean(struct buf *ret, const char *text, size_t columns)
 {
         locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);

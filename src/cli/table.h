@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What verbs print: tables for people, JSON for machines.
+ * Prints tables for people and JSON for programs.
  *
  *     struct table t = TABLE_INIT;
- *     table_heads(&t, "ID|STATUS|>DURATION");        // ">": numbers, to the right
+ *     table_heads(&t, "ID|STATUS|>DURATION");        // ">" aligns numbers to the right
  *     table_cell(&t, "%s", id); table_cell(&t, ...);         // row by row
  *     code = table_print(&t, stdout);
  *     table_release(&t);
  *
- * Columns are as wide as what stands in them, in columns of the terminal (East Asian wide characters
- * take two, combining ones none). Text from elsewhere cannot play tricks on the terminal: what is
- * harmful in a line (base/printable.h) becomes "?".
+ * Column widths are counted in columns of the terminal: East Asian wide characters take two,
+ * combining characters none. Text from elsewhere is made safe: characters that are harmful in a
+ * line (base/printable.h) become "?".
  *
- * Thread rule: one thread. Memory that runs out shows as -ENOMEM of table_print().
+ * Thread rule: one thread. Running out of memory is reported by table_print() as -ENOMEM.
  */
 #pragma once
 
@@ -26,7 +26,8 @@
 enum {
         TABLE_COLUMNS_MAX = 16,
         TABLE_TEXT_MAX = 64 * 1024 * 1024, /* bytes of all cells */
-        TABLE_CELL_MAX = 200,              /* columns of a cell; what is longer ends in "..." */
+        TABLE_CELL_MAX = 200,              /* columns of a cell; longer text is cut and ends with
+                                            * "..." */
 };
 
 struct table {
@@ -34,7 +35,7 @@ struct table {
         bool right[TABLE_COLUMNS_MAX];
         size_t width[TABLE_COLUMNS_MAX];
         size_t n_cells;
-        struct buf text; /* the cells, heads first, each with its NUL */
+        struct buf text; /* all cells, headings first, each with its NUL */
         int failed;
 };
 
@@ -43,12 +44,13 @@ struct table {
 void table_heads(struct table *t, const char *heads);
 void table_cell(struct table *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Prints what is there. 0, -ENOMEM, -EIO. */
+/* Prints the table. 0, -ENOMEM, -EIO. */
 int table_print(const struct table *t, FILE *to);
 void table_release(struct table *t);
 
-/* Adds `text` made harmless; at most `columns` wide (0: no bound). Returns how wide it is. */
+/* Appends `text` without harmful characters, at most `columns` wide (0: no limit). Returns its
+ * width. */
 size_t table_clean(struct buf *ret, const char *text, size_t columns);
 
-/* Prints JSON, indented, with a newline; to a terminal by terminal_write_json(). 0, -EIO. */
+/* Prints indented JSON and a newline, through terminal_write_json(). 0, -EIO. */
 int table_print_json(const json_t *json, FILE *to);

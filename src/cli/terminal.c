@@ -18,7 +18,7 @@ bool terminal_is(int fd)
         return fd >= 0 && isatty(fd);
 }
 
-/* True if `s` begins as `word` does, as far as both go. */
+/* True if `s` and `word` are equal up to the shorter of their lengths. */
 static bool agrees(const char *s, size_t n, const char *word)
 {
         size_t len = strlen(word);
@@ -26,15 +26,15 @@ static bool agrees(const char *s, size_t n, const char *word)
         return memcmp(s, word, n < len ? n : len) == 0;
 }
 
-/* Length of the escape sequence at s if it may stay; 0: it may not; -1: its rest is not there. */
+/* Length of the escape sequence at s if it may pass; 0 if it may not; -1 if it is incomplete. */
 static int sequence_length(const char *s, size_t n)
 {
-        static const char *const whole[] = {"\x1b(B", "\x1b[?25h", "\x1b[?25l"};
+        static const char *const fixed[] = {"\x1b(B", "\x1b[?25h", "\x1b[?25l"};
         size_t i = 2;
 
-        for (size_t k = 0; k < sizeof(whole) / sizeof(whole[0]); k++)
-                if (agrees(s, n, whole[k]))
-                        return n < strlen(whole[k]) ? -1 : (int)strlen(whole[k]);
+        for (size_t k = 0; k < sizeof(fixed) / sizeof(fixed[0]); k++)
+                if (agrees(s, n, fixed[k]))
+                        return n < strlen(fixed[k]) ? -1 : (int)strlen(fixed[k]);
         if (!agrees(s, n, "\x1b["))
                 return 0;
         while (i < n && i < TERMINAL_SEQUENCE_MAX - 1 && s[i] &&
@@ -45,8 +45,8 @@ static int sequence_length(const char *s, size_t n)
         return s[i] && strchr("ABCDEFGHJKSTfm", s[i]) ? (int)i + 1 : 0;
 }
 
-/* Length of what stands at s and may stay; 0: one byte, or a character of *ret_len bytes, may not;
- * -1: its rest is not there. */
+/* Length of the character or sequence at s if it may pass; 0 if it may not, with *ret_len its
+ * length; -1 if it is incomplete. */
 static int length_of(const char *s, size_t n, size_t *ret_len)
 {
         uint32_t c = 0;
@@ -98,8 +98,8 @@ static int write_escaped(uint32_t c, FILE *to)
         return fprintf(to, "\\u%04x", c);
 }
 
-/* jansson writes well-formed UTF-8 and escapes C0 itself; what else it writes below a blank are the
- * ends of its lines. */
+/* jansson writes well-formed UTF-8 and escapes control characters; the only one it writes itself is
+ * the newline. */
 int terminal_write_json(const char *json, size_t n, FILE *to)
 {
         if (!terminal_is(fileno(to)))

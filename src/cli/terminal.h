@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Filters a program's output for a terminal. Pipes and files get the exact bytes; a terminal acts on
- * some of them, so each harmful character (base/printable.h) becomes "?". These pass:
+ * Filters a program's output for a terminal. Pipes and files get the exact bytes. A terminal acts
+ * on some bytes, so harmful characters (base/printable.h) become "?". These pass:
  *
- *   - text, tabs, ends of lines, carriage return, backspace, bell;
- *   - escape sequences that colour text, move the cursor, erase, and show or hide the cursor:
+ *   - text, tab, newline, carriage return, backspace, bell;
+ *   - escape sequences that set colours, move the cursor, erase, and show or hide the cursor:
  *     ESC [ PARAMETERS and one of ABCDEFGHJKSTfm, ESC [ ? 25 h or l, ESC ( B.
  *
- * Of any other escape sequence ESC becomes "?", so that it shows as text: those that set titles, write
- * the clipboard, ask the terminal for an answer (which it would type in), or change its mode.
+ * In any other escape sequence, ESC becomes "?", so the rest shows as text. Such sequences set
+ * titles, write to the clipboard, request an answer from the terminal (which it would type as
+ * input), or change its mode.
  *
- * A character or a sequence may arrive in pieces: its beginning is held until the rest comes.
+ * A character or a sequence may arrive in several pieces; the filter holds its beginning until the
+ * rest arrives.
+ *
  * Thread rule: a filter belongs to one thread at a time.
  */
 #pragma once
@@ -21,7 +24,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-enum { TERMINAL_SEQUENCE_MAX = 32 /* bytes of an escape sequence that stays */ };
+enum { TERMINAL_SEQUENCE_MAX = 32 /* bytes of an escape sequence that may pass */ };
 
 struct terminal_filter {
         char held[TERMINAL_SEQUENCE_MAX];
@@ -32,8 +35,9 @@ struct terminal_filter {
 
 bool terminal_is(int fd);
 
-/* Adds what a terminal may get of these bytes. 0, -ENOBUFS, -ENOMEM. */
+/* Appends the filtered bytes. 0, -ENOBUFS, -ENOMEM. */
 int terminal_filter(struct terminal_filter *f, const char *bytes, size_t n, struct buf *ret);
 
-/* Writes JSON text; to a terminal with harmful characters as \uXXXX, which is the same JSON. 0, -EIO. */
+/* Writes JSON text. On a terminal, harmful characters are written as \uXXXX, which is equivalent
+ * JSON. 0, -EIO. */
 int terminal_write_json(const char *json, size_t n, FILE *to);

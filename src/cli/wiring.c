@@ -26,8 +26,8 @@ int wiring_make_state_dir(const struct settings *s, struct err *err)
                 return err_set(err, -r, "state directory (--state-dir): %.460s", inner.msg);
         if (r < 0)
                 return err_set(err, -r,
-                               "state directory %.200s: %.200s; choose one that can be made and "
-                               "written with --state-dir or VULCAN_STATE_DIR",
+                               "state directory %.200s: %.200s; choose one that you can create and "
+                               "write to, with --state-dir or VULCAN_STATE_DIR",
                                s->state_dir, inner.msg);
         return 0;
 }

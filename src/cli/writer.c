@@ -11,8 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* What stands in the spool before the bytes of a write. */
-struct kept {
+/* Precedes the bytes of a write in the spool. */
+struct spooled {
         int fd;
         size_t n;
 };
@@ -35,7 +35,7 @@ static void wake(struct writer *w)
         uint64_t one = 1;
 
         if (write(w->wake_fd, &one, sizeof(one)) < 0)
-                return; /* the counter is full: it is readable already */
+                return; /* the counter is at its maximum, so the descriptor is readable */
 }
 
 void writer_interrupt(struct writer *w)
@@ -50,21 +50,21 @@ void writer_spool(struct writer *w)
         wake(w);
 }
 
-static int keep(struct writer *w, int fd, const void *bytes, size_t n)
+static int spool_bytes(struct writer *w, int fd, const void *bytes, size_t n)
 {
-        struct kept kept = {fd, n};
+        struct spooled entry = {fd, n};
 
-        /* Once something is missing, what comes behind it is of no use. */
-        if (w->dropped || buf_reserve(&w->spool, sizeof(kept) + n) < 0) {
+        /* After a gap, later output is of no use. */
+        if (w->dropped || buf_reserve(&w->spool, sizeof(entry) + n) < 0) {
                 w->dropped += n;
                 return 0;
         }
-        buf_add(&w->spool, &kept, sizeof(kept));
+        buf_add(&w->spool, &entry, sizeof(entry));
         buf_add(&w->spool, bytes, n);
         return 0;
 }
 
-/* 0 when fd takes bytes (or has an error, which write() then reports). */
+/* Returns 0 if fd accepts bytes, or has an error that write() will report. */
 static int wait_for_room(struct writer *w, int fd)
 {
         struct pollfd fds[] = {{fd, POLLOUT, 0}, {w->wake_fd, POLLIN, 0}};
@@ -82,22 +82,22 @@ static int wait_for_room(struct writer *w, int fd)
         }
 }
 
-/* Writes the bytes as they are. `most`: so many at once. */
-static int write_exactly(struct writer *w, int fd, const void *bytes, size_t n, size_t most)
+/* Writes the bytes unfiltered, at most `max` per write(). */
+static int write_exactly(struct writer *w, int fd, const void *bytes, size_t n, size_t max)
 {
         const char *p = bytes;
 
         if (w->spool.len)
-                return keep(w, fd, bytes, n);
+                return spool_bytes(w, fd, bytes, n);
         while (n > 0) {
                 int r = wait_for_room(w, fd);
                 ssize_t done;
 
                 if (r == -ECANCELED && atomic_load(&w->spooling) && !atomic_load(&w->interrupted))
-                        return keep(w, fd, p, n);
+                        return spool_bytes(w, fd, p, n);
                 if (r < 0)
                         return r;
-                done = write(fd, p, n < most ? n : most);
+                done = write(fd, p, n < max ? n : max);
                 if (done < 0 && errno != EINTR && errno != EAGAIN)
                         return -errno;
                 if (done > 0) {
@@ -108,8 +108,8 @@ static int write_exactly(struct writer *w, int fd, const void *bytes, size_t n, 
         return 0;
 }
 
-/* A file never makes us wait; of a pipe that has room a page is free. */
-static size_t most_at_once(const struct stat *st)
+/* A regular file never blocks. If poll() reports a pipe writable, it accepts PIPE_BUF bytes. */
+static size_t max_write(const struct stat *st)
 {
         return S_ISREG(st->st_mode) ? SIZE_MAX : PIPE_BUF;
 }
@@ -117,38 +117,39 @@ static size_t most_at_once(const struct stat *st)
 int writer_write(struct writer *w, int fd, const void *bytes, size_t n)
 {
         struct terminal_filter *filter = &w->filters[fd == STDERR_FILENO];
-        _cleanup_buf_ struct buf harmless = BUF_INIT(n + sizeof(filter->held));
+        _cleanup_buf_ struct buf filtered = BUF_INIT(n + sizeof(filter->held));
         struct stat st;
         int r;
 
         if (fstat(fd, &st) < 0)
                 return -errno;
         if (!S_ISCHR(st.st_mode) || !terminal_is(fd))
-                return write_exactly(w, fd, bytes, n, most_at_once(&st));
-        r = terminal_filter(filter, bytes, n, &harmless);
-        return r < 0 ? r : write_exactly(w, fd, harmless.data, harmless.len, PIPE_BUF);
+                return write_exactly(w, fd, bytes, n, max_write(&st));
+        r = terminal_filter(filter, bytes, n, &filtered);
+        return r < 0 ? r : write_exactly(w, fd, filtered.data, filtered.len, PIPE_BUF);
 }
 
 int writer_flush(struct writer *w, int stop_fd)
 {
         struct writer waiting = {.wake_fd = stop_fd};
         const char *at = w->spool.data, *end = at + w->spool.len;
-        struct kept kept;
+        struct spooled entry;
         struct stat st;
         uint64_t n;
         int r = 0;
 
-        /* Those who write from now on may wait again, unless they were interrupted. */
+        /* Later writes block again, unless the writer was interrupted. */
         if (atomic_exchange(&w->spooling, false) && !atomic_load(&w->interrupted) &&
             read(w->wake_fd, &n, sizeof(n)) < 0)
                 return -errno;
-        for (; at < end && r == 0; at += kept.n) {
-                memcpy(&kept, at, sizeof(kept));
-                at += sizeof(kept);
-                /* It has been through the filter, and may begin in the middle of a character. */
-                r = fstat(kept.fd, &st) < 0
+        for (; at < end && r == 0; at += entry.n) {
+                memcpy(&entry, at, sizeof(entry));
+                at += sizeof(entry);
+                /* The spool holds filtered bytes; filtering them again would be wrong, since a
+                 * write may begin in the middle of a character. */
+                r = fstat(entry.fd, &st) < 0
                             ? -errno
-                            : write_exactly(&waiting, kept.fd, at, kept.n, most_at_once(&st));
+                            : write_exactly(&waiting, entry.fd, at, entry.n, max_write(&st));
         }
         buf_release(&w->spool);
         return r;

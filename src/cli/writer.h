@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writes a program's output to descriptors that may block, and can be told to stop.
+ * Writes a program's output to descriptors that may block, interruptibly.
  *
- * A write waits until the descriptor takes bytes or writer_interrupt() was called. The descriptors
- * are used as they are: they are shared with other programs, so their flags are not changed.
- * Therefore a write is made only when poll() says there is room, and is no larger than what a pipe
- * then surely takes; should another writer fill the pipe in between, the wait cannot be interrupted
- * until somebody reads.
+ * A write waits until the descriptor accepts bytes or writer_interrupt() is called. The descriptors
+ * are shared with other processes, so their flags must not be changed (no O_NONBLOCK). Therefore a
+ * write() is made only after poll() reports the descriptor writable, and is no larger than a pipe
+ * then accepts. If another process fills the pipe in between, that write() blocks until somebody
+ * reads.
  *
- * Nobody need wait for a reader for ever: after writer_spool() what finds no room is kept in memory,
- * in order, and writer_flush() writes it when there is time.
+ * A slow reader need not block the caller for ever: after writer_spool(), bytes that would block
+ * are kept in the spool, in order, and writer_flush() writes them later.
  *
  *     writer_init(&w, &err);
- *     writer_write(&w, fd, bytes, n);      // waits for the reader; elsewhere, then: writer_spool(&w)
- *     writer_flush(&w, stop_fd);           // what it did not take in time
+ *     writer_write(&w, fd, bytes, n);      // blocks; another thread may call writer_spool(&w)
+ *     writer_flush(&w, stop_fd);           // writes the spool
  *     writer_release(&w);
  *
  * Thread rule: writer_write() and writer_flush() on one thread at a time, writer_interrupt() and
@@ -33,10 +33,10 @@
 enum { WRITER_SPOOL_MAX = 64 * 1024 * 1024 };
 
 struct writer {
-        int wake_fd; /* eventfd: readable from writer_interrupt() or writer_spool() on */
+        int wake_fd; /* eventfd: readable after writer_interrupt() or writer_spool() */
         atomic_bool interrupted, spooling;
-        struct buf spool; /* of each write that found no room: descriptor, size, bytes */
-        uint64_t dropped; /* bytes that found no room in the spool either */
+        struct buf spool; /* for each write that would block: descriptor, size, bytes */
+        uint64_t dropped; /* bytes that did not fit into the spool */
         struct terminal_filter filters[2]; /* of standard output and standard error */
 };
 
@@ -49,17 +49,18 @@ int writer_init(struct writer *w, struct err *err);
 void writer_release(struct writer *w);
 
 /*
- * Writes all n bytes; to a terminal what terminal_filter() lets through. 0, -ECANCELED once interrupted (how much was written is then unknown), -EPIPE
- * when nobody reads any more, or another negative errno of write().
+ * Writes all n bytes, to a terminal through terminal_filter(). 0; -ECANCELED if interrupted (it is
+ * then unknown how much was written); -EPIPE if the reader is gone; or another error of write().
  */
 int writer_write(struct writer *w, int fd, const void *bytes, size_t n);
 
-/* Makes the writer_write() that waits return, and every later one that would have to wait. */
+/* Cancels the writer_write() in progress, and every later one that would block. */
 void writer_interrupt(struct writer *w);
 
-/* From now on writer_write() keeps what would have to wait, up to WRITER_SPOOL_MAX, and returns 0. */
+/* From now on, writer_write() spools bytes that would block, up to WRITER_SPOOL_MAX, and returns
+ * 0. */
 void writer_spool(struct writer *w);
 
-/* Writes what was kept; then writes wait as at first. As writer_write(), but -ECANCELED once stop_fd
- * is readable. */
+/* Writes the spool; later writes block again. Errors as writer_write(), except that -ECANCELED
+ * means that stop_fd is readable. */
 int writer_flush(struct writer *w, int stop_fd);

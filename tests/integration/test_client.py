@@ -549,7 +549,7 @@ def test_the_daemon_goes_away(fake_box):
     client.daemon.wait()
     result = command.wait()
     assert result.code == 125 and re.fullmatch(
-        rb"vulcan: http://[^\n]+; workload ([0-9A-Z]{26}) may go on: vulcan logs -f \1\n",
+        rb"vulcan: http://[^\n]+; workload ([0-9A-Z]{26}) may still be running: vulcan logs -f \1\n",
         result.err), result
     fake_box.serve().stop()  # tidies up what the dead one left
 

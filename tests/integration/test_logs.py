@@ -348,7 +348,7 @@ def test_a_damaged_file_is_moved_aside(fake_box):
     with open(path, "r+b") as f:
         f.write(b"no database at all" * 100)
     daemon = fake_box.serve()
-    daemon.wait_for("was damaged; it has been moved to", "err")
+    daemon.wait_for("was damaged and has been moved to", "err")
     assert any(".damaged-" in name for name in os.listdir(fake_box.state))
     # The record is where it was; its lines are not there any more.
     assert daemon.json("GET", f"/v1/workloads/{record['id']}")["status"] == "completed"

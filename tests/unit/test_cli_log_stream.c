@@ -234,7 +234,7 @@ static void a_daemon_that_falls_silent_is_dead_after_two_heartbeats(void **state
                                  -ETIMEDOUT);
                 assert_true(ms >= dead_ms);
                 assert_true(ms < dead_ms + EXPECTED_MS * slow());
-                assert_contains(err.msg, "neither output nor a heartbeat came for 1 s");
+                assert_contains(err.msg, "no output and no heartbeat for 1 s");
                 assert_contains(err.msg, p.listener.url);
                 play_end(&p);
         }

@@ -89,7 +89,7 @@ static void test_runtime_from_the_suffix(void **state)
                 run_args_release(&a);
         }
         assert_int_equal(parse(&a, &err, "script", NULL), -EINVAL);
-        assert_non_null(strstr(err.msg, "give --runtime"));
+        assert_non_null(strstr(err.msg, "use --runtime"));
         assert_int_equal(parse(&a, &err, "-", NULL), -EINVAL);
         assert_non_null(strstr(err.msg, "--runtime"));
         assert_int_equal(parse(&a, &err, "-r", "ruby", "a.py", NULL), 0);
@@ -181,14 +181,14 @@ static void test_wrong_use(void **state)
                 {{"-e", NULL}, "-e needs a value"},
                 {{"--colour", "a.py", NULL}, "unknown option --colour"},
                 {{"-nz", "a.py", NULL}, "unknown option -z"},
-                {{"-e", "1", "--archive", "x", NULL}, "only one of -e and --archive"},
+                {{"-e", "1", "--archive", "x", NULL}, "-e and --archive exclude each other"},
                 {{"-e", "1", NULL}, "--runtime is missing"},
                 {{"--timeout", "0", "a.py", NULL}, "--timeout"},
                 {{"--timeout", "5x", "a.py", NULL}, "--timeout"},
                 {{"--timeout", "-5", "a.py", NULL}, "--timeout"},
                 {{"--mem", "99999999999999999999", "a.py", NULL}, "--mem"},
                 {{"--network", "bridge", "a.py", NULL}, "--network"},
-                {{"--entrypoint", "m.py", "a.py", NULL}, "--entrypoint belongs to --archive"},
+                {{"--entrypoint", "m.py", "a.py", NULL}, "--entrypoint needs --archive"},
                 {{"--runtime", "", "a.py", NULL}, "--runtime"},
         };
         struct run_args a;
