@@ -3,7 +3,7 @@
 #include "prom/collect.h"
 
 #include "prom/error.h"
-#include "prom/render.h"
+#include "prom/scrape.h"
 #include "prom/table.h"
 #include "prom/utf8.h"
 

@@ -1,10 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Which names cannot stand in one registry. OpenMetrics decides: no name of a family, with or
- * without the suffixes its kind may have, may be one of another. That must hold under each escaping,
- * or scrapers that know no UTF-8 would get two metrics as one and refuse the whole scrape.
- */
-#include "prom/render.h"
+#include "prom/collision.h"
 
 #include "prom/error.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which content coding a client takes, and the table of those that are built in. */
+#include "prom/codec.h"
 #include "prom/encoding.h"
 #include "prom/prom.h"
 
@@ -154,29 +155,6 @@ int prom_choose_encoding_(const char *header, bool small)
 }
 
 /* ---- making it ---------------------------------------------------------------------------- */
-
-enum { BYTES_FIRST = 4096 };
-
-bool prom_bytes_reserve_(struct prom_bytes_ *bytes, size_t n)
-{
-        if (bytes->cap - bytes->len >= n)
-                return true;
-        size_t cap = bytes->cap ? bytes->cap : BYTES_FIRST;
-        while (cap - bytes->len < n)
-                cap *= 2;
-        char *data = realloc(bytes->data, cap);
-        if (!data)
-                return false;
-        bytes->data = data;
-        bytes->cap = cap;
-        return true;
-}
-
-void prom_bytes_release_(struct prom_bytes_ *bytes)
-{
-        free(bytes->data);
-        *bytes = (struct prom_bytes_){0};
-}
 
 int prom_encode_(enum prom_encoding_ encoding, void **state, const char *data, size_t n,
                  struct prom_bytes_ *out)

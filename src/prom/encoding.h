@@ -8,8 +8,7 @@
  */
 #pragma once
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "prom/codec.h"
 
 enum prom_encoding_ { ENCODING_IDENTITY, ENCODING_GZIP, ENCODING_ZSTD, N_ENCODINGS };
 
@@ -27,25 +26,6 @@ bool prom_has_codecs_(void); /* any besides identity */
  * syntax of that section is skipped.
  */
 int prom_choose_encoding_(const char *header, bool small);
-
-struct prom_bytes_ {
-        char *data;
-        size_t len, cap;
-};
-
-/* Room for n bytes behind len; false without memory. */
-bool prom_bytes_reserve_(struct prom_bytes_ *bytes, size_t n);
-void prom_bytes_release_(struct prom_bytes_ *bytes);
-
-/* How one coding is made. The state is memory that is worth keeping between two bodies. */
-struct prom_codec_ {
-        void *(*state_new)(void); /* NULL without memory */
-        void (*state_free)(void *state);
-        /* Replaces *out. 0 or -ENOMEM. Allocates nothing when *out has room enough. */
-        int (*run)(void *state, const char *data, size_t n, struct prom_bytes_ *out);
-};
-
-extern const struct prom_codec_ prom_gzip_codec_, prom_zstd_codec_;
 
 /* Replaces *out by `data` in a coding that is built in and is not identity. *state is made when it is
  * NULL and freed by prom_encoding_release_(). 0 or -ENOMEM. */

@@ -6,7 +6,8 @@
 #include "prom/buckets.h"
 #include "prom/clock.h"
 #include "prom/locks.h"
-#include "prom/render.h"
+#include "prom/collision.h"
+#include "prom/escape.h"
 #include "prom/utf8.h"
 
 #include <stdlib.h>

@@ -5,7 +5,7 @@
 #include "prom/error.h"
 #include "prom/exemplar.h"
 #include "prom/native.h"
-#include "prom/render.h"
+#include "prom/layout.h"
 #include "prom/table.h"
 #include "prom/validate.h"
 
@@ -33,7 +33,7 @@ static bool make_open_names(struct prom_family *f)
                 f->legacy_names &= prom_is_legacy_name_(f->slots[i].name, true);
         for (int e = 0; e < N_ESCAPINGS; e++) {
                 char name[ESCAPED_NAME_MAX + 1];
-                prom_open_name_(f, (enum prom_escaping)e, name);
+                prom_open_name_(f->name, f->kind, (enum prom_escaping)e, name);
                 f->open_names[e] =
                         e > 0 && f->legacy_names ? f->open_names[0] : copy_string(f, name);
                 if (!f->open_names[e])
@@ -190,7 +190,7 @@ void prom_family_free_(struct prom_family *f)
         for (size_t i = 0; i < SERIES_BLOCKS_MAX; i++)
                 free(f->words[i]);
         prom_tables_free_(f);
-        prom_renderings_free_(f);
+        prom_layouts_free_(f);
         prom_arena_release_(&f->arena);
         free(f);
 }

@@ -21,7 +21,7 @@
  *   long enough ago for all who look series up or update without a lock, and while there is no visit.
  *   (keys.h, recycle.c)
  * - All text of a series but its numbers is rendered once for each dialect, at the first scrape in
- *   it that comes upon the series, under table_lock. (lines.c, text.c, protobuf.c)
+ *   it that comes upon the series, under table_lock. (layout.h)
  *
  * The locks and their order are in locks.h.
  */
@@ -30,13 +30,13 @@
 #include "prom/arena.h"
 #include "prom/atomic.h"
 #include "prom/cells.h"
+#include "prom/escape.h"
 #include "prom/kind.h"
 #include "prom/prom.h"
 
 enum {
         SERIES_BLOCKS_MAX = 32, /* each block is twice the size of the one before */
         SERIES_BLOCK_FIRST = 16,
-        ESCAPED_NAME_MAX = 5 * PROM_NAME_MAX + 3, /* a dot may become "_dot_", and U__ in front */
 };
 
 /* What a native histogram begins with, and is held to. */
@@ -60,8 +60,6 @@ enum dialect {
         DIALECT_PROTOBUF,
         N_DIALECTS
 };
-
-enum { N_ESCAPINGS = PROM_ALLOW_UTF8 + 1 };
 
 /* What updates and scrapes touch. Never moves, never freed before its family.
  * `state`, `word` of a gauge that comes back, and what is in `cold` change under slab_lock, the
@@ -146,7 +144,7 @@ struct prom_family {
         size_t n_buckets; /* +Inf not counted */
         const double *bounds;
         size_t n_padded; /* bounds filled up with +Inf to a multiple of 8 */
-        struct rendering *renderings[N_DIALECTS][N_ESCAPINGS]; /* NULL until asked for */
+        struct layout *layouts[N_DIALECTS][N_ESCAPINGS]; /* see layout.h; NULL until asked for */
 
         struct prom_series *blocks[SERIES_BLOCKS_MAX];
         struct word_line *words[SERIES_BLOCKS_MAX]; /* of gauges and state sets, as the blocks */

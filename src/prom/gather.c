@@ -13,7 +13,8 @@
  * library that was unloaded. A registry without collectors of the program's needs none.
  */
 #include "prom/clock.h"
-#include "prom/render.h"
+#include "prom/filter.h"
+#include "prom/scrape.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gzip by ISA-L, five times as fast as zlib on metrics. */
-#include "prom/encoding.h"
+#include "prom/codec.h"
 
 #include <errno.h>
 #include <isa-l/igzip_lib.h>

@@ -3,7 +3,8 @@
  * The customs of https://prometheus.io/docs/practices/naming/ and those that promlint
  * (github.com/prometheus/client_golang/prometheus/testutil/promlint) looks after.
  */
-#include "prom/render.h"
+#include "prom/escape.h"
+#include "prom/family.h"
 #include "prom/testing.h"
 
 #include <stdarg.h>

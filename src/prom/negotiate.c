@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which format a scraper is answered in: the Accept header as RFC 9110, section 12.5.1 has it. */
-#include "prom/render.h"
+/* Choosing a format by the Accept header: RFC 9110, section 12.5.1. */
+#include "prom/formats.h"
 
 #include <string.h>
 #include <strings.h>
@@ -8,10 +8,7 @@
 enum {
         CLAUSES_MAX = 64, /* of an Accept header; the rest is not read */
         Q_ONE = 1000,     /* q values are counted in thousandths */
-        N_FORMATS = PROM_PROTOBUF_DELIMITED + 1,
 };
-
-#define ALL_FORMATS ((1u << N_FORMATS) - 1)
 
 /* A piece of the header. */
 struct span {
@@ -110,43 +107,49 @@ static bool parse_clause(struct span rest, struct clause *ret)
         return true;
 }
 
-/* Which formats the clause is about, as a set of bits. */
-static unsigned formats_of(const struct clause *c)
+/* "text/plain", "text/" with any subtype, or any type at all. */
+static bool covers(struct span wanted, const char *type)
 {
-        const bool any_version = !c->version.n;
-        if (span_is(c->type, "text/plain"))
-                return any_version || span_is(c->version, "0.0.4") ? 1u << PROM_TEXT_0_0_4
-                       : span_is(c->version, "1.0.0")              ? 1u << PROM_TEXT_1_0_0
-                                                                   : 0;
-        if (span_is(c->type, "application/openmetrics-text"))
-                return any_version || span_is(c->version, "1.0.0") ? 1u << PROM_OPENMETRICS_1_0_0
-                                                                   : 0;
-        if (span_is(c->type, "application/vnd.google.protobuf"))
-                return span_is(c->proto, "io.prometheus.client.MetricFamily") &&
-                                       span_is(c->encoding, "delimited")
-                               ? 1u << PROM_PROTOBUF_DELIMITED
-                               : 0;
-        if (span_is(c->type, "*/*"))
-                return ALL_FORMATS;
-        if (span_is(c->type, "text/*"))
-                return 1u << PROM_TEXT_0_0_4 | 1u << PROM_TEXT_1_0_0;
-        if (span_is(c->type, "application/*"))
-                return 1u << PROM_OPENMETRICS_1_0_0 | 1u << PROM_PROTOBUF_DELIMITED;
-        return 0;
+        if (wanted.n >= 2 && memcmp(wanted.s + wanted.n - 2, "/*", 2) == 0) {
+                const size_t n = wanted.n - 1; /* with the slash */
+                return span_is(wanted, "*/*") || strncasecmp(wanted.s, type, n) == 0;
+        }
+        return span_is(wanted, type);
 }
 
-/* Text 0.0.4 has no quoted names, whatever the scraper asks for. */
-static enum prom_escaping escaping_of(struct span wanted, enum prom_format_kind kind)
+static bool has_parameter(struct span given, const char *wanted)
 {
-        static const char *const names[] = {[PROM_ESCAPE_UNDERSCORES] = "underscores",
-                                            [PROM_ESCAPE_DOTS] = "dots",
-                                            [PROM_ESCAPE_VALUES] = "values",
-                                            [PROM_ALLOW_UTF8] = "allow-utf-8"};
-        for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        return !wanted || span_is(given, wanted);
+}
+
+static bool asks_for(const struct clause *c, const struct format_ops *ops)
+{
+        if (!covers(c->type, ops->type))
+                return false;
+        if (c->type.s[c->type.n - 1] == '*') /* parameters say nothing of a wildcard's formats */
+                return true;
+        return (c->version.n ? has_parameter(c->version, ops->version) : ops->default_version) &&
+               has_parameter(c->proto, ops->proto) && has_parameter(c->encoding, ops->encoding);
+}
+
+/* The formats that the clause asks for, as a set of bits. */
+static unsigned formats_of(const struct clause *c)
+{
+        unsigned formats = 0;
+        for (unsigned i = 0; i < N_FORMATS; i++)
+                formats |= (unsigned)asks_for(c, prom_formats_[i]) << i;
+        return formats;
+}
+
+static enum prom_escaping escaping_of(struct span wanted)
+{
+        static const char *const names[N_ESCAPINGS] = {[PROM_ESCAPE_UNDERSCORES] = "underscores",
+                                                       [PROM_ESCAPE_DOTS] = "dots",
+                                                       [PROM_ESCAPE_VALUES] = "values",
+                                                       [PROM_ALLOW_UTF8] = "allow-utf-8"};
+        for (unsigned i = 0; i < N_ESCAPINGS; i++)
                 if (span_is(wanted, names[i]))
-                        return i == PROM_ALLOW_UTF8 && !prom_quotes_names_(kind)
-                                       ? PROM_ESCAPE_UNDERSCORES
-                                       : i;
+                        return (enum prom_escaping)i;
         return PROM_ESCAPE_UNDERSCORES;
 }
 
@@ -194,38 +197,8 @@ struct prom_format prom_negotiate(const char *accept)
         struct prom_format format = {PROM_TEXT_0_0_4, PROM_ESCAPE_UNDERSCORES};
         if (best) { /* a wildcard takes the first of the formats in the order of their enum */
                 format.kind = (enum prom_format_kind)__builtin_ctz(best->formats);
-                format.escaping = escaping_of(best->escaping, format.kind);
+                format.escaping = escaping_of(best->escaping);
+                (void)prom_format_resolve_(&format);
         }
         return format;
-}
-
-/* ---- the answer --------------------------------------------------------------------------- */
-
-/* "Content Negotiation" of Prometheus' documentation: versions from 1.0.0 on name the escaping, others
- * are without unless it was asked for. */
-#define WITH_ESCAPING_FROM(type, first)                                                            \
-        {                                                                                          \
-                [PROM_ESCAPE_UNDERSCORES] = first, [PROM_ESCAPE_DOTS] = type "; escaping=dots",    \
-                [PROM_ESCAPE_VALUES] = type "; escaping=values",                                   \
-                [PROM_ALLOW_UTF8] = type "; escaping=allow-utf-8"                                  \
-        }
-#define WITH_ESCAPING(type) WITH_ESCAPING_FROM(type, type "; escaping=underscores")
-#define WITH_OTHER_ESCAPING(type) WITH_ESCAPING_FROM(type, type)
-
-const char *prom_content_type(struct prom_format format)
-{
-        static const char *const types[N_FORMATS][PROM_ALLOW_UTF8 + 1] = {
-                [PROM_TEXT_0_0_4] = WITH_OTHER_ESCAPING(PROM_TEXT_CONTENT_TYPE),
-                [PROM_TEXT_1_0_0] = WITH_ESCAPING("text/plain; version=1.0.0; charset=utf-8"),
-                [PROM_OPENMETRICS_1_0_0] =
-                        WITH_ESCAPING("application/openmetrics-text; version=1.0.0; charset=utf-8"),
-                [PROM_PROTOBUF_DELIMITED] = WITH_OTHER_ESCAPING(
-                        "application/vnd.google.protobuf; "
-                        "proto=io.prometheus.client.MetricFamily; encoding=delimited"),
-        };
-        if ((unsigned)format.kind >= N_FORMATS || (unsigned)format.escaping > PROM_ALLOW_UTF8)
-                return PROM_TEXT_CONTENT_TYPE;
-        if (format.escaping == PROM_ALLOW_UTF8 && !prom_quotes_names_(format.kind))
-                format.escaping = PROM_ESCAPE_UNDERSCORES; /* as prom_render() does */
-        return types[format.kind][format.escaping];
 }

@@ -5,7 +5,9 @@
  * decimals that round to the number by a power of ten, in 128 bits, and take the shortest in it.
  */
 #include "prom/digits.h"
-#include "prom/render.h"
+#include "prom/atomic.h"
+#include "prom/number.h"
+#include "prom/pow10.h"
 
 #include <math.h>
 #include <string.h>

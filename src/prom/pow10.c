@@ -4,7 +4,7 @@
  * with g = ceil(10^k / 2^(floor(log2(10^k)) - 127)) so that the highest bit is set. Any program
  * with big integers makes this table from the formula.
  */
-#include "prom/render.h"
+#include "prom/pow10.h"
 
 /* clang-format off */
 const uint64_t prom_pow10_[POW10_MAX - POW10_MIN + 1][2] = {

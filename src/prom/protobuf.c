@@ -3,14 +3,22 @@
  * Delimited protobuf: messages io.prometheus.client.MetricFamily of client_model's metrics.proto,
  * each after its length. The field numbers below are those of that file.
  */
-#include "prom/read.h"
-#include "prom/render.h"
+#include "prom/format.h"
+#include "prom/number.h"
 
 #include <math.h>
-#include <string.h>
 
 enum {
+        WIRE_VARINT = 0,
+        WIRE_FIXED64 = 1,
+        WIRE_BYTES = 2,
+        VARINT_MAX = 10, /* bytes */
+        FAMILY_NAME = 1,
+        FAMILY_HELP = 2,
+        FAMILY_TYPE = 3,
         FAMILY_METRIC = 4,
+        FAMILY_UNIT = 5,
+        METRIC_LABEL = 1,
         METRIC_GAUGE = 2,
         METRIC_COUNTER = 3,
         METRIC_SUMMARY = 4,
@@ -46,12 +54,13 @@ enum {
         LABEL_VALUE = 2,
         TIME_SECONDS = 1,
         TIME_NANOS = 2,
-        FIELD_MAX = 2 * PROTO_VARINT_MAX, /* bytes of a field that is a number */
-        COUNTER_MAX = 48,                 /* bytes of a counter without an exemplar */
-        GAP_FILLED = 2,                   /* so many empty buckets cost less than a new span */
+        FIELD_MAX = 2 * VARINT_MAX, /* bytes of a field that is a number */
+        GAUGE_LEN = 11,             /* bytes of a gauge */
+        COUNTER_MAX = 48,           /* bytes of a counter without an exemplar */
+        GAP_FILLED = 2,             /* so many empty buckets cost less than a new span */
 };
 
-char *prom_proto_varint_(char *out, uint64_t n)
+static char *write_varint(char *out, uint64_t n)
 {
         for (; n >= 0x80; n >>= 7)
                 *out++ = (char)(n | 0x80);
@@ -68,7 +77,7 @@ static unsigned varint_width(uint64_t n)
 
 static void put_tag(struct scrape *s, unsigned field, unsigned type)
 {
-        char *end = prom_proto_varint_(s->buf->data + s->buf->len, field << 3 | type);
+        char *end = write_varint(s->buf->data + s->buf->len, field << 3 | type);
         s->buf->len = (size_t)(end - s->buf->data);
 }
 
@@ -83,8 +92,8 @@ static void put_u64(struct scrape *s, unsigned field, uint64_t n)
 {
         if (!reserve(s, FIELD_MAX))
                 return;
-        put_tag(s, field, PROTO_VARINT);
-        char *end = prom_proto_varint_(s->buf->data + s->buf->len, n);
+        put_tag(s, field, WIRE_VARINT);
+        char *end = write_varint(s->buf->data + s->buf->len, n);
         s->buf->len = (size_t)(end - s->buf->data);
 }
 
@@ -98,7 +107,7 @@ static void put_double(struct scrape *s, unsigned field, double v)
 {
         if (!reserve(s, FIELD_MAX))
                 return;
-        put_tag(s, field, PROTO_FIXED64);
+        put_tag(s, field, WIRE_FIXED64);
         const uint64_t bits = bits_of(v);
         memcpy(s->buf->data + s->buf->len, &bits, sizeof(bits));
         s->buf->len += sizeof(bits);
@@ -117,8 +126,8 @@ static void put_string(struct scrape *s, unsigned field, const char *string)
         const size_t n = strlen(string);
         if (!reserve(s, FIELD_MAX))
                 return;
-        put_tag(s, field, PROTO_BYTES);
-        char *end = prom_proto_varint_(s->buf->data + s->buf->len, n);
+        put_tag(s, field, WIRE_BYTES);
+        char *end = write_varint(s->buf->data + s->buf->len, n);
         s->buf->len = (size_t)(end - s->buf->data);
         put_bytes(s, string, n);
 }
@@ -142,14 +151,14 @@ static struct mark begin(struct scrape *s, unsigned width)
 /* Returns how wide the length came out. */
 static unsigned end(struct scrape *s, struct mark mark)
 {
-        if (!reserve(s, PROTO_VARINT_MAX))
+        if (!reserve(s, VARINT_MAX))
                 return mark.width;
         const size_t n = s->buf->len - mark.at;
         const unsigned width = varint_width(n);
         char *start = s->buf->data + mark.at - mark.width;
         if (unlikely(width != mark.width))
                 memmove(start + width, start + mark.width, n);
-        prom_proto_varint_(start, n);
+        write_varint(start, n);
         s->buf->len = s->buf->len - mark.width + width;
         return width;
 }
@@ -158,7 +167,7 @@ static unsigned end(struct scrape *s, struct mark mark)
 static struct mark begin_field(struct scrape *s, unsigned field, size_t guess)
 {
         if (reserve(s, FIELD_MAX))
-                put_tag(s, field, PROTO_BYTES);
+                put_tag(s, field, WIRE_BYTES);
         return begin(s, varint_width(guess));
 }
 
@@ -171,6 +180,13 @@ static void put_time(struct scrape *s, unsigned field, int64_t ms)
         end(s, mark);
 }
 
+/* A sample of a collector has no time of creation. */
+static void put_created(struct scrape *s, unsigned field, int64_t ms)
+{
+        if (ms)
+                put_time(s, field, ms);
+}
+
 static void put_exemplar(struct scrape *s, unsigned field, const struct exemplar *exemplar)
 {
         char name[ESCAPED_NAME_MAX + 1];
@@ -178,7 +194,7 @@ static void put_exemplar(struct scrape *s, unsigned field, const struct exemplar
         const char *text = exemplar->text;
         for (unsigned i = 0; i < exemplar->n_labels; i++) {
                 const struct mark label = begin_field(s, EXEMPLAR_LABEL, 0);
-                prom_escape_name_(text, s->format.escaping, true, name);
+                prom_escape_name_(text, s->escaping, true, name);
                 put_string(s, LABEL_NAME, name);
                 text += strlen(text) + 1;
                 put_string(s, LABEL_VALUE, text);
@@ -192,7 +208,7 @@ static void put_exemplar(struct scrape *s, unsigned field, const struct exemplar
 
 static bool read_exemplar(struct scrape *s, const struct prom_series *series, size_t slot)
 {
-        return unlikely(s->exemplars) && series && prom_has_exemplars_(series) &&
+        return prom_has_exemplars_(series) &&
                prom_read_exemplar_(series, slot, &s->buf->scratch->exemplar);
 }
 
@@ -205,14 +221,15 @@ static struct mark begin_metric(struct scrape *s, const char *labels, size_t len
 
 /* ---- kinds -------------------------------------------------------------------------------- */
 
-static void put_counter_with_exemplar(struct scrape *s, const struct series_text *text,
-                                      const struct counter_value *value)
+static void put_counter_message(struct scrape *s, const struct series_text *text,
+                                const struct counter_value *value, const struct exemplar *exemplar)
 {
         struct mark metric = begin_metric(s, text->text, text->labels_len, 0);
         struct mark counter = begin_field(s, METRIC_COUNTER, 0);
         put_double(s, VALUE, (double)value->whole + value->part);
-        put_exemplar(s, COUNTER_EXEMPLAR, &s->buf->scratch->exemplar);
-        put_time(s, COUNTER_CREATED, value->created_ms);
+        if (exemplar)
+                put_exemplar(s, COUNTER_EXEMPLAR, exemplar);
+        put_created(s, COUNTER_CREATED, value->created_ms);
         end(s, counter);
         end(s, metric);
 }
@@ -223,49 +240,51 @@ static char *write_tag(char *out, unsigned field, unsigned type)
         return out;
 }
 
-/* The same without an exemplar, laid out by hand: all lengths but that of the whole are below 128.
- */
+/* The same for a series without an exemplar, laid out by hand: all lengths but that of the metric are
+ * below 128. */
 static void put_counter(struct scrape *s, const struct series_text *text,
                         const struct counter_value *value)
 {
-        char counter[COUNTER_MAX] = {0}, *p = write_tag(counter, VALUE, PROTO_FIXED64);
+        char counter[COUNTER_MAX] = {0}, *p = write_tag(counter, VALUE, WIRE_FIXED64);
         const uint64_t bits = bits_of((double)value->whole + value->part);
         p = mempcpy(p, &bits, sizeof(bits));
-        p = write_tag(p, COUNTER_CREATED, PROTO_BYTES);
+        p = write_tag(p, COUNTER_CREATED, WIRE_BYTES);
         char *time = p + 1;
-        char *time_end = prom_proto_varint_(write_tag(time, TIME_SECONDS, PROTO_VARINT),
-                                            (uint64_t)value->created_ms / 1000);
-        time_end = prom_proto_varint_(write_tag(time_end, TIME_NANOS, PROTO_VARINT),
-                                      (uint64_t)value->created_ms % 1000 * 1000000);
+        char *time_end = write_varint(write_tag(time, TIME_SECONDS, WIRE_VARINT),
+                                      (uint64_t)value->created_ms / 1000);
+        time_end = write_varint(write_tag(time_end, TIME_NANOS, WIRE_VARINT),
+                                (uint64_t)value->created_ms % 1000 * 1000000);
         *p = (char)(time_end - time);
 
         const size_t counter_len = (size_t)(time_end - counter);
         const size_t metric_len = text->labels_len + 2 + counter_len;
         if (!reserve(s, metric_len + FIELD_MAX + COUNTER_MAX))
                 return;
-        char *out = write_tag(s->buf->data + s->buf->len, FAMILY_METRIC, PROTO_BYTES);
-        out = prom_proto_varint_(out, metric_len);
+        char *out = write_tag(s->buf->data + s->buf->len, FAMILY_METRIC, WIRE_BYTES);
+        out = write_varint(out, metric_len);
         for (size_t i = 0; i < text->labels_len; i += COPY_UNIT)
                 memcpy(out + i, text->text + i, COPY_UNIT);
-        out = write_tag(out + text->labels_len, METRIC_COUNTER, PROTO_BYTES);
+        out = write_tag(out + text->labels_len, METRIC_COUNTER, WIRE_BYTES);
         *out++ = (char)counter_len;
         memcpy(out, counter, COUNTER_MAX);
         s->buf->len = (size_t)(out - s->buf->data) + counter_len;
 }
 
-static void put_counters(struct scrape *s, struct prom_series *series,
-                         const struct series_text *texts, size_t n)
+static bool put_counters(struct scrape *s, const struct prom_series *series,
+                         const struct series_text *texts, const struct counter_value *values,
+                         size_t n)
 {
-        struct counter_value *values = s->buf->scratch->values;
-        prom_read_counters_(series, n, true, values);
         for (size_t i = 0; i < n; i++) {
                 if (unlikely(!values[i].shown))
                         continue;
-                if (read_exemplar(s, &series[i], 0))
-                        put_counter_with_exemplar(s, &texts[i], &values[i]);
-                else
+                if (unlikely(s->exemplars) && read_exemplar(s, &series[i], 0))
+                        put_counter_message(s, &texts[i], &values[i], &s->buf->scratch->exemplar);
+                else if (likely(values[i].created_ms))
                         put_counter(s, &texts[i], &values[i]);
+                else
+                        put_counter_message(s, &texts[i], &values[i], NULL);
         }
+        return !s->failed;
 }
 
 static void put_gauge(struct scrape *s, double v)
@@ -275,36 +294,35 @@ static void put_gauge(struct scrape *s, double v)
         end(s, gauge);
 }
 
-static void put_stateset(struct scrape *s, const struct prom_series *series,
-                         const struct series_text *text)
+static bool put_gauges(struct scrape *s, const struct series_text *texts,
+                       const struct gauge_value *values, size_t n)
 {
-        uint64_t bits;
-        if (!prom_read_stateset_(series, &bits))
-                return;
-        for (size_t i = 0; i < s->rendering->n_lines; i++) {
-                const struct line_part *part = &s->rendering->parts[i];
+        for (size_t i = 0; i < n; i++) {
+                if (unlikely(!values[i].shown))
+                        continue;
+                struct mark metric = begin_metric(s, texts[i].text, texts[i].labels_len, GAUGE_LEN);
+                put_gauge(s, values[i].v);
+                end(s, metric);
+        }
+        return !s->failed;
+}
+
+static bool put_stateset(struct scrape *s, const struct series_text *text, uint64_t bits)
+{
+        for (size_t i = 0; i < s->layout->n_lines; i++) {
+                const struct line_part *part = &s->layout->parts[i];
                 struct mark metric =
-                        begin_metric(s, text->text, text->labels_len, part->suffix_len + 11);
+                        begin_metric(s, text->text, text->labels_len, part->suffix_len + GAUGE_LEN);
                 put_bytes(s, part->suffix, part->suffix_len);
                 put_gauge(s, bits >> i & 1);
                 end(s, metric);
         }
+        return !s->failed;
 }
 
-/* What prom_read_..._() said of a series. */
-static bool is_shown(struct scrape *s, int shown)
+static bool put_summary(struct scrape *s, const struct series_text *text,
+                        const struct prom_quantile_snapshot *value)
 {
-        if (unlikely(shown < 0))
-                s->failed = true;
-        return shown > 0;
-}
-
-static void put_summary(struct scrape *s, struct prom_series *series,
-                        const struct series_text *text)
-{
-        struct prom_quantile_snapshot *value = &s->buf->scratch->summary;
-        if (!is_shown(s, prom_read_summary_(series, value)))
-                return;
         struct mark metric = begin_metric(s, text->text, text->labels_len, 128);
         struct mark summary = begin_field(s, METRIC_SUMMARY, 0);
         put_u64(s, SAMPLE_COUNT, value->count);
@@ -315,9 +333,10 @@ static void put_summary(struct scrape *s, struct prom_series *series,
                 put_double(s, QUANTILE_VALUE, value->values[i]);
                 end(s, quantile);
         }
-        put_time(s, SUMMARY_CREATED, value->created_ms);
+        put_created(s, SUMMARY_CREATED, value->created_ms);
         end(s, summary);
         end(s, metric);
+        return !s->failed;
 }
 
 /* ---- histograms --------------------------------------------------------------------------- */
@@ -328,14 +347,14 @@ static void put_classic_buckets(struct scrape *s, const struct prom_series *seri
 {
         uint64_t count = 0;
         for (size_t i = 0; i <= value->n_buckets; i++) {
-                const bool exemplar = read_exemplar(s, series, i);
+                const bool exemplar = unlikely(s->exemplars) && read_exemplar(s, series, i);
                 count += value->buckets[i];
                 if (i == value->n_buckets && !exemplar)
                         break;
                 struct mark bucket = begin_field(s, HISTOGRAM_BUCKET, 0);
                 put_u64(s, BUCKET_COUNT, count);
                 put_double(s, BUCKET_BOUND,
-                           i < value->n_buckets ? s->rendering->family->bounds[i] : HUGE_VAL);
+                           i < value->n_buckets ? s->layout->family->bounds[i] : HUGE_VAL);
                 if (exemplar)
                         put_exemplar(s, BUCKET_EXEMPLAR, &s->buf->scratch->exemplar);
                 end(s, bucket);
@@ -414,8 +433,6 @@ static void put_native_exemplars(struct scrape *s, const struct prom_series *ser
                 size_t slot;
         } newest[PROM_NATIVE_EXEMPLARS + 1];
         size_t n = 0;
-        if (likely(!s->exemplars) || !prom_has_exemplars_(series))
-                return;
         for (size_t slot = 0; slot < series->family->n_exemplars; slot++) {
                 if (!read_exemplar(s, series, slot))
                         continue;
@@ -432,101 +449,129 @@ static void put_native_exemplars(struct scrape *s, const struct prom_series *ser
                         put_exemplar(s, HISTOGRAM_EXEMPLARS, exemplar);
 }
 
-static void put_histogram(struct scrape *s, struct prom_series *series,
-                          const struct series_text *text)
+static bool put_histogram(struct scrape *s, const struct prom_series *series,
+                          const struct series_text *text, const struct prom_snapshot *value,
+                          const struct prom_native_snapshot *native)
 {
-        const struct prom_family *family = s->rendering->family;
-        struct prom_snapshot *value = &s->buf->scratch->histogram;
-        struct prom_native_snapshot *native = &s->buf->scratch->native;
-        if (!is_shown(s, family->native ? prom_read_native_(series, value, native)
-                                        : prom_read_histogram_(series, value)))
-                return;
         struct mark metric = begin_metric(s, text->text, text->labels_len, 256);
         struct mark histogram = begin_field(s, METRIC_HISTOGRAM, 256);
         put_u64(s, SAMPLE_COUNT, value->count);
         put_double(s, SAMPLE_SUM, value->sum);
-        if (family->classic)
+        if (s->layout->family->classic)
                 put_classic_buckets(s, series, value);
-        if (family->native)
+        if (native)
                 put_native_buckets(s, native);
-        put_time(s, HISTOGRAM_CREATED, value->created_ms);
-        if (family->native)
+        put_created(s, HISTOGRAM_CREATED, value->created_ms);
+        if (native && unlikely(s->exemplars))
                 put_native_exemplars(s, series);
         end(s, histogram);
         end(s, metric);
+        return !s->failed;
 }
 
 /* ---- families ----------------------------------------------------------------------------- */
 
-bool prom_proto_begin_family_(struct scrape *s)
+static bool begin_family(struct scrape *s)
 {
-        const struct rendering *r = s->rendering;
-        const struct mark mark = begin(s, LOAD(&r->length_width) ? LOAD(&r->length_width) : 1);
+        const struct layout *l = s->layout;
+        const struct mark mark = begin(s, LOAD(&l->length_width) ? LOAD(&l->length_width) : 1);
         s->family_at = mark.at;
         s->family_width = mark.width;
-        put_bytes(s, r->header, r->header_len);
+        put_bytes(s, l->header, l->header_len);
         return !s->failed;
 }
 
-bool prom_proto_end_family_(struct scrape *s)
+static bool end_family(struct scrape *s)
 {
         const unsigned width = end(s, (struct mark){s->family_at, s->family_width});
         if (s->family_width != width)
-                STORE(&s->rendering->length_width, width); /* the next guess */
+                STORE(&s->layout->length_width, width); /* the next guess */
         return !s->failed;
 }
 
-bool prom_proto_series_(struct scrape *s, struct prom_series *series,
-                        const struct series_text *texts, size_t n)
+/* ---- layout ------------------------------------------------------------------------------- */
+
+static void text_field(struct text *t, unsigned field, const char *bytes, size_t n)
 {
-        const enum prom_kind kind = s->rendering->family->kind;
-        if (kind == PROM_COUNTER)
-                put_counters(s, series, texts, n);
-        for (size_t i = 0; kind != PROM_COUNTER && i < n && !s->failed; i++) {
-                double value;
-                if (kind == PROM_HISTOGRAM) {
-                        put_histogram(s, &series[i], &texts[i]);
-                } else if (kind == PROM_SUMMARY) {
-                        put_summary(s, &series[i], &texts[i]);
-                } else if (kind == PROM_STATESET) {
-                        put_stateset(s, &series[i], &texts[i]);
-                } else if (prom_read_gauge_(&series[i], s->n_sets, &value)) {
-                        struct mark metric =
-                                begin_metric(s, texts[i].text, texts[i].labels_len, 11);
-                        put_gauge(s, value);
-                        end(s, metric);
-                }
-        }
-        return !s->failed;
+        char head[2 * VARINT_MAX], *p = write_varint(head, field << 3 | WIRE_BYTES);
+        p = write_varint(p, n);
+        text_put(t, head, (size_t)(p - head));
+        text_put(t, bytes, n);
 }
 
-bool prom_proto_sample_(struct scrape *s, const char *values, double v)
+static void text_string(struct text *t, unsigned field, const char *string)
 {
-        char *labels = s->buf->scratch->labels;
-        const size_t len = prom_render_labels_(s->rendering, values, labels);
-        struct mark metric = begin_metric(s, labels, len, 11);
-        if (s->rendering->family->kind == PROM_COUNTER) {
-                struct mark counter = begin_field(s, METRIC_COUNTER, 0);
-                put_double(s, VALUE, v);
-                end(s, counter);
-        } else {
-                put_gauge(s, v);
-        }
-        end(s, metric);
-        return !s->failed;
+        text_field(t, field, string, strlen(string));
 }
 
-bool prom_proto_histogram_sample_(struct scrape *s, const char *values,
-                                  const struct prom_snapshot *value)
+/* A field Metric.label. */
+static void text_label(struct text *t, size_t i, const char *name, const char *value)
 {
-        char *labels = s->buf->scratch->labels;
-        const size_t len = prom_render_labels_(s->rendering, values, labels);
-        struct mark metric = begin_metric(s, labels, len, 256);
-        struct mark histogram = begin_field(s, METRIC_HISTOGRAM, 256);
-        put_u64(s, SAMPLE_COUNT, value->count);
-        put_double(s, SAMPLE_SUM, value->sum);
-        put_classic_buckets(s, NULL, value);
-        end(s, histogram);
-        end(s, metric);
-        return !s->failed;
+        struct text length = {0};
+        char head[2 * VARINT_MAX], *p = write_varint(head, METRIC_LABEL << 3 | WIRE_BYTES);
+        text_string(&length, LABEL_NAME, name);
+        text_string(&length, LABEL_VALUE, value);
+        p = write_varint(p, length.len);
+        text_put(t, head, (size_t)(p - head));
+        text_string(t, LABEL_NAME, name);
+        text_string(t, LABEL_VALUE, value);
 }
+
+static void text_name(struct text *t, const char *name, bool label)
+{
+        text_put_string(t, name);
+}
+
+static void text_header(struct text *t, const struct prom_family *family, const char *name)
+{
+        static const char types[] = {
+                [PROM_COUNTER] = 0,   [PROM_GAUGE] = 1, [PROM_SUMMARY] = 2,
+                [PROM_HISTOGRAM] = 4, [PROM_INFO] = 1,  [PROM_STATESET] = 1,
+        };
+        text_string(t, FAMILY_NAME, name);
+        text_string(t, FAMILY_HELP, family->help);
+        text_put(t, (const char[]){FAMILY_TYPE << 3 | WIRE_VARINT, types[family->kind]}, 2);
+        if (family->unit)
+                text_string(t, FAMILY_UNIT, family->unit);
+}
+
+/* Only the metrics of a state set differ in more than numbers: by the label of the state. */
+static void text_line(struct text *prefix, struct text *suffix, const struct prom_family *family,
+                      const char *name, const struct line *line)
+{
+        if (family->n_states)
+                text_label(suffix, 0, line->label, line->value);
+}
+
+static const struct layout_ops layout = {
+        .dialect = DIALECT_PROTOBUF,
+        .format_bound = prom_format_bound_,
+        .put_name = text_name,
+        .put_header = text_header,
+        .put_label = text_label,
+        .put_line = text_line,
+};
+
+const struct format_ops prom_protobuf_ = {
+        .type = "application/vnd.google.protobuf",
+        .proto = "io.prometheus.client.MetricFamily",
+        .encoding = "delimited",
+        .default_version = true,
+        .content_types =
+                CONTENT_TYPES("application/vnd.google.protobuf; "
+                              "proto=io.prometheus.client.MetricFamily; encoding=delimited",
+                              ""),
+        .quotes_names = true,
+        .exemplars = true,
+        .native = true,
+        .created = CREATED_ALWAYS,
+        .end = "",
+        .layout = &layout,
+        .begin_family = begin_family,
+        .end_family = end_family,
+        .counters = put_counters,
+        .gauges = put_gauges,
+        .histogram = put_histogram,
+        .summary = put_summary,
+        .stateset = put_stateset,
+};

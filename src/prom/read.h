@@ -8,7 +8,7 @@
 #include "prom/cells.h"
 #include "prom/family.h"
 
-/* n <= SUM_BATCH counters that lie one after the other: see format.c. */
+/* n <= SUM_BATCH counters that lie one after the other: see render.c. */
 void prom_read_counters_(struct prom_series *series, size_t n, bool with_created,
                          struct counter_value *ret_values);
 

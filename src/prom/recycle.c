@@ -22,7 +22,7 @@
 #include "prom/baseline.h"
 #include "prom/clock.h"
 #include "prom/grace.h"
-#include "prom/render.h"
+#include "prom/layout.h"
 #include "prom/table.h"
 
 #include <string.h>
@@ -151,7 +151,7 @@ struct prom_series *prom_recycle_(struct prom_family *family)
         family->retired_first = series->cold->removed_next;
         set_recycle_from(family);
         clear(series);
-        prom_texts_stale_(series);
+        prom_layouts_stale_(series);
         STORE(&series->cold->recycling, prom_count_recycling_());
         STORE(&series->recycled, true);
         return series;

@@ -6,7 +6,8 @@
 #include "prom/error.h"
 #include "prom/exemplar.h"
 #include "prom/grace.h"
-#include "prom/render.h"
+#include "prom/collision.h"
+#include "prom/scrape.h"
 #include "prom/series.h"
 #include "prom/validate.h"
 

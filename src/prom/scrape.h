@@ -8,18 +8,28 @@
 
 enum { LABELS_TEXT_MAX = PROM_LABELS_MAX * (ESCAPED_NAME_MAX + 2 * PROM_LABEL_VALUE_MAX + 16) };
 
+struct gauge_value {
+        double v;
+        bool shown; /* false: leave the series out */
+};
+
 struct prom_scratch {
         struct prom_family **families;
         size_t cap_families;
         size_t n_families;
         struct gathering *gathering;               /* NULL before the first scrape */
         const struct prom_render_options *options; /* of the scrape; NULL for none */
-        struct counter_value values[SUM_BATCH];
+        union {
+                struct counter_value counters[SUM_BATCH];
+                struct gauge_value gauges[SUM_BATCH];
+        } values;
         struct prom_snapshot histogram;
         struct prom_native_snapshot native;
         struct prom_quantile_snapshot summary;
         struct exemplar exemplar;
         char labels[LABELS_TEXT_MAX];
+        char *text; /* of a collector's sample */
+        size_t cap_text;
 };
 
 /* Copies the registry's families into scratch. 0 or -ENOMEM. */

@@ -5,7 +5,7 @@
 #include "prom/atomic.h"
 #include "prom/error.h"
 #include "prom/family.h"
-#include "prom/render.h"
+#include "prom/collision.h"
 #include "prom/utf8.h"
 
 #include <errno.h>

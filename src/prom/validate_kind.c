@@ -3,8 +3,8 @@
 #include "prom/validate.h"
 
 #include "prom/error.h"
+#include "prom/escape.h"
 #include "prom/kind.h"
-#include "prom/render.h"
 #include "prom/utf8.h"
 
 #include <errno.h>

@@ -3,7 +3,8 @@
 #include "prom/grace.h"
 #include "prom/life.h"
 #include "prom/read.h"
-#include "prom/render.h"
+#include "prom/number.h"
+#include "prom/scrape.h"
 #include "prom/table.h"
 
 #include <errno.h>

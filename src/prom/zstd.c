@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* zstd. */
-#include "prom/encoding.h"
+#include "prom/codec.h"
 
 #include <errno.h>
 #include <zstd.h>

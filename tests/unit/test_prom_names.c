@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Names of any UTF-8: how they are quoted and escaped, read back, and which cannot stand together. */
-#include "prom/render.h"
+#include "prom/escape.h"
 
 #include <errno.h>
 #include <math.h>

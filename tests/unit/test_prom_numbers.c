@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Numbers: known forms, and every random double reads back the same and is as short as can be. */
-#include "prom/render.h"
+#include "prom/atomic.h"
+#include "prom/number.h"
 
 #include <float.h>
 #include <inttypes.h>
