@@ -60,11 +60,7 @@ static void execute(struct backend *b, const struct backend_task *task,
         }
 }
 
-static void stop(struct backend *b, const char *id)
-{
-}
-
-static int cleanup(struct backend *b, const char *id)
+static int cleanup(struct backend *b, struct backend_run *run)
 {
         return -ENOENT;
 }
@@ -77,7 +73,6 @@ static const struct backend_ops ops = {
         .capabilities = capabilities,
         .resolve = resolve,
         .execute = execute,
-        .stop = stop,
         .cleanup = cleanup,
         .free = free_backend,
 };

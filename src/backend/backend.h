@@ -1,26 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A backend runs workloads in one kind of isolation. It is a const table of functions and a
- * constructor; the engine knows nothing else of it.
+ * A backend runs workloads in one kind of isolation. It is a const table of functions, which the
+ * registry lists by name (registry.h) and which is all that the engine knows of it.
  *
- * Execute takes a workload from nothing to its end and leaves nothing behind. It returns when the VM is
- * gone, or when it has been killed but the kernel takes longer than others should wait; the backend then
- * finishes taking it down on a thread of its own. It always fills the outcome, and it alone decides the
- * status. Cleanup ends a workload from outside.
+ *     execute()   runs one workload from nothing to its end, and leaves nothing behind
+ *     cleanup()   ends one from outside and returns when nothing of it is left
  *
- * Thread rule: execute() is called on a worker thread that lives at least until it returns (VMMs
- * die with the thread that started them) and runs any number of times in parallel; stop(), cleanup() and
- * capabilities() may be called from any thread at any time; free() when no execute() runs.
+ * Each task has a run handle (run.h), by which it is stopped and cleaned up. Nobody searches for a
+ * workload by its id.
+ *
+ * execute() returns when the VM is gone, or when it was killed and the kernel takes longer to free it
+ * than other workloads should wait; the backend then completes the cleanup on a thread of its own.
+ *
+ * Thread rule: execute() is called on a thread that outlives the call (VMMs die with the thread that
+ * started them), any number of times in parallel; cleanup() and capabilities() on any thread at any
+ * time; open(), check() and free() while no other function of this backend runs.
  */
 #pragma once
 
 #include "backend/findings.h"
+#include "backend/run.h"
 #include "base/err.h"
 #include "config/settings.h"
 #include "metric/metric.h"
 #include "workload/workload.h"
-
-#include <stdatomic.h>
 
 enum {
         BACKEND_RUNTIMES_MAX = 32,
@@ -67,18 +70,9 @@ struct backend_sink {
 
 struct backend_task {
         char id[ULID_LEN + 1];
-        const struct workload_spec *spec; /* limits already resolved by backend_resolve() */
+        const struct workload_spec *spec; /* with its limits resolved */
         struct backend_sink sink;
-        /*
-         * Becomes true, and stays so, before cleanup() is called for this task. execute() reads it
-         * right after it has made itself known under `id`, before it makes anything: so a kill that
-         * comes between the engine's decision to execute and that moment is not lost (its cleanup()
-         * found nothing and returned -ENOENT). When it is true execute() starts nothing, counts the
-         * workload as any other, and returns with status killed. A workload that is killed while it
-         * waits in the queue passes through execute() in this way too, so that every accepted
-         * workload is counted exactly once. Valid until execute() returns. NULL: never killed.
-         */
-        const atomic_bool *killed;
+        struct backend_run *run; /* the caller's, initialised; serves this task alone */
 };
 
 enum backend_check {
@@ -114,15 +108,18 @@ struct backend_ops {
         /* Checks that the runtime exists (-ENOENT, naming those there are) and fills zero limits
          * with defaults. Needs no VM. */
         int (*resolve)(struct backend *b, struct workload_spec *spec, struct err *err);
+        /*
+         * Runs the workload and fills the outcome, with its status (session/outcome.h). Enters
+         * task->run first. A run that was killed by then starts nothing, is counted like any other,
+         * and ends as killed: workloads that are killed while they wait pass through here too, so
+         * that every accepted workload is counted exactly once.
+         */
         void (*execute)(struct backend *b, const struct backend_task *task,
                         struct workload_outcome *ret);
-        /* As cleanup(), but returns at once: what makes many end at the same time. A workload that
-         * execute() does not run (any more) is none of its business. */
-        void (*stop)(struct backend *b, const char *id);
-        /* Ends the workload: kills its VM at once, at whatever stage, and returns when everything
-         * of it is gone. 0, or -ENOENT when execute() does not run (any more) for this id. Any
-         * number of calls; the work is done once. */
-        int (*cleanup)(struct backend *b, const char *id);
+        /* Stops the run, whatever stage it is in, and returns when everything of it is gone. 0, or
+         * -ENOENT if execute() has not entered it or has left it. Any number of calls; the work is
+         * done once. */
+        int (*cleanup)(struct backend *b, struct backend_run *run);
         void (*free)(struct backend *b);
 };
 

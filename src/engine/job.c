@@ -64,6 +64,7 @@ int job_new(struct job **ret, struct err *err)
         }
         memcpy(job->record.id, job->id, sizeof(job->id));
         pthread_mutex_init(&job->lock, NULL);
+        backend_run_init(&job->run);
         atomic_init(&job->refs, 1);
         job->state = JOB_ACCEPTING;
         *ret = job;
@@ -88,6 +89,7 @@ void job_unref(struct job *job)
                 return;
         workload_spec_release(&job->spec);
         workload_release(&job->record);
+        backend_run_release(&job->run);
         pthread_mutex_destroy(&job->lock);
         free(job);
 }
@@ -99,7 +101,7 @@ bool job_is_over(const struct job *job)
 
 bool job_kill(struct job *job, bool by_shutdown)
 {
-        if (atomic_exchange(&job->killed, true))
+        if (!backend_run_kill(&job->run))
                 return false;
         job->killed_by_shutdown = by_shutdown;
         if (job->sink.interrupt)

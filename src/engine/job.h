@@ -58,7 +58,7 @@ struct job {
         struct engine_sink sink;
         enum job_state state;
         bool killed_by_shutdown;
-        atomic_bool killed; /* set with the lock; the backend reads it without */
+        struct backend_run run; /* marked as killed with the lock; the backend reads it without */
         atomic_uint refs;
         struct idtable_entry by_id;
         TAILQ_ENTRY(job) at; /* in the list of its state: dispatch.h, retry.h */

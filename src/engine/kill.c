@@ -7,12 +7,8 @@
 
 #include <errno.h>
 
-/*
- * No kill is lost, whatever stage the job is in. The flag is set before stop() looks for the
- * workload, and execute() reads the flag after it has made itself known to stop(). So either stop()
- * finds the workload or execute() sees the flag. A job that waits has the flag set, too, and does
- * not begin any more.
- */
+/* No kill is lost, whatever stage the job is in: see backend/run.h. A job that waits is marked, too, and
+ * does not begin any more. */
 struct job *engine_kill_start(struct engine *e, const char *id)
 {
         struct job *job = jobs_find(&e->jobs, id, true);
@@ -29,7 +25,7 @@ struct job *engine_kill_start(struct engine *e, const char *id)
                 return NULL;
         }
         if (first) {
-                job->backend->ops->stop(job->backend, job->id);
+                backend_run_stop(&job->run);
                 journal_kill(job);
         }
         return job;
@@ -52,7 +48,7 @@ static void end_killed(struct engine *e, struct job *job)
         if (waits)
                 worker_run(e, job);
         else if (was == JOB_CLAIMED || was == JOB_RUNNING)
-                job->backend->ops->cleanup(job->backend, job->id);
+                job->backend->ops->cleanup(job->backend, &job->run);
 }
 
 static int err_ended(const char *id, enum workload_status status, struct err *err)

@@ -49,7 +49,7 @@ static void stop_running(struct engine *e)
         pthread_mutex_lock(&e->jobs.lock);
         while ((job = kill_next(e)) != NULL) {
                 pthread_mutex_unlock(&e->jobs.lock);
-                job->backend->ops->stop(job->backend, job->id);
+                backend_run_stop(&job->run);
                 job_unref(job);
                 pthread_mutex_lock(&e->jobs.lock);
         }

@@ -183,7 +183,7 @@ static void enqueue(struct engine *e, struct job *job)
         job->accepted_ns = clock_ns();
         if (e->jobs.phase >= JOBS_STOPPING)
                 job_kill(job, true);
-        killed = atomic_load(&job->killed);
+        killed = backend_run_is_killed(&job->run);
         if (killed)
                 dispatch_claim(&e->dispatch, job);
         else

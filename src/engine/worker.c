@@ -101,16 +101,16 @@ static bool was_shut_down(struct engine *e, const struct job *job)
         return by_shutdown;
 }
 
-/* Every job passes through the backend's execute(). One that was killed before does so with its kill
- * flag set, and the backend makes nothing for it. */
+/* Every job passes through the backend's execute(). One that was killed before does so with its run
+ * marked, and the backend makes nothing for it. */
 static void execute(struct engine *e, struct job *job, struct workload_outcome *ret)
 {
         struct backend_task task = {
                 .spec = &job->spec,
                 .sink = {on_booting, on_ready, on_measured, on_output, on_fetched, job},
-                .killed = &job->killed,
+                .run = &job->run,
         };
-        bool begins = !atomic_load(&job->killed);
+        bool begins = !backend_run_is_killed(&job->run);
 
         *ret = (struct workload_outcome){.exit_code = -1};
         memcpy(task.id, job->id, sizeof(task.id));

@@ -32,8 +32,9 @@ struct box {
         char fake[PATH_MAX];
         struct prom_registry *registry;
         struct backend *backend;
-        int fds, threads; /* before the first workload */
-        char out[256];    /* standard output of the workload, its beginning */
+        struct backend_run run; /* of the last task */
+        int fds, threads;       /* before the first workload */
+        char out[256];          /* standard output of the workload, its beginning */
 };
 
 static inline int count_entries(const char *dir)
@@ -118,6 +119,7 @@ static inline void box_open(struct box *box, const char *vmm, unsigned boot_time
         assert_int_equal(fs_mkdir_p(box->images, 0755, NULL), 0);
         make_images(box);
         box->registry = prom_registry_new();
+        backend_run_init(&box->run);
         config.state_dir = box->state;
         config.image_dir = box->images;
         config.vmm = vmm ? vmm : box->fake;
@@ -149,6 +151,7 @@ static inline void box_check_clean(struct box *box)
 static inline void box_close(struct box *box)
 {
         backend_free(box->backend);
+        backend_run_release(&box->run);
         prom_registry_free(box->registry);
         assert_int_equal(fs_remove_tree(box->dir, NULL), 0);
 }
@@ -192,10 +195,14 @@ static inline struct workload_spec box_spec(struct box *box, const char *code)
         return spec;
 }
 
+/* A task with a fresh run handle: one at a time. */
 static inline struct backend_task box_task(struct box *box, const struct workload_spec *spec)
 {
-        struct backend_task task = {.spec = spec, .sink = {.output = box_output, .ctx = box}};
+        struct backend_task task = {
+                .spec = spec, .sink = {.output = box_output, .ctx = box}, .run = &box->run};
 
+        backend_run_release(&box->run);
+        backend_run_init(&box->run);
         assert_int_equal(ulid_new(task.id, NULL), 0);
         memset(box->out, 0, sizeof(box->out));
         return task;

@@ -39,7 +39,7 @@ enum fake_stage {
 enum { FAKE_RUNNING_MAX = 64, FAKE_ORDER_MAX = 4096 };
 
 struct fake_entry {
-        char id[ULID_LEN + 1]; /* "": free */
+        struct fake_backend *backend;
         bool kill;
 };
 
@@ -47,7 +47,6 @@ struct fake_backend {
         struct backend base;
         pthread_mutex_t lock;
         pthread_cond_t changed;
-        struct fake_entry running[FAKE_RUNNING_MAX];
         unsigned n_running, max_running;             /* those whose kill flag was not set */
         atomic_uint n_executed, n_cleanups, n_stops; /* also read without the lock */
         char began[FAKE_ORDER_MAX]; /* last character of the code of each that ran */
@@ -122,15 +121,6 @@ static inline void fake_reach(struct fake_backend *f, enum fake_stage stage)
 {
         if (f->hook)
                 f->hook(f, stage, f->hook_ctx);
-}
-
-static inline struct fake_entry *fake_find(struct fake_backend *f, const char *id)
-{
-        for (int i = 0; i < FAKE_RUNNING_MAX; i++) {
-                if (strcmp(f->running[i].id, id) == 0)
-                        return &f->running[i];
-        }
-        return NULL;
 }
 
 /* True when killed. */
@@ -220,19 +210,16 @@ static inline void fake_run(struct fake_backend *f, const struct backend_task *t
         }
 }
 
-static inline struct fake_entry *fake_register(struct fake_backend *f, const char *id)
+static inline void fake_stopped(void *execution)
 {
-        struct fake_entry *entry;
+        struct fake_entry *entry = execution;
+        struct fake_backend *f = entry->backend;
 
         pthread_mutex_lock(&f->lock);
-        f->n_executed++;
-        entry = fake_find(f, "");
-        if (!entry || fake_find(f, id))
-                abort();
-        memcpy(entry->id, id, sizeof(entry->id));
-        entry->kill = false;
+        f->n_stops++;
+        entry->kill = true;
+        pthread_cond_broadcast(&f->changed);
         pthread_mutex_unlock(&f->lock);
-        return entry;
 }
 
 static inline void fake_execute(struct backend *b, const struct backend_task *task,
@@ -240,13 +227,14 @@ static inline void fake_execute(struct backend *b, const struct backend_task *ta
 {
         struct fake_backend *f = (struct fake_backend *)b;
         const char *code = task->spec->code;
-        struct fake_entry *entry;
+        struct fake_entry entry = {.backend = f};
         bool killed;
 
+        f->n_executed++;
         fake_reach(f, FAKE_ENTERED);
-        entry = fake_register(f, task->id);
+        backend_run_enter(task->run, fake_stopped, &entry);
         fake_reach(f, FAKE_REGISTERED);
-        killed = atomic_load(task->killed);
+        killed = backend_run_is_killed(task->run);
         if (!killed) {
                 pthread_mutex_lock(&f->lock);
                 if (f->n_began < FAKE_ORDER_MAX)
@@ -256,7 +244,7 @@ static inline void fake_execute(struct backend *b, const struct backend_task *ta
                 pthread_cond_broadcast(&f->changed);
                 pthread_mutex_unlock(&f->lock);
                 fake_reach(f, FAKE_CHECKED);
-                fake_run(f, task, entry, ret);
+                fake_run(f, task, &entry, ret);
                 fake_reach(f, FAKE_ENDING);
         } else {
                 ret->status = WORKLOAD_KILLED;
@@ -264,41 +252,22 @@ static inline void fake_execute(struct backend *b, const struct backend_task *ta
         pthread_mutex_lock(&f->lock);
         if (!killed)
                 f->n_running--;
-        entry->id[0] = '\0';
         pthread_cond_broadcast(&f->changed);
         pthread_mutex_unlock(&f->lock);
+        backend_run_leave(task->run);
         fake_reach(f, FAKE_UNREGISTERED);
 }
 
-static inline int fake_cleanup(struct backend *b, const char *id)
+static inline int fake_cleanup(struct backend *b, struct backend_run *run)
 {
         struct fake_backend *f = (struct fake_backend *)b;
-        struct fake_entry *entry;
 
         pthread_mutex_lock(&f->lock);
         f->n_cleanups++;
-        entry = fake_find(f, id);
-        if (entry)
-                entry->kill = true;
-        pthread_cond_broadcast(&f->changed);
-        while (entry && strcmp(entry->id, id) == 0)
-                pthread_cond_wait(&f->changed, &f->lock);
-        pthread_mutex_unlock(&f->lock);
-        return entry ? 0 : -ENOENT;
-}
-
-static inline void fake_stop(struct backend *b, const char *id)
-{
-        struct fake_backend *f = (struct fake_backend *)b;
-        struct fake_entry *entry;
-
-        pthread_mutex_lock(&f->lock);
-        f->n_stops++;
-        entry = fake_find(f, id);
-        if (entry)
-                entry->kill = true;
         pthread_cond_broadcast(&f->changed);
         pthread_mutex_unlock(&f->lock);
+        backend_run_stop(run);
+        return backend_run_await(run);
 }
 
 static inline void fake_free(struct backend *b)
@@ -319,7 +288,6 @@ static inline struct fake_backend *fake_new(void)
                 .resolve = fake_resolve,
                 .execute = fake_execute,
                 .cleanup = fake_cleanup,
-                .stop = fake_stop,
                 .free = fake_free,
         };
         struct fake_backend *f = calloc(1, sizeof(*f));

@@ -443,7 +443,6 @@ static int no_output(void *ctx, enum workload_stream stream, const void *bytes, 
 
 static void ends_from_outside_are_kills(void **state)
 {
-        atomic_bool killed = true;
         struct workload_outcome out;
         struct workload_spec spec;
         struct backend_task task;
@@ -454,7 +453,7 @@ static void ends_from_outside_are_kills(void **state)
 
         /* Before it began: nothing is made, and it counts. */
         task = box_task(&box, &spec);
-        task.killed = &killed;
+        backend_run_kill(task.run);
         box.backend->ops->execute(box.backend, &task, &out);
         assert_int_equal(out.status, WORKLOAD_KILLED);
         assert_true(box_value(&box, CLEANUP) == 0);
@@ -470,7 +469,7 @@ static void ends_from_outside_are_kills(void **state)
         assert_true(box_value(&box, ENDED("killed")) == 2);
         assert_true(workloads(&box) == 2);
 
-        assert_int_equal(box.backend->ops->cleanup(box.backend, task.id), -ENOENT);
+        assert_int_equal(box.backend->ops->cleanup(box.backend, task.run), -ENOENT);
         workload_spec_release(&spec);
         box_check_clean(&box);
         box_close(&box);
@@ -479,8 +478,8 @@ static void ends_from_outside_are_kills(void **state)
 struct execution {
         struct box *box;
         struct backend_task task;
+        struct backend_run run;
         struct workload_outcome out;
-        atomic_bool killed;
 };
 
 static void *execute(void *arg)
@@ -511,15 +510,13 @@ static void a_kill_at_any_moment_ends_it_once(void **state)
                 else
                         unsetenv("FAKE_FC_FAIL");
                 x.task = box_task(&box, &spec);
-                x.task.killed = &x.killed;
                 assert_int_equal(pthread_create(&thread, NULL, execute, &x), 0);
                 nanosleep(&ts, NULL);
-                atomic_store(&x.killed, true);
-                r = box.backend->ops->cleanup(box.backend, x.task.id);
+                r = box.backend->ops->cleanup(box.backend, x.task.run);
                 assert_true(r == 0 || r == -ENOENT);
                 if (r == 0) { /* all of it is gone when cleanup() returns */
                         assert_int_equal(count_entries(box.vms), 0);
-                        assert_int_equal(box.backend->ops->cleanup(box.backend, x.task.id),
+                        assert_int_equal(box.backend->ops->cleanup(box.backend, x.task.run),
                                          -ENOENT);
                 }
                 pthread_join(thread, NULL);
@@ -536,7 +533,7 @@ static void a_kill_at_any_moment_ends_it_once(void **state)
 
 static int kill_on_output(void *ctx, enum workload_stream stream, const void *bytes, size_t n)
 {
-        atomic_store((atomic_bool *)ctx, true);
+        backend_run_kill(ctx);
         return 0;
 }
 
@@ -546,15 +543,13 @@ static void a_kill_counts_until_all_is_gone(void **state)
         struct workload_outcome out;
         struct workload_spec spec;
         struct backend_task task;
-        atomic_bool killed = false;
         struct box box;
 
         box_open(&box, NULL, 0);
         spec = box_spec(&box, "print hello\nexit 3\n");
         task = box_task(&box, &spec);
         task.sink.output = kill_on_output;
-        task.sink.ctx = &killed;
-        task.killed = &killed;
+        task.sink.ctx = task.run;
         box.backend->ops->execute(box.backend, &task, &out);
         assert_int_equal(out.status, WORKLOAD_KILLED);
         assert_string_equal(out.error, "killed while it was taken down");
@@ -618,10 +613,13 @@ static void many_at_once_leave_nothing(void **state)
                         x[i] = (struct execution){.box = &box};
                         x[i].task = box_task(&box, &spec);
                         x[i].task.sink.output = NULL;
+                        x[i].task.run = &x[i].run;
+                        backend_run_init(&x[i].run);
                         assert_int_equal(pthread_create(&threads[i], NULL, execute, &x[i]), 0);
                 }
                 for (int i = 0; i < AT_ONCE; i++) {
                         pthread_join(threads[i], NULL);
+                        backend_run_release(&x[i].run);
                         if (x[i].out.status != WORKLOAD_COMPLETED)
                                 fail_msg("%s", x[i].out.error);
                         assert_int_equal(x[i].out.output_bytes, 100000);

@@ -82,35 +82,10 @@ static int fc_resolve(struct backend *base, struct workload_spec *spec, struct e
         return 0;
 }
 
-static void fc_stop(struct backend *base, const char *id)
+static int fc_cleanup(struct backend *b, struct backend_run *run)
 {
-        struct fc_backend *b = (struct fc_backend *)base;
-        struct fc_run *run;
-
-        pthread_mutex_lock(&b->runs_lock);
-        run = fc_run_find(b, id);
-        if (run)
-                fc_run_stop(run);
-        pthread_mutex_unlock(&b->runs_lock);
-}
-
-/* Stops the VM and waits until execute(), which releases it, is through with it. */
-static int fc_cleanup(struct backend *base, const char *id)
-{
-        struct fc_backend *b = (struct fc_backend *)base;
-        struct fc_run *run;
-        int r = -ENOENT;
-
-        pthread_mutex_lock(&b->runs_lock);
-        run = fc_run_find(b, id);
-        if (run) {
-                fc_run_stop(run);
-                r = 0;
-                while (fc_run_find(b, id))
-                        pthread_cond_wait(&b->runs_changed, &b->runs_lock);
-        }
-        pthread_mutex_unlock(&b->runs_lock);
-        return r;
+        backend_run_stop(run);
+        return backend_run_await(run);
 }
 
 static void fc_free(struct backend *base)
@@ -120,8 +95,6 @@ static void fc_free(struct backend *base)
         fc_remains_free(b->remains);
         environment_release(&b->vmm_environment);
         net_free(b->net);
-        pthread_cond_destroy(&b->runs_changed);
-        pthread_mutex_destroy(&b->runs_lock);
         free(b);
 }
 
@@ -155,7 +128,6 @@ const struct backend_ops firecracker_backend = {
         .capabilities = fc_capabilities,
         .resolve = fc_resolve,
         .execute = fc_execute,
-        .stop = fc_stop,
         .cleanup = fc_cleanup,
         .free = fc_free,
 };
@@ -229,8 +201,6 @@ int fc_backend_new(const struct fc_config *config, struct backend **ret, struct 
                 config->boot_timeout_ms ? config->boot_timeout_ms : DEFAULT_BOOT_TIMEOUT_MS;
         b->result_grace_ms = RESULT_GRACE_MS;
         b->output_max = config->output_max ? config->output_max : default_output_max;
-        pthread_mutex_init(&b->runs_lock, NULL);
-        pthread_cond_init(&b->runs_changed, NULL);
         if ((r = fc_open(b, config, err)) < 0) {
                 fc_free(&b->base);
                 return r;

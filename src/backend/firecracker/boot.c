@@ -30,7 +30,7 @@ enum {
 struct boot {
         struct fc_vm *vm;
         struct session *session;
-        const atomic_bool *killed;
+        const struct backend_run *run;
         unsigned timeout_ms;
         uint64_t deadline_ns; /* of all attempts; 0: no VMM has been started */
         int attempt;          /* from 1 */
@@ -232,9 +232,9 @@ static int await_agent(struct boot *b, struct err *err)
         }
 }
 
-static bool was_stopped(const struct boot *b)
+static bool is_killed(const struct boot *b)
 {
-        return atomic_load(&b->vm->stopped) || (b->killed && atomic_load(b->killed));
+        return backend_run_is_killed(b->run);
 }
 
 static int boot_once(struct boot *b, struct err *err)
@@ -244,11 +244,11 @@ static int boot_once(struct boot *b, struct err *err)
         b->stage = FC_STAGE_PREPARE;
         b->reason = FC_REASON_ERROR;
         b->end = (struct fc_vmm_end){.exit_code = -1};
-        if (was_stopped(b))
+        if (is_killed(b))
                 return err_set(err, ECANCELED, "killed");
         if ((r = fc_vm_prepare(b->vm, &b->stage, err)) < 0)
                 return r;
-        if (was_stopped(b)) /* a network takes its time */
+        if (is_killed(b)) /* a network takes its time */
                 return err_set(err, ECANCELED, "killed");
         b->stage = FC_STAGE_SPAWN;
         if ((r = fc_vm_start(b->vm, err)) < 0)
@@ -260,16 +260,16 @@ static int boot_once(struct boot *b, struct err *err)
 }
 
 int fc_boot(struct fc_vm *vm, struct session *session, unsigned timeout_ms,
-            const atomic_bool *killed, uint64_t *ret_boot_ns, struct err *err)
+            const struct backend_run *run, uint64_t *ret_boot_ns, struct err *err)
 {
-        struct boot b = {.vm = vm, .session = session, .killed = killed, .timeout_ms = timeout_ms};
+        struct boot b = {.vm = vm, .session = session, .run = run, .timeout_ms = timeout_ms};
 
         for (b.attempt = 1;; b.attempt++) {
                 int r = boot_once(&b, err);
 
                 if (r == 0)
                         *ret_boot_ns = b.boot_ns;
-                if (r == 0 || was_stopped(&b))
+                if (r == 0 || is_killed(&b))
                         return r;
                 fc_metrics_count_boot_failure(vm->spec->metrics, b.stage, b.reason);
                 if (b.attempt == FC_BOOT_ATTEMPTS || clock_ns() >= b.deadline_ns ||

@@ -26,6 +26,7 @@
 
 #include "session/session.h"
 #include "backend/firecracker/vm.h"
+#include "backend/run.h"
 
 enum {
         FC_BOOT_ATTEMPTS = 2,
@@ -50,11 +51,10 @@ bool fc_boot_may_retry(enum fc_reason reason, int exit_code);
 /*
  * Boots `vm`, which has been through fc_vm_init() alone. 0: the agent is ready, *ret_boot_ns is the
  * time since the start of its VMM, and the VM may be talked to. Failed attempts are counted by stage
- * and reason. On failure the VM is left for fc_vm_cleanup(); -ECANCELED: fc_vm_stop() was called, or
- * *killed (may be NULL) is set.
+ * and reason. On failure the VM is left for fc_vm_cleanup(); -ECANCELED: the run was killed.
  */
 int fc_boot(struct fc_vm *vm, struct session *session, unsigned timeout_ms,
-            const atomic_bool *killed, uint64_t *ret_boot_ns, struct err *err);
+            const struct backend_run *run, uint64_t *ret_boot_ns, struct err *err);
 
 /*
  * Says how the VM ended: "WHAT: the VMM PATH exited with code 1; log: ...; console: ...". Waits a

@@ -26,50 +26,18 @@ struct fc_run {
         struct fc_vm vm;
         struct session session;
         bool ready; /* the agent has said HELLO */
-        struct fc_run *next;
 };
 
-struct fc_run *fc_run_find(struct fc_backend *b, const char *id)
+static void stop(void *execution)
 {
-        struct fc_run *run = b->runs;
+        struct fc_run *run = execution;
 
-        while (run && strcmp(run->task->id, id) != 0)
-                run = run->next;
-        return run;
-}
-
-void fc_run_stop(struct fc_run *run)
-{
         fc_vm_stop(&run->vm);
 }
 
-static void make_known(struct fc_run *run)
+static bool is_killed(const struct fc_run *run)
 {
-        struct fc_backend *b = run->backend;
-
-        pthread_mutex_lock(&b->runs_lock);
-        run->next = b->runs;
-        b->runs = run;
-        pthread_mutex_unlock(&b->runs_lock);
-}
-
-static void make_unknown(struct fc_run *run)
-{
-        struct fc_backend *b = run->backend;
-        struct fc_run **at = &b->runs;
-
-        pthread_mutex_lock(&b->runs_lock);
-        while (*at != run)
-                at = &(*at)->next;
-        *at = run->next;
-        pthread_cond_broadcast(&b->runs_changed);
-        pthread_mutex_unlock(&b->runs_lock);
-}
-
-static bool was_stopped(const struct fc_run *run)
-{
-        return atomic_load(&run->vm.stopped) ||
-               (run->task->killed && atomic_load(run->task->killed));
+        return backend_run_is_killed(run->task->run);
 }
 
 static int on_output(void *ctx, enum workload_stream stream, const void *bytes, size_t n)
@@ -183,7 +151,7 @@ static int run_to_result(struct fc_run *run, struct err *err)
         const struct backend_sink *sink = &run->task->sink;
         int r;
 
-        if (was_stopped(run))
+        if (is_killed(run))
                 return err_set(err, ECANCELED, "killed");
         if ((r = find_images(run, err)) < 0) {
                 fc_metrics_count_boot_failure(&b->metrics, FC_STAGE_PREPARE, FC_REASON_ERROR);
@@ -191,7 +159,7 @@ static int run_to_result(struct fc_run *run, struct err *err)
         }
         if (sink->booting)
                 sink->booting(sink->ctx);
-        if ((r = fc_boot(&run->vm, &run->session, b->boot_timeout_ms, run->task->killed,
+        if ((r = fc_boot(&run->vm, &run->session, b->boot_timeout_ms, run->task->run,
                          &run->out->boot_ns, err)) < 0)
                 return r;
         run->ready = true;
@@ -237,18 +205,18 @@ void fc_execute(struct backend *base, const struct backend_task *task, struct wo
         };
         r = fc_vm_init(&run.vm, &run.vm_spec, &err);
         if (r == 0) {
-                make_known(&run);
+                backend_run_enter(task->run, stop, &run);
                 r = run_to_result(&run, &err);
-                session_decide(&run.session, r, &err, was_stopped(&run), ret);
+                session_decide(&run.session, r, &err, is_killed(&run), ret);
                 hand_on_files(&run, r);
                 publish(&run);
                 ret->cleanup_ns = fc_vm_cleanup(&run.vm, run.ready);
                 publish(&run);
-                make_unknown(&run);
-                session_decide(&run.session, r, &err, was_stopped(&run), ret);
+                backend_run_leave(task->run);
+                session_decide(&run.session, r, &err, is_killed(&run), ret);
                 fc_vm_release(&run.vm);
         } else {
-                session_decide(&run.session, r, &err, was_stopped(&run), ret);
+                session_decide(&run.session, r, &err, is_killed(&run), ret);
         }
         prom_counter_add_int(b->metrics.dropped, ret->dropped_bytes);
         session_release(&run.session);

@@ -8,10 +8,6 @@
 #include "backend/firecracker/vm.h"
 #include "base/environ.h"
 
-#include <pthread.h>
-
-struct fc_run;
-
 struct fc_backend {
         struct backend base;
         char vms_dir[PATH_MAX];
@@ -26,14 +22,6 @@ struct fc_backend {
         struct fc_remains *remains;
         struct environment vmm_environment;
         const char *const *vmm_env; /* the same as envp; NULL: ours (tests that steer their VMM) */
-
-        pthread_mutex_t runs_lock; /* guards the list below; held briefly */
-        pthread_cond_t runs_changed;
-        struct fc_run *runs;
 };
-
-/* Makes a run known under its id, so that cleanup() finds it, and takes it back out. */
-struct fc_run *fc_run_find(struct fc_backend *b, const char *id); /* with runs_lock held */
-void fc_run_stop(struct fc_run *run);                             /* with runs_lock held */
 
 void fc_execute(struct backend *b, const struct backend_task *task, struct workload_outcome *ret);
