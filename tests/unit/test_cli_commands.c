@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of verbs, what is made from it, and how command lines are parsed by it. */
+/* The table of verbs, the texts generated from it, and the parsing of command lines. */
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/complete.h"
@@ -55,7 +55,7 @@ static void a_mistyped_verb_gets_a_suggestion(void **state)
         assert_null(command_find(&vulcan_commands, "ru"));
 }
 
-/* ---- what is made from it ---- */
+/* ---- texts generated from it ---- */
 
 static void help_and_manual_page_explain_every_verb(void **state)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How long the log of a workload may be quiet, and how soon a daemon that is dead is noticed. */
+/* A log may be quiet for any time; a dead daemon is noticed soon. */
 #include "api_fixture.h"
 #include "base/clock.h"
 #include "cli/log_stream.h"
@@ -11,9 +11,10 @@
 #include <sys/eventfd.h>
 
 enum {
-        HEARTBEAT_MS = 100, /* of the real daemon */
-        EXPECTED_MS = 500,  /* what the client believes it to be: a loaded machine is not dead */
-        QUIET_BEATS = 30,   /* three times what a client waits for a dead one */
+        HEARTBEAT_MS = 100, /* interval of the real daemon */
+        EXPECTED_MS = 500,  /* interval that the client expects; larger, so that a loaded machine
+                             * does not count as dead */
+        QUIET_BEATS = 30,   /* three times as long as a client waits for a dead daemon */
 };
 
 struct seen {
@@ -34,7 +35,7 @@ static int on_line(void *ctx, const struct log_line *line)
         return 0;
 }
 
-/* Follows a log and tells how long that took. */
+/* Follows a log and measures how long that took. */
 static int run(const char *server, const char *id, unsigned heartbeat_ms, struct seen *seen,
                uint64_t *ret_ms, struct err *err)
 {
@@ -66,7 +67,7 @@ struct patient {
         char id[ULID_LEN + 1];
 };
 
-/* Lets the program speak when its log has been quiet for QUIET_BEATS. */
+/* Lets the program write after its log has been quiet for QUIET_BEATS. */
 static void *count_heartbeats(void *arg)
 {
         struct patient *p = arg;
@@ -85,7 +86,7 @@ static void *count_heartbeats(void *arg)
         return NULL;
 }
 
-static void a_log_may_be_quiet(void **state)
+static void a_quiet_log_keeps_its_connection(void **state)
 {
         struct patient p = {.d = daemon_with(2, 4, NULL, 0, HEARTBEAT_MS)};
         struct err err = ERR_INIT;
@@ -106,8 +107,8 @@ static void a_log_may_be_quiet(void **state)
         daemon_free(p.d);
 }
 
-/* The same for one that waits in the queue and has no log yet. */
-static void a_workload_may_wait_in_the_queue(void **state)
+/* The same for a workload that waits in the queue and has no log yet. */
+static void a_queued_workload_keeps_its_connection(void **state)
 {
         struct patient p = {.d = daemon_with(1, 4, NULL, 0, HEARTBEAT_MS)};
         struct err err = ERR_INIT;
@@ -133,7 +134,7 @@ static void a_workload_may_wait_in_the_queue(void **state)
         daemon_free(p.d);
 }
 
-/* ---- daemons that are not ---- */
+/* ---- daemons that are dead ---- */
 
 #define HEAD "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
 #define BEAT ":\n\n"
@@ -142,13 +143,12 @@ static void a_workload_may_wait_in_the_queue(void **state)
 
 enum { SCENES_MAX = 4 };
 
-/* What happens on one connection after the other: the text is sent, then the connection ends, or it
- * hangs. Connections beyond the last scene are taken by the kernel alone, as those of a process that
- * is stopped. */
+/* What happens on each connection in turn: the text is sent, then the connection ends or hangs.
+ * Later connections are accepted by the kernel alone, as for a stopped process. */
 struct scene {
         const char *text;
         bool hangs;
-        const char *rest; /* sent when `go_on` says so */
+        const char *rest; /* sent after `go_on` */
 };
 
 struct play {
@@ -219,11 +219,11 @@ static const char id[] = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
 
 static void a_daemon_that_falls_silent_is_dead_after_two_heartbeats(void **state)
 {
-        static const char *const last_words[] = {"", HEAD, HEAD BEAT, HEAD LINE, HEAD LINE BEAT};
+        static const char *const beginnings[] = {"", HEAD, HEAD BEAT, HEAD LINE, HEAD LINE BEAT};
         const unsigned dead_ms = HTTP_HEARTBEATS_LOST * EXPECTED_MS;
 
-        for (size_t i = 0; i < sizeof(last_words) / sizeof(last_words[0]); i++) {
-                const struct scene scene = {last_words[i], true, NULL};
+        for (size_t i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++) {
+                const struct scene scene = {beginnings[i], true, NULL};
                 struct err err = ERR_INIT;
                 struct seen seen = {0};
                 struct play p;
@@ -240,8 +240,8 @@ static void a_daemon_that_falls_silent_is_dead_after_two_heartbeats(void **state
         }
 }
 
-/* Whether it has said anything yet or not. */
-static void a_connection_that_ends_is_made_anew(void **state)
+/* Both before and after the first event. */
+static void a_connection_that_ends_is_opened_again(void **state)
 {
         static const char *const beginnings[] = {HEAD, HEAD BEAT, HEAD LINE};
 
@@ -262,7 +262,7 @@ static void a_connection_that_ends_is_made_anew(void **state)
         }
 }
 
-/* Nothing can come while we take nothing: that is no silence of the daemon. */
+/* While the client reads nothing, nothing can arrive: the daemon is not silent. */
 static void be_slow(struct seen *s)
 {
         struct play *p = s->ctx;
@@ -271,7 +271,7 @@ static void be_slow(struct seen *s)
         eventfd_write(p->go_on_fd, 1);
 }
 
-static void a_slow_reader_does_not_make_the_daemon_dead(void **state)
+static void a_slow_reader_does_not_count_as_a_dead_daemon(void **state)
 {
         const struct scene scene[] = {{HEAD LINE, false, DONE}};
         struct err err = ERR_INIT;
@@ -289,11 +289,11 @@ static void a_slow_reader_does_not_make_the_daemon_dead(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(a_log_may_be_quiet),
-                cmocka_unit_test(a_workload_may_wait_in_the_queue),
+                cmocka_unit_test(a_quiet_log_keeps_its_connection),
+                cmocka_unit_test(a_queued_workload_keeps_its_connection),
                 cmocka_unit_test(a_daemon_that_falls_silent_is_dead_after_two_heartbeats),
-                cmocka_unit_test(a_connection_that_ends_is_made_anew),
-                cmocka_unit_test(a_slow_reader_does_not_make_the_daemon_dead),
+                cmocka_unit_test(a_connection_that_ends_is_opened_again),
+                cmocka_unit_test(a_slow_reader_does_not_count_as_a_dead_daemon),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* docs/metrics.md is what the tables say. */
+/* The tables of metrics, and docs/metrics.md, which is generated from them. */
 #include "base/fs.h"
 #include "cli/help_metrics.h"
 #include "prom/testing.h"
@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-static void the_file_is_up_to_date(void **state)
+static void the_generated_page_is_up_to_date(void **state)
 {
         _cleanup_buf_ struct buf page = BUF_INIT(256 * 1024);
         _cleanup_buf_ struct buf file = BUF_INIT(256 * 1024);
@@ -21,7 +21,7 @@ static void the_file_is_up_to_date(void **state)
         if (fs_read(SOURCE_DIR "/docs/metrics.md", &file, &err) < 0)
                 fail_msg("%s", err.msg);
         if (strcmp(page.data, file.data) != 0)
-                fail_msg("docs/metrics.md is old: vulcan help metrics >docs/metrics.md");
+                fail_msg("docs/metrics.md is outdated: run vulcan help metrics >docs/metrics.md");
 }
 
 static void complain(const char *metric, const char *problem, void *data)
@@ -63,7 +63,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(every_metric_has_help_and_advice),
-                cmocka_unit_test(the_file_is_up_to_date),
+                cmocka_unit_test(the_generated_page_is_up_to_date),
                 cmocka_unit_test(the_metrics_follow_the_conventions),
         };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What systemd would hear. */
+/* Notifications of systemd. */
 #include "base/clock.h"
 #include "cli/notify.h"
 
@@ -41,7 +41,7 @@ static void hear(const char *name)
         setenv("WATCHDOG_USEC", usec, 1);
         setenv("WATCHDOG_PID", pid, 1);
         notify_init(&n);
-        assert_null(getenv("NOTIFY_SOCKET")); /* not for the programs we start */
+        assert_null(getenv("NOTIFY_SOCKET")); /* child processes must not inherit it */
         assert_null(getenv("WATCHDOG_USEC"));
         assert_int_equal(n.watchdog_ns, 1500 * NS_PER_MS);
         notify_send(&n, "READY=1\nSTATUS=%d", 7);
@@ -51,7 +51,7 @@ static void hear(const char *name)
         close(fd);
 }
 
-static void test_a_socket_in_the_file_system(void **state)
+static void a_socket_path_is_notified(void **state)
 {
         char dir[] = "/tmp/test_notify_XXXXXX", path[64];
 
@@ -62,7 +62,7 @@ static void test_a_socket_in_the_file_system(void **state)
         rmdir(dir);
 }
 
-static void test_an_abstract_socket(void **state)
+static void an_abstract_socket_is_notified(void **state)
 {
         char name[64];
 
@@ -70,7 +70,7 @@ static void test_an_abstract_socket(void **state)
         hear(name);
 }
 
-static void test_without_systemd_nothing_happens(void **state)
+static void nothing_happens_without_systemd(void **state)
 {
         struct notify n;
 
@@ -80,13 +80,13 @@ static void test_without_systemd_nothing_happens(void **state)
         assert_int_equal(n.watchdog_ns, 0);
         notify_send(&n, "READY=1");
         notify_release(&n);
-        setenv("NOTIFY_SOCKET", "vsock:2:1", 1); /* a kind that we do not know */
+        setenv("NOTIFY_SOCKET", "vsock:2:1", 1); /* an unsupported address family */
         notify_init(&n);
         assert_int_equal(n.fd, -1);
         notify_release(&n);
 }
 
-static void test_a_watchdog_of_somebody_else(void **state)
+static void the_watchdog_of_another_process_is_ignored(void **state)
 {
         struct notify n;
 
@@ -95,17 +95,17 @@ static void test_a_watchdog_of_somebody_else(void **state)
         setenv("WATCHDOG_PID", "1", 1);
         notify_init(&n);
         assert_int_equal(n.watchdog_ns, 0);
-        notify_send(&n, "READY=1"); /* lost */
+        notify_send(&n, "READY=1"); /* the socket is gone; the message is lost */
         notify_release(&n);
 }
 
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_a_socket_in_the_file_system),
-                cmocka_unit_test(test_an_abstract_socket),
-                cmocka_unit_test(test_without_systemd_nothing_happens),
-                cmocka_unit_test(test_a_watchdog_of_somebody_else),
+                cmocka_unit_test(a_socket_path_is_notified),
+                cmocka_unit_test(an_abstract_socket_is_notified),
+                cmocka_unit_test(nothing_happens_without_systemd),
+                cmocka_unit_test(the_watchdog_of_another_process_is_ignored),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,9 +13,9 @@
 #include <string.h>
 #include <cmocka.h>
 
-/* ---- orders ---- */
+/* ---- requests ---- */
 
-static void test_an_order(void **state)
+static void a_request_has_the_fields_of_the_workload(void **state)
 {
         char code[] = "print(1)";
         struct workload_spec spec = WORKLOAD_SPEC_INIT;
@@ -43,7 +43,7 @@ static void test_an_order(void **state)
         workload_spec_release(&spec);
 }
 
-static void test_an_archive_is_base64(void **state)
+static void an_archive_is_sent_as_base64(void **state)
 {
         char code[] = "\x1f\x8b\xff";
         struct workload_spec spec = WORKLOAD_SPEC_INIT;
@@ -59,8 +59,8 @@ static void test_an_archive_is_base64(void **state)
         json_decref(order);
 }
 
-/* Sent in base 64 where it is not text, and read back as it was. */
-static void test_bytes_that_are_not_text_are_sent(void **state)
+/* Bytes that are not text are sent as base64 and decoded to the same bytes. */
+static void bytes_that_are_not_text_are_sent_unchanged(void **state)
 {
         char code[] = "\xff\0", pair[] = "A=\xff", plain[] = "B=c", arg[] = "caf\xe9",
              entry[] = "\xe9";
@@ -86,7 +86,7 @@ static void test_bytes_that_are_not_text_are_sent(void **state)
         json_decref(order);
         json_decref(want);
 
-        /* A name of JSON is text; so one of a variable that is not makes a list of all. */
+        /* JSON names must be text, so one variable with another name turns the object into a list. */
         pair[0] = '\xe9';
         assert_int_equal(run_request_encode(&spec, NULL, &order, &err), 0);
         want = json_pack("[{s:s}, s]", "base64", "6T3/", "B=c");
@@ -95,7 +95,7 @@ static void test_bytes_that_are_not_text_are_sent(void **state)
         json_decref(want);
 }
 
-static void test_input_may_be_any_bytes(void **state)
+static void input_may_be_any_bytes(void **state)
 {
         char code[] = "x";
         struct workload_spec spec = WORKLOAD_SPEC_INIT;
@@ -141,7 +141,7 @@ static void check_code(const char *json, int want)
         assert_int_equal(run_exit_code(&end, &say), want);
 }
 
-static void test_exit_codes(void **state)
+static void a_record_gives_the_exit_code(void **state)
 {
         check_code("{\"status\":\"completed\",\"exit_code\":3,\"signal\":null}", 3);
         check_code("{\"status\":\"completed\",\"exit_code\":null,\"signal\":9}", 137);
@@ -151,7 +151,7 @@ static void test_exit_codes(void **state)
         check_code("{\"status\":\"killed\"}", 137);
 }
 
-static void test_records_that_are_none(void **state)
+static void a_malformed_record_is_rejected(void **state)
 {
         struct run_end end;
 
@@ -177,7 +177,7 @@ static void check_line(const char *json, enum workload_stream stream, const char
         buf_release(&scratch);
 }
 
-static void test_lines(void **state)
+static void a_line_event_gives_its_bytes(void **state)
 {
         struct buf scratch = BUF_INIT(1000);
         struct log_line line = {0};
@@ -206,13 +206,13 @@ static void test_lines(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_an_order),
-                cmocka_unit_test(test_an_archive_is_base64),
-                cmocka_unit_test(test_bytes_that_are_not_text_are_sent),
-                cmocka_unit_test(test_input_may_be_any_bytes),
-                cmocka_unit_test(test_exit_codes),
-                cmocka_unit_test(test_records_that_are_none),
-                cmocka_unit_test(test_lines),
+                cmocka_unit_test(a_request_has_the_fields_of_the_workload),
+                cmocka_unit_test(an_archive_is_sent_as_base64),
+                cmocka_unit_test(bytes_that_are_not_text_are_sent_unchanged),
+                cmocka_unit_test(input_may_be_any_bytes),
+                cmocka_unit_test(a_record_gives_the_exit_code),
+                cmocka_unit_test(a_malformed_record_is_rejected),
+                cmocka_unit_test(a_line_event_gives_its_bytes),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

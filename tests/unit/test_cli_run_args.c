@@ -17,7 +17,7 @@
 
 enum { WORDS_MAX = 32 };
 
-/* Parses the words behind "run", ended by NULL. */
+/* Parses the words after "run"; NULL ends them. */
 static int parse(struct run_args *a, struct err *err, ...)
 {
         char *argv[WORDS_MAX] = {(char *)"run"};
@@ -32,7 +32,7 @@ static int parse(struct run_args *a, struct err *err, ...)
         return run_args_parse(a, &command_run, argc, argv, err);
 }
 
-static void test_file_and_arguments(void **state)
+static void words_after_the_file_are_its_arguments(void **state)
 {
         struct run_args a;
         struct err err;
@@ -44,7 +44,7 @@ static void test_file_and_arguments(void **state)
         assert_string_equal(a.path, "x.txt");
         assert_string_equal(a.spec.runtime, "python");
         assert_int_equal(a.spec.limits.timeout_s, 5);
-        assert_int_equal(a.spec.limits.cpus, 0); /* behind FILE: the program's */
+        assert_int_equal(a.spec.limits.cpus, 0); /* words after FILE are the program's arguments */
         assert_int_equal(a.spec.n_args, 3);
         assert_string_equal(a.spec.args[0], "--cpus");
         assert_string_equal(a.spec.args[2], "-q");
@@ -52,7 +52,7 @@ static void test_file_and_arguments(void **state)
         run_args_release(&a);
 }
 
-static void test_code_as_a_word(void **state)
+static void code_may_be_a_word(void **state)
 {
         struct run_args a;
         struct err err;
@@ -75,7 +75,7 @@ static void test_code_as_a_word(void **state)
         run_args_release(&a);
 }
 
-static void test_runtime_from_the_suffix(void **state)
+static void the_suffix_selects_the_runtime(void **state)
 {
         static const char *const cases[][2] = {{"a.py", "python"}, {"dir.d/b.js", "node"},
                                                {"c.mjs", "node"},  {"d.go", "go"},
@@ -93,11 +93,11 @@ static void test_runtime_from_the_suffix(void **state)
         assert_int_equal(parse(&a, &err, "-", NULL), -EINVAL);
         assert_non_null(strstr(err.msg, "--runtime"));
         assert_int_equal(parse(&a, &err, "-r", "ruby", "a.py", NULL), 0);
-        assert_string_equal(a.spec.runtime, "ruby"); /* what was said counts */
+        assert_string_equal(a.spec.runtime, "ruby"); /* --runtime overrides the suffix */
         run_args_release(&a);
 }
 
-static void test_limits_have_units(void **state)
+static void limits_accept_units(void **state)
 {
         static const struct {
                 const char *timeout, *mem;
@@ -133,7 +133,7 @@ static void test_limits_have_units(void **state)
         }
 }
 
-static void test_environment(void **state)
+static void variables_are_set_or_passed_on(void **state)
 {
         struct run_args a;
         struct err err;
@@ -153,7 +153,7 @@ static void test_environment(void **state)
         assert_int_equal(parse(&a, &err, "--env", "", "a.py", NULL), -EINVAL);
 }
 
-static void test_settings_are_options_too(void **state)
+static void settings_are_options_too(void **state)
 {
         struct run_args a;
         struct err err;
@@ -169,11 +169,11 @@ static void test_settings_are_options_too(void **state)
         assert_non_null(strstr(err.msg, "--vmm"));
 }
 
-static void test_wrong_use(void **state)
+static void wrong_use_gives_a_one_line_error(void **state)
 {
         static const struct {
                 const char *words[6];
-                const char *says;
+                const char *want;
         } cases[] = {
                 {{NULL}, "no program given"},
                 {{"-r", "sh", NULL}, "no program given"},
@@ -198,12 +198,12 @@ static void test_wrong_use(void **state)
                 const char *const *w = cases[i].words;
 
                 assert_int_equal(parse(&a, &err, w[0], w[1], w[2], w[3], w[4], NULL), -EINVAL);
-                assert_non_null(strstr(err.msg, cases[i].says));
+                assert_non_null(strstr(err.msg, cases[i].want));
                 assert_null(strchr(err.msg, '\n'));
         }
 }
 
-static void test_help_needs_nothing_else(void **state)
+static void help_needs_no_other_words(void **state)
 {
         struct run_args a;
         struct err err;
@@ -216,7 +216,7 @@ static void test_help_needs_nothing_else(void **state)
         run_args_release(&a);
 }
 
-static void test_code_from_files(void **state)
+static void code_is_read_from_files(void **state)
 {
         char dir[] = "/tmp/vulcan-cli-XXXXXX", path[64], empty[64];
         struct run_args a;
@@ -269,7 +269,7 @@ static void test_code_from_files(void **state)
         run_args_release(&a);
 }
 
-/* Puts text on standard input for a while; returns what to give back. */
+/* Makes standard input a file with this text. Returns the descriptor to restore. */
 static int take_stdin(const char *text)
 {
         int was = dup(STDIN_FILENO);
@@ -289,7 +289,7 @@ static void give_stdin_back(int was)
         close(was);
 }
 
-static void test_code_and_input_from_stdin(void **state)
+static void standard_input_is_the_code_or_the_input(void **state)
 {
         struct run_args a;
         struct err err;
@@ -301,7 +301,7 @@ static void test_code_and_input_from_stdin(void **state)
         assert_int_equal(run_args_load(&a, &err), 0);
         give_stdin_back(was);
         assert_memory_equal(a.spec.code, "echo", 4);
-        assert_int_equal(a.spec.stdin_fd, -1); /* it was the code */
+        assert_int_equal(a.spec.stdin_fd, -1); /* standard input was the code */
         assert_int_equal(a.spec.n_args, 1);
         run_args_release(&a);
 
@@ -326,16 +326,16 @@ static void test_code_and_input_from_stdin(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_file_and_arguments),
-                cmocka_unit_test(test_code_as_a_word),
-                cmocka_unit_test(test_runtime_from_the_suffix),
-                cmocka_unit_test(test_limits_have_units),
-                cmocka_unit_test(test_environment),
-                cmocka_unit_test(test_settings_are_options_too),
-                cmocka_unit_test(test_wrong_use),
-                cmocka_unit_test(test_help_needs_nothing_else),
-                cmocka_unit_test(test_code_from_files),
-                cmocka_unit_test(test_code_and_input_from_stdin),
+                cmocka_unit_test(words_after_the_file_are_its_arguments),
+                cmocka_unit_test(code_may_be_a_word),
+                cmocka_unit_test(the_suffix_selects_the_runtime),
+                cmocka_unit_test(limits_accept_units),
+                cmocka_unit_test(variables_are_set_or_passed_on),
+                cmocka_unit_test(settings_are_options_too),
+                cmocka_unit_test(wrong_use_gives_a_one_line_error),
+                cmocka_unit_test(help_needs_no_other_words),
+                cmocka_unit_test(code_is_read_from_files),
+                cmocka_unit_test(standard_input_is_the_code_or_the_input),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,12 +14,12 @@
 #include <string.h>
 #include <cmocka.h>
 
-static void test_exit_codes(void **state)
+static void an_outcome_gives_exit_code_and_message(void **state)
 {
         static const struct {
                 struct run_end end;
                 int code;
-                const char *says; /* NULL: nothing */
+                const char *want; /* NULL: no message */
         } cases[] = {
                 {{.status = WORKLOAD_COMPLETED, .outcome.exit_code = 0}, 0, NULL},
                 {{.status = WORKLOAD_COMPLETED, .outcome.exit_code = 125}, 125, NULL},
@@ -45,22 +45,22 @@ static void test_exit_codes(void **state)
                 {{.status = WORKLOAD_KILLED, .write_error = EPIPE}, 141, NULL},
                 {{.status = WORKLOAD_KILLED, .write_error = ENOSPC}, 125, "No space left"},
                 {{.status = WORKLOAD_KILLED}, 137, "killed"},
-                /* It ended by itself before the signal could end it. */
+                /* The program ended before the signal could kill it. */
                 {{.status = WORKLOAD_COMPLETED, .caught = SIGINT, .outcome.exit_code = 4}, 4, NULL},
         };
 
         for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-                struct err say = {.msg = "left over"};
+                struct err message = {.msg = "left over"};
 
-                assert_int_equal(run_exit_code(&cases[i].end, &say), cases[i].code);
-                if (cases[i].says)
-                        assert_non_null(strstr(say.msg, cases[i].says));
+                assert_int_equal(run_exit_code(&cases[i].end, &message), cases[i].code);
+                if (cases[i].want)
+                        assert_non_null(strstr(message.msg, cases[i].want));
                 else
-                        assert_string_equal(say.msg, "");
+                        assert_string_equal(message.msg, "");
         }
 }
 
-static void test_picks_metrics(void **state)
+static void the_filter_keeps_whole_families(void **state)
 {
         static const char text[] = "# HELP process_threads Threads.\n"
                                    "process_threads 3\n"
@@ -96,8 +96,8 @@ static void test_picks_metrics(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_exit_codes),
-                cmocka_unit_test(test_picks_metrics),
+                cmocka_unit_test(an_outcome_gives_exit_code_and_message),
+                cmocka_unit_test(the_filter_keeps_whole_families),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

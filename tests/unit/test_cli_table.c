@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tables and JSON on standard output, and what text from elsewhere may not do to a terminal. */
+/* Tables and JSON on standard output, with text that must not control the terminal. */
 #include "cli/table.h"
 
 #include <errno.h>
@@ -32,7 +32,7 @@ static void check_clean(const char *text, size_t columns, const char *want, size
         buf_release(&clean);
 }
 
-static void test_columns_are_aligned(void **state)
+static void columns_are_aligned(void **state)
 {
         struct table t = TABLE_INIT;
         char *text;
@@ -52,7 +52,7 @@ static void test_columns_are_aligned(void **state)
         table_release(&t);
 }
 
-static void test_heads_alone(void **state)
+static void a_table_without_rows_prints_its_headings(void **state)
 {
         struct table t = TABLE_INIT;
         char *text;
@@ -64,8 +64,8 @@ static void test_heads_alone(void **state)
         table_release(&t);
 }
 
-/* Two columns each, and a mark that has none of its own. */
-static void test_wide_and_combining_characters(void **state)
+/* Wide characters take two columns each, a combining mark none. */
+static void wide_and_combining_characters_are_measured(void **state)
 {
         struct table t = TABLE_INIT;
         char *text;
@@ -83,7 +83,7 @@ static void test_wide_and_combining_characters(void **state)
         table_release(&t);
 }
 
-static void test_control_characters_are_harmless(void **state)
+static void harmful_characters_are_replaced(void **state)
 {
         check_clean("plain", 0, "plain", 5);
         check_clean("a\x1b[31mred\nline\ttab\rcr\x7f", 0, "a?[31mred?line?tab?cr?", 22);
@@ -96,17 +96,17 @@ static void test_control_characters_are_harmless(void **state)
         check_clean("zero\xe2\x80\x8bwidth", 0, "zero?width", 10);
 }
 
-static void test_what_is_not_utf8_is_replaced(void **state)
+static void invalid_utf8_is_replaced(void **state)
 {
         check_clean("\xff\xfe", 0, "??", 2);
         check_clean("\xc3(", 0, "?(", 2);
-        check_clean("\xc0\xaf", 0, "??", 2);           /* longer than need be */
+        check_clean("\xc0\xaf", 0, "??", 2);           /* an overlong encoding */
         check_clean("\xed\xa0\x80", 0, "???", 3);      /* half of a surrogate pair */
         check_clean("\xf4\x90\x80\x80", 0, "????", 4); /* above U+10FFFF */
         check_clean("cut \xe6\x97", 0, "cut ??", 6);
 }
 
-static void test_long_text_is_cut(void **state)
+static void long_text_is_cut(void **state)
 {
         check_clean("0123456789", 10, "0123456789", 10);
         check_clean("0123456789x", 10, "0123456...", 10);
@@ -114,7 +114,7 @@ static void test_long_text_is_cut(void **state)
         check_clean("日本日本日", 8, "日本...", 7);
 }
 
-static void test_a_cell_cannot_break_its_row(void **state)
+static void a_cell_cannot_break_its_row(void **state)
 {
         struct table t = TABLE_INIT;
         char *text, *newline;
@@ -130,7 +130,7 @@ static void test_a_cell_cannot_break_its_row(void **state)
         table_release(&t);
 }
 
-static void test_a_closed_output_is_an_error(void **state)
+static void a_closed_output_is_an_error(void **state)
 {
         struct table t = TABLE_INIT;
         FILE *full = fopen("/dev/full", "w");
@@ -151,14 +151,14 @@ static void test_a_closed_output_is_an_error(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_columns_are_aligned),
-                cmocka_unit_test(test_heads_alone),
-                cmocka_unit_test(test_wide_and_combining_characters),
-                cmocka_unit_test(test_control_characters_are_harmless),
-                cmocka_unit_test(test_what_is_not_utf8_is_replaced),
-                cmocka_unit_test(test_long_text_is_cut),
-                cmocka_unit_test(test_a_cell_cannot_break_its_row),
-                cmocka_unit_test(test_a_closed_output_is_an_error),
+                cmocka_unit_test(columns_are_aligned),
+                cmocka_unit_test(a_table_without_rows_prints_its_headings),
+                cmocka_unit_test(wide_and_combining_characters_are_measured),
+                cmocka_unit_test(harmful_characters_are_replaced),
+                cmocka_unit_test(invalid_utf8_is_replaced),
+                cmocka_unit_test(long_text_is_cut),
+                cmocka_unit_test(a_cell_cannot_break_its_row),
+                cmocka_unit_test(a_closed_output_is_an_error),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

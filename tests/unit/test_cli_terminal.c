@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Output of a program on its way to a terminal, and the same on its way to a pipe. */
+/* Output of a program to a terminal and to a pipe. */
 #include "cli/terminal.h"
 #include "cli/writer.h"
 
@@ -15,7 +15,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-/* In pieces of each size: what is held must make no difference. */
+/* Feeds the text in pieces of every size; the result must be the same. */
 static void check(const char *text, size_t n, const char *want)
 {
         for (size_t piece = 1; piece <= n; piece++) {
@@ -35,22 +35,22 @@ static void check(const char *text, size_t n, const char *want)
 
 #define CHECK(text, want) check(text, sizeof(text) - 1, want)
 
-static void text_passes(void **state)
+static void text_passes_the_filter(void **state)
 {
         CHECK("caf\xc3\xa9\t\xe6\x97\xa5\r\n\a\b\f\v", "caf\xc3\xa9\t\xe6\x97\xa5\r\n\a\b\f\v");
         CHECK("a\xe2\x80\x8d"
-              "b", /* joiners make emoji and letters */
+              "b", /* joiners combine emoji and letters */
               "a\xe2\x80\x8d"
               "b");
 }
 
-static void colours_and_cursor_pass(void **state)
+static void colours_and_cursor_movements_pass(void **state)
 {
         CHECK("\x1b[1;31mred\x1b[0m\x1b[2K\x1b[10A\x1b[38:5:1m\x1b[?25l\x1b[?25h\x1b(B",
               "\x1b[1;31mred\x1b[0m\x1b[2K\x1b[10A\x1b[38:5:1m\x1b[?25l\x1b[?25h\x1b(B");
 }
 
-static void what_a_terminal_obeys_otherwise_does_not_pass(void **state)
+static void other_escape_sequences_do_not_pass(void **state)
 {
         CHECK("\x1b]0;title\a.", "?]0;title\a.");
         CHECK("\x1b]52;c;Zm9v\x1b\\.", "?]52;c;Zm9v?\\.");
@@ -62,7 +62,7 @@ static void what_a_terminal_obeys_otherwise_does_not_pass(void **state)
               "?[111111111111111111111111111111111111m");
 }
 
-static void c1_and_bidi_do_not_pass(void **state)
+static void c1_and_bidi_characters_do_not_pass(void **state)
 {
         CHECK("\x9b"
               "31m.",
@@ -80,7 +80,7 @@ static void c1_and_bidi_do_not_pass(void **state)
         CHECK("caf\xe9!", "caf?!");
 }
 
-static void a_cut_character_is_held(void **state)
+static void an_incomplete_character_is_held(void **state)
 {
         struct terminal_filter f = TERMINAL_FILTER_INIT;
         struct buf out = BUF_INIT(64);
@@ -95,7 +95,7 @@ static void a_cut_character_is_held(void **state)
 static const char nasty[] = "\x9b"
                             "31m\xe2\x80\xae\x1b]0;x\a\n";
 
-static void the_writer_filters_for_terminals_alone(void **state)
+static void the_writer_filters_only_for_terminals(void **state)
 {
         struct writer w;
         struct err err = ERR_INIT;
@@ -125,7 +125,7 @@ static void the_writer_filters_for_terminals_alone(void **state)
         close(pipe_fds[1]);
 }
 
-static void json_is_the_same_json(void **state)
+static void json_stays_equivalent(void **state)
 {
         static const char json[] =
                 "{\"a\": \"\xc2\x9b\xe2\x80\xae\xf3\xa0\x80\x81\xc3\xa9\x7f\"}\n";
@@ -158,13 +158,13 @@ static void json_is_the_same_json(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(text_passes),
-                cmocka_unit_test(colours_and_cursor_pass),
-                cmocka_unit_test(what_a_terminal_obeys_otherwise_does_not_pass),
-                cmocka_unit_test(c1_and_bidi_do_not_pass),
-                cmocka_unit_test(a_cut_character_is_held),
-                cmocka_unit_test(the_writer_filters_for_terminals_alone),
-                cmocka_unit_test(json_is_the_same_json),
+                cmocka_unit_test(text_passes_the_filter),
+                cmocka_unit_test(colours_and_cursor_movements_pass),
+                cmocka_unit_test(other_escape_sequences_do_not_pass),
+                cmocka_unit_test(c1_and_bidi_characters_do_not_pass),
+                cmocka_unit_test(an_incomplete_character_is_held),
+                cmocka_unit_test(the_writer_filters_only_for_terminals),
+                cmocka_unit_test(json_stays_equivalent),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

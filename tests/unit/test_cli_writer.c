@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Output to readers that are slow, blocked, or gone; the progress line. */
+/* Output to readers that are slow, blocked or gone; the progress line. */
 #include "cli/progress.h"
 #include "cli/writer.h"
 
@@ -56,7 +56,7 @@ static char *pattern(size_t n)
         return p;
 }
 
-static void test_all_bytes_arrive_in_order(void **state)
+static void all_bytes_arrive_in_order(void **state)
 {
         struct writer w;
         char *sent = pattern(BIG), *got = malloc(BIG);
@@ -83,8 +83,8 @@ static void test_all_bytes_arrive_in_order(void **state)
         free(got);
 }
 
-/* The pipe is full and nobody reads: only the interrupt can end the write. */
-static void test_interrupt_ends_a_blocked_write(void **state)
+/* The pipe is full and nobody reads; only an interrupt can end the write. */
+static void an_interrupt_ends_a_blocked_write(void **state)
 {
         struct writer w;
         char *sent = pattern(BIG);
@@ -101,16 +101,18 @@ static void test_interrupt_ends_a_blocked_write(void **state)
         writer_interrupt(&w);
         pthread_join(thread, NULL);
         assert_int_equal(job.result, -ECANCELED);
-        assert_int_equal(fcntl(fds[1], F_GETFL), flags);                   /* others share it */
-        assert_int_equal(writer_write(&w, fds[1], sent, BIG), -ECANCELED); /* and every later one */
+        assert_int_equal(fcntl(fds[1], F_GETFL), flags);                   /* other processes share
+                                                                            * the descriptor */
+        assert_int_equal(writer_write(&w, fds[1], sent, BIG), -ECANCELED); /* every later write is
+                                                                            * cancelled too */
         close(fds[0]);
         close(fds[1]);
         writer_release(&w);
         free(sent);
 }
 
-/* What a reader does not take in time is kept, in order, and written when it reads on. */
-static void test_spool_keeps_what_nobody_reads(void **state)
+/* Bytes that a reader does not read in time are spooled, in order, and written later. */
+static void the_spool_keeps_unread_bytes(void **state)
 {
         struct writer w;
         char *sent = pattern(BIG), *got = malloc(BIG);
@@ -124,7 +126,7 @@ static void test_spool_keeps_what_nobody_reads(void **state)
         assert_int_equal(pipe(fds), 0);
         job.fd = fds[1];
         assert_int_equal(pthread_create(&thread, NULL, write_it, &job), 0);
-        writer_spool(&w); /* whether it waits already or not */
+        writer_spool(&w); /* the other thread may be blocked already, or not yet */
         pthread_join(thread, NULL);
         assert_int_equal(job.result, 0);
         assert_int_equal(writer_write(&w, fds[1], sent + BIG / 2, BIG / 2), 0);
@@ -146,7 +148,7 @@ static void test_spool_keeps_what_nobody_reads(void **state)
         free(got);
 }
 
-static void test_spool_is_bounded(void **state)
+static void the_spool_is_bounded(void **state)
 {
         char *sent = pattern(BIG);
         struct writer w;
@@ -161,7 +163,7 @@ static void test_spool_is_bounded(void **state)
         assert_true(w.dropped >= BIG && w.dropped < 3 * BIG);
         assert_true(w.spool.len <= WRITER_SPOOL_MAX);
 
-        /* Somebody is told to stop, and the spool is given up. */
+        /* A stop ends the flush, and the spool is given up. */
         assert_int_equal(write(stop[1], "x", 1), 1);
         assert_int_equal(writer_flush(&w, stop[0]), -ECANCELED);
         assert_int_equal(w.spool.len, 0);
@@ -173,7 +175,7 @@ static void test_spool_is_bounded(void **state)
         free(sent);
 }
 
-static void test_reader_that_is_gone(void **state)
+static void a_closed_pipe_is_an_error(void **state)
 {
         struct writer w;
         int fds[2];
@@ -188,7 +190,7 @@ static void test_reader_that_is_gone(void **state)
         writer_release(&w);
 }
 
-static void test_files(void **state)
+static void a_file_gets_all_bytes(void **state)
 {
         char path[] = "/tmp/vulcan-writer-XXXXXX";
         char *sent = pattern(BIG), *got = malloc(BIG);
@@ -197,7 +199,7 @@ static void test_files(void **state)
 
         assert_true(fd >= 0);
         assert_int_equal(writer_init(&w, NULL), 0);
-        writer_interrupt(&w); /* a file never makes us wait: nothing is lost */
+        writer_interrupt(&w); /* a file never blocks, so nothing is lost */
         assert_int_equal(writer_write(&w, fd, sent, BIG), 0);
         assert_int_equal(pread(fd, got, BIG, 0), BIG);
         assert_memory_equal(got, sent, BIG);
@@ -212,7 +214,7 @@ static void test_files(void **state)
         free(got);
 }
 
-/* What stands in a pipe now, without waiting. */
+/* Reads what is in a pipe now, without blocking. */
 static size_t drain(int fd, char *ret, size_t size)
 {
         ssize_t n;
@@ -223,7 +225,7 @@ static size_t drain(int fd, char *ret, size_t size)
         return n > 0 ? (size_t)n : 0;
 }
 
-static void test_progress_is_drawn_and_taken_away(void **state)
+static void the_progress_line_is_drawn_and_erased(void **state)
 {
         struct progress p;
         char text[256];
@@ -232,9 +234,10 @@ static void test_progress_is_drawn_and_taken_away(void **state)
         assert_int_equal(pipe(fds), 0);
         progress_init(&p, fds[1], "booting the microVM");
         progress_tick(&p);
-        assert_int_equal(drain(fds[0], text, sizeof(text)), 0); /* nothing is waited for yet */
+        assert_int_equal(drain(fds[0], text, sizeof(text)), 0); /* the wait has not begun */
         progress_begin(&p);
-        assert_int_equal(drain(fds[0], text, sizeof(text)), 0); /* a quick boot shows nothing */
+        assert_int_equal(drain(fds[0], text, sizeof(text)), 0); /* nothing is drawn before the first
+                                                                 * tick */
         progress_tick(&p);
         drain(fds[0], text, sizeof(text));
         assert_non_null(strstr(text, "booting"));
@@ -250,7 +253,7 @@ static void test_progress_is_drawn_and_taken_away(void **state)
         close(fds[1]);
 }
 
-static void test_progress_without_terminal_is_silent(void **state)
+static void no_progress_line_without_a_terminal(void **state)
 {
         struct progress p;
 
@@ -264,14 +267,14 @@ static void test_progress_without_terminal_is_silent(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_all_bytes_arrive_in_order),
-                cmocka_unit_test(test_interrupt_ends_a_blocked_write),
-                cmocka_unit_test(test_spool_keeps_what_nobody_reads),
-                cmocka_unit_test(test_spool_is_bounded),
-                cmocka_unit_test(test_reader_that_is_gone),
-                cmocka_unit_test(test_files),
-                cmocka_unit_test(test_progress_is_drawn_and_taken_away),
-                cmocka_unit_test(test_progress_without_terminal_is_silent),
+                cmocka_unit_test(all_bytes_arrive_in_order),
+                cmocka_unit_test(an_interrupt_ends_a_blocked_write),
+                cmocka_unit_test(the_spool_keeps_unread_bytes),
+                cmocka_unit_test(the_spool_is_bounded),
+                cmocka_unit_test(a_closed_pipe_is_an_error),
+                cmocka_unit_test(a_file_gets_all_bytes),
+                cmocka_unit_test(the_progress_line_is_drawn_and_erased),
+                cmocka_unit_test(no_progress_line_without_a_terminal),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
