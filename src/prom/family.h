@@ -173,11 +173,6 @@ struct prom_family {
         struct prom_family *next; /* in the registry's list of all, retired ones included */
 };
 
-/* Makes a family that is in no registry yet. 0, -ENOMEM, -ENOSPC, with the message. */
-int prom_family_new_(const struct prom_desc *desc, struct prom_family **ret,
-                     struct prom_error *error);
-void prom_family_free_(struct prom_family *family);
-
 /* The family itself, or the one it is curried from. */
 static inline struct prom_family *prom_base_of_(struct prom_family *family)
 {

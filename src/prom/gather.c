@@ -12,9 +12,10 @@
  * collector), so there is nothing to make again in the child of a fork() and nothing that runs in a
  * library that was unloaded. A registry without collectors of the program's needs none.
  */
+#include "prom/gather.h"
+
 #include "prom/clock.h"
 #include "prom/filter.h"
-#include "prom/scrape.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -2,81 +2,13 @@
 /* Counting in sparse exponential buckets. See native.h. */
 #include "prom/native.h"
 
-#include "prom/clock.h"
 #include "prom/buckets.h"
+#include "prom/native_bounds.h"
 
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define MANTISSA_BITS 52
-#define MANTISSA_MASK ((UINT64_C(1) << MANTISSA_BITS) - 1)
-#define SIGN_BIT (UINT64_C(1) << 63)
-#define EXPONENT_BIAS 1023
-
-/* ---- buckets ------------------------------------------------------------------------------ */
-
-/* v = m * 2^e with m in [1, 2): 256 buckets up to 2^e, and one more for each bound below m. */
-static inline int32_t index_of_parts(int32_t e, uint64_t m)
-{
-        const unsigned below = prom_native_guess_[m >> (MANTISSA_BITS - 9)];
-        return e * NATIVE_BOUNDS + (int32_t)below + (prom_native_bounds_[below] < m) -
-               EXPONENT_BIAS * NATIVE_BOUNDS;
-}
-
-static inline int32_t index_of(uint64_t bits)
-{
-        int32_t e = (int32_t)(bits >> MANTISSA_BITS);
-        uint64_t m = bits & MANTISSA_MASK;
-        if (unlikely(e == 0)) { /* subnormal */
-                int shift = __builtin_clzll(m) - (63 - MANTISSA_BITS);
-                m = m << shift & MANTISSA_MASK;
-                e = 1 - shift;
-        }
-        return index_of_parts(e, m);
-}
-
-int32_t prom_native_index_(double v)
-{
-        return index_of(bits_of(v) & ~SIGN_BIT);
-}
-
-/* 2^e, 0 or infinity out of range. */
-static double power_of_two(int e)
-{
-        if (e > EXPONENT_BIAS)
-                return (double)INFINITY;
-        if (e > -EXPONENT_BIAS)
-                return double_of((uint64_t)(e + EXPONENT_BIAS) << MANTISSA_BITS);
-        const int subnormal = e + EXPONENT_BIAS + MANTISSA_BITS - 1;
-        return subnormal >= 0 ? double_of(UINT64_C(1) << subnormal) : 0;
-}
-
-double prom_native_bound_(int32_t index, int schema)
-{
-        const int32_t fine = (int32_t)((uint32_t)index << (NATIVE_SCHEMA_MAX - schema));
-        const int e = fine >> 8;
-        const double m = double_of((uint64_t)EXPONENT_BIAS << MANTISSA_BITS |
-                                   prom_native_bounds_[fine & (NATIVE_BOUNDS - 1)]);
-        return m * power_of_two(e);
-}
-
-/* client_golang's pickSchema(): the smallest schema whose 2^(2^-schema) is <= `factor`, by -floor(log2(
- * log2(factor))) in the doubles of Go. These are the smallest factors that come out as each schema from
- * the coarsest to the second finest. */
-int prom_native_schema_(double factor)
-{
-        static const double widths[] = {
-                0x1.ffffffffffff0p15, 0x1.ffffffffffff8p7, 0x1.fffffffffffffp3, 0x1.0000000000000p2,
-                0x1.0000000000000p1,  0x1.6a09e667f3bcdp0, 0x1.306fe0a31b716p0, 0x1.172b83c7d517bp0,
-                0x1.0b5586cf98910p0,  0x1.059b0d3158574p0, 0x1.02c9a3e778061p0, 0x1.0163da9fb3336p0,
-        };
-        int schema = NATIVE_SCHEMA_MIN;
-        while (schema < NATIVE_SCHEMA_MAX && widths[schema - NATIVE_SCHEMA_MIN] > factor)
-                schema++;
-        return schema;
-}
 
 /* ---- an observation ------------------------------------------------------------------------ */
 
@@ -226,8 +158,6 @@ static inline bool observe_quickly(uint32_t cell, int32_t index, double v)
 
 /* ---- blocks, with slab_lock held ---------------------------------------------------------- */
 
-struct slab *prom_native_held_;
-
 static size_t most_tags(const struct native_block *block)
 {
         return native_capacity(block) * 3 / 4;
@@ -293,17 +223,6 @@ static void add_pair(struct native_block *block, uint64_t tag, const struct pair
                 enter_tag(block, i, tag);
         sum->sum = bits_of(double_of(sum->sum) + double_of(pair->sum));
         sum->count += pair->count;
-}
-
-uint64_t prom_native_converted_(const struct native_block *block, uint64_t tag)
-{
-        const struct native *native = block->native;
-        const int32_t index = native_index(tag);
-        const int schema = NATIVE_SCHEMA_MAX - (int)block->coarser;
-        if (native_is_zeros(tag) || (native->zero_threshold > block->zero_threshold &&
-                                     prom_native_bound_(index, schema) <= native->zero_threshold))
-                return 0;
-        return native_tag(native_coarser(index, (unsigned)(schema - native->schema)), tag & 1);
 }
 
 /* A block as the series is set, with the counts of *block, which nobody updates, in its place. False

@@ -22,14 +22,11 @@
 
 #include "prom/cells.h"
 #include "prom/family.h"
+#include "prom/native_bounds.h"
 
 #include <math.h>
 
 enum {
-        NATIVE_BOUNDS = 256, /* of schema 8, for one power of two */
-        NATIVE_GUESSES = 512,
-        NATIVE_SCHEMA_MAX = 8,
-        NATIVE_SCHEMA_MIN = -4,
         NATIVE_COARSEST = 264, /* buckets populated at most at NATIVE_SCHEMA_MIN: the exponents of
                                   doubles, -1074 to 1024, in steps of 16, for either sign */
         NATIVE_INDEX_BIAS = 1 << 20, /* above all indexes, so that a tag is never 0 */
@@ -40,9 +37,6 @@ enum {
 };
 
 #define NATIVE_ZERO_THRESHOLD 0x1p-128
-
-extern const uint64_t prom_native_bounds_[NATIVE_BOUNDS + 1];
-extern const uint16_t prom_native_guess_[NATIVE_GUESSES];
 
 struct native_entry {
         uint64_t tag; /* see native_tag() */
@@ -115,15 +109,6 @@ static inline int32_t native_coarser(int32_t index, unsigned steps)
 {
         return ((index - 1) >> steps) + 1;
 }
-
-/* The index at schema 8 of the bucket of |v|, which is neither 0 nor infinite. */
-int32_t prom_native_index_(double v);
-
-/* The upper bound of a bucket. */
-double prom_native_bound_(int32_t index, int schema);
-
-/* The schema of the widest buckets that are at most `factor` > 1 wide. */
-int prom_native_schema_(double factor);
 
 /* ---- with slab_lock held ------------------------------------------------------------------ */
 

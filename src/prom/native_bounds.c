@@ -11,7 +11,9 @@
  * widened to such a bound would overlap a populated one, which Prometheus takes for a counter reset.
  * tests/unit/test_prom_native.c makes them anew and compares.
  */
-#include "prom/native.h"
+#include "prom/native_bounds.h"
+
+#include <math.h>
 
 /* The last is above all mantissas. */
 const uint64_t prom_native_bounds_[NATIVE_BOUNDS + 1] = {
@@ -102,3 +104,44 @@ const uint16_t prom_native_guess_[NATIVE_GUESSES] = {
         247, 247, 248, 248, 248, 249, 249, 250, 250, 250, 251, 251, 251, 252, 252, 253, 253, 253,
         254, 254, 254, 255, 255, 255, 256, 256,
 };
+
+int32_t prom_native_index_(double v)
+{
+        return index_of(bits_of(v) & ~SIGN_BIT);
+}
+
+/* 2^e, 0 or infinity out of range. */
+static double power_of_two(int e)
+{
+        if (e > EXPONENT_BIAS)
+                return (double)INFINITY;
+        if (e > -EXPONENT_BIAS)
+                return double_of((uint64_t)(e + EXPONENT_BIAS) << MANTISSA_BITS);
+        const int subnormal = e + EXPONENT_BIAS + MANTISSA_BITS - 1;
+        return subnormal >= 0 ? double_of(UINT64_C(1) << subnormal) : 0;
+}
+
+double prom_native_bound_(int32_t index, int schema)
+{
+        const int32_t fine = (int32_t)((uint32_t)index << (NATIVE_SCHEMA_MAX - schema));
+        const int e = fine >> 8;
+        const double m = double_of((uint64_t)EXPONENT_BIAS << MANTISSA_BITS |
+                                   prom_native_bounds_[fine & (NATIVE_BOUNDS - 1)]);
+        return m * power_of_two(e);
+}
+
+/* client_golang's pickSchema(): the smallest schema whose 2^(2^-schema) is <= `factor`, by -floor(log2(
+ * log2(factor))) in the doubles of Go. These are the smallest factors that come out as each schema from
+ * the coarsest to the second finest. */
+int prom_native_schema_(double factor)
+{
+        static const double widths[] = {
+                0x1.ffffffffffff0p15, 0x1.ffffffffffff8p7, 0x1.fffffffffffffp3, 0x1.0000000000000p2,
+                0x1.0000000000000p1,  0x1.6a09e667f3bcdp0, 0x1.306fe0a31b716p0, 0x1.172b83c7d517bp0,
+                0x1.0b5586cf98910p0,  0x1.059b0d3158574p0, 0x1.02c9a3e778061p0, 0x1.0163da9fb3336p0,
+        };
+        int schema = NATIVE_SCHEMA_MIN;
+        while (schema < NATIVE_SCHEMA_MAX && widths[schema - NATIVE_SCHEMA_MIN] > factor)
+                schema++;
+        return schema;
+}

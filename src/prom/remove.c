@@ -4,7 +4,7 @@
 
 #include "prom/life.h"
 #include "prom/locks.h"
-#include "prom/registry.h"
+#include "prom/register.h"
 #include "prom/series.h"
 
 #include <errno.h>

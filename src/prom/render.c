@@ -2,6 +2,7 @@
 /* A scrape: the families of a registry, one after the other. format.h shows the whole path. */
 #include "prom/filter.h"
 #include "prom/formats.h"
+#include "prom/gather.h"
 #include "prom/grace.h"
 #include "prom/life.h"
 #include "prom/read.h"

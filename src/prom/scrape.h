@@ -3,7 +3,7 @@
 #pragma once
 
 #include "prom/cells.h"
-#include "prom/collect.h"
+#include "prom/samples.h"
 #include "prom/exemplar.h"
 
 enum { LABELS_TEXT_MAX = PROM_LABELS_MAX * (ESCAPED_NAME_MAX + 2 * PROM_LABEL_VALUE_MAX + 16) };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reading a registry series by series. */
+#include "prom/gather.h"
 #include "prom/grace.h"
 #include "prom/life.h"
 #include "prom/read.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Registries, and registering in them. */
+/* Registries, and registering families in them. */
 #pragma once
 
 #include "prom/family.h"

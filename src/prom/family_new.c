@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Making a family from its description. */
-#include "prom/family.h"
+#include "prom/family_new.h"
 
 #include "prom/error.h"
 #include "prom/exemplar.h"
-#include "prom/native.h"
 #include "prom/layout.h"
+#include "prom/native.h"
 #include "prom/table.h"
 #include "prom/validate.h"
 
