@@ -9,7 +9,9 @@
  */
 #include "base/buf.h"
 #include "base/fs.h"
+#include "http/answer.h"
 #include "http/server.h"
+#include "http/stream.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -3,6 +3,8 @@
 
 #include "api/api.h"
 #include "api/render.h"
+#include "http/answer.h"
+#include "http/request.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -4,10 +4,11 @@
 
 #include "base/err.h"
 #include "base/ulid.h"
-#include "http/server.h"
 
 #include <jansson.h>
 #include <stdint.h>
+
+struct http_request;
 
 enum {
         API_ANSWER_MAX = INT32_MAX, /* above the largest output and files kept, escaped */

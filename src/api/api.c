@@ -11,7 +11,8 @@
 #include "base/cleanup.h"
 #include "base/ulid.h"
 #include "engine/engine.h"
-#include "http/server.h"
+#include "http/answer.h"
+#include "http/request.h"
 #include "prom/prom.h"
 #include "store/store.h"
 

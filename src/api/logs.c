@@ -8,7 +8,9 @@
 #include "base/ulid.h"
 #include "engine/engine.h"
 #include "http/heartbeat.h"
-#include "http/server.h"
+#include "http/answer.h"
+#include "http/request.h"
+#include "http/stream.h"
 #include "output/output.h"
 
 #include <assert.h>

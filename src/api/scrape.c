@@ -3,7 +3,8 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
-#include "http/server.h"
+#include "http/answer.h"
+#include "http/request.h"
 #include "prom/prom.h"
 
 #include <errno.h>

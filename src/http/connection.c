@@ -1,131 +1,208 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading from a connection, and the responses that libmicrohttpd does not send itself. */
-#include "http/internal.h"
+#include "http/connection.h"
 
 #include "base/clock.h"
-#include "http/access.h"
-#include "prom/prom.h"
+#include "base/ulid.h"
+#include "http/peer.h"
+#include "http/refusal.h"
 
-#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 
-enum { DROP_BYTES = 16 * 1024, DROP_TIMES = 64 /* at once */ };
+enum { FIRST_LOOK_MS = 1000 }; /* at a response: most have been taken by then */
 
-/* Printable text as it is in a JSON string; cut where it does not fit. */
-static void quote(const char *text, char *ret, size_t size)
+void http_connections_init(struct http_connections *all)
 {
-        size_t n = 0;
-
-        for (; *text && n + 2 < size; text++) {
-                if (*text == '"' || *text == '\\')
-                        ret[n++] = '\\';
-                ret[n++] = *text;
-        }
-        ret[n] = '\0';
+        *all = (struct http_connections){0};
+        pthread_mutex_init(&all->lock, NULL);
+        pthread_cond_init(&all->timer_set, NULL);
+        http_wheel_init(&all->wheel, clock_ns());
+        for (int phase = 0; phase < HTTP_PHASES; phase++)
+                TAILQ_INIT(&all->phases[phase]);
 }
 
-void http_say(int fd, unsigned status, const char *message, const char *id)
+void http_connections_release(struct http_connections *all)
 {
-        char body[320], text[768], quoted[200];
-        int n_body, n;
+        pthread_cond_destroy(&all->timer_set);
+        pthread_mutex_destroy(&all->lock);
+}
 
-        quote(message, quoted, sizeof(quoted));
-        n_body = snprintf(body, sizeof(body), "{\"error\":\"%s\",\"request_id\":\"%.26s\"}\n",
-                          quoted, id);
-        n = snprintf(text, sizeof(text),
-                     "HTTP/1.1 %u %s\r\nContent-Type: application/json\r\n"
-                     "Content-Length: %d\r\nCache-Control: no-store\r\n"
-                     "X-Content-Type-Options: nosniff\r\nX-Request-Id: %.26s\r\n",
-                     status, MHD_get_reason_phrase_for(status), n_body, id);
+/* ---- with the lock ---- */
 
-        if (status == 503)
-                n += snprintf(text + n, sizeof(text) - (size_t)n, "Retry-After: %d\r\n",
-                              HTTP_RETRY_AFTER_S);
-        n += snprintf(text + n, sizeof(text) - (size_t)n, "Connection: close\r\n\r\n%s", body);
-        /* A socket whose buffer is full has a client that reads nothing anyway. */
-        if (send(fd, text, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) != n)
+bool http_connection_is_kept_locked(const struct http_connection *c)
+{
+        return c->used && c->phase == HTTP_PHASE_HEAD && !atomic_load(&c->partial);
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+        return a < b ? a : b;
+}
+
+/* When a limit may have passed. heard_ns only grows, so this is never too late; if bytes have come since,
+ * the connection is looked at once too early, and its timer set again. */
+static uint64_t due_of(const struct http_connection *c)
+{
+        uint64_t heard = atomic_load_explicit(&c->heard_ns, memory_order_relaxed);
+
+        if (c->phase == HTTP_PHASE_CLOSING)
+                return c->limit_ns;
+        if (c->phase == HTTP_PHASE_RESPONSE)
+                return earlier(c->progress_ns, c->limit_ns);
+        if (http_connection_is_kept_locked(c))
+                return heard + c->all->keep_ns;
+        return earlier(heard + c->all->idle_ns, c->limit_ns);
+}
+
+void http_connection_set_timer_locked(struct http_connection *c)
+{
+        http_wheel_set(&c->all->wheel, &c->timer, due_of(c));
+}
+
+static void leave_phase(struct http_connection *c)
+{
+        TAILQ_REMOVE(&c->all->phases[c->phase], c, at);
+        http_wheel_clear(&c->all->wheel, &c->timer);
+}
+
+/*
+ * A watcher that does not sleep wakes at the next tick, which no timer precedes, so it needs no signal: one
+ * for each request would cost more than the request. It sleeps only while no timer is set.
+ */
+static void enter_phase(struct http_connection *c, enum http_phase phase, uint64_t limit_ns)
+{
+        struct http_connections *all = c->all;
+
+        c->phase = phase;
+        c->limit_ns = limit_ns;
+        TAILQ_INSERT_TAIL(&all->phases[phase], c, at);
+        if (phase == HTTP_PHASE_HANDLER)
                 return;
+        http_connection_set_timer_locked(c);
+        if (all->sleeps)
+                pthread_cond_signal(&all->timer_set);
+        all->sleeps = false;
 }
 
-void http_connection_count(struct http_connection *c, unsigned status, const char *id)
+/* Its socket is shut down, so libmicrohttpd's epoll reports it and its thread does the rest. */
+void http_connection_cut_locked(struct http_connection *c)
 {
-        struct sockaddr_storage from = {0};
-        socklen_t size = sizeof(from);
+        leave_phase(c);
+        enter_phase(c, HTTP_PHASE_HANDLER, 0);
+        atomic_store(&c->cut, true);
+        shutdown(c->fd, SHUT_RDWR);
+}
+
+static void count(const struct http_connection *c, unsigned status, const char *id)
+{
         char text[16], client[HTTP_CLIENT_MAX] = "";
 
-        if (c->server->access_log != HTTP_ACCESS_OFF &&
-            getpeername(c->fd, (struct sockaddr *)&from, &size) == 0)
-                http_client_text((const struct sockaddr *)&from, client);
-        http_access_log(c->server, &(struct http_access){.method = "other",
-                                                         .client = *client ? client : NULL,
-                                                         .request_id = id,
-                                                         .status = status,
-                                                         .bytes = -1});
+        if (http_access_is_logged(c->all->access, status))
+                http_peer_of(c->fd, client);
+        http_access_write(c->all->access, &(struct http_access){.method = "other",
+                                                                .client = *client ? client : NULL,
+                                                                .request_id = id,
+                                                                .status = status,
+                                                                .bytes = -1});
         snprintf(text, sizeof(text), "%u", status);
-        prom_counter_inc(prom_counter_with(c->server->requests, "other", "unmatched", text));
+        prom_counter_inc(prom_counter_with(c->all->metrics->requests, "other", "unmatched", text));
 }
 
-/* The end of what a client sends, once it has been told that nobody reads it. -1: not yet. */
-static ssize_t drop(int fd)
+void http_connection_refuse_locked(struct http_connection *c, unsigned status, const char *message,
+                                   bool counts)
 {
-        char bytes[DROP_BYTES];
+        char id[ULID_LEN + 1] = "";
 
-        for (int i = 0; i < DROP_TIMES; i++) {
-                ssize_t n = recvfrom(fd, bytes, sizeof(bytes), MSG_DONTWAIT, NULL, NULL);
+        if (atomic_exchange(&c->refused, true))
+                return;
+        ulid_new(id, NULL);
+        /* Before the response: a client that has it may close, and then its address is not known. */
+        if (counts)
+                count(c, status, id);
+        http_refusal_send(c->fd, status, message, id);
+        shutdown(c->fd, SHUT_WR);
+        leave_phase(c);
+        enter_phase(c, HTTP_PHASE_CLOSING, clock_ns() + HTTP_CLOSING_MS * NS_PER_MS);
+}
 
-                if (n <= 0)
-                        return n;
+/* ---- without it ---- */
+
+void http_connection_refuse(struct http_connection *c, unsigned status, const char *message)
+{
+        pthread_mutex_lock(&c->all->lock);
+        http_connection_refuse_locked(c, status, message, true);
+        pthread_mutex_unlock(&c->all->lock);
+}
+
+/* `refused` is checked under the lock that sets it: a request cannot enter HANDLER or RESPONSE after its
+ * connection was refused, nor be refused unnoticed once it has entered. */
+bool http_connection_enter(struct http_connection *c, enum http_phase phase)
+{
+        struct http_connections *all = c->all;
+        uint64_t now = clock_ns();
+        bool refused;
+
+        pthread_mutex_lock(&all->lock);
+        refused = atomic_load(&c->refused);
+        if (!refused) {
+                atomic_store_explicit(&c->heard_ns, now, memory_order_relaxed);
+                c->used = c->used || phase != HTTP_PHASE_HEAD;
+                c->progress_ns = now + FIRST_LOOK_MS * NS_PER_MS;
+                c->moved = 0;
+                leave_phase(c);
+                enter_phase(c, phase, now + all->transfer_ns);
         }
-        errno = EAGAIN;
-        return -1;
+        pthread_mutex_unlock(&all->lock);
+        return !refused;
 }
 
-/* What libmicrohttpd may have of bytes that came: those of requests whose frame is beyond doubt. */
-static ssize_t pass(struct http_connection *c, char *bytes, size_t n)
+static void count_open(struct http_connections *all, int n)
 {
-        struct http_framing *f = &c->framing;
-        bool was_partial = atomic_load_explicit(&c->partial, memory_order_relaxed), partial;
+        unsigned now = atomic_fetch_add(&all->n, (unsigned)n) + (unsigned)n;
 
-        http_framing_feed(f, bytes, n);
-        partial = http_framing_is_partial(f);
-        if (partial != was_partial)
-                atomic_store(&c->partial, partial);
-        /* The time of a request that comes in pieces begins with the first of them. */
-        if (partial && !was_partial && c->n_answered == f->n_whole)
-                http_deadline_set(c, HTTP_OWES_REQUEST);
-        if (!f->status && !http_framing_is_over(f))
-                return (ssize_t)n;
-        /* The requests before are answered first: http_connection_answered(). */
-        if (f->status)
-                http_connection_answered(c, 0);
-        if (f->begin > 0)
-                return (ssize_t)f->begin;
-        return drop(c->fd);
+        prom_gauge_set(all->metrics->connections, now);
 }
 
-ssize_t http_connection_receive(struct http_gate *gate, void *bytes, size_t n, int flags)
+struct http_connection *http_connection_open(struct http_connections *all, int fd,
+                                             ssize_t (*receive)(struct http_gate *gate, void *bytes,
+                                                                size_t n, int flags))
 {
-        struct http_connection *c = (struct http_connection *)gate;
-        ssize_t got;
+        struct http_connection *c = calloc(1, sizeof(*c));
 
-        if (atomic_load(&c->over))
-                return 0;
-        if (atomic_load(&c->told) || http_framing_is_over(&c->framing))
-                return drop(c->fd);
-        got = recvfrom(c->fd, bytes, n, flags, NULL, NULL);
-        if (got > 0) {
-                atomic_store_explicit(&c->heard_ns, clock_ns(), memory_order_relaxed);
-                return pass(c, bytes, (size_t)got);
+        if (!c)
+                return NULL;
+        c->gate.receive = receive;
+        c->all = all;
+        c->fd = fd;
+        c->framing = HTTP_FRAMING_INIT;
+        if (!http_gate_open(fd, &c->gate)) {
+                free(c);
+                return NULL;
         }
-        if (got == 0 && http_framing_is_partial(&c->framing))
-                http_connection_tell(c, 400, "the connection ended in the middle of a request");
-        return got;
+        count_open(all, 1);
+        pthread_mutex_lock(&all->lock);
+        TAILQ_INSERT_TAIL(&all->phases[HTTP_PHASE_HANDLER], c, at);
+        pthread_mutex_unlock(&all->lock);
+        http_connection_enter(c, HTTP_PHASE_HEAD);
+        return c;
+}
+
+void http_connection_close(struct http_connection *c)
+{
+        struct http_connections *all = c->all;
+
+        http_gate_close(c->fd);
+        pthread_mutex_lock(&all->lock);
+        leave_phase(c);
+        pthread_mutex_unlock(&all->lock);
+        free(c);
+        count_open(all, -1);
 }
 
 void http_connection_answered(struct http_connection *c, unsigned n)
 {
         c->n_answered += n;
         if (c->framing.status && c->n_answered == c->framing.n_whole)
-                http_connection_tell(c, c->framing.status, c->framing.fault);
+                http_connection_refuse(c, c->framing.status, c->framing.fault);
 }

@@ -74,3 +74,25 @@ const struct metric_desc http_metric_descs[HTTP_METRIC_COUNT] = {
         },
 };
 /* clang-format on */
+
+int http_metrics_init(struct http_metrics *ret, struct prom_registry *registry, struct err *err)
+{
+        struct prom_family *families[HTTP_METRIC_COUNT];
+        int r;
+
+        if (!registry)
+                return 0;
+        r = metric_obtain_all(registry, http_metric_descs, HTTP_METRIC_COUNT, families, err);
+        if (r < 0)
+                return r;
+        *ret = (struct http_metrics){
+                .requests = families[HTTP_REQUESTS_TOTAL],
+                .duration = families[HTTP_REQUEST_DURATION_SECONDS],
+                .auth_failures = families[HTTP_AUTH_FAILURES_TOTAL],
+                .connections = prom_gauge_with(families[HTTP_CONNECTIONS]),
+                .long_requests = prom_gauge_with(families[HTTP_LONG_REQUESTS]),
+                .evicted = prom_counter_with(families[HTTP_EVICTED_CONNECTIONS_TOTAL]),
+                .access_dropped = prom_counter_with(families[HTTP_ACCESS_LOG_DROPPED_TOTAL]),
+        };
+        return 0;
+}

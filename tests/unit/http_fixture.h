@@ -4,7 +4,10 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "http/answer.h"
+#include "http/request.h"
 #include "http/server.h"
+#include "http/stream.h"
 #include "prom/prom.h"
 
 #include <arpa/inet.h>
