@@ -14,7 +14,6 @@
 #include "http/answer.h"
 #include "http/request.h"
 #include "prom/prom.h"
-#include "store/store.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -151,7 +150,7 @@ static void answer_workload(struct api *api, struct http_request *request, const
 
 static void answer_record(struct api *api, struct http_request *request, const char *id)
 {
-        uint64_t deletions = store_deletions(api->config.store);
+        uint64_t deletions = engine_deletions(api->config.engine);
         struct err err = ERR_INIT;
         struct workload w;
         int r = ulid_is_valid(id) ? engine_get(api->config.engine, id, &w, &err) : -ENOENT;
@@ -181,8 +180,8 @@ static void get_workload(struct http_request *request, void *ctx)
         struct api *api = ctx;
         char memory[ULID_LEN + 1];
 
-        if (api_cache_find(api->cache, api_id(request, memory), store_deletions(api->config.store),
-                           &body))
+        if (api_cache_find(api->cache, api_id(request, memory),
+                           engine_deletions(api->config.engine), &body))
                 http_answer(request, 200, "application/json", &body);
         else
                 http_request_defer(request, find_workload);
@@ -238,7 +237,7 @@ static int status_query(struct http_request *request, int *ret, struct err *err)
         return 0;
 }
 
-static json_t *render_list(const struct store_list *list, uint64_t limit, uint64_t offset)
+static json_t *render_list(const struct workload_list *list, uint64_t limit, uint64_t offset)
 {
         json_t *items = json_array();
 
@@ -257,7 +256,7 @@ static void list_workloads(struct http_request *request, void *ctx)
         static const char *const known[] = {"limit", "offset", "status", NULL};
         struct api *api = ctx;
         struct err err = ERR_INIT;
-        struct store_list list;
+        struct workload_list list;
         uint64_t limit, offset;
         int status, r;
 
@@ -266,12 +265,13 @@ static void list_workloads(struct http_request *request, void *ctx)
                                   &err)) < 0 ||
             (r = api_number_query(request, "offset", 0, INT64_MAX, 0, &offset, &err)) < 0 ||
             (r = status_query(request, &status, &err)) < 0 ||
-            (r = store_list(api->config.store, status, (unsigned)limit, offset, &list, &err)) < 0) {
+            (r = engine_list(api->config.engine, status, (unsigned)limit, offset, &list, &err)) <
+                    0) {
                 api_answer_failure(request, api_status_of(r), &err);
                 return;
         }
         api_answer_json(request, 200, render_list(&list, limit, offset));
-        store_list_release(&list);
+        workload_list_release(&list);
 }
 
 /* ---- the daemon itself ---- */
@@ -308,9 +308,9 @@ static void get_stats(struct http_request *request, void *ctx)
 {
         struct api *api = ctx;
         struct err err = ERR_INIT;
-        struct store_stats stats;
+        struct workload_stats stats;
         json_t *by_status, *by_isolation;
-        int r = store_stats(api->config.store, &stats, &err);
+        int r = engine_stats(api->config.engine, &stats, &err);
 
         if (r < 0) {
                 api_answer_failure(request, api_status_of(r), &err);
@@ -421,7 +421,7 @@ int api_new(const struct api_config *config, struct api **ret, struct err *err)
         struct api *api = calloc(1, sizeof(*api));
         int r;
 
-        assert(config->engine && config->store && config->output);
+        assert(config->engine && config->output);
         if (!api)
                 return err_set(err, ENOMEM, "out of memory");
         api->config = *config;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The HTTP API over engine and store: routes for http/server.h.
+ * The HTTP API over the engine: routes for http/server.h.
  *
- *     api_new(&(struct api_config){.engine = engine, .output = output, .store = store}, &api, &err);
+ *     api_new(&(struct api_config){.engine = engine, .output = output}, &api, &err);
  *     api_routes(&n);                   // with ctx = api, refused = api_note_refused
  *     ...
  *     http_server_quiesce(server);      // nobody new
@@ -32,7 +32,6 @@ struct api;
 struct engine;
 struct output;
 struct prom_registry;
-struct store;
 
 enum {
         API_BODY_MAX = 15 * 1024 * 1024, /* bytes of JSON; 11 MiB of archive are 15 in base 64 */
@@ -64,7 +63,6 @@ enum {
 struct api_config {
         struct engine *engine;          /* borrowed */
         struct output *output;          /* borrowed */
-        struct store *store;            /* borrowed; where lists and sums come from */
         struct prom_registry *registry; /* borrowed; NULL: the default one */
         uint64_t output_max;            /* bytes a workload may write; 0: the backend's default */
         unsigned heartbeat_ms;          /* between comments on quiet logs; 0: HTTP_HEARTBEAT_S */

@@ -23,7 +23,7 @@ struct api_cache;
 struct api_cache *api_cache_new(void); /* NULL: out of memory */
 void api_cache_free(struct api_cache *c);
 
-/* Keeps a copy, if it is not too large. `deletions`: store_deletions() before the record was read. */
+/* Keeps a copy, if it is not too large. `deletions`: engine_deletions() before the record was read. */
 void api_cache_add(struct api_cache *c, const char *id, uint64_t deletions, const struct buf *body);
 
 /* Adds the answer to `ret`; false: it is not here, or records were deleted since: `deletions` is

@@ -313,7 +313,7 @@ static int start(struct serve *d, struct err *err)
             (r = register_process_metrics(err)) < 0 || (r = open_store(d, err)) < 0 ||
             (r = open_logs(d, err)) < 0)
                 return r;
-        config.store = api.store = d->store;
+        config.store = d->store;
         config.output = api.output = d->output;
         if ((r = wiring_new_engine(s, config, &d->engine, err)) < 0)
                 return r;

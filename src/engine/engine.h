@@ -31,6 +31,7 @@
 #include "engine/config.h"
 #include "engine/metrics.h"
 #include "engine/sink.h"
+#include "workload/list.h"
 #include "workload/workload.h"
 
 #include <stdbool.h>
@@ -73,8 +74,26 @@ int engine_submit(struct engine *e, struct workload_spec *spec, const char *isol
 /* Counts an order that was refused before it came here (enum engine_reject in metrics.h). */
 void engine_count_reject(struct engine *e, enum engine_reject why);
 
-/* A copy of the record, of a live workload or from the store. -ENOENT. Release it. */
+/*
+ * Records, lists and statistics. The engine is their one owner: it shows what it has in memory, and
+ * what the store has of all other workloads. So a workload that has ended is shown as ended
+ * everywhere, even if the store could not take its completion yet. Without a store a workload is known
+ * until its ended() has returned, and lists and statistics are empty.
+ */
+
+/* A copy of the record, with output and files. -ENOENT. Release it with workload_release(). */
 int engine_get(struct engine *e, const char *id, struct workload *ret, struct err *err);
+
+/* Records without output and files, newest first. `status`: one, or -1 for all. At most
+ * WORKLOAD_LIST_MAX items. Release it with workload_list_release(). Errors: those of store.h. */
+int engine_list(struct engine *e, int status, unsigned limit, uint64_t offset,
+                struct workload_list *ret, struct err *err);
+
+int engine_stats(struct engine *e, struct workload_stats *ret, struct err *err);
+
+/* Changes when records are deleted to stay within the store's bounds. A cached copy of a record is
+ * valid only if this is unchanged since before the record was read. */
+uint64_t engine_deletions(struct engine *e);
 
 /*
  * Ends a workload as killed; returns 0 when it has ended so (ended() may not have returned yet).

@@ -20,9 +20,9 @@ static const unsigned transitions[JOB_STATE_COUNT] = {
         /* The thread that kills a job which waits claims it. */
         [JOB_QUEUED] = TO(JOB_READY) | TO(JOB_CLAIMED),
         [JOB_READY] = TO(JOB_CLAIMED),
-        [JOB_CLAIMED] = TO(JOB_RUNNING) | TO(JOB_ENDED),
-        [JOB_RUNNING] = TO(JOB_ENDED),
-        [JOB_ENDED] = TO(JOB_UNRECORDED) | TO(JOB_FORGOTTEN),
+        [JOB_CLAIMED] = TO(JOB_RUNNING) | TO(JOB_RECORDED) | TO(JOB_UNRECORDED),
+        [JOB_RUNNING] = TO(JOB_RECORDED) | TO(JOB_UNRECORDED),
+        [JOB_RECORDED] = TO(JOB_FORGOTTEN),
         [JOB_UNRECORDED] = TO(JOB_FORGOTTEN),
         [JOB_FORGOTTEN] = 0,
 };
@@ -33,6 +33,7 @@ int jobs_init(struct jobs *jobs, size_t expected, struct err *err)
 
         pthread_mutex_init(&jobs->lock, NULL);
         pthread_cond_init(&jobs->changed, NULL);
+        TAILQ_INIT(&jobs->unrecorded);
         jobs->idle_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         if (jobs->idle_fd < 0)
                 return err_errno(err, "eventfd");
@@ -96,7 +97,7 @@ void job_unref(struct job *job)
 
 bool job_is_over(const struct job *job)
 {
-        return job->state >= JOB_ENDED;
+        return job->state >= JOB_RECORDED;
 }
 
 bool job_kill(struct job *job, bool by_shutdown)
@@ -144,12 +145,14 @@ void jobs_move_record(struct jobs *jobs, struct job *job, enum job_state to,
                       const struct workload *record)
 {
         assert(workload_may_move(job->record.status, record->status));
-        assert(workload_status_is_end(record->status) == (to == JOB_ENDED));
         jobs_move(jobs, job, to);
+        assert(workload_status_is_end(record->status) == job_is_over(job));
         pthread_mutex_lock(&job->lock);
         job->record = *record;
         pthread_mutex_unlock(&job->lock);
-        if (to == JOB_ENDED) {
+        if (to == JOB_UNRECORDED)
+                TAILQ_INSERT_TAIL(&jobs->unrecorded, job, in_unrecorded);
+        if (job_is_over(job)) {
                 jobs->ended[record->status]++;
                 pthread_cond_broadcast(&jobs->changed);
         }
@@ -168,6 +171,8 @@ static void note_idle(struct jobs *jobs)
 
 void jobs_remove(struct jobs *jobs, struct job *job, enum job_state to)
 {
+        if (job->state == JOB_UNRECORDED)
+                TAILQ_REMOVE(&jobs->unrecorded, job, in_unrecorded);
         jobs_move(jobs, job, to);
         idtable_remove(&jobs->table, &job->by_id);
         note_idle(jobs);

@@ -4,13 +4,13 @@
  * is recorded. `struct jobs` holds all jobs of an engine: the table by id, the counts, how far the
  * shutdown has come, and the engine's one lock.
  *
- *     ACCEPTING -> QUEUED -> READY -> CLAIMED -> RUNNING -> ENDED -> FORGOTTEN
- *         |                                                   |          ^
- *         `-> REJECTED                                        `-> UNRECORDED
+ *     ACCEPTING -> QUEUED -> READY -> CLAIMED -> RUNNING -> RECORDED or UNRECORDED -> FORGOTTEN
+ *         |
+ *         `-> REJECTED
  *
  * job.c has one table with every transition; jobs_move() asserts it. The status of the workload
- * follows from the state: pending up to CLAIMED, running in RUNNING, final from ENDED on. A workload
- * that is killed before it runs goes from CLAIMED to ENDED.
+ * follows from the state: pending up to CLAIMED, running in RUNNING, final after RUNNING.
+ * A workload that is killed before it runs skips RUNNING.
  *
  * Locks: jobs.lock, then job.lock. Neither is held across I/O or a call into a backend or the store.
  * "With the lock" means that the caller holds jobs.lock; the other functions take it themselves.
@@ -45,8 +45,8 @@ enum job_state {
         JOB_READY,      /* admitted; waits for a worker */
         JOB_CLAIMED,    /* a thread has taken it and brings it to its end */
         JOB_RUNNING,    /* the same, and its status is running */
-        JOB_ENDED,      /* its status is final; ended() is being called */
-        JOB_UNRECORDED, /* the store has not taken its completion yet: retry.h */
+        JOB_RECORDED,   /* its status is final and in the store; ended() is being called */
+        JOB_UNRECORDED, /* its status is final; the store has not taken it yet: retry.h */
         JOB_FORGOTTEN,  /* out of the table: its completion is recorded, or was given up */
         JOB_STATE_COUNT
 };
@@ -62,6 +62,7 @@ struct job {
         atomic_uint refs;
         struct idtable_entry by_id;
         TAILQ_ENTRY(job) at; /* in the list of its state: dispatch.h, retry.h */
+        TAILQ_ENTRY(job) in_unrecorded;
         struct admission_item admission;
         uint64_t accepted_ns;
         uint64_t began_ns; /* 0: it never ran */
@@ -98,6 +99,7 @@ struct jobs {
         pthread_cond_t
                 changed; /* a job is over, rejected, unrecorded or forgotten; or a new phase */
         struct idtable table;
+        struct job_list unrecorded;            /* JOB_UNRECORDED, by `in_unrecorded` */
         size_t by_state[JOB_STATE_COUNT];      /* now; of the last state of each path: ever */
         uint64_t accepted;                     /* ever */
         uint64_t ended[WORKLOAD_STATUS_COUNT]; /* ever, by final status */
@@ -118,7 +120,7 @@ int job_new(struct job **ret, struct err *err);
 struct job *job_ref(struct job *job);
 void job_unref(struct job *job);
 
-/* True from JOB_ENDED on: the record does not change any more. With the lock. */
+/* True from JOB_RECORDED on: the record does not change any more. With the lock. */
 bool job_is_over(const struct job *job);
 
 /* Marks the job killed and interrupts its sink. False if it was killed before. With the lock. */
@@ -135,7 +137,7 @@ struct job *jobs_find(struct jobs *jobs, const char *id, bool accepting);
 /* Moves a job from a state to another, and asserts that it may. */
 void jobs_move(struct jobs *jobs, struct job *job, enum job_state to);
 
-/* Moves a job to JOB_RUNNING or JOB_ENDED and replaces its record in the same step. */
+/* Moves a job to JOB_RUNNING, _RECORDED or _UNRECORDED, and replaces its record in the same step. */
 void jobs_move_record(struct jobs *jobs, struct job *job, enum job_state to,
                       const struct workload *record);
 

@@ -128,10 +128,9 @@ const struct metric_desc engine_snapshot_descs[ENGINE_SNAPSHOT_COUNT] = {
                 .help = "Workloads that have ended but whose end is not in the store yet. Writing "
                         "it is retried.",
                 .advice = "Should be 0. The disk is full, or another program holds the file; the "
-                          "log says which. Until then, the records of these workloads are served "
-                          "from memory, and lists and statistics show them as unfinished. A "
-                          "workload that is still not recorded when the daemon exits is marked "
-                          "failed at the next start.",
+                          "log says which. Until then, the daemon shows these workloads from "
+                          "memory. A workload that is still not recorded when the daemon exits is "
+                          "marked failed at the next start.",
         },
         [ENGINE_INTERRUPTED_TOTAL] = {
                 .kind = PROM_COUNTER,

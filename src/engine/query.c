@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading the engine: records, counts, capabilities. */
+/* Reading from an engine: records, lists, statistics, counts. */
 #include "engine/core.h"
 #include "engine/engine.h"
 #include "engine/record.h"
@@ -7,7 +7,10 @@
 #include "base/clock.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+
+/* ---- one record ---- */
 
 static int copy_buf(const struct buf *from, struct buf *ret)
 {
@@ -50,6 +53,101 @@ int engine_get(struct engine *e, const char *id, struct workload *ret, struct er
         job_unref(job);
         return r;
 }
+
+/* ---- lists and statistics ---- */
+
+/* The completions that the store has not taken, with references to their jobs. Usually none. */
+struct unrecorded {
+        struct job **jobs;
+        const struct workload **records;
+        size_t n;
+};
+
+static int take_unrecorded(struct jobs *jobs, struct unrecorded *ret, struct err *err)
+{
+        struct job *job;
+        size_t n;
+
+        *ret = (struct unrecorded){0};
+        pthread_mutex_lock(&jobs->lock);
+        n = jobs->by_state[JOB_UNRECORDED];
+        if (n) {
+                ret->jobs = calloc(n, sizeof(struct job *));
+                ret->records = calloc(n, sizeof(struct workload *));
+        }
+        if (ret->jobs && ret->records) {
+                TAILQ_FOREACH(job, &jobs->unrecorded, in_unrecorded)
+                {
+                        ret->jobs[ret->n] = job_ref(job);
+                        ret->records[ret->n++] = &job->record; /* final: needs no lock */
+                }
+        }
+        pthread_mutex_unlock(&jobs->lock);
+        return ret->n == n ? 0 : err_set(err, ENOMEM, "out of memory");
+}
+
+static void drop_unrecorded(struct unrecorded *u)
+{
+        for (size_t i = 0; i < u->n; i++)
+                job_unref(u->jobs[i]);
+        free(u->jobs);
+        free(u->records);
+}
+
+/* Replaces an unfinished record of a list by the live one, which has the figures known so far. If its
+ * status has changed since, a list filtered by status keeps what the store said. */
+static void show_live(struct engine *e, struct workload *item, bool filtered)
+{
+        struct job *job = jobs_find(&e->jobs, item->id, false);
+
+        if (!job)
+                return;
+        pthread_mutex_lock(&job->lock);
+        if (!filtered || job->record.status == item->status) {
+                *item = job->record;
+                item->output = item->streams = BUF_INIT(0);
+                item->fetch = NULL;
+        }
+        pthread_mutex_unlock(&job->lock);
+        job_unref(job);
+}
+
+int engine_list(struct engine *e, int status, unsigned limit, uint64_t offset,
+                struct workload_list *ret, struct err *err)
+{
+        struct store_overlay overlay;
+        struct unrecorded unrecorded;
+        int r = take_unrecorded(&e->jobs, &unrecorded, err);
+
+        overlay = (struct store_overlay){unrecorded.records, unrecorded.n};
+        if (r == 0)
+                r = record_list(e->config.store, status, limit, offset, &overlay, ret, err);
+        drop_unrecorded(&unrecorded);
+        for (size_t i = 0; r == 0 && i < ret->n; i++)
+                if (!workload_status_is_end(ret->items[i].status))
+                        show_live(e, &ret->items[i], status >= 0);
+        return r;
+}
+
+int engine_stats(struct engine *e, struct workload_stats *ret, struct err *err)
+{
+        struct store_overlay overlay;
+        struct unrecorded unrecorded;
+        int r = take_unrecorded(&e->jobs, &unrecorded, err);
+
+        overlay = (struct store_overlay){unrecorded.records, unrecorded.n};
+        if (r == 0)
+                r = record_stats(e->config.store, &overlay, ret, err);
+        drop_unrecorded(&unrecorded);
+        return r;
+}
+
+uint64_t engine_deletions(struct engine *e)
+{
+        return e->config.store ? store_deletions(e->config.store) : 0;
+}
+
+/* ---- counts ---- */
 
 int engine_backend(struct engine *e, size_t i, struct backend_capabilities *ret)
 {

@@ -71,3 +71,21 @@ int record_get(struct store *store, const char *id, struct workload *ret, struct
 {
         return store ? store_get(store, id, ret, err) : err_set(err, ENOENT, "no workload %s", id);
 }
+
+int record_list(struct store *store, int status, unsigned limit, uint64_t offset,
+                const struct store_overlay *overlay, struct workload_list *ret, struct err *err)
+{
+        if (store)
+                return store_list(store, status, limit, offset, overlay, ret, err);
+        *ret = (struct workload_list){0};
+        return 0;
+}
+
+int record_stats(struct store *store, const struct store_overlay *overlay,
+                 struct workload_stats *ret, struct err *err)
+{
+        if (store)
+                return store_stats(store, overlay, ret, err);
+        *ret = (struct workload_stats){0};
+        return 0;
+}

@@ -39,3 +39,9 @@ bool record_may_pass(int r);
 
 /* -ENOENT: unknown. */
 int record_get(struct store *store, const char *id, struct workload *ret, struct err *err);
+
+/* As store_list() and store_stats(). */
+int record_list(struct store *store, int status, unsigned limit, uint64_t offset,
+                const struct store_overlay *overlay, struct workload_list *ret, struct err *err);
+int record_stats(struct store *store, const struct store_overlay *overlay,
+                 struct workload_stats *ret, struct err *err);

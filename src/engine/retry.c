@@ -139,7 +139,6 @@ void retry_add(struct retry *retry, struct job *job, bool permanent)
                 retry->started = thread_start(&retry->thread, "engine-retry", 0, retry_thread,
                                               retry, NULL) == 0;
         job->permanent = permanent;
-        jobs_move(jobs, job, JOB_UNRECORDED);
         TAILQ_INSERT_TAIL(&retry->waiting, job, at);
         if (!retry->started || jobs->by_state[JOB_UNRECORDED] > ENGINE_UNRECORDED_MAX) {
                 given_up = TAILQ_FIRST(&retry->waiting);

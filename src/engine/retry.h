@@ -23,7 +23,7 @@ struct retry {
         struct jobs *jobs; /* their lock guards all below */
         struct store *store;
         unsigned interval_ms;    /* between rounds */
-        struct job_list waiting; /* JOB_UNRECORDED, oldest first, except those being tried */
+        struct job_list waiting; /* oldest first, except those being tried */
         bool started;
         pthread_t thread;
 };
@@ -31,7 +31,7 @@ struct retry {
 /* `interval_ms` 0: the default. */
 void retry_init(struct retry *retry, struct jobs *jobs, struct store *store, unsigned interval_ms);
 
-/* Takes over a job in JOB_ENDED. `permanent`: the store's error is not expected to pass. */
+/* Takes over a job in JOB_UNRECORDED whose ended() has returned. `permanent`: the store's error is not expected to pass. */
 void retry_add(struct retry *retry, struct job *job, bool permanent);
 
 /* Waits for the thread to exit; after jobs_enter(JOBS_CLOSED). */

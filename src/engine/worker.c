@@ -158,11 +158,13 @@ void worker_run_start(struct engine *e, struct job *job)
         record_end_start(e->config.store, &job->completion, &job->completing);
 }
 
-/* The final status becomes visible after the store has it, so that it survives a crash. */
-static void end(struct engine *e, struct job *job)
+/* The final status becomes visible after the store has taken or refused it. */
+static void end(struct engine *e, struct job *job, bool recorded)
 {
+        enum job_state to = recorded ? JOB_RECORDED : JOB_UNRECORDED;
+
         pthread_mutex_lock(&e->jobs.lock);
-        jobs_move_record(&e->jobs, job, JOB_ENDED, &job->completion);
+        jobs_move_record(&e->jobs, job, to, &job->completion);
         dispatch_retire(&e->dispatch, job);
         pthread_mutex_unlock(&e->jobs.lock);
         journal_ended(job, e->config.store != NULL);
@@ -175,7 +177,7 @@ void worker_run_finish(struct engine *e, struct job *job)
 {
         int r = record_end_wait(e->config.store, &job->completion, &job->completing);
 
-        end(e, job);
+        end(e, job, r == 0);
         if (r < 0) {
                 retry_add(&e->retry, job, !record_may_pass(r));
                 return;

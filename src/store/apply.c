@@ -15,12 +15,6 @@ static int changed_one(struct connection *c, sqlite3_stmt *st, const char *id, s
         return 0;
 }
 
-static void unbind(sqlite3_stmt *st)
-{
-        sqlite3_reset(st);
-        sqlite3_clear_bindings(st);
-}
-
 /* A record and its files, or neither: others of the same transaction go on. */
 static int with_files(struct connection *c, struct store_op *op,
                       int (*apply)(struct connection *c, struct store_op *op, struct err *err),
@@ -48,7 +42,7 @@ static int insert_row(struct connection *c, struct store_op *op, struct err *err
 
         if (row_bind(st, op->w) != SQLITE_OK || sqlite3_step(st) != SQLITE_DONE)
                 r = connection_failed(c, "write a record", err);
-        unbind(st);
+        connection_reset(st);
         return r;
 }
 
@@ -67,7 +61,7 @@ int apply_begin(struct connection *c, struct store_op *op, struct err *err)
                 r = connection_failed(c, "update a record", err);
         else
                 r = changed_one(c, st, op->id, err);
-        unbind(st);
+        connection_reset(st);
         return r;
 }
 
@@ -77,7 +71,7 @@ static int update_row(struct connection *c, struct store_op *op, struct err *err
         int r = row_bind(st, op->w) == SQLITE_OK ? changed_one(c, st, op->id, err)
                                                  : connection_failed(c, "update a record", err);
 
-        unbind(st);
+        connection_reset(st);
         return r;
 }
 

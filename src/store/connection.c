@@ -48,6 +48,7 @@ static int prepare_all(struct connection *c, enum statement first, enum statemen
                  "UPDATE workloads SET %s WHERE id=?1 AND status IN('pending','running')",
                  sets.data);
         snprintf(sql[GET], SQL_MAX, "SELECT %s" ROW_LONG " FROM workloads WHERE id=?1", names.data);
+        snprintf(sql[PLACE], SQL_MAX, "SELECT seq,status FROM workloads WHERE id=?1");
         snprintf(sql[ADD_NOTE], SQL_MAX,
                  "INSERT INTO notes(id,n,pattern,error) VALUES(?1,?2,?3,?4)");
         snprintf(sql[ADD_FILE], SQL_MAX,
@@ -131,4 +132,10 @@ int connection_run(struct connection *c, const char *sql, struct err *err)
         if (sqlite3_exec(c->db, sql, NULL, NULL, NULL) != SQLITE_OK)
                 return connection_failed(c, sql, err);
         return 0;
+}
+
+void connection_reset(sqlite3_stmt *st)
+{
+        sqlite3_reset(st);
+        sqlite3_clear_bindings(st);
 }

@@ -18,6 +18,7 @@ enum statement {
         ADD_FILE,
         END,
         GET,
+        PLACE,
         NOTES,
         FILES,
         LIST,
@@ -51,3 +52,6 @@ int connection_failed(struct connection *c, const char *what, struct err *err);
 
 /* Runs SQL that returns no rows. */
 int connection_run(struct connection *c, const char *sql, struct err *err);
+
+/* Makes a statement ready for its next use. */
+void connection_reset(sqlite3_stmt *st);

@@ -15,8 +15,7 @@ static int add_row(struct connection *c, sqlite3_stmt *st, bool bound, struct er
 
         if (!bound || sqlite3_step(st) != SQLITE_DONE)
                 r = connection_failed(c, "write a file of a record", err);
-        sqlite3_reset(st);
-        sqlite3_clear_bindings(st);
+        connection_reset(st);
         return r;
 }
 
@@ -130,8 +129,7 @@ static int read_rows(struct connection *c, enum statement which, const char *id,
                 r = connection_failed(c, "read files of a record", err);
         else if (r < 0)
                 err_set(err, -r, "store: files of record %s: %s", id, strerror(-r));
-        sqlite3_reset(st);
-        sqlite3_clear_bindings(st);
+        connection_reset(st);
         return r;
 }
 

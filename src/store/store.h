@@ -26,7 +26,7 @@
  * move starts from, -ENOSPC, -EBUSY (another program has held the file for DB_BUSY_MS),
  * -EUCLEAN the file is damaged, -EIO, -ENOMEM.
  *
- * Ownership: the caller frees what it gets by workload_release() and store_list_release().
+ * Ownership: the caller frees what it gets by workload_release() and workload_list_release().
  * Thread rule: any thread. Reading has a connection of its own behind a mutex, held for one
  * statement; it never waits for the disk on behalf of a writer, and no lock is held while writing.
  */
@@ -34,17 +34,13 @@
 
 #include "base/err.h"
 #include "store/op.h"
+#include "workload/list.h"
 #include "workload/workload.h"
 
 #include <limits.h>
 #include <stddef.h>
 #include <stdbool.h>
 #include <stdint.h>
-
-enum {
-        STORE_LIST_MAX = 100, /* records of one list */
-        STORE_ISOLATIONS_MAX = 4,
-};
 
 #define STORE_REASON_RESTARTED "the daemon was restarted"
 
@@ -97,26 +93,17 @@ int store_wait(struct store *s, struct store_op *op, struct err *err);
 /* The record with its output, up to the bytes it has, and the files that it gave back. */
 int store_get(struct store *s, const char *id, struct workload *ret, struct err *err);
 
-struct store_list {
-        struct workload *items; /* without their outputs; newest first */
+/* Completions that the caller has and the file has not: lists and statistics show them in place of
+ * their rows. The records must not change during the call. */
+struct store_overlay {
+        const struct workload *const *records;
         size_t n;
-        uint64_t total; /* records that the filter lets through */
 };
 
-/* `status`: one, or -1 for all. At most STORE_LIST_MAX items. */
-int store_list(struct store *s, int status, unsigned limit, uint64_t offset, struct store_list *ret,
-               struct err *err);
-void store_list_release(struct store_list *list);
+/* Records, newest first. `status`: one, or -1 for all. At most WORKLOAD_LIST_MAX items. `overlay` may
+ * be NULL. */
+int store_list(struct store *s, int status, unsigned limit, uint64_t offset,
+               const struct store_overlay *overlay, struct workload_list *ret, struct err *err);
 
-struct store_stats {
-        uint64_t total;
-        uint64_t by_status[WORKLOAD_STATUS_COUNT];
-        struct {
-                char name[16];
-                uint64_t n;
-        } by_isolation[STORE_ISOLATIONS_MAX];
-        size_t n_isolations;
-        double avg_duration_ms; /* start to end, of those that were started and have ended */
-};
-
-int store_stats(struct store *s, struct store_stats *ret, struct err *err);
+int store_stats(struct store *s, const struct store_overlay *overlay, struct workload_stats *ret,
+                struct err *err);

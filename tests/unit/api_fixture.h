@@ -65,7 +65,6 @@ static inline struct daemon *daemon_bounded(unsigned max_vms, unsigned max_queue
         if (engine_new(&engine, &d->engine, &err) < 0)
                 fail_msg("%s", err.msg);
         assert_int_equal(api_new(&(struct api_config){.engine = d->engine,
-                                                      .store = d->store,
                                                       .output = d->output,
                                                       .registry = registry,
                                                       .heartbeat_ms = heartbeat_ms},

@@ -531,7 +531,7 @@ static void *mixed(void *arg)
 static void many_at_once_are_accounted_for(void **state)
 {
         struct daemon *d = *state;
-        struct store_stats stats;
+        struct workload_stats stats;
         pthread_t threads[6];
 
         for (int i = 0; i < 6; i++)
@@ -539,7 +539,7 @@ static void many_at_once_are_accounted_for(void **state)
         for (int i = 0; i < 6; i++)
                 pthread_join(threads[i], NULL);
         daemon_stop(d);
-        assert_int_equal(store_stats(d->store, &stats, NULL), 0);
+        assert_int_equal(store_stats(d->store, NULL, &stats, NULL), 0);
         assert_int_equal(stats.total, d->backend->n_executed);
         assert_int_equal(stats.total,
                          stats.by_status[WORKLOAD_COMPLETED] + stats.by_status[WORKLOAD_KILLED]);

@@ -69,6 +69,18 @@ int record_get(struct store *store, const char *id, struct workload *ret, struct
         return err_set(err, ENOENT, "no workload %s", id);
 }
 
+int record_list(struct store *store, int status, unsigned limit, uint64_t offset,
+                const struct store_overlay *overlay, struct workload_list *ret, struct err *err)
+{
+        return err_set(err, ENOSYS, "no store");
+}
+
+int record_stats(struct store *store, const struct store_overlay *overlay,
+                 struct workload_stats *ret, struct err *err)
+{
+        return err_set(err, ENOSYS, "no store");
+}
+
 static void answer(unsigned which, int r)
 {
         pthread_mutex_lock(&disk.lock);

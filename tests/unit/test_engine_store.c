@@ -4,6 +4,8 @@
 #include "base/fs.h"
 #include "store/store.h"
 
+#include <sqlite3.h>
+
 struct place {
         char dir[64];
         struct store *store;
@@ -45,7 +47,7 @@ static enum workload_status stored_status(struct place *p, const char *id)
         return status;
 }
 
-static void test_ended_records_come_from_the_store(void **state)
+static void records_of_ended_workloads_come_from_the_store(void **state)
 {
         struct place p;
         struct workload w = {0};
@@ -70,7 +72,7 @@ static void test_ended_records_come_from_the_store(void **state)
         place_close(&p);
 }
 
-static void test_each_move_is_written_down(void **state)
+static void each_transition_is_recorded(void **state)
 {
         struct place p;
         char running[ULID_LEN + 1], waiting[ULID_LEN + 1];
@@ -88,11 +90,101 @@ static void test_each_move_is_written_down(void **state)
         place_close(&p);
 }
 
+/* Makes the file reject or accept the end of a workload. */
+static void reject_ends(struct place *p, bool reject)
+{
+        const char *sql = reject ? "CREATE TRIGGER no BEFORE UPDATE ON workloads"
+                                   " WHEN NEW.status NOT IN('pending','running')"
+                                   " BEGIN SELECT RAISE(ABORT, 'no'); END"
+                                 : "DROP TRIGGER no";
+        char path[96];
+        sqlite3 *db;
+
+        snprintf(path, sizeof(path), "%s/records.db", p->dir);
+        assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+        sqlite3_busy_timeout(db, 5000);
+        assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+        sqlite3_close(db);
+}
+
+static void assert_listed(struct place *p, enum workload_status status, uint64_t n)
+{
+        struct workload_list list;
+
+        assert_int_equal(engine_list(p->engine, (int)status, 9, 0, &list, NULL), 0);
+        assert_int_equal(list.n, n);
+        assert_int_equal(list.total, n);
+        workload_list_release(&list);
+}
+
+static void assert_counted(struct place *p, uint64_t running, uint64_t completed)
+{
+        struct workload_stats stats;
+
+        assert_int_equal(engine_stats(p->engine, &stats, NULL), 0);
+        assert_int_equal(stats.by_status[WORKLOAD_RUNNING], running);
+        assert_int_equal(stats.by_status[WORKLOAD_COMPLETED], completed);
+        assert_int_equal(stats.total, running + completed);
+        assert_listed(p, WORKLOAD_RUNNING, running);
+        assert_listed(p, WORKLOAD_COMPLETED, completed);
+}
+
+static void a_workload_whose_end_is_not_recorded_is_shown_as_ended(void **state)
+{
+        struct place p;
+        struct workload_list list;
+        struct heard h;
+        char id[ULID_LEN + 1];
+
+        place_open(&p);
+        heard_init(&h);
+        assert_int_equal(submit(p.engine, "gate", &h, id), 0);
+        fake_wait_running(p.fake, 1);
+        assert_counted(&p, 1, 0);
+        reject_ends(&p, true);
+        fake_open(p.fake);
+        wait_ended(&h);
+        assert_int_equal(stored_status(&p, id), WORKLOAD_RUNNING);
+        assert_counted(&p, 0, 1);
+        assert_int_equal(engine_list(p.engine, -1, 9, 0, &list, NULL), 0);
+        assert_int_equal(list.n, 1);
+        assert_string_equal(list.items[0].id, id);
+        assert_int_equal(list.items[0].status, WORKLOAD_COMPLETED);
+        assert_int_equal(list.items[0].finished_ms, h.finished_ms);
+        workload_list_release(&list);
+
+        reject_ends(&p, false);
+        engine_stop(p.engine);
+        assert_int_equal(stored_status(&p, id), WORKLOAD_COMPLETED);
+        assert_counted(&p, 0, 1);
+        place_close(&p);
+}
+
+static void lists_show_the_figures_of_running_workloads(void **state)
+{
+        struct place p;
+        struct workload_list list;
+        struct heard h;
+        char id[ULID_LEN + 1];
+
+        place_open(&p);
+        heard_init(&h);
+        assert_int_equal(submit(p.engine, "gate", &h, id), 0);
+        wait_ready(&h);
+        assert_int_equal(engine_list(p.engine, WORKLOAD_RUNNING, 9, 0, &list, NULL), 0);
+        assert_int_equal(list.n, 1);
+        assert_int_equal(list.items[0].outcome.boot_ns, 1000);
+        workload_list_release(&list);
+        place_close(&p);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_ended_records_come_from_the_store),
-                cmocka_unit_test(test_each_move_is_written_down),
+                cmocka_unit_test(records_of_ended_workloads_come_from_the_store),
+                cmocka_unit_test(each_transition_is_recorded),
+                cmocka_unit_test(a_workload_whose_end_is_not_recorded_is_shown_as_ended),
+                cmocka_unit_test(lists_show_the_figures_of_running_workloads),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
