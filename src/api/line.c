@@ -3,46 +3,13 @@
 
 #include "api/render.h"
 #include "base/cleanup.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <nettle/base64.h>
 #include <stdbool.h>
 #include <string.h>
-
-#define REPLACEMENT "\xef\xbf\xbd"
-
-/*
- * The length of the UTF-8 character at the front of n bytes (n > 0), as RFC 3629 has it: no
- * surrogates, nothing longer than need be, nothing above U+10FFFF. 0: it is none.
- */
-static size_t character(const uint8_t *s, size_t n)
-{
-        uint8_t low = 0x80, high = 0xbf;
-        size_t len;
-
-        if (s[0] < 0x80)
-                return 1;
-        if (s[0] < 0xc2 || s[0] > 0xf4)
-                return 0;
-        len = s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-        if (n < len)
-                return 0;
-        if (s[0] == 0xe0)
-                low = 0xa0;
-        else if (s[0] == 0xed)
-                high = 0x9f;
-        else if (s[0] == 0xf0)
-                low = 0x90;
-        else if (s[0] == 0xf4)
-                high = 0x8f;
-        if (s[1] < low || s[1] > high)
-                return 0;
-        for (size_t i = 2; i < len; i++)
-                if ((s[i] & 0xc0) != 0x80)
-                        return 0;
-        return len;
-}
 
 /* What a byte below 0x80 becomes within a JSON string; NULL: itself. */
 static const char *escape(uint8_t c, char text[8])
@@ -66,7 +33,7 @@ static const char *escape(uint8_t c, char text[8])
 }
 
 /* Adds bytes as the inside of a JSON string, runs of plain ones at once. */
-static int add_json(struct buf *ret, const uint8_t *s, size_t n, bool *ret_exact)
+static int add_json(struct buf *ret, const char *s, size_t n, bool *ret_exact)
 {
         size_t from = 0, i = 0;
         char text[8];
@@ -74,8 +41,10 @@ static int add_json(struct buf *ret, const uint8_t *s, size_t n, bool *ret_exact
 
         *ret_exact = true;
         while (i < n) {
-                size_t len = character(s + i, n - i);
-                const char *other = len == 0 ? REPLACEMENT : len == 1 ? escape(s[i], text) : NULL;
+                size_t len = utf8_length(s + i, n - i);
+                const char *other = len == 0   ? UTF8_REPLACEMENT
+                                    : len == 1 ? escape((uint8_t)s[i], text)
+                                               : NULL;
 
                 if (!other) {
                         i += len;
@@ -110,7 +79,7 @@ int api_line_json(struct buf *ret, const struct output_event *line)
 
         if ((r = buf_printf(ret, "{\"seq\":%" PRIu64 ",\"stream\":\"%s\",\"line\":\"", line->seq,
                             line->stream == WORKLOAD_STDOUT ? "stdout" : "stderr")) < 0 ||
-            (r = add_json(ret, (const uint8_t *)line->bytes, line->size, &exact)) < 0)
+            (r = add_json(ret, line->bytes, line->size, &exact)) < 0)
                 return r;
         api_time_text(line->created_ms, time);
         if ((r = buf_printf(ret, "\",\"created_at\":\"%s\"%s", time,
@@ -122,14 +91,14 @@ int api_line_json(struct buf *ret, const struct output_event *line)
 
 int api_line_data(struct buf *ret, const struct output_event *line)
 {
-        const uint8_t *s = (const uint8_t *)line->bytes;
+        const char *s = line->bytes;
         size_t n = line->size, from = 0, i = 0;
         int r = buf_add(ret, "data: ", 6);
 
         if (!line->partial && n && s[n - 1] == '\r')
                 n--;
         while (i < n && r == 0) {
-                size_t len = character(s + i, n - i);
+                size_t len = utf8_length(s + i, n - i);
                 bool plain = len && s[i] != '\r' && s[i] != '\n' && s[i] != '\0';
 
                 if (plain) {
@@ -139,7 +108,7 @@ int api_line_data(struct buf *ret, const struct output_event *line)
                 if ((r = buf_add(ret, s + from, i - from)) < 0)
                         return r;
                 r = len && s[i] ? buf_add(ret, "\ndata: ", 7)
-                                : buf_add(ret, REPLACEMENT, strlen(REPLACEMENT));
+                                : buf_add(ret, UTF8_REPLACEMENT, strlen(UTF8_REPLACEMENT));
                 from = ++i;
         }
         if (r < 0 || (r = buf_add(ret, s + from, n - from)) < 0)

@@ -2,6 +2,7 @@
 #include "base/log.h"
 
 #include "base/printable.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <math.h>
@@ -101,7 +102,7 @@ static void add_json_string(struct line *line, const char *text)
         add(line, "\"", 1);
         for (size_t i = 0; i < n;) {
                 uint32_t c = 0;
-                int len = printable_decode(text + i, n - i, &c);
+                int len = utf8_decode(text + i, n - i, &c);
 
                 if (len <= 0)
                         add_word(line, "\\ufffd");
@@ -168,7 +169,7 @@ static bool is_plain(const char *text)
 
         for (size_t i = 0; i < n;) {
                 uint32_t c = 0;
-                int len = printable_decode(text + i, n - i, &c);
+                int len = utf8_decode(text + i, n - i, &c);
 
                 if (len <= 0 || printable_is_harmful(c, PRINTABLE_LINE) || c == ' ' || c == '"' ||
                     c == '=' || c == '\\')

@@ -19,12 +19,6 @@
 
 enum printable_where { PRINTABLE_LINE, PRINTABLE_OUTPUT };
 
-enum { PRINTABLE_BYTES_MAX = 4 /* bytes of a character */ };
-
-/* The character at s, of which n > 0 bytes are there. Returns its length; 0: not UTF-8; -1: the
- * beginning of a character whose rest is not there. */
-int printable_decode(const char *s, size_t n, uint32_t *ret);
-
 bool printable_is_harmful(uint32_t c, enum printable_where where);
 
 /* Replaces, in place, what is harmful in a line. The text gets no longer; its new length. */

@@ -2,6 +2,7 @@
 #include "cli/run_request.h"
 
 #include "base/cleanup.h"
+#include "base/utf8.h"
 #include "wire/bytes.h"
 
 #include <errno.h>
@@ -36,15 +37,6 @@ static int add_input(json_t *request, const struct buf *input, struct err *err)
         return add_base64(request, "input_base64", input->data, input->len, err);
 }
 
-static bool is_text(const char *bytes, size_t n)
-{
-        json_t *text = json_stringn(bytes, n);
-        bool is = text != NULL;
-
-        json_decref(text);
-        return is;
-}
-
 /* An object of names and values; or a list of NAME=VALUE if a name is not UTF-8, which names in
  * JSON must be. */
 static json_t *env_of(const struct workload_spec *spec)
@@ -57,7 +49,7 @@ static json_t *env_of(const struct workload_spec *spec)
                 size_t n = (size_t)(value - pair);
                 _cleanup_free_ char *name = strndup(pair, n);
 
-                named &= is_text(pair, n);
+                named &= utf8_is_valid(pair, n);
                 if (named && name)
                         json_object_set_new(object, name,
                                             wire_bytes_encode(value + 1, strlen(value + 1)));

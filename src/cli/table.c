@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/printable.h"
+#include "base/utf8.h"
 #include "cli/terminal.h"
 
 #include <assert.h>
@@ -31,7 +32,7 @@ static size_t clean(struct buf *ret, const char *text, size_t columns)
 
         for (const char *s = text, *end = text + strlen(text); s < end;) {
                 uint32_t c = 0;
-                int n = printable_decode(s, (size_t)(end - s), &c);
+                int n = utf8_decode(s, (size_t)(end - s), &c);
                 int w = n > 0 ? width_of(c) : -1;
 
                 if (columns && width + (size_t)(w < 0 ? 1 : w) > columns) {

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/printable.h"
+#include "base/utf8.h"
 
 #include <assert.h>
 #include <ctype.h>
@@ -55,7 +56,7 @@ static int length_of(const char *s, size_t n, size_t *ret_len)
         *ret_len = 1;
         if (*s == ESC)
                 return sequence_length(s, n);
-        len = printable_decode(s, n, &c);
+        len = utf8_decode(s, n, &c);
         if (len <= 0)
                 return len;
         *ret_len = (size_t)len;
@@ -106,7 +107,7 @@ int terminal_write_json(const char *json, size_t n, FILE *to)
                 return fwrite(json, 1, n, to) == n ? 0 : -EIO;
         for (size_t at = 0; at < n;) {
                 uint32_t c = 0;
-                int len = printable_decode(json + at, n - at, &c), r;
+                int len = utf8_decode(json + at, n - at, &c), r;
 
                 if (len <= 0 || (c < 0x20 && c != '\n'))
                         r = fputc('?', to);

@@ -66,31 +66,20 @@ static void text_that_reorders_or_hides_is_replaced(void **state)
                                            0x2066, 0x2067, 0x2068, 0x2069, 0xfeff};
 
         for (size_t i = 0; i < sizeof(harmful) / sizeof(harmful[0]); i++) {
-                uint32_t c = harmful[i], back = 0;
+                uint32_t c = harmful[i];
                 char text[8];
-                int n = c < 0x800 ? snprintf(text, sizeof(text), "%c%c", 0xc0 | (int)(c >> 6),
-                                             0x80 | (int)(c & 0x3f))
-                                  : snprintf(text, sizeof(text), "%c%c%c", 0xe0 | (int)(c >> 12),
-                                             0x80 | (int)(c >> 6 & 0x3f), 0x80 | (int)(c & 0x3f));
 
-                assert_int_equal(printable_decode(text, (size_t)n, &back), n);
-                assert_int_equal(back, c);
+                if (c < 0x800)
+                        snprintf(text, sizeof(text), "%c%c", 0xc0 | (int)(c >> 6),
+                                 0x80 | (int)(c & 0x3f));
+                else
+                        snprintf(text, sizeof(text), "%c%c%c", 0xe0 | (int)(c >> 12),
+                                 0x80 | (int)(c >> 6 & 0x3f), 0x80 | (int)(c & 0x3f));
                 check(text, "?");
         }
         assert_false(printable_is_harmful(0x200d, PRINTABLE_OUTPUT));
         assert_true(printable_is_harmful(0x202e, PRINTABLE_OUTPUT));
         assert_true(printable_is_harmful(0x9b, PRINTABLE_OUTPUT));
-}
-
-static void the_beginning_of_a_character_is_told_from_garbage(void **state)
-{
-        uint32_t c;
-
-        assert_int_equal(printable_decode("\xe6\x97", 2, &c), -1);
-        assert_int_equal(printable_decode("\xf0", 1, &c), -1);
-        assert_int_equal(printable_decode("\xe6x", 2, &c), 0);
-        assert_int_equal(printable_decode("\xff", 1, &c), 0);
-        assert_int_equal(printable_decode("", 1, &c), 1);
 }
 
 int main(void)
@@ -100,7 +89,6 @@ int main(void)
                 cmocka_unit_test(controls_are_replaced),
                 cmocka_unit_test(what_is_not_utf8_is_replaced),
                 cmocka_unit_test(text_that_reorders_or_hides_is_replaced),
-                cmocka_unit_test(the_beginning_of_a_character_is_told_from_garbage),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
