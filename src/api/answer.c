@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/answer.h"
 
-#include "api/api.h"
 #include "api/render.h"
 #include "http/answer.h"
 #include "http/request.h"

@@ -11,6 +11,7 @@
 struct http_request;
 
 enum {
+        API_RETRY_AFTER_S = 2,      /* sent with 503 */
         API_ANSWER_MAX = INT32_MAX, /* above the largest output and files kept, escaped */
         API_QUERY_NAMES_MAX = 64,   /* the names of a route's parameters in a message */
 };

@@ -5,7 +5,7 @@
 #include "api/cache.h"
 #include "api/logs.h"
 #include "api/openapi.h"
-#include "api/order.h"
+#include "api/submission.h"
 #include "api/render.h"
 #include "api/scrape.h"
 #include "base/cleanup.h"
@@ -38,7 +38,7 @@ static void add_location(struct http_request *request, const char *id)
         http_answer_header(request, "Location", path);
 }
 
-/* ---- orders ---- */
+/* ---- submissions ---- */
 
 /* Parses and submits. On success with a sink, the request may be answered already. */
 static int submit(struct api *api, struct http_request *request, const struct engine_sink *sink,
@@ -46,14 +46,15 @@ static int submit(struct api *api, struct http_request *request, const struct en
 {
         const struct buf *body = http_request_body(request);
         struct err err = ERR_INIT;
-        struct api_order order;
-        int r = api_order_parse(body->data ? body->data : "", body->len, &order, &err);
+        struct api_submission submission;
+        int r = api_submission_parse(body->data ? body->data : "", body->len, &submission, &err);
 
         if (r == 0) {
-                order.spec.limits.output_max = api->config.output_max;
-                http_request_client(request, order.spec.client);
-                r = engine_submit(api->config.engine, &order.spec, order.isolation, sink, id, &err);
-                api_order_release(&order);
+                submission.spec.limits.output_max = api->config.output_max;
+                http_request_client(request, submission.spec.client);
+                r = engine_submit(api->config.engine, &submission.spec, submission.isolation, sink,
+                                  id, &err);
+                api_submission_release(&submission);
         } else {
                 engine_count_reject(api->config.engine, ENGINE_REJECT_INVALID);
         }
@@ -380,9 +381,9 @@ enum {
 static const struct http_route routes[] = {
         {"GET", "/healthz", get_health, 0, HTTP_ROUTE_OPEN, 0},
         {"GET", "/metrics", get_metrics, 0, BLOCKS, API_LANE_SCRAPE},
-        {"POST", "/v1/workloads", post_workload, API_BODY_MAX, HOLDS, API_LANE_ORDER},
+        {"POST", "/v1/workloads", post_workload, API_BODY_MAX, HOLDS, API_LANE_SUBMIT},
         {"GET", "/v1/workloads", list_workloads, 0, WAITS, API_LANE_READ},
-        {"POST", "/v1/workloads/async", post_async, API_BODY_MAX, WAITS, API_LANE_ORDER},
+        {"POST", "/v1/workloads/async", post_async, API_BODY_MAX, WAITS, API_LANE_SUBMIT},
         {"GET", "/v1/workloads/{id}", get_workload, 0, HTTP_ROUTE_WAITS, API_LANE_READ},
         {"DELETE", "/v1/workloads/{id}", delete_workload, 0, HTTP_ROUTE_WAITS, API_LANE_KILL},
         {"GET", "/v1/workloads/{id}/logs", get_logs, 0, HOLDS, API_LANE_READ},
@@ -393,7 +394,7 @@ static const struct http_route routes[] = {
 };
 
 _Static_assert((int)WORKLOAD_CLIENT_MAX == (int)HTTP_CLIENT_MAX, "a client fits");
-_Static_assert(API_READ_WORKERS + API_ORDER_WORKERS + API_KILL_WORKERS < API_WORKERS,
+_Static_assert(API_READ_WORKERS + API_SUBMIT_WORKERS + API_KILL_WORKERS < API_WORKERS,
                "a worker is left for scrapes");
 
 const struct http_route *api_routes(size_t *ret_n)

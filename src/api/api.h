@@ -14,7 +14,7 @@
  * ends nothing: the workload goes on and its record can be fetched; DELETE is what kills.
  * GET /healthz needs no token, everything else does where there is one.
  *
- * Answers, besides those of http/server.h: 400 for an order that cannot be meant (the message names
+ * Answers, besides those of http/server.h: 400 for an invalid request (the message names
  * the field), 422 when the image of its runtime is damaged, 404, 409 to kill what has ended, 429 with
  * Retry-After when the queue is full, 503 with Retry-After when the daemon is stopping or its store
  * is full or busy, 500 for what should not happen.
@@ -37,7 +37,6 @@ enum {
         API_BODY_MAX = 15 * 1024 * 1024, /* bytes of JSON; 11 MiB of archive are 15 in base 64 */
         API_LIST_DEFAULT = 20,
         API_LIST_MAX = 100,
-        API_RETRY_AFTER_S = 2,
 };
 
 /*
@@ -45,19 +44,19 @@ enum {
  * store that is busy and for a VM that goes; reading the store may too. Together the three lanes
  * leave a worker to GET /metrics.
  */
-enum api_lane { API_LANE_SCRAPE, API_LANE_READ, API_LANE_ORDER, API_LANE_KILL };
+enum api_lane { API_LANE_SCRAPE, API_LANE_READ, API_LANE_SUBMIT, API_LANE_KILL };
 
 enum {
         API_WORKERS = 16,
         API_READ_WORKERS = 4,
-        API_ORDER_WORKERS = 8,  /* those that wait for the disk share one wait */
+        API_SUBMIT_WORKERS = 8, /* those that wait for the disk share one wait */
         API_KILL_WORKERS = 3,   /* wait until VMs are gone that were told to end before */
         API_SCRAPE_WORKERS = 4, /* who waits for a rendering shares the next one with the others */
 };
 
 #define API_LANE_WORKERS                                                                           \
         {                                                                                          \
-                API_SCRAPE_WORKERS, API_READ_WORKERS, API_ORDER_WORKERS, API_KILL_WORKERS          \
+                API_SCRAPE_WORKERS, API_READ_WORKERS, API_SUBMIT_WORKERS, API_KILL_WORKERS         \
         }
 
 struct api_config {
@@ -76,6 +75,6 @@ void api_free(struct api *api);
 /* The routes; their ctx is the struct api. */
 const struct http_route *api_routes(size_t *ret_n);
 
-/* For http_server_config.refused: counts the orders that did not come as far as a handler. One
- * without the right token is an order of nobody. */
+/* For http_server_config.refused: counts submissions that the server rejected before their handler. Those
+ * without the right token are not counted. */
 void api_note_refused(const struct http_route *route, unsigned status, void *ctx);

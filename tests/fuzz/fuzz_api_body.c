@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A body of POST /v1/workloads with any bytes is an order within its bounds, or refused with a
  * message. */
-#include "api/order.h"
+#include "api/submission.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -11,16 +11,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         struct err err = ERR_INIT;
-        struct api_order order;
-        int r = api_order_parse((const char *)data, size, &order, &err);
+        struct api_submission submission;
+        int r = api_submission_parse((const char *)data, size, &submission, &err);
 
         if ((r < 0) != (err.code != 0) || (r < 0 && !err.msg[0]))
                 abort();
         if (r < 0)
                 return 0;
-        if (workload_spec_check(&order.spec, NULL) < 0 || !order.isolation[0] ||
-            order.spec.n_args > WORKLOAD_ARGS_MAX || order.spec.n_env > WORKLOAD_ENV_MAX)
+        if (workload_spec_check(&submission.spec, NULL) < 0 || !submission.isolation[0] ||
+            submission.spec.n_args > WORKLOAD_ARGS_MAX || submission.spec.n_env > WORKLOAD_ENV_MAX)
                 abort();
-        api_order_release(&order);
+        api_submission_release(&submission);
         return 0;
 }

@@ -150,7 +150,7 @@ static void orders_that_wait_for_the_store_hold_nobody_up(void **state)
                 fds[i] = send_request(d, "POST", "/v1/workloads/async",
                                       "{\"runtime\":\"sh\",\"code\":\"exit 0\"}");
         wait_metric(d, "vulcan_http_long_requests 32\n");
-        wait_logs(d, API_ORDER_WORKERS);
+        wait_logs(d, API_SUBMIT_WORKERS);
         assert_probes_are_answered(d);
         assert_int_equal(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
         sqlite3_close(other);

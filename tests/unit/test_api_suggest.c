@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What an unknown field is taken for. */
-#include "api/order.h"
+#include "api/submission.h"
 #include "api/suggest.h"
 
 #include <errno.h>
@@ -16,11 +16,11 @@
 static void check(const char *field, const char *want)
 {
         struct err err = ERR_INIT;
-        struct api_order order;
+        struct api_submission submission;
         char body[512];
 
         snprintf(body, sizeof(body), "{\"runtime\":\"sh\",\"code\":\"x\",%s}", field);
-        assert_int_equal(api_order_parse(body, strlen(body), &order, &err), -EINVAL);
+        assert_int_equal(api_submission_parse(body, strlen(body), &submission, &err), -EINVAL);
         if (strcmp(err.msg, want) != 0)
                 fail_msg("%s: \"%s\", not \"%s\"", field, err.msg, want);
 }

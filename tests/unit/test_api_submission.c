@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "api/order.h"
+#include "api/submission.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -25,73 +25,73 @@ static void a_whole_order_is_read(void **state)
                 "\"env\": {\"A\": \"b=c\", \"B\": \"\"}, \"input\": \"some \\u0000 input\","
                 "\"network\": \"nat\","
                 "\"resources\": {\"cpus\": 2, \"mem_mb\": 512, \"timeout_s\": 3}}";
-        struct api_order order;
+        struct api_submission submission;
         struct err err = ERR_INIT;
         char input[32];
 
-        if (api_order_parse(body, strlen(body), &order, &err) < 0)
+        if (api_submission_parse(body, strlen(body), &submission, &err) < 0)
                 fail_msg("%s", err.msg);
-        assert_string_equal(order.spec.runtime, "python");
-        assert_string_equal(order.isolation, "microvm");
-        assert_int_equal(order.spec.code_size, 9);
-        assert_memory_equal(order.spec.code, "print(1)\0", 9);
-        assert_false(order.spec.archive);
-        assert_int_equal(order.spec.n_args, 3);
-        assert_string_equal(order.spec.args[1], "");
-        assert_string_equal(order.spec.args[2], "\xc3\xbc");
-        assert_int_equal(order.spec.n_env, 2);
-        assert_string_equal(order.spec.env[0], "A=b=c");
-        assert_int_equal(read(order.spec.stdin_fd, input, sizeof(input)), 12);
+        assert_string_equal(submission.spec.runtime, "python");
+        assert_string_equal(submission.isolation, "microvm");
+        assert_int_equal(submission.spec.code_size, 9);
+        assert_memory_equal(submission.spec.code, "print(1)\0", 9);
+        assert_false(submission.spec.archive);
+        assert_int_equal(submission.spec.n_args, 3);
+        assert_string_equal(submission.spec.args[1], "");
+        assert_string_equal(submission.spec.args[2], "\xc3\xbc");
+        assert_int_equal(submission.spec.n_env, 2);
+        assert_string_equal(submission.spec.env[0], "A=b=c");
+        assert_int_equal(read(submission.spec.stdin_fd, input, sizeof(input)), 12);
         assert_memory_equal(input, "some \0 input", 12);
-        assert_int_equal(order.spec.network, WORKLOAD_NETWORK_NAT);
-        assert_int_equal(order.spec.limits.cpus, 2);
-        assert_int_equal(order.spec.limits.mem_mb, 512);
-        assert_int_equal(order.spec.limits.timeout_s, 3);
-        api_order_release(&order);
+        assert_int_equal(submission.spec.network, WORKLOAD_NETWORK_NAT);
+        assert_int_equal(submission.spec.limits.cpus, 2);
+        assert_int_equal(submission.spec.limits.mem_mb, 512);
+        assert_int_equal(submission.spec.limits.timeout_s, 3);
+        api_submission_release(&submission);
 }
 
 static void what_is_left_out_has_defaults(void **state)
 {
         static const char body[] = "{\"runtime\": \"sh\", \"code\": \"x\", \"env\": null,"
                                    "\"code_archive\": null, \"resources\": {\"cpus\": null}}";
-        struct api_order order;
+        struct api_submission submission;
 
-        assert_int_equal(api_order_parse(body, strlen(body), &order, NULL), 0);
-        assert_string_equal(order.isolation, "auto");
-        assert_int_equal(order.spec.stdin_fd, -1);
-        assert_int_equal(order.spec.network, WORKLOAD_NETWORK_NONE);
-        assert_int_equal(order.spec.limits.cpus, 0);
-        assert_null(order.spec.entrypoint);
-        api_order_release(&order);
+        assert_int_equal(api_submission_parse(body, strlen(body), &submission, NULL), 0);
+        assert_string_equal(submission.isolation, "auto");
+        assert_int_equal(submission.spec.stdin_fd, -1);
+        assert_int_equal(submission.spec.network, WORKLOAD_NETWORK_NONE);
+        assert_int_equal(submission.spec.limits.cpus, 0);
+        assert_null(submission.spec.entrypoint);
+        api_submission_release(&submission);
 }
 
 static void input_may_be_bytes(void **state)
 {
         static const char body[] = "{\"runtime\": \"sh\", \"code\": \"x\", \"input\": null, "
                                    "\"input_base64\": \"/wAK\"}";
-        struct api_order order;
+        struct api_submission submission;
         char input[8];
 
-        assert_int_equal(api_order_parse(body, strlen(body), &order, NULL), 0);
-        assert_int_equal(read(order.spec.stdin_fd, input, sizeof(input)), 3);
+        assert_int_equal(api_submission_parse(body, strlen(body), &submission, NULL), 0);
+        assert_int_equal(read(submission.spec.stdin_fd, input, sizeof(input)), 3);
         assert_memory_equal(input, "\xff\0\n", 3);
-        api_order_release(&order);
+        api_submission_release(&submission);
 }
 
 static void archives_are_decoded(void **state)
 {
         static const char body[] = "{\"runtime\": \"sh\", \"entrypoint\": \"a/main.sh\", "
                                    "\"code_archive\": \"" GZIP "\", \"code\": null}";
-        struct api_order order;
+        struct api_submission submission;
         struct err err = ERR_INIT;
 
-        if (api_order_parse(body, strlen(body), &order, &err) < 0)
+        if (api_submission_parse(body, strlen(body), &submission, &err) < 0)
                 fail_msg("%s", err.msg);
-        assert_true(order.spec.archive);
-        assert_string_equal(order.spec.entrypoint, "a/main.sh");
-        assert_int_equal(order.spec.code_size, 20);
-        assert_memory_equal(order.spec.code, "\x1f\x8b\x08\0", 4);
-        api_order_release(&order);
+        assert_true(submission.spec.archive);
+        assert_string_equal(submission.spec.entrypoint, "a/main.sh");
+        assert_int_equal(submission.spec.code_size, 20);
+        assert_memory_equal(submission.spec.code, "\x1f\x8b\x08\0", 4);
+        api_submission_release(&submission);
 }
 
 struct wrong {
@@ -101,9 +101,9 @@ struct wrong {
 static void check_wrong(const struct wrong *w, size_t n)
 {
         for (; n > 0; n--, w++) {
-                struct api_order order;
+                struct api_submission submission;
                 struct err err = ERR_INIT;
-                int r = api_order_parse(w->body, strlen(w->body), &order, &err);
+                int r = api_submission_parse(w->body, strlen(w->body), &submission, &err);
 
                 if (r != -EINVAL || strncmp(err.msg, w->message, strlen(w->message)))
                         fail_msg("%s: %d, \"%s\"", w->body, r, err.msg);
@@ -216,67 +216,68 @@ static void what_is_wrong_with_the_rest_is_named(void **state)
         check_wrong(cases, sizeof(cases) / sizeof(cases[0]));
 }
 
-static struct api_order parse_good(const char *body)
+static struct api_submission parse_good(const char *body)
 {
-        struct api_order order;
+        struct api_submission submission;
         struct err err = ERR_INIT;
 
-        if (api_order_parse(body, strlen(body), &order, &err) < 0)
+        if (api_submission_parse(body, strlen(body), &submission, &err) < 0)
                 fail_msg("%s: %s", body, err.msg);
-        return order;
+        return submission;
 }
 
 static void bytes_that_are_not_utf8_are_taken(void **state)
 {
-        struct api_order order =
+        struct api_submission submission =
                 parse_good("{\"runtime\":\"sh\",\"code\":{\"base64\":\"/wBh\"},"
                            "\"args\":[\"a\",{\"base64\":\"Y2Fm6Q==\"},\"\",{\"base64\":\"\"}],"
                            "\"env\":{\"A\":{\"base64\":\"/w==\"},\"B\":\"\"}}");
 
-        assert_int_equal(order.spec.code_size, 3);
-        assert_memory_equal(order.spec.code, "\xff\0a", 3);
-        assert_int_equal(order.spec.n_args, 4);
-        assert_string_equal(order.spec.args[1], "caf\xe9");
-        assert_string_equal(order.spec.args[2], "");
-        assert_string_equal(order.spec.args[3], "");
-        assert_string_equal(order.spec.env[0], "A=\xff");
-        assert_string_equal(order.spec.env[1], "B=");
-        api_order_release(&order);
+        assert_int_equal(submission.spec.code_size, 3);
+        assert_memory_equal(submission.spec.code, "\xff\0a", 3);
+        assert_int_equal(submission.spec.n_args, 4);
+        assert_string_equal(submission.spec.args[1], "caf\xe9");
+        assert_string_equal(submission.spec.args[2], "");
+        assert_string_equal(submission.spec.args[3], "");
+        assert_string_equal(submission.spec.env[0], "A=\xff");
+        assert_string_equal(submission.spec.env[1], "B=");
+        api_submission_release(&submission);
 
-        order = parse_good("{\"runtime\":\"sh\",\"code\":\"x\","
-                           "\"env\":[\"A=b=c\",{\"base64\":\"6T1i\"}]}");
-        assert_string_equal(order.spec.env[0], "A=b=c");
-        assert_string_equal(order.spec.env[1], "\xe9=b");
-        api_order_release(&order);
+        submission = parse_good("{\"runtime\":\"sh\",\"code\":\"x\","
+                                "\"env\":[\"A=b=c\",{\"base64\":\"6T1i\"}]}");
+        assert_string_equal(submission.spec.env[0], "A=b=c");
+        assert_string_equal(submission.spec.env[1], "\xe9=b");
+        api_submission_release(&submission);
 }
 
 static void files_are_taken_in_each_form(void **state)
 {
-        struct api_order order = parse_good(
+        struct api_submission submission = parse_good(
                 "{\"runtime\":\"sh\",\"code\":\"x\",\"fetch\":[\"out/*\",{\"base64\":\"6Q==\"}],"
                 "\"files\":{\"./a//b\":\"text\",\"c\":{\"base64\":\"/wA=\"},"
                 "\"d\":{\"text\":\"x\",\"mode\":\"0755\"},\"e\":{\"base64\":\"\",\"mode\":\"600\"}}"
                 "}");
 
-        assert_int_equal(order.spec.n_files, 4);
-        assert_string_equal(order.spec.files[0].name, "a/b");
-        assert_int_equal(order.spec.files[0].mode, 0644);
-        assert_memory_equal(order.spec.files[0].bytes, "text", 4);
-        assert_int_equal(order.spec.files[1].size, 2);
-        assert_memory_equal(order.spec.files[1].bytes, "\xff", 2);
-        assert_int_equal(order.spec.files[2].mode, 0755);
-        assert_int_equal(order.spec.files[3].mode, 0600);
-        assert_int_equal(order.spec.files[3].size, 0);
-        assert_int_equal(order.spec.files_size, 7);
-        assert_int_equal(order.spec.n_fetch, 2);
-        assert_string_equal(order.spec.fetch[1], "\xe9");
-        api_order_release(&order);
+        assert_int_equal(submission.spec.n_files, 4);
+        assert_string_equal(submission.spec.files[0].name, "a/b");
+        assert_int_equal(submission.spec.files[0].mode, 0644);
+        assert_memory_equal(submission.spec.files[0].bytes, "text", 4);
+        assert_int_equal(submission.spec.files[1].size, 2);
+        assert_memory_equal(submission.spec.files[1].bytes, "\xff", 2);
+        assert_int_equal(submission.spec.files[2].mode, 0755);
+        assert_int_equal(submission.spec.files[3].mode, 0600);
+        assert_int_equal(submission.spec.files[3].size, 0);
+        assert_int_equal(submission.spec.files_size, 7);
+        assert_int_equal(submission.spec.n_fetch, 2);
+        assert_string_equal(submission.spec.fetch[1], "\xe9");
+        api_submission_release(&submission);
 
-        order = parse_good("{\"runtime\":\"sh\",\"code\":\"x\",\"files\":[{\"path\":{\"base64\":"
+        submission =
+                parse_good("{\"runtime\":\"sh\",\"code\":\"x\",\"files\":[{\"path\":{\"base64\":"
                            "\"6Q==\"},\"content\":\"y\",\"mode\":\"0700\",\"size\":1}]}");
-        assert_string_equal(order.spec.files[0].name, "\xe9");
-        assert_int_equal(order.spec.files[0].mode, 0700);
-        api_order_release(&order);
+        assert_string_equal(submission.spec.files[0].name, "\xe9");
+        assert_int_equal(submission.spec.files[0].mode, 0700);
+        api_submission_release(&submission);
 }
 
 #define FILES(text) "{\"runtime\":\"sh\",\"code\":\"x\",\"files\":" text "}"
@@ -316,24 +317,24 @@ static void what_is_wrong_with_files_is_named(void **state)
 
 static void empty_texts_count_as_left_out(void **state)
 {
-        struct api_order order =
+        struct api_submission submission =
                 parse_good("{\"runtime\":\"sh\",\"code\":\"\",\"isolation\":\"\",\"network\":\"\","
                            "\"entrypoint\":\"\",\"code_archive\":\"\",\"input_base64\":\"\"}");
 
-        assert_int_equal(order.spec.code_size, 0);
-        assert_non_null(order.spec.code);
-        assert_false(order.spec.archive);
-        assert_null(order.spec.entrypoint);
-        assert_string_equal(order.isolation, "auto");
-        assert_int_equal(order.spec.network, WORKLOAD_NETWORK_NONE);
-        assert_int_equal(order.spec.stdin_fd, -1);
-        api_order_release(&order);
+        assert_int_equal(submission.spec.code_size, 0);
+        assert_non_null(submission.spec.code);
+        assert_false(submission.spec.archive);
+        assert_null(submission.spec.entrypoint);
+        assert_string_equal(submission.isolation, "auto");
+        assert_int_equal(submission.spec.network, WORKLOAD_NETWORK_NONE);
+        assert_int_equal(submission.spec.stdin_fd, -1);
+        api_submission_release(&submission);
 
-        order = parse_good("{\"runtime\":\"sh\",\"code\":\"\",\"code_archive\":\"" GZIP
-                           "\",\"entrypoint\":\"a.sh\"}");
-        assert_true(order.spec.archive);
-        assert_string_equal(order.spec.entrypoint, "a.sh");
-        api_order_release(&order);
+        submission = parse_good("{\"runtime\":\"sh\",\"code\":\"\",\"code_archive\":\"" GZIP
+                                "\",\"entrypoint\":\"a.sh\"}");
+        assert_true(submission.spec.archive);
+        assert_string_equal(submission.spec.entrypoint, "a.sh");
+        api_submission_release(&submission);
 }
 
 /* What is not a string arrives as its JSON text: as it was written, but for white space. */
@@ -354,40 +355,40 @@ static void input_may_be_any_json(void **state)
 
         for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
                 char body[256], got[256];
-                struct api_order order;
+                struct api_submission submission;
                 ssize_t n;
 
                 snprintf(body, sizeof(body), "{\"runtime\":\"sh\", \"input\" : %s ,\"code\":\"x\"}",
                          cases[i].input);
-                order = parse_good(body);
-                n = read(order.spec.stdin_fd, got, sizeof(got) - 1);
+                submission = parse_good(body);
+                n = read(submission.spec.stdin_fd, got, sizeof(got) - 1);
                 assert_true(n >= 0);
                 got[n] = '\0';
                 assert_string_equal(got, cases[i].want);
-                api_order_release(&order);
+                api_submission_release(&submission);
         }
         /* The name of the field may be written otherwise, too. */
         {
-                struct api_order order = parse_good(
+                struct api_submission submission = parse_good(
                         "{\"runtime\":\"sh\",\"code\":\"x\",\"\\u0069nput\":{\"a\": 1}}");
                 char got[16] = "";
 
-                assert_int_equal(read(order.spec.stdin_fd, got, sizeof(got)), 7);
+                assert_int_equal(read(submission.spec.stdin_fd, got, sizeof(got)), 7);
                 assert_string_equal(got, "{\"a\":1}");
-                api_order_release(&order);
+                api_submission_release(&submission);
         }
 }
 
 /* Nested deeper than anything needs is an error, not a stack that runs out. */
 static void depth_is_bounded(void **state)
 {
-        struct api_order order;
+        struct api_submission submission;
         struct err err = ERR_INIT;
         size_t n = 10 * 1000;
         char *body = malloc(n);
 
         memset(body, '[', n);
-        assert_int_equal(api_order_parse(body, n, &order, &err), -EINVAL);
+        assert_int_equal(api_submission_parse(body, n, &submission, &err), -EINVAL);
         assert_non_null(strstr(err.msg, "body: not JSON"));
         free(body);
 }
@@ -396,7 +397,7 @@ static void depth_is_bounded(void **state)
 static void values_are_bounded_and_text_is_not_counted(void **state)
 {
         static const char head[] = "{\"runtime\":\"sh\",\"code\":\"\\\"";
-        struct api_order order;
+        struct api_submission submission;
         struct err err = ERR_INIT;
         size_t n = 1 << 20;
         char *body = malloc(n);
@@ -404,21 +405,21 @@ static void values_are_bounded_and_text_is_not_counted(void **state)
         for (size_t i = 0; i < n; i += 2)
                 memcpy(body + i, "0,", 2);
         body[0] = '[';
-        assert_int_equal(api_order_parse(body, n, &order, &err), -EINVAL);
+        assert_int_equal(api_submission_parse(body, n, &submission, &err), -EINVAL);
         assert_string_equal(err.msg, "body: more than 16384 values");
 
         memset(body, ',', n);
         memcpy(body, head, sizeof(head) - 1);
         memcpy(body + n - 2, "\"}", 2);
-        assert_int_equal(api_order_parse(body, n, &order, &err), 0);
-        assert_int_equal(order.spec.code_size, n - sizeof(head) + 1 - 2 + 1);
-        api_order_release(&order);
+        assert_int_equal(api_submission_parse(body, n, &submission, &err), 0);
+        assert_int_equal(submission.spec.code_size, n - sizeof(head) + 1 - 2 + 1);
+        api_submission_release(&submission);
         free(body);
 }
 
 static void too_many_words_are_refused(void **state)
 {
-        struct api_order order;
+        struct api_submission submission;
         struct err err = ERR_INIT;
         size_t n = 0;
         char *body = malloc(10000);
@@ -427,7 +428,7 @@ static void too_many_words_are_refused(void **state)
         for (int i = 0; i < WORKLOAD_ARGS_MAX; i++)
                 n += (size_t)sprintf(body + n, ",\"\"");
         n += (size_t)sprintf(body + n, "]}");
-        assert_int_equal(api_order_parse(body, n, &order, &err), -EINVAL);
+        assert_int_equal(api_submission_parse(body, n, &submission, &err), -EINVAL);
         assert_string_equal(err.msg, "args: more than 1024");
         free(body);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "api/order_files.h"
+#include "api/submission_files.h"
 
 #include "base/cleanup.h"
 #include "wire/bytes.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "api/order.h"
+#include "api/submission.h"
 
 #include "api/input.h"
-#include "api/order_files.h"
+#include "api/submission_files.h"
 #include "api/suggest.h"
 #include "base/cleanup.h"
 #include "wire/bytes.h"
@@ -20,7 +20,7 @@ enum { FIELDS_MAX = 32 /* of an object */ };
 /* A field that may stand in an object, and what takes its value (never null). */
 struct field {
         const char *name;
-        int (*take)(struct api_order *order, json_t *value, struct err *err);
+        int (*take)(struct api_submission *submission, json_t *value, struct err *err);
         bool may_be_empty; /* "" is a value, or for take() to refuse; else it counts as left out */
 };
 
@@ -41,33 +41,33 @@ static const char *text_of(json_t *value, const char *field, struct err *err)
         return NULL;
 }
 
-static int take_runtime(struct api_order *order, json_t *value, struct err *err)
+static int take_runtime(struct api_submission *submission, json_t *value, struct err *err)
 {
         const char *text = text_of(value, "runtime", err);
 
         if (!text)
                 return -EINVAL;
-        if (!*text || strlen(text) >= sizeof(order->spec.runtime))
+        if (!*text || strlen(text) >= sizeof(submission->spec.runtime))
                 return err_set(err, EINVAL, "runtime: must have 1 to %zu bytes",
-                               sizeof(order->spec.runtime) - 1);
-        strcpy(order->spec.runtime, text);
+                               sizeof(submission->spec.runtime) - 1);
+        strcpy(submission->spec.runtime, text);
         return 0;
 }
 
-static int take_isolation(struct api_order *order, json_t *value, struct err *err)
+static int take_isolation(struct api_submission *submission, json_t *value, struct err *err)
 {
         const char *text = text_of(value, "isolation", err);
 
         if (!text)
                 return -EINVAL;
-        if (strlen(text) >= sizeof(order->isolation))
+        if (strlen(text) >= sizeof(submission->isolation))
                 return err_set(err, EINVAL, "isolation: must have 1 to %zu bytes",
-                               sizeof(order->isolation) - 1);
-        strcpy(order->isolation, text);
+                               sizeof(submission->isolation) - 1);
+        strcpy(submission->isolation, text);
         return 0;
 }
 
-static int take_code(struct api_order *order, json_t *value, struct err *err)
+static int take_code(struct api_submission *submission, json_t *value, struct err *err)
 {
         _cleanup_json_ json_t *code = NULL;
         int r = wire_bytes_decode(value, "code", &code, err);
@@ -76,15 +76,15 @@ static int take_code(struct api_order *order, json_t *value, struct err *err)
         if (r < 0)
                 return r;
         n = json_string_length(code);
-        order->spec.code = malloc(n + 1);
-        if (!order->spec.code)
+        submission->spec.code = malloc(n + 1);
+        if (!submission->spec.code)
                 return err_set(err, ENOMEM, "out of memory");
-        memcpy(order->spec.code, json_string_value(code), n + 1);
-        order->spec.code_size = n;
+        memcpy(submission->spec.code, json_string_value(code), n + 1);
+        submission->spec.code_size = n;
         return 0;
 }
 
-static int take_archive(struct api_order *order, json_t *value, struct err *err)
+static int take_archive(struct api_submission *submission, json_t *value, struct err *err)
 {
         uint8_t *code = NULL;
         size_t size = 0;
@@ -92,32 +92,33 @@ static int take_archive(struct api_order *order, json_t *value, struct err *err)
 
         if (r < 0)
                 return r;
-        order->spec.code = code;
-        order->spec.code_size = size;
-        order->spec.archive = true;
+        submission->spec.code = code;
+        submission->spec.code_size = size;
+        submission->spec.archive = true;
         return 0;
 }
 
-static int take_entrypoint(struct api_order *order, json_t *value, struct err *err)
+static int take_entrypoint(struct api_submission *submission, json_t *value, struct err *err)
 {
         _cleanup_json_ json_t *text = NULL;
         int r = wire_bytes_decode_text(value, "entrypoint", &text, err);
 
         if (r < 0)
                 return r;
-        order->spec.entrypoint = strdup(json_string_value(text));
-        return order->spec.entrypoint ? 0 : err_set(err, ENOMEM, "out of memory");
+        submission->spec.entrypoint = strdup(json_string_value(text));
+        return submission->spec.entrypoint ? 0 : err_set(err, ENOMEM, "out of memory");
 }
 
-static int add_arg(struct api_order *order, const char *field, json_t *value, struct err *err)
+static int add_arg(struct api_submission *submission, const char *field, json_t *value,
+                   struct err *err)
 {
         _cleanup_json_ json_t *text = NULL;
         int r = wire_bytes_decode_text(value, field, &text, err);
 
-        return r < 0 ? r : workload_spec_add_arg(&order->spec, json_string_value(text), err);
+        return r < 0 ? r : workload_spec_add_arg(&submission->spec, json_string_value(text), err);
 }
 
-static int take_args(struct api_order *order, json_t *value, struct err *err)
+static int take_args(struct api_submission *submission, json_t *value, struct err *err)
 {
         json_t *item;
         size_t i;
@@ -130,13 +131,14 @@ static int take_args(struct api_order *order, json_t *value, struct err *err)
                 char field[32];
 
                 snprintf(field, sizeof(field), "args[%zu]", i);
-                if ((r = add_arg(order, field, item, err)) < 0)
+                if ((r = add_arg(submission, field, item, err)) < 0)
                         return r;
         }
         return 0;
 }
 
-static int add_variable(struct api_order *order, const char *name, json_t *value, struct err *err)
+static int add_variable(struct api_submission *submission, const char *name, json_t *value,
+                        struct err *err)
 {
         _cleanup_json_ json_t *text = NULL;
         _cleanup_free_ char *pair = NULL;
@@ -152,11 +154,11 @@ static int add_variable(struct api_order *order, const char *name, json_t *value
                 pair = NULL;
                 return err_set(err, ENOMEM, "out of memory");
         }
-        return workload_spec_add_env(&order->spec, pair, err);
+        return workload_spec_add_env(&submission->spec, pair, err);
 }
 
 /* NAME=VALUE, for names that are not UTF-8: those of JSON must be. */
-static int add_pair(struct api_order *order, size_t i, json_t *value, struct err *err)
+static int add_pair(struct api_submission *submission, size_t i, json_t *value, struct err *err)
 {
         _cleanup_json_ json_t *text = NULL;
         char field[32];
@@ -164,10 +166,10 @@ static int add_pair(struct api_order *order, size_t i, json_t *value, struct err
 
         snprintf(field, sizeof(field), "env[%zu]", i);
         r = wire_bytes_decode_text(value, field, &text, err);
-        return r < 0 ? r : workload_spec_add_env(&order->spec, json_string_value(text), err);
+        return r < 0 ? r : workload_spec_add_env(&submission->spec, json_string_value(text), err);
 }
 
-static int take_env(struct api_order *order, json_t *value, struct err *err)
+static int take_env(struct api_submission *submission, json_t *value, struct err *err)
 {
         const char *name;
         json_t *item;
@@ -180,20 +182,20 @@ static int take_env(struct api_order *order, json_t *value, struct err *err)
                                "\"NAME=value\"");
         json_object_foreach(value, name, item)
         {
-                if ((r = add_variable(order, name, item, err)) < 0)
+                if ((r = add_variable(submission, name, item, err)) < 0)
                         return r;
         }
         json_array_foreach(value, i, item)
         {
-                if ((r = add_pair(order, i, item, err)) < 0)
+                if ((r = add_pair(submission, i, item, err)) < 0)
                         return r;
         }
         return 0;
 }
 
 /* A memory file with these bytes is what the program reads. */
-static int set_input(struct api_order *order, const void *bytes, size_t left, const char *field,
-                     struct err *err)
+static int set_input(struct api_submission *submission, const void *bytes, size_t left,
+                     const char *field, struct err *err)
 {
         _cleanup_close_ int fd = -1;
         const char *at = bytes;
@@ -215,50 +217,50 @@ static int set_input(struct api_order *order, const void *bytes, size_t left, co
         }
         if (lseek(fd, 0, SEEK_SET) < 0)
                 return err_errno(err, "%s", field);
-        order->spec.stdin_fd = steal_fd(&fd);
+        submission->spec.stdin_fd = steal_fd(&fd);
         return 0;
 }
 
-static int take_input(struct api_order *order, json_t *value, struct err *err)
+static int take_input(struct api_submission *submission, json_t *value, struct err *err)
 {
         _cleanup_free_ char *text = NULL;
 
         if (json_is_string(value))
-                return set_input(order, json_string_value(value), json_string_length(value),
+                return set_input(submission, json_string_value(value), json_string_length(value),
                                  "input", err);
         /* api_input_find() did not find it: the parser's view of it will do. */
         text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
         if (!text)
                 return err_set(err, ENOMEM, "out of memory");
-        return set_input(order, text, strlen(text), "input", err);
+        return set_input(submission, text, strlen(text), "input", err);
 }
 
-static int take_input_base64(struct api_order *order, json_t *value, struct err *err)
+static int take_input_base64(struct api_submission *submission, json_t *value, struct err *err)
 {
         _cleanup_free_ uint8_t *bytes = NULL;
         size_t size = 0;
         int r = wire_base64_decode(value, "input_base64", &bytes, &size, err);
 
-        return r < 0 ? r : set_input(order, bytes, size, "input_base64", err);
+        return r < 0 ? r : set_input(submission, bytes, size, "input_base64", err);
 }
 
-static int take_files(struct api_order *order, json_t *value, struct err *err)
+static int take_files(struct api_submission *submission, json_t *value, struct err *err)
 {
-        return api_take_files(&order->spec, value, err);
+        return api_take_files(&submission->spec, value, err);
 }
 
-static int take_fetch(struct api_order *order, json_t *value, struct err *err)
+static int take_fetch(struct api_submission *submission, json_t *value, struct err *err)
 {
-        return api_take_fetch(&order->spec, value, err);
+        return api_take_fetch(&submission->spec, value, err);
 }
 
-static int take_network(struct api_order *order, json_t *value, struct err *err)
+static int take_network(struct api_submission *submission, json_t *value, struct err *err)
 {
         const char *text = text_of(value, "network", err);
 
         if (!text)
                 return -EINVAL;
-        if (workload_network_parse(text, &order->spec.network) < 0)
+        if (workload_network_parse(text, &submission->spec.network) < 0)
                 return err_set(err, EINVAL, "network: \"%.40s\" is neither none nor nat", text);
         return 0;
 }
@@ -279,21 +281,21 @@ static int take_limit(json_t *value, const char *field, unsigned min, unsigned m
         return 0;
 }
 
-static int take_cpus(struct api_order *order, json_t *value, struct err *err)
+static int take_cpus(struct api_submission *submission, json_t *value, struct err *err)
 {
-        return take_limit(value, "cpus", 1, WORKLOAD_CPUS_MAX, &order->spec.limits.cpus, err);
+        return take_limit(value, "cpus", 1, WORKLOAD_CPUS_MAX, &submission->spec.limits.cpus, err);
 }
 
-static int take_mem_mb(struct api_order *order, json_t *value, struct err *err)
+static int take_mem_mb(struct api_submission *submission, json_t *value, struct err *err)
 {
         return take_limit(value, "mem_mb", WORKLOAD_MEM_MIN_MB, WORKLOAD_MEM_MAX_MB,
-                          &order->spec.limits.mem_mb, err);
+                          &submission->spec.limits.mem_mb, err);
 }
 
-static int take_timeout_s(struct api_order *order, json_t *value, struct err *err)
+static int take_timeout_s(struct api_submission *submission, json_t *value, struct err *err)
 {
         return take_limit(value, "timeout_s", 1, WORKLOAD_TIMEOUT_MAX_S,
-                          &order->spec.limits.timeout_s, err);
+                          &submission->spec.limits.timeout_s, err);
 }
 
 static bool is_empty_text(const json_t *value)
@@ -316,8 +318,8 @@ static int refuse_field(const struct field *fields, const char *prefix, const ch
         return err_set(err, EINVAL, "%s%.80s: unknown field", prefix, name);
 }
 
-static int take_fields(const struct field *fields, const char *prefix, struct api_order *order,
-                       json_t *object, struct err *err)
+static int take_fields(const struct field *fields, const char *prefix,
+                       struct api_submission *submission, json_t *object, struct err *err)
 {
         const char *name;
         json_t *value;
@@ -333,13 +335,13 @@ static int take_fields(const struct field *fields, const char *prefix, struct ap
                         return refuse_field(fields, prefix, name, err);
                 if (json_is_null(value) || (!f->may_be_empty && is_empty_text(value)))
                         continue;
-                if ((r = f->take(order, value, err)) < 0)
+                if ((r = f->take(submission, value, err)) < 0)
                         return r;
         }
         return 0;
 }
 
-static int take_resources(struct api_order *order, json_t *value, struct err *err)
+static int take_resources(struct api_submission *submission, json_t *value, struct err *err)
 {
         static const struct field fields[] = {
                 {"cpus", take_cpus, true},
@@ -350,7 +352,7 @@ static int take_resources(struct api_order *order, json_t *value, struct err *er
 
         if (!json_is_object(value))
                 return err_set(err, EINVAL, "resources: must be an object");
-        return take_fields(fields, "resources.", order, value, err);
+        return take_fields(fields, "resources.", submission, value, err);
 }
 
 /* True if a field is there and says something. */
@@ -361,7 +363,7 @@ static bool has(json_t *object, const char *name)
         return value && !json_is_null(value) && !is_empty_text(value);
 }
 
-static int take_body(struct api_order *order, json_t *body, struct err *err)
+static int take_body(struct api_submission *submission, json_t *body, struct err *err)
 {
         static const struct field fields[] = {
                 {"runtime", take_runtime, true},
@@ -391,13 +393,13 @@ static int take_body(struct api_order *order, json_t *body, struct err *err)
                 return err_set(err, EINVAL, "entrypoint: belongs to code_archive, not to code");
         if (has(body, "input") && has(body, "input_base64"))
                 return err_set(err, EINVAL, "input and input_base64 are mutually exclusive");
-        if ((r = take_fields(fields, "", order, body, err)) < 0)
+        if ((r = take_fields(fields, "", submission, body, err)) < 0)
                 return r;
-        if (!order->spec.runtime[0])
+        if (!submission->spec.runtime[0])
                 return err_set(err, EINVAL, "runtime: missing");
-        if (!order->spec.code)
+        if (!submission->spec.code)
                 return err_set(err, EINVAL, "code: missing (or code_archive)");
-        return workload_spec_check(&order->spec, err);
+        return workload_spec_check(&submission->spec, err);
 }
 
 /* How many values a body has at most: counts what opens or separates them outside of strings. */
@@ -464,9 +466,9 @@ static int load_with_input(const char *body, size_t size, size_t at, size_t n, j
         return err_set(err, ENOMEM, "out of memory");
 }
 
-int api_order_parse(const char *body, size_t size, struct api_order *ret, struct err *err)
+int api_submission_parse(const char *body, size_t size, struct api_submission *ret, struct err *err)
 {
-        struct api_order order = {.spec = WORKLOAD_SPEC_INIT, .isolation = "auto"};
+        struct api_submission submission = {.spec = WORKLOAD_SPEC_INIT, .isolation = "auto"};
         size_t at, n;
         json_t *json = NULL;
         int r;
@@ -481,16 +483,16 @@ int api_order_parse(const char *body, size_t size, struct api_order *ret, struct
                 r = load(body, size, &json, err);
         if (r < 0)
                 return r;
-        r = take_body(&order, json, err);
+        r = take_body(&submission, json, err);
         json_decref(json);
         if (r < 0)
-                api_order_release(&order);
+                api_submission_release(&submission);
         else
-                *ret = order;
+                *ret = submission;
         return r;
 }
 
-void api_order_release(struct api_order *order)
+void api_submission_release(struct api_submission *submission)
 {
-        workload_spec_release(&order->spec);
+        workload_spec_release(&submission->spec);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The body of POST /v1/workloads as an order for the engine.
+ * The body of POST /v1/workloads, parsed for the engine.
  *
  *     {"runtime": "python", "isolation": "auto", "code": "…" | "code_archive": "base64",
  *      "entrypoint": "main.py", "args": ["…"], "env": {"NAME": "value"} | ["NAME=value"],
@@ -30,12 +30,13 @@ enum {
         API_VALUES_MAX = 16 * 1024,
 };
 
-struct api_order {
+struct api_submission {
         struct workload_spec spec; /* `input` as a memory file at its start in stdin_fd */
         char isolation[API_ISOLATION_MAX];
 };
 
 /* On failure *ret is untouched. On success release it, unless the engine has taken the spec. */
-int api_order_parse(const char *body, size_t size, struct api_order *ret, struct err *err);
+int api_submission_parse(const char *body, size_t size, struct api_submission *ret,
+                         struct err *err);
 
-void api_order_release(struct api_order *order);
+void api_submission_release(struct api_submission *submission);
