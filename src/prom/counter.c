@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Counters. */
 #include "prom/baseline.h"
+#include "prom/format.h"
 #include "prom/grace.h"
 #include "prom/kind.h"
 #include "prom/locks.h"
@@ -131,6 +132,23 @@ static int counter_point(struct prom_series *series, uint64_t n_sets, struct pro
         return value.shown;
 }
 
+/* ---- scrapes ------------------------------------------------------------------------------ */
+
+static bool counter_render(struct scrape *s, struct prom_series *series,
+                           const struct series_text *texts, size_t n)
+{
+        struct counter_value *values = s->buf->scratch->values.counters;
+        prom_read_counters_(series, n, s->created, values);
+        return s->ops->counters(s, series, texts, values, n);
+}
+
+static bool counter_sample(struct scrape *s, const struct sample *sample,
+                           const struct series_text *text)
+{
+        const struct counter_value value = {.part = sample->value, .shown = true};
+        return s->ops->counters(s, NULL, text, &value, 1);
+}
+
 /* ---- sums ---------------------------------------------------------------------------------- */
 
 static void counter_sums(const struct prom_series *series, uint64_t *ret_words)
@@ -174,4 +192,8 @@ const struct kind_ops prom_counter_ops_ = {
         .sums = counter_sums,
         .updates = counter_updates,
         .point = counter_point,
+        .n_lines = prom_one_line_,
+        .describe_line = prom_describe_one_,
+        .render = counter_render,
+        .sample = counter_sample,
 };

@@ -7,7 +7,7 @@
  *     negotiate.c     prom_negotiate(): the Accept header, compared with the rows below
  *     render.c        prom_render(): runs the collectors, then for each family
  *     layout.c          prom_layout_(), prom_layout_extend_(): all its text but the numbers, kept
- *     render.c          kinds[].series: reads the values of many series at a time (read.h)
+ *     counter.c ...     kind_ops.render: reads the values of many series at a time
  *     text.c, protobuf.c  format_ops.counters, .histogram ...: copy that text, write the numbers
  *     encoding.c      prom_choose_encoding_(), prom_encode_(): compression (gzip.c, zstd.c)
  *
@@ -29,9 +29,10 @@ struct scrape {
         enum prom_escaping escaping;
         const struct prom_render_options *options; /* or NULL */
         struct layout *layout;                     /* of the current family */
-        uint64_t n_sets;                           /* of that family: see prom_read_gauge_() */
-        bool created;                              /* show when series were made */
-        bool exemplars;                            /* the current family may have some to show */
+        uint64_t n_sets;  /* of an info: the prom_info_set() calls done when the
+                                                      scrape of the family began; see info.c */
+        bool created;     /* show when series were made */
+        bool exemplars;   /* the current family may have some to show */
         bool begun;       /* begin_family() was called for this family, or a sibling before it */
         bool failed;      /* protobuf.c: no memory */
         size_t family_at; /* protobuf.c: where the message of the family begins */

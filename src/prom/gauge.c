@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Gauges. */
 #include "prom/clock.h"
+#include "prom/format.h"
 #include "prom/grace.h"
 #include "prom/kind.h"
-#include "prom/read.h"
 
 /* NULL, and counted, if there is nothing to update. */
 static inline uint64_t *gauge_cell(struct prom_gauge *gauge)
@@ -61,14 +61,10 @@ void prom_gauge_set_since_ns(struct prom_gauge *gauge, uint64_t start_ns)
         prom_gauge_set(gauge, now > start_ns ? (double)(now - start_ns) / 1e9 : 0);
 }
 
-bool prom_read_gauge_(const struct prom_series *series, uint64_t n_sets, double *ret_value)
+static bool read_gauge(const struct prom_series *series, double *ret_value)
 {
         if (unlikely(!prom_is_shown_(series)))
                 return false;
-        if (!prom_kind_has_(series->family->ops, KIND_WORD)) { /* an info */
-                *ret_value = 1;
-                return LOAD(&series->cold->set_number) <= n_sets;
-        }
         *ret_value = double_of(LOAD(series->word));
         return true;
 }
@@ -84,7 +80,7 @@ double prom_gauge_value(const struct prom_gauge *gauge)
 static int gauge_point(struct prom_series *series, uint64_t n_sets, struct prom_scratch *scratch,
                        struct prom_point *ret)
 {
-        return prom_read_gauge_(series, n_sets, &ret->value);
+        return read_gauge(series, &ret->value);
 }
 
 static uint64_t gauge_digest(struct prom_series *series)
@@ -92,9 +88,29 @@ static uint64_t gauge_digest(struct prom_series *series)
         return LOAD(series->word);
 }
 
+static bool gauge_render(struct scrape *s, struct prom_series *series,
+                         const struct series_text *texts, size_t n)
+{
+        struct gauge_value *values = s->buf->scratch->values.gauges;
+        for (size_t i = 0; i < n; i++)
+                values[i].shown = read_gauge(&series[i], &values[i].v);
+        return s->ops->gauges(s, texts, values, n);
+}
+
+static bool gauge_sample(struct scrape *s, const struct sample *sample,
+                         const struct series_text *text)
+{
+        const struct gauge_value value = {.v = sample->value, .shown = true};
+        return s->ops->gauges(s, text, &value, 1);
+}
+
 const struct kind_ops prom_gauge_ops_ = {
         .phrase = "a gauge",
         .traits = KIND_UNIT | KIND_CHANGES | KIND_WORD | KIND_COLLECTED,
         .digest = gauge_digest,
         .point = gauge_point,
+        .n_lines = prom_one_line_,
+        .describe_line = prom_describe_one_,
+        .render = gauge_render,
+        .sample = gauge_sample,
 };

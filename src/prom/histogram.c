@@ -2,12 +2,12 @@
 /* Histograms of classic buckets. */
 #include "prom/baseline.h"
 #include "prom/buckets.h"
+#include "prom/format.h"
 #include "prom/grace.h"
 #include "prom/kind.h"
 #include "prom/locks.h"
 #include "prom/native.h"
 #include "prom/read.h"
-#include "prom/scrape.h"
 
 #include <math.h>
 #include <string.h>
@@ -70,10 +70,8 @@ static void subtract_histogram(const struct prom_series *series, struct prom_sna
         value->sum = prom_since_baseline_(value->sum, baseline[HISTOGRAM_SUM]);
 }
 
-int prom_read_histogram_(struct prom_series *series, struct prom_snapshot *ret)
+bool prom_read_histogram_(struct prom_series *series, struct prom_snapshot *ret)
 {
-        if (series->family->native)
-                return prom_read_native_(series, ret, NULL);
         pthread_mutex_lock(&prom_slab_lock_);
         const bool removed = series->state == SERIES_REMOVED;
         const bool shown = prom_is_shown_(series);
@@ -99,16 +97,40 @@ void prom_histogram_snapshot(const struct prom_histogram *histogram,
         if (!series)
                 return;
         ret_snapshot->n_buckets = series->family->n_buckets;
-        (void)prom_read_histogram_(series, ret_snapshot);
+        if (series->family->native)
+                (void)prom_read_native_(series, ret_snapshot, NULL);
+        else
+                (void)prom_read_histogram_(series, ret_snapshot);
 }
 
 static int histogram_point(struct prom_series *series, uint64_t n_sets,
                            struct prom_scratch *scratch, struct prom_point *ret)
 {
-        const int shown = prom_read_histogram_(series, &scratch->histogram);
+        const bool shown = prom_read_histogram_(series, &scratch->histogram);
         ret->histogram = &scratch->histogram;
         ret->created_ms = scratch->histogram.created_ms;
         return shown;
+}
+
+/* ---- scrapes ------------------------------------------------------------------------------ */
+
+static bool histogram_render(struct scrape *s, struct prom_series *series,
+                             const struct series_text *texts, size_t n)
+{
+        struct prom_snapshot *value = &s->buf->scratch->histogram;
+        for (size_t i = 0; i < n; i++)
+                if (prom_read_histogram_(&series[i], value) &&
+                    !s->ops->histogram(s, &series[i], &texts[i], value, NULL))
+                        return false;
+        return true;
+}
+
+static bool histogram_sample(struct scrape *s, const struct sample *sample,
+                             const struct series_text *text)
+{
+        struct prom_scratch *scratch = s->buf->scratch;
+        prom_sample_histogram_(scratch->gathering, sample, &scratch->histogram);
+        return s->ops->histogram(s, NULL, text, &scratch->histogram, NULL);
 }
 
 /* ---- sums ---------------------------------------------------------------------------------- */
@@ -148,4 +170,8 @@ const struct kind_ops prom_histogram_ops_ = {
         .sums = histogram_sums,
         .updates = histogram_updates,
         .point = histogram_point,
+        .n_lines = prom_bucket_lines_,
+        .describe_line = prom_describe_bucket_,
+        .render = histogram_render,
+        .sample = histogram_sample,
 };

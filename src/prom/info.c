@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Infos: always 1; what they tell is in their labels. */
+#include "prom/format.h"
 #include "prom/grace.h"
 #include "prom/kind.h"
 #include "prom/locks.h"
 #include "prom/pattern.h"
-#include "prom/read.h"
 #include "prom/remove.h"
 #include "prom/series.h"
 
 /* In one step for all who set it, so that one is left. The others go first, and a scrape that is under
  * way, which may have read one of them, leaves the new one out: it finds none, rather than two that
- * contradict each other. See prom_read_gauge_(). The series of the overflow alone is always shown. */
+ * contradict each other. The series of the overflow alone is always shown. */
 struct prom_info *prom_info_set_values(struct prom_family *family, const char *const *values,
                                        size_t n)
 {
@@ -32,10 +32,17 @@ struct prom_info *prom_info_set_values(struct prom_family *family, const char *c
         return series ? (struct prom_info *)series : prom_info_with_values(family, values, n);
 }
 
+/* An info that was set after the scrape of its family had begun is left out: see above. */
+static bool is_shown(const struct prom_series *series, uint64_t n_sets)
+{
+        return likely(prom_is_shown_(series)) && LOAD(&series->cold->set_number) <= n_sets;
+}
+
 static int info_point(struct prom_series *series, uint64_t n_sets, struct prom_scratch *scratch,
                       struct prom_point *ret)
 {
-        return prom_read_gauge_(series, n_sets, &ret->value);
+        ret->value = 1;
+        return is_shown(series, n_sets);
 }
 
 static uint64_t info_digest(struct prom_series *series)
@@ -43,9 +50,21 @@ static uint64_t info_digest(struct prom_series *series)
         return 1;
 }
 
+static bool info_render(struct scrape *s, struct prom_series *series,
+                        const struct series_text *texts, size_t n)
+{
+        struct gauge_value *values = s->buf->scratch->values.gauges;
+        for (size_t i = 0; i < n; i++)
+                values[i] = (struct gauge_value){1, is_shown(&series[i], s->n_sets)};
+        return s->ops->gauges(s, texts, values, n);
+}
+
 const struct kind_ops prom_info_ops_ = {
         .phrase = "an info",
         .name_suffix = "_info",
         .digest = info_digest,
         .point = info_point,
+        .n_lines = prom_one_line_,
+        .describe_line = prom_describe_one_,
+        .render = info_render,
 };

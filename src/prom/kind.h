@@ -10,9 +10,14 @@
 
 #include "prom/prom.h"
 
+struct layout;
+struct line;
 struct prom_family;
 struct prom_scratch;
 struct prom_series;
+struct sample;
+struct scrape;
+struct series_text;
 
 /* What a description may, or has to, say; and what its series have. */
 enum kind_trait {
@@ -56,9 +61,21 @@ struct kind_ops {
         uint64_t (*digest)(struct prom_series *series);
 
         /* Reads the series for a visitor, into memory of the scratch where it is not one number. `n_sets`
-         * as for prom_read_gauge_(). 1; 0 if the series is not shown; -ENOMEM. */
+         * is scrape.n_sets. 1; 0 if the series is not shown; -ENOMEM. */
         int (*point)(struct prom_series *series, uint64_t n_sets, struct prom_scratch *scratch,
                      struct prom_point *ret_point);
+
+        /* How many lines a series has in a layout, without that for the time of its creation; and what
+         * distinguishes line number i. See layout.h. */
+        size_t (*n_lines)(const struct layout *layout);
+        void (*describe_line)(const struct layout *layout, size_t i, struct line *line);
+
+        /* Hands n series that lie one after the other (at most SUM_BATCH) to the format of a scrape; or
+         * what a collector gave, for kinds that are KIND_COLLECTED. False without memory. See format.h. */
+        bool (*render)(struct scrape *s, struct prom_series *series,
+                       const struct series_text *texts, size_t n);
+        bool (*sample)(struct scrape *s, const struct sample *sample,
+                       const struct series_text *text);
 };
 
 extern const struct kind_ops prom_counter_ops_;

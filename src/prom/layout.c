@@ -19,12 +19,12 @@ static char *keep(const struct layout *l, const struct text *t)
 
 /* ---- the lines of a series, by kind ------------------------------------------------------- */
 
-static size_t count_one(const struct layout *l)
+size_t prom_one_line_(const struct layout *l)
 {
         return 1;
 }
 
-static size_t count_buckets(const struct layout *l)
+size_t prom_bucket_lines_(const struct layout *l)
 {
         const struct prom_family *f = l->family;
         /* OpenMetrics forbids the sum, and with it the count, if a bound is negative. */
@@ -32,12 +32,12 @@ static size_t count_buckets(const struct layout *l)
         return f->n_buckets + 1 + (sum ? 2 : 0);
 }
 
-static size_t count_quantiles(const struct layout *l)
+size_t prom_quantile_lines_(const struct layout *l)
 {
         return l->family->n_quantiles + 2;
 }
 
-static size_t count_states(const struct layout *l)
+size_t prom_state_lines_(const struct layout *l)
 {
         return l->family->n_states;
 }
@@ -49,13 +49,13 @@ static void set_bound(const struct layout *l, struct line *line, const char *lab
         line->value = line->number;
 }
 
-static void describe_one(const struct layout *l, size_t i, struct line *line)
+void prom_describe_one_(const struct layout *l, size_t i, struct line *line)
 {
         if (l->ops->open)
                 line->suffix = prom_open_suffix_(l->family->kind);
 }
 
-static void describe_bucket(const struct layout *l, size_t i, struct line *line)
+void prom_describe_bucket_(const struct layout *l, size_t i, struct line *line)
 {
         const size_t n = l->family->n_buckets;
         if (i <= n) {
@@ -66,7 +66,7 @@ static void describe_bucket(const struct layout *l, size_t i, struct line *line)
         }
 }
 
-static void describe_quantile(const struct layout *l, size_t i, struct line *line)
+void prom_describe_quantile_(const struct layout *l, size_t i, struct line *line)
 {
         const size_t n = l->family->n_quantiles;
         if (i < n)
@@ -75,24 +75,11 @@ static void describe_quantile(const struct layout *l, size_t i, struct line *lin
                 line->suffix = i == n ? "_sum" : "_count";
 }
 
-static void describe_state(const struct layout *l, size_t i, struct line *line)
+void prom_describe_state_(const struct layout *l, size_t i, struct line *line)
 {
         line->label = l->state_label;
         line->value = l->family->states[i];
 }
-
-static const struct {
-        size_t (*count)(const struct layout *l);
-        void (*describe)(const struct layout *l, size_t i, struct line *line);
-        bool created; /* OpenMetrics may show when a series was made */
-} lines[] = {
-        [PROM_COUNTER] = {count_one, describe_one, true},
-        [PROM_GAUGE] = {count_one, describe_one, false},
-        [PROM_HISTOGRAM] = {count_buckets, describe_bucket, true},
-        [PROM_SUMMARY] = {count_quantiles, describe_quantile, true},
-        [PROM_INFO] = {count_one, describe_one, false},
-        [PROM_STATESET] = {count_states, describe_state, false},
-};
 
 static bool make_line(struct layout *l, size_t i, const char *name)
 {
@@ -104,7 +91,7 @@ static bool make_line(struct layout *l, size_t i, const char *name)
         if (i == l->n_lines)
                 line.suffix = "_created";
         else
-                lines[l->family->kind].describe(l, i, &line);
+                l->family->ops->describe_line(l, i, &line);
         l->ops->put_line(&prefix, &suffix, l->family, name, &line);
         *part = (struct line_part){.prefix = keep(l, &prefix),
                                    .suffix = keep(l, &suffix),
@@ -116,8 +103,9 @@ static bool make_line(struct layout *l, size_t i, const char *name)
 
 static bool make_lines(struct layout *l, const char *name)
 {
-        l->n_lines = lines[l->family->kind].count(l);
-        const size_t n = l->n_lines + (l->ops->open && lines[l->family->kind].created);
+        l->n_lines = l->family->ops->n_lines(l);
+        const size_t n =
+                l->n_lines + (l->ops->open && prom_kind_has_(l->family->ops, KIND_CREATED));
         l->parts = prom_arena_get_(&l->family->arena, sizeof(*l->parts) * n);
         l->part_lens = prom_arena_get_(&l->family->arena, sizeof(*l->part_lens) * n);
         if (!l->parts || !l->part_lens)

@@ -102,6 +102,16 @@ static inline size_t part_len(const struct line_part *part)
         return part->prefix_len + part->suffix_len;
 }
 
+/* For rows of kind_ops: how many lines a series of the kind has, and what distinguishes number i. */
+size_t prom_one_line_(const struct layout *layout);
+size_t prom_bucket_lines_(const struct layout *layout);
+size_t prom_quantile_lines_(const struct layout *layout);
+size_t prom_state_lines_(const struct layout *layout);
+void prom_describe_one_(const struct layout *layout, size_t i, struct line *line);
+void prom_describe_bucket_(const struct layout *layout, size_t i, struct line *line);
+void prom_describe_quantile_(const struct layout *layout, size_t i, struct line *line);
+void prom_describe_state_(const struct layout *layout, size_t i, struct line *line);
+
 /* The family's layout in this dialect and escaping. NULL without memory. */
 struct layout *prom_layout_(struct prom_family *family, const struct layout_ops *ops,
                             enum prom_escaping escaping);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reading native histograms, and their row of operations. */
+#include "prom/format.h"
 #include "prom/grace.h"
 #include "prom/kind.h"
 #include "prom/locks.h"
 #include "prom/native.h"
 #include "prom/read.h"
-#include "prom/scrape.h"
 
 #include <errno.h>
 #include <string.h>
@@ -100,6 +100,21 @@ static int native_point(struct prom_series *series, uint64_t n_sets, struct prom
         return shown;
 }
 
+/* Formats without native buckets show the classic ones, or only +Inf. */
+static bool native_render(struct scrape *s, struct prom_series *series,
+                          const struct series_text *texts, size_t n)
+{
+        struct prom_snapshot *value = &s->buf->scratch->histogram;
+        struct prom_native_snapshot *native = s->ops->native ? &s->buf->scratch->native : NULL;
+        for (size_t i = 0; i < n; i++) {
+                const int shown = prom_read_native_(&series[i], value, native);
+                if (shown < 0 ||
+                    (shown && !s->ops->histogram(s, &series[i], &texts[i], value, native)))
+                        return false;
+        }
+        return true;
+}
+
 static void native_lay_out(struct prom_family *family)
 {
         family->n_cells = 1; /* the address of a block */
@@ -119,4 +134,7 @@ const struct kind_ops prom_native_ops_ = {
         .settle = prom_native_settle_,
         .digest = prom_native_digest_,
         .point = native_point,
+        .n_lines = prom_bucket_lines_,
+        .describe_line = prom_describe_bucket_,
+        .render = native_render,
 };

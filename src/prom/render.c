@@ -5,106 +5,9 @@
 #include "prom/gather.h"
 #include "prom/grace.h"
 #include "prom/life.h"
-#include "prom/read.h"
 
 #include <errno.h>
 #include <stdlib.h>
-
-/* ---- kinds: read the values, hand them to the format -------------------------------------- */
-
-static bool render_counters(struct scrape *s, struct prom_series *series,
-                            const struct series_text *texts, size_t n)
-{
-        struct counter_value *values = s->buf->scratch->values.counters;
-        prom_read_counters_(series, n, s->created, values);
-        return s->ops->counters(s, series, texts, values, n);
-}
-
-static bool render_gauges(struct scrape *s, struct prom_series *series,
-                          const struct series_text *texts, size_t n)
-{
-        struct gauge_value *values = s->buf->scratch->values.gauges;
-        for (size_t i = 0; i < n; i++)
-                values[i].shown = prom_read_gauge_(&series[i], s->n_sets, &values[i].v);
-        return s->ops->gauges(s, texts, values, n);
-}
-
-static bool render_histograms(struct scrape *s, struct prom_series *series,
-                              const struct series_text *texts, size_t n)
-{
-        struct prom_snapshot *value = &s->buf->scratch->histogram;
-        struct prom_native_snapshot *native = NULL;
-        if (s->layout->family->native && s->ops->native)
-                native = &s->buf->scratch->native;
-        for (size_t i = 0; i < n; i++) {
-                const int shown = native ? prom_read_native_(&series[i], value, native)
-                                         : prom_read_histogram_(&series[i], value);
-                if (shown < 0)
-                        return false;
-                if (shown && !s->ops->histogram(s, &series[i], &texts[i], value, native))
-                        return false;
-        }
-        return true;
-}
-
-static bool render_summaries(struct scrape *s, struct prom_series *series,
-                             const struct series_text *texts, size_t n)
-{
-        struct prom_quantile_snapshot *value = &s->buf->scratch->summary;
-        for (size_t i = 0; i < n; i++) {
-                const int shown = prom_read_summary_(&series[i], value);
-                if (shown < 0 || (shown && !s->ops->summary(s, &texts[i], value)))
-                        return false;
-        }
-        return true;
-}
-
-static bool render_statesets(struct scrape *s, struct prom_series *series,
-                             const struct series_text *texts, size_t n)
-{
-        uint64_t bits;
-        for (size_t i = 0; i < n; i++)
-                if (prom_read_stateset_(&series[i], &bits) && !s->ops->stateset(s, &texts[i], bits))
-                        return false;
-        return true;
-}
-
-static bool sample_counter(struct scrape *s, const struct sample *sample,
-                           const struct series_text *text)
-{
-        const struct counter_value value = {.part = sample->value, .shown = true};
-        return s->ops->counters(s, NULL, text, &value, 1);
-}
-
-static bool sample_gauge(struct scrape *s, const struct sample *sample,
-                         const struct series_text *text)
-{
-        const struct gauge_value value = {.v = sample->value, .shown = true};
-        return s->ops->gauges(s, text, &value, 1);
-}
-
-static bool sample_histogram(struct scrape *s, const struct sample *sample,
-                             const struct series_text *text)
-{
-        struct prom_scratch *scratch = s->buf->scratch;
-        prom_sample_histogram_(scratch->gathering, sample, &scratch->histogram);
-        return s->ops->histogram(s, NULL, text, &scratch->histogram, NULL);
-}
-
-static const struct {
-        bool (*series)(struct scrape *s, struct prom_series *series,
-                       const struct series_text *texts, size_t n);
-        /* What a collector gave; NULL for kinds that collectors cannot give. */
-        bool (*sample)(struct scrape *s, const struct sample *sample,
-                       const struct series_text *text);
-} kinds[] = {
-        [PROM_COUNTER] = {render_counters, sample_counter},
-        [PROM_GAUGE] = {render_gauges, sample_gauge},
-        [PROM_HISTOGRAM] = {render_histograms, sample_histogram},
-        [PROM_SUMMARY] = {render_summaries, NULL},
-        [PROM_INFO] = {render_gauges, NULL},
-        [PROM_STATESET] = {render_statesets, NULL},
-};
 
 /* ---- families ----------------------------------------------------------------------------- */
 
@@ -138,8 +41,8 @@ static bool render_series(struct scrape *s, struct prom_family *family)
                 size_t run = prom_block_size_(family, block) - at;
                 run = run < n - i ? run : n - i;
                 run = run < SUM_BATCH ? run : SUM_BATCH;
-                if (!kinds[family->kind].series(s, &family->blocks[block][at],
-                                                &s->layout->blocks[block][at], run))
+                if (!family->ops->render(s, &family->blocks[block][at],
+                                         &s->layout->blocks[block][at], run))
                         return false;
                 i += run;
         }
@@ -164,7 +67,7 @@ static bool render_samples(struct scrape *s, const struct family_samples *sample
                 struct series_text text;
                 if (!prom_layout_text_(s->layout, gathering->text + sample->values, scratch->labels,
                                        &scratch->text, &scratch->cap_text, &text) ||
-                    !kinds[sample->family->kind].sample(s, sample, &text))
+                    !sample->family->ops->sample(s, sample, &text))
                         return false;
         }
         return true;

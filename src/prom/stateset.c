@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* State sets: one bit for each state, in a shared word. */
+#include "prom/format.h"
 #include "prom/grace.h"
 #include "prom/kind.h"
 #include "prom/read.h"
@@ -55,9 +56,22 @@ static uint64_t stateset_digest(struct prom_series *series)
         return LOAD(series->word);
 }
 
+static bool stateset_render(struct scrape *s, struct prom_series *series,
+                            const struct series_text *texts, size_t n)
+{
+        uint64_t bits;
+        for (size_t i = 0; i < n; i++)
+                if (prom_read_stateset_(&series[i], &bits) && !s->ops->stateset(s, &texts[i], bits))
+                        return false;
+        return true;
+}
+
 /* visit.c makes a point for each state itself. */
 const struct kind_ops prom_stateset_ops_ = {
         .phrase = "a state set",
         .traits = KIND_STATES | KIND_CHANGES | KIND_WORD,
         .digest = stateset_digest,
+        .n_lines = prom_state_lines_,
+        .describe_line = prom_describe_state_,
+        .render = stateset_render,
 };

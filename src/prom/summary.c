@@ -6,9 +6,9 @@
 #include "prom/native.h"
 
 #include "prom/clock.h"
+#include "prom/format.h"
 #include "prom/grace.h"
 #include "prom/read.h"
-#include "prom/scrape.h"
 
 #include <errno.h>
 #include <math.h>
@@ -242,6 +242,18 @@ static int summary_point(struct prom_series *series, uint64_t n_sets, struct pro
         return shown;
 }
 
+static bool summary_render(struct scrape *s, struct prom_series *series,
+                           const struct series_text *texts, size_t n)
+{
+        struct prom_quantile_snapshot *value = &s->buf->scratch->summary;
+        for (size_t i = 0; i < n; i++) {
+                const int shown = prom_read_summary_(&series[i], value);
+                if (shown < 0 || (shown && !s->ops->summary(s, &texts[i], value)))
+                        return false;
+        }
+        return true;
+}
+
 static void summary_lay_out(struct prom_family *family)
 {
         family->n_cells = 1; /* the address of a block */
@@ -258,4 +270,7 @@ const struct kind_ops prom_summary_ops_ = {
         .settle = prom_native_settle_,
         .digest = prom_native_digest_,
         .point = summary_point,
+        .n_lines = prom_quantile_lines_,
+        .describe_line = prom_describe_quantile_,
+        .render = summary_render,
 };

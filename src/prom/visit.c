@@ -17,7 +17,7 @@ struct visit {
         prom_visit_fn *fn;
         void *data;
         struct prom_scratch *scratch;
-        uint64_t n_sets; /* of the family: see prom_read_gauge_() */
+        uint64_t n_sets; /* of the family: see kind_ops.point */
 };
 
 /* The labels of a series in the order of their names; `values` stand one after the other. */
