@@ -8,13 +8,14 @@
 #include <stdio.h>
 #include <string.h>
 
-/* In front of what is wrong with a body. */
+/* How an error about a body begins. */
 #define UNREADABLE "An error occurred when deserializing the json body of a request"
 
-/* A path as Firecracker reads it: leading slashes, and what follows the second part, mean nothing. */
+/* A path as Firecracker reads it: it ignores leading slashes and everything after the second
+ * part. */
 struct route {
-        char name[64]; /* the first part, "" for "/"; longer ones, cut, are no known name either */
-        char id[96];   /* the second one; "": none */
+        char name[64]; /* the first part, "" for "/"; a longer one is cut and matches nothing */
+        char id[96];   /* the second part, or "" */
 };
 
 static void split_path(struct route *ret, const char *path)
@@ -41,13 +42,13 @@ static void fault(struct api_reply *ret, const char *message)
 {
         json_t *json = json_pack("{s:s}", "fault_message", message);
 
-        /* A path, or a name that was cut, may be no UTF-8. */
+        /* A path or a cut name may not be valid UTF-8. */
         if (!json)
                 json = json_pack("{s:s}", "fault_message", "Invalid request: not UTF-8");
         put_json(ret, 400, json);
 }
 
-/* Firecracker names the first part of the path alone. */
+/* Firecracker names only the first part of the path. */
 static void no_such(struct api_reply *ret, const char *method, const struct route *r)
 {
         char text[256];
@@ -57,7 +58,7 @@ static void no_such(struct api_reply *ret, const char *method, const struct rout
         fault(ret, text);
 }
 
-/* Ends a request by the result of what it asked for. */
+/* Answers a request according to the result of its operation. */
 static void finish(struct api *api, struct api_reply *ret, int r, const struct err *err)
 {
         if (r < 0)
@@ -65,7 +66,7 @@ static void finish(struct api *api, struct api_reply *ret, int r, const struct e
         else if (r == 0)
                 ret->status = 204;
         else
-                api->busy = true; /* the status stays 0 */
+                api->busy = true; /* the reply's status stays 0 */
 }
 
 void api_complete(struct api *api, const char *error)
@@ -119,14 +120,14 @@ static const char before_start[] =
 static const char after_start[] =
         "The requested operation is not supported after starting the microVM.";
 
-/* Runs what the body's one field names. */
+/* Runs the operation that the body's only field names. */
 static int run_word(struct api *api, const json_t *body, const char *field,
                     int (*run)(struct api *, const char *, struct err *), struct err *err)
 {
         const char *word = json_string_value(json_object_get(body, field));
 
         if (!word)
-                return err_set(err, EBADMSG, "%s: missing or no string", field);
+                return err_set(err, EBADMSG, "%s: missing or not a string", field);
         if (json_object_size(body) != 1)
                 return err_set(err, EBADMSG, "unknown field besides \"%s\"", field);
         return run(api, word, err);
@@ -150,8 +151,8 @@ static int run_action(struct api *api, const char *word, struct err *err)
                                       : api->ops->flush_metrics(api->arg, err);
         }
         return err_set(err, EBADMSG,
-                       "action_type: \"%.64s\" is none of InstanceStart, "
-                       "FlushMetrics, SendCtrlAltDel",
+                       "action_type: \"%.64s\" is not InstanceStart, FlushMetrics or "
+                       "SendCtrlAltDel",
                        word);
 }
 
@@ -160,7 +161,7 @@ static int run_state(struct api *api, const char *word, struct err *err)
         bool pause = strcmp(word, "Paused") == 0;
 
         if (!pause && strcmp(word, "Resumed") != 0)
-                return err_set(err, EBADMSG, "state: \"%.64s\" is none of Paused, Resumed", word);
+                return err_set(err, EBADMSG, "state: \"%.64s\" is not Paused or Resumed", word);
         if (api->state == VM_NOT_STARTED)
                 return err_set(err, EBUSY, "%s", before_start);
         if (api->state == (pause ? VM_PAUSED : VM_RUNNING))
@@ -168,7 +169,7 @@ static int run_state(struct api *api, const char *word, struct err *err)
         return pause ? api->ops->pause(api->arg, err) : api->ops->resume(api->arg, err);
 }
 
-/* Puts Firecracker's words in front of what is wrong with a section. */
+/* Prefixes an error about a section with Firecracker's words for it. */
 static int explain(const struct vm_section *s, int r, struct err *err)
 {
         static const struct {
@@ -214,7 +215,7 @@ static int put_section(struct api *api, const struct vm_section *s, const json_t
                 r = api->ops->apply_metrics(api->arg, &api->cfg->metrics, err);
                 api->cfg->has_metrics = r == 0;
         }
-        /* As there, the socket of a former device is gone even if the new one cannot be had. */
+        /* As in Firecracker, a former device's socket is gone even if the new one fails. */
         if (r == 0 && strcmp(vm_section_name(s), "vsock") == 0) {
                 r = api->ops->apply_vsock(api->arg, &api->cfg->vsock, err);
                 api->cfg->has_vsock = r == 0;
@@ -231,7 +232,7 @@ struct counters {
         uint64_t *count, *fails;
 };
 
-/* The counters of a request; {NULL} where Firecracker's file has none. */
+/* The counters of a request; {NULL} if Firecracker's metrics have none for it. */
 static struct counters counters_of(struct vmm_metrics *m, const char *what, bool put)
 {
         const struct {
@@ -257,7 +258,7 @@ static struct counters counters_of(struct vmm_metrics *m, const char *what, bool
         return (struct counters){0};
 }
 
-/* What can be unplugged from Firecracker's machine, with PCI; not from this one. */
+/* Firecracker can unplug these devices if it has PCI; this program cannot. */
 static int unplug(const struct route *r, struct err *err)
 {
         static const char *const pluggable[] = {"drives", "pmem", "network-interfaces"};
@@ -270,7 +271,7 @@ static int unplug(const struct route *r, struct err *err)
         return -ENOENT;
 }
 
-/* Requests that change something; 0, 1 or -errno as the operations. -ENOENT: no such thing. */
+/* Requests that change something. Returns as api_ops do, or -ENOENT for an unknown path. */
 static int change(struct api *api, bool put, const struct route *r, const json_t *body,
                   struct err *err)
 {
@@ -303,7 +304,7 @@ static int change(struct api *api, bool put, const struct route *r, const json_t
         return put_section(api, s, body, vm_section_is_list(s) ? r->id : NULL, !put, err);
 }
 
-/* Reads the body and does what it says. */
+/* Parses the body and carries out the request. */
 static int change_from_text(struct api *api, bool put, const struct route *r, const char *body,
                             size_t n, struct err *err)
 {
@@ -343,7 +344,7 @@ void api_handle(struct api *api, const char *method, const char *path, const cha
                 return;
         }
         if (put || strcmp(method, "PATCH") == 0) {
-                if (n) /* Firecracker does not count one without a body */
+                if (n) /* Firecracker does not count requests without a body */
                         c = counters_of(api->metrics, route.name, put);
                 if (c.count)
                         ++*c.count;

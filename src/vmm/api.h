@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Firecracker's API without its transport: a method, a path and a body in, a status and a body out.
+ * Firecracker's API without its transport: it maps a method, a path and a body to a status and a
+ * body.
  *
- * Paths are read as Firecracker reads them: `path` as it was sent, undecoded; what follows the second
- * part means nothing. Messages begin with Firecracker's words for their kind ("Boot source error",
- * "The requested operation is not supported after starting the microVM."); what follows is ours.
+ * Paths are read as Firecracker reads them: undecoded, and ignoring everything after the second
+ * part. Error messages begin with Firecracker's words for their kind ("Boot source error", "The
+ * requested operation is not supported after starting the microVM."); the rest of the text is ours.
  *
- * PUT and PATCH bodies go through the same table of sections as the configuration file (config.h).
- * Success is 204, or 200 with JSON; any error is 400 with {"fault_message": "…"}, what this
- * program does not have included. Starting, pausing and resuming need QEMU's answer: they may be
- * answered later (status 0 now, then `completed`), one at a time.
+ * PUT and PATCH bodies use the same table of sections as the configuration file (config.h). Success
+ * is 204, or 200 with JSON. Every error is 400 with {"fault_message": "…"}, including features that
+ * this program lacks. Operations that need QEMU's answer (start, pause, resume, flush) complete
+ * later: the reply has status 0, and `completed` delivers the real one. Only one can be pending.
  *
  * Thread rule: the loop's thread.
  */
@@ -20,27 +21,27 @@
 #include "vmm/metrics.h"
 
 enum {
-        API_BODY_MAX = 51200,       /* bytes of a request's body, as Firecracker's default */
-        API_REPLY_MAX = 256 * 1024, /* bytes of a reply's */
+        API_BODY_MAX = 51200,       /* bytes of a request's body; Firecracker's default */
+        API_REPLY_MAX = 256 * 1024, /* bytes of a reply's body */
 };
 
 enum vm_state { VM_NOT_STARTED, VM_RUNNING, VM_PAUSED };
 
-/* What the API can have done. 0: done, 1: begun, api_complete() will tell, -errno: refused. */
+/* The operations of the API. 0: done; 1: begun, api_complete() follows; -errno: refused. */
 struct api_ops {
         int (*start)(void *arg, struct err *err);
         int (*pause)(void *arg, struct err *err);
         int (*resume)(void *arg, struct err *err);
         int (*flush_metrics)(void *arg, struct err *err);
         int (*ctrl_alt_del)(void *arg, struct err *err);
-        /* A section of the configuration that takes effect at once was put. */
+        /* Sections of the configuration that take effect before the start. */
         int (*apply_logger)(void *arg, const struct vm_logger *logger, struct err *err);
         int (*apply_metrics)(void *arg, const struct vm_metrics_section *metrics, struct err *err);
         int (*apply_vsock)(void *arg, const struct vm_vsock *vsock, struct err *err);
 };
 
 struct api_reply {
-        int status; /* 0: comes later */
+        int status; /* 0: follows later */
         struct buf body;
 };
 
@@ -53,14 +54,14 @@ struct api {
         enum vm_state state;
         const struct api_ops *ops;
         void *arg;
-        bool busy; /* an answer is still to come */
+        bool busy; /* an operation is pending */
         void (*completed)(void *arg, const struct api_reply *reply);
         void *completed_arg;
 };
 
-/* Answers a request. `ret` is to be released by buf_release(&ret->body). */
+/* Answers a request. The caller releases ret->body by buf_release(). */
 void api_handle(struct api *api, const char *method, const char *path, const char *body, size_t n,
                 struct api_reply *ret);
 
-/* The operation that was begun has ended: NULL for success. */
+/* Reports that the pending operation has completed. `error` is NULL for success. */
 void api_complete(struct api *api, const char *error);

@@ -19,32 +19,33 @@ static const struct arg {
         const char *help;
 } table[] = {
         {"api-sock", ARG_TEXT, AT(api_sock), "Unix socket of the API (" VMM_DEFAULT_SOCKET ")"},
-        {"boot-timer", ARG_FLAG, AT(boot_timer), "taken for compatibility; has no effect"},
+        {"boot-timer", ARG_FLAG, AT(boot_timer), "accepted for compatibility; has no effect"},
         {"config-file", ARG_TEXT, AT(config_file),
          "configure and start the microVM from this file"},
         {"describe-snapshot", ARG_REFUSED, NOWHERE, NULL},
         {"enable-pci", ARG_REFUSED, NOWHERE, NULL},
-        {"help", ARG_FLAG, AT(help), "show this and end"},
+        {"help", ARG_FLAG, AT(help), "show this help and exit"},
         {"http-api-max-payload-size", ARG_NUMBER, AT(max_payload),
-         "bytes of an API request's body"},
+         "maximum size of an API request's body in bytes"},
         {"id", ARG_TEXT, AT(id), "name of the microVM: letters, digits, - (anonymous-instance)"},
         {"level", ARG_TEXT, AT(level), "Error, Warning, Info, Debug, Trace or Off (Warning)"},
         {"log-path", ARG_TEXT, AT(log_path), "file or FIFO for the log (standard output)"},
         {"metadata", ARG_REFUSED, NOWHERE, NULL},
         {"metrics-path", ARG_TEXT, AT(metrics_path), "file or FIFO for the metrics"},
         {"mmds-size-limit", ARG_REFUSED, NOWHERE, NULL},
-        {"module", ARG_TEXT, AT(module), "taken for compatibility; has no effect"},
-        {"no-api", ARG_FLAG, AT(no_api), "no API socket; needs --config-file"},
+        {"module", ARG_TEXT, AT(module), "accepted for compatibility; has no effect"},
+        {"no-api", ARG_FLAG, AT(no_api), "open no API socket; needs --config-file"},
         {"no-seccomp", ARG_FLAG, AT(no_seccomp), "start QEMU without its system call filter"},
         {"parent-cpu-time-us", ARG_NUMBER, AT(parent_cpu_time_us), "CPU time of the parent"},
         {"seccomp-filter", ARG_TEXT, AT(seccomp_filter),
-         "Firecracker's compiled filters: the file is checked, and QEMU's own filter applies"},
+         "Firecracker's compiled filters: checked, not applied; QEMU has its own filter"},
         {"show-level", ARG_FLAG, AT(show_level), "show the level in each log line"},
         {"show-log-origin", ARG_FLAG, AT(show_log_origin), "show file and line in each log line"},
         {"snapshot-version", ARG_REFUSED, NOWHERE, NULL},
-        {"start-time-cpu-us", ARG_NUMBER, AT(start_time_cpu_us), "CPU clock when we were started"},
-        {"start-time-us", ARG_NUMBER, AT(start_time_us), "monotonic clock when we were started"},
-        {"version", ARG_FLAG, AT(version), "show the version and end"},
+        {"start-time-cpu-us", ARG_NUMBER, AT(start_time_cpu_us),
+         "CPU clock of the parent at the start"},
+        {"start-time-us", ARG_NUMBER, AT(start_time_us), "monotonic clock at the start"},
+        {"version", ARG_FLAG, AT(version), "show the version and exit"},
 };
 
 enum { N_ARGS = sizeof(table) / sizeof(table[0]) };
@@ -71,7 +72,7 @@ static int parse_number(const struct arg *a, const char *text, uint64_t *ret, st
         return 0;
 }
 
-/* Takes the flag at argv[*at] and, where it has one, its value. */
+/* Parses the flag at argv[*at] and its value, if it takes one. */
 static int parse_one(struct vmm_args *args, int argc, char *const *argv, int *at, struct err *err)
 {
         const char *word = argv[*at];
@@ -116,7 +117,7 @@ static int check_id(const char *id, struct err *err)
         return 0;
 }
 
-/* --help, then --version, win over whatever else is said, as Firecracker has it. */
+/* As in Firecracker, --help and then --version override everything else. */
 static bool asks_for_text(struct vmm_args *ret, int argc, char *const *argv)
 {
         struct vmm_args args = {0};

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Firecracker's command line. One table (args.c) holds every flag; flags that mean something only
- * to Firecracker are taken and ignored, flags for what vulcan-vmm has not are refused by name.
- * With --help or --version nothing else is looked at. Values point into argv. Thread rule: any thread.
+ * Firecracker's command line. One table (args.c) lists every flag. Flags that matter only to
+ * Firecracker are accepted and ignored; flags for features that vulcan-vmm lacks are errors that
+ * name the flag. With --help or --version the rest is ignored. Values point into argv. Thread rule:
+ * any thread.
  */
 #pragma once
 
@@ -12,12 +13,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define VMM_API_VERSION "1.17.0" /* the Firecracker whose API and files these are */
+#define VMM_API_VERSION "1.17.0" /* of the Firecracker whose API and files we implement */
 #define VMM_DEFAULT_SOCKET "/run/firecracker.socket"
 
 /*
- * Exit codes, as Firecracker's FcExitCode. A refused configuration file is a generic error there;
- * what is named bad configuration is a wrong --level.
+ * Exit codes, as Firecracker's FcExitCode. In Firecracker an invalid configuration file is a
+ * generic error; "bad configuration" is an invalid --level.
  */
 enum vmm_exit {
         VMM_EXIT_OK = 0,
@@ -41,8 +42,8 @@ struct vmm_args {
         uint64_t start_time_us, start_time_cpu_us, parent_cpu_time_us, max_payload;
 };
 
-/* Reads the command line. -EINVAL with a message for the person who typed it. */
+/* Parses the command line. -EINVAL: invalid; the message is for the user. */
 int vmm_args_parse(struct vmm_args *ret, int argc, char *const *argv, struct err *err);
 
-/* Adds the text of --help, made from the table. */
+/* Appends the text of --help, generated from the table. */
 int vmm_args_help(struct buf *b);

@@ -91,10 +91,10 @@ static const struct field entropy_fields[] = {{.name = "rate_limiter", .type = F
 
 struct vm_section {
         const char *name;
-        const struct field *fields; /* the first one of a list is its id */
-        size_t size, offset;        /* of the struct, or of the list's first entry */
-        size_t flag;                /* has_… of a single section */
-        size_t count;               /* n_… of a list */
+        const struct field *fields; /* in a list the first field is the id */
+        size_t size, offset;        /* of the struct, or of a list's first entry */
+        size_t flag;                /* offset of has_…, for a single section */
+        size_t count;               /* offset of n_…, for a list */
         int max;                    /* entries; 0: not a list */
         int (*check)(const struct vm_config *cfg, const void *entry, struct err *err);
         const char *refusal;
@@ -135,7 +135,7 @@ static int check_drive(const struct vm_config *cfg, const void *entry, struct er
         if (check_id("drive_id", d->drive_id, err) < 0)
                 return -EINVAL;
         if (d->is_root_device && root && strcmp(root->drive_id, d->drive_id) != 0)
-                return err_set(err, EINVAL, "is_root_device: \"%s\" is the root device already",
+                return err_set(err, EINVAL, "is_root_device: \"%s\" is already the root device",
                                root->drive_id);
         return check_readable("path_on_host", d->path_on_host, d->is_read_only ? R_OK : R_OK | W_OK,
                               err);
@@ -148,15 +148,15 @@ static int check_net(const struct vm_config *cfg, const void *entry, struct err 
         if (check_id("iface_id", n->iface_id, err) < 0)
                 return -EINVAL;
         if (strpbrk(n->host_dev_name, "/, \t\n"))
-                return err_set(err, EINVAL, "host_dev_name: \"%s\" is no interface name",
+                return err_set(err, EINVAL, "host_dev_name: \"%s\" is not an interface name",
                                n->host_dev_name);
         for (int i = 0; i < cfg->n_nets; i++) {
                 const struct vm_net *other = &cfg->nets[i];
 
                 if (strcmp(other->iface_id, n->iface_id) == 0)
-                        continue; /* the one that is replaced */
+                        continue; /* this entry is being replaced */
                 if (strcmp(other->host_dev_name, n->host_dev_name) == 0)
-                        return err_set(err, EINVAL, "host_dev_name: \"%s\" is used by \"%s\" too",
+                        return err_set(err, EINVAL, "host_dev_name: \"%s\" is also used by \"%s\"",
                                        n->host_dev_name, other->iface_id);
                 if (other->guest_mac && n->guest_mac &&
                     strcasecmp(other->guest_mac, n->guest_mac) == 0)
@@ -204,7 +204,7 @@ static const struct vm_section sections[] = {
         SINGLE("vsock", vsock_fields, vm_vsock, vsock, has_vsock, NULL),
         SINGLE("logger", logger_fields, vm_logger, logger, has_logger, check_logger),
         SINGLE("metrics", metrics_fields, vm_metrics_section, metrics, has_metrics, NULL),
-        /* No field is stored: the section's presence is all there is. */
+        /* No field is stored, only the presence of the section. */
         {"entropy", entropy_fields, 0, 0, AT(vm_config, has_entropy), 0, 0, NULL, NULL},
         REFUSED("balloon"),
         REFUSED("cpu-config"),
@@ -274,7 +274,7 @@ const char *vm_section_refusal(const struct vm_section *s)
         return s->refusal;
 }
 
-/* Where a list's entry with this id stands, or would be added; -ENOSPC: the list is full. */
+/* The index of a list's entry with this id, or of a new one. -ENOSPC: the list is full. */
 static int find_entry(const struct vm_config *cfg, const struct vm_section *s, const char *id,
                       struct err *err)
 {
@@ -290,7 +290,7 @@ static int find_entry(const struct vm_config *cfg, const struct vm_section *s, c
         return n < s->max ? n : err_set(err, ENOSPC, "%s: more than %d", s->name, s->max);
 }
 
-/* The largest struct that a section can be read into. */
+/* Large enough for the struct of any section. */
 union any_entry {
         struct vm_machine machine;
         struct vm_boot boot;
@@ -392,13 +392,13 @@ static int load_section(struct vm_config *cfg, const char *name, const json_t *v
         size_t i;
         const json_t *entry;
 
-        /* Firecracker reads past such a one: the file may be for a newer one, or have notes in it. */
+        /* Firecracker ignores unknown sections: the file may be for a newer version. */
         if (!s) {
                 logger_warn("unknown section \"%.64s\" is ignored", name);
                 return 0;
         }
-        /* GET /vm/config, here and there, writes null or [] for what there is not: such a file can
-         * be read back. */
+        /* GET /vm/config writes null or [] for absent sections, here and in Firecracker: such a
+         * file can be read back. */
         if (json_is_null(v) || (s->refusal && json_is_array(v) && json_array_size(v) == 0))
                 return 0;
         if (!s->max)

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a microVM is made of, and the one table of sections and fields that the configuration file,
- * the API's bodies and GET /vm/config come from.
+ * The configuration of a microVM, and the table of sections and fields behind the configuration
+ * file, the API's bodies and GET /vm/config.
  *
- * A section is a key of the configuration file and a path of the API ("boot-source" is
- * PUT /boot-source); its fields are rows of the table in config.c. Unknown fields, wrong types,
- * missing and out-of-range values are refused with a message that names the field. What Firecracker
- * has and this program has not is in the table too, so that the refusal can say that. A section of
- * a file that neither knows is passed over with a warning in the log, as Firecracker ignores it.
+ * A section is a key of the configuration file and a path of the API ("boot-source" is PUT
+ * /boot-source). Its fields are rows of the table in config.c. An unknown field, a wrong type, a
+ * missing value or one out of range is an error that names the field. The table also lists the
+ * features of Firecracker that this program lacks, so that the error can say so. A section of a
+ * file that is unknown to both is ignored, as by Firecracker, with a warning in the log.
  *
- * Ownership: a struct vm_config owns its strings; vm_config_release() frees them.
- * Thread rule: one thread.
+ * Ownership: a struct vm_config owns its strings; vm_config_release() frees them. Thread rule: one
+ * thread.
  */
 #pragma once
 
@@ -27,13 +27,13 @@ enum {
         VM_MTU_MIN = 68,
         VM_DRIVES_MAX = 8,
         VM_NETS_MAX = 8,
-        VM_DEVICES_MAX = 8,           /* all virtio devices: what `microvm` has slots for */
+        VM_DEVICES_MAX = 8,           /* all virtio devices: the slots of `microvm` */
         VM_CONFIG_FILE_MAX = 1 << 20, /* bytes */
         VM_PROPERTIES_MAX = 1024,     /* bytes of the metrics' properties as JSON */
-        VM_CMDLINE_MAX = 2048,        /* bytes of kernel command line that a guest takes */
+        VM_CMDLINE_MAX = 2048,        /* bytes of a kernel's command line */
 };
 
-/* What the id of a drive or an interface is made of. */
+/* The characters of a drive's or an interface's id. */
 #define VM_ID_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
 
 struct vm_machine {
@@ -62,7 +62,7 @@ struct vm_net {
         char *iface_id;
         char *host_dev_name;
         char *guest_mac;
-        int64_t mtu; /* told to the guest's driver; 0: nothing is */
+        int64_t mtu; /* offered to the guest's driver; 0: not offered */
 };
 
 struct vm_vsock {
@@ -76,7 +76,7 @@ struct vm_logger {
         char *level;
         bool show_level;
         bool show_log_origin;
-        char *module; /* taken for compatibility; has no effect */
+        char *module; /* accepted for compatibility; has no effect */
 };
 
 struct vm_metrics_section {
@@ -98,43 +98,43 @@ struct vm_config {
         struct vm_metrics_section metrics;
 };
 
-/* A row of the table of sections; opaque but for what the API needs. */
+/* A row of the table of sections. */
 struct vm_section;
 
-/* Defaults: one vCPU, 128 MiB. */
+/* Sets the defaults: one vCPU, 128 MiB. */
 void vm_config_init(struct vm_config *cfg);
 void vm_config_release(struct vm_config *cfg);
 
-/* The section by its name in the file and in the API's path (n characters); NULL: none. */
+/* Finds a section by its name in the file and in the API's path (n characters). NULL: unknown. */
 const struct vm_section *vm_section_find(const char *name, size_t n);
 const char *vm_section_name(const struct vm_section *s);
 
-/* True for sections that hold many entries, each with an id in the path. */
+/* True for a section that is a list, whose entries have an id in the path. */
 bool vm_section_is_list(const struct vm_section *s);
 
-/* Why this program does not have it; NULL when it does. */
+/* The error for a section that this program lacks; NULL: it has it. */
 const char *vm_section_refusal(const struct vm_section *s);
 
 /*
- * Puts one object into the configuration: the whole section, or one entry of a list (`id` from the
- * path must be the one in the body; NULL: not known from elsewhere). An entry with that id is
- * replaced. With `partial`, fields that are absent stay as they are. Nothing changes on failure.
- * -EBADMSG: the body is not what the section's fields are; -ENOTSUP: Firecracker has it, not we;
- * -ENOKEY: the id of the path is not the body's; any other code: a value that cannot be had.
+ * Puts one object into the configuration: a whole section, or one entry of a list. `id` is the id
+ * in the path, which must equal the one in the body; NULL: there is no path. An entry with the same
+ * id is replaced. With `partial`, absent fields keep their values. Nothing changes on failure.
+ * -EBADMSG: the body does not match the section's fields; -ENOTSUP: only Firecracker has this
+ * feature; -ENOKEY: the two ids differ; any other code: a value that cannot be used.
  */
 int vm_config_put(struct vm_config *cfg, const struct vm_section *s, const json_t *body,
                   const char *id, bool partial, struct err *err);
 
-/* A section, or everything, as JSON. New references; NULL when out of memory. */
+/* A section, or everything, as JSON. New references; NULL: out of memory. */
 json_t *vm_config_dump_section(const struct vm_config *cfg, const struct vm_section *s);
 json_t *vm_config_dump(const struct vm_config *cfg);
 
-/* Reads a whole configuration from a file, or from its text. */
+/* Reads a whole configuration from a file or from its text. */
 int vm_config_load(struct vm_config *cfg, const char *path, struct err *err);
 int vm_config_parse(struct vm_config *cfg, const char *text, size_t n, struct err *err);
 
-/* What only the whole can break: no kernel, too many devices. Before a start. */
+/* Checks the whole before a start: that there is a kernel and not too many devices. */
 int vm_config_check(const struct vm_config *cfg, struct err *err);
 
-/* The drive that holds the root file system; NULL: none. */
+/* The drive with the root file system; NULL: none. */
 const struct vm_drive *vm_config_root(const struct vm_config *cfg);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fields of a JSON object as rows of a table: one row parses, checks, prints and frees one member of
- * a C struct. Used by config.c only. Thread rule: none; the caller guards the struct.
+ * Fields of a JSON object as rows of a table: one row parses, checks, prints and frees one member
+ * of a C struct. Used by config.c only. Thread rule: none; the caller guards the struct.
  */
 #pragma once
 

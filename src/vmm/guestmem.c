@@ -31,7 +31,7 @@ static int check_region(const struct guestmem *gm, uint64_t gpa, uint64_t size, 
 int guestmem_map(struct guestmem *gm, uint64_t gpa, uint64_t size, uint64_t user_addr, int fd,
                  uint64_t offset, struct err *err)
 {
-        uint64_t slack = offset & 0xfff; /* mmap wants whole pages */
+        uint64_t slack = offset & 0xfff; /* mmap maps whole pages */
         struct stat st;
         void *map;
         int r = check_region(gm, gpa, size, user_addr, offset, err);

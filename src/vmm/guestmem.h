@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The guest's memory as this process has it mapped.
+ * The guest's memory, mapped into this process.
  *
- * The VMM names each region three times: by guest-physical address (what the guest writes into
- * descriptors), by its own virtual address (what it writes into ring addresses) and by descriptor
- * and offset (what we map). Every look-up checks the whole range. The guest changes the content at
- * any moment: read a value once, then use the copy.
- * Thread rule: one thread.
+ * The VMM describes each region in three ways: by guest-physical address, which the guest writes
+ * into descriptors; by the VMM's virtual address, which QEMU uses for ring addresses; and by
+ * descriptor and offset, which we map. Every lookup checks the whole range. The guest may change
+ * the contents at any moment, so read a value once and use the copy. Thread rule: one thread.
  */
 #pragma once
 
@@ -22,7 +21,7 @@ struct guestmem_region {
         uint64_t size;
         uint64_t user_addr;
         uint8_t *host;
-        void *map; /* what to unmap; NULL: the memory belongs to somebody else */
+        void *map; /* the mapping to undo; NULL: the memory is not ours */
         size_t map_len;
 };
 
@@ -32,9 +31,9 @@ struct guestmem {
 };
 
 /*
- * Maps `size` bytes from `offset` of fd, which stays the caller's. -EINVAL where the region is
- * empty, wraps around, overlaps another or reaches past the end of the file (touching that would be
- * a SIGBUS), -ENOSPC past GUESTMEM_REGIONS_MAX, or what mmap says.
+ * Maps `size` bytes from `offset` of fd, which stays the caller's. -EINVAL if the region is empty,
+ * wraps around, overlaps another or extends past the end of the file (an access there would raise
+ * SIGBUS); -ENOSPC above GUESTMEM_REGIONS_MAX; otherwise mmap's error.
  */
 int guestmem_map(struct guestmem *gm, uint64_t gpa, uint64_t size, uint64_t user_addr, int fd,
                  uint64_t offset, struct err *err);
@@ -43,10 +42,11 @@ int guestmem_map(struct guestmem *gm, uint64_t gpa, uint64_t size, uint64_t user
 void guestmem_release(struct guestmem *gm);
 
 /*
- * The memory at a guest-physical address; NULL where there is none. *ret_len is how many of the
- * wanted bytes lie there in one piece (at least 1).
+ * Returns the memory at a guest-physical address, or NULL if it is not mapped. *ret_len is the
+ * number of the wanted bytes that are contiguous there, at least 1.
  */
 uint8_t *guestmem_at(const struct guestmem *gm, uint64_t gpa, uint64_t want, uint64_t *ret_len);
 
-/* The memory at an address of the VMM's, all `len` bytes of it in one region; NULL otherwise. */
+/* Returns the memory at a virtual address of the VMM, or NULL if not all `len` bytes are in one
+ * region. */
 uint8_t *guestmem_at_user(const struct guestmem *gm, uint64_t user_addr, uint64_t len);

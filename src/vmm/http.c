@@ -79,7 +79,7 @@ static void take_body(struct http_request *q, const char *bytes, size_t n)
                 q->too_large = true;
 }
 
-/* Both keys: Firecracker has "error" in what its HTTP server refuses, clients read the other. */
+/* Both keys: Firecracker's HTTP server uses "error", but clients read "fault_message". */
 static enum MHD_Result refuse_size(struct http_request *q)
 {
         char text[128];
@@ -133,7 +133,7 @@ static enum MHD_Result finish_request(struct http_request *q, const char *method
         return MHD_YES;
 }
 
-/* The first that is heard of a request: its path before libmicrohttpd decodes it. */
+/* Called first for a request: keeps its path, which libmicrohttpd decodes in place. */
 static void *request_begins(void *arg, const char *uri, struct MHD_Connection *connection)
 {
         struct http *http = arg;
@@ -174,7 +174,7 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, cons
                 *upload_size = 0;
                 return MHD_YES;
         }
-        if (q->waits) /* resumed: the answer is there */
+        if (q->waits) /* resumed: the reply is ready */
                 return respond(q);
         return finish_request(q, method);
 }
@@ -198,7 +198,7 @@ static void request_ended(void *arg, struct MHD_Connection *connection, void **s
         *state = NULL;
 }
 
-/* Lets the daemon work, and again at once or later where it says so. */
+/* Runs the daemon, and again immediately or at the time it asks for. */
 static void run_daemon(struct http *http)
 {
         MHD_UNSIGNED_LONG_LONG wait_ms = 0;
@@ -228,14 +228,14 @@ static void operation_completed(void *arg, const struct api_reply *reply)
         struct http_request *q = http->waiting;
 
         if (!q)
-                return; /* the client went away meanwhile */
+                return; /* the client has disconnected */
         http->waiting = NULL;
         q->reply.status = reply->status;
         if (reply->body.len && buf_add(&q->reply.body, reply->body.data, reply->body.len) < 0)
                 q->reply.status = 500;
         log_answer(&q->reply);
         MHD_resume_connection(q->connection);
-        /* From the timer: we may be inside the daemon here. */
+        /* By the timer, because this may be called from inside the daemon. */
         loop_set_timer(http->loop, &http->timer, clock_ns());
 }
 
@@ -259,7 +259,7 @@ static void connection_changed(void *arg, struct MHD_Connection *connection, voi
         http->n_connections += code == MHD_CONNECTION_NOTIFY_STARTED ? 1 : -1;
 }
 
-/* Takes a connection, or says that there are too many: a client is never left to wait for that. */
+/* Accepts a connection, or rejects it at once if there are too many: no client waits unanswered. */
 static void take_connection(struct http *http, int fd)
 {
         static const char full[] = "HTTP/1.1 503\r\nServer: vulcan-vmm API\r\nConnection: close\r\n"
@@ -267,10 +267,10 @@ static void take_connection(struct http *http, int fd)
                                    "{ \"error\": \"Too many open connections\" }";
 
         if (http->n_connections < HTTP_CONNECTIONS_MAX) {
-                MHD_add_connection(http->daemon, fd, NULL, 0); /* closes it where it fails */
+                MHD_add_connection(http->daemon, fd, NULL, 0); /* closes it on failure */
                 return;
         }
-        logger_warn("The API server has %d connections open: another one is refused.",
+        logger_warn("The API server has %d connections open: another one is rejected.",
                     HTTP_CONNECTIONS_MAX);
         (void)!send(fd, full, sizeof(full) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
         close(fd);

@@ -2,11 +2,10 @@
 /*
  * The API's transport: HTTP/1.1 on a Unix socket, by libmicrohttpd driven from our loop.
  *
- * A request whose answer comes later is suspended and resumed; the others go on. A connection may
- * be idle for as long as it likes, as with Firecracker; their number is bounded. The path of a
- * request is taken as it was sent, %-escapes and query included. The socket file
- * must not exist beforehand (as Firecracker has it) and is removed at the end.
- * Thread rule: the loop's thread.
+ * A request whose operation completes later is suspended and resumed; other requests continue. As
+ * with Firecracker, a connection may stay idle without limit, the number of connections is bounded,
+ * and the socket's file must not exist beforehand. It is removed at the end. Paths are used as
+ * sent, including %-escapes and query. Thread rule: the loop's thread.
  */
 #pragma once
 
@@ -14,7 +13,7 @@
 #include "vmm/loop.h"
 
 enum {
-        HTTP_CONNECTIONS_MAX = 32, /* open at once; a further one is told so, and closed */
+        HTTP_CONNECTIONS_MAX = 32, /* open at a time; another one gets an error and is closed */
 };
 
 struct MHD_Daemon;
@@ -31,15 +30,15 @@ struct http {
         struct loop_source incoming; /* the listening socket; not owned */
         int n_connections;
         struct loop_timer timer;
-        struct http_request *waiting; /* its answer comes later; NULL: none */
+        struct http_request *waiting; /* the suspended request; NULL: none */
 };
 
-/* Binds the socket, so that a path in use is known early. Nothing is answered yet. */
+/* Binds the socket, so that a path in use fails early. Nothing is answered yet. */
 int http_listen(struct http *http, const char *path, struct err *err);
 
-/* Starts answering. Sets api->completed. */
+/* Starts to answer requests. Sets api->completed. */
 int http_start(struct http *http, struct loop *loop, struct api *api, size_t body_max,
                struct err *err);
 
-/* Ends, and removes the socket. Takes one that was never started. */
+/* Stops and removes the socket. A transport that was never started is fine. */
 void http_release(struct http *http);

@@ -17,7 +17,7 @@
 #include <x86intrin.h>
 
 enum {
-        KERNEL_PARAM_SIZE = 40, /* struct kernel_param: the name's address comes first */
+        KERNEL_PARAM_SIZE = 40, /* struct kernel_param, which begins with the name's address */
         KERNEL_PARAMS_MAX = 4096,
         KERNEL_SEGMENTS_MAX = 32,
         KERNEL_NAME_MAX = 32,
@@ -25,7 +25,7 @@ enum {
 
 static const char device_param[] = "virtio_mmio.device";
 
-/* A kernel in memory, or in a file: mapping one costs more than reading the little that is wanted. */
+/* A kernel in memory or in a file. Mapping a file costs more than the few short reads it needs. */
 struct image {
         const uint8_t *at; /* NULL: read from fd */
         int fd;
@@ -34,7 +34,7 @@ struct image {
         Elf64_Phdr ph[KERNEL_SEGMENTS_MAX];
 };
 
-/* Copies `len` bytes from `off`; false when they are not all there. */
+/* Copies `len` bytes from `off`. False if the image is shorter. */
 static bool get(const struct image *im, uint64_t off, void *to, size_t len)
 {
         if (off > im->n || len > im->n - off)
@@ -45,7 +45,7 @@ static bool get(const struct image *im, uint64_t off, void *to, size_t len)
         return true;
 }
 
-/* Whether the text at an offset is `want`, its end included. */
+/* True if the text at an offset is `want`, including its NUL. */
 static bool is_text(const struct image *im, uint64_t off, const char *want)
 {
         char text[KERNEL_NAME_MAX];
@@ -73,7 +73,7 @@ static bool find_section(const struct image *im, const char *name, Elf64_Shdr *r
         return false;
 }
 
-/* Where in the file the byte at a virtual address stands, by the program headers. */
+/* The file offset of a virtual address, by the program headers. */
 static bool find_address(const struct image *im, uint64_t vaddr, uint64_t *ret_off)
 {
         for (unsigned i = 0; i < im->eh.e_phnum; i++) {
@@ -88,7 +88,7 @@ static bool find_address(const struct image *im, uint64_t vaddr, uint64_t *ret_o
         return false;
 }
 
-/* Whether the table of built-in parameters lists the device parameter of virtio_mmio. */
+/* True if the table of built-in parameters has the device parameter of virtio_mmio. */
 static bool lists_device_param(const struct image *im, const Elf64_Shdr *params)
 {
         uint64_t n = params->sh_size / KERNEL_PARAM_SIZE;
@@ -104,7 +104,7 @@ static bool lists_device_param(const struct image *im, const Elf64_Shdr *params)
         return false;
 }
 
-/* The whole of a kernel that has no section headers. */
+/* Searches the whole image of a kernel without section headers. */
 static bool search_all(const struct image *im)
 {
         const void *at = im->at ? im->at : mmap(NULL, im->n, PROT_READ, MAP_PRIVATE, im->fd, 0);
@@ -151,12 +151,12 @@ int kernel_inspect(const char *path, struct kernel_info *ret, struct err *err)
         if (fd < 0 || fstat(fd, &st) < 0)
                 return err_errno(err, "kernel_image_path: cannot open %s", path);
         if (!S_ISREG(st.st_mode) || st.st_size == 0)
-                return err_set(err, ENOEXEC, "kernel_image_path: %s is empty or no file", path);
+                return err_set(err, ENOEXEC, "kernel_image_path: %s is empty or not a file", path);
         im.n = (size_t)st.st_size;
         return inspect(&im, ret, err) < 0 ? err_wrap(err, "kernel_image_path: %s", path) : 0;
 }
 
-/* From the CPU or the hypervisor below us; 0: they do not say. */
+/* The frequency as the CPU or the hypervisor below us reports it; 0: not reported. */
 static uint64_t khz_of_cpuid(void)
 {
         unsigned max = __get_cpuid_max(0, NULL);
@@ -168,7 +168,7 @@ static uint64_t khz_of_cpuid(void)
                         return (uint64_t)c * b / a / 1000;
         }
         __cpuid(1, a, b, c, d);
-        if (c >> 31 & 1) { /* a hypervisor: its timing leaf, as VMware and KVM have it */
+        if (c >> 31 & 1) { /* under a hypervisor: the timing leaf of VMware and KVM */
                 __cpuid(0x40000000, a, b, c, d);
                 if (a >= 0x40000010 && a < 0x40000100) {
                         __cpuid(0x40000010, a, b, c, d);
@@ -183,7 +183,7 @@ void kernel_tsc_mark(struct kernel_tsc *ret)
 {
         uint64_t best = UINT64_MAX;
 
-        /* The two clocks as close together as a few tries make it. */
+        /* Reads both clocks, as close together as a few attempts achieve. */
         for (int i = 0; i < 3; i++) {
                 uint64_t before = __rdtsc();
                 uint64_t ns = clock_ns();
@@ -222,16 +222,16 @@ int kernel_cmdline(char *ret, size_t size, const struct vm_config *cfg,
         char clocks[128] = "";
 
         if (tsc_khz) {
-                /* The emulated timers that the kernel would calibrate against tick late on a busy
-                 * host, and it waits for them. They would also make it distrust the TSC, which is
-                 * the host's and the same on every vCPU, and count late ticks instead: its clock
-                 * and its time limits then run slow. */
+                /* Without these the kernel calibrates the TSC against emulated timers, which tick
+                 * late on a busy host, and waits for them. It would then also distrust the TSC,
+                 * although that is the host's and equal on every vCPU, and count the late ticks
+                 * instead, so that its clock and its time limits ran slow. */
                 snprintf(clocks, sizeof(clocks),
                          " tsc_early_khz=%" PRIu64 " tsc=reliable no_timer_check%s", tsc_khz,
                          info->cmdline_devices && cfg->machine.vcpu_count == 1 ? " nolapic_timer"
                                                                                : "");
         }
-        /* The last reboot= counts: there is no keyboard controller to reset the machine by. */
+        /* The last reboot= takes effect: there is no keyboard controller to reset the machine. */
         if (snprintf(ret, size, "%s%s%s reboot=t", args,
                      root ? root->is_read_only ? " root=/dev/vda ro" : " root=/dev/vda rw" : "",
                      clocks) >= (int)size)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The VMM's log as Firecracker writes it: `<UTC time> [<id>:<thread>:<level>:<file>:<line>] text`,
- * to standard output or to --log-path (a file or a FIFO, opened non-blocking: a full one loses
- * lines, which are counted). The default level is Warn, because standard output is the guest's
- * console too. A line is one line, whatever the text holds. What ends the process goes to standard error as well, by main().
- * Thread rule: one thread.
+ * The VMM's log in Firecracker's format: `<UTC time> [<id>:<thread>:<level>:<file>:<line>] text`,
+ * on standard output or in --log-path. That file or FIFO is opened non-blocking; lines that a full
+ * FIFO does not take are lost and counted. The default level is Warn, because standard output is
+ * also the guest's console. Control characters in a text are escaped, so a message is always one
+ * line. main() repeats an error that ends the process on standard error. Thread rule: one thread.
  */
 #pragma once
 
@@ -23,25 +23,25 @@ enum logger_level {
         LOGGER_TRACE,
 };
 
-/* Name of the microVM in each line. Kept by pointer. */
+/* Sets the name of the microVM, which each line has. Kept by pointer. */
 void logger_set_id(const char *id);
 
-/* "Off", "Error", "Warn" or "Warning", "Info", "Debug", "Trace", in any case. */
+/* Parses "Off", "Error", "Warn" or "Warning", "Info", "Debug", "Trace", in any case. -EINVAL. */
 int logger_level_parse(const char *text, enum logger_level *ret);
 void logger_set_level(enum logger_level level);
 
-/* Whether lines name their level and their origin. */
+/* Sets whether lines name their level and their origin. */
 void logger_set_show(bool level, bool origin);
 
-/* Writes to a file from here on. */
+/* Opens a file or FIFO for all lines that follow. */
 int logger_open(const char *path, struct err *err);
 
-/* Lines that could not be written. */
+/* The number of lines that could not be written. */
 uint64_t logger_missed(void);
 
 /*
- * Copies text with its control characters as \xNN: what a request or a file name holds never begins
- * a line of its own. Cut where `size` ends, never inside an escape.
+ * Copies text with control characters as \xNN, so that a request or a file name cannot start a new
+ * line. The copy is cut at `size`, never inside an escape.
  */
 void logger_escape(char *ret, size_t size, const char *text);
 

@@ -36,7 +36,7 @@ void loop_del(struct loop *loop, struct loop_source *src)
                 return;
         epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, src->fd, NULL);
         src->fd = -1;
-        /* What this batch still holds for it must not reach memory that may be freed by then. */
+        /* The owner may free the source: events of this batch must not reach it any more. */
         for (int i = 0; i < loop->n_batch; i++) {
                 if (loop->batch[i].data.ptr == src)
                         loop->batch[i].data.ptr = NULL;
@@ -75,7 +75,7 @@ static void run_timers(struct loop *loop)
         struct loop_timer *t;
 
         do {
-                /* From the start each time: a callback may have changed the list. */
+                /* From the start each time, because a callback may have changed the list. */
                 for (t = loop->timers; t && t->deadline_ns > now; t = t->next)
                         ;
                 if (t) {

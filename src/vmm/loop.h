@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One thread's event loop: descriptors by epoll, deadlines by the wait's time-out. It never polls:
- * with nothing ready and no timer armed it sleeps for ever.
+ * One thread's event loop: descriptors by epoll, deadlines by the timeout of the wait. It never
+ * polls: with nothing ready and no timer armed it sleeps without limit.
  *
- * A source or timer is memory of its owner; the loop only points at it. Removing one is allowed at
- * any moment, from its own callback too: no callback of it runs afterwards, so its memory may be
- * freed at once. Thread rule: everything on the thread that runs the loop.
+ * Sources and timers belong to their owners; the loop only points at them. Either can be removed at
+ * any moment, even from its own callback. Its callback does not run after that, so the owner may
+ * free it immediately. Thread rule: the thread that runs the loop.
  */
 #pragma once
 
@@ -27,13 +27,13 @@ struct loop_timer {
         uint64_t deadline_ns; /* of clock_ns(); 0: not armed */
         void (*expired)(struct loop_timer *timer);
         void *owner;
-        struct loop_timer *next; /* the loop's */
+        struct loop_timer *next; /* used by the loop */
 };
 
 struct loop {
         int epoll_fd;
         bool stop;
-        bool busy; /* set by `idle` when it left work undone: the next wait does not sleep */
+        bool busy; /* set by `idle` if it has more work: the next wait does not sleep */
         struct epoll_event batch[LOOP_BATCH];
         int n_batch; /* events of the batch being dispatched */
         struct loop_timer *timers;
@@ -44,18 +44,18 @@ struct loop {
 int loop_init(struct loop *loop, struct err *err);
 void loop_release(struct loop *loop);
 
-/* Watches fd (events as for epoll, EPOLLET included). src->ready and src->owner are set before. */
+/* Watches fd. Events are epoll's, including EPOLLET. src->ready and src->owner are already set. */
 int loop_add(struct loop *loop, struct loop_source *src, int fd, uint32_t events, struct err *err);
 
-/* Stops watching; does not close the descriptor. A source that is not in the loop is fine. */
+/* Stops watching; does not close the descriptor. No-op for a source that is not in the loop. */
 void loop_del(struct loop *loop, struct loop_source *src);
 
-/* Arms a timer, again if it was armed. deadline_ns 0 disarms it. */
+/* Arms or rearms a timer. A deadline_ns of 0 disarms it. */
 void loop_set_timer(struct loop *loop, struct loop_timer *timer, uint64_t deadline_ns);
 
-/* Waits once and dispatches what is ready. 0, or -errno when epoll itself fails. */
+/* Waits once and dispatches the events. 0, or -errno if epoll fails. */
 int loop_turn(struct loop *loop, struct err *err);
 
-/* Turns until loop_stop(). */
+/* Repeats loop_turn() until loop_stop(). */
 int loop_run(struct loop *loop, struct err *err);
 void loop_stop(struct loop *loop);

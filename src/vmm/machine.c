@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Takes what QEMU said on standard error: logs whole lines, keeps the last one. */
+/* Reads QEMU's standard error: logs whole lines and keeps the last one. */
 static void read_errors(struct machine *m)
 {
         int fd = m->qemu_errors.fd;
@@ -37,7 +37,7 @@ static void read_errors(struct machine *m)
                 }
         }
         if (m->errors.len + 512 > MACHINE_ERRORS_MAX)
-                buf_consume(&m->errors, m->errors.len); /* a line without end */
+                buf_consume(&m->errors, m->errors.len); /* a line that is too long */
         if (n == 0) {
                 loop_del(&m->loop, &m->qemu_errors);
                 close(fd);
@@ -77,8 +77,8 @@ static void release_vsock(struct machine *m)
         m->has_vsock = false;
 }
 
-/* The socket listens from here on, not only when the guest starts: one that cannot be had is an
- * error of this request, and a client may connect already. */
+/* The socket listens before the guest starts, so that a bad path is an error of this request and
+ * clients can already connect. */
 static int apply_vsock(void *arg, const struct vm_vsock *v, struct err *err)
 {
         struct machine *m = arg;
@@ -94,7 +94,7 @@ static int apply_vsock(void *arg, const struct vm_vsock *v, struct err *err)
         return 0;
 }
 
-/* Closes everything that connects us with a QEMU that is gone. */
+/* Closes every connection to a QEMU that has ended. */
 static void forget_qemu(struct machine *m)
 {
         int fd = m->vhost_user_src.fd;
@@ -113,7 +113,7 @@ static void forget_qemu(struct machine *m)
         release_vsock(m);
 }
 
-/* After a start that failed the API's client may try again: the socket listens on meanwhile. */
+/* After a failed start the API's client may try again, so the vsock socket listens again. */
 static void listen_again(struct machine *m)
 {
         struct err err = ERR_INIT;
@@ -122,8 +122,8 @@ static void listen_again(struct machine *m)
                 logger_error("vsock: %s", err.msg);
 }
 
-/* Why the microVM could not be started, in one line. */
-static void say_start_failed(struct machine *m, int status, struct err *err)
+/* Sets the reason why the microVM could not be started. */
+static void set_start_error(struct machine *m, int status, struct err *err)
 {
         char how[64];
 
@@ -148,13 +148,13 @@ static void qemu_ended(struct loop_source *src, uint32_t events)
         proc_reap(&m->qemu, &status, &err);
         proc_status_text(status, how, sizeof(how));
         if (!started) {
-                say_start_failed(m, status, &err);
+                set_start_error(m, status, &err);
                 forget_qemu(m);
                 logger_error("%s", err.msg);
                 if (m->api.busy) {
                         listen_again(m);
                         api_complete(&m->api, err.msg);
-                        return; /* the API's client may correct it and try again */
+                        return; /* the API's client may correct the configuration and try again */
                 }
                 snprintf(m->last_error, sizeof(m->last_error), "%.255s", err.msg);
                 m->exit_code = VMM_EXIT_GENERIC;
@@ -191,7 +191,7 @@ static void qemu_is_up(void *arg, const char *error, const json_t *result)
 
         (void)result;
         if (error)
-                return; /* its end is reported by qemu_ended() */
+                return; /* qemu_ended() reports it */
         m->api.state = VM_RUNNING;
         if (m->args->config_file && start_api(m, &err) < 0) {
                 end_with(m, VMM_EXIT_GENERIC, err.msg);
@@ -202,7 +202,7 @@ static void qemu_is_up(void *arg, const char *error, const json_t *result)
         api_complete(&m->api, NULL);
 }
 
-/* Both ends of what connects us with QEMU; ours are -1 once somebody owns them. */
+/* Both ends of our connections to QEMU; ours are -1 once the loop's sources own them. */
 struct links {
         int qmp[2], vhost_user[2], errors[2];
 };
@@ -228,7 +228,7 @@ static int make_links(struct links *l, bool vsock, struct err *err)
         return 0;
 }
 
-/* Starts QEMU with everything in place that it needs from us. */
+/* Builds QEMU's command line and starts it. */
 static int spawn_qemu(struct machine *m, const struct links *l, struct err *err)
 {
         struct qemu_fds fds = {l->qmp[1], l->vhost_user[1], l->errors[1]};
@@ -265,7 +265,7 @@ static void process_vsock(void *arg)
         vsock_process(arg);
 }
 
-/* Takes our ends of the links into the loop. */
+/* Adds our ends of the links to the loop. */
 static int adopt_links(struct machine *m, struct links *l, struct err *err)
 {
         int r = loop_add(&m->loop, &m->qemu_exit, m->qemu.pidfd, EPOLLIN, err);
@@ -286,7 +286,7 @@ static int adopt_links(struct machine *m, struct links *l, struct err *err)
         return r;
 }
 
-/* PUT /vsock has made the device; for a file it is made now. */
+/* PUT /vsock has already created the device; for a configuration file it is created now. */
 static int start_vsock(struct machine *m, struct err *err)
 {
         if (!m->cfg.has_vsock || m->has_vsock)
@@ -303,7 +303,7 @@ static void kill_qemu(struct machine *m)
         proc_reap(&m->qemu, NULL, NULL);
 }
 
-/* 1: QEMU is starting; qemu_is_up() or qemu_ended() comes next. */
+/* 1: QEMU is starting; qemu_is_up() or qemu_ended() follows. */
 static int start(void *arg, struct err *err)
 {
         _cleanup_(links_release) struct links links = LINKS_INIT;
@@ -330,7 +330,7 @@ static int start(void *arg, struct err *err)
         return r;
 }
 
-/* ---- what the API can have done (api.h) ---- */
+/* ---- operations of the API (api.h) ---- */
 
 static void paused(void *arg, const char *error, const json_t *result)
 {
@@ -397,7 +397,7 @@ static void powered_down(void *arg, const char *error, const json_t *result)
         api_complete(&m->api, error);
 }
 
-/* There is no keyboard; what a guest can hear, where it has ACPI, is the power button. */
+/* The machine has no keyboard. A guest with ACPI can be asked to shut down by the power button. */
 static int op_ctrl_alt_del(void *arg, struct err *err)
 {
         struct machine *m = arg;
@@ -465,7 +465,7 @@ static int watch_signals(struct machine *m, struct err *err)
         return 0;
 }
 
-/* Room for the connections that the vsock device allows. */
+/* The vsock device may need a descriptor for each of its streams. */
 static void raise_descriptor_limit(void)
 {
         struct rlimit l;
@@ -515,8 +515,8 @@ int machine_run(struct machine *m, struct err *err)
 {
         const struct vmm_args *a = m->args;
 
-        /* The address first, so that one in use ends it before a guest runs. With a configuration
-         * file, requests wait there until the guest is started: nothing they say comes between. */
+        /* Bind first, so that a socket in use fails before a guest runs. With a configuration file,
+         * requests wait in the socket's backlog until the guest has been started. */
         if (!a->no_api && http_listen(&m->http, a->api_sock, err) < 0)
                 return VMM_EXIT_GENERIC;
         if ((a->config_file ? start(m, err) : start_api(m, err)) < 0)

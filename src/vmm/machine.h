@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One microVM from its configuration to its end: it starts QEMU, carries the vsock device and the
- * API, writes metrics, and ends when QEMU ends.
+ * One microVM from its configuration to its end: starts QEMU, runs the vsock device and the API,
+ * writes metrics, and ends when QEMU ends.
  *
  *     machine_init(&m, &args, &err);        logger, metrics file, API socket
- *     code = machine_run(&m, &err);         until the guest is gone; the exit code
+ *     code = machine_run(&m, &err);         until the guest has ended; the exit code
  *     machine_release(&m);
  *
- * Thread rule: the main thread, for QEMU dies with the thread that started it.
+ * Thread rule: the main thread, because QEMU dies with the thread that started it.
  */
 #pragma once
 
@@ -37,22 +37,23 @@ struct machine {
         struct loop_source qemu_exit; /* its pidfd */
         struct loop_source qemu_errors;
         struct buf errors;
-        char last_error[256]; /* the last line of them */
+        char last_error[256]; /* the last of these lines */
         struct loop_source vhost_user_src;
         struct vhost_user vu;
         struct vsock_device vsock;
         bool has_vsock;
         bool has_acpi;
         struct qmp qmp;
-        uint64_t asked_ns; /* when the pause or resume under way was asked for */
+        uint64_t asked_ns; /* when the pending pause or resume was requested */
         int exit_code;
 };
 
-/* What can fail before anything is started. Returns the exit code; the message is set when not 0. */
+/* Does everything that can fail before QEMU starts. Returns the exit code, with a message if not
+ * 0. */
 int machine_init(struct machine *m, const struct vmm_args *args, struct err *err);
 
-/* Runs to the end. Returns the exit code; the message is set when it is not 0. */
+/* Runs until the guest has ended. Returns the exit code, with a message if not 0. */
 int machine_run(struct machine *m, struct err *err);
 
-/* Kills what still runs and removes what was made. */
+/* Kills QEMU if it still runs, and removes the sockets. */
 void machine_release(struct machine *m);

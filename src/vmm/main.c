@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vulcan-vmm: takes Firecracker's place on machines where only QEMU can run a guest. */
+/* vulcan-vmm: replaces Firecracker on machines where only QEMU can run a guest. */
 #include "base/cleanup.h"
 #include "vmm/args.h"
 #include "vmm/logger.h"
@@ -40,11 +40,11 @@ int main(int argc, char **argv)
         if (args.help)
                 return show_help();
         if (args.version) {
-                /* What asks takes the second word for the version of the interface. */
+                /* Callers take the second word as the version of the interface. */
                 printf("Firecracker v%s (vulcan-vmm v%s)\n", VMM_API_VERSION, VULCAN_VERSION);
                 return VMM_EXIT_OK;
         }
-        /* Readers of our console, log and metrics come and go. */
+        /* A reader of the console, log or metrics may close its pipe. */
         signal(SIGPIPE, SIG_IGN);
         code = machine_init(&m, &args, &err);
         if (code == VMM_EXIT_OK)

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Counters in the shape of Firecracker's metrics file: one JSON object a line, written right after
- * the start of the machine, every VMM_METRICS_PERIOD_NS, on FlushMetrics and at a clean end.
+ * Counters in the format of Firecracker's metrics file: one JSON object a line, written right after
+ * the guest has been started, every VMM_METRICS_PERIOD_NS, on FlushMetrics and at a clean end.
  *
- * As there, most values are the growth since the line before; the ones marked absolute in the table
- * (metrics.c) are written as they are. Only keys whose values this program truly knows are written.
- * A line is one write(2); a reader that is too slow on a FIFO loses whole lines, which are counted
- * (of lines longer than PIPE_BUF, which takes long properties or numbers of 12 digits throughout, the
- * kernel may let half of one through).
+ * As in Firecracker, most values are the growth since the previous line; those marked absolute in
+ * the table (metrics.c) are not. Only keys that this program can measure are written. A line is one
+ * write(2). A slow reader of a FIFO loses whole lines, which are counted; only of a line longer
+ * than PIPE_BUF may a part arrive, and that takes very long properties or numbers.
  *
- * To add one: a field here, a row in the table. Thread rule: one thread.
+ * To add a counter, add a field here and a row to the table. Thread rule: one thread.
  */
 #pragma once
 
@@ -39,7 +38,7 @@ struct vmm_metrics {
         uint64_t block_flush_count, block_execute_fails, block_invalid_reqs_count;
         uint64_t net_rx_bytes_count, net_rx_packets_count;
         uint64_t net_tx_bytes_count, net_tx_packets_count;
-        /* signals: the one that ends the process */
+        /* signals: set for the one that ends the process */
         uint64_t sighup, sigxcpu, sigxfsz;
         /* latencies_us */
         uint64_t pause_vm_us, resume_vm_us;
@@ -56,7 +55,7 @@ struct vmm_metrics {
         uint64_t vsock_tx_flush_fails, vsock_tx_write_fails, vsock_rx_read_fails;
 };
 
-/* What each line begins with; NULL: not there. Kept by pointer. */
+/* The beginning of each line; NULL: absent. Kept by pointer. */
 struct metrics_head {
         const char *id;         /* letters, digits and - */
         const char *properties; /* JSON text */
@@ -65,18 +64,18 @@ struct metrics_head {
 struct metrics_file {
         int fd; /* -1: none */
         struct metrics_head head;
-        struct vmm_metrics last; /* what the lines so far have told */
+        struct vmm_metrics last; /* the values of the last line */
 };
 
 #define METRICS_FILE_INIT ((struct metrics_file){.fd = -1})
 
-/* Opens the file (created where missing; FIFOs allowed), never blocking. */
+/* Opens or creates the file, or opens a FIFO, without blocking. */
 int metrics_file_open(struct metrics_file *mf, const char *path, struct err *err);
 void metrics_file_close(struct metrics_file *mf);
 
-/* Adds one line, newline included: what changed between `last` and `now`. 0 or -ENOBUFS. */
+/* Appends one line with its newline: the growth from `last` to `now`. 0 or -ENOBUFS. */
 int metrics_render(struct buf *b, const struct metrics_head *head, const struct vmm_metrics *now,
                    const struct vmm_metrics *last, int64_t wall_ms);
 
-/* Writes a line, if there is a file. -errno when it did not get through (counted in `now`). */
+/* Writes a line, if there is a file. -errno: the line is lost, and counted in `now`. */
 int metrics_file_write(struct metrics_file *mf, struct vmm_metrics *now, struct err *err);

@@ -14,7 +14,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-/* True if the CPU offers hardware virtualisation and /dev/kvm opens: either alone proves nothing. */
+/* True if /dev/kvm opens and the CPU has hardware virtualisation; neither alone is enough. */
 static bool kvm_works(void)
 {
         _cleanup_close_ int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
@@ -95,8 +95,8 @@ static void add_list(struct qemu_args *a, const char *const *words)
 }
 
 /*
- * Translated code is kept in a buffer of bounded size: enough for a boot and an interpreter, small
- * enough for many VMs. The pages are touched as they fill.
+ * The size of QEMU's buffer for translated code: enough for a boot and an interpreter, small enough
+ * for many VMs. Its pages are allocated only as it fills.
  */
 static unsigned translation_mib(int64_t mem_mib)
 {
@@ -143,7 +143,7 @@ static void add_machine(struct qemu_args *a, const struct vm_config *cfg,
         add_list(a, fixed);
 }
 
-/* A file name may hold anything, commas and quotes included: JSON says it exactly. */
+/* As JSON, because a file name may contain commas and quotes. */
 static void add_drive(struct qemu_args *a, const struct vm_drive *d, int index)
 {
         json_t *node = json_pack("{s:s, s:o, s:b, s:b, s:{s:b, s:b}, s:{s:s, s:s, s:s}}", "driver",
@@ -179,7 +179,7 @@ static void add_net(struct qemu_args *a, const struct vm_net *n, int index)
                 add(a, "virtio-net-device,netdev=net%d,mac=%s%s", index, n->guest_mac, mtu);
                 return;
         }
-        /* Locally administered and different for each: QEMU's default is the same for all. */
+        /* A random locally administered address: QEMU's default would be the same for every VM. */
         if (getrandom(r, sizeof(r), 0) != sizeof(r))
                 a->failed = true;
         add(a, "virtio-net-device,netdev=net%d,mac=06:%02x:%02x:%02x:%02x:%02x%s", index, r[0],
@@ -197,7 +197,7 @@ static void add_devices(struct qemu_args *a, const struct vm_config *cfg,
                 add(a, "-device");
                 add(a, "vhost-user-vsock-device,chardev=vsock");
         }
-        /* The guest names disks in this order: the root device is /dev/vda. */
+        /* The guest names disks in this order, so the root device is /dev/vda. */
         if (root)
                 add_drive(a, root, (int)(root - cfg->drives));
         for (int i = 0; i < cfg->n_drives; i++) {

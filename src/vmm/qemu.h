@@ -2,11 +2,11 @@
 /*
  * QEMU's command line for a microVM, and its process.
  *
- * The machine is `microvm`: no PCI, no BIOS menus, virtio over MMIO, guest memory in a memfd that
- * the vsock device maps too. QEMU gets its QMP monitor and the vhost-user connection as descriptors,
- * so that nothing of it stands in the file system; its serial console is our standard output. It
- * stays in our process group and dies with our main thread.
- * Thread rule: the main thread (PR_SET_PDEATHSIG means the thread that spawns).
+ * The machine is `microvm`: no PCI, no BIOS menus, virtio over MMIO, and guest memory in a memfd
+ * that the vsock device maps too. QEMU inherits its QMP monitor and the vhost-user connection as
+ * descriptors, so it has no sockets in the file system. Its serial console is our standard output.
+ * It stays in our process group and dies with our main thread. Thread rule: the main thread,
+ * because PR_SET_PDEATHSIG refers to the thread that spawns.
  */
 #pragma once
 
@@ -21,28 +21,28 @@ enum qemu_accel { QEMU_TCG, QEMU_KVM };
 struct qemu_args {
         char *argv[QEMU_ARGS_MAX + 1];
         int n;
-        bool failed; /* out of memory or of room; checked once, by qemu_build_args() */
+        bool failed; /* out of memory or too many; checked once, by qemu_build_args() */
 };
 
-/* What QEMU is given of ours. */
+/* The descriptors that QEMU inherits. */
 struct qemu_fds {
-        int qmp;        /* our end's peer; passed on */
-        int vhost_user; /* passed on; -1: no vsock */
+        int qmp;        /* the peer of our end */
+        int vhost_user; /* the peer of our end; -1: no vsock */
         int errors;     /* its standard error */
 };
 
-/* VULCAN_VMM_ACCEL, or by what the machine has. -EINVAL for another word. */
+/* The accelerator that VULCAN_VMM_ACCEL names, or the best one available. -EINVAL: unknown name. */
 int qemu_choose_accel(enum qemu_accel *ret, struct err *err);
 
-/* The program: VULCAN_VMM_QEMU, or qemu-system-x86_64 from PATH. A static string, NULL: none. */
+/* The path of VULCAN_VMM_QEMU or of qemu-system-x86_64 in PATH, as a static string; NULL: none. */
 const char *qemu_find(void);
 
-/* Builds the whole command line. `*ret` is to be released, on failure too. */
+/* Builds the whole command line. The caller releases *ret, on failure too. */
 int qemu_build_args(struct qemu_args *ret, const char *program, const struct vm_config *cfg,
                     const struct kernel_info *kernel, const char *cmdline, enum qemu_accel accel,
                     bool sandbox, const struct qemu_fds *fds, struct err *err);
 void qemu_args_release(struct qemu_args *args);
 
-/* Starts it. */
+/* Starts QEMU. */
 int qemu_spawn(const struct qemu_args *args, const struct qemu_fds *fds, struct proc *ret,
                struct err *err);

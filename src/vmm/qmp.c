@@ -15,7 +15,7 @@ static void answered(struct qmp *qmp, const char *error, const json_t *result)
         void *arg = qmp->pending[qmp->first].arg;
 
         if (qmp->n_pending == 0)
-                return; /* an answer to nothing: QEMU would not, and nobody waits */
+                return; /* an answer without a command, which QEMU does not send */
         qmp->first = (qmp->first + 1) % QMP_PENDING_MAX;
         qmp->n_pending--;
         if (done)
@@ -112,10 +112,10 @@ int qmp_execute(struct qmp *qmp, const char *command, qmp_done_fn done, void *ar
         int at = (qmp->first + qmp->n_pending) % QMP_PENDING_MAX;
 
         if (qmp->src.fd < 0)
-                return err_set(err, EPIPE, "QEMU is gone");
+                return err_set(err, EPIPE, "QEMU has ended");
         if (qmp->n_pending == QMP_PENDING_MAX)
                 return err_set(err, EBUSY, "QEMU does not answer");
-        /* QEMU reads commands one at a time; 16 short ones always fit the socket. */
+        /* QMP_PENDING_MAX short commands always fit into the socket's buffer. */
         if (send(qmp->src.fd, text, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) != n)
                 return err_errno(err, "cannot reach QEMU");
         qmp->pending[at].done = done;

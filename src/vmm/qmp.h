@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * QEMU's monitor protocol (docs/interop/qmp-spec.rst) over a connected socket: commands are sent
- * one behind the other, their answers come back in order, events in between are passed on.
+ * QEMU's monitor protocol (docs/interop/qmp-spec.rst) over a connected socket. Commands can be sent
+ * before earlier ones are answered; the answers arrive in order. Events are passed to on_event.
  *
- *     qmp_init(&qmp, loop, fd, &err);                 sends qmp_capabilities
- *     qmp_execute(&qmp, "stop", on_stopped, arg);
+ *     qmp_init(&qmp, loop, fd, on_ready, arg, &err);  sends qmp_capabilities
+ *     qmp_execute(&qmp, "stop", on_stopped, arg, &err);
  *
  * Thread rule: the loop's thread.
  */
@@ -20,7 +20,7 @@ enum {
         QMP_LINE_MAX = 256 * 1024, /* bytes of one message */
 };
 
-/* `error` is NULL on success, else what QEMU said (its "desc"); `result` is what it returned. */
+/* `error` is NULL on success, else QEMU's description; `result` is the value it returned. */
 typedef void (*qmp_done_fn)(void *arg, const char *error, const json_t *result);
 
 struct qmp {
@@ -32,15 +32,15 @@ struct qmp {
                 void *arg;
         } pending[QMP_PENDING_MAX];
         int first, n_pending;
-        bool ready; /* QEMU has built the machine and listens */
+        bool ready; /* QEMU has built the machine and answers */
         void (*on_event)(void *arg, const char *name, const json_t *data);
         void *event_arg;
 };
 
-/* Takes over the descriptor. `done` is called when QEMU has answered the first command. */
+/* Takes over the descriptor. `done` is called with the answer to qmp_capabilities. */
 int qmp_init(struct qmp *qmp, struct loop *loop, int fd, qmp_done_fn done, void *arg,
              struct err *err);
 void qmp_release(struct qmp *qmp);
 
-/* Sends a command without arguments. -EPIPE without a connection, -EBUSY past QMP_PENDING_MAX. */
+/* Sends a command without arguments. -EPIPE: no connection; -EBUSY: QMP_PENDING_MAX are pending. */
 int qmp_execute(struct qmp *qmp, const char *command, qmp_done_fn done, void *arg, struct err *err);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The lines of the metrics file: when one is written, and the counters that QEMU and the kernel keep
- * (stats.h), which it collects first.
+ * The lines of the metrics file: when one is written, and the counters that QEMU and the kernel
+ * keep (stats.h), which it collects first.
  *
  *     report_init(&r, &loop, &qmp, &cfg, &metrics, flushed, arg);
  *     report_begin(&r);     before the guest starts
@@ -42,7 +42,8 @@ void report_init(struct report *r, struct loop *loop, struct qmp *qmp, const str
                  void *arg);
 void report_release(struct report *r);
 
-/* Opens the file that the configuration names, in place of a former one. `id` is kept by pointer. */
+/* Opens the file that the configuration names, in place of a former one. `id` is kept by
+ * pointer. */
 int report_open(struct report *r, const struct vm_metrics_section *section, const char *id,
                 struct err *err);
 

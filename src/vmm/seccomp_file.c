@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* Finds a name in any case: Firecracker lowers it. */
+/* Finds a name in any case, as Firecracker does. */
 static bool has_name(const char *bytes, size_t n, const char *name)
 {
         size_t len = strlen(name);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The file of --seccomp-filter: Firecracker's filters for its threads "vmm", "api" and "vcpu", as its
- * seccompiler writes them. vulcan-vmm has no such threads, and QEMU brings its own filter, so the file
- * is not applied. But a caller that names a file it does not have, or the source in place of what is
- * compiled from it, must hear of it here as there. Bitcode, the format, is Firecracker's own affair:
- * what is checked is the size and that no thread's filter is missing.
+ * The file of --seccomp-filter: filters for Firecracker's threads "vmm", "api" and "vcpu", as its
+ * seccompiler writes them. vulcan-vmm has no such threads and QEMU has its own filter, so the file
+ * is not applied. It is checked, so that a missing file, or the source in place of the compiled
+ * filters, is an error as with Firecracker. The check covers the size and the three names; the
+ * format (Bitcode) is internal to Firecracker.
  *
  * Thread rule: any thread.
  */
@@ -15,10 +15,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { SECCOMP_FILE_MAX = 100000 }; /* bytes, as Firecracker */
+enum { SECCOMP_FILE_MAX = 100000 }; /* bytes; Firecracker's limit */
 
-/* 0, or -errno with a message that names the flag and the path. */
+/* Checks a file. 0, or -errno with a message that names the flag and the path. */
 int seccomp_file_check(const char *path, struct err *err);
 
-/* The same for the bytes alone. -EINVAL: no filters. */
+/* Checks the contents. -EINVAL: not a file of filters. */
 int seccomp_file_inspect(const char *bytes, size_t n, struct err *err);

@@ -16,8 +16,8 @@ int startup_log(const struct vmm_args *a, struct err *err)
         logger_set_show(a->show_level, a->show_log_origin);
         if (a->level && logger_level_parse(a->level, &level) < 0)
                 return err_set(err, EINVAL,
-                               "--level: \"%s\" is none of Off, Error, Warning, Info, "
-                               "Debug, Trace",
+                               "--level: unknown level \"%s\": use Off, Error, Warning, Info, "
+                               "Debug or Trace",
                                a->level);
         if (a->level)
                 logger_set_level(level);
@@ -67,7 +67,7 @@ static int apply_file(const char *path, const struct vmm_args *a, struct vm_conf
         if (cfg->has_logger && startup_apply_logger(&cfg->logger, err) < 0)
                 return err_wrap(err, "%s: logger", path);
         if (cfg->metrics.metrics_path && had_metrics)
-                return err_set(err, EINVAL, "%s: metrics: --metrics-path is given already", path);
+                return err_set(err, EINVAL, "%s: metrics: --metrics-path is already given", path);
         if (cfg->metrics.metrics_path && report_open(report, &cfg->metrics, a->id, err) < 0)
                 return err_wrap(err, "%s: metrics", path);
         return vm_config_check(cfg, err);

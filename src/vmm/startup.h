@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Applies the command line and the configuration file before anything is started: log, metrics file,
- * filter file, the configuration itself. Thread rule: the main thread.
+ * Applies the command line and the configuration file before anything is started: log, metrics
+ * file, filter file, the configuration itself. Thread rule: the main thread.
  */
 #pragma once
 

@@ -47,8 +47,8 @@ void stats_net_add_line(struct stats_net *sum, const char *line, const char *ifn
         line += strspn(line, " ");
         if (strncmp(line, ifname, n) != 0 || line[n] != ':')
                 return;
-        /* Receive: bytes, packets and six more; transmit: bytes, packets. The host receives what
-         * the guest sends. */
+        /* Receive: bytes, packets and six more; transmit: bytes, packets. The guest's transmitted
+         * bytes are the host's received ones. */
         if (sscanf(line + n + 1,
                    "%" SCNu64 " %" SCNu64 " %*u %*u %*u %*u %*u %*u %" SCNu64 " %" SCNu64,
                    &in_bytes, &in_packets, &out_bytes, &out_packets) != 4)
@@ -61,7 +61,7 @@ void stats_net_add_line(struct stats_net *sum, const char *line, const char *ifn
 
 void stats_net_read(const struct vm_config *cfg, struct stats_net *ret)
 {
-        /* Not /sys: that shows the network namespace it was mounted in, not ours. */
+        /* Not /sys, which shows the network namespace that it was mounted in. */
         _cleanup_fclose_ FILE *f = cfg->n_nets ? fopen("/proc/self/net/dev", "re") : NULL;
         _cleanup_free_ char *line = NULL;
         size_t cap = 0;
@@ -73,7 +73,7 @@ void stats_net_read(const struct vm_config *cfg, struct stats_net *ret)
         }
 }
 
-/* The guest's end may take its TAP with it. */
+/* Counters never fall: the TAP may already be gone when the guest ends. */
 static void raise_to(uint64_t *value, uint64_t now, uint64_t base)
 {
         if (now > base && now - base > *value)

@@ -97,13 +97,13 @@ bool vu_ring_is_live(const struct vhost_user *vu, int queue)
         return vu->ring[queue].ready && vu->enabled[queue];
 }
 
-static void tell(void (*what)(void *), const struct vhost_user *vu)
+static void notify(void (*what)(void *), const struct vhost_user *vu)
 {
         if (what)
                 what(vu->arg);
 }
 
-/* A ring runs once it has memory, addresses, a size and a kick descriptor. */
+/* Starts a ring once it has memory, addresses, a size and a kick descriptor. */
 static int try_start(struct vhost_user *vu, int queue, struct err *err)
 {
         const struct vu_addresses *a = &vu->address[queue];
@@ -122,7 +122,7 @@ static int bad_size(const struct vhost_user *vu, struct err *err)
                        vu->header.size);
 }
 
-/* Copies the payload; false when its size is another. */
+/* Copies the payload. False if its size is different. */
 static bool take_payload(const struct vhost_user *vu, void *to, size_t size)
 {
         if (vu->header.size != size)
@@ -141,7 +141,7 @@ static int set_features(struct vhost_user *vu, struct err *err)
                 return err_set(err, EPROTO, "vhost-user: features 0x%llx were not offered",
                                (unsigned long long)(features & ~VU_FEATURES));
         vu->features = features;
-        /* Without protocol features there is no message that enables a ring. */
+        /* Without protocol features no message enables the rings: they are always enabled. */
         if (!(features >> VU_F_PROTOCOL_FEATURES & 1)) {
                 for (int i = 0; i < VU_QUEUES; i++)
                         vu->enabled[i] = true;
@@ -173,7 +173,7 @@ static int set_mem_table(struct vhost_user *vu, struct err *err)
             vu->header.size < 8 + table.n * sizeof(table.region[0]))
                 return err_set(err, EPROTO, "vhost-user: %u memory regions, %d descriptors",
                                table.n, vu->n_fds);
-        tell(vu->stopping, vu);
+        notify(vu->stopping, vu);
         for (int i = 0; i < VU_QUEUES; i++)
                 virtq_stop(&vu->ring[i]);
         guestmem_release(&vu->mem);
@@ -183,7 +183,7 @@ static int set_mem_table(struct vhost_user *vu, struct err *err)
                                  err);
         for (int i = 0; i < VU_QUEUES && r == 0; i++)
                 r = try_start(vu, i, err);
-        tell(vu->changed, vu);
+        notify(vu->changed, vu);
         return r;
 }
 
@@ -213,12 +213,12 @@ static int set_vring_state(struct vhost_user *vu, struct err *err)
                 if (s.num > UINT16_MAX)
                         return err_set(err, EPROTO, "vhost-user: ring base %u", s.num);
                 if (vu->ring[s.index].last_avail != s.num)
-                        tell(vu->reset, vu);
+                        notify(vu->reset, vu);
                 vu->ring[s.index].last_avail = (uint16_t)s.num;
                 return 0;
         default: /* VU_SET_VRING_ENABLE */
                 vu->enabled[s.index] = s.num != 0;
-                tell(vu->changed, vu);
+                notify(vu->changed, vu);
                 return 0;
         }
 }
@@ -235,7 +235,7 @@ static int set_vring_addr(struct vhost_user *vu, struct err *err)
         vu->address[a.index] = (struct vu_addresses){a.desc, a.avail, a.used, true};
         r = try_start(vu, (int)a.index, err);
         if (r == 0)
-                tell(vu->changed, vu);
+                notify(vu->changed, vu);
         return r;
 }
 
@@ -256,17 +256,17 @@ static int set_vring_fd(struct vhost_user *vu, struct err *err)
                                "descriptors",
                                request, (unsigned long long)value, vu->n_fds);
         if (request == VU_SET_VRING_ERR)
-                return 0; /* errors go to our log; the descriptor is closed with the message */
+                return 0; /* we log errors ourselves; the descriptor is closed with the message */
         q = &vu->ring[value & VU_VRING_INDEX_MASK];
         fd = vu->n_fds ? steal_fd(&vu->fds[0]) : -1;
-        /* We may neither sleep in a write to it nor in a read from it. */
+        /* Neither reads nor writes of it may block us. */
         if (fd >= 0)
                 fcntl(fd, F_SETFL, O_NONBLOCK);
         if (request == VU_SET_VRING_CALL) {
                 close_fd(&q->call_fd);
                 q->call_fd = fd;
         } else {
-                tell(vu->stopping, vu);
+                notify(vu->stopping, vu);
                 close_fd(&q->kick_fd);
                 q->kick_fd = fd;
                 if (fd < 0)
@@ -274,7 +274,7 @@ static int set_vring_fd(struct vhost_user *vu, struct err *err)
                 else
                         r = try_start(vu, (int)(value & VU_VRING_INDEX_MASK), err);
         }
-        tell(vu->changed, vu);
+        notify(vu->changed, vu);
         return r;
 }
 
@@ -295,7 +295,7 @@ static int answer_u64(struct vhost_user *vu, int fd, uint64_t value, struct err 
         return answer(vu, fd, &value, sizeof(value), err);
 }
 
-/* Asking for a ring's base stops it. */
+/* A request for a ring's base stops the ring. */
 static int get_vring_base(struct vhost_user *vu, int fd, struct err *err)
 {
         struct vu_vring_state s = {0};
@@ -304,13 +304,13 @@ static int get_vring_base(struct vhost_user *vu, int fd, struct err *err)
 
         if (r < 0)
                 return r;
-        tell(vu->stopping, vu);
+        notify(vu->stopping, vu);
         q = &vu->ring[s.index];
         virtq_stop(q);
         close_fd(&q->kick_fd);
         vu->address[s.index].set = false;
         s.num = q->last_avail;
-        tell(vu->changed, vu);
+        notify(vu->changed, vu);
         return answer(vu, fd, &s, sizeof(s), err);
 }
 
@@ -332,7 +332,7 @@ static int get_config(struct vhost_user *vu, int fd, struct err *err)
         return answer(vu, fd, &c, vu->header.size, err);
 }
 
-/* 1: a reply was sent; 0: none is due by the request itself; -errno. */
+/* Handles a request. 1: it has sent a reply; 0: the request has none of its own; -errno. */
 static int act(struct vhost_user *vu, int fd, struct err *err)
 {
         int r;
@@ -394,7 +394,7 @@ static int finish_message(struct vhost_user *vu, int fd, struct err *err)
         return r < 0 ? r : 1;
 }
 
-/* Takes the descriptors of one read; more than fit a message are closed and refused. */
+/* Keeps the descriptors of one read. More than a message can have are closed, and an error. */
 static int take_fds(struct vhost_user *vu, struct msghdr *m, struct err *err)
 {
         bool too_many = m->msg_flags & MSG_CTRUNC;

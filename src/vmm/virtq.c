@@ -8,13 +8,16 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The guest writes these fields while we read them: one access each, in the order written here. */
+/*
+ * The guest's vCPUs read and write these fields at the same time. Each access is a single atomic
+ * load or store: it is never torn, and the compiler cannot read a value again after it was checked.
+ */
 #define GUEST_READ(field) __atomic_load_n(&(field), __ATOMIC_RELAXED)
 #define GUEST_READ_ACQUIRE(field) __atomic_load_n(&(field), __ATOMIC_ACQUIRE)
 #define GUEST_WRITE(field, value) __atomic_store_n(&(field), (value), __ATOMIC_RELAXED)
 #define GUEST_WRITE_RELEASE(field, value) __atomic_store_n(&(field), (value), __ATOMIC_RELEASE)
 
-/* Where the two sides tell each other the index they want to be woken at (EVENT_IDX). */
+/* The fields in which each side asks to be notified at a certain index (EVENT_IDX). */
 static uint16_t *used_event(const struct virtq *q)
 {
         return (uint16_t *)&q->avail->ring[q->num];
@@ -66,7 +69,7 @@ int virtq_start(struct virtq *q, const struct guestmem *mem, uint64_t desc, uint
         return 0;
 }
 
-/* Adds the memory of one descriptor to the chain, in as many pieces as the map needs. */
+/* Adds the memory of one descriptor to the chain, in as many pieces as it has mappings. */
 static int add_piece(struct virtq *q, struct virtq_chain *c, uint64_t addr, uint32_t len,
                      bool device_writes, struct err *err)
 {
@@ -91,13 +94,13 @@ static int add_piece(struct virtq *q, struct virtq_chain *c, uint64_t addr, uint
                         c->n_in++;
                 else
                         c->n_out++;
-                addr += n; /* cannot wrap: a region ends at or below 2^64 */
+                addr += n; /* cannot wrap, because a region ends at or below 2^64 */
                 len -= (uint32_t)n;
         }
         return 0;
 }
 
-/* A descriptor table: the ring's own, or an indirect one. */
+/* A descriptor table: the ring's own or an indirect one. */
 struct table {
         const struct vring_desc *desc;
         uint32_t num;
@@ -112,7 +115,7 @@ static void read_desc(const struct vring_desc *from, struct vring_desc *ret)
         ret->next = GUEST_READ(from->next);
 }
 
-/* Replaces *t by the indirect table that a descriptor points at. */
+/* Replaces *t by the indirect table that a descriptor points to. */
 static int enter_indirect(struct virtq *q, const struct vring_desc *d, struct table *t,
                           struct err *err)
 {
@@ -161,6 +164,8 @@ static int walk(struct virtq *q, struct virtq_chain *c, struct err *err)
 
 int virtq_pop(struct virtq *q, struct virtq_chain *ret, struct err *err)
 {
+        /* Pairs with the barrier of the driver, which fills an entry before it raises the index:
+         * the entries below `there`, and the descriptors they name, are complete. */
         uint16_t there = GUEST_READ_ACQUIRE(q->avail->idx);
         uint16_t waiting = (uint16_t)(there - q->last_avail);
         int r;
@@ -192,6 +197,7 @@ void virtq_push(struct virtq *q, uint16_t head, uint32_t written)
         GUEST_WRITE(e->id, head);
         GUEST_WRITE(e->len, written);
         q->used_idx++;
+        /* A guest that reads the new index also sees the entry and the bytes in its buffers. */
         GUEST_WRITE_RELEASE(q->used->idx, q->used_idx);
 }
 
@@ -200,7 +206,12 @@ static bool wants_signal(struct virtq *q)
         uint16_t old = q->signalled;
         bool valid = q->signalled_valid;
 
-        /* Our used index must be visible before we read what the guest wants, and the reverse. */
+        /*
+         * We publish used->idx, then read whether the guest wants an interrupt; the guest publishes
+         * that, then reads used->idx. The full barrier on both sides orders each store before the
+         * load that follows it. So at least one side sees the other's store: either we interrupt,
+         * or the guest finds the entry by itself.
+         */
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
         if (valid && old == q->used_idx)
                 return false;
@@ -218,7 +229,7 @@ void virtq_signal(struct virtq *q)
         if (!wants_signal(q) || q->call_fd < 0)
                 return;
         if (write(q->call_fd, &one, sizeof(one)) < 0)
-                return; /* the counter is full: the guest has an interrupt pending already */
+                return; /* the counter is full, so the guest already has an interrupt pending */
 }
 
 void virtq_disable_kick(struct virtq *q)
@@ -233,6 +244,8 @@ bool virtq_enable_kick(struct virtq *q)
                 GUEST_WRITE(*avail_event(q), q->last_avail);
         else
                 GUEST_WRITE(q->used->flags, 0);
+        /* The mirror image of wants_signal(): an entry that the guest adds around this moment is
+         * either followed by a kick or seen by the load below. */
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
         return GUEST_READ(q->avail->idx) != q->last_avail;
 }

@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Copies between a flat buffer and the pieces of a chain; returns how much there was room for. */
+/* Copy between a flat buffer and the pieces of a chain. Returns the number of bytes copied. */
 static size_t chain_read(const struct iovec *iov, int n, void *to, size_t len)
 {
         size_t done = 0;
@@ -76,7 +76,7 @@ static void owe_stranger(struct vsock_device *dev, const struct vsock_header *h)
 {
         if (h->op == VSOCK_OP_RST)
                 return;
-        /* tx_has_room() saw to it before the packet was taken. */
+        /* process_tx() takes no packet unless there is room for an answer. */
         assert(dev->n_rst < VSOCK_RST_MAX);
         dev->rst[(dev->rst_first + dev->n_rst++) % VSOCK_RST_MAX] =
                 (struct vsock_stranger){h->src_port, h->dst_port};
@@ -132,12 +132,12 @@ static void guest_shut(struct vsock_device *dev, struct vsock_conn *c, const str
         owe_stranger(dev, h);
 }
 
-/* A packet for a connection that is there. */
+/* Handles a packet for a known stream. */
 static void handle_known(struct vsock_device *dev, struct vsock_conn *c,
                          const struct vsock_header *h, const struct iovec *payload, int n)
 {
         if (c->owe & OWE_RST)
-                return; /* killed on our side; the guest hears of it soon */
+                return; /* killed on our side; RST is on its way to the guest */
         c->peer_buf_alloc = h->buf_alloc;
         c->peer_fwd_cnt = h->fwd_cnt;
         if (conn_credit(c) > 0)
@@ -165,7 +165,7 @@ static void handle_known(struct vsock_device *dev, struct vsock_conn *c,
         case VSOCK_OP_CREDIT_REQUEST:
                 conn_owe(c, OWE_CREDIT);
                 return;
-        default: /* a second REQUEST, or no operation at all */
+        default: /* a second REQUEST, or an unknown operation */
                 conn_kill(c);
                 return;
         }
@@ -184,7 +184,7 @@ static void handle_packet(struct vsock_device *dev, const struct virtq_chain *ch
             h.src_cid != dev->guest_cid || h.dst_cid != VSOCK_CID_HOST ||
             h.len > chain->out_len - sizeof(h)) {
                 dev->metrics->vsock_tx_queue_event_fails++;
-                return; /* not a packet of this guest's: nobody to answer */
+                return; /* not a valid packet of this guest: there is no address to answer to */
         }
         if (h.type != VSOCK_TYPE_STREAM) {
                 owe_stranger(dev, &h);
@@ -235,7 +235,7 @@ static void process_tx(struct vsock_device *dev)
                 break_device(dev, VU_TX, &err);
 }
 
-/* Fills one chain with the next packet. 1: filled (`*ret_len` bytes), 0: nobody has anything. */
+/* Fills a chain with the next packet for the guest. 1: filled, *ret_len bytes; 0: no packet. */
 static int next_packet(struct vsock_device *dev, const struct virtq_chain *chain, uint32_t *ret_len)
 {
         struct iovec payload[VIRTQ_CHAIN_IOVS];
@@ -288,7 +288,7 @@ static void process_rx(struct vsock_device *dev)
                 }
                 r = virtq_pop(q, &chain, &err);
                 if (r == 0 && virtq_enable_kick(q))
-                        continue; /* buffers came in just now */
+                        continue; /* buffers arrived meanwhile */
                 if (r <= 0)
                         break;
                 if (chain.n_out > 0 || chain.in_len < sizeof(struct vsock_header)) {
@@ -313,7 +313,8 @@ void vsock_process(struct vsock_device *dev)
         if (!dev->broken && (dev->n_rst > 0 || conns_have_runnable(&dev->conns)) &&
             vu_ring_is_live(dev->vu, VU_RX))
                 process_rx(dev);
-        /* What stalled for want of RX buffers goes on when there is room again, not before. */
+        /* A queue stalled for lack of RX buffers continues only when there is room for answers
+         * again. */
         if (dev->tx_again && vu_ring_is_live(dev->vu, VU_TX) &&
             (!dev->tx_stalled || dev->n_rst < VSOCK_RST_MAX))
                 dev->loop->busy = true;
@@ -364,7 +365,7 @@ static void rings_stopping(void *arg)
         watch_kicks(arg, false);
 }
 
-/* Another driver begins: it knows none of the streams. Who waits for a first driver still waits. */
+/* A new driver knows none of the streams. Clients still waiting for a first driver keep waiting. */
 static void rings_reset(void *arg)
 {
         struct vsock_device *dev = arg;

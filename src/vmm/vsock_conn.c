@@ -88,7 +88,7 @@ void conns_clear(struct vsock_conns *set)
                 conn_free(c);
 }
 
-/* Passes on to the socket what the guest sent before. -errno: the host takes no more. */
+/* Writes buffered bytes of the guest to the socket. -errno: the host takes no more. */
 static int flush_out(struct vsock_conn *c)
 {
         while (c->out_len > 0 && c->writable) {
@@ -121,7 +121,7 @@ static int flush_out(struct vsock_conn *c)
         return 0;
 }
 
-/* The host will never take another byte: what comes for it is dropped, and the guest is told. */
+/* The host takes no more bytes: drops those for it and tells the guest by SHUTDOWN. */
 static void host_takes_no_more(struct vsock_conn *c)
 {
         c->fwd_cnt += c->out_len;
@@ -133,7 +133,7 @@ static void host_takes_no_more(struct vsock_conn *c)
         }
 }
 
-/* After bytes have left for the host: grants credit and passes a half-close on. */
+/* After bytes were written to the host: grants credit and forwards a half-close. */
 static void after_flush(struct vsock_conn *c)
 {
         if (c->fwd_cnt - c->told_fwd_cnt >= VSOCK_BUF_ALLOC / 2)
@@ -149,7 +149,7 @@ static void open_is_ready(struct vsock_conn *c)
                         host_takes_no_more(c);
                 after_flush(c);
         }
-        /* It said before that it sends no more; now it is gone altogether. */
+        /* The host had closed its sending side; now it has closed the socket. */
         if (c->hung_up && c->host_eof && c->shutdown_flags != VSOCK_SHUT_BOTH) {
                 c->shutdown_flags = VSOCK_SHUT_BOTH;
                 conn_owe(c, OWE_SHUTDOWN);
@@ -331,7 +331,7 @@ void conn_owe(struct vsock_conn *c, unsigned what)
 void conn_kill(struct vsock_conn *c)
 {
         c->conns->metrics->vsock_conns_killed++;
-        /* The guest never heard of it, or has forgotten it. */
+        /* The guest does not know this stream, or no longer: there is no one to send RST to. */
         if (!c->entry.named || c->owe & OWE_REQUEST) {
                 conn_free(c);
                 return;
@@ -370,7 +370,8 @@ void conn_guest_shutdown(struct vsock_conn *c, uint32_t flags)
         }
 }
 
-/* Keeps bytes that the socket did not take, from `skip` on. The caller checked that they fit. */
+/* Buffers the bytes from `skip` on, which the socket did not take. The caller checked that they
+ * fit. */
 static int keep_out(struct vsock_conn *c, const struct iovec *iov, int n, size_t skip, uint32_t len)
 {
         if (!c->out)
@@ -409,7 +410,7 @@ int conn_deliver(struct vsock_conn *c, const struct iovec *iov, int n, uint32_t 
         ssize_t sent = 0;
 
         if (c->guest_shut_send || len > VSOCK_BUF_ALLOC - c->out_len)
-                return -EPROTO; /* it said it would not, or has not the credit for it */
+                return -EPROTO; /* after its SHUTDOWN, or beyond its credit */
         if (c->host_deaf) {
                 c->fwd_cnt += len;
                 after_flush(c);
@@ -435,7 +436,8 @@ int conn_deliver(struct vsock_conn *c, const struct iovec *iov, int n, uint32_t 
 
                 if (r < 0)
                         return r;
-                /* A short write may have left room: without another try no edge would come. */
+                /* A short write may have left room in the socket. Without another attempt there
+                 * would be no edge to wake us. */
                 if (flush_out(c) < 0)
                         host_takes_no_more(c);
         }
@@ -443,7 +445,7 @@ int conn_deliver(struct vsock_conn *c, const struct iovec *iov, int n, uint32_t 
         return 0;
 }
 
-/* Reads from the host straight into the guest's buffer. 1: a packet, 0: none. */
+/* Reads from the host directly into the guest's buffer. 1: a packet, 0: none. */
 static int fill_data(struct vsock_conn *c, const struct iovec *iov, int n, size_t room,
                      struct vsock_header *h)
 {
@@ -500,7 +502,7 @@ int conn_fill_packet(struct vsock_conn *c, const struct iovec *iov, int n, size_
         h->flags = 0;
         h->buf_alloc = VSOCK_BUF_ALLOC;
         h->fwd_cnt = c->fwd_cnt;
-        /* Data tells the guest its credit as well, so it goes before the packets that only do that. */
+        /* A data packet also updates the credit, so data precedes packets that only do that. */
         if (!(c->owe & (OWE_RST | OWE_REQUEST | OWE_RESPONSE)) && has_data(c) &&
             fill_data(c, iov, n, room, h))
                 return 1;
@@ -535,7 +537,7 @@ void conn_sent(struct vsock_conn *c, const struct vsock_header *h)
                 c->owe &= ~(unsigned)OWE_SHUTDOWN;
                 if (h->flags != VSOCK_SHUT_BOTH)
                         break;
-                /* Nothing can move any more; the guest answers with RST. */
+                /* Both directions are shut; the guest answers with RST. */
                 c->state = CONN_CLOSING;
                 c->owe = 0;
                 drop_out(c);

@@ -62,18 +62,18 @@ struct vsock_conn {
         /* The socket, watched edge-triggered: true until it says EAGAIN. */
         bool readable, writable;
         bool hung_up;   /* the host closed it altogether */
-        bool host_eof;  /* the host sends no more; said or being said to the guest */
-        bool host_deaf; /* the host takes no more: what the guest sends is dropped */
+        bool host_eof;  /* the host sends no more; the guest has been or will be told */
+        bool host_deaf; /* the host takes no more: the guest's bytes are dropped */
 
-        /* Credit, counters modulo 2^32 as in the packets. */
+        /* Credit. Counters are modulo 2^32, as in the packets. */
         uint32_t peer_buf_alloc, peer_fwd_cnt, sent;
         uint32_t fwd_cnt, told_fwd_cnt;
         bool asked_credit;
 
         bool guest_shut_send, guest_shut_rcv;
-        uint32_t shutdown_flags; /* what OWE_SHUTDOWN says */
+        uint32_t shutdown_flags; /* the flags of OWE_SHUTDOWN */
 
-        /* Bytes from the guest that the socket did not take yet: a ring buffer. */
+        /* Bytes from the guest that the socket has not yet taken: a ring buffer. */
         char *out;
         uint32_t out_head, out_len;
 };
@@ -88,7 +88,7 @@ void conns_clear(struct vsock_conns *set);
 struct vsock_conn *conns_first(const struct vsock_conns *set);
 struct vsock_conn *conn_next(const struct vsock_conn *c);
 
-/* True if a stream has something for the guest; and takes the first of these out of the line. */
+/* True if a stream has a packet for the guest; and removes the first such stream from the queue. */
 bool conns_have_runnable(const struct vsock_conns *set);
 struct vsock_conn *conns_next_runnable(struct vsock_conns *set);
 
@@ -101,22 +101,23 @@ struct vsock_conn *conn_new(struct vsock_conns *set, int fd, enum vsock_state st
 void conn_free(struct vsock_conn *c);
 void conn_name(struct vsock_conn *c, uint32_t guest_port, uint32_t host_port);
 
-/* Starts, or ends, the wait for the other side. */
+/* Starts or ends the wait for the other side. */
 void conn_set_deadline(struct vsock_conn *c, bool on);
 
-/* Puts the stream in line if it has something for the guest. */
+/* Queues the stream if it has a packet for the guest. */
 void conn_schedule(struct vsock_conn *c);
 
-/* Owes the guest a packet. RST outweighs all others. */
+/* Owes the guest a packet. RST replaces all others. */
 void conn_owe(struct vsock_conn *c, unsigned what);
 
-/* Bytes the guest has room for. */
+/* Bytes that the guest has room for. */
 uint32_t conn_credit(const struct vsock_conn *c);
 
 /* Takes `len` payload bytes from the guest. 0, or -errno: the stream is broken. */
 int conn_deliver(struct vsock_conn *c, const struct iovec *iov, int n, uint32_t len);
 
-/* The guest has finished with the stream: flushes what is left for the host, then ends. May free c. */
+/* The guest has finished with the stream: flushes what is left for the host, then ends. May free
+ * c. */
 void conn_guest_is_done(struct vsock_conn *c);
 
 /* The guest shut down one or both directions. May free c. */
@@ -126,8 +127,8 @@ void conn_guest_shutdown(struct vsock_conn *c, uint32_t flags);
 void conn_kill(struct vsock_conn *c);
 
 /*
- * Fills the next packet for the guest: payload into iov (`room` bytes), *h except for the addresses.
- * 1: there is one, and conn_sent() must follow; 0: nothing to send after all.
+ * Fills the next packet for the guest: payload into iov (`room` bytes), *h except for the
+ * addresses. 1: there is one, and conn_sent() must follow; 0: nothing to send after all.
  */
 int conn_fill_packet(struct vsock_conn *c, const struct iovec *iov, int n, size_t room,
                      struct vsock_header *h);

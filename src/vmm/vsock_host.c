@@ -42,7 +42,8 @@ static void accept_ready(struct loop_source *src, uint32_t events)
                 int fd = accept4(src->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
                 if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {
-                        /* The loop would report it again and again: pause until something closes. */
+                        /* epoll would report the client again and again: pause until a descriptor
+                         * is closed. */
                         epoll_ctl(l->loop->epoll_fd, EPOLL_CTL_DEL, src->fd, NULL);
                         l->paused = true;
                         logger_error("vsock: cannot accept: %s", strerror(errno));

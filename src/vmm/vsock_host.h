@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The host's side of the vsock device, in Unix sockets: the listener at `uds_path`, the CONNECT line
- * of a client, and the sockets that listen for the guest. Thread rule: the loop's thread.
+ * The host's side of the vsock device, in Unix sockets: the listener at `uds_path`, the CONNECT
+ * line of a client, and the sockets that listen for the guest. Thread rule: the loop's thread.
  */
 #pragma once
 
@@ -11,7 +11,7 @@
 
 enum {
         VSOCK_UDS_PATH_MAX = 107, /* what sun_path holds */
-        VSOCK_ACCEPT_BATCH = 32,  /* clients accepted before others have their turn */
+        VSOCK_ACCEPT_BATCH = 32,  /* clients accepted a turn */
 };
 
 struct vsock_listener {
@@ -38,5 +38,6 @@ void vsock_listener_resume(struct vsock_listener *l);
 /* Connects to <uds_path>_<port>. Returns a non-blocking descriptor or -errno. */
 int vsock_dial_uds(const char *uds_path, uint32_t port);
 
-/* Parses "CONNECT <port>" without its newline. Spaces around the number are fine. -EINVAL, -ERANGE. */
+/* Parses "CONNECT <port>" without its newline. Spaces around the number are fine. -EINVAL,
+ * -ERANGE. */
 int vsock_parse_connect(const char *line, uint32_t *ret_port);

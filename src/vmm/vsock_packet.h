@@ -17,8 +17,8 @@ enum vsock_op {
 
 enum {
         VSOCK_TYPE_STREAM = 1,
-        VSOCK_SHUT_RCV = 1,  /* flags of SHUTDOWN: the sender will receive no more */
-        VSOCK_SHUT_SEND = 2, /* … send no more */
+        VSOCK_SHUT_RCV = 1,  /* flag of SHUTDOWN: its sender will receive no more */
+        VSOCK_SHUT_SEND = 2, /* its sender will send no more */
         VSOCK_SHUT_BOTH = 3,
         VSOCK_CID_HOST = 2,
         VSOCK_CID_MIN = 3, /* smallest CID of a guest */

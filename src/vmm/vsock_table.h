@@ -2,8 +2,8 @@
 /*
  * The streams of a vsock device: found by their two ports, and kept in three lists.
  *
- * A stream embeds a struct vsock_entry as its first member; the table only links entries. Pure data.
- * Thread rule: one thread.
+ * A stream embeds a struct vsock_entry as its first member; the table only links entries. Pure
+ * data. Thread rule: one thread.
  */
 #pragma once
 
@@ -15,7 +15,7 @@ enum { VSOCK_BUCKETS = 256 };
 enum vsock_list_id {
         VSOCK_ALL,      /* every stream */
         VSOCK_RUN,      /* streams with a packet for the guest, in the order of their turns */
-        VSOCK_DEADLINE, /* streams that wait for the other side; all wait equally long, oldest first */
+        VSOCK_DEADLINE, /* streams that wait for the other side, oldest first: all wait equally long */
         VSOCK_LISTS,
 };
 

@@ -282,7 +282,7 @@ static void malformed_requests_are_refused(void **state)
         refused(f, "PATCH", "/vm",
                 "{\"state\":"
                 "\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\xc3\xa9\"}",
-                "xx?\\\" is none of Paused, Resumed");
+                "xx?\\\" is not Paused or Resumed");
         refused(f, "PUT", "/", "{}", "Invalid request");
         refused(f, "PUT", "", "{}", "Invalid request");
         refused(f, "PUT", "/drives", "{}", "The ID cannot be empty.");
@@ -296,10 +296,10 @@ static void malformed_requests_are_refused(void **state)
                 "{\"drive_id\":\"b\",\"path_on_host\":\"/\",\"is_root_device\":false}",
                 "The id from the path [a] does not match the id from the body [b]!");
         refused(f, "PUT", "/actions", "{}", "action_type: missing");
-        refused(f, "PUT", "/actions", "{\"action_type\":\"Explode\"}", "none of InstanceStart");
+        refused(f, "PUT", "/actions", "{\"action_type\":\"Explode\"}", "is not InstanceStart");
         refused(f, "PUT", "/actions", "{\"action_type\":\"FlushMetrics\",\"x\":1}",
                 "unknown field");
-        refused(f, "PATCH", "/vm", "{\"state\":\"Gone\"}", "none of Paused");
+        refused(f, "PATCH", "/vm", "{\"state\":\"Gone\"}", "is not Paused");
         assert_int_equal(f->metrics.put_actions_count, 3);
         assert_int_equal(f->metrics.put_actions_fails, 3);
 }

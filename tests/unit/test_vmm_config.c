@@ -142,7 +142,7 @@ static void wrong_drives_and_kernels_are_named(void **state)
                 {"{" BOOT ",\"drives\":[{" GOOD_DRIVE ",\"is_read_only\":true},"
                  "{\"drive_id\":\"b\",\"path_on_host\":\"" KERNEL
                  "\",\"is_root_device\":true,\"is_read_only\":true}]}",
-                 "drives[1]: is_root_device: \"a\" is the root"},
+                 "drives[1]: is_root_device: \"a\" is already the root"},
         };
 
         check_wrong(bad, sizeof(bad) / sizeof(bad[0]));
@@ -230,7 +230,7 @@ static void wrong_devices_are_named(void **state)
                  "rx_rate_limiter: not supported"},
                 {WITH("\"network-interfaces\":[{\"iface_id\":\"a\",\"host_dev_name\":\"t\"},"
                       "{\"iface_id\":\"b\",\"host_dev_name\":\"t\"}]"),
-                 "network-interfaces[1]: host_dev_name: \"t\" is used"},
+                 "network-interfaces[1]: host_dev_name: \"t\" is also used"},
                 {WITH("\"network-interfaces\":[{\"iface_id\":\"a\",\"host_dev_name\":\"t\","
                       "\"guest_mac\":\"06:00:ac:10:00:0A\"},{\"iface_id\":\"b\","
                       "\"host_dev_name\":\"u\",\"guest_mac\":\"06:00:ac:10:00:0a\"}]"),
