@@ -11,11 +11,12 @@ static int changed_one(struct connection *c, sqlite3_stmt *st, const char *id, s
         if (sqlite3_step(st) != SQLITE_DONE)
                 return connection_failed(c, "update a record", err);
         if (sqlite3_changes(c->db) == 0)
-                return err_set(err, ESTALE, "store: %s is not there or has ended", id);
+                return err_set(err, ESTALE, "store: %s does not exist or has ended", id);
         return 0;
 }
 
-/* A record and its files, or neither: others of the same transaction go on. */
+/* Applies a change of a record together with its files, or neither. A savepoint keeps a failure
+ * from affecting the other operations of the transaction. */
 static int with_files(struct connection *c, struct store_op *op,
                       int (*apply)(struct connection *c, struct store_op *op, struct err *err),
                       struct err *err)
@@ -29,7 +30,7 @@ static int with_files(struct connection *c, struct store_op *op,
         r = apply(c, op, err);
         if (r == 0)
                 r = files_write(c, op->id, op->w->fetch, err);
-        /* What has given the whole transaction up has no savepoint any more. */
+        /* If SQLite has rolled back the whole transaction, the savepoint is gone. */
         if (r < 0 && !sqlite3_get_autocommit(c->db))
                 sqlite3_exec(c->db, "ROLLBACK TO record; RELEASE record", NULL, NULL, NULL);
         return r < 0 ? r : connection_run(c, "RELEASE record", err);
@@ -80,7 +81,6 @@ int apply_end(struct connection *c, struct store_op *op, struct err *err)
         return with_files(c, op, update_row, err);
 }
 
-/* In place of a beginning whose end comes with it, and says all that it would. */
 int apply_nothing(struct connection *c, struct store_op *op, struct err *err)
 {
         return 0;

@@ -27,7 +27,7 @@ int connection_failed(struct connection *c, const char *what, struct err *err)
         return db_failed(c->db, schema.name, what, err);
 }
 
-/* The statements from `first` to `last`. */
+/* Prepares the statements from `first` to `last`. */
 static int prepare_all(struct connection *c, enum statement first, enum statement last,
                        struct err *err)
 {
@@ -87,7 +87,7 @@ static int fail_unfinished(struct connection *c, const char *error, size_t *ret,
             sqlite3_bind_int64(st, 1, clock_wall_ms()) != SQLITE_OK ||
             sqlite3_bind_text(st, 2, error, -1, SQLITE_STATIC) != SQLITE_OK ||
             sqlite3_step(st) != SQLITE_DONE)
-                r = connection_failed(c, "end what was unfinished", err);
+                r = connection_failed(c, "fail unfinished records", err);
         else
                 *ret = (size_t)sqlite3_changes(c->db);
         sqlite3_finalize(st);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A connection to the file of records, with its prepared statements. A store has two: one writes, one
- * reads. Private to the store. Thread rule: one thread at a time.
+ * A connection to the file of records, with its prepared statements. A store has two: one writes,
+ * one reads. Private to the store. Thread rule: one thread at a time.
  */
 #pragma once
 
@@ -35,8 +35,9 @@ struct connection {
 };
 
 /*
- * Makes or opens the file, brings it to the newest schema and fails all unfinished records with this
- * error. After a failure, too, connection_close() must be called. -EUCLEAN: the file is damaged.
+ * Makes or opens the file, brings it to the newest schema and fails all unfinished records with
+ * this error. After a failure, too, connection_close() must be called. -EUCLEAN: the file is
+ * damaged.
  */
 int connection_open_writer(struct connection *c, const char *path, const char *error,
                            size_t *ret_failed, struct err *err);

@@ -56,7 +56,6 @@ static int exec(sqlite3 *db, const char *name, const char *sql, struct err *err)
         return 0;
 }
 
-/* The first column of the first row as a number. */
 int db_query_int(sqlite3 *db, const char *name, const char *sql, int64_t *ret, struct err *err)
 {
         sqlite3_stmt *st = NULL;
@@ -71,13 +70,14 @@ int db_query_int(sqlite3 *db, const char *name, const char *sql, int64_t *ret, s
         return r;
 }
 
-/* Interrupts a statement that takes too long. The parts of it that matter ask no progress handler. */
+/* Interrupts a statement that takes too long. A progress handler would not do: the slow parts of an
+ * integrity check do not call it. */
 struct watchdog {
         sqlite3 *db;
         uint64_t until_ns;
         pthread_mutex_t lock; /* guards the rest */
         pthread_cond_t changed;
-        bool over, barked;
+        bool done, fired;
 };
 
 static void *watch(void *arg)
@@ -85,11 +85,11 @@ static void *watch(void *arg)
         struct watchdog *w = arg;
 
         pthread_mutex_lock(&w->lock);
-        while (!w->over) {
+        while (!w->done) {
                 if (clock_cond_wait(&w->changed, &w->lock, w->until_ns))
                         continue;
-                /* Again and again: one that comes before the statement runs is of no effect. */
-                w->barked = true;
+                /* Repeatedly, since an interrupt before the statement runs has no effect. */
+                w->fired = true;
                 sqlite3_interrupt(w->db);
                 w->until_ns = clock_ns() + NS_PER_MS;
         }
@@ -97,7 +97,7 @@ static void *watch(void *arg)
         return NULL;
 }
 
-/* Reads the file through. */
+/* Reads the whole file and verifies its structure. */
 static int quick_check(sqlite3 *db, const char *name, struct err *err)
 {
         sqlite3_stmt *st = NULL;
@@ -118,9 +118,9 @@ static int quick_check(sqlite3 *db, const char *name, struct err *err)
 }
 
 /*
- * The start of a daemon must not take minutes because its file is large and its disk slow. So a file
- * of more than DB_CHECK_MAX is not read through, nor one that takes longer than the time there is,
- * whose verdict is worth nothing. Damage in such a file is found when what is damaged is read.
+ * Checks the file, within limits: a daemon must not take minutes to start because its file is large
+ * or its disk slow. Files larger than DB_CHECK_MAX are not checked. A check that exceeds its time
+ * limit is abandoned and its result ignored. Damage in such a file is found when it is read.
  */
 static int check(sqlite3 *db, const struct db_schema *schema, const char *path, struct err *err)
 {
@@ -140,14 +140,14 @@ static int check(sqlite3 *db, const struct db_schema *schema, const char *path, 
                 return r;
         r = quick_check(db, schema->name, err);
         pthread_mutex_lock(&w.lock);
-        w.over = true;
+        w.done = true;
         pthread_cond_signal(&w.changed);
         pthread_mutex_unlock(&w.lock);
         pthread_join(thread, NULL);
-        if (!w.barked)
+        if (!w.fired)
                 return r;
-        log_warn("%s: %s could not be read through within %u ms; it is used as it is", schema->name,
-                 path, ms);
+        log_warn("%s: %s could not be checked within %u ms; using it unchecked", schema->name, path,
+                 ms);
         return 0;
 }
 
@@ -200,8 +200,9 @@ static int connect_file(const char *path, const struct db_schema *schema, int fl
         return 0;
 }
 
-/* What programs wrote is nobody else's, whatever umask and directory allow: a file that SQLite finds
- * keeps its mode, and those beside it get the same. If it cannot be opened SQLite says why. */
+/* Makes sure that only the owner can read the file, whatever the umask and the directory allow.
+ * SQLite keeps the mode of an existing file and gives the same to those beside it. If the file
+ * cannot be created here, SQLite reports why. */
 static int keep_private(const char *path, struct err *err)
 {
         static const char *const parts[] = {"", "-wal", "-shm", "-journal"};
@@ -221,7 +222,7 @@ static int keep_private(const char *path, struct err *err)
         return r;
 }
 
-/* Setting these on a file that has them would write to it, before it is known to be sound. */
+/* Sets the layout of a new file only: on an existing one this would write before the check. */
 static int lay_out(sqlite3 *db, const struct db_schema *schema, struct err *err)
 {
         int64_t pages = 0;
@@ -288,6 +289,6 @@ bool db_give_back(sqlite3 *db)
             free <= DB_GIVE_BACK_PAGES || free <= pages / DB_GIVE_BACK_SHARE)
                 return false;
         snprintf(sql, sizeof(sql), "PRAGMA incremental_vacuum(%d)", DB_GIVE_BACK_PAGES);
-        /* What fails is tried again with the next round. */
+        /* The next call retries after a failure. */
         return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK;
 }

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Files that workloads gave back, and what was noted of the patterns they were asked for by. */
 #include "store/files.h"
 
 #include "base/cleanup.h"
@@ -64,7 +63,7 @@ int files_write(struct connection *c, const char *id, const struct workload_fetc
         return r;
 }
 
-/* A column of bytes as a string, NULL for NULL. -ENOMEM. */
+/* A BLOB column as a string; NULL for NULL. -ENOMEM. */
 static int read_text(sqlite3_stmt *st, int at, char **ret)
 {
         const char *bytes = sqlite3_column_blob(st, at);

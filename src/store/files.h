@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The fetched files of a workload and the notes on the patterns that asked for them: rows beside its
- * record. Private to the store. */
+/* The fetched files of a workload and the notes on the patterns that asked for them: rows beside
+ * its record. Private to the store. */
 #pragma once
 
 #include "base/err.h"

@@ -39,8 +39,8 @@ static int newer_first(const void *a, const void *b)
         return x->seq > y->seq ? -1 : x->seq < y->seq;
 }
 
-/* Finds the row of a record. Returns false if there is none, or if it has ended: then the completion
- * has been recorded meanwhile. */
+/* Finds the row of a record. Returns false if there is none, or if it has ended: then the
+ * completion has been recorded meanwhile. */
 static int find_row(struct connection *c, const struct workload *record, struct completion *ret,
                     bool *ret_found, struct err *err)
 {
@@ -111,9 +111,9 @@ static void end_reading(struct store *s, struct completions *completions)
 /* ---- lists ---- */
 
 /*
- * A page of the merged list. For a filter by status, `completions` tells which of the rows that match
- * leave the list, because the workload has ended with another status, and which workloads join
- * it, though their rows do not match.
+ * A page of the merged list. For a filter by status, `completions` tells which of the rows that
+ * match leave the list, because the workload has ended with another status, and which workloads
+ * join it, though their rows do not match.
  */
 struct page {
         const struct completions *completions;
@@ -243,8 +243,8 @@ static int count(struct store *s, int status, uint64_t *ret, struct err *err)
 
 /*
  * The rows to read: those of the page itself, and so many before and after it that all which leave
- * or join can move it that far. An item of the merged list is at most as many places after its row's
- * as completions join.
+ * or join can move it that far. An item of the merged list is at most as many places after its
+ * row's as completions join.
  */
 static int read_page(struct store *s, struct page *p, struct err *err)
 {

@@ -15,7 +15,7 @@ enum { STORE_PRUNE_EVERY = 128 }; /* writes between two checks of the bounds */
 
 struct connection;
 
-/* In the caller's memory from store_end_start() until store_wait() returns. */
+/* Owned by the caller, at a fixed address from store_end_start() until store_wait() returns. */
 struct store_op {
         int (*apply)(struct connection *c, struct store_op *op, struct err *err);
         const struct workload *w;

@@ -23,8 +23,8 @@ struct output_store {
 };
 
 static const char *const steps[] = {
-        /* 1. Large chunks go to pages of their own behind the row, so that sums and deletions do
-         * not read them. `id` grows with time, so retention need not sort. */
+        /* 1. The lines are the last column: SQLite puts large ones on overflow pages, which sums
+         * and deletions do not read. `id` grows with time, so retention need not sort. */
         "CREATE TABLE chunks("
         " id INTEGER PRIMARY KEY,"
         " workload TEXT NOT NULL,"
@@ -40,13 +40,13 @@ static const char *const steps[] = {
         " lost INTEGER NOT NULL,"
         " ended_ms INTEGER NOT NULL) WITHOUT ROWID;"
         "CREATE INDEX ends_by_time ON ends(ended_ms)",
-        /* 2. Logs from before: what they lost is lost, for whatever reason. */
+        /* 2. For existing logs it is not known which lines were beyond the limit. */
         "ALTER TABLE ends ADD COLUMN recorded_seq INTEGER NOT NULL DEFAULT 9223372036854775807",
 };
 
 /*
- * Larger pages suit chunks of up to OUTPUT_STORE_CHUNK_MAX; they count only where the file is made. A
- * checkpoint every 32 MiB copies what was written since the last one, and syncs.
+ * Large pages suit chunks of up to OUTPUT_STORE_CHUNK_MAX; the page size applies to new files only.
+ * A checkpoint follows every 32 MiB of the write-ahead log.
  */
 static const struct db_schema schema = {
         .name = "logs",
@@ -112,7 +112,7 @@ static void close_file(struct output_store *s)
         memset(s->reading, 0, sizeof(s->reading));
         memset(s->writing, 0, sizeof(s->writing));
         sqlite3_close(s->reader);
-        sqlite3_close(s->db); /* the last connection: copies the write-ahead log and removes it */
+        sqlite3_close(s->db); /* the last connection copies and removes the write-ahead log */
         s->reader = s->db = NULL;
 }
 
@@ -213,7 +213,7 @@ int output_store_commit(struct output_store *s, struct err *err)
 
 void output_store_rollback(struct output_store *s)
 {
-        /* SQLite has rolled some errors back by itself. */
+        /* After some errors SQLite has rolled back already. */
         if (!sqlite3_get_autocommit(s->db))
                 sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
         s->pending = 0;
@@ -226,7 +226,7 @@ uint64_t output_store_size(const struct output_store *s)
 
 /* ---- retention ---- */
 
-/* Finds the last of the oldest chunks that have to go. */
+/* Finds the last chunk that retention must delete now. */
 static int find_expired(struct output_store *s, int64_t before_ms, uint64_t max_bytes,
                         int64_t *ret_last, struct output_expired *ret, struct err *err)
 {

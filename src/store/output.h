@@ -2,27 +2,28 @@
 /*
  * The output of workloads, as chunks of lines, in a SQLite file of its own.
  *
- *     output_store_open("/var/lib/vulcan/logs.db", &config, &logs, moved_to, &err);
- *     output_store_begin(logs, &err);
- *     output_store_add(logs, &chunk, &err);               // any number
- *     output_store_commit(logs, &err);
- *     output_store_read(logs, id, after, &bytes, &chunk, &err);
+ *     output_store_open("/var/lib/vulcan/logs.db", &store, moved_to, &err);
+ *     output_store_begin(store, &err);
+ *     output_store_add(store, &chunk, &err);               // any number
+ *     output_store_commit(store, &err);
+ *     output_store_read(store, id, after, &bytes, &chunk, &err);
  *
- * A file of its own, so that a flood of output neither holds the lock that the records need, nor
- * takes them along when it is damaged; and so that it can be written with synchronous=NORMAL: after
- * a loss of power the last moments of output may be missing, the file is sound.
+ * The file is separate from that of the records for two reasons. A flood of output does not hold
+ * the lock that a record needs, and damage to the output does not affect the records. And it can be
+ * written with synchronous=NORMAL: after a power failure the file is intact, but the last moments
+ * of output may be missing.
  *
- * A chunk is a run of lines with consecutive numbers. Its content is the caller's business. Chunks
- * of a workload are added in the order of their numbers; numbers may be missing between them.
+ * A chunk is a run of lines with consecutive numbers; the store does not look into it. The chunks
+ * of a workload are added in the order of their numbers. Numbers may be missing between chunks.
  *
- * Retention: output_store_expire() deletes chunks, oldest first, that are too old or too many. What
- * was deleted is a gap at the beginning of a log. Where much is deleted the file shrinks, some at a
- * time, down to a quarter of free space; a file made by a version that did not say so keeps its size.
+ * Retention: output_store_expire() deletes the oldest chunks if they are too old or the file is too
+ * large, which leaves a gap at the beginning of a log. After many deletions the file shrinks step
+ * by step until a quarter of it is free (db.h), unless an early version of the program created it.
  *
- * Errors: as store.h. A chunk that was not committed is gone with output_store_rollback().
- * Thread rule: begin, add, end, commit, rollback, expire and close belong to one thread (the
- * writer); read and summary are for any thread: a connection of their own behind a mutex, which is
- * held for one statement. Readers and the writer do not wait for each other (write-ahead log).
+ * Errors: those of store.h. output_store_rollback() discards all chunks that were not committed.
+ * Thread rule: one thread, the writer, calls begin, add, end, commit, rollback, expire, size and
+ * close. Any thread may call read and summary, which share a connection under a mutex held for one
+ * statement. Readers and the writer do not wait for each other (write-ahead log).
  */
 #pragma once
 
@@ -36,7 +37,7 @@
 
 enum {
         OUTPUT_STORE_CHUNK_MAX = 1 << 20, /* bytes of a chunk */
-        OUTPUT_STORE_EXPIRE_STEP = 64, /* chunks that one output_store_expire() deletes at most */
+        OUTPUT_STORE_EXPIRE_STEP = 64,    /* chunks deleted by one output_store_expire() */
 };
 
 struct output_store;
@@ -49,25 +50,25 @@ struct output_chunk {
         size_t size;
 };
 
-/* What is known of a whole log. */
+/* The state of a log. */
 struct output_summary {
         uint64_t last_seq;     /* 0: no line */
-        uint64_t recorded_seq; /* lines behind this one were beyond the log's limit */
-        uint64_t lost;         /* lines that never came into the file */
-        bool ended;            /* output_store_end() was called: all is said */
+        uint64_t recorded_seq; /* later lines were beyond the log's limit */
+        uint64_t lost;         /* lines that were never written to the file */
+        bool ended;            /* the log is complete: output_store_end() */
 };
 
-/* `moved_to`: where a damaged file has gone, "" if it was sound. */
+/* `moved_to`: new name of a damaged file; "" if the file was intact. */
 int output_store_open(const char *path, struct output_store **ret, char moved_to[PATH_MAX],
                       struct err *err);
 
-/* Takes NULL. */
+/* Accepts NULL. */
 void output_store_close(struct output_store *s);
 
 int output_store_begin(struct output_store *s, struct err *err);
 int output_store_add(struct output_store *s, const struct output_chunk *chunk, struct err *err);
 
-/* Says that a log is complete: how its summary is to be from now on. */
+/* Marks a log complete, with its final summary. */
 int output_store_end(struct output_store *s, const char *id, const struct output_summary *summary,
                      int64_t now_ms, struct err *err);
 int output_store_commit(struct output_store *s, struct err *err);
@@ -75,23 +76,23 @@ void output_store_rollback(struct output_store *s);
 
 struct output_expired {
         uint64_t chunks, lines, bytes;
-        bool more; /* there is more to delete: call again when there is time */
+        bool more; /* there is more to delete: call again */
 };
 
-/* Deletes chunks older than `before_ms`, or beyond `max_bytes` in all; some at a time. */
+/* Deletes some of the chunks that are older than `before_ms` or exceed `max_bytes` in total. */
 int output_store_expire(struct output_store *s, int64_t before_ms, uint64_t max_bytes,
                         struct output_expired *ret, struct err *err);
 
-/* Bytes of all chunks, as the writer knows them. */
+/* Bytes of all committed chunks. */
 uint64_t output_store_size(const struct output_store *s);
 
 /*
- * The first chunk that has a line behind number `after`. Its bytes are added to `ret_bytes` (which
- * must be empty), and *ret refers to them and to `id`. -ENOENT: there is none.
+ * The first chunk with a line after number `after`. Its bytes are appended to `ret_bytes`, which
+ * must be empty; *ret refers to them and to `id`. -ENOENT: there is no such chunk.
  */
 int output_store_read(struct output_store *s, const char *id, uint64_t after, struct buf *ret_bytes,
                       struct output_chunk *ret, struct err *err);
 
-/* -ENOENT: nothing is known of this log. */
+/* -ENOENT: there is no such log. */
 int output_store_summary(struct output_store *s, const char *id, struct output_summary *ret,
                          struct err *err);

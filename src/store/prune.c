@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The oldest records make room for new ones. */
 #include "store/prune.h"
 
 #include "base/log.h"
@@ -8,9 +7,9 @@
 #include <stdatomic.h>
 
 enum {
-        STEP = 64,       /* records of one transaction: no writer waits long */
-        STEPS_MAX = 32,  /* of one round */
-        ROW_BYTES = 512, /* of a record without its output, about */
+        STEP = 64,       /* records of one transaction, so that no writer waits long */
+        STEPS_MAX = 32,  /* transactions of one call */
+        ROW_BYTES = 512, /* approximate size of a record without its output */
 };
 
 static int64_t query_int(struct connection *c, const char *sql)
@@ -25,7 +24,7 @@ static int64_t query_int(struct connection *c, const char *sql)
         return n;
 }
 
-/* Bytes in use: what was deleted leaves pages that are written again before the file grows. */
+/* Bytes in use. Free pages do not count: they are reused before the file grows. */
 static uint64_t bytes_used(struct connection *c)
 {
         int64_t size = query_int(c, "PRAGMA page_size");
@@ -34,7 +33,8 @@ static uint64_t bytes_used(struct connection *c)
         return size > 0 && pages > 0 ? (uint64_t)size * (uint64_t)pages : 0;
 }
 
-/* The last of the oldest that have ended which must go for so many bytes, within STEP; 0: none. */
+/* The seq up to which ended records must be deleted to free that many bytes, at most STEP records;
+ * 0: none. */
 static int64_t last_for_bytes(struct connection *c, uint64_t bytes)
 {
         sqlite3_stmt *st = NULL;
@@ -56,7 +56,8 @@ static int64_t last_for_bytes(struct connection *c, uint64_t bytes)
         return last;
 }
 
-/* Deletes up to STEP of the oldest that have ended, none above seq `last`. How many, -1: failed. */
+/* Deletes up to STEP of the oldest ended records with a seq up to `last`. Returns how many; -1: it
+ * failed. */
 static int delete_oldest(struct connection *c, int64_t last)
 {
         struct err err = ERR_INIT;
@@ -73,7 +74,7 @@ static int delete_oldest(struct connection *c, int64_t last)
                 n = sqlite3_changes(c->db);
         } else {
                 connection_failed(c, "delete old records", &err);
-                log_warn("%s", err.msg); /* tried again with the next round */
+                log_warn("%s", err.msg); /* the next call retries */
         }
         sqlite3_finalize(st);
         return n;
@@ -95,7 +96,8 @@ static void delete_beyond(struct connection *c, uint64_t max_records, uint64_t m
                         last = large;
                 if (last <= 0)
                         return;
-                /* Before, so that no copy outlives its record; after, for one made meanwhile. */
+                /* Before the deletion, to invalidate existing copies of these records; and after
+                 * it, to invalidate copies made during the deletion. */
                 atomic_fetch_add(deletions, 1);
                 n = delete_oldest(c, last);
                 atomic_fetch_add(deletions, 1);

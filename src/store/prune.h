@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 /*
- * Deletes records that have ended, oldest first, until about `max_records` remain in a file of which
- * about `max_bytes` are in use (0: no bound), and returns free space to the disk. Increments
+ * Deletes records that have ended, oldest first, until about `max_records` remain in a file of
+ * which about `max_bytes` are in use (0: no bound), and returns free space to the disk. Increments
  * `deletions` before and after each deletion. On the writing thread, outside a transaction.
  */
 void prune_records(struct connection *c, uint64_t max_records, uint64_t max_bytes,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A record as a row: one table of columns gives the text of the statements, the binding of their
- * parameters and the reading of their results. Private to the store; under its lock.
+ * Records as rows. One table of columns generates the text of the statements, binds their
+ * parameters and reads their results. Private to the store.
  */
 #pragma once
 
@@ -10,22 +10,21 @@
 
 #include <sqlite3.h>
 
-/* The columns after the others, which lists leave out. */
+/* The last columns, which lists omit. */
 #define ROW_LONG "output,streams,n_fetch"
 
 /*
- * Adds the columns as text: "id,status,…," without those of ROW_LONG; "?1,?2,…" and
- * "id=?1,status=?2,…" with them at the end.
+ * Appends the columns as text: to `names` "id,status,…," without ROW_LONG; to `marks` "?1,?2,…" and
+ * to `sets` "id=?1,status=?2,…", both with ROW_LONG.
  */
 int row_names(struct buf *names, struct buf *marks, struct buf *sets);
 
-/* Binds all parameters; the statement borrows w until it is reset. Returns SQLITE_OK or an error.
- */
+/* Binds all parameters. The statement borrows `w` until it is reset. Returns a SQLite code. */
 int row_bind(sqlite3_stmt *st, const struct workload *w);
 
-/* Reads a result that begins with all columns; the outcome gets the status of the record.
- * -EUCLEAN when a text is none that belongs there. */
+/* Reads a row that begins with all columns but ROW_LONG. -EUCLEAN: a column has an
+ * invalid value. */
 int row_read(sqlite3_stmt *st, struct workload *w);
 
-/* Reads the columns of ROW_LONG, which follow the others. 0, -ENOMEM. */
+/* Reads the columns of ROW_LONG, which follow the others. -ENOMEM. */
 int row_read_output(sqlite3_stmt *st, struct workload *w, size_t *ret_n_notes);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The schema of the store, by version (PRAGMA user_version). Step n takes a file from version n to
- * n + 1; a step that has been released is never changed, only followed by another.
+ * The schema of the records' file, by version (PRAGMA user_version). Step n upgrades a file from
+ * version n to n + 1. A released step is never changed; a new one is added after it.
  */
 #pragma once
 
 static const char *const store_schema[] = {
-        /* 1. The output stands last, so that lists and sums never read its pages. */
+        /* 1. The output is the last column, so that lists and statistics do not read its pages. */
         "CREATE TABLE workloads("
         " seq INTEGER PRIMARY KEY AUTOINCREMENT,"
         " id TEXT NOT NULL UNIQUE,"
@@ -40,8 +40,8 @@ static const char *const store_schema[] = {
         " dropped_bytes INTEGER NOT NULL,"
         " output BLOB NOT NULL);"
         "CREATE INDEX workloads_by_status ON workloads(status, seq)",
-        /* 2. Which part of the output is whose (workload/streams.h; none of older records), and files
-         * that workloads gave back, which go with their record. */
+        /* 2. The streams of the output (workload/streams.h; empty in older records), and fetched
+         * files, which are deleted with their record. */
         "ALTER TABLE workloads ADD COLUMN streams BLOB NOT NULL DEFAULT x'';"
         "ALTER TABLE workloads ADD COLUMN n_fetch INTEGER NOT NULL DEFAULT 0;"
         "CREATE TABLE notes("

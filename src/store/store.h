@@ -7,28 +7,29 @@
  *     store_begin(store, w.id, now_ms, &err);     // running
  *     store_end(store, &w, &err);                 // ended: status, outcome, output
  *
- * Write-ahead log with synchronous=FULL: what a function has written when it returns 0 survives
- * the loss of power, so nothing that was answered with 202 is forgotten. (NORMAL would wait for the
- * disk only when the log is copied into the file, and lose the last seconds with the power; OFF may
- * lose the file.) Each move of a workload is one statement, which also checks that the record was
- * where the move starts from.
+ * Durability. The file uses a write-ahead log with synchronous=FULL. When a function returns 0, its
+ * write survives a power failure, so a workload that was accepted with 202 is never forgotten.
+ * (NORMAL waits for the disk only at a checkpoint, so a power failure loses the last seconds. OFF
+ * may corrupt the file.) Each transition of a workload is one statement, which also checks the
+ * status that the transition starts from.
  *
- * One thread writes (writer.c). What comes in while it waits for the disk is one transaction the
- * next time round, so many callers share one wait; moves are written in the order in which they
- * were handed in. store_begin_soon() waits for nothing, since after a crash it is all one whether
- * an unfinished workload was pending or running; reading waits for what concerns it.
+ * Writing. One thread writes (writer.h). Operations that arrive while it waits for the disk become
+ * its next transaction, so many callers share one wait. Writes happen in the order in which they
+ * were submitted. store_begin_soon() does not wait: after a crash it makes no difference whether an
+ * unfinished workload was pending or running. Functions that read wait for the queued writes that
+ * concern them.
  *
- * A file that is damaged is moved aside under a name that says so, never deleted, and a new one is
- * begun. A file of a newer schema is refused. One process at a time uses a file: whoever opens it
- * takes every unfinished record for the remains of a daemon that is gone.
+ * A damaged file is renamed, never deleted, and replaced by a new one. A file with a newer schema
+ * is rejected. Only one process at a time may use a file: store_open() takes every unfinished
+ * record for one that a terminated daemon has left.
  *
- * Errors: -ENOENT no such record, -EEXIST the id is taken, -ESTALE the record was not where the
- * move starts from, -ENOSPC, -EBUSY (another program has held the file for DB_BUSY_MS),
- * -EUCLEAN the file is damaged, -EIO, -ENOMEM.
+ * Errors: -ENOENT no such record, -EEXIST duplicate id, -ESTALE the record does not have the status
+ * that the transition starts from, -ENOSPC, -EBUSY another program has held the file for
+ * DB_BUSY_MS, -EUCLEAN the file is damaged, -EIO, -ENOMEM.
  *
- * Ownership: the caller frees what it gets by workload_release() and workload_list_release().
- * Thread rule: any thread. Reading has a connection of its own behind a mutex, held for one
- * statement; it never waits for the disk on behalf of a writer, and no lock is held while writing.
+ * Ownership: results are released with workload_release() and workload_list_release().
+ * Thread rule: any thread. Reading uses a connection of its own, under a mutex that is held for one
+ * call. Readers do not wait for the disk while the writer does, and no lock is held during a write.
  */
 #pragma once
 
@@ -46,62 +47,63 @@
 
 struct store;
 
-/* What store_open() came across. */
+/* What store_open() found. */
 struct store_opened {
-        size_t failed;           /* unfinished records, which are failed now */
-        char moved_to[PATH_MAX]; /* where a damaged file has gone; "": it was sound */
+        size_t failed;           /* unfinished records, now marked failed */
+        char moved_to[PATH_MAX]; /* new name of a damaged file; "": it was intact */
 };
 
-/* Opens or makes the file. `ret_opened` may be NULL. */
+/* Opens or creates the file. `ret_opened` may be NULL. */
 int store_open(const char *path, struct store **ret, struct store_opened *ret_opened,
                struct err *err);
 
 /*
- * Bounds what is kept: at most about `records` of them, in a file of which about `bytes` are in use.
- * The oldest that have ended go first, unfinished ones never; looked at each STORE_PRUNE_EVERY
- * writes. 0: no bound, as after store_open(). The file shrinks where more than a quarter of it has
- * come free (db.h), if it was made by a version that prepares files for that.
+ * Sets bounds: about `records` records, in a file of which about `bytes` are in use. 0, the
+ * default, is no bound. Every STORE_PRUNE_EVERY writes the store deletes the oldest records that
+ * have ended; it never deletes unfinished ones. The file shrinks when more than a quarter of it is
+ * free (db.h), unless an early version of the program created it.
  */
 void store_bound(struct store *s, uint64_t records, uint64_t bytes);
 
-/* Changes when bounds have made records go: whoever keeps a copy of a record that had ended keeps
- * what this was before it was read, and has no copy any more when it is another. */
+/* Changes when records are deleted to stay within the bounds. A cached copy of a record that had
+ * ended is valid only while this equals its value before the record was read. */
 uint64_t store_deletions(struct store *s);
 
-/* Workloads of an earlier daemon that store_open() found unfinished and failed (store_opened.failed). */
+/* store_opened.failed: workloads that an earlier daemon left unfinished. */
 size_t store_interrupted(const struct store *s);
 
-/* Takes NULL. */
+/* Accepts NULL. */
 void store_close(struct store *s);
 
-/* Writes a new record, whatever its status. */
+/* Inserts a record with any status. */
 int store_insert(struct store *s, const struct workload *w, struct err *err);
 
-/* pending → running, without waiting for it; what goes wrong then is logged. -ENOMEM. */
+/* pending → running, without waiting for the write, whose failure is logged. -ENOMEM. */
 int store_begin_soon(struct store *s, const char *id, int64_t started_ms, struct err *err);
 
 /* pending → running. */
 int store_begin(struct store *s, const char *id, int64_t started_ms, struct err *err);
 
-/* pending or running → w->status with everything that is known at the end. */
+/* pending or running → w->status, with the whole record. */
 int store_end(struct store *s, const struct workload *w, struct err *err);
 
-/* As store_end(), in two halves, so that many ends can share one wait. `w` is borrowed. */
+/* store_end() in two halves, so that a thread can wait for many together. Both are borrowed until
+ * store_wait() returns. */
 void store_end_start(struct store *s, const struct workload *w, struct store_op *op);
 int store_wait(struct store *s, struct store_op *op, struct err *err);
 
-/* The record with its output, up to the bytes it has, and the files that it gave back. */
+/* The record with its output and fetched files. */
 int store_get(struct store *s, const char *id, struct workload *ret, struct err *err);
 
-/* Completions that the caller has and the file has not: lists and statistics show them in place of
- * their rows. The records must not change during the call. */
+/* Completions that the caller has and the file does not have yet. Lists and statistics show them in
+ * place of their rows. The records must not change during the call. */
 struct store_overlay {
         const struct workload *const *records;
         size_t n;
 };
 
-/* Records, newest first. `status`: one, or -1 for all. At most WORKLOAD_LIST_MAX items. `overlay` may
- * be NULL. */
+/* Records, newest first. `status`: one, or -1 for all. At most WORKLOAD_LIST_MAX items. `overlay`
+ * may be NULL. */
 int store_list(struct store *s, int status, unsigned limit, uint64_t offset,
                const struct store_overlay *overlay, struct workload_list *ret, struct err *err);
 

@@ -1,9 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Group commit: one thread writes. What comes in while it waits for the disk is one transaction,
- * and one wait for the disk, the next time round: the cost of being durable is shared by all who
- * wait for it.
- */
 #include "store/writer.h"
 
 #include "base/clock.h"
@@ -19,9 +14,9 @@
 
 enum {
         BATCH_MAX = 256,           /* operations of one transaction */
-        LAZY_MS = 20,              /* how long one is put off that nobody waits for */
-        CHECKPOINT_FRAMES = 1000,  /* pages of the log from which it is copied when idle */
-        CHECKPOINT_URGENT = 16000, /* and from which it is copied in any case */
+        LAZY_MS = 20,              /* delay of an operation that nobody waits for */
+        CHECKPOINT_FRAMES = 1000,  /* pages in the log: copy it to the file when idle */
+        CHECKPOINT_URGENT = 16000, /* copy it in any case */
 };
 
 /* ---- the writing thread ---- */
@@ -33,8 +28,9 @@ static void roll_back(struct connection *c)
 }
 
 /*
- * One transaction. An operation that fails by itself has its result and the others go on; a
- * negative errno when none of them was written: SQLite may give a whole transaction up (full disk).
+ * Writes operations in one transaction. An operation that fails gets its own result; the others
+ * continue. A negative errno if none was written: SQLite may roll back the whole transaction, for
+ * instance when the disk is full.
  */
 static int transact(struct connection *c, struct store_op *first, size_t n, struct err *err)
 {
@@ -64,7 +60,8 @@ static void fail_all(struct store_op *first, size_t n, const struct err *err)
         }
 }
 
-/* Together, and where that fails one by one, so that what has room is written. */
+/* Writes a batch in one transaction. If that fails, writes each operation in its own, so that those
+ * the disk has room for succeed. */
 static void write_batch(struct connection *c, struct store_op *first, size_t n)
 {
         struct err err = ERR_INIT;
@@ -88,7 +85,7 @@ static int on_commit(void *ctx, sqlite3 *db, const char *name, int frames)
         return SQLITE_OK;
 }
 
-/* With the lock. UINT64_MAX: until it is told. */
+/* With the lock. UINT64_MAX: until signalled. */
 static void sleep_until(struct writer *w, uint64_t ns)
 {
         w->sleeps_until_ns = ns;
@@ -97,9 +94,9 @@ static void sleep_until(struct writer *w, uint64_t ns)
 }
 
 /*
- * With the lock: waits until there is something to write; false: nothing will come any more. While
- * there was something of late it sleeps no longer than the next that can be put off: so nobody has
- * to wake it for that.
+ * Waits until operations are due; with the lock. False: there will be no more. For LAZY_MS after
+ * the last batch the thread sleeps no longer than a lazy operation may wait, so that submitting one
+ * costs no signal.
  */
 static bool wait_for_work(struct writer *w)
 {
@@ -135,7 +132,8 @@ static size_t take_batch(struct writer *w)
         return n;
 }
 
-/* With the lock, which it gives up meanwhile: tells each of those that wait, and no others. */
+/* Notifies the thread that waits for each operation. With the lock, which it releases meanwhile:
+ * the operations are this thread's alone, since they are in no list any more. */
 static void finish_batch(struct writer *w, size_t n)
 {
         struct store_op_list finished = TAILQ_HEAD_INITIALIZER(finished);
@@ -148,23 +146,24 @@ static void finish_batch(struct writer *w, size_t n)
         while ((op = TAILQ_FIRST(&finished)) != NULL) {
                 TAILQ_REMOVE(&finished, op, at);
                 if (!op->lazy) {
-                        sem_post(&op->written); /* it is gone now */
+                        sem_post(&op->written); /* `op` may be freed from here on */
                         continue;
                 }
-                if (op->result < 0) /* nobody is there to be told */
+                if (op->result < 0) /* nobody waits for the result */
                         log_error("workload %s: %s", op->id, op->err.msg);
                 free(op);
         }
         pthread_mutex_lock(&w->lock);
 }
 
-/* The log is copied into the file when nobody waits; it must not grow for ever either. */
+/* Copies the write-ahead log to the file: preferably when nobody waits, but before it grows too
+ * large. */
 static void checkpoint(struct writer *w, bool idle)
 {
         if (w->wal_frames < (idle ? CHECKPOINT_FRAMES : CHECKPOINT_URGENT))
                 return;
         sqlite3_wal_checkpoint_v2(w->c.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-        w->wal_frames = 0; /* whatever is left is told by the next commit */
+        w->wal_frames = 0; /* the next commit reports any remaining pages */
 }
 
 static void *write_on(void *arg)
@@ -198,18 +197,19 @@ static void *write_on(void *arg)
         return NULL;
 }
 
-/* ---- for the callers ---- */
+/* ---- called by other threads ---- */
 
 void store_writer_bound(struct writer *w, uint64_t records, uint64_t bytes)
 {
         pthread_mutex_lock(&w->lock);
         w->max_records = records;
         w->max_bytes = bytes;
-        w->n_unpruned = STORE_PRUNE_EVERY; /* what an earlier start kept goes with the next write */
+        w->n_unpruned = STORE_PRUNE_EVERY; /* check existing records after the next write */
         pthread_mutex_unlock(&w->lock);
 }
 
-/* With the lock: the beginning that still waits when the end comes need not be written. */
+/* Cancels the queued beginning of a workload whose end is being queued: the end overwrites it. With
+ * the lock. */
 static void supersede(struct writer *w, const char *id)
 {
         struct store_op *op;
@@ -239,7 +239,7 @@ void store_writer_submit(struct writer *w, struct store_op *op)
                 w->n_urgent++;
         sleeps = (op->lazy ? now + LAZY_MS * NS_PER_MS : 0) < w->sleeps_until_ns;
         if (sleeps)
-                w->sleeps_until_ns = 0; /* it is told once */
+                w->sleeps_until_ns = 0; /* others need not signal again */
         pthread_mutex_unlock(&w->lock);
         if (sleeps)
                 pthread_cond_signal(&w->work);
@@ -248,7 +248,7 @@ void store_writer_submit(struct writer *w, struct store_op *op)
 int store_writer_wait(struct store_op *op, struct err *err)
 {
         while (sem_wait(&op->written) < 0)
-                ; /* interrupted */
+                ; /* EINTR */
         sem_destroy(&op->written);
         if (op->result < 0 && err)
                 *err = op->err;
@@ -296,7 +296,8 @@ int store_writer_start(struct writer *w, struct err *err)
 {
         int r;
 
-        /* The thread copies the log itself, after those who wait have been told. */
+        /* Replaces automatic checkpoints: the thread does them after it has notified
+         * the callers. */
         sqlite3_wal_hook(w->c.db, on_commit, w);
         r = thread_start(&w->thread, "store-writer", 0, write_on, w, err);
         w->started = r == 0;
