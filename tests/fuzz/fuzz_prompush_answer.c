@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a receiver of pushes answers: lines of a header, an empty line, a body in pieces. */
-#include "prom/push/internal.h"
+#include "prom/push/io.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,7 +2,8 @@
 /* A simulated network for pushes: replies are scripted, and waiting advances the clock. */
 #pragma once
 
-#include "prom/push/internal.h"
+#include "prom/push/error.h"
+#include "prom/push/io.h"
 
 #include <errno.h>
 #include <setjmp.h>

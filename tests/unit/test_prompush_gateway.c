@@ -2,6 +2,8 @@
 /* What is asked of a Pushgateway, and when it is asked again. */
 #include "push_fixture.h"
 
+#include "prom/push/gateway.h"
+
 #include <unistd.h>
 
 #define TEXT                                                                                       \

@@ -2,6 +2,8 @@
 /* The content of remote-write messages, decoded independently of the library. */
 #include "push_fixture.h"
 
+#include "prom/push/message.h"
+
 #include <math.h>
 #include <time.h>
 

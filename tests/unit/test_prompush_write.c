@@ -2,6 +2,8 @@
 /* Remote-write requests: protocol versions, the fallback to version 1, partial writes. */
 #include "push_fixture.h"
 
+#include "prom/push/write.h"
+
 #define COUNTED(n) .counted = true, .samples = (n)
 
 static void invalid_labels_are_rejected_before_a_request(void **state)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "prom/push/internal.h"
+#include "prom/push/bytes.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,18 +79,4 @@ void bytes_field_bytes(struct bytes *b, unsigned field, const void *data, size_t
         bytes_varint(b, field << 3 | WIRE_BYTES);
         bytes_varint(b, n);
         bytes_add(b, data, n);
-}
-
-int prom_push_fail_(struct prom_error *error, int code, const char *fmt, ...)
-{
-        if (!error)
-                return -code;
-        va_list args;
-        va_start(args, fmt);
-        vsnprintf(error->msg, sizeof(error->msg), fmt, args);
-        va_end(args);
-        for (char *p = error->msg; *p; p++)
-                if ((unsigned char)*p < 0x20 || *p == 0x7f)
-                        *p = ' ';
-        return -code;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One request by libcurl. */
-#include "prom/push/internal.h"
+#include "prom/push/curl.h"
+#include "prom/push.h"
+#include "prom/push/error.h"
 #include "prom/push/libcurl.h"
 
 #include <errno.h>

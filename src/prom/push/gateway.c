@@ -2,8 +2,11 @@
 /*
  * The Pushgateway: https://github.com/prometheus/pushgateway, README, section "API".
  */
-#include "prom/push/internal.h"
+#include "prom/push/gateway.h"
+#include "prom/push/curl.h"
+#include "prom/push/error.h"
 #include "prom/push/libcurl.h"
+#include "prom/push/send.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -4,7 +4,10 @@
  * 1.0: https://prometheus.io/docs/specs/prw/remote_write_spec/ (prometheus.WriteRequest)
  * 2.0: https://prometheus.io/docs/specs/prw/remote_write_spec_2_0/ (io.prometheus.write.v2.Request)
  */
-#include "prom/push/internal.h"
+#include "prom/push/message.h"
+#include "prom/push/error.h"
+#include "prom/push/send.h"
+#include "prom/push/symbols.h"
 
 #include <errno.h>
 #include <math.h>

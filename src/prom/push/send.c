@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* When a push is tried, tried again and given up; whose credentials it carries. */
-#include "prom/push/internal.h"
+#include "prom/push/send.h"
+
+#include "prom/push/error.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,55 +11,6 @@
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
-
-/* ---- answers ------------------------------------------------------------------------------ */
-
-static bool skip_prefix(const char **bytes, size_t *n, const char *prefix)
-{
-        size_t len = strlen(prefix);
-        if (*n < len || strncasecmp(*bytes, prefix, len) != 0)
-                return false;
-        *bytes += len;
-        *n -= len;
-        return true;
-}
-
-/* A line is neither ended by a NUL nor known to be text. */
-void prom_push_take_header_(struct push_answer *answer, const char *bytes, size_t n)
-{
-        if (!skip_prefix(&bytes, &n, "x-prometheus-remote-write-"))
-                return;
-        uint64_t exemplars, *into = skip_prefix(&bytes, &n, "samples-written:") ? &answer->samples
-                                    : skip_prefix(&bytes, &n, "histograms-written:")
-                                            ? &answer->histograms
-                                    : skip_prefix(&bytes, &n, "exemplars-written:") ? &exemplars
-                                                                                    : NULL;
-        if (!into)
-                return;
-        uint64_t number = 0;
-        while (n && (*bytes == ' ' || *bytes == '\t'))
-                bytes++, n--;
-        for (; n && *bytes >= '0' && *bytes <= '9' && number < UINT64_MAX / 10 - 1; bytes++, n--)
-                number = number * 10 + (uint64_t)(*bytes - '0');
-        answer->counted = true;
-        *into = number;
-}
-
-void prom_push_take_body_(struct push_answer *answer, const char *bytes, size_t n)
-{
-        size_t len = strlen(answer->line);
-        answer->read += n;
-        for (size_t i = 0; i < n && !answer->line_ended; i++) {
-                unsigned char c = (unsigned char)bytes[i];
-                if (c == '\n' || c == '\r')
-                        answer->line_ended = len > 0;
-                else if (len < PUSH_LINE_MAX)
-                        answer->line[len++] = c < 0x20 || c >= 0x7f ? '?' : (char)c;
-                else
-                        answer->line_ended = true;
-        }
-        answer->line[len] = '\0';
-}
 
 /* ---- credentials -------------------------------------------------------------------------- */
 

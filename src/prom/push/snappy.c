@@ -3,7 +3,8 @@
  * Snappy, block format. With PROM_LAZY_SNAPPY the first use loads libsnappy, which brings the C++
  * run-time library; without, the program is linked with it.
  */
-#include "prom/push/internal.h"
+#include "prom/push/snappy.h"
+#include "prom/push/error.h"
 
 #include <errno.h>
 #include <snappy-c.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The table of strings of a remote-write 2.0 request. */
-#include "prom/push/internal.h"
+#include "prom/push/symbols.h"
 
 #include <stdlib.h>
 #include <string.h>

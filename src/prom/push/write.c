@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Remote-write: which version is spoken, and sending it. */
-#include "prom/push/internal.h"
+#include "prom/push/write.h"
+#include "prom/push/curl.h"
+#include "prom/push/error.h"
+#include "prom/push/message.h"
+#include "prom/push/send.h"
+#include "prom/push/snappy.h"
 #include "prom/push/libcurl.h"
 
 #include <errno.h>
