@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "cli/table.h"
 #include "cli/token.h"
-#include "http/limits.h"
+#include "http/bounds.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -3,7 +3,7 @@
 
 #include "base/log.h"
 #include "base/trust.h"
-#include "http/limits.h"
+#include "http/bounds.h"
 
 #include <errno.h>
 #include <string.h>

@@ -8,7 +8,7 @@
 #pragma once
 
 #include "base/buf.h"
-#include "http/limits.h"
+#include "http/bounds.h"
 
 #include <stddef.h>
 

@@ -2,7 +2,7 @@
 #include "http/body.h"
 
 #include "http/answer_internal.h"
-#include "http/limits.h"
+#include "http/bounds.h"
 #include "http/answer.h"
 #include "http/request_internal.h"
 

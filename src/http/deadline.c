@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "base/thread.h"
 #include "http/evict.h"
-#include "http/limits.h"
+#include "http/bounds.h"
 #include "http/socket.h"
 
 #include <stddef.h>

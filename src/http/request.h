@@ -8,7 +8,7 @@
 #pragma once
 
 #include "base/buf.h"
-#include "http/limits.h"
+#include "http/bounds.h"
 #include "http/peer.h"
 #include "http/route.h"
 

@@ -13,7 +13,7 @@
 #include "http/drain.h"
 #include "http/inflate.h"
 #include "http/lanes.h"
-#include "http/limits.h"
+#include "http/bounds.h"
 #include "http/metrics.h"
 #include "http/route.h"
 

@@ -53,7 +53,7 @@
 
 #include "base/err.h"
 #include "http/access.h"
-#include "http/limits.h"
+#include "http/bounds.h"
 #include "http/listen.h"
 #include "http/route.h"
 
