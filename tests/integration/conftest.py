@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fixtures of the integration suite; README.md says how it is meant."""
+"""Fixtures of the integration suite. README.md describes how to use them."""
 import glob
 import json
 import os
@@ -49,7 +49,7 @@ def pytest_runtest_logstart(nodeid, location):
 
 
 def pytest_runtest_logreport(report):
-    """One report a test: of its call, or of the set-up or tear-down that failed or skipped it."""
+    """Reports each test once: its call, or the setup or teardown that failed or skipped it."""
     if report.when != "call" and report.outcome == "passed":
         return
     text = report.longrepr[2] if report.skipped else report.longreprtext
@@ -94,7 +94,7 @@ def real_images():
 
 
 def kvm_works():
-    """As design has it: an openable /dev/kvm alone proves nothing."""
+    """The same check as Vulcan's: that /dev/kvm can be opened proves nothing."""
     try:
         with open("/proc/cpuinfo", encoding="ascii", errors="replace") as f:
             if not {"vmx", "svm"} & set(f.read().split()):
@@ -136,7 +136,7 @@ def fake_images(tmp_path_factory):
 
 
 def pytest_generate_tests(metafunc):
-    """Each VMM there is; `vms_only` where a process cannot stand in for a VM."""
+    """Runs a test with each available VMM; `vms_only` leaves out the one without a VM."""
     if "vmm" in metafunc.fixturenames:
         names = ["fake", "vulcan-vmm", "firecracker"]
         vms_only = any(mark.name == "vms_only" for mark in metafunc.definition.iter_markers())
@@ -153,7 +153,8 @@ def vmm(request, fake_images):
 
 @pytest.fixture
 def folder(tmp_path_factory):
-    """Short, as the paths of Unix sockets are bounded; gone afterwards."""
+    """A directory with a short path, because the paths of Unix sockets are limited; removed
+    afterwards."""
     path = tmp_path_factory.mktemp("t")
     yield str(path)
     shutil.rmtree(path, ignore_errors=True)
@@ -175,25 +176,26 @@ def open_box(folder, vmm):
 
 @pytest.fixture
 def box(folder, vmm):
-    """A place to run vulcan in with each VMM; afterwards nothing may be left."""
+    """A directory and environment to run vulcan in, once for each VMM. Fails if the test leaves
+    anything."""
     yield from open_box(folder, vmm)
 
 
 @pytest.fixture
 def fake_box(folder, fake_images):
-    """As box, with the fake VMM whose guest is a thread: for faults, clocks and load."""
+    """The same with the fake VMM whose guest is a thread: for faults, clocks and load."""
     yield from open_box(folder, make_vmm("fake-thread", fake_images))
 
 
 @pytest.fixture
 def bare_box(folder, fake_images):
-    """As box, with the VMM of the benchmarks."""
+    """The same with the VMM of the benchmarks."""
     yield from open_box(folder, make_vmm("bare", fake_images))
 
 
 @pytest.fixture
 def fake_box_agent(folder, fake_images):
-    """As box, with the fake VMM that runs the real agent."""
+    """The same with the fake VMM that runs the real agent."""
     made = make_vmm("fake", fake_images)
     if made.skip:
         pytest.skip(made.skip)
@@ -202,7 +204,7 @@ def fake_box_agent(folder, fake_images):
 
 @pytest.fixture
 def trace(fake_box):
-    """The fake's own clock."""
+    """The clock of the fake VMM."""
     path = os.path.join(fake_box.folder, "trace")
     fake_box.env["FAKE_FC_TRACE"] = path
     return vulcan.Trace(path)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a test may leave behind: nothing. Looks at the system before and after.
+"""Checks that a test leaves nothing behind, by comparing the system before and after it.
 
-In namespaces of the suite's own (tools/test makes them) every process, interface and rule that is
-there afterwards counts; elsewhere only processes with the names of ours.
+In the suite's own namespaces (tools/test creates them), every process, interface and rule that is
+there afterwards counts. Elsewhere, only processes with the names of our programs do.
 """
 import glob
 import os
@@ -16,15 +16,15 @@ import vulcan
 
 ISOLATED = bool(os.environ.get("VULCAN_TEST_ISOLATED"))
 OURS = re.compile(r"vulcan|firecracker|qemu-system")
-SETTLE_S = 5 * vulcan.SLOW  # for processes that have been killed and are not gone yet
-# What stays in a state directory on purpose: records, logs, what was moved aside of them, locks,
-# empty directories.
+SETTLE_S = 5 * vulcan.SLOW  # for processes that have been killed but still exist
+# Files that stay in a state directory by design: records, logs, damaged ones that were renamed,
+# locks, empty directories.
 STATE_KEPT = re.compile(
     r"vms|net|(.*/)?[\w.-]*lock|(vulcan|logs)\.db(\.damaged-[\w-]+)?(-wal|-shm)?|[\w-]+\.sqlite3?(-wal|-shm)?")
 
 
 def processes():
-    """{(pid, start time): command line} without ourselves and our own interpreter's helpers."""
+    """{(pid, start time): command line}, without this process and the helpers of its interpreter."""
     found = {}
     for entry in os.listdir("/proc"):
         if not entry.isdigit() or int(entry) == os.getpid():
@@ -38,10 +38,10 @@ def processes():
             continue
         fields = rest.split()
         if fields[0] == "Z" and int(fields[1]) == os.getpid() and ISOLATED:
-            reap(int(entry))  # an orphan: as process 1 of the namespace we are its init
+            reap(int(entry))  # an orphan: this process is the init of the namespace
             continue
         if fields[0] == "Z" and not ISOLATED and int(fields[1]) in (1, os.getpid()):
-            continue  # dead, and the process 1 of a container need not be one that looks
+            continue  # dead, but process 1 of a container need not reap it
         text = words or name.split("(", 1)[1]
         if ISOLATED or OURS.search(text):
             found[int(entry), int(fields[19])] = f"{fields[0]} {text[:200]}"
@@ -78,7 +78,7 @@ def links():
 
 
 def state_files(folder):
-    """What a state directory holds beyond what stays there on purpose."""
+    """Files in a state directory, apart from those that stay there by design."""
     found = []
     for path, folders, files in os.walk(folder):
         for name in folders + files:
@@ -111,7 +111,7 @@ class Snapshot:
                     lines.append(f"{what}: {item.strip()}")
         if box:
             lines += [f"state directory: {name}" for name in state_files(box.state)]
-            # A process that is killed while the thread sanitizer starts leaves a file of its.
+            # A process that is killed while the thread sanitizer starts leaves one of its files.
             lines += [f"temporary file: {name}" for name in os.listdir(box.tmp)
                       if not name.startswith("tsan.rodata.")]
         return lines
@@ -127,7 +127,7 @@ class Snapshot:
 
 
 def wait_for_end(pid, seconds):
-    """Returns when the process has ended, or that time has passed."""
+    """Returns when the process has ended, or after the time limit."""
     try:
         fd = os.pidfd_open(pid)
     except OSError:

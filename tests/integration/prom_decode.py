@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads delimited protobuf (io.prometheus.client.MetricFamily) by the wire format's definition and
-the field numbers of client_model's metrics.proto, knowing nothing of the code under test."""
+"""Decodes delimited protobuf (io.prometheus.client.MetricFamily) by the definition of the wire
+format and the field numbers of client_model's metrics.proto, independently of the code under
+test."""
 import math
 import struct
 
@@ -33,7 +34,7 @@ METRIC = {1: ("label", LABEL, True), 2: ("gauge", GAUGE, False), 3: ("counter", 
 FAMILY = {1: ("name", "string", False), 2: ("help", "string", False), 3: ("type", "int", False),
           4: ("metric", METRIC, True), 5: ("unit", "string", False)}
 TYPES = ("counter", "gauge", "summary", "untyped", "histogram", "gaugehistogram")
-WIRE = {"int": 0, "sint": 0, "double": 1}  # else 2
+WIRE = {"int": 0, "sint": 0, "double": 1}  # others: 2
 
 
 def varint(data, at):
@@ -67,7 +68,7 @@ def message(data, fields):
     at = 0
     while at < len(data):
         tag, at = varint(data, at)
-        name, kind, repeated = fields[tag >> 3]  # KeyError: a field that there is not
+        name, kind, repeated = fields[tag >> 3]  # KeyError: an unknown field
         wire = WIRE.get(kind, 2) if isinstance(kind, str) else 2
         assert tag & 7 == wire, f"{name} has wire type {tag & 7}"
         value, at = one(data, at, kind)
@@ -90,7 +91,7 @@ def families(data):
 
 
 def native_buckets(spans, deltas):
-    """[(index, count)] of spans and deltas; those that are empty left out."""
+    """[(index, count)] from spans and deltas, without empty buckets."""
     index = count = 0
     deltas, found = iter(deltas), []
     for number, span in enumerate(spans):
@@ -118,8 +119,8 @@ def has_negative(histogram):
 
 
 def samples(family, total, negatives=True):
-    """[(name, labels, value)], as a text would show the family. total: counters end with _total.
-    negatives: there are sums (and counts of histograms) and quantiles of values below 0."""
+    """[(name, labels, value)], as in a text exposition of the family. total: counters end with
+    _total. negatives: the family has sums, counts of histograms, or quantiles of values below 0."""
     name = family["name"]
     for metric in family["metric"]:
         if "counter" in metric:

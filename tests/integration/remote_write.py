@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Remote-write requests read by the specification, with nothing of what wrote them.
+"""Decodes remote-write requests by the specification, independently of the code that wrote them.
 
 Snappy: https://github.com/google/snappy/blob/main/format_description.txt
+
 Messages: https://prometheus.io/docs/specs/prw/remote_write_spec_2_0/ and …/remote_write_spec/
 """
 import struct
@@ -51,7 +52,7 @@ def varint(data, at):
 
 
 def fields(data):
-    """Pairs of a field's number and what it holds: a number or bytes."""
+    """Pairs of a field's number and its value: a number or bytes."""
     at = 0
     while at < len(data):
         tag, at = varint(data, at)
@@ -163,7 +164,7 @@ def read_2(body):
 
 
 def read_histogram(data):
-    """Histogram, the same in both: counts by bucket index."""
+    """A Histogram, the same message in both versions: counts by bucket index."""
     parts = list(fields(data))
     one = dict(parts)
     schema = sint(one.get(4, 0))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The daemon's log: one line for each request, ids that lead to it, JSON, and a reader that stopped."""
+"""The daemon's log: one line per request, ids that connect lines and responses, JSON, and a reader
+that has stopped."""
 import http.client
 import json
 import os
@@ -21,7 +22,7 @@ def objects(text):
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_each_request_is_one_object(fake_box):
+def test_each_request_is_logged_as_one_object(fake_box):
     daemon = fake_box.serve("--access-log", "on", "--log-format", "json")
     ids = {}
     for method, path, want in (("GET", "/healthz", 200), ("GET", "/nothing", 404),
@@ -49,13 +50,13 @@ def test_each_request_is_one_object(fake_box):
     assert all(re.fullmatch(r"127\.0\.0\.1:\d+", r["client"]) for r in requests)
 
 
-def test_it_is_off_unless_asked_for(fake_box):
+def test_the_access_log_is_off_by_default(fake_box):
     daemon = fake_box.serve()
     daemon.request("GET", "/nothing")
     assert "request" not in daemon.stop().text
 
 
-def test_errors_alone(fake_box):
+def test_the_setting_errors_logs_only_errors(fake_box):
     daemon = fake_box.serve("--access-log", "errors", "--log-level", "error")
     daemon.request("GET", "/healthz")
     daemon.request("GET", "/no where".replace(" ", "%20"))
@@ -69,7 +70,7 @@ def test_errors_alone(fake_box):
                                          (["ls", "--no-such-flag"], 2), (["no-verb"], 2),
                                          (["serve", "--max-vms", "x"], 2),
                                          (["run", "--runtime", "none-such", "-e", "x"], 125)])
-def test_messages_of_all_verbs_are_json(fake_box, words, code):
+def test_all_verbs_write_messages_as_json(fake_box, words, code):
     fake_box.env["VULCAN_LOG_FORMAT"] = "json"
     result = fake_box.vulcan(*words)
     assert result.code == code
@@ -87,7 +88,7 @@ class Unix(http.client.HTTPConnection):
         self.sock.connect(self.path)
 
 
-def test_a_reader_that_stopped_holds_up_no_request(fake_box):
+def test_a_stopped_reader_delays_no_request(fake_box):
     path = os.path.join(fake_box.folder, "s")
     read_end, write_end = os.pipe()
     daemon = subprocess.Popen(
@@ -95,7 +96,7 @@ def test_a_reader_that_stopped_holds_up_no_request(fake_box):
         env=fake_box.env, stdin=subprocess.DEVNULL, stderr=write_end)
     os.close(write_end)
     try:
-        # "listening" is what it says when it does; from then on nobody reads.
+        # Wait until the daemon listens; from then on, nobody reads its log.
         with os.fdopen(os.dup(read_end), "rb", buffering=0) as said:
             while b"listening" not in said.read(4096):
                 pass

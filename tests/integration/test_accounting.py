@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Five hundred orders of every kind, scraped all the while: each accepted workload is in exactly one
-status at every moment, and metrics, store and API agree about every one of them."""
+"""Five hundred workloads of every kind, with constant scrapes: at every moment each accepted
+workload has exactly one status, and metrics, store and API agree about each of them."""
 import collections
 import itertools
 import json
@@ -11,7 +11,7 @@ import time
 
 import vulcan
 from test_crash import records
-from test_faults import Orders
+from test_faults import Instructions
 
 ORDERS = 500
 CLIENTS = 8
@@ -24,7 +24,7 @@ CODES = ["print x"] * 8 + ["exit 3", "sleep 10\nprint x", "signal 9", "oom", "cr
 
 
 class Scraper(threading.Thread):
-    """Reads the metrics without a pause and looks at what must hold in each single scrape."""
+    """Scrapes without a pause and checks the invariants of each scrape."""
 
     def __init__(self, daemon):
         super().__init__(daemon=True)
@@ -48,8 +48,8 @@ class Scraper(threading.Thread):
             self.wrong.append(f"accepted {accepted}, in some status {statuses}")
         if metrics.value(vulcan.ACTIVE) < 0:
             self.wrong.append("less than no VM")
-        # A scrape reads one family after the other: what it says of executions can be a moment
-        # younger than what it says of orders, so the last scrape's are compared.
+        # A scrape reads one family after the other, so its counts of executions can be a moment
+        # newer than its counts of submissions. Therefore, compare with those of the last scrape.
         if self.last.get(vulcan.WORKLOADS, 0) > accepted:
             self.wrong.append("more executed than accepted")
         for name in (ACCEPTED, ENDED, vulcan.WORKLOADS, REJECTED):
@@ -59,12 +59,12 @@ class Scraper(threading.Thread):
             self.last[name] = total
 
 
-class Customer(threading.Thread):
-    """Orders, waits for some, kills some."""
+class Submitter(threading.Thread):
+    """Submits workloads, waits for some and kills some."""
 
-    def __init__(self, daemon, orders, numbers, seed):
+    def __init__(self, daemon, instructions, numbers, seed):
         super().__init__(daemon=True)
-        self.source, self.orders, self.numbers = daemon, orders, numbers
+        self.source, self.instructions, self.numbers = daemon, instructions, numbers
         self.rng = random.Random(seed)
         self.accepted, self.full, self.killed, self.odd = [], 0, 0, []
         self.start()
@@ -79,7 +79,7 @@ class Customer(threading.Thread):
 
     def order(self):
         if self.rng.random() < 0.1:
-            self.orders.give(self.rng.choice(BOOTS))
+            self.instructions.give(self.rng.choice(BOOTS))
         wait = self.rng.random() < 0.3
         code = self.rng.choice(CODES)
         status, raw, headers = self.source.request(
@@ -109,7 +109,8 @@ class Customer(threading.Thread):
 
 
 def fill_up(daemon, room):
-    """As many as may run and wait, one that is refused for it; then all are killed. Their ids."""
+    """Submits as many as may run and wait, and one that is rejected; then kills them all. Returns
+    their ids."""
     ids = [daemon.start("sh", "hang")["id"] for _ in range(room)]
     status, _, headers = daemon.request("POST", "/v1/workloads/async",
                                         {"runtime": "sh", "code": "hang"})
@@ -120,7 +121,7 @@ def fill_up(daemon, room):
 
 
 def check_each(daemon, box, ids):
-    """API and store say the same of each; returns how many ended how."""
+    """Checks that API and store agree about each workload. Returns how many ended with each status."""
     count = collections.Counter()
     with records(box.state) as db:
         rows = {row[0]: row[1:] for row in db.execute(
@@ -154,24 +155,24 @@ def check_totals(daemon, count, n):
         assert stats["by_status"][status] == total
         assert daemon.json("GET", f"/v1/workloads?status={status}")["total"] == total
     assert stats["total"] == n
-    # VMs that were counted in were counted out
+    # every VM that was counted on admission was counted on release
     assert metrics.count(vulcan.CLEANUP) >= metrics.count(vulcan.BOOT)
     return metrics
 
 
-def test_every_workload_is_accounted_for(fake_box):
+def test_every_workload_is_counted_in_one_status(fake_box):
     seed = int(os.environ.get("VULCAN_TEST_SEED", str(random.randrange(1 << 30))))
     print(f"VULCAN_TEST_SEED={seed}")
-    orders = Orders(fake_box)
+    instructions = Instructions(fake_box)
     daemon = fake_box.serve("--max-vms", "8", "--max-queue", "8")
     scraper = Scraper(daemon)
     filled = fill_up(daemon, 16)
     numbers = iter(range(ORDERS))  # shared: next() of it is atomic
-    customers = [Customer(daemon, orders, numbers, seed + i) for i in range(CLIENTS)]
-    for customer in customers:
-        customer.join(vulcan.LIMIT_S)
-        assert not customer.is_alive() and not customer.odd, customer.odd
-    ids = filled + [i for customer in customers for i in customer.accepted]
+    submitters = [Submitter(daemon, instructions, numbers, seed + i) for i in range(CLIENTS)]
+    for submitter in submitters:
+        submitter.join(vulcan.LIMIT_S)
+        assert not submitter.is_alive() and not submitter.odd, submitter.odd
+    ids = filled + [i for submitter in submitters for i in submitter.accepted]
     for workload_id in ids:
         daemon.until_ended(workload_id)
     scraper.stop.set()
@@ -182,12 +183,12 @@ def test_every_workload_is_accounted_for(fake_box):
     assert len(set(ids)) == len(ids)
     count = check_each(daemon, fake_box, ids)
     metrics = check_totals(daemon, count, len(ids))
-    full = 1 + sum(customer.full for customer in customers)
+    full = 1 + sum(submitter.full for submitter in submitters)
     assert full + len(ids) == ORDERS + len(filled) + 1
     assert metrics.value(REJECTED, reason="queue_full") == full
     assert sum(v for (_, s), v in count.items() if s == "killed") == \
-        len(filled) + sum(customer.killed for customer in customers)
-    # each kind was there
+        len(filled) + sum(submitter.killed for submitter in submitters)
+    # each kind occurred
     by_status = {s: sum(v for (_, t), v in count.items() if t == s) for s in ENDS}
     print(f"{by_status} refused {full}, {scraper.scrapes} scrapes")
     assert all(by_status.values()), by_status

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How many may run at once and how much memory they may have, who waits, and who is refused."""
+"""Limits on VMs and memory: which workloads start, which wait, and which are rejected."""
 import concurrent.futures
 import time
 
@@ -11,7 +11,7 @@ HANG = "hang"
 
 
 def until(what, limit=vulcan.LIMIT_S):
-    """Waits for a state that has no event of its own."""
+    """Polls for a state that no event reports."""
     deadline = time.monotonic() + limit
     while not what():
         assert time.monotonic() < deadline
@@ -23,13 +23,13 @@ def running(daemon):
 
 
 def balance(metrics):
-    """accepted = pending + running + completed + failed + killed, in one scrape."""
+    """Checks accepted = pending + running + completed + failed + killed in one scrape."""
     return (metrics.value("vulcan_workloads_accepted_total") -
             metrics.total("vulcan_workloads_current") -
             metrics.total("vulcan_workloads_ended_total"))
 
 
-def test_what_can_never_fit_is_a_400_that_names_the_bound(fake_box):
+def test_a_workload_that_can_never_fit_gets_400_with_the_limit(fake_box):
     daemon = fake_box.serve("--max-memory-mb", "512")
     answer = daemon.json("POST", "/v1/workloads/async", {
         "runtime": "sh", "code": "exit 0", "resources": {"mem_mb": 513}}, 400)
@@ -38,7 +38,7 @@ def test_what_can_never_fit_is_a_400_that_names_the_bound(fake_box):
     assert daemon.metrics().value("vulcan_workloads_rejected_total", reason="too_large") == 1
 
 
-def test_memory_holds_back_what_vms_would_allow(fake_box):
+def test_workloads_wait_for_memory_although_vms_are_free(fake_box):
     daemon = fake_box.serve("--max-memory-mb", "1024", "--max-vms", "8")
     for _ in range(3):
         daemon.start("sh", HANG, resources={"mem_mb": 400})
@@ -49,13 +49,13 @@ def test_memory_holds_back_what_vms_would_allow(fake_box):
     assert metrics.value("vulcan_admitted_memory_limit_bytes") == 1024 << 20
 
 
-def test_small_ones_pass_a_large_one_but_not_for_ever(fake_box):
+def test_small_workloads_overtake_a_large_one_a_limited_number_of_times(fake_box):
     daemon = fake_box.serve("--max-memory-mb", "1000", "--max-vms", "8", "--max-queue", "200")
     first = daemon.start("sh", HANG, resources={"mem_mb": 500})
     until(lambda: running(daemon) == 1)
     large = daemon.start("sh", "print large", resources={"mem_mb": 950})
     small = [daemon.start("sh", "print small", resources={"mem_mb": 100})["id"] for _ in range(40)]
-    # 16 go ahead, then room is kept for the large one
+    # 16 overtake it, then memory is reserved for the large one
     until(lambda: daemon.metrics().value("vulcan_workloads_ended_total", status="completed") == 16)
     assert daemon.json("GET", f"/v1/workloads/{large['id']}")["status"] == "pending"
     time.sleep(0.2)
@@ -66,7 +66,7 @@ def test_small_ones_pass_a_large_one_but_not_for_ever(fake_box):
     assert sum(record["started_at"] >= begun for record in records) >= 24
 
 
-def test_429_says_when_to_come_again(fake_box):
+def test_429_has_a_retry_after(fake_box):
     daemon = fake_box.serve("--max-vms", "1", "--max-queue", "0")
     daemon.submit("sh", "sleep 1200")
     daemon.start("sh", HANG)
@@ -77,7 +77,7 @@ def test_429_says_when_to_come_again(fake_box):
     assert daemon.metrics().value("vulcan_workloads_rejected_total", reason="queue_full") == 1
 
 
-def test_the_wait_is_measured(fake_box):
+def test_the_wait_in_the_queue_is_measured(fake_box):
     daemon = fake_box.serve("--max-vms", "1")
     start = time.monotonic()
     first = daemon.start("sh", HANG)
@@ -97,7 +97,7 @@ def test_the_wait_is_measured(fake_box):
                          status="completed") == 1
 
 
-def test_the_books_balance_at_every_scrape(fake_box):
+def test_the_counts_balance_in_every_scrape(fake_box):
     daemon = fake_box.serve("--max-vms", "4", "--max-queue", "20")
     bodies = [{"runtime": "sh", "code": code, "resources": {"timeout_s": 1}}
               for code in ("exit 0", "print x\nexit 3", "crash", "sleep 30", "oom")]
@@ -118,8 +118,8 @@ def test_the_books_balance_at_every_scrape(fake_box):
 
 
 @pytest.mark.parametrize("way", ["queued", "slow-boot:3000", "hang", "running", "flushing"])
-def test_kill_at_any_moment(fake_box, way):
-    """Within 100 ms plus cleanup; the bound here leaves room for a busy machine."""
+def test_a_kill_is_fast_at_any_moment(fake_box, way):
+    """Within 100 ms plus cleanup; the limit here leaves room for a busy machine."""
     fake_box.env["FAKE_FC_FAIL"] = {"queued": "", "running": "",
                                     "flushing": "slow-flush:60"}.get(way, way)
     daemon = fake_box.serve("--max-vms", "1")
@@ -130,7 +130,7 @@ def test_kill_at_any_moment(fake_box, way):
     began = time.monotonic()
     status, raw, _ = daemon.request("DELETE", f"/v1/workloads/{victim['id']}")
     took = time.monotonic() - began
-    if way != "flushing":  # that may be over by then
+    if way != "flushing":  # the flush may be over by then
         assert status == 200, raw
     assert status == 409 or b'"killed"' in raw, raw
     assert took < 0.5 * vulcan.SLOW, f"{took * 1000:.0f} ms"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The HTTP API of the first landing, over the wire."""
+"""The HTTP API: its routes, requests and statuses."""
 import base64
 import http.client
 import re
@@ -14,11 +14,11 @@ import vulcan
 ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 
 
-def test_health(fake_box):
+def test_healthz_answers_ok(fake_box):
     assert fake_box.serve().json("GET", "/healthz") == {"status": "ok"}
 
 
-def test_a_workload_from_order_to_record(box):
+def test_a_workload_is_run_and_recorded(box):
     daemon = box.serve()
     record = daemon.submit("sh", "echo out; echo err >&2; cat; exit 3", input="word\n",
                            args=["a"], env={"NAME": "value"},
@@ -39,14 +39,14 @@ def test_a_workload_from_order_to_record(box):
      b'{"a":[1,0.1,"x y"],"n":12345678901234567890123}'),
     ("[]", b"[]"), ("-1.50", b"-1.50"), ("false", b"false"), ("null", b""),
 ])
-def test_input_is_any_json(fake_box_agent, body, want):
-    """As the clients of the earlier implementation send it."""
+def test_input_may_be_any_json(fake_box_agent, body, want):
+    """Clients of earlier versions send it like this."""
     raw = b'{"runtime": "sh", "code": "cat", "input": %s}' % body.encode()
     record = fake_box_agent.serve().json("POST", "/v1/workloads", raw, 201)
     assert vulcan.output_of(record) == want, record
 
 
-def test_what_is_empty_is_left_out(fake_box):
+def test_empty_fields_count_as_absent(fake_box):
     import test_bad_input
     import tarfile
     daemon = fake_box.serve()
@@ -58,7 +58,7 @@ def test_what_is_empty_is_left_out(fake_box):
     assert record["status"] == "completed", record
 
 
-def test_a_slash_at_the_end(fake_box):
+def test_a_trailing_slash_is_ignored(fake_box):
     daemon = fake_box.serve()
     record = daemon.json("POST", "/v1/workloads/", {"runtime": "sh", "code": "exit 0"}, 201)
     for path in ("/healthz", "/metrics", "/v1/workloads", f"/v1/workloads/{record['id']}",
@@ -68,7 +68,7 @@ def test_a_slash_at_the_end(fake_box):
         assert daemon.request("GET", path + "//")[0] == 404, path
 
 
-def test_async(fake_box):
+def test_async_returns_before_the_end(fake_box):
     daemon = fake_box.serve()
     first = daemon.start("sh", "sleep 50\nprint later\nexit 4")
     assert first["status"] == "pending" and ULID.fullmatch(first["id"])
@@ -77,7 +77,7 @@ def test_async(fake_box):
     assert vulcan.output_of(record) == b"later\n"
 
 
-def test_no_waiting(fake_box):
+def test_wait_false_does_not_wait(fake_box):
     daemon = fake_box.serve()
     status, raw, _ = daemon.request("POST", "/v1/workloads?wait=false",
                                     {"runtime": "sh", "code": "sleep 50"})
@@ -86,7 +86,7 @@ def test_no_waiting(fake_box):
     assert daemon.until_ended(workload_id)["status"] == "completed"
 
 
-def test_archive(fake_box):
+def test_an_archive_is_run(fake_box):
     import test_bad_input
     import tarfile
     code = test_bad_input.archive((tarfile.TarInfo("main.sh"), b"print x\n"))
@@ -96,7 +96,7 @@ def test_archive(fake_box):
     assert record["status"] == "completed", record
 
 
-def test_backends(fake_box):
+def test_backends_are_listed(fake_box):
     (backend,) = fake_box.serve("--max-vms", "3").json("GET", "/v1/backends")
     assert backend["name"] == "firecracker"
     can = backend["capabilities"]
@@ -105,7 +105,7 @@ def test_backends(fake_box):
     assert can["max_concurrency"] == 3
 
 
-def test_many_at_once(fake_box):
+def test_many_workloads_run_concurrently(fake_box):
     daemon = fake_box.serve("--max-vms", "4", "--max-queue", "100")
     records, threads = [], []
     for i in range(40):
@@ -125,7 +125,7 @@ def test_many_at_once(fake_box):
     assert metrics.value(vulcan.ACTIVE) == 0
 
 
-def test_a_full_queue_is_429(fake_box):
+def test_a_full_queue_gives_429(fake_box):
     daemon = fake_box.serve("--max-vms", "1", "--max-queue", "1")
     body = {"runtime": "sh", "code": "hang", "resources": {"timeout_s": 2}}
     statuses = [daemon.request("POST", "/v1/workloads/async", body) for _ in range(6)]
@@ -136,7 +136,7 @@ def test_a_full_queue_is_429(fake_box):
     daemon.stop()
 
 
-def test_a_client_that_goes_away_takes_nothing_with_it(fake_box):
+def test_a_workload_survives_its_client(fake_box):
     daemon = fake_box.serve()
     where = urllib.parse.urlsplit(daemon.url)
     for half in (b"POST /v1/workloads HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{",
@@ -149,7 +149,7 @@ def test_a_client_that_goes_away_takes_nothing_with_it(fake_box):
         s.close()
 
 
-def test_head_and_keep_alive(fake_box):
+def test_head_keeps_the_connection(fake_box):
     where = urllib.parse.urlsplit(fake_box.serve().url)
     client = http.client.HTTPConnection(where.hostname, where.port, timeout=vulcan.LIMIT_S)
     for method in ("GET", "HEAD", "GET"):
@@ -161,7 +161,7 @@ def test_head_and_keep_alive(fake_box):
 
 
 @pytest.mark.parametrize("token", ["right", "wrong", "none"])
-def test_a_token_is_asked_for(fake_box, token):
+def test_a_token_is_required(fake_box, token):
     path = fake_box.file("token", "s3cret-token-of-20b\n")
     daemon = fake_box.serve("--token-file", path)
     headers = {"right": {"Authorization": "Bearer s3cret-token-of-20b"},

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Programs of several files: what people pack, damage on the way, and which file is started."""
+"""Programs of several files: what people pack, damaged archives, and which file is run."""
 import base64
 import gzip
 import io
@@ -12,11 +12,11 @@ import zipfile
 import pytest
 
 import vulcan
-from test_bad_input import archive, refused
+from test_bad_input import archive, rejected
 
 
 def tar_of(files):
-    """A tar.gz of names and texts; a name that ends in / is a directory."""
+    """A tar.gz of names and texts; a name that ends with / is a directory."""
     raw = io.BytesIO()
     with tarfile.open(fileobj=raw, mode="w:gz") as tar:
         for name, text in files.items():
@@ -49,8 +49,8 @@ def prints(result, text):
     assert (result.code, result.out.decode(), result.err) == (0, text, b""), result
 
 
-def test_directory_with_a_virtualenv(box):
-    """tar -cz . | vulcan run --archive /dev/stdin, as the README says."""
+def test_a_directory_with_a_virtualenv_runs(box):
+    """tar -cz . | vulcan run --archive /dev/stdin, as in the README."""
     folder = os.path.join(box.folder, "project")
     os.makedirs(folder + "/.venv/bin")
     os.makedirs(folder + "/node_modules/.bin")
@@ -64,19 +64,19 @@ def test_directory_with_a_virtualenv(box):
     prints(run(box, code, runtime="python"), "/usr/bin/python3\n")
 
 
-def test_zip_with_one_directory(box):
-    """As a code hosting service packs it; the program starts in the project's directory."""
+def test_a_zip_with_one_directory_runs(box):
+    """As packed by a code hosting service; the program starts in the project's directory."""
     code = zip_of({"proj-main/main.sh": "cat data/words; readlink link\n",
                    "proj-main/data/words": "found\n",
                    "__MACOSX/._proj-main": "resource fork"}, [("proj-main/link", "/etc/passwd")])
     prints(run(box, code), "found\n/etc/passwd\n")
 
 
-def test_plain_tar(fake_box_agent):
+def test_a_plain_tar_runs(fake_box_agent):
     prints(run(fake_box_agent, gzip.decompress(tar_of({"main.sh": "echo plain\n"}))), "plain\n")
 
 
-def test_directory_that_cannot_be_written(fake_box_agent):
+def test_a_read_only_directory_is_unpacked(fake_box_agent):
     code = tar_of({"lib/": "", "lib/words": "found\n", "main.sh": "cat lib/words\n"})
     prints(run(fake_box_agent, code), "found\n")
 
@@ -89,17 +89,17 @@ def test_directory_that_cannot_be_written(fake_box_agent):
      "src/b.sh\na.sh\nsrc\n"),
     ({"proj/a.sh": "", "proj/b.sh": "ls\n"}, ("--entrypoint", "b.sh"), "a.sh\nb.sh\n"),
 ], ids=["by name", "only file", "only directory", "asked for", "asked for in the directory"])
-def test_entry_point(fake_box_agent, files, words, text):
+def test_the_entry_point_is_found(fake_box_agent, files, words, text):
     options, args = (words, ()) if words[:1] == ("--entrypoint",) else ((), words)
     path = fake_box_agent.file("code.tar.gz", tar_of(files))
     prints(fake_box_agent.vulcan("run", "--runtime", "sh", *options, "--archive", path, *args), text)
 
 
-def test_no_entry_point(fake_box_agent):
+def test_a_missing_entry_point_is_an_error(fake_box_agent):
     code = tar_of({"a.sh": "", "b.sh": "", "lib/main.sh": ""})
-    refused(run(fake_box_agent, code), "--entrypoint", "a.sh, b.sh, lib/main.sh")
+    rejected(run(fake_box_agent, code), "--entrypoint", "a.sh, b.sh, lib/main.sh")
     path = fake_box_agent.file("code.tar.gz", code)
-    refused(fake_box_agent.vulcan("run", "--runtime", "sh", "--archive", path, "--entrypoint", "c.sh"),
+    rejected(fake_box_agent.vulcan("run", "--runtime", "sh", "--archive", path, "--entrypoint", "c.sh"),
             "no c.sh", "a.sh, b.sh")
 
 
@@ -115,10 +115,10 @@ def test_no_entry_point(fake_box_agent):
             "proj/go.mod": "module proj\n", "proj/part/part.go": "package part\n\nconst X = 7\n"},
      None),
 ], ids=["package", "index.js", "package.json", "go.mod"])
-def test_entry_points_of_runtimes(box, runtime, files, text):
+def test_each_runtime_has_its_entry_points(box, runtime, files, text):
     result = box.vulcan("run", "--runtime", runtime, "--timeout", vulcan.scaled(120), "--archive", "/dev/stdin",
                         stdin=zip_of(files))
-    if text is None: # println of Go writes to standard error
+    if text is None: # Go's println writes to standard error
         assert (result.code, result.err) == (0, b"7\n"), result
     else:
         prints(result, text)
@@ -134,26 +134,26 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("kind", DAMAGE)
-def test_damaged_archive_runs_nothing(fake_box_agent, kind):
+def test_a_damaged_archive_runs_nothing(fake_box_agent, kind):
     damage, says = DAMAGE[kind]
     code = damage(archive((tarfile.TarInfo("main.sh"), b"echo $((9 * 1000)) is the total\n" * 20)))
     result = run(fake_box_agent, code)
-    refused(result, "archive", says)
+    rejected(result, "archive", says)
     assert "(null)" not in result.text, result
 
 
-def test_damaged_zip_runs_nothing(fake_box_agent):
+def test_a_damaged_zip_runs_nothing(fake_box_agent):
     code = bytearray(zip_of({"main.sh": "echo total 9000\n"}))
     code[50] ^= 1
-    refused(run(fake_box_agent, bytes(code)), "main.sh")
-    refused(run(fake_box_agent, zip_of({"main.sh": "echo x\n"})[:-10]), "truncated")
+    rejected(run(fake_box_agent, bytes(code)), "main.sh")
+    rejected(run(fake_box_agent, zip_of({"main.sh": "echo x\n"})[:-10]), "truncated")
 
 
-def test_what_no_one_unpacks_is_named(fake_box_agent):
-    refused(run(fake_box_agent, b"\xfd7zXZ\0" + bytes(100)), "xz", "tar -czf")
+def test_an_unsupported_compression_is_named(fake_box_agent):
+    rejected(run(fake_box_agent, b"\xfd7zXZ\0" + bytes(100)), "xz", "tar -czf")
 
 
-def test_zip_to_a_daemon(fake_box_agent):
+def test_a_daemon_accepts_a_zip(fake_box_agent):
     code = base64.b64encode(zip_of({"proj/x.sh": "echo $0\n"})).decode()
     record = fake_box_agent.serve().json("POST", "/v1/workloads",
                                          {"runtime": "sh", "code_archive": code}, 201)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is wrong is said in one clear line with exit code 125 (or a 4xx), and nothing is left."""
+"""Bad input gives a clear one-line error with exit code 125 (or a 4xx), and nothing is left behind."""
 import base64
 import gzip
 import io
@@ -14,8 +14,8 @@ import pytest
 import vulcan
 
 
-def refused(result, *says):
-    """One line, exit code 125, and the words that tell a person what to do."""
+def rejected(result, *says):
+    """Checks for one line, exit code 125, and words that tell the user what to do."""
     assert result.code == 125, result
     lines = result.text.strip().splitlines()
     assert len(lines) == 1 and lines[0].startswith("vulcan: "), result
@@ -41,32 +41,32 @@ def archive(*entries):
     return raw.getvalue()
 
 
-def test_unknown_runtime(fake_box):
-    refused(fake_box.run("cobol", "x"), "cobol", "python", "sh")
+def test_an_unknown_runtime_is_rejected(fake_box):
+    rejected(fake_box.run("cobol", "x"), "cobol", "python", "sh")
 
 
-def test_missing_image(fake_box):
+def test_a_missing_image_is_named(fake_box):
     folder = copy_images(fake_box)
     os.unlink(os.path.join(folder, "python.squashfs"))
-    refused(fake_box.run("python", "print(1)"), "python", "make image-python")
+    rejected(fake_box.run("python", "print(1)"), "python", "make image-python")
 
 
-def test_no_images_at_all(fake_box):
+def test_a_missing_image_directory_is_named(fake_box):
     fake_box.env["VULCAN_IMAGES"] = os.path.join(fake_box.folder, "nowhere")
-    refused(fake_box.run("python", "print(1)"), "make images")
+    rejected(fake_box.run("python", "print(1)"), "make images")
 
 
-def test_missing_kernel(fake_box):
+def test_a_missing_kernel_is_named(fake_box):
     os.unlink(os.path.join(copy_images(fake_box), "vmlinux"))
-    refused(fake_box.run("sh", "exit 0"), "vmlinux", "make images")
+    rejected(fake_box.run("sh", "exit 0"), "vmlinux", "make images")
 
 
-def test_missing_file(fake_box):
+def test_a_missing_file_is_named(fake_box):
     path = os.path.join(fake_box.folder, "nothing.py")
-    refused(fake_box.vulcan("run", path), path, "No such file")
+    rejected(fake_box.vulcan("run", path), path, "No such file")
 
 
-def test_unreadable_file(fake_box):
+def test_an_unreadable_file_is_named(fake_box):
     if os.environ.get("VULCAN_TEST_ISOLATED") == "user":
         pytest.skip("needs another user: run as root")
     path = fake_box.file("secret.py", "print(1)")
@@ -74,24 +74,24 @@ def test_unreadable_file(fake_box):
     for folder in (fake_box.folder, fake_box.tmp):
         os.chmod(folder, 0o777)
     allow_path(fake_box)
-    refused(fake_box.vulcan("run", path, user=65534, group=65534, extra_groups=[]), path,
+    rejected(fake_box.vulcan("run", path, user=65534, group=65534, extra_groups=[]), path,
             "Permission denied")
 
 
-def test_directory_in_place_of_a_file(fake_box):
-    refused(fake_box.vulcan("run", "--runtime", "python", fake_box.folder), "is a directory")
+def test_a_directory_in_place_of_a_file_is_rejected(fake_box):
+    rejected(fake_box.vulcan("run", "--runtime", "python", fake_box.folder), "is a directory")
 
 
-def test_no_vmm(fake_box):
+def test_a_missing_vmm_is_named(fake_box):
     fake_box.env["VULCAN_VMM"] = os.path.join(fake_box.folder, "no-vmm")
-    refused(fake_box.run("sh", "exit 0"), "no-vmm")
+    rejected(fake_box.run("sh", "exit 0"), "no-vmm")
 
 
-def test_no_qemu(fake_box):
+def test_a_missing_qemu_is_named(fake_box):
     fake_box.env["VULCAN_VMM"] = "qemu"
     empty = os.path.join(fake_box.folder, "path")
     os.mkdir(empty)
-    refused(fake_box.run("sh", "exit 0", env={"PATH": empty}), "qemu-system-x86")
+    rejected(fake_box.run("sh", "exit 0", env={"PATH": empty}), "qemu-system-x86")
 
 
 def allow_path(box):
@@ -105,7 +105,7 @@ def allow_path(box):
             path = os.path.dirname(path)
 
 
-def test_no_rights_for_the_network(fake_box):
+def test_a_network_without_permission_is_rejected(fake_box):
     if os.environ.get("VULCAN_TEST_ISOLATED") == "user":
         pytest.skip("needs another user: run as root")
     allow_path(fake_box)
@@ -113,11 +113,11 @@ def test_no_rights_for_the_network(fake_box):
     os.chmod(fake_box.tmp, 0o777)
     result = fake_box.run("sh", "exit 0", "--network", "nat", user=65534, group=65534,
                           extra_groups=[])
-    refused(result, "nat")
+    rejected(result, "nat")
     assert "CAP_NET_ADMIN" in result.text or "root" in result.text, result
 
 
-def test_image_cut_short(fake_box):
+def test_a_truncated_image_is_rejected(fake_box):
     folder = copy_images(fake_box)
     path = os.path.join(folder, "sh.squashfs")
     with open(path, "rb") as f:
@@ -125,10 +125,10 @@ def test_image_cut_short(fake_box):
     os.unlink(path)
     with open(path, "wb") as f:
         f.write(whole[:len(whole) // 2])
-    refused(fake_box.run("sh", "exit 0"), "sh.squashfs", "make images")
+    rejected(fake_box.run("sh", "exit 0"), "sh.squashfs", "make images")
 
 
-def test_image_with_a_damaged_head(fake_box):
+def test_an_image_with_a_damaged_header_is_rejected(fake_box):
     folder = copy_images(fake_box)
     path = os.path.join(folder, "sh.squashfs")
     with open(path, "rb") as f:
@@ -137,12 +137,12 @@ def test_image_with_a_damaged_head(fake_box):
     os.unlink(path)
     with open(path, "wb") as f:
         f.write(whole)
-    refused(fake_box.run("sh", "exit 0"), "sh.squashfs", "make images")
+    rejected(fake_box.run("sh", "exit 0"), "sh.squashfs", "make images")
 
 
 @pytest.mark.vms_only
-def test_image_with_flipped_bits(box):
-    """Damage that only the guest can see: the tables behind the superblock, wiped."""
+def test_an_image_with_damaged_tables_is_rejected(box):
+    """Damage that only the guest can detect: the tables after the superblock are zeroed."""
     folder = copy_images(box)
     path = os.path.join(folder, "sh.squashfs")
     real = os.path.realpath(path)
@@ -154,12 +154,12 @@ def test_image_with_flipped_bits(box):
             f.seek(at)
             f.write(b"\xa5" * 2048)
     result = box.run("sh", "echo never", "--timeout", vulcan.scaled(20))
-    refused(result, "sh.squashfs")
+    rejected(result, "sh.squashfs")
 
 
 @pytest.mark.parametrize("kind", ["up", "absolute", "link", "hard link"])
-def test_archive_that_climbs_out(box, kind):
-    """The agent refuses it: nothing of it may appear outside the working directory."""
+def test_an_archive_with_parent_paths_is_rejected(box, kind):
+    """The agent rejects the archive; none of its files may appear outside the working directory."""
     evil = tarfile.TarInfo({"up": "../../escape.sh", "absolute": "/tmp/escape.sh"}
                            .get(kind, "way/escape.sh"))
     entries = [(evil, b"echo escaped\n"), (tarfile.TarInfo("main.sh"), b"echo ran\n")]
@@ -171,15 +171,15 @@ def test_archive_that_climbs_out(box, kind):
     path = box.file("code.tar.gz", archive(*entries))
     result = box.vulcan("run", "--runtime", "sh", "--archive", path)
     assert not os.path.exists("/tmp/escape.sh")
-    refused(result, "archive")
+    rejected(result, "archive")
 
 
 @pytest.mark.parametrize("content", [b"", b"not gzip at all", gzip.compress(b"not a tar" * 100),
                                      archive((tarfile.TarInfo("main.sh"), b"echo x\n"))[:-20]],
                          ids=["empty", "not gzip", "not tar", "torn"])
-def test_archive_that_is_none(fake_box_agent, content):
+def test_a_file_that_is_not_an_archive_is_rejected(fake_box_agent, content):
     path = fake_box_agent.file("code.tar.gz", content)
-    refused(fake_box_agent.vulcan("run", "--runtime", "sh", "--archive", path))
+    rejected(fake_box_agent.vulcan("run", "--runtime", "sh", "--archive", path))
 
 
 def fill(path):
@@ -193,7 +193,8 @@ def fill(path):
 
 @pytest.fixture
 def small_disk(fake_box):
-    """The state directory on a disk of three quarters of a megabyte; returns a file that can fill it."""
+    """The state directory on a disk of three quarters of a megabyte. Returns a file that can fill
+    it."""
     os.makedirs(fake_box.state)
     mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=768k,mode=755", "vulcan-test",
                             fake_box.state], capture_output=True, text=True, check=False)
@@ -204,12 +205,12 @@ def small_disk(fake_box):
     subprocess.run(["umount", fake_box.state], check=True)
 
 
-def test_run_on_a_full_disk(fake_box, small_disk):
+def test_run_reports_a_full_disk(fake_box, small_disk):
     fill(small_disk)
-    refused(fake_box.run("sh", "exit 0"), "No space left")
+    rejected(fake_box.run("sh", "exit 0"), "No space left")
 
 
-def test_serve_on_a_full_disk(fake_box, small_disk):
+def test_serve_reports_a_full_disk(fake_box, small_disk):
     fill(small_disk)
     result = fake_box.vulcan("serve", "--listen", "127.0.0.1:0")
     assert result.code not in (0, 124, 125), result
@@ -217,13 +218,13 @@ def test_serve_on_a_full_disk(fake_box, small_disk):
     assert len(result.text.strip().splitlines()) == 1, result
 
 
-def test_a_disk_that_becomes_full_under_a_daemon(fake_box, small_disk):
+def test_a_daemon_survives_a_full_disk(fake_box, small_disk):
     daemon = fake_box.serve()
     assert daemon.submit("sh", "print x")["status"] == "completed"
     fill(small_disk)
     status, raw, _ = daemon.request("POST", "/v1/workloads", {"runtime": "sh", "code": "print x"})
     answer = json.loads(raw)
-    if status == 201:  # accepted, and failed when its directory was to be made
+    if status == 201:  # accepted, but its directory could not be created
         assert answer["status"] == "failed" and "space" in answer["error"], answer
     else:
         assert status in (503, 507) and ("space" in answer["error"] or "full" in answer["error"])
@@ -233,14 +234,14 @@ def test_a_disk_that_becomes_full_under_a_daemon(fake_box, small_disk):
     assert daemon.submit("sh", "print x")["status"] == "completed"
 
 
-def test_state_directory_that_cannot_be_made(fake_box):
+def test_a_state_directory_that_cannot_be_created_is_named(fake_box):
     path = fake_box.file("in-the-way", "x")
-    refused(fake_box.run("sh", "exit 0", "--state-dir", path + "/state"), path)
+    rejected(fake_box.run("sh", "exit 0", "--state-dir", path + "/state"), path)
 
 
-def test_state_directory_too_long_for_sockets(fake_box):
+def test_a_state_directory_too_long_for_sockets_is_rejected(fake_box):
     path = os.path.join(fake_box.folder, "x" * 100)
-    refused(fake_box.run("sh", "exit 0", "--state-dir", path), "too long")
+    rejected(fake_box.run("sh", "exit 0", "--state-dir", path), "too long")
 
 
 @pytest.mark.parametrize("words", [
@@ -256,14 +257,14 @@ def test_state_directory_too_long_for_sockets(fake_box):
     ["run", "--runtime", "sh", "-e", "x", "--archive", "y"],
     ["run", "--runtime", "../sh", "-e", "x"],
 ], ids=" ".join)
-def test_wrong_use_of_run(fake_box, words):
-    refused(fake_box.vulcan(*words))
+def test_wrong_use_of_run_gives_125(fake_box, words):
+    rejected(fake_box.vulcan(*words))
 
 
 @pytest.mark.parametrize("words", [[], ["frobnicate"], ["serve", "--listen", "nonsense"],
                                    ["serve", "--max-vms", "0"], ["serve", "--nonsense"],
                                    ["serve", "--listen", "0.0.0.0:0"]], ids=" ".join)
-def test_wrong_use_of_others(fake_box, words):
+def test_wrong_use_of_other_verbs_gives_2(fake_box, words):
     result = fake_box.vulcan(*words)
     assert result.code not in (0, 124, 125) and result.text, result
 
@@ -291,7 +292,7 @@ BAD_BODIES = {
 }
 
 
-def test_wrong_bodies_are_a_400_that_names_the_field(fake_box):
+def test_an_invalid_body_gives_400_with_the_field(fake_box):
     daemon = fake_box.serve()
     for name, (body, says) in BAD_BODIES.items():
         for route in ("/v1/workloads", "/v1/workloads/async"):
@@ -307,7 +308,7 @@ def test_wrong_bodies_are_a_400_that_names_the_field(fake_box):
                          reason="invalid") == 2 * len(BAD_BODIES)
 
 
-def test_unknown_ids_routes_and_methods(fake_box):
+def test_unknown_ids_routes_and_methods_give_404_or_405(fake_box):
     daemon = fake_box.serve()
     for path, want in (("/v1/workloads/01ARZ3NDEKTSV4RRFFQ69G5FAV", 404), ("/v1/workloads/x", 404),
                        ("/nothing", 404), ("/v1/workloads/../../etc/passwd", 404)):

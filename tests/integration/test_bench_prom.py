@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`make bench-prom` measures and checks what it measures (without the other libraries)."""
+"""`make bench-prom` measures, and checks what it measures (without the other libraries)."""
 import os
 import re
 import subprocess
@@ -18,7 +18,7 @@ def measure(build):
                           capture_output=True, text=True)
 
 
-def test_every_case_is_measured_and_what_it_counted_is_right():
+def test_every_case_is_measured_and_its_counts_are_checked():
     done = measure(vulcan.BUILD)
     assert done.returncode == 0, done.stderr
     rows = [line for line in done.stdout.splitlines() if line.startswith("| ")]
@@ -34,7 +34,7 @@ def test_every_case_is_measured_and_what_it_counted_is_right():
     ("", "should be"),
     ("bench_total one", "what it counted is wrong"),
 ])
-def test_a_program_that_counts_wrongly_ends_the_run(tmp_path, said, expected):
+def test_a_wrong_count_ends_the_run(tmp_path, said, expected):
     folder = tmp_path / "bench" / "prom"
     folder.mkdir(parents=True)
     for name in ("bench_peer_floor", "bench_peer_ours"):

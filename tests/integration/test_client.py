@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verbs that talk to a daemon, as a person and as a script use them."""
+"""The verbs that talk to a daemon, as users and scripts use them."""
 import gzip
 import hashlib
 import http.server
@@ -25,7 +25,7 @@ NOBODY = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 
 
 class Client:
-    """A daemon, and verbs that are told of it by the environment."""
+    """A daemon, and verbs that learn its address from the environment."""
 
     def __init__(self, box, *words):
         self.box = box
@@ -61,7 +61,7 @@ def client(fake_box):
 
 # ---- run ---------------------------------------------------------------------------------------
 
-def test_run_is_as_without_a_daemon(fake_box_agent):
+def test_run_is_the_same_as_without_a_daemon(fake_box_agent):
     client = Client(fake_box_agent)
     program = 'echo out; echo err >&2; printf "%s|" "$@"; echo "$NAME"; cat; exit 3'
     words = ["run", "--runtime", "sh", "--env", "NAME=value", "-e", program, "--", "a b", "-c"]
@@ -85,13 +85,13 @@ def test_input_may_be_any_bytes(fake_box_agent):
     ([], "oom", 137, "memory"),
     ([], "crash", 125, ""),
 ])
-def test_exit_codes(client, words, program, code, says):
+def test_run_returns_the_exit_code(client, words, program, code, says):
     result = client("run", *words, "--runtime", "sh", "-e", program, code=code)
     assert says in result.err.decode()
     assert result.err.count(b"\n") == (1 if code in (124, 125, 137) else 0)
 
 
-def test_code_from_a_file_and_an_archive(fake_box_agent):
+def test_code_may_be_a_file_or_an_archive(fake_box_agent):
     client = Client(fake_box_agent)
     script = client.box.file("hello.sh", "echo hello $1\n")
     assert client("run", script, "you").out == b"hello you\n"
@@ -105,8 +105,8 @@ def test_code_from_a_file_and_an_archive(fake_box_agent):
                   "other.sh").out == b"other\n"
 
 
-def test_output_is_exact(client):
-    """Bytes that are no text, no newline at the end, and more than any buffer on the way."""
+def test_output_is_exact_to_the_byte(client):
+    """Bytes that are not text, no newline at the end, and more than any buffer holds."""
     program = "bytes 5000000\nprint end"
     there = client("run", "--runtime", "sh", "-e", program)
     here = client.box.vulcan("run", "--runtime", "sh", "-e", program, env={"VULCAN_SERVER": ""})
@@ -116,7 +116,7 @@ def test_output_is_exact(client):
     assert client("logs", "-f", workload).out == here.out
 
 
-def test_output_comes_as_it_appears(client):
+def test_output_appears_as_it_is_written(client):
     command = client.box.start("run", "--runtime", "sh", "-e", "print first\nhang")
     command.wait_for("first")
     running = client.json("ls", "--status", "running")
@@ -129,7 +129,7 @@ def test_output_comes_as_it_appears(client):
 
 
 @pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_a_signal_kills_what_is_silent(client, number, code):
+def test_a_signal_kills_a_silent_workload(client, number, code):
     command = client.box.start("run", "--runtime", "sh", "-e", "hang")
     while not client.daemon.json("GET", "/v1/workloads?status=running")["total"]:
         assert command.process.poll() is None, command.wait()
@@ -138,8 +138,8 @@ def test_a_signal_kills_what_is_silent(client, number, code):
     assert client.daemon.json("GET", "/v1/stats")["by_status"]["killed"] == 1
 
 
-def test_nobody_reads(client):
-    """As `vulcan run … | head -1`."""
+def test_a_closed_output_kills_the_workload(client):
+    """As in `vulcan run … | head -1`."""
     read, write = os.pipe()
     os.close(read)
     process = subprocess.Popen(
@@ -151,7 +151,7 @@ def test_nobody_reads(client):
     assert client.daemon.json("GET", "/v1/stats")["by_status"]["killed"] == 1
 
 
-def test_killed_from_elsewhere(client):
+def test_a_kill_by_another_client_gives_137(client):
     command = client.box.start("run", "--runtime", "sh", "-e", "print up\nhang")
     command.wait_for("up")
     workload = client.lines("ls", "-q")[0]
@@ -160,7 +160,7 @@ def test_killed_from_elsewhere(client):
     assert result.code == 137 and b"killed" in result.err
 
 
-def test_a_line_shows_the_wait_and_goes_away(fake_box):
+def test_the_progress_line_is_shown_and_erased(fake_box):
     fake_box.env["FAKE_FC_FAIL"] = "slow-boot:450"
     client = Client(fake_box)
     words = ["--runtime", "sh", "-e", "print hello"]
@@ -174,7 +174,7 @@ def test_a_line_shows_the_wait_and_goes_away(fake_box):
     assert (result.out, result.err) == (b"hello\n", b"")
 
 
-def test_ctrl_c_takes_the_line_away(fake_box):
+def test_ctrl_c_erases_the_progress_line(fake_box):
     fake_box.env["FAKE_FC_FAIL"] = "hang"
     terminal = Terminal(Client(fake_box).box, "run", "--runtime", "sh", "-e", "print x")
     terminal.wait_for(b"waiting for output")
@@ -188,7 +188,7 @@ def test_a_terminal_is_not_read(client):
     assert terminal.wait() == (0, b"hello\r\n")
 
 
-def test_metrics_of_the_daemon(client):
+def test_run_prints_metrics_of_the_daemon(client):
     out = client("run", "--metrics", "--runtime", "sh", "-e", "print x").out.decode()
     first, _, rest = out.partition("\n")
     assert first == "x"
@@ -201,13 +201,13 @@ def test_metrics_of_the_daemon(client):
     (["--runtime", "sh", "-e", "x", "--mem", "1"], b"", "mem"),
     (["--vmm", "qemu", "--runtime", "sh", "-e", "x"], b"", "--vmm has no effect"),
 ])
-def test_orders_that_are_refused(client, words, stdin, says):
+def test_rejected_workloads_give_125(client, words, stdin, says):
     result = client("run", *words, stdin=stdin, code=125)
     assert re.fullmatch(rb"vulcan: [^\n]+\n", result.err) and says in result.err.decode(), result
     assert client.daemon.json("GET", "/v1/stats")["total"] == 0
 
 
-# ---- looking -----------------------------------------------------------------------------------
+# ---- ls, inspect, kill, logs, stats -----------------------------------------------------------
 
 def test_ls_filters_and_pages(client):
     for n in range(5):
@@ -229,14 +229,14 @@ def test_ls_filters_and_pages(client):
     client.fails("ls", "--limit", "0", code=2, says="--limit")
 
 
-def test_ls_shows_how_long_one_runs(client):
+def test_ls_shows_the_time_of_a_running_workload(client):
     workload = client.start("hang")
     while not client.json("ls", "--status", "running")["total"]:
         pass
     assert re.search(rf"^{workload}  running  .* [0-9]+\+  -", "\n".join(client.lines("ls")), re.M)
 
 
-def test_inspect_and_the_parts_of_an_id(client):
+def test_inspect_accepts_parts_of_an_id(client):
     workload = client.daemon.submit("sh", "print x\nexit 4")["id"]
     record = client.json("inspect", workload)
     assert record["exit_code"] == 4 and record == client.daemon.json(
@@ -255,7 +255,7 @@ def test_inspect_and_the_parts_of_an_id(client):
     client.fails("inspect", code=2, says="ID")
 
 
-def test_kill(client):
+def test_kill_prints_the_ids(client):
     client.fails("kill", "@last", says="there is no workload")
     running = [client.start("hang") for _ in range(2)]
     ended = client.daemon.submit("sh", "exit 0")["id"]
@@ -268,7 +268,7 @@ def test_kill(client):
     assert client.json("kill", third)["status"] == "killed"
 
 
-def test_logs(client):
+def test_logs_prints_the_output(client):
     workload = client.daemon.submit("sh", "print out\nerror err\nprint more")["id"]
     result = client("logs", workload)
     assert (result.out, result.err) == (b"out\nmore\n", b"err\n")
@@ -279,7 +279,7 @@ def test_logs(client):
     client.fails("logs", workload, workload, code=2, says="one ID")
 
 
-def test_logs_follow(client):
+def test_logs_follows_a_running_workload(client):
     workload = client.start("print first\nhang")
     command = client.box.start("logs", "-f", workload)
     command.wait_for("first")
@@ -292,14 +292,14 @@ def test_logs_follow(client):
 
 @pytest.mark.parametrize("program, code, says", [
     ("exit 7", 7, ""), ("signal 15", 143, ""), ("oom", 137, "memory"), ("crash", 125, "vulcan: ")])
-def test_following_ends_as_run_does(client, program, code, says):
+def test_logs_follow_returns_the_code_of_run(client, program, code, says):
     workload = client.daemon.submit("sh", program)["id"]
     result = client("logs", "-f", workload, code=code)
     assert says in result.text and bool(says) == bool(result.err), result
     assert client("logs", workload).err == b""
 
 
-def test_following_one_killed_before_it_began(fake_box):
+def test_logs_follow_reports_a_kill_before_the_start(fake_box):
     client = Client(fake_box, "--max-vms", "1")
     client.start("hang")
     waits = client.start("exit 0")
@@ -308,7 +308,7 @@ def test_following_one_killed_before_it_began(fake_box):
     assert result.err == b"vulcan: workload killed before it began\n", result
 
 
-def test_following_one_lost_to_a_crash(fake_box):
+def test_logs_follow_reports_a_crash_of_the_daemon(fake_box):
     client = Client(fake_box)
     workload = client.start("print up\nhang")
     before = client.box.start("logs", "-f", workload)
@@ -322,7 +322,7 @@ def test_following_one_lost_to_a_crash(fake_box):
     assert re.fullmatch(rb"vulcan: [^\n]+\n", result.err), result
 
 
-def test_stats_and_backends(client):
+def test_stats_and_backends_print_tables(client):
     client.daemon.submit("sh", "exit 0")
     assert "status completed" in client("stats").out.decode()
     assert client.json("stats")["by_status"]["completed"] == 1
@@ -331,9 +331,9 @@ def test_stats_and_backends(client):
     assert client.json("backends")[0]["capabilities"]["supported_runtimes"] == ["python", "sh"]
 
 
-# ---- reaching it -------------------------------------------------------------------------------
+# ---- connections -------------------------------------------------------------------------------
 
-def test_a_token(fake_box):
+def test_a_token_is_sent(fake_box):
     token = fake_box.file("token", "word-of-mouth-and-ear\n")
     os.chmod(token, 0o600)
     client = Client(fake_box, "--token-file", token)
@@ -347,7 +347,7 @@ def test_a_token(fake_box):
     client.fails("stats", "--token-file", fake_box.folder + "/none", code=2, says="token file")
 
 
-def test_a_unix_socket(fake_box):
+def test_a_unix_socket_is_reached(fake_box):
     path = os.path.join(fake_box.folder, "s")
     daemon = vulcan.Command(vulcan.wrap([vulcan.VULCAN, "serve", "--listen", "unix:" + path]),
                             fake_box.env, stdin=subprocess.DEVNULL)
@@ -362,7 +362,7 @@ def test_a_unix_socket(fake_box):
 
 
 def tls_proxy(context, port, listener):
-    """Passes on one request a connection, one at a time, until the listener is closed."""
+    """Forwards one request per connection, one at a time, until the listener is closed."""
     while True:
         try:
             plain, _ = listener.accept()
@@ -380,8 +380,8 @@ def tls_proxy(context, port, listener):
 
 
 @pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl: apt-get install openssl")
-def test_https_behind_a_proxy(client):
-    """The certificate of an authority of one's own is believed where --ca-file names it."""
+def test_https_works_behind_a_proxy(client):
+    """A certificate of a private authority is accepted if --ca-file names the authority."""
     folder = client.box.folder
     key, cert = folder + "/key", folder + "/cert"
     subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
@@ -405,7 +405,7 @@ def test_https_behind_a_proxy(client):
         thread.join()
 
 
-def test_nobody_there(fake_box):
+def test_an_unreachable_daemon_is_reported(fake_box):
     for words, code in ((["ls"], 1), (["run", "--runtime", "sh", "-e", "x"], 125)):
         result = fake_box.vulcan(*words, env={"VULCAN_SERVER": "http://127.0.0.1:1"})
         assert result.code == code and b"vulcan serve" in result.err, result
@@ -415,8 +415,8 @@ def test_nobody_there(fake_box):
         assert result.code in (2, 125) and b"neither http" in result.err, result
 
 
-class Liar(http.server.BaseHTTPRequestHandler):
-    """Something else than vulcan serve: answers everything with what it was given."""
+class OtherServer(http.server.BaseHTTPRequestHandler):
+    """A server other than vulcan serve: sends the same response to every request."""
 
     def do_GET(self):
         body = self.server.body
@@ -438,8 +438,8 @@ class Liar(http.server.BaseHTTPRequestHandler):
     (503, b"no", "503"),
     (404, b"\xff\xfe", "404"),
 ])
-def test_a_server_that_is_none(fake_box, status, body, says):
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Liar)
+def test_another_server_is_recognised(fake_box, status, body, says):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), OtherServer)
     server.status, server.body = status, body
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     try:
@@ -469,8 +469,8 @@ def dropped(first, last, reason):
 DONE = "event: done\ndata: stream complete\n\n"
 
 
-class Teller(http.server.BaseHTTPRequestHandler):
-    """An event stream for each connection in turn, cut off where it ends."""
+class CutStreams(http.server.BaseHTTPRequestHandler):
+    """Sends an event stream on each connection in turn, and cuts it off at its end."""
 
     def do_GET(self):
         if "/logs" not in self.path:
@@ -492,15 +492,15 @@ class Teller(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.mark.parametrize("stories, asked, out, err", [
-    # cut in the middle of an event: made anew behind what came
+    # cut in the middle of an event: the next connection continues after the last line
     ([line(1, "a") + line(2, "b") + "id: 3\ndata: {", line(3, "c") + DONE], [0, 2], b"a\nb\nc\n",
      b""),
-    # lines that come twice are printed once
+    # lines that are received twice are printed once
     ([line(1, "a") + line(2, "b"), line(2, "b") + line(3, "c") + DONE], [0, 2], b"a\nb\nc\n", b""),
-    # too slow: what was dropped is fetched
+    # too slow: the dropped lines are fetched
     ([line(1, "a") + dropped(2, 3, "slow") + line(4, "d"),
       line(2, "b") + line(3, "c") + line(4, "d") + DONE], [0, 1], b"a\nb\nc\nd\n", b""),
-    # but not for ever
+    # but only once
     ([line(1, "a") + dropped(2, 3, "slow"), dropped(2, 3, "slow") + line(4, "d") + DONE], [0, 1],
      b"a\nd\n", b"vulcan: 2 lines were not kept\n"),
     ([line(1, "a") + dropped(2, 2, "limit") + DONE], [0], b"a\n",
@@ -508,8 +508,8 @@ class Teller(http.server.BaseHTTPRequestHandler):
     ([line(1, "?", base64="/w==", partial=True) + ":\n\n" + line(2, "b") + DONE], [0], b"\xffb\n",
      b""),
 ], ids=["cut", "twice", "slow", "slower", "limit", "bytes"])
-def test_a_stream_that_breaks(fake_box, stories, asked, out, err):
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Teller)
+def test_a_broken_stream_is_resumed(fake_box, stories, asked, out, err):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), CutStreams)
     server.stories, server.asked = stories, []
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     try:
@@ -527,8 +527,8 @@ def test_a_stream_that_breaks(fake_box, stories, asked, out, err):
     (line(1, "x", stream="stdin"), "not that of vulcan serve"),
     ("event: error\ndata: the file is gone\n\n", "the file is gone"),
 ], ids=["text", "stream", "error"])
-def test_a_stream_that_is_none(fake_box, story, says):
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Teller)
+def test_a_malformed_stream_is_an_error(fake_box, story, says):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), CutStreams)
     server.stories, server.asked = [story] * 9, []
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     try:
@@ -541,7 +541,7 @@ def test_a_stream_that_is_none(fake_box, story, says):
     assert server.asked == [0]
 
 
-def test_the_daemon_goes_away(fake_box):
+def test_the_loss_of_the_daemon_is_reported(fake_box):
     client = Client(fake_box)
     command = client.box.start("run", "--runtime", "sh", "-e", "print up\nhang")
     command.wait_for("up")
@@ -551,12 +551,12 @@ def test_the_daemon_goes_away(fake_box):
     assert result.code == 125 and re.fullmatch(
         rb"vulcan: http://[^\n]+; workload ([0-9A-Z]{26}) may still be running: vulcan logs -f \1\n",
         result.err), result
-    fake_box.serve().stop()  # tidies up what the dead one left
+    fake_box.serve().stop()  # removes what the dead daemon left
 
 
 # ---- settings, completion, manual ----------------------------------------------------------------
 
-def test_config_tells_where_from(fake_box):
+def test_config_prints_the_source_of_each_setting(fake_box):
     path = fake_box.file("settings", "# ours\nVULCAN_MAX_VMS=3\nVULCAN_MAX_QUEUE=5\n")
     result = fake_box.vulcan("config", "--config", path, "--listen", "127.0.0.1:9", "--json",
                              env={"VULCAN_MAX_QUEUE": "6"})
@@ -571,7 +571,7 @@ def test_config_tells_where_from(fake_box):
     assert fake_box.vulcan("config", "--max-vms", "0").code == 2
 
 
-def test_check_config(fake_box):
+def test_check_config_finds_invalid_settings(fake_box):
     token = fake_box.file("token", "word-of-mouth-and-ear\n")
     os.chmod(token, 0o600)
     for words in ([], ["--listen", "0.0.0.0:80", "--token-file", token],
@@ -593,8 +593,8 @@ def test_check_config(fake_box):
     assert not os.path.exists(fake_box.state)
 
 
-def test_a_variable_that_is_no_setting(fake_box):
-    """It is a warning for all who read settings, and --check-config refuses it."""
+def test_an_unknown_variable_is_a_warning(fake_box):
+    """A warning for every verb that reads settings, and an error for --check-config."""
     env = {"VULCAN_MAX_VM": "3", "VULCAN_TEST_X": "1", "VULCAN_VMM_QEMU": "/nowhere"}
     says = b"warn: the environment's VULCAN_MAX_VM is no setting; did you mean VULCAN_MAX_VMS?\n"
     assert fake_box.vulcan("config", env=env).err == says
@@ -608,7 +608,7 @@ def test_help_fits_a_terminal(fake_box):
     verbs = re.findall(r"^  (\w+) +\S", fake_box.vulcan("help").out.decode(), re.M)
     for verb in {"run", "serve", *verbs} - {"vulcan"}:
         text = fake_box.vulcan(verb, "--help").out.decode()
-        if verb != "run":  # whose lines of usage are aligned
+        if verb != "run":  # whose usage lines are aligned
             assert max(map(len, text.splitlines())) <= 100, verb
         settings = text.partition("Settings")[2]
         assert all(len(line) <= 80 or fake_box.folder in line for line in settings.splitlines())
@@ -616,7 +616,7 @@ def test_help_fits_a_terminal(fake_box):
 
 
 def bash_offers(script, *words):
-    """What bash completes the last word to."""
+    """The completions that bash offers for the last word."""
     quoted = " ".join(f"'{w}'" for w in words)
     line = (f"source '{script}'; COMP_WORDS=({quoted}); COMP_CWORD={len(words) - 1}; _vulcan; "
             "printf '%s\\n' \"${COMPREPLY[@]}\"")
@@ -624,7 +624,7 @@ def bash_offers(script, *words):
     return out.stdout.split()
 
 
-def test_bash_completion(fake_box):
+def test_bash_completes_verbs_and_options(fake_box):
     script = fake_box.file("bash", fake_box.vulcan("completion", "bash").out)
     assert bash_offers(script, "vulcan", "ins") == ["inspect"]
     assert bash_offers(script, "vulcan", "run", "--run") == ["--runtime"]
@@ -635,8 +635,8 @@ def test_bash_completion(fake_box):
     assert bash_offers(script, "vulcan", "help", "metr") == ["metrics"]
 
 
-def test_a_runtime_of_ones_own(fake_box):
-    """What its description says is enough: for the suffix, and for completion."""
+def test_an_additional_runtime_is_used_and_completed(fake_box):
+    """Its description is enough to select it by suffix and to complete its name."""
     folder = os.path.join(fake_box.folder, "own")
     vulcan.make_fake_images(folder)
     with open(os.path.join(folder, "ruby.runtime"), "w", encoding="ascii") as f:
@@ -656,7 +656,7 @@ def test_a_runtime_of_ones_own(fake_box):
         del os.environ["VULCAN_IMAGES"]
 
 
-def test_bash_completion_of_ids(client):
+def test_bash_completes_ids(client):
     script = client.box.file("bash", client("completion", "bash").out)
     ended = client.daemon.submit("sh", "exit 0")["id"]
     running = client.daemon.start("sh", "hang")["id"]
@@ -671,7 +671,7 @@ def test_bash_completion_of_ids(client):
 
 
 @pytest.mark.skipif(not shutil.which("zsh"), reason="no zsh: apt-get install zsh")
-def test_zsh_completion(fake_box):
+def test_zsh_completes_verbs_and_options(fake_box):
     script = fake_box.file("zsh", fake_box.vulcan("completion", "zsh").out)
     subprocess.run(["zsh", "-n", script], check=True)
     line = f"autoload -Uz compinit && compinit -u -D && source {script} && print $_comps[vulcan]"
@@ -688,7 +688,7 @@ def manual_pages(box):
 
 
 @pytest.mark.skipif(not shutil.which("groff"), reason="no groff: apt-get install groff")
-def test_manual_pages_in_groff(fake_box):
+def test_groff_accepts_the_manual_pages(fake_box):
     for verb, page in manual_pages(fake_box).items():
         out = subprocess.run(["groff", "-ww", "-man", "-Tutf8", "-P-c"], input=page,
                              capture_output=True, check=True)
@@ -697,7 +697,7 @@ def test_manual_pages_in_groff(fake_box):
 
 
 @pytest.mark.skipif(not shutil.which("mandoc"), reason="no mandoc: apt-get install mandoc")
-def test_manual_pages_in_mandoc(fake_box):
+def test_mandoc_accepts_the_manual_pages(fake_box):
     for verb, page in manual_pages(fake_box).items():
         out = subprocess.run(["mandoc", "-Tlint", "-Wwarning"], input=page, capture_output=True,
                              check=False)
@@ -705,7 +705,7 @@ def test_manual_pages_in_mandoc(fake_box):
         assert not warnings, (verb, warnings)
 
 
-def test_settings_stand_before_the_verb_as_well(client):
+def test_settings_may_precede_the_verb(client):
     url = client.daemon.url
     del client.box.env["VULCAN_SERVER"]
     assert client.box.vulcan("--server", url, "ls", "-q").code == 0
@@ -721,7 +721,7 @@ def test_settings_stand_before_the_verb_as_well(client):
 
 @pytest.mark.parametrize("daemon", [False, True], ids=["here", "daemon"])
 def test_errors_name_the_flag(fake_box, daemon):
-    """Not the field of the API, which a person at a command line does not know."""
+    """Not the field of the API, which a user of the command line does not know."""
     if daemon:
         Client(fake_box)
     path = fake_box.file("x.rar", b"Rar!\x1a\x07\x00" + 40 * b"x")
@@ -735,7 +735,7 @@ def test_errors_name_the_flag(fake_box, daemon):
         assert says in result.err.decode() and b"code_archive" not in result.err, result
 
 
-def test_a_compressed_body_is_taken(client):
+def test_a_compressed_body_is_accepted(client):
     body = json.dumps({"runtime": "sh", "code": "print packed"}).encode()
     packed = gzip.compress(body)
 

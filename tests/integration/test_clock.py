@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The metrics against other clocks: the fake VMM's own, the test's, known sleeps."""
+"""The metrics compared with other clocks: the fake VMM's, the test's, and known sleeps."""
 import cmath
 import math
 import os
@@ -10,7 +10,7 @@ import pytest
 import vulcan
 from vulcan import ACTIVE, BOOT, CLEANUP, VSOCK, WORKLOADS
 
-# What a loaded machine may add between two programs that look at the same moment.
+# The delay that a loaded machine may add between two programs that record the same moment.
 SLACK_S = 0.25 * vulcan.SLOW
 
 
@@ -50,7 +50,7 @@ def test_vsock_latency_without_output_is_until_the_result(fake_box, trace):
     assert 0.15 <= inside <= metrics.sum(VSOCK) <= inside + SLACK_S
 
 
-def test_cleanup_is_from_stop_to_gone(fake_box, trace):
+def test_cleanup_is_from_stop_to_removal(fake_box, trace):
     fake_box.env["FAKE_FC_FAIL"] = "slow-flush:30"
     daemon = fake_box.serve()
     daemon.submit("sh", "print x")
@@ -61,8 +61,8 @@ def test_cleanup_is_from_stop_to_gone(fake_box, trace):
     assert 0.03 <= metrics.sum(CLEANUP) <= outside
 
 
-def test_parts_are_no_longer_than_the_whole(box):
-    """With each VMM: three durations that cannot be more than the time of the command."""
+def test_parts_are_not_longer_than_the_whole(box):
+    """With each VMM: three durations that cannot exceed the time of the command."""
     began = time.monotonic()
     daemon = box.serve()
     record = daemon.submit("sh", "sleep 0.5; echo x")
@@ -82,20 +82,20 @@ STAGE = "vulcan_firecracker_vm_start_stage_seconds"
 
 
 def stages(metrics):
-    """Seconds by stage, without those before the boot time and those that did not occur."""
+    """Seconds by stage, without the stages before the boot time and those that did not occur."""
     found = {dict(labels)["stage"]: seconds for (name, labels), seconds in metrics.items()
              if name == STAGE + "_sum" and metrics[STAGE + "_count", labels]}
     return {s: seconds for s, seconds in found.items() if s not in ("prepare", "network")}
 
 
 def test_stages_add_up_to_the_boot_time(box):
-    """With each VMM. That of a real one ends before its guest's kernel counts."""
+    """With each VMM. The VMM's own stage of a real one ends before its guest's kernel counts."""
     daemon = box.serve()
     daemon.submit("sh", "exit 0")
     metrics = daemon.metrics()
     took = stages(metrics)
     assert abs(sum(took.values()) - metrics.sum(BOOT)) < 1e-6, took
-    if box.vmm.name == "fake":  # its guest is a process: the times since boot are the host's
+    if box.vmm.name == "fake":  # its guest is a process, so its times since boot are the host's
         assert set(took) == {"spawn", "vmm", "unknown"}, took
     else:
         assert set(took) - {"modules"} == {"spawn", "vmm", "early", "kernel", "root", "agent"}, took
@@ -128,7 +128,7 @@ def test_stages_add_up_without_metrics_and_after_a_second_attempt(fake_box, fail
     assert metrics.count(BOOT) == 1
 
 
-def test_a_running_workload_shows_what_is_known(fake_box):
+def test_a_running_workload_shows_its_times(fake_box):
     daemon = fake_box.serve()
     path = "/v1/workloads/" + daemon.start("sh", "print x\nhang")["id"]
     deadline = time.monotonic() + vulcan.LIMIT_S
@@ -141,9 +141,9 @@ def test_a_running_workload_shows_what_is_known(fake_box):
 
 
 def test_boot_times_are_not_quantised(fake_box, trace):
-    """Boots of random length, spread over 100 ms. If Vulcan looked only every P ms, their times
-    would stand P ms apart: as angles on a circle of P ms they would point one way. Those of honest
-    times point anywhere; the mean of 40 such arrows is longer than 0.6 once in a million runs."""
+    """Boots of random length, spread over 100 ms. If Vulcan polled every P ms, their times would be P ms
+        apart: drawn as angles on a circle of P ms, they would point in one direction. Honest times point
+        in all directions; the mean of 40 such arrows is longer than 0.6 once in a million runs."""
     fake_box.env["FAKE_FC_FAIL"] = "slow-boot:20-120"
     daemon = fake_box.serve("--max-vms", "1")
     boots = [daemon.submit("sh", "exit 0")["boot_ms"] for _ in range(40)]
@@ -158,7 +158,7 @@ def test_boot_times_are_not_quantised(fake_box, trace):
     assert abs(metrics.sum(BOOT) - sum(boots) / 1e3) < 0.001
 
 
-def test_gauge_counts_what_runs_and_returns_to_zero(fake_box):
+def test_the_gauge_counts_running_vms_and_returns_to_zero(fake_box):
     daemon = fake_box.serve()
     assert daemon.metrics().value(ACTIVE) == 0
     ids = [daemon.start("sh", "hang", resources={"timeout_s": 1})["id"] for _ in range(2)]
@@ -174,7 +174,7 @@ def test_gauge_counts_what_runs_and_returns_to_zero(fake_box):
     assert metrics.count(BOOT) == metrics.count(CLEANUP) == 2
 
 
-def test_known_series_stand_at_zero_from_the_start(fake_box):
+def test_known_series_are_zero_from_the_start(fake_box):
     metrics = fake_box.serve().metrics()
     for runtime in ("sh", "python"):
         for status in ("completed", "failed", "killed"):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The daemon is killed at any moment, and the next start makes good: nothing is left, nothing that
-was accepted is lost, nothing is recorded twice. VULCAN_TEST_KILLS sets how often."""
+"""The daemon is killed at any moment, and the next start recovers: nothing is left behind, no
+accepted workload is lost, nothing is recorded twice. VULCAN_TEST_KILLS sets the number of kills."""
 import http.client
 import json
 import os
@@ -29,8 +29,8 @@ RESTARTED = "daemon was restarted"
 
 
 class Client(threading.Thread):
-    """Sends orders until the daemon dies; `accepted` holds what was answered with 202. Each order
-    has a time limit of its own, which tells it again in the records."""
+    """Submits workloads until the daemon dies. `accepted` holds those answered with 202. Each one
+    has a different time limit, by which its record is recognised."""
 
     def __init__(self, daemon, marks, rng, codes, **more):
         super().__init__(daemon=True)
@@ -47,7 +47,7 @@ class Client(threading.Thread):
                 if self.rng.random() < 0.3 and self.accepted:
                     self.kill(self.rng.choice(list(self.accepted)))
         except (OSError, http.client.HTTPException):
-            pass  # the daemon is dead, as it should be
+            pass  # the daemon was killed, as planned
         finally:
             self.connection.close()
 
@@ -77,19 +77,19 @@ class Victim:
     def __init__(self, box, *words, codes=CODES, **order):
         self.box, self.words, self.codes, self.order = box, words, codes, order
         seed = int(os.environ.get("VULCAN_TEST_SEED", str(random.randrange(1 << 30))))
-        print(f"VULCAN_TEST_SEED={seed}")  # shown when the test fails
+        print(f"VULCAN_TEST_SEED={seed}")  # printed if the test fails
         self.rng = random.Random(seed)
-        self.accepted = {}  # id: mark, of all lives
+        self.accepted = {}  # id: mark, of all processes
         self.next_mark = 1000
         self.before = leaks.Snapshot()
         self.reclaimed = {}
 
     def start(self):
-        """Starts the daemon and compares with what its predecessor left."""
+        """Starts the daemon and compares its state with that of its predecessor."""
         left = directories(self.box.state)
         daemon = self.box.serve("--max-vms", "6", "--max-queue", "50", *self.words)
         metrics = daemon.metrics()
-        assert metrics.total(vulcan.WORKLOADS) == 0  # what died with the last is not counted again
+        assert metrics.total(vulcan.WORKLOADS) == 0  # workloads of the last process are not counted again
         assert metrics.value(vulcan.ACTIVE) == 0
         assert metrics.total(RECLAIMED, kind="directory") == len(left), left
         assert directories(self.box.state) == [], daemon.log()
@@ -102,7 +102,7 @@ class Victim:
         return daemon
 
     def check_records(self, daemon):
-        """Nothing is unfinished, nothing that was accepted is missing, no order is there twice."""
+        """No workload is unfinished, no accepted one is missing, and none is recorded twice."""
         with records(self.box.state) as db:
             assert db.execute("SELECT count(*) FROM workloads WHERE status IN "
                               "('pending','running')").fetchone() == (0,)
@@ -127,7 +127,7 @@ class Victim:
             leaks.wait_for_end(next(iter(others))[0], 0.2)
 
     def live(self, daemon, longest_s):
-        """Orders from some clients, and SIGKILL at some moment."""
+        """Submissions from several clients, and SIGKILL at some moment."""
         clients = []
         for _ in range(CLIENTS):
             marks = range(self.next_mark, self.next_mark + 12)
@@ -143,14 +143,14 @@ class Victim:
             self.accepted.update(client.accepted)
 
     def die_young(self, longest_s):
-        """SIGKILL while it starts, and so while it reclaims what the last one left."""
+        """SIGKILL during the start, and so while it removes what its predecessor left."""
         command = self.box.start("serve", "--listen", "127.0.0.1:0", *self.words)
         time.sleep(self.rng.uniform(0, longest_s))
         command.process.kill()
         command.wait()
 
     def end(self):
-        """A last start, then nothing at all may be left but the records."""
+        """A last start; after it, nothing but the records may be left."""
         daemon = self.start()
         record = daemon.submit("sh", "print done", **self.order)
         assert record["status"] == "completed", record
@@ -182,7 +182,7 @@ class records:
         self.db.close()
 
 
-def test_killed_at_any_moment(fake_box):
+def test_a_kill_at_any_moment_loses_nothing(fake_box):
     fake_box.env["FAKE_FC_FAIL"] = "slow-boot:0-10"
     victim = Victim(fake_box)
     for i in range(KILLS):
@@ -193,7 +193,7 @@ def test_killed_at_any_moment(fake_box):
     assert len(victim.accepted) > KILLS and victim.reclaimed["directory"] > KILLS // 4
 
 
-def test_what_a_crash_cut_short_is_counted(fake_box):
+def test_interrupted_workloads_are_counted(fake_box):
     interrupted = "vulcan_workloads_interrupted_total"
     daemon = fake_box.serve("--max-vms", "2")
     assert daemon.metrics().value(interrupted) == 0
@@ -208,7 +208,7 @@ def test_what_a_crash_cut_short_is_counted(fake_box):
         {"the daemon was restarted"}
     metrics = daemon.metrics()
     assert metrics.value(interrupted) == 5
-    assert metrics.value("vulcan_workloads_accepted_total") == 0  # of this life
+    assert metrics.value("vulcan_workloads_accepted_total") == 0  # of this process
     daemon.stop()
     assert fake_box.serve().metrics().value(interrupted) == 0
 
@@ -228,13 +228,13 @@ def marked(marks):
 
 
 @marked(needs_network)
-def test_killed_with_networks(fake_box):
+def test_a_kill_leaves_no_network(fake_box):
     victim = Victim(fake_box, network="nat")
     for i in range(KILLS_NET):
         if i % 4 == 3:
             victim.die_young(0.1)
         victim.live(victim.start(), 0.15 * vulcan.SLOW)
-        # the next start takes away interfaces and rules, and this is where it would be seen
+        # the next start removes interfaces and rules; the fixture would find them otherwise
     daemon = victim.start()
     left = [line for line in victim.before.left() if not line.startswith("process")]
     assert not left, left
@@ -244,8 +244,8 @@ def test_killed_with_networks(fake_box):
 
 
 @marked(needs_network)
-def test_a_network_whose_directory_has_gone(fake_box):
-    """As a start leaves it that was killed while it reclaimed."""
+def test_a_network_without_its_directory_is_removed(fake_box):
+    """The state after a start that was killed while it removed remains."""
     before = leaks.Snapshot()
     daemon = fake_box.serve()
     for _ in range(2):
@@ -273,7 +273,7 @@ def until_active(daemon, n):
 
 
 @pytest.mark.vms_only
-def test_killed_with_real_guests(box):
+def test_a_kill_with_real_guests_leaves_nothing(box):
     victim = Victim(box, codes=["echo x", "sleep 1000", "while :; do :; done"])
     for _ in range(KILLS_VMM):
         victim.live(victim.start(), 1.5)
@@ -282,13 +282,14 @@ def test_killed_with_real_guests(box):
     assert not left, left
 
 
-# ---- loss of power ------------------------------------------------------------------------------
+# ---- power failure ------------------------------------------------------------------------------
 
 def freeze_and_copy(daemon, clients, state, to):
-    """The files as they are at one moment, as after a loss of power, and what had been accepted."""
+    """Copies the files as they are at one moment, as after a power failure. Returns what had been
+    accepted."""
     daemon.signal(signal.SIGSTOP)
     try:
-        while states_of(daemon.process.pid) != {"T"}:  # one may be waiting for the disk
+        while states_of(daemon.process.pid) != {"T"}:  # a thread may be waiting for the disk
             pass
         shutil.rmtree(to, ignore_errors=True)
         os.makedirs(to)
@@ -313,16 +314,17 @@ def ids_in(folder):
     try:
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         if not db.execute("SELECT 1 FROM sqlite_master WHERE name='workloads'").fetchone():
-            return set()  # so early that the schema itself was in the end that is lost
+            return set()  # so early that even the schema was in the lost part
         return {row[0] for row in db.execute("SELECT id FROM workloads")}
     finally:
         db.close()
 
 
-def test_power_is_lost(fake_box):
-    """The files are whole at every moment and hold what was accepted before it. A log whose end did
-    not reach the disk costs what was in that end (while none of it has been copied into the file:
-    that is done with what has reached the disk, and only what has not is lost)."""
+def test_a_power_failure_loses_nothing_accepted(fake_box):
+    """The files are intact at every moment and contain what was accepted before it. A write-ahead
+    log whose end did not reach the disk loses only that end, as long as none of it has been
+    copied into the database: only synced parts are copied, and only parts that were not synced
+    are lost."""
     rng = random.Random(int(os.environ.get("VULCAN_TEST_SEED", "7")))
     daemon = fake_box.serve("--max-vms", "6", "--max-queue", "1000")
     clients = [Client(daemon, range(1000 + 300 * i, 1300 + 300 * i), random.Random(i),
@@ -341,7 +343,7 @@ def test_power_is_lost(fake_box):
                 if os.stat(path).st_mtime_ns == never_copied:
                     f.truncate(rng.randrange(os.path.getsize(wal)))
                 f.seek(0, os.SEEK_END)
-                f.write(rng.randbytes(rng.randrange(3000)))  # blocks of older times
+                f.write(rng.randbytes(rng.randrange(3000)))  # blocks of an older generation
         assert accepted <= ids_in(copy)
         ids_in(torn)
         rounds += 1
@@ -358,7 +360,7 @@ def test_power_is_lost(fake_box):
 
 
 @pytest.mark.parametrize("damage", ["header", "pages", "cut", "not a database"])
-def test_a_damaged_store_is_moved_aside_and_said(fake_box, damage):
+def test_a_damaged_store_is_renamed_and_reported(fake_box, damage):
     daemon = fake_box.serve()
     for _ in range(20):
         daemon.submit("sh", "bytes 5000")

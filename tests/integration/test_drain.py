@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The end of a daemon: what runs may end, nothing new comes in, a second signal hurries; and what
-systemd hears of it."""
+"""The drain of a daemon: running workloads may end, new ones are rejected, a second signal kills;
+and its notifications of systemd."""
 import os
 import signal
 import socket
@@ -15,12 +15,12 @@ from test_admission import running, until
 
 
 def records(box):
-    """What the store says, when the daemon has gone."""
+    """The records in the store, after the daemon has exited."""
     with sqlite3.connect(os.path.join(box.state, "vulcan.db")) as db:
         return dict(db.execute("SELECT id, status FROM workloads"))
 
 
-def test_drain_lets_workloads_end_and_refuses_new_ones(fake_box):
+def test_a_drain_lets_workloads_end_and_rejects_new_ones(fake_box):
     daemon = fake_box.serve("--drain", vulcan.scaled(30), "--max-vms", "1")
     ids = [daemon.start("sh", "sleep 1500")["id"], daemon.start("sh", "exit 0")["id"]]
     until(lambda: running(daemon) == 1)
@@ -37,7 +37,7 @@ def test_drain_lets_workloads_end_and_refuses_new_ones(fake_box):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
-def test_a_signal_that_was_ignored_stays_ignored(fake_box, number):
+def test_an_ignored_signal_stays_ignored(fake_box, number):
     """As in the background of a shell, or under nohup."""
     daemon = fake_box.serve(prefix=["sh", "-c", f"trap '' {number.value}; exec \"$@\"", "sh"])
     daemon.signal(number)
@@ -46,7 +46,7 @@ def test_a_signal_that_was_ignored_stays_ignored(fake_box, number):
     assert daemon.wait().code == 0
 
 
-def test_drain_ends_when_its_time_is_over(fake_box):
+def test_a_drain_ends_at_its_time_limit(fake_box):
     daemon = fake_box.serve("--drain", "1", "--max-vms", "4", "--max-queue", "10")
     ids = [daemon.start("sh", "hang")["id"] for _ in range(8)]
     until(lambda: running(daemon) == 4)
@@ -61,8 +61,8 @@ def test_drain_ends_when_its_time_is_over(fake_box):
         4 * ["killed: the daemon shut down"]
 
 
-def test_who_follows_hears_how_it_ended(fake_box):
-    """The status is asked for when the log has ended; the daemon is there that long."""
+def test_a_follower_learns_the_result(fake_box):
+    """The client asks for the status after the end of the log; the daemon is still there."""
     for words in (["--drain", "0"], ["--drain", "1"]):
         daemon = fake_box.serve(*words)
         command = fake_box.start("run", "--runtime", "sh", "-e", "print up\nhang",
@@ -74,7 +74,7 @@ def test_who_follows_hears_how_it_ended(fake_box):
         assert daemon.wait().code == 0
 
 
-def test_what_the_daemon_says_of_itself(fake_box):
+def test_healthz_reports_the_drain(fake_box):
     daemon = fake_box.serve()
     assert "nothing runs" in daemon.stop().text
     empty = os.path.join(fake_box.folder, "empty")
@@ -86,7 +86,7 @@ def test_what_the_daemon_says_of_itself(fake_box):
     assert other.code == 1 and "--listen" in other.text and other.text.count("\n") == 1, other
 
 
-def test_a_second_signal_kills_at_once(fake_box):
+def test_a_second_signal_kills_immediately(fake_box):
     daemon = fake_box.serve("--drain", "300", "--max-vms", "8")
     ids = [daemon.start("sh", "hang")["id"] for _ in range(8)]
     until(lambda: running(daemon) == 8)
@@ -100,7 +100,8 @@ def test_a_second_signal_kills_at_once(fake_box):
 
 
 def test_a_second_signal_after_the_drain_changes_nothing(fake_box):
-    """Nothing runs: the drain is over at once, and the second signal comes while the daemon ends."""
+    """Nothing runs, so the drain ends immediately, and the second signal arrives while the daemon
+    exits."""
     for i in range(20):
         daemon = fake_box.serve("--drain", "300")
         if i % 4 == 0:
@@ -111,7 +112,7 @@ def test_a_second_signal_after_the_drain_changes_nothing(fake_box):
         assert daemon.wait().code == 0, i
 
 
-def test_a_third_signal_ends_the_process_and_the_next_start_tidies_up(fake_box):
+def test_a_third_signal_ends_the_process_and_the_next_start_recovers(fake_box):
     daemon = fake_box.serve("--drain", "300")
     workload = daemon.start("sh", "hang")
     until(lambda: running(daemon) == 1)
@@ -120,8 +121,8 @@ def test_a_third_signal_ends_the_process_and_the_next_start_tidies_up(fake_box):
     daemon.signal(signal.SIGTERM)
     until(lambda: daemon.request("GET", "/healthz")[0] == 503)
     daemon.signal(signal.SIGTERM)
-    daemon.signal(signal.SIGINT)  # not the same number: the second may still be pending
-    # Either of the last two is the third, and the daemon may have been quicker.
+    daemon.signal(signal.SIGINT)  # a different number, because the second may still be pending
+    # Either of the last two is the third, and the daemon may have exited before it.
     assert daemon.wait().code in (0, -signal.SIGINT, -signal.SIGTERM)
     daemon = fake_box.serve()
     record = daemon.json("GET", f"/v1/workloads/{workload['id']}")
@@ -129,7 +130,7 @@ def test_a_third_signal_ends_the_process_and_the_next_start_tidies_up(fake_box):
     assert not os.listdir(os.path.join(fake_box.state, "vms"))
 
 
-def test_who_waits_for_a_workload_gets_its_end(fake_box):
+def test_a_waiting_client_gets_the_result(fake_box):
     daemon = fake_box.serve("--drain", "30")
     answers = []
     waiting = threading.Thread(target=lambda: answers.append(daemon.submit("sh", "sleep 800")))
@@ -156,7 +157,7 @@ class Systemd:
                 return message
 
 
-def test_systemd_hears_that_it_is_ready_lives_and_stops(fake_box):
+def test_systemd_is_notified_of_ready_watchdog_and_stop(fake_box):
     systemd = Systemd(fake_box)
     daemon = fake_box.serve("--drain", "20")
     systemd.until("READY=1")
@@ -167,7 +168,7 @@ def test_systemd_hears_that_it_is_ready_lives_and_stops(fake_box):
     daemon.signal(signal.SIGTERM)
     stopping = systemd.until("STOPPING=1")
     assert f"EXTEND_TIMEOUT_USEC={35 * 1000000}" in stopping
-    systemd.until("WATCHDOG=1")  # it lives while it drains
+    systemd.until("WATCHDOG=1")  # it is alive while it drains
     assert daemon.wait().code == 0
     systemd.socket.close()
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Vulcan itself is ended, politely and not: no VM outlives it, and the next start cleans up."""
+"""Vulcan is stopped, politely or not: no VM outlives it, and the next start cleans up."""
 import json
 import os
 import select
@@ -15,12 +15,12 @@ import vulcan
 READY = "echo ready; sleep 1000"
 
 
-def test_ctrl_c_ends_the_program(box):
+def test_ctrl_c_kills_the_program(box):
     end_by(box, signal.SIGINT, 130)
 
 
 @pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_other_signals_end_the_program(fake_box_agent, number, code):
+def test_other_signals_kill_the_program(fake_box_agent, number, code):
     end_by(fake_box_agent, number, code)
 
 
@@ -36,8 +36,8 @@ def end_by(box, number, code):
 
 
 @pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
-def test_a_second_signal_while_it_ends(fake_box, second):
-    """It may end the process where it stands; then the next start tidies up."""
+def test_a_second_signal_during_the_kill_leaves_nothing(fake_box, second):
+    """It may terminate the process; then the next start cleans up."""
     for pause in (0, 0.001, 0.003):
         command = fake_box.start("run", "--runtime", "sh", "-e", "print ready\nhang")
         command.wait_for("ready")
@@ -49,7 +49,7 @@ def test_a_second_signal_while_it_ends(fake_box, second):
         sweep(fake_box)
 
 
-def test_ctrl_c_while_it_boots(fake_box, trace):
+def test_ctrl_c_during_the_boot_leaves_nothing(fake_box, trace):
     fake_box.env["FAKE_FC_FAIL"] = "hang"
     command = fake_box.start("run", "--runtime", "sh", "-e", "print x")
     wait_for_vmm(trace)
@@ -65,7 +65,7 @@ def wait_for_vmm(trace):
 
 
 def sweep(box):
-    """The next start reclaims what the killed one left: run anything, then the fixture looks."""
+    """The next start removes what the killed process left: run anything, then the fixture checks."""
     assert box.run("sh", "exit 0").code == 0
 
 
@@ -85,7 +85,7 @@ def test_kill_9_leaves_no_vm(box, verb):
     sweep(box)
 
 
-def test_kill_9_while_it_boots(fake_box, trace):
+def test_kill_9_during_the_boot_leaves_nothing(fake_box, trace):
     before = leaks.Snapshot()
     fake_box.env["FAKE_FC_FAIL"] = "hang"
     command = fake_box.start("run", "--runtime", "sh", "-e", "print x")
@@ -98,7 +98,7 @@ def test_kill_9_while_it_boots(fake_box, trace):
 
 
 def until_running(daemon, workload_id):
-    """Until the VM is ready: the boot is counted then."""
+    """Waits until the VM is ready, which is when the boot is counted."""
     deadline = time.monotonic() + vulcan.LIMIT_S
     while daemon.metrics().count(vulcan.BOOT) < 1:
         assert time.monotonic() < deadline, daemon.log()
@@ -116,7 +116,7 @@ def test_workloads_of_a_killed_daemon_are_failed_with_a_reason(fake_box):
     assert record["status"] == "failed" and record["error"], record
 
 
-def test_a_daemon_that_is_stopped_ends_its_workloads(fake_box):
+def test_a_stopped_daemon_kills_its_workloads(fake_box):
     daemon = fake_box.serve()
     workload_id = daemon.start("sh", "hang")["id"]
     until_running(daemon, workload_id)
@@ -127,7 +127,7 @@ def test_a_daemon_that_is_stopped_ends_its_workloads(fake_box):
     assert record["status"] == "killed", record
 
 
-def test_a_vmm_that_is_killed_from_outside(fake_box, trace):
+def test_a_vmm_killed_from_outside_fails_its_workload(fake_box, trace):
     daemon = fake_box.serve()
     workload_id = daemon.start("sh", "hang")["id"]
     until_running(daemon, workload_id)
@@ -138,8 +138,8 @@ def test_a_vmm_that_is_killed_from_outside(fake_box, trace):
     assert daemon.metrics().value(vulcan.ACTIVE) == 0
 
 
-def test_nobody_reads_the_output(fake_box):
-    """As `vulcan run … | head`: the program is ended and the exit code says so."""
+def test_a_closed_output_kills_the_program(fake_box):
+    """As in `vulcan run … | head`: the program is killed, and the exit code says so."""
     read_end, write_end = os.pipe()
     command = fake_box.start("run", "--runtime", "sh", "-e", "bytes 1000000000", stdin=b"")
     os.close(read_end), os.close(write_end)
@@ -148,8 +148,8 @@ def test_nobody_reads_the_output(fake_box):
     assert command.process.returncode == 141
 
 
-def test_a_reader_that_takes_nothing_does_not_keep_the_vm(fake_box, trace):
-    """As `vulcan run … | less`: the VM is gone when its time is, and no byte of it is lost."""
+def test_a_stopped_reader_does_not_keep_the_vm(fake_box, trace):
+    """As in `vulcan run … | less`: the VM ends at its time limit, and no byte of output is lost."""
     read_end, write_end = os.pipe()
     command = subprocess.Popen(
         [vulcan.VULCAN, "run", "--runtime", "sh", "--timeout", "1", "-e", "bytes 400000"],

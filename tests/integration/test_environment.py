@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a VMM that was taken over can read in its own /proc/PID/environ is nothing of ours."""
+"""The /proc/PID/environ of a VMM holds nothing of the daemon's environment."""
 import os
 import time
 
@@ -15,12 +15,12 @@ def group_of(pid):
 
 
 def test_a_vmm_does_not_see_the_environment_of_the_daemon(box):
-    """With each VMM; the group of vulcan-vmm has QEMU in it."""
+    """With each VMM; the process group of vulcan-vmm includes QEMU."""
     daemon = box.serve(env={"VULCAN_TEST_SECRET": "do-not-tell"})
     hang = "hang" if box.vmm.name == "fake-thread" else "sleep 1000"
     path = "/v1/workloads/" + daemon.start("sh", hang)["id"]
     deadline = time.monotonic() + vulcan.LIMIT_S
-    while daemon.json("GET", path)["boot_ms"] is None:  # no event tells this
+    while daemon.json("GET", path)["boot_ms"] is None:  # no event reports this
         assert time.monotonic() < deadline
         time.sleep(0.02)
     with open(os.path.join(box.state, "vms", os.path.basename(path), "vmm"), encoding="ascii") as f:

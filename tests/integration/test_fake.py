@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fake VMM itself, without Vulcan: what the other tests stand on."""
+"""The fake VMM by itself, on which the other tests rely."""
 import json
 import os
 import signal
@@ -85,7 +85,7 @@ def fake(folder, fake_images):
     assert not before.left()
 
 
-def test_runs_lines_of_text(fake):
+def test_it_runs_lines_of_text(fake):
     vm = fake()
     assert "error" not in vm.boot()
     frames = vm.run("print hello\nerror oops\nbytes 70000\nexit 3\nprint never\n")
@@ -95,7 +95,7 @@ def test_runs_lines_of_text(fake):
     assert frames[-1][1]["exit_code"] == 3
 
 
-def test_enforces_the_time_limit(fake):
+def test_it_enforces_the_time_limit(fake):
     vm = fake()
     vm.boot()
     assert vm.run("hang", timeout_ms=50)[-1][1]["timed_out"] is True
@@ -105,7 +105,7 @@ needs_agent = pytest.mark.skipif(vulcan.agent_lacks() != "", reason=vulcan.agent
 
 
 @needs_agent
-def test_real_agent_runs_a_script(fake):
+def test_the_real_agent_runs_a_script(fake):
     vm = fake(env={"FAKE_FC_GUEST": os.path.join(vulcan.BUILD, "bin", "vulcan-guest")})
     vm.boot()
     frames = vm.run("echo $((6*7)); exit 5")
@@ -114,31 +114,31 @@ def test_real_agent_runs_a_script(fake):
 
 
 @needs_agent
-def test_real_agent_and_its_program_die_with_the_fake(fake):
+def test_the_real_agent_and_its_program_die_with_the_fake(fake):
     vm = fake(env={"FAKE_FC_GUEST": os.path.join(vulcan.BUILD, "bin", "vulcan-guest")})
     vm.boot()
     code = b"setsid sleep 1000 & echo started; sleep 1000"
     vm.host.send(wire.REQUEST, {**REQUEST, **wire.code(code)})
     vm.host.send(wire.CODE, code)
     assert vm.host.receive() == (wire.STDOUT, b"started\n")
-    vm.process.send_signal(signal.SIGKILL)  # the fixture sees what is left
+    vm.process.send_signal(signal.SIGKILL)  # the fixture checks what is left
 
 
 @pytest.mark.parametrize("fail, code", [("refuse", 153), ("exit:148", 148),
                                         ("crash-before-hello", 150)])
-def test_ends_before_it_connects(fake, fail, code):
+def test_it_can_exit_before_it_connects(fake, fail, code):
     vm = fake(fail)
     vm.process.communicate(timeout=vulcan.LIMIT_S)
     assert vm.process.returncode == code
 
 
-def test_garbage_is_not_a_frame(fake):
+def test_it_can_send_garbage(fake):
     vm = fake("garbage")
     vm.host.accept()
     assert vm.host.connection.recv(4) == b"HTTP"
 
 
-def test_tears_a_frame(fake):
+def test_it_can_send_part_of_a_frame(fake):
     vm = fake("torn")
     vm.boot()
     with pytest.raises(wire.Closed) as closed:
@@ -148,7 +148,7 @@ def test_tears_a_frame(fake):
 
 
 @pytest.mark.parametrize("fail", ["crash-after-hello", "crash-midrun"])
-def test_crashes_with_a_connection(fake, fail):
+def test_it_can_crash_after_it_connects(fake, fail):
     vm = fake(fail)
     vm.boot()
     with pytest.raises((wire.Closed, OSError)):
@@ -156,11 +156,11 @@ def test_crashes_with_a_connection(fake, fail):
     assert vm.process.wait(vulcan.LIMIT_S) == -signal.SIGSEGV
 
 
-def test_says_that_it_cannot(fake):
+def test_it_can_report_a_failed_guest(fake):
     assert "fake" in fake("hello-error").boot()["error"]
 
 
-def test_boots_slowly_and_keeps_time(fake, folder):
+def test_it_boots_slowly_and_records_the_time(fake, folder):
     path = os.path.join(folder, "trace")
     began = time.monotonic_ns()
     vm = fake("slow-boot:50-60", env={"FAKE_FC_TRACE": path})
@@ -173,7 +173,7 @@ def test_boots_slowly_and_keeps_time(fake, folder):
     assert events["request"] < events["output"] < events["result"]
 
 
-def test_fails_once(fake, folder):
+def test_it_can_fail_once(fake, folder):
     once = {"FAKE_FC_ONCE": os.path.join(folder, "once")}
     vm = fake("refuse", env=once)
     assert vm.process.wait(vulcan.LIMIT_S) == 153
@@ -182,7 +182,7 @@ def test_fails_once(fake, folder):
     fake("refuse", env=once).boot()
 
 
-def test_api(fake):
+def test_its_api_answers(fake):
     vm = fake()
     vm.boot()
     head, body = vm.ask(b"GET / HTTP/1.1\r\n\r\n").split(b"\r\n\r\n")
@@ -200,7 +200,7 @@ def test_api(fake):
     assert b" 400 " in vm.ask(b"PUT /balloon HTTP/1.1\r\nContent-Length: 0\r\n\r\n")
 
 
-def test_torn_metrics(fake):
+def test_it_can_write_incomplete_metrics(fake):
     vm = fake("torn-metrics")
     vm.boot()
     with open(vm.metrics, encoding="ascii") as f:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The VMM fails at every step it has: right status, one clear error, nothing left, and the daemon
-serves on."""
+"""The VMM fails at each step: the status is right, the error is clear, nothing is left, and the
+daemon continues."""
 import json
 import os
 import sqlite3
@@ -16,7 +16,7 @@ from test_bad_input import fill, small_disk  # noqa: F401 (a fixture)
 from vulcan import ACTIVE, BOOT, CLEANUP, VSOCK, WORKLOADS
 
 BEFORE_READY = {
-    # way to fail: what the error must say
+    # fault: words that the error must contain
     "refuse": "153",
     "exit:148": "148",
     "crash-before-hello": "150",
@@ -33,11 +33,11 @@ AFTER_READY = {
 }
 
 
-class Orders:
-    """The fake reads its orders from a file, so that they can change under a daemon."""
+class Instructions:
+    """The fake reads its instructions from a file, so that they can change under a daemon."""
 
     def __init__(self, box):
-        self.path = os.path.join(box.folder, "orders")
+        self.path = os.path.join(box.folder, "instructions")
         box.env["FAKE_FC_FAIL"] = "@" + self.path
         self.give("")
 
@@ -47,8 +47,8 @@ class Orders:
 
 
 @pytest.fixture
-def orders(fake_box):
-    return Orders(fake_box)
+def instructions(fake_box):
+    return Instructions(fake_box)
 
 
 def check_failure(daemon, record, boots, says):
@@ -63,8 +63,8 @@ def check_failure(daemon, record, boots, says):
     return metrics
 
 
-def check_serves_on(daemon, orders):
-    orders.give("")
+def check_serves_on(daemon, instructions):
+    instructions.give("")
     record = daemon.submit("sh", "print still here")
     assert record["status"] == "completed", record
     assert vulcan.output_of(record) == b"still here\n"
@@ -72,31 +72,31 @@ def check_serves_on(daemon, orders):
 
 
 @pytest.mark.parametrize("way", BEFORE_READY)
-def test_fails_before_it_is_ready(fake_box, orders, way):
+def test_a_vmm_that_fails_before_it_is_ready_fails_the_workload(fake_box, instructions, way):
     daemon = fake_box.serve("--boot-timeout", vulcan.scaled(1))
-    orders.give(way)
+    instructions.give(way)
     record = daemon.submit("sh", "print x", resources={"timeout_s": 1})
     metrics = check_failure(daemon, record, boots=0, says=BEFORE_READY[way])
     assert metrics.count(VSOCK) == 0
     assert metrics.total("vulcan_firecracker_boot_failures_total") >= 1
-    check_serves_on(daemon, orders)
+    check_serves_on(daemon, instructions)
 
 
 @pytest.mark.parametrize("way", AFTER_READY)
-def test_fails_when_it_was_ready(fake_box, orders, way):
+def test_a_vmm_that_fails_after_it_was_ready_fails_the_workload(fake_box, instructions, way):
     daemon = fake_box.serve()
-    orders.give(way)
+    instructions.give(way)
     record = daemon.submit("sh", "print x", resources={"timeout_s": 1})
     metrics = check_failure(daemon, record, boots=1, says=AFTER_READY[way])
     assert metrics.count(CLEANUP) == 1
     if way == "crash-midrun":
         assert vulcan.output_of(record) == b"partial\n"
-    check_serves_on(daemon, orders)
+    check_serves_on(daemon, instructions)
 
 
 @pytest.mark.parametrize("code,attempts", [(0, 2), (1, 1), (148, 2), (152, 1), (153, 1)])
-def test_a_boot_is_tried_again_unless_the_vmm_refuses_it(fake_box, orders, code, attempts):
-    orders.give(f"exit:{code}")
+def test_a_boot_is_retried_unless_the_vmm_rejects_it(fake_box, instructions, code, attempts):
+    instructions.give(f"exit:{code}")
     daemon = fake_box.serve()
     record = daemon.submit("sh", "print x")
     assert f"the VMM {fake_box.vmm.path} exited with code {code}" in record["error"], record
@@ -107,9 +107,9 @@ def test_a_boot_is_tried_again_unless_the_vmm_refuses_it(fake_box, orders, code,
 
 
 @pytest.mark.parametrize("code", [0, 7, 148])
-def test_a_boot_that_fails_once_is_tried_again(fake_box, orders, code):
+def test_a_boot_that_fails_once_is_retried(fake_box, instructions, code):
     fake_box.env["FAKE_FC_ONCE"] = os.path.join(fake_box.folder, "once")
-    orders.give(f"exit:{code}")
+    instructions.give(f"exit:{code}")
     daemon = fake_box.serve()
     record = daemon.submit("sh", "print x")
     assert record["status"] == "completed", record
@@ -120,33 +120,33 @@ def test_a_boot_that_fails_once_is_tried_again(fake_box, orders, code):
     assert metrics.value(ACTIVE) == 0
 
 
-def test_torn_metrics_cost_nothing_but_their_line(fake_box, orders):
+def test_an_incomplete_metrics_line_is_lost_alone(fake_box, instructions):
     daemon = fake_box.serve()
-    orders.give("torn-metrics")
+    instructions.give("torn-metrics")
     assert daemon.submit("sh", "print x")["status"] == "completed"
     metrics = daemon.metrics()
     assert metrics.value("vulcan_firecracker_vmm_metrics_lost_total") >= 1
-    check_serves_on(daemon, orders)
+    check_serves_on(daemon, instructions)
 
 
-def test_counters_of_the_vmm_are_sums(fake_box, orders):
+def test_counters_of_the_vmm_are_sums(fake_box, instructions):
     daemon = fake_box.serve()
     for _ in range(3):
         daemon.submit("sh", "exit 0")
     metrics = daemon.metrics()
-    # the fake adds one connection in its first line and 7 bytes when it is flushed
+    # the fake adds one connection in its first line, and 7 bytes when it is flushed
     assert metrics.total("vulcan_firecracker_vmm_vsock_connections_total") == 3
     assert metrics.value("vulcan_firecracker_vmm_vsock_bytes_total", direction="rx") == 21
 
 
-def test_unanswered_guest_out_of_memory(fake_box):
+def test_a_guest_out_of_memory_that_does_not_answer_fails_the_workload(fake_box):
     daemon = fake_box.serve()
     record = daemon.submit("sh", "oom")
     check_failure(daemon, record, boots=1, says="memory")
 
 
 @pytest.mark.parametrize("way", ["refuse", "hang", "crash-midrun", "torn", "hello-error"])
-def test_command_line_says_it_in_one_line(fake_box, way):
+def test_run_reports_a_fault_in_one_line(fake_box, way):
     fake_box.env["FAKE_FC_FAIL"] = way
     result = fake_box.run("sh", "print x", "--boot-timeout", "1")
     assert result.code == 125, result
@@ -158,7 +158,7 @@ def test_command_line_says_it_in_one_line(fake_box, way):
 # ---- the store ----------------------------------------------------------------------------------
 
 class Lock:
-    """Another program that writes to the store's file and does not come to an end."""
+    """Another program that writes to the store's file and does not finish."""
 
     def __init__(self, box):
         self.db = sqlite3.connect(os.path.join(box.state, "vulcan.db"), isolation_level=None)
@@ -172,7 +172,7 @@ class Lock:
 
 
 def check_recorded(daemon, box, workload_id, status, limit=vulcan.LIMIT_S):
-    """The store comes to say what the API says."""
+    """Waits until the store agrees with the API."""
     record = daemon.json("GET", f"/v1/workloads/{workload_id}")
     assert record["status"] == status, record
     deadline = time.monotonic() + limit
@@ -193,22 +193,23 @@ def row_of(box, workload_id):
         db.close()
 
 
-def test_a_store_that_is_busy_for_a_while_delays_and_loses_nothing(fake_box):
+def test_a_store_that_is_busy_for_a_while_loses_nothing(fake_box):
     daemon = fake_box.serve()
     with Lock(fake_box):
         started = []
         client = threading.Thread(target=lambda: started.append(daemon.start("sh", "print x")))
         client.start()
         client.join(0.5)
-        assert not started  # not accepted before it is written down
+        assert not started  # not accepted before it is recorded
         assert daemon.json("GET", "/healthz") == {"status": "ok"}
     client.join(vulcan.LIMIT_S)
     daemon.until_ended(started[0]["id"])
     check_recorded(daemon, fake_box, started[0]["id"], "completed")
 
 
-def test_a_store_that_stays_busy(fake_box):
-    """New orders are refused; what runs ends, is told as it ended, and recorded when that can be."""
+def test_a_busy_store_rejects_new_workloads(fake_box):
+    """New workloads are rejected. Running ones end, are reported as they ended, and are recorded
+    later."""
     daemon = fake_box.serve()
     workload = daemon.start("sh", "sleep 300\nprint x\nexit 4")
     until_running(daemon, workload["id"])
@@ -229,12 +230,12 @@ def test_a_store_that_stays_busy(fake_box):
     assert daemon.submit("sh", "print x")["status"] == "completed"
     assert daemon.metrics().total(WORKLOADS) == 2
     said = daemon.log()
-    assert said.count("error: orders are refused: store: ") == 1, said
-    assert said.count("warn: orders are taken again\n") == 1, said
+    assert said.count("error: instructions are refused: store: ") == 1, said
+    assert said.count("warn: instructions are taken again\n") == 1, said
 
 
-def test_a_daemon_that_ends_while_its_store_is_busy(fake_box):
-    """It does not hang; the next one makes good."""
+def test_a_daemon_exits_while_its_store_is_busy(fake_box):
+    """It does not hang; the next one recovers."""
     daemon = fake_box.serve()
     workload = daemon.start("sh", "hang")
     until_running(daemon, workload["id"])
@@ -252,7 +253,7 @@ def until_running(daemon, workload_id):
     assert daemon.json("GET", f"/v1/workloads/{workload_id}")["status"] == "running"
 
 
-def test_a_disk_that_is_full_when_a_workload_ends(fake_box, small_disk):
+def test_a_full_disk_at_the_end_of_a_workload_is_retried(fake_box, small_disk):
     daemon = fake_box.serve()
     workload = daemon.start("sh", "sleep 400\nbytes 100000")
     until_running(daemon, workload["id"])
@@ -267,27 +268,27 @@ def test_a_disk_that_is_full_when_a_workload_ends(fake_box, small_disk):
     assert daemon.submit("sh", "print x")["status"] == "completed"
 
 
-# ---- what comes too late, and networks ----------------------------------------------------------
+# ---- late events, and networks ----------------------------------------------------------
 
-def test_a_guest_that_is_ready_too_late(fake_box, orders):
-    """It dials in the very moment at which it is given up, again and again."""
+def test_a_guest_that_is_ready_too_late_fails(fake_box, instructions):
+    """It connects at the very moment at which the boot is given up, again and again."""
     daemon = fake_box.serve("--boot-timeout", "1")
-    orders.give("slow-boot:980-1020")
+    instructions.give("slow-boot:980-1020")
     record = daemon.submit("sh", "print x")
     assert record["status"] == "completed" or "not ready" in record["error"], record
     metrics = daemon.metrics()
     assert metrics.count(BOOT) == (record["status"] == "completed")
     assert metrics.total(WORKLOADS) == 1 and metrics.value(ACTIVE) == 0
-    check_serves_on(daemon, orders)
+    check_serves_on(daemon, instructions)
 
 
-def test_counters_that_come_too_late_hold_nobody_up(fake_box, orders):
+def test_late_counters_delay_nobody(fake_box, instructions):
     daemon = fake_box.serve()
-    orders.give("slow-flush:3000")
+    instructions.give("slow-flush:3000")
     began = time.monotonic()
     assert daemon.submit("sh", "print x")["status"] == "completed"
     assert time.monotonic() - began < 2 * vulcan.SLOW
-    check_serves_on(daemon, orders)
+    check_serves_on(daemon, instructions)
 
 
 @pytest.mark.skipif(not leaks.ISOLATED, reason="needs namespaces: run it by tools/test as root")
@@ -296,7 +297,7 @@ def test_counters_that_come_too_late_hold_nobody_up(fake_box, orders):
     ("ip tuntap add mode tap vulcan0", "ip link delete vulcan0", "vulcan0"),
     ("mount --bind /dev/null /dev/net/tun", "umount /dev/net/tun", "TAP"),
 ], ids=["bridge", "tun"])
-def test_a_network_that_is_refused(fake_box, orders, make, remove, says):
+def test_a_network_that_cannot_be_created_fails_the_workload(fake_box, instructions, make, remove, says):
     daemon = fake_box.serve()
     subprocess.run(make.split(), check=True)
     try:
@@ -309,6 +310,6 @@ def test_a_network_that_is_refused(fake_box, orders, make, remove, says):
         assert metrics.value(ACTIVE) == 0 and metrics.count(BOOT) == 0
     finally:
         subprocess.run(remove.split(), check=True)
-    check_serves_on(daemon, orders)
+    check_serves_on(daemon, instructions)
     record = daemon.submit("sh", "print x", network="nat")
     assert record["status"] == "completed", record

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files into a guest and out of it, alone and through a daemon."""
+"""Files copied into a guest and out of it, with and without a daemon."""
 import base64
 import hashlib
 import json
@@ -24,7 +24,7 @@ exit 3
 
 @pytest.fixture(params=["alone", "served"])
 def here(box, request):
-    """vulcan run in a directory of its own."""
+    """Runs vulcan in a directory of its own."""
     folder = os.path.join(box.folder, "here")
     os.mkdir(folder)
     where = ["--server", box.serve().url] if request.param == "served" else []
@@ -49,7 +49,7 @@ def here(box, request):
     return run
 
 
-def test_files_in_and_out(here):
+def test_files_are_copied_in_and_out(here):
     here.put("data.csv", b"1\n")
     here.put("data/b.csv", b"2\n")
     result = here("--file", "data.csv", "--file", "data/", "--out", "out/all.txt",
@@ -62,7 +62,7 @@ def test_files_in_and_out(here):
     assert stat.S_IMODE(os.stat(here.path("plots/a.png")).st_mode) & 0o700 == 0o700
 
 
-def test_names_given(here):
+def test_names_can_be_set(here):
     here.put("local.csv", b"content")
     os.mkdir(here.path("dir"))
     here("--file", "local.csv=in/remote.csv", "--file", here.path("local.csv"),
@@ -73,7 +73,7 @@ def test_names_given(here):
     assert here.get("new/deep/local.csv") == b"content"
 
 
-def test_binary_contents_and_names(here):
+def test_contents_and_names_may_be_any_bytes(here):
     data = os.urandom(300_000)
     here.put(b"caf\xe9", data)
     here("--file", b"caf\xe9", "--out", b"caf\xe9=back", "--out", "empty",
@@ -82,17 +82,17 @@ def test_binary_contents_and_names(here):
     assert here.get("empty") == b""
 
 
-def test_a_missing_file_is_125_and_the_output_is_there(here):
+def test_a_missing_file_gives_125_after_the_output(here):
     result = here("--out", "none", "--out", "some", "-e", "echo said; echo x > some", code=125)
     assert result.out == b"said\n"
     assert re.fullmatch(rb"vulcan: --out none: no such file or directory\n", result.err), result
     assert here.get("some") == b"x\n"
-    # Of a program that failed by itself the exit code stays.
+    # If the program failed by itself, its exit code is kept.
     result = here("--out", "none", "-e", "exit 4", code=4)
     assert b"--out none: no such file" in result.err
 
 
-def test_each_missing_file_has_a_line(here):
+def test_each_missing_file_is_reported_in_a_line(here):
     os.mkdir(here.path("taken"))
     result = here("--out", "none", "--out", "taken=sub/", "--out", "*.png", "--out", "taken",
                   "-e", "echo x > taken", code=125)
@@ -103,18 +103,18 @@ def test_each_missing_file_has_a_line(here):
     assert here.get("sub/taken") == b"x\n"
 
 
-def test_one_line_if_nothing_came(here):
+def test_one_line_reports_that_nothing_came_back(here):
     result = here("--out", "a", "--out", "b", "--out", "c*", "-e", "exit 4", code=4)
     assert result.err == b"vulcan: --out: nothing was returned: no such file or directory\n", result
 
 
-def test_missing_directories_of_ours_are_made(here):
+def test_missing_local_directories_are_created(here):
     here("--out", "x=new/deep/copy", "--out", "x=other/", "-e", "echo x > x")
     assert here.get("new/deep/copy") == here.get("other/x") == b"x\n"
 
 
 @pytest.mark.parametrize("local", ["file/x", "file/", "file/x/", "file/deep/x"])
-def test_what_cannot_be_written_is_said_before_anything_runs(fake_box, local):
+def test_an_unwritable_target_is_an_error_before_the_run(fake_box, local):
     folder = os.path.join(fake_box.folder, "here")
     os.mkdir(folder)
     with open(os.path.join(folder, "file"), "w", encoding="ascii"):
@@ -126,7 +126,7 @@ def test_what_cannot_be_written_is_said_before_anything_runs(fake_box, local):
                         result.err), result
 
 
-def test_errors_name_the_flag_alone(fake_box):
+def test_errors_name_the_flag(fake_box):
     folder = os.path.join(fake_box.folder, "here")
     os.mkdir(folder)
     with open(os.path.join(folder, "f"), "w", encoding="ascii"):
@@ -136,17 +136,17 @@ def test_errors_name_the_flag_alone(fake_box):
     assert run("--file", "f", "--file", "f").err == b'vulcan: --file f: "f" is there twice\n'
 
 
-def test_the_time_limit(here):
+def test_files_are_returned_after_the_time_limit(here):
     result = here("--timeout", "1", "--out", "half", "-e", "echo half > half; sleep 1000", code=124)
     assert here.get("half") == b"half\n", result
 
 
-def test_links_and_special_files_of_ours(here):
+def test_local_links_and_special_files_are_rejected(here):
     here.put("tree/file", b"x")
     os.symlink("/etc/passwd", here.path("tree/link"))
     result = here("--file", "tree", "-e", "exit 0", code=125)
     assert b"tree/link: a symbolic link" in result.err, result
-    # Named by the user it is followed.
+    # A link that the user names is followed.
     here("--file", "tree/link=passwd", "--out", "passwd", "-e", "exit 0")
     assert b"root:" in here.get("passwd")
     result = here("--file", "none", "-e", "exit 0", code=125)
@@ -155,7 +155,7 @@ def test_links_and_special_files_of_ours(here):
     assert b"give it a name" in result.err
 
 
-def test_a_link_of_ours_is_replaced_and_none_is_followed(here):
+def test_a_local_link_is_replaced_and_never_followed(here):
     outside = os.path.join(os.path.dirname(here.folder), "outside")
     os.mkdir(outside)
     os.symlink(os.path.join(outside, "target"), here.path("plain"))
@@ -172,14 +172,14 @@ def test_the_program_is_not_replaced(here):
     assert b'"main.sh" is the name of the program itself' in result.err, result
 
 
-def test_more_than_may_be_fetched(box):
+def test_files_beyond_the_limit_are_not_returned(box):
     result = box.run("sh", "head -c 2000 /dev/zero > big; echo x > small", "--fetch-max", "1000",
                      "--out", "big", "--out", "small", cwd=box.folder)
     assert result.code == 125 and b"big: big: larger than the 1000 bytes" in result.err, result
     assert os.path.exists(os.path.join(box.folder, "small"))
 
 
-def test_the_record(box):
+def test_the_record_holds_the_files(box):
     daemon = box.serve()
     record = daemon.submit("sh", "cat in.txt; printf '\\377' >&2; cp in.txt out.txt; chmod 750 out.txt",
                            files={"in.txt": "text\n", "sub/bin": {"base64": "/wA=", "mode": "0755"}},
@@ -199,7 +199,7 @@ def test_the_record(box):
     assert daemon.json("GET", f"/v1/workloads/{record['id']}") == record
     listed = daemon.json("GET", "/v1/workloads")["workloads"][0]
     assert not {"files", "fetch", "stdout", "output"} & set(listed)
-    # What came back can be sent back.
+    # Files that came back can be sent again.
     again = daemon.submit("sh", "cat out.txt; stat -c %a sub/bin", files=record["files"])
     assert again["stdout"] == "text\n755\n", again
     box.env["VULCAN_SERVER"] = daemon.url
@@ -207,15 +207,15 @@ def test_the_record(box):
     assert re.search(r"file, 5 bytes +out\.txt", shown) and "no such file" in shown, shown
 
 
-def test_the_metrics_do_not_care(fake_box_agent):
-    """A workload whose files are missing has completed."""
+def test_missing_files_do_not_change_the_metrics(fake_box_agent):
+    """A workload with missing files has completed."""
     daemon = fake_box_agent.serve()
     record = daemon.submit("sh", "exit 0", fetch=["none"])
     assert record["status"] == "completed" and record["error"] is None
     assert daemon.metrics().value(vulcan.WORKLOADS, runtime="sh", status="completed") == 1
 
 
-# ---- a guest that lies ---------------------------------------------------------------------------
+# ---- a hostile guest ---------------------------------------------------------------------------
 
 def hostile_record(files, fetch=None):
     """A daemon that answers every request with a record that has these files."""
@@ -257,7 +257,7 @@ def a_file(path, content="evil", **more):
     a_file("../escaped"), a_file("/etc/escaped"), a_file("a/../../escaped"), a_file(".bashrc"),
     a_file("sub/x"), a_file("x", sha256="0" * 64), a_file("x", size=3), a_file(""),
 ], ids=lambda f: f["path"] + f["sha256"][:2] + str(f["size"]))
-def test_names_and_contents_that_were_not_asked_for(fake_box, bad):
+def test_files_that_were_not_requested_are_rejected(fake_box, bad):
     folder = os.path.join(fake_box.folder, "here")
     os.mkdir(folder)
     pattern = "*" if bad["path"] != "sub/x" else "other*"
@@ -270,7 +270,7 @@ def test_names_and_contents_that_were_not_asked_for(fake_box, bad):
     assert not os.path.exists("/etc/escaped")
 
 
-def test_permissions_of_the_guest_are_cut(fake_box):
+def test_permissions_of_the_guest_are_limited(fake_box):
     folder = os.path.join(fake_box.folder, "here")
     os.mkdir(folder)
     with hostile_record([a_file("x")]) as listener:

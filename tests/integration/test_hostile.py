@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clients that mean no good, over real sockets: each costs its own connection and nothing else. What
-the HTTP server does with single requests of that kind is in tests/unit/test_http_server.c."""
+"""Hostile clients, over real sockets: each costs its own connection and nothing else.
+tests/unit/test_http_server.c covers single requests of this kind."""
 import contextlib
 import json
 import random
@@ -52,8 +52,8 @@ def serves_on(daemon):
     assert time.monotonic() - began < 5 * vulcan.SLOW
 
 
-def refused(daemon, body):
-    """An error in JSON that is one line; the daemon does not take the blame."""
+def rejected(daemon, body):
+    """An error in JSON with a one-line message; not a server error."""
     status, raw, headers = daemon.request("POST", "/v1/workloads/async", body)
     assert 400 <= status < 500, (status, raw[:500], body if len(str(body)) < 500 else "...")
     assert headers["Content-Type"].startswith("application/json")
@@ -61,15 +61,15 @@ def refused(daemon, body):
     assert error and "\n" not in error and len(error) < 1000, error
 
 
-def test_bodies_of_every_wrong_shape(daemon):
+def test_malformed_bodies_are_rejected(daemon):
     for name, body in RAW.items():
         print(name)
-        refused(daemon, body)
+        rejected(daemon, body)
     assert daemon.metrics().total(vulcan.WORKLOADS) == 0
 
 
-def test_every_field_with_every_value(daemon):
-    """Some make an order that can be meant; none makes the daemon fail."""
+def test_no_value_of_a_field_makes_the_daemon_fail(daemon):
+    """Some of them form a valid request; none makes the daemon fail."""
     accepted = []
     for field in FIELDS:
         for value in VALUES:
@@ -85,12 +85,12 @@ def test_every_field_with_every_value(daemon):
         for value in VALUES:
             if value in (None, "") or field in ("cpus", "timeout_s") and repr(value) == "1":
                 continue
-            refused(daemon, {"runtime": "sh", "code": "exit 0", "resources": {field: value}})
+            rejected(daemon, {"runtime": "sh", "code": "exit 0", "resources": {field: value}})
     assert len(accepted) == daemon.metrics().total(vulcan.WORKLOADS), accepted
     assert not [pair for pair in accepted if pair[0] in ("", "unknown", "id", "__proto__")], accepted
 
 
-def test_queries_and_paths(daemon):
+def test_malformed_queries_and_paths_are_rejected(daemon):
     for path in ("/v1/workloads?limit=-1", "/v1/workloads?limit=x", "/v1/workloads?offset=-5",
                  "/v1/workloads?limit=99999999999999999999", "/v1/workloads?status=nonsense",
                  "/v1/workloads?status=%00", "/v1/workloads?limit=1&limit=2",
@@ -120,9 +120,9 @@ HEAD = (b"POST /v1/workloads/async HTTP/1.1\r\nHost: localhost\r\nContent-Type: 
         b"Content-Length: %d\r\n\r\n")
 
 
-def test_slow_and_silent_ones_in_numbers(daemon):
-    """Connections that send nothing, half a line, half the headers, half a body, a byte now and
-    then: others are served meanwhile."""
+def test_many_slow_and_silent_clients_block_nobody(daemon):
+    """Connections that send nothing, half a line, half the headers, half a body, or a byte now and
+    then: other clients are served meanwhile."""
     before = daemon.metrics()
     with contextlib.ExitStack() as stack:
         for part in (b"", b"GE", b"GET / HTTP/1.1\r\nHost: localhost\r\nX-A", HEAD % 1000 + b'{"runt'):
@@ -133,14 +133,14 @@ def test_slow_and_silent_ones_in_numbers(daemon):
             for s in slow:
                 s.sendall(b" ")
             serves_on(daemon)
-        for s in slow[:25]:  # half-open: we are done, and say nothing more
+        for s in slow[:25]:  # half-open: this side has closed
             s.shutdown(socket.SHUT_WR)
         serves_on(daemon)
     back_to_rest(daemon, before)
 
 
-def test_more_connections_than_there_may_be(daemon):
-    """Who only holds connections makes room for those who ask."""
+def test_connections_beyond_the_limit_replace_idle_ones(daemon):
+    """Idle connections make room for clients with requests."""
     before = daemon.metrics()
     with contextlib.ExitStack() as stack:
         for i in range(800):
@@ -152,8 +152,8 @@ def test_more_connections_than_there_may_be(daemon):
     back_to_rest(daemon, before)
 
 
-def test_one_that_reads_nothing(daemon):
-    """Asks for more than sockets hold and takes none of it."""
+def test_a_client_that_reads_nothing_blocks_nobody(daemon):
+    """It requests more than the sockets hold and reads nothing."""
     for _ in range(20):
         daemon.submit("sh", "bytes 200000")
     (record,) = daemon.json("GET", "/v1/workloads?limit=1")["workloads"]
@@ -167,8 +167,8 @@ def test_one_that_reads_nothing(daemon):
             serves_on(daemon)
 
 
-def test_ones_that_hang_up_rudely(daemon):
-    """RST instead of a goodbye, at any point of a request."""
+def test_aborted_connections_leave_nothing(daemon):
+    """RST at any point of a request."""
     before = daemon.metrics()
     rng = random.Random(3)
     body = json.dumps({"runtime": "sh", "code": "print x"}).encode()
@@ -181,8 +181,8 @@ def test_ones_that_hang_up_rudely(daemon):
     back_to_rest(daemon, before)
 
 
-def test_noise(daemon):
-    """Bytes of chance, alone and in the middle of a request."""
+def test_random_bytes_are_rejected(daemon):
+    """Random bytes, alone and in the middle of a request."""
     before = daemon.metrics()
     rng = random.Random(5)
     good = HEAD % 40 + b'{"runtime": "sh", "code": "exit 0" }    '
@@ -191,19 +191,19 @@ def test_noise(daemon):
         for _ in range(rng.randrange(4)):
             noise[rng.randrange(len(noise))] = rng.randrange(256)
         with connect(daemon) as s, contextlib.suppress(ConnectionError, TimeoutError):
-            s.settimeout(0.05)  # a request may have become one that is not whole
+            s.settimeout(0.05)  # the request may have become incomplete
             s.sendall(noise)
             if answer := s.recv(65536):
                 assert b" 500 " not in answer[:16], (bytes(noise), answer)
     back_to_rest(daemon, before)
 
 
-def test_lengths_that_lie(daemon):
+def test_wrong_lengths_are_rejected(daemon):
     for head in (b"Content-Length: -1", b"Content-Length: 99999999999999999999",
                  b"Content-Length: 10\r\nContent-Length: 20", b"Content-Length: 1e3",
                  b"Transfer-Encoding: chunked\r\nContent-Length: 5", b"Transfer-Encoding: nonsense"):
         with connect(daemon) as s, contextlib.suppress(ConnectionError, TimeoutError):
-            s.settimeout(0.5)  # one that waits for more is ended by the server's idle timeout
+            s.settimeout(0.5)  # the server's idle timeout ends one that waits for more
             s.sendall(b"POST /v1/workloads/async HTTP/1.1\r\nHost: localhost\r\n" + head +
                       b"\r\n\r\nzz\r\nnot a chunk\r\n")
             s.shutdown(socket.SHUT_WR)
@@ -213,12 +213,12 @@ def test_lengths_that_lie(daemon):
 
 
 def back_to_rest(daemon, before):
-    """Descriptors and threads are as before, as soon as the ends of connections are noticed."""
+    """Waits until descriptors and threads are as before, once closed connections are noticed."""
     deadline = time.monotonic() + 10 * vulcan.SLOW
     while True:
         now = daemon.metrics()
         more = {n: now.value(n) - before.value(n) for n in ("process_open_fds", "process_threads")}
-        # a worker and its connection may have been made for what was served meanwhile
+        # serving other requests may have created a worker and its connection
         if more["process_open_fds"] <= 3 and more["process_threads"] <= 10:
             return
         assert time.monotonic() < deadline, more

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the daemon's log says of workloads: each step at debug, failures always, contents never."""
+"""The daemon's log about workloads: each step at debug, failures always, contents never."""
 import re
 
-from test_faults import Orders
+from test_faults import Instructions
 
 ULID = r"[0-7][0-9A-HJKMNP-TV-Z]{25}"
 
@@ -11,7 +11,7 @@ def lines_of(text, workload_id):
     return [line.replace(workload_id, "ID") for line in text.splitlines() if workload_id in line]
 
 
-def test_each_step_is_there_at_debug(fake_box):
+def test_each_step_is_logged_at_debug(fake_box):
     daemon = fake_box.serve("--token-file", fake_box.file("token", "t0p-secret-of-the-test\n"),
                             env={"VULCAN_LOG_LEVEL": "debug"})
     headers = {"Authorization": "Bearer t0p-secret-of-the-test"}
@@ -36,11 +36,11 @@ def test_each_step_is_there_at_debug(fake_box):
     assert not re.search("s3cret|t0p-secret-of-the-test", text, re.I)
 
 
-def test_failures_alone_are_there_by_default(fake_box):
-    orders = Orders(fake_box)
+def test_only_failures_are_logged_by_default(fake_box):
+    instructions = Instructions(fake_box)
     daemon = fake_box.serve()
     assert daemon.submit("sh", "print x")["status"] == "completed"
-    orders.give("exit:153")
+    instructions.give("exit:153")
     failed = daemon.submit("sh", "print x")
     text = daemon.stop().text
     (line,) = lines_of(text, failed["id"])

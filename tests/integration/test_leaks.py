@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The leak checker sees what it is there for."""
+"""The leak checker finds what it should find."""
 import os
 import subprocess
 import sys
@@ -14,11 +14,11 @@ def before():
     return leaks.Snapshot()
 
 
-def test_nothing_is_nothing(before):
+def test_no_leak_is_reported_without_one(before):
     assert before.left() == []
 
 
-def test_a_process(before, monkeypatch):
+def test_a_process_is_found(before, monkeypatch):
     monkeypatch.setattr(leaks, "SETTLE_S", 0)
     process = subprocess.Popen([sys.executable, "-c", "input()  # vulcan"], stdin=subprocess.PIPE)
     try:
@@ -28,7 +28,7 @@ def test_a_process(before, monkeypatch):
         process.communicate()
 
 
-def test_a_process_whose_parent_has_gone(before, monkeypatch):
+def test_an_orphaned_process_is_found(before, monkeypatch):
     monkeypatch.setattr(leaks, "SETTLE_S", 0)
     if not leaks.ISOLATED:
         pytest.skip("needs namespaces: run it by tools/test")
@@ -48,7 +48,7 @@ def test_a_process_whose_parent_has_gone(before, monkeypatch):
     ("mount -t tmpfs leak /mnt", "umount /mnt", "mount: leak /mnt"),
     ("sysctl -qw net.ipv4.ip_forward=1", "sysctl -qw net.ipv4.ip_forward=0", "ip_forward: 1"),
 ], ids=["tap", "rule", "mount", "forwarding"])
-def test_what_is_in_the_kernel(before, make, remove, says):
+def test_interfaces_rules_and_mounts_are_found(before, make, remove, says):
     subprocess.run(make.split(), check=True)
     try:
         assert [line for line in before.left() if line.startswith(says)], before.left()
@@ -57,7 +57,7 @@ def test_what_is_in_the_kernel(before, make, remove, says):
     assert before.left() == []
 
 
-def test_state_files(tmp_path):
+def test_files_in_the_state_directory_are_found(tmp_path):
     for kept in ("vms", "net"):
         (tmp_path / kept).mkdir()
     for name in ("vulcan.db", "vulcan.db-wal", "lock", "net/lock"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Logs over HTTP: Server-Sent Events, history, retention, clients that do not behave."""
+"""Logs over HTTP: Server-Sent Events, history, retention, and clients that misbehave."""
 import base64
 import json
 import os
@@ -13,7 +13,7 @@ import vulcan
 
 
 class Events:
-    """A subscriber over a raw connection. Iterating gives (id, event, data) until the body ends."""
+    """A subscriber over a raw connection. Iterating yields (id, event, data) until the body ends."""
 
     def __init__(self, daemon, path, headers=(), rcvbuf=None, limit=vulcan.LIMIT_S):
         where = urllib.parse.urlsplit(daemon.url)
@@ -28,7 +28,7 @@ class Events:
         self.file = None
 
     def open(self):
-        """Reads the headers; before that the client is one that reads nothing."""
+        """Reads the headers. Until then, the client reads nothing."""
         self.file = self.socket.makefile("rb")
         self.status = int(self.file.readline().split()[1])
         self.headers = {}
@@ -38,7 +38,7 @@ class Events:
         return self
 
     def lines(self):
-        """Lines of the body: chunked, or of a known length."""
+        """Lines of the body, chunked or of a known length."""
         if "content-length" in self.headers:
             yield from self.file.read(int(self.headers["content-length"])).split(b"\n")
             return
@@ -89,7 +89,7 @@ def history(daemon, workload_id, query="", want=200):
 
 
 def bytes_of(lines, stream):
-    """The bytes of a stream, put together from its lines."""
+    """The bytes of a stream, assembled from its lines."""
     return b"".join((base64.b64decode(x["base64"]) if "base64" in x else x["line"].encode()) +
                     (b"" if x.get("partial") else b"\n") for x in lines if x["stream"] == stream)
 
@@ -102,7 +102,7 @@ def until(condition, limit=vulcan.LIMIT_S):
     return found
 
 
-def test_lines_of_an_ended_workload(fake_box):
+def test_lines_of_an_ended_workload_are_sent(fake_box):
     daemon = fake_box.serve()
     record = daemon.submit("sh", "print one\nerror two\nprint three\nexit 3")
     assert read_logs(daemon, record["id"]) == [("1", None, "one"), ("2", None, "two"),
@@ -117,7 +117,7 @@ def test_lines_of_an_ended_workload(fake_box):
                                                                                       None)
 
 
-def test_live_lines_then_the_end(fake_box):
+def test_live_lines_are_followed_by_the_end(fake_box):
     daemon = fake_box.serve()
     record = daemon.start("sh", "print first\nsleep 300\nprint second\nsleep 300\nerror third")
     events = iter(Events(daemon, f"/v1/workloads/{record['id']}/logs?format=json"))
@@ -128,7 +128,7 @@ def test_live_lines_then_the_end(fake_box):
     assert [json.loads(data)["line"] for _, event, data in rest if not event] == ["second",
                                                                                  "third"]
     assert rest[-1] == DONE
-    # Who has seen the end finds the workload ended.
+    # After the end of the log, the workload has ended.
     assert daemon.json("GET", f"/v1/workloads/{record['id']}")["status"] == "completed"
 
 
@@ -139,7 +139,7 @@ def test_a_pending_workload_can_be_followed(fake_box):
     assert read_logs(daemon, record["id"]) == [("1", None, "x"), DONE]
 
 
-def test_resuming(fake_box):
+def test_a_stream_resumes_after_the_last_id(fake_box):
     daemon = fake_box.serve()
     record = daemon.submit("sh", "\n".join(f"print {i}" for i in range(1, 11)))
     last = [("9", None, "9"), ("10", None, "10"), DONE]
@@ -153,7 +153,7 @@ def test_resuming(fake_box):
         events.close()
 
 
-def test_not_following(fake_box):
+def test_without_follow_the_stored_lines_are_sent(fake_box):
     daemon = fake_box.serve()
     record = daemon.start("sh", "print x\nhang")
     until(lambda: history(daemon, record["id"])["lines"])
@@ -164,7 +164,7 @@ def test_not_following(fake_box):
     until(lambda: history(daemon, record["id"])["complete"])
 
 
-def test_unknown_workloads(fake_box):
+def test_an_unknown_workload_gives_404(fake_box):
     daemon = fake_box.serve()
     for name in ("01ARZ3NDEKTSV4RRFFQ69G5FAV", "nonsense"):
         for path in ("logs", "logs/history"):
@@ -172,7 +172,7 @@ def test_unknown_workloads(fake_box):
             assert status == 404 and b"no workload" in raw
 
 
-def test_history_in_pages(fake_box):
+def test_the_history_is_read_in_pages(fake_box):
     daemon = fake_box.serve()
     record = daemon.submit("sh", "\n".join(f"print {i}" for i in range(1, 26)))
     after, seen = 0, []
@@ -187,7 +187,7 @@ def test_history_in_pages(fake_box):
 
 
 def test_bytes_are_exact(fake_box_agent):
-    """Not text, no newline at the end, lines longer than any bound."""
+    """Not text, no newline at the end, and lines longer than any limit."""
     daemon = fake_box_agent.serve()
     code = r"""
 import os, sys, random
@@ -221,7 +221,7 @@ def test_logs_outlive_the_daemon(fake_box):
     assert read_logs(daemon, record["id"]) == [("1", None, "kept"), ("2", None, "too"), DONE]
 
 
-def test_a_killed_daemon_keeps_what_was_written(fake_box):
+def test_a_killed_daemon_keeps_written_lines(fake_box):
     daemon = fake_box.serve()
     record = daemon.start("sh", "print kept\nhang")
     until(lambda: daemon.metrics().total("vulcan_log_written_bytes_total") > 0)
@@ -232,7 +232,7 @@ def test_a_killed_daemon_keeps_what_was_written(fake_box):
     assert read_logs(daemon, record["id"]) == [("1", None, "kept"), DONE]
 
 
-def test_more_lines_than_a_log_keeps(fake_box):
+def test_lines_beyond_the_limit_are_dropped(fake_box):
     daemon = fake_box.serve("--log-lines-max", "10")
     record = daemon.submit("sh", "\n".join(f"print {i}" for i in range(1, 31)))
     events = read_logs(daemon, record["id"])
@@ -245,21 +245,21 @@ def test_more_lines_than_a_log_keeps(fake_box):
     assert daemon.metrics().value("vulcan_log_dropped_lines_total", reason="limit") == 20
 
 
-FLOOD = 24 << 20  # more than windows and socket buffers hold
+FLOOD = 24 << 20  # more than TCP windows and socket buffers hold
 
 
 def flood_code():
     return f"import os\nline = b'y' * 999 + b'\\n'\nfor _ in range({FLOOD // 1000}): os.write(1, line)"
 
 
-def test_a_client_that_reads_nothing_loses_lines_and_is_told(fake_box_agent):
+def test_a_client_that_reads_nothing_loses_lines_and_is_notified(fake_box_agent):
     daemon = fake_box_agent.serve("--output-record-max", "0")
     record = daemon.start("python", "import time\ntime.sleep(0.5)\n" + flood_code() +
                           "\nprint('last', flush=True)\ntime.sleep(600)")
     slow = Events(daemon, f"/v1/workloads/{record['id']}/logs", rcvbuf=4096)
     until(lambda: history(daemon, record["id"], "?limit=1")["last_seq"] > FLOOD // 1000)
     seen, dropped = [], []
-    for number, event, data in slow:  # now it reads
+    for number, event, data in slow:  # now the client reads
         if event == "dropped":
             dropped.append(json.loads(data))
             seen += range(dropped[-1]["from_seq"], dropped[-1]["to_seq"] + 1)
@@ -269,7 +269,7 @@ def test_a_client_that_reads_nothing_loses_lines_and_is_told(fake_box_agent):
             break
     slow.close()
     assert dropped and {d["reason"] for d in dropped} == {"slow"}
-    assert seen == list(range(1, FLOOD // 1000 + 2))  # each line came, or was said not to
+    assert seen == list(range(1, FLOOD // 1000 + 2))  # each line arrived, or was reported as dropped
     lost = dropped[0]
     assert lost["count"] == lost["to_seq"] - lost["from_seq"] + 1
     page = history(daemon, record["id"], f"?after={lost['from_seq'] - 1}&limit=3")
@@ -279,7 +279,7 @@ def test_a_client_that_reads_nothing_loses_lines_and_is_told(fake_box_agent):
     daemon.json("DELETE", f"/v1/workloads/{record['id']}")
 
 
-def test_a_byte_a_second_hinders_nobody(fake_box_agent):
+def test_a_very_slow_reader_blocks_nobody(fake_box_agent):
     daemon = fake_box_agent.serve()
     record = daemon.submit("python", flood_code())
     slow = Events(daemon, f"/v1/workloads/{record['id']}/logs", rcvbuf=4096)
@@ -295,7 +295,7 @@ def test_a_byte_a_second_hinders_nobody(fake_box_agent):
     silent.close()
 
 
-def test_a_thousand_idle_subscribers(fake_box):
+def test_a_thousand_idle_subscribers_cost_little(fake_box):
     import resource
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < 2200:
@@ -317,7 +317,7 @@ def test_a_thousand_idle_subscribers(fake_box):
                 "process_resident_memory_bytes")
             assert grown < 16 << 20
         used = metrics.value("process_cpu_seconds_total")
-        time.sleep(1)  # nothing happens: nothing is done
+        time.sleep(1)  # while nothing happens, the daemon does nothing
         assert daemon.metrics().value("process_cpu_seconds_total") - used < 0.5
         assert daemon.submit("sh", "print x")["status"] == "completed"
         daemon.json("DELETE", f"/v1/workloads/{record['id']}")
@@ -329,7 +329,7 @@ def test_a_thousand_idle_subscribers(fake_box):
     until(lambda: daemon.metrics().value("vulcan_log_subscribers") == 0)
 
 
-def test_a_daemon_that_ends_tells_its_subscribers(fake_box):
+def test_a_stopping_daemon_notifies_its_subscribers(fake_box):
     daemon = fake_box.serve("--drain", "0s")
     record = daemon.start("sh", "print x\nhang")
     until(lambda: history(daemon, record["id"])["lines"])
@@ -340,7 +340,7 @@ def test_a_daemon_that_ends_tells_its_subscribers(fake_box):
     assert daemon.wait().code == 0
 
 
-def test_a_damaged_file_is_moved_aside(fake_box):
+def test_a_damaged_file_is_renamed(fake_box):
     daemon = fake_box.serve()
     record = daemon.submit("sh", "print gone")
     daemon.stop()
@@ -350,14 +350,14 @@ def test_a_damaged_file_is_moved_aside(fake_box):
     daemon = fake_box.serve()
     daemon.wait_for("was damaged and has been moved to", "err")
     assert any(".damaged-" in name for name in os.listdir(fake_box.state))
-    # The record is where it was; its lines are not there any more.
+    # The record is still there; its lines are lost.
     assert daemon.json("GET", f"/v1/workloads/{record['id']}")["status"] == "completed"
     assert read_logs(daemon, record["id"]) == [DONE]
     page = history(daemon, record["id"])
     assert page["lines"] == [] and page["complete"]
 
 
-def test_retention_by_age(fake_box):
+def test_old_lines_are_deleted(fake_box):
     daemon = fake_box.serve()
     record = daemon.submit("sh", "print old")
     assert history(daemon, record["id"])["lines"]

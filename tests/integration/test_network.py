@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Network nat, in namespaces of the suite's own: one that stands for the host, one that stands for
-the internet behind it. No packet leaves them."""
+"""Network nat, in the suite's own namespaces: one for the host, one for the internet. No packet
+leaves them."""
 import os
 import subprocess
 import sys
@@ -36,7 +36,7 @@ print("listening", flush=True)
 server.serve_forever()
 """
 
-# Tries each ADDRESS:PORT and prints what came of it.
+# Connects to each ADDRESS:PORT and prints the result.
 CLIENT = """
 import socket, sys
 for target in sys.argv[1:]:
@@ -67,8 +67,8 @@ def serve(prefix=()):
 
 @pytest.fixture(scope="module")
 def world():
-    """A neighbour across a cable that serves HTTP, at a metadata address as well; and a service of
-    the host's own on every address it has."""
+    """A neighbour across a cable that serves HTTP, also at a metadata address; and a service of the
+    host on each of its addresses."""
     holder = subprocess.Popen(["unshare", "--net", "sh", "-c", "echo made; exec sleep 3600"],
                               stdout=subprocess.PIPE)
     assert holder.stdout.readline() == b"made\n"
@@ -98,7 +98,7 @@ def fetch(box, *targets):
 
 
 @pytest.mark.vms_only
-def test_the_world_is_reached_and_sees_the_host(world, box):
+def test_the_world_is_reached_with_the_host_address(world, box):
     assert fetch(box, WORLD) == [f"answers {HOST}"]
 
 
@@ -148,7 +148,7 @@ def test_traffic_is_counted(world, box):
 
 
 @pytest.mark.vms_only
-def test_host_and_metadata_are_refused(world, box):
+def test_host_and_metadata_are_unreachable(world, box):
     answers = fetch(box, HOST, "172.30.0.1", METADATA, WORLD)
     assert [a.split()[0] for a in answers] == ["refused", "refused", "refused", "answers"], answers
 
@@ -171,13 +171,13 @@ def test_guests_do_not_see_each_other(world, box):
 
 
 @pytest.mark.vms_only
-def test_without_a_network_there_is_none(world, box):
+def test_network_none_has_no_device(world, box):
     path = box.file("client.py", CLIENT)
     result = box.vulcan("run", path, f"{WORLD}:{PORT}")
     assert b"refused" in result.out, result
 
 
-def test_everything_is_there_while_it_runs_and_gone_afterwards(fake_box):
+def test_the_network_exists_only_while_the_workload_runs(fake_box):
     before = leaks.Snapshot()
     command = fake_box.start("run", "--runtime", "sh", "--network", "nat", "-e",
                              "print ready\nhang")
@@ -199,7 +199,7 @@ def test_a_killed_vulcan_leaves_no_network_after_the_next_start(fake_box):
     assert fake_box.run("sh", "exit 0").code == 0
 
 
-def test_many_networks_at_once(fake_box):
+def test_many_networks_exist_concurrently(fake_box):
     before = leaks.Snapshot()
     daemon = fake_box.serve("--max-vms", "6")
     ids = [daemon.start("sh", "sleep 300\nprint x", network="nat")["id"] for _ in range(6)]
@@ -208,7 +208,7 @@ def test_many_networks_at_once(fake_box):
     assert not [line for line in before.left() if not line.startswith("process")]
 
 
-def test_a_pool_that_is_used_up(fake_box):
+def test_an_exhausted_pool_fails_the_workload(fake_box):
     """A /29 has five addresses for guests; the sixth workload fails and says why."""
     daemon = fake_box.serve("--max-vms", "8", "--net-pool", "172.31.9.0/29")
     ids = [daemon.start("sh", "sleep 1000\nprint x", network="nat")["id"] for _ in range(6)]

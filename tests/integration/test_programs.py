@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Programs run and what they say arrives, with each VMM."""
+"""Programs run and their output arrives, with each VMM."""
 import hashlib
 import io
 import os
@@ -11,7 +11,7 @@ import pytest
 import vulcan
 
 BIG = 10_000_000
-INSTALL_S = 100  # pip and npm without KVM
+INSTALL_S = 100  # for pip and npm without KVM
 
 
 def need_runtime(box, name):
@@ -29,13 +29,13 @@ def test_python_prints_42(box):
     assert (result.code, result.out, result.err) == (0, b"42\n", b""), result
 
 
-def test_exit_code_is_the_programs(box):
+def test_the_exit_code_is_the_programs(box):
     result = box.run("sh", "exit 7")
     assert (result.code, result.out) == (7, b""), result
 
 
 @pytest.mark.vms_only
-def test_node(box):
+def test_node_runs(box):
     need_runtime(box, "node")
     result = box.run("node", "console.log(process.version); console.error('oops')")
     assert result.code == 0, result
@@ -43,7 +43,7 @@ def test_node(box):
 
 
 @pytest.mark.vms_only
-def test_go(box):
+def test_go_runs(box):
     need_runtime(box, "go")
     path = box.file("main.go", 'package main\nimport "fmt"\nfunc main() { fmt.Println(6 * 7) }\n')
     result = box.vulcan("run", "--runtime", "go", path)
@@ -66,12 +66,12 @@ def test_ten_megabytes_on_both_streams_arrive_byte_for_byte(box):
     assert digest(result.err) == digest(random.Random(2).randbytes(BIG))
 
 
-def test_output_comes_as_it_appears_and_input_reaches_the_program(box):
+def test_output_appears_as_written_and_input_reaches_the_program(box):
     read_end, write_end = os.pipe()
     command = box.start("run", "--runtime", "sh", "-e", "echo ready; read x; echo got $x >&2",
                         stdin=read_end)
     os.close(read_end)
-    command.wait_for("ready")  # the program waits for what we write next
+    command.wait_for("ready")  # the program waits for input
     os.write(write_end, b"word\n")
     os.close(write_end)
     result = command.wait()
@@ -90,7 +90,7 @@ def test_a_megabyte_of_input_comes_back(box):
     assert result.code == 0 and digest(result.out) == digest(data), result.text
 
 
-def test_arguments_and_environment(box):
+def test_arguments_and_environment_are_passed(box):
     result = box.run("sh", 'printf "%s|" "$#" "$1" "$2" "$3" "$GREETING"', "--env",
                      "GREETING=good day", stdin=b"")
     assert result.out == b"0||||good day|", result
@@ -105,8 +105,8 @@ print(os.environb[b"WORD"], os.environb.get(b"\\xe9", b"none"))
 """
 
 
-def test_arguments_and_environment_are_bytes(box):
-    """Not UTF-8: alone, and through a daemon."""
+def test_arguments_and_environment_may_be_any_bytes(box):
+    """Not UTF-8; with and without a daemon."""
     need_runtime(box, "python")
     path = box.file("show.py", SHOW)
     words = ["--env", b"WORD=\xff\xfe", "--env", b"\xe9=x", path, b"caf\xe9", "é", b"\xed\xa0\x80"]
@@ -118,14 +118,14 @@ def test_arguments_and_environment_are_bytes(box):
     assert (served.code, served.out.decode()) == (0, want), served
 
 
-def test_a_program_that_is_not_text(box):
+def test_a_program_may_be_any_bytes(box):
     """The source of a shell script is bytes."""
     path = box.file("main.sh", b"printf '%s' '\xff'\n")
     assert box.vulcan("run", path).out == b"\xff"
     assert box.vulcan("run", "--server", box.serve().url, path).out == b"\xff"
 
 
-def test_an_empty_program(box):
+def test_an_empty_program_runs(box):
     empty = box.file("empty.sh", b"")
     url = box.serve().url
     for where in ([], ["--server", url]):
@@ -134,12 +134,12 @@ def test_an_empty_program(box):
             assert (result.code, result.out, result.err) == (0, b"", b""), (words, result)
 
 
-def test_code_from_standard_input(box):
+def test_code_may_come_from_standard_input(box):
     result = box.vulcan("run", "--runtime", "sh", "-", stdin=b"echo from stdin")
     assert (result.code, result.out) == (0, b"from stdin\n"), result
 
 
-def test_archive(box):
+def test_an_archive_runs(box):
     raw = io.BytesIO()
     with tarfile.open(fileobj=raw, mode="w:gz") as tar:
         for name, text in (("main.sh", ". ./lib/part.sh; say\n"),
@@ -154,8 +154,9 @@ def test_archive(box):
 
 
 @pytest.mark.vms_only
-def test_program_is_unprivileged_and_alone(box):
-    """Not root, no device it can read, no network that nobody asked for, nothing of the last one."""
+def test_the_program_is_unprivileged_and_isolated(box):
+    """Not root, no readable device, no network unless requested, nothing left by the previous
+    program."""
     code = ("id -u; head -c 1 /dev/vda >/dev/null 2>&1 && echo reads the disk\n"
             "ls /sys/class/net | grep eth; ls /tmp; echo x >/tmp/mark; echo end")
     for _ in range(2):
@@ -164,20 +165,20 @@ def test_program_is_unprivileged_and_alone(box):
 
 
 @pytest.mark.vms_only
-def test_resources_are_those_asked_for(box):
+def test_resources_are_as_requested(box):
     result = box.run("sh", "nproc; awk '/MemTotal/ {print $2}' /proc/meminfo", "--cpus", "2",
                      "--mem", "300")
     cpus, kib = map(int, result.out.split())
     assert cpus == 2 and 200 * 1024 < kib <= 300 * 1024, result
 
 
-# ---- what the images hold: docs/images.md -------------------------------------------------------
+# ---- contents of the images: docs/images.md -------------------------------------------------------
 
 BERLIN = b"2024-07-01 14:00:00+02:00"
 
 
 @pytest.mark.vms_only
-def test_time_zones(box):
+def test_time_zones_are_installed(box):
     result = box.run("sh", 'TZ=Europe/Berlin date -d "2024-07-01 12:00 UTC" "+%H %Z"; date +%Z')
     assert (result.code, result.out) == (0, b"14 CEST\nUTC\n"), result
     need_runtime(box, "python")
@@ -188,7 +189,7 @@ def test_time_zones(box):
 
 
 @pytest.mark.vms_only
-def test_a_locale_with_utf_8(box):
+def test_the_locale_is_utf_8(box):
     code = "locale -k charmap; printf '\u00e9' | wc -m; printf 'z\\n\u00e9\\na\\n' | sort | tr -d '\\n'"
     result = box.run("sh", code)
     assert (result.code, result.out) == (0, 'charmap="UTF-8"\n1\naz\u00e9'.encode()), result
@@ -207,14 +208,14 @@ def test_a_locale_with_utf_8(box):
     ("node", "console.log(require('fs').readFileSync('/etc/ssl/certs/ca-certificates.crt', 'utf8')"
              ".split('BEGIN').length - 1)"),
 ], ids=["sh", "python", "node"])
-def test_certificates(box, runtime, code):
+def test_certificates_are_installed(box, runtime, code):
     need_runtime(box, runtime)
     result = box.run(runtime, code)
     assert result.code == 0 and int(result.out) > 100, result
 
 
 @pytest.mark.vms_only
-def test_places_to_write(box):
+def test_some_directories_are_writable(box):
     result = box.run("sh", "cd; pwd; for d in $HOME /workspace /tmp /var/tmp; do echo x >$d/f && "
                      "rm $d/f || echo $d; done; pwd -P; mktemp -u")
     assert result.code == 0 and not result.err, result
@@ -238,7 +239,7 @@ def run(*words):
 @pytest.mark.vms_only
 @pytest.mark.parametrize("way", ["for the user", "in a virtual environment"])
 def test_pip_installs_a_wheel(box, way):
-    """Without a network, and without a word about an environment that is managed by others."""
+    """Without a network, and without an error about an externally managed environment."""
     need_runtime(box, "python")
     install = '"-m", "pip", "install", "--quiet", "--no-index", "hello-1.0-py3-none-any.whl")\n'
     if way == "for the user":

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The formats of the metrics library, judged by the parsers of others: promtool, Debian's
-python3-prometheus-client, a decoder of protobuf that knows nothing of the library (prom_decode.py),
-a real Prometheus that ingests native histograms, the parsers of a current one where there is Go
-(tests/judge/prom; its modules have to be there: `go mod download` in that folder). tests/golden/prom has what each format looks like;
-VULCAN_TEST_GOLDEN=write writes it anew."""
+"""The formats of the metrics library, checked by the parsers of others: promtool; Debian's
+python3-prometheus-client; a protobuf decoder that does not share code with the library
+(prom_decode.py); a real Prometheus that ingests native histograms; and, if Go is installed, the
+parsers of a current Prometheus (tests/judge/prom, whose modules must be downloaded: `go mod
+download` in that directory).
+
+tests/golden/prom has an example of each format; VULCAN_TEST_GOLDEN=write rewrites them.
+"""
 import json
 import math
 import os
@@ -30,7 +33,7 @@ OPEN_UTF8 = OPEN + ";escaping=allow-utf-8"
 PROTO = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
 PROTO_UTF8 = PROTO + ";escaping=allow-utf-8"
 SEEDS = range(1, 21)
-SEEN = [0, 0.3, 0.3, 0.7, 1, 8, 9, 9.1, 1e6, 2e6]  # by the histograms of prom_server
+SEEN = [0, 0.3, 0.3, 0.7, 1, 8, 9, 9.1, 1e6, 2e6]  # observed by the histograms of prom_server
 
 parser = pytest.importorskip("prometheus_client.parser",
                              reason="no prometheus_client: apt-get install "
@@ -48,7 +51,7 @@ def body(accept, seed=0, created=False):
 
 
 def key(name, labels):
-    """Bounds are compared as numbers: the formats write them in different ways."""
+    """Bounds are compared as numbers, because the formats write them in different ways."""
     return name, tuple(sorted((k, float(v) if k in ("le", "quantile") else v)
                               for k, v in labels.items()))
 
@@ -109,29 +112,29 @@ TIME = re.compile(rb"(_created[^\n]* |# {[^\n]*} \S+ )\d{10}\.\d{3}$", re.M)
     ("text-0.0.4.txt", TEXT), ("text-1.0.0.txt", TEXT_1), ("openmetrics.txt", OPEN),
     ("openmetrics-utf8.txt", OPEN_UTF8), ("text-dots.txt", TEXT + ";escaping=dots"),
     ("text-values.txt", TEXT + ";escaping=values")])
-def test_golden_text(name, accept):
+def test_text_matches_the_golden_file(name, accept):
     check_golden(name, TIME.sub(rb"\1TIME", body(accept, created=True)))
 
 
-def test_golden_protobuf():
+def test_protobuf_matches_the_golden_file():
     families = without_times(prom_decode.families(body(PROTO_UTF8)))
     check_golden("protobuf.json",
                  json.dumps(families, indent=1, ensure_ascii=False).encode() + b"\n")
 
 
-# ---- parsers of others -----------------------------------------------------------------------
+# ---- other parsers -----------------------------------------------------------------------
 
 def test_promtool_reads_text():
     need("promtool")
     done = subprocess.run(["promtool", "check", "metrics"], input=body(TEXT), capture_output=True,
                           check=False)
-    # 3: it finds fault with names (made to be odd) but could read all.
+    # 3: it dislikes the (deliberately odd) names, but could read everything.
     assert done.returncode in (0, 3), done
     assert not re.search(rb"error while linting|parse", done.stderr), done
 
 
 def with_time(line):
-    """promtool makes blocks only of samples that have a time."""
+    """promtool makes blocks only from samples with a timestamp."""
     if line.startswith("#"):
         return line
     sample, mark, exemplar = line.partition(" # {")
@@ -153,7 +156,7 @@ def test_promtool_reads_openmetrics(created, tmp_path):
     assert int(listed.splitlines()[1].split()[4]) == len(samples), listed
 
 
-def test_python_client_reads_text():
+def test_the_python_client_reads_text():
     families, samples = read_text(body(TEXT))
     types = {f.name: f.type for f in families}
     assert types["test_requests"] == "counter" and types["test_door"] == "gauge"
@@ -166,7 +169,7 @@ def test_python_client_reads_text():
 
 
 @pytest.mark.parametrize("created", [False, True])
-def test_python_client_reads_openmetrics(created):
+def test_the_python_client_reads_openmetrics(created):
     families, samples = read_open(body(OPEN, created=created))
     types = {f.name: (f.type, f.unit) for f in families}
     assert types["test_requests"] == ("counter", "")
@@ -178,8 +181,8 @@ def test_python_client_reads_openmetrics(created):
     assert all(abs(v - time.time()) < 3600 for v in times.values())
 
 
-def test_all_formats_tell_the_same():
-    """The parser of text adds _total to counters by itself."""
+def test_all_formats_have_the_same_samples():
+    """The text parser adds _total to counters by itself."""
     for seed in (0, *SEEDS):
         families = prom_decode.families(body(PROTO, seed))
         _, text = read_text(body(TEXT, seed))
@@ -191,7 +194,7 @@ def test_all_formats_tell_the_same():
 TRACE = {"trace_id": "4bf92f3577b34da6", "note": '"\\\nε'}
 
 
-def test_exemplars():
+def test_exemplars_are_read_by_all_parsers():
     families, _ = read_open(body(OPEN))
     found = {}
     for sample in (s for f in families for s in f.samples if s.exemplar):
@@ -236,7 +239,7 @@ def expected_buckets(values, schema):
     return sorted(counts.items())
 
 
-def test_native_histograms():
+def test_native_histograms_have_the_right_buckets():
     families = prom_decode.families(body(PROTO))
     native = histogram_of(families, "test_native_seconds")
     assert native["schema"] == 3 and native["zero_threshold"] == 2 ** -128
@@ -256,7 +259,7 @@ def test_native_histograms():
     assert "schema" not in histogram_of(families, "test_wait_seconds")
 
 
-# ---- a current Prometheus' parsers -----------------------------------------------------------
+# ---- parsers of a current Prometheus -----------------------------------------------------------
 
 @pytest.fixture(scope="module")
 def judge(tmp_path_factory):
@@ -312,7 +315,7 @@ def test_prometheus_3_reads_all_formats(judge):
 
 
 def test_prometheus_3_reads_exemplars(judge):
-    """Of OpenMetrics it leaves the values of their labels escaped."""
+    """In OpenMetrics, it leaves the label values of exemplars escaped."""
     _, _, entries = judged(judge, OPEN_UTF8, 0)
     assert {"http.route": "/"} in [e.get("exemplar") for e in entries]
     traced = [e["name"] for e in entries
@@ -331,7 +334,7 @@ def random_names(count):
                       for _ in range(chance.randint(1, 12)))
 
 
-def test_escaping_is_that_of_prometheus(judge):
+def test_names_are_escaped_as_by_prometheus(judge):
     names = "".join(name + "\n" for name in random_names(5000)).encode()
     ours = subprocess.run(vulcan.wrap([SERVER, "escape"]), input=names, capture_output=True,
                           check=True).stdout.decode()
@@ -387,7 +390,7 @@ class Prometheus:
         return self.get("query", query=text)["result"]
 
     def wait_for(self, text):
-        """It scrapes when it likes: its answers are all there is to wait for."""
+        """Prometheus scrapes on its own schedule, so its answers are polled."""
         deadline = time.monotonic() + vulcan.LIMIT_S
         while time.monotonic() < deadline:
             assert self.process.poll() is None, self.process.stderr.read()
@@ -416,14 +419,14 @@ def test_prometheus_ingests_native_histograms(tmp_path):
             assert float(low) == pytest.approx(2 ** ((index - 1) / 8))
         (median,) = prometheus.query("histogram_quantile(0.5, test_native_seconds)")
         assert 0.3 < float(median["value"][1]) <= 1.1, median
-        # Both kinds of buckets: the native ones win.
+        # With both kinds of buckets, the native ones are used.
         assert prometheus.query("test_both")[0]["histogram"][1]["count"] == "10"
         assert not prometheus.query("test_both_bucket")
         (bucket,) = prometheus.query('test_wait_seconds_bucket{le="1e+06"}')
         assert bucket["value"][1] == "9"
         (value,) = prometheus.query('test_requests_total{code="200"}')
         assert value["value"][1] == "1234567" and value["metric"]["way"] == 'in "quotes"\n\\ ε'
-        # Names of UTF-8, which this one does not know, arrive escaped.
+        # This Prometheus does not support UTF-8 names, so they arrive escaped.
         (value,) = prometheus.query("test_dots_seen_total")
         assert value["metric"]["label_dots"] == "a", value
         (target,) = prometheus.get("targets")["activeTargets"]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The metrics library by itself: built from its own folder, installed, used with pkg-config alone."""
+"""The metrics library by itself: built in its own directory, installed, and used with pkg-config
+alone."""
 import gzip
 import os
 import re
@@ -19,7 +20,7 @@ WARNINGS = ["-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror"]
 LIBC = {"libc.so.6", "ld-linux-x86-64.so.2"}
 GZIP_LIBRARIES = {"libisal.so.2"}
 
-# All of it as anybody builds it, without sanitizers: once is enough.
+# Built as users build it, without sanitizers; once is enough.
 pytestmark = pytest.mark.skipif(vulcan.SANITIZED,
                                 reason="the same in each variant: see the plain one")
 
@@ -31,7 +32,7 @@ def run(*argv, **options):
 
 
 class Installed:
-    """The library in a prefix of its own."""
+    """The library, installed in a prefix of its own."""
 
     def __init__(self, folder, *options):
         self.build, self.prefix = str(folder / "build"), str(folder / "prefix")
@@ -79,7 +80,7 @@ def exported(library):
 
 
 def declared(header):
-    """Names of functions and variables that a header declares, by the preprocessor's view of it."""
+    """The names of functions and variables that a header declares, as the preprocessor sees it."""
     with open(header, encoding="utf-8") as f:
         text = re.sub(r"/\*.*?\*/", "", f.read(), flags=re.S)
     text = re.sub(r"^#.*?(?<!\\)$", "", text, flags=re.M | re.S)
@@ -91,7 +92,7 @@ def declared(header):
     return names | set(variables)
 
 
-def test_what_is_installed(installed):
+def test_headers_libraries_and_pkg_config_are_installed(installed):
     files = {os.path.relpath(os.path.join(folder, name), installed.prefix)
              for folder, _, names in os.walk(installed.prefix) for name in names}
     wanted = {"include/prom/prom.h", "include/prom/testing.h", "lib/libprom.a", "lib/libprom.so", "lib/libprom.so.1",
@@ -103,7 +104,7 @@ def test_what_is_installed(installed):
     assert installed.pkg_config("--modversion") == ["0.2.0"]
 
 
-def test_exports_are_the_header_and_nothing_else(installed):
+def test_only_the_headers_functions_are_exported(installed):
     names = exported(f"{installed.prefix}/lib/libprom.so")
     said = declared(f"{PROM}/prom.h") | declared(f"{PROM}/testing.h")
     assert names == said, names ^ said
@@ -113,27 +114,27 @@ def test_exports_are_the_header_and_nothing_else(installed):
         assert exported(push) == declared(os.path.join(PROM, "push.h"))
 
 
-def test_it_needs_libc_and_the_codecs_that_are_built_in(installed, bare):
+def test_it_depends_only_on_libc_and_its_codecs(installed, bare):
     assert installed.needed() - LIBC <= GZIP_LIBRARIES | {"libzstd.so.1"}
     assert bare.needed() <= LIBC
 
 
 def test_it_can_be_loaded_at_run_time(installed):
-    """Its thread-local memory has to find room among that of a program which runs already."""
+    """Its thread-local storage must fit into that of a running program."""
     library = f"{installed.prefix}/lib/libprom.so"
     code = f"import ctypes; print(ctypes.CDLL({library!r}).prom_now_ns() != 0)"
     assert run(shutil.which("python3"), "-c", code) == "True\n"
 
 
 def test_it_can_be_unloaded_before_a_thread_that_counted_ends(installed):
-    """No code of it runs when such a thread ends or forks, and the kernel does not look at it."""
+    """None of its code runs when such a thread ends or forks, and the kernel does not access it."""
     library = f"{installed.prefix}/lib/libprom.so"
     code = (f"import _ctypes, ctypes, os, threading; lib = ctypes.CDLL({library!r})\n"
             "pointer = ctypes.c_void_p\n"
             "lib.prom_registry_new.restype = pointer\n"
             "lib.prom_counter_with_values.restype = pointer\n"
             "lib.prom_counter_value.restype = ctypes.c_double\n"
-            "desc = (pointer * 64)(1)\n"  # of a counter: its kind, name and help
+            "desc = (pointer * 64)(1)\n"  # a counter's kind, name and help
             "texts = [ctypes.create_string_buffer(s) for s in (b'c_total', b'h')]\n"
             "desc[1], desc[2] = map(ctypes.addressof, texts)\n"
             "family, registry = pointer(), pointer(lib.prom_registry_new())\n"
@@ -153,7 +154,7 @@ def test_it_can_be_unloaded_before_a_thread_that_counted_ends(installed):
 
 
 @pytest.mark.parametrize("static", [False, True], ids=["shared", "static"])
-def test_example_that_counts_lines(installed, tmp_path, static):
+def test_the_example_that_counts_lines_works(installed, tmp_path, static):
     program = installed.compile(f"{EXAMPLES}/lines.c", tmp_path / "lines", static)
     linked = run("readelf", "-d", program)
     assert ("libprom.so.1" in linked) is not static
@@ -198,7 +199,7 @@ class Pool:
 
 
 @pytest.mark.parametrize("static", [False, True], ids=["shared", "static"])
-def test_example_with_a_pool_of_threads(installed, tmp_path, static):
+def test_the_example_with_a_pool_of_threads_works(installed, tmp_path, static):
     pool = Pool(installed, installed.compile(f"{EXAMPLES}/pool.c", tmp_path / "pool", static))
     try:
         status, headers, body = pool.get()
@@ -273,7 +274,7 @@ LANGUAGES = [
 
 
 @pytest.mark.parametrize("compiler,language,standard", LANGUAGES)
-def test_the_header_as_strict_c_and_as_cplusplus(installed, tmp_path, compiler, language, standard):
+def test_the_header_compiles_as_strict_c_and_as_cplusplus(installed, tmp_path, compiler, language, standard):
     if not shutil.which(compiler):
         pytest.skip(f"no {compiler}")
     source = os.path.join(vulcan.ROOT, "tests/integration/prom_user.c")

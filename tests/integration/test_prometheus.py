@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real Prometheus scrapes `vulcan serve` and answers; promtool has nothing to say."""
+"""A real Prometheus scrapes `vulcan serve` and answers queries; promtool finds no fault."""
 import concurrent.futures
 import gzip
 import json
@@ -62,7 +62,7 @@ class Prometheus:
             return [float(r["value"][1]) for r in json.load(answer)["data"]["result"]]
 
     def until(self, text, want, limit=vulcan.LIMIT_S):
-        """It scrapes when it likes: its answers are all there is to wait for."""
+        """Prometheus scrapes on its own schedule, so its answers are polled."""
         deadline, last = time.monotonic() + limit, None
         while time.monotonic() < deadline:
             assert self.process.poll() is None, self.process.stderr.read()
@@ -101,7 +101,7 @@ def test_prometheus_scrapes_and_answers(fake_box):
         prometheus.close()
 
 
-def test_promtool_is_silent(fake_box):
+def test_promtool_finds_no_fault(fake_box):
     need("promtool")
     daemon = fake_box.serve()
     daemon.submit("sh", "print x")
@@ -114,7 +114,7 @@ def test_promtool_is_silent(fake_box):
     assert (check.returncode, check.stdout, check.stderr) == (0, b"", b""), check
 
 
-def test_openmetrics_is_strict(fake_box):
+def test_openmetrics_passes_a_strict_parser(fake_box):
     parser = pytest.importorskip("prometheus_client.openmetrics.parser",
                                  reason="no python3-prometheus-client")
     daemon = fake_box.serve()
@@ -138,7 +138,7 @@ def resident_kb(pid, field):
 
 @pytest.mark.skipif(vulcan.SANITIZED, reason="sanitizers have memory of their own")
 def test_many_scrapers_cost_little(fake_box):
-    """However many scrape at once, and however they want it: few bodies are made and kept."""
+    """However many scrape at the same time, in any format, few bodies are rendered and kept."""
     clients, scrapes = 48, 20
     daemon = fake_box.serve()
     daemon.metrics()
@@ -158,10 +158,10 @@ def test_many_scrapers_cost_little(fake_box):
     assert grown < 16 * 1024, grown
     metrics = daemon.metrics()
     assert metrics.value("prom_scrapes_total", code="200") == clients * scrapes + 1
-    assert metrics.value("prom_scrapes_in_flight") == 1  # this one
+    assert metrics.value("prom_scrapes_in_flight") == 1  # this scrape itself
 
 
-def test_metrics_of_a_single_run(box):
+def test_run_prints_its_metrics(box):
     result = box.run("sh", "echo hello", "--metrics")
     assert result.code == 0, result
     out = result.out.decode()
@@ -173,7 +173,7 @@ def test_metrics_of_a_single_run(box):
     assert metrics.total(WORKLOADS) == 1
 
 
-def test_http_metrics(fake_box):
+def test_requests_are_counted_by_route(fake_box):
     daemon = fake_box.serve()
     daemon.request("GET", "/healthz")
     workload_id = daemon.submit("sh", "exit 0")["id"]

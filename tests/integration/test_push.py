@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""libprom-push against real receivers, and against one that misbehaves on purpose."""
+"""libprom-push against real receivers, and against one that misbehaves."""
 import base64
 import gzip
 import http.server
@@ -52,7 +52,7 @@ def refused(*words, **more):
     return pushed
 
 
-# ---- a receiver that does as it is told ------------------------------------------------------
+# ---- a receiver that is controlled by the test ------------------------------------------------------
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -89,7 +89,7 @@ def hang(handler):
 
 
 def drip(handler):
-    """A byte now and then, without an end."""
+    """Sends a byte now and then, without an end."""
     handler.send_response(200)
     handler.send_header("Content-Length", "1000000")
     handler.end_headers()
@@ -139,7 +139,7 @@ def server():
     made.server_close()
 
 
-# ---- real ones -------------------------------------------------------------------------------
+# ---- real receivers -------------------------------------------------------------------------------
 
 def free_port():
     with socket.socket() as s:
@@ -148,7 +148,7 @@ def free_port():
 
 
 class Real:
-    """A receiver that is a process; its own page says when it is ready."""
+    """A receiver that is a real process; its own page shows when it is ready."""
 
     def __init__(self, argv, ready):
         if not shutil.which(argv[0]):
@@ -212,7 +212,7 @@ def only(prometheus, text, at=None):
 # ---- Pushgateway -----------------------------------------------------------------------------
 
 def groups(gateway):
-    """Its groups by their labels, as its API has them."""
+    """Its groups by their labels, from its API."""
     data = json.loads(gateway.get("/api/v1/metrics"))["data"]
     return {tuple(sorted(g["labels"].items())): g for g in data}
 
@@ -229,7 +229,7 @@ def expect_test_metrics(metrics, **labels):
 
 @pytest.mark.parametrize("words", [[], ["--gzip"], ["--protobuf"], ["--protobuf", "--gzip"]],
                          ids="".join)
-def test_gateway_has_each_value(gateway, words):
+def test_the_gateway_has_each_value(gateway, words):
     result = push("put", gateway.url, "--job", "backup", "--label", "instance=host:1", *words)
     assert result["status"] == 200 and result["attempts"] == 1
     metrics = vulcan.Metrics(gateway.get("/metrics").decode())
@@ -237,13 +237,13 @@ def test_gateway_has_each_value(gateway, words):
 
 
 @pytest.mark.parametrize("value", ["plain", "a b/ä", "/var/tmp", "", "..", "%2F?#&=+", "日本\n"])
-def test_gateway_group_values(gateway, value):
+def test_group_labels_may_have_any_values(gateway, value):
     push("put", gateway.url, "--job", value or "x", "--label", f"path={value}")
     want = {"job": value or "x", "path": value}
     assert list(groups(gateway)) == [tuple(sorted(want.items()))]
 
 
-def test_gateway_replace_add_delete(gateway):
+def test_a_group_is_replaced_added_to_and_deleted(gateway):
     key = (("job", "test"),)
     push("put", gateway.url)
     assert "test_seconds" in groups(gateway)[key]
@@ -256,8 +256,8 @@ def test_gateway_replace_add_delete(gateway):
     assert list(groups(gateway)) == [(("instance", "other"), ("job", "test"))]
 
 
-def test_gateway_gets_native_histograms_in_protobuf(server):
-    """Text has no native buckets: they would be gone without a word."""
+def test_the_gateway_gets_native_histograms_in_protobuf(server):
+    """Text cannot express native buckets; they would be lost silently."""
     it = server(answer(200), answer(200))
     for words in ([], ["--native"]):
         push("put", it.url, *words)
@@ -266,8 +266,9 @@ def test_gateway_gets_native_histograms_in_protobuf(server):
     assert "io.prometheus.client.MetricFamily" in native
 
 
-def test_gateway_refuses(gateway):
-    """What another group already has with another type is inconsistent: its own words arrive."""
+def test_a_rejection_by_the_gateway_is_quoted(gateway):
+    """A type that differs from that of another group is inconsistent; the gateway's error message
+    arrives."""
     request = urllib.request.Request(
         gateway.url + "/metrics/job/other", method="PUT",
         data=b"# TYPE test_depth counter\ntest_depth 1\n")
@@ -295,14 +296,14 @@ def expect_in_prometheus(prometheus, **labels):
     assert value("histogram_quantile(0.5, test_seconds_bucket)") == 0.75
 
 
-def test_write_1_arrives(prometheus):
+def test_version_1_samples_arrive(prometheus):
     result = push("write", prometheus.url + "/api/v1/write", "--version", "1", "--label", "job=j",
                   "--label", "instance=i:1")
     assert result == {"status": 204, "attempts": 1, "version": 1, "samples": 8}
     expect_in_prometheus(prometheus, job="j", instance="i:1")
 
 
-def test_exemplars_in_prometheus(prometheus):
+def test_exemplars_arrive_in_prometheus(prometheus):
     push("write", prometheus.url + "/api/v1/write", "--version", "1")
     words = urllib.parse.urlencode({"query": "test_jobs_total", "start": int(time.time()) - 60,
                                     "end": int(time.time()) + 60})
@@ -312,15 +313,15 @@ def test_exemplars_in_prometheus(prometheus):
         [({"trace_id": 'abc"1'}, 0.1)]
 
 
-def test_write_falls_back_to_what_prometheus_knows(prometheus):
-    """Debian's takes a 2.0 request, reads it as an empty 1.0 one and counts nothing."""
+def test_remote_write_falls_back_to_version_1(prometheus):
+    """Debian's version accepts a 2.0 request, reads it as an empty 1.0 request, and counts nothing."""
     result = push("write", prometheus.url + "/api/v1/write", "--label", "job=j")
     if result["version"] == 1:
         assert result == {"status": 204, "attempts": 2, "version": 1, "samples": 8}
     expect_in_prometheus(prometheus, job="j")
 
 
-def test_write_2_is_not_taken_for_written(prometheus):
+def test_an_unsupported_version_2_is_an_error(prometheus):
     pushed = Pushed("write", prometheus.url + "/api/v1/write", "--version", "2")
     if pushed.code == 0:
         pytest.skip("this Prometheus knows remote-write 2.0")
@@ -329,7 +330,7 @@ def test_write_2_is_not_taken_for_written(prometheus):
     assert query(prometheus, '{__name__=~"test_.*"}') == []
 
 
-def test_write_many(prometheus):
+def test_many_samples_are_written(prometheus):
     result = push("write", prometheus.url + "/api/v1/write", "--version", "1", "--many", "5000",
                   "--name", "test_many_total")
     assert result["attempts"] == 3 and result["samples"] == 5000
@@ -337,8 +338,8 @@ def test_write_many(prometheus):
     assert float(only(prometheus, "sum(test_many_total)")["value"][1]) == 4999 * 5000 / 2
 
 
-def test_stale_marker_ends_the_series(prometheus):
-    """Half a minute ago, so that there is an after to ask about."""
+def test_a_stale_marker_ends_the_series(prometheus):
+    """Written half a minute ago, so that there is a later time to query."""
     at = int(time.time()) - 30
     url = prometheus.url + "/api/v1/write"
     push("write", url, "--version", "1", "--time", str(at * 1000), "--label", "run=a")
@@ -349,8 +350,8 @@ def test_stale_marker_ends_the_series(prometheus):
         == -2.5
 
 
-def test_prometheus_refuses(prometheus):
-    """Older than its head allows: a 400 with its own words, once."""
+def test_a_rejection_by_prometheus_is_quoted(prometheus):
+    """Samples older than its head allows: one 400 with its error message."""
     url = prometheus.url + "/api/v1/write"
     push("write", url, "--version", "1")
     pushed = refused("write", url, "--version", "1", "--time", "1000")
@@ -363,7 +364,7 @@ def test_prometheus_refuses(prometheus):
 COUNTED = {"X_Prometheus_Remote_Write_Samples_Written": 8}
 
 
-def test_write_2_message(server):
+def test_a_version_2_message_follows_the_specification(server):
     it = server(answer(204, **COUNTED))
     before = time.time()
     result = push("write", it.url + "/x", "--version", "2", "--label", "job=j", "--label", "z=")
@@ -408,7 +409,7 @@ NATIVE = {"count": 8, "sum": 102.35, "schema": 0, "zero": 2, "positive": {0: 1, 
 
 
 @pytest.mark.parametrize("version, read", [("1", remote_write.read_1), ("2", remote_write.read_2)])
-def test_write_native_histogram(server, version, read):
+def test_a_native_histogram_follows_the_specification(server, version, read):
     it = server(answer(204, X_Prometheus_Remote_Write_Histograms_Written=1))
     result = push("write", it.url, "--version", version, "--native", "--name", "test_native",
                   "--time", "12345")
@@ -423,7 +424,7 @@ def test_write_native_histogram(server, version, read):
 
 
 def test_exemplars_of_a_native_histogram_are_sent_once(server):
-    """Receivers refuse a request with an older exemplar than the newest they have of the series."""
+    """Receivers reject a request with an exemplar that is older than the newest one of the series."""
     it = server(answer(503), answer(204, X_Prometheus_Remote_Write_Histograms_Written=1))
     push("write", it.url, "--version", "2", "--native", "--name", "test_native", "--pushes", "2")
     failed, first, second = (list(remote_write.read_2(r[3]))[0] for r in it.requests)
@@ -431,7 +432,7 @@ def test_exemplars_of_a_native_histogram_are_sent_once(server):
     assert second.histogram["count"] == 8 and second.exemplars == []
 
 
-def test_a_refused_exemplar_is_no_failure(server):
+def test_a_rejected_exemplar_is_not_a_failure(server):
     it = server(answer(400, "out of order exemplar", X_Prometheus_Remote_Write_Samples_Written=2002,
                        X_Prometheus_Remote_Write_Histograms_Written=0,
                        X_Prometheus_Remote_Write_Exemplars_Written=0),
@@ -440,7 +441,7 @@ def test_a_refused_exemplar_is_no_failure(server):
     assert pushed.result["attempts"] == 2 and "out of order sample" in pushed.error
 
 
-def test_native_histogram_in_prometheus(prometheus):
+def test_a_native_histogram_arrives_in_prometheus(prometheus):
     result = push("write", prometheus.url + "/api/v1/write", "--native", "--name", "test_native")
     assert result["samples"] == 1
     for function, want in (("histogram_count", 8), ("histogram_sum", 102.35),
@@ -450,7 +451,7 @@ def test_native_histogram_in_prometheus(prometheus):
         assert float(only(prometheus, f"{call}test_native)")["value"][1]) == pytest.approx(want)
 
 
-def test_stale_marker_ends_a_native_histogram(prometheus):
+def test_a_stale_marker_ends_a_native_histogram(prometheus):
     at = int(time.time()) - 30
     push("write", prometheus.url + "/api/v1/write", "--native", "--name", "test_native", "--stale",
          "--time", str(at * 1000))
@@ -458,7 +459,7 @@ def test_stale_marker_ends_a_native_histogram(prometheus):
     assert query(prometheus, "test_native", at + 1) == []
 
 
-def test_write_many_over_one_connection(server):
+def test_many_requests_use_one_connection(server):
     it = server(answer(204))
     result = push("write", it.url, "--version", "1", "--many", "5000", "--name", "test_many_total")
     assert result == {"status": 204, "attempts": 3, "version": 1, "samples": 5000}
@@ -467,7 +468,7 @@ def test_write_many_over_one_connection(server):
     assert names == [str(n) for n in range(5000)]
 
 
-def test_write_1_message(server):
+def test_a_version_1_message_follows_the_specification(server):
     it = server(answer(204))
     push("write", it.url, "--version", "1", "--stale", "--time", "12345")
     (_, _, headers, body, *_), = it.requests
@@ -480,7 +481,7 @@ def test_write_1_message(server):
 
 
 @pytest.mark.parametrize("status", [400, 415, 204])
-def test_fallback(server, status):
+def test_a_rejected_version_2_is_sent_as_version_1(server, status):
     it = server(answer(status, "" if status == 204 else "no"), answer(204))  # 204 has no body
     assert push("write", it.url)["version"] == 1
     two, one = it.requests
@@ -489,7 +490,7 @@ def test_fallback(server, status):
 
 # ---- failures --------------------------------------------------------------------------------
 
-def test_nobody_listens():
+def test_a_refused_connection_is_an_error():
     url = f"http://127.0.0.1:{free_port()}"
     pushed = refused("put", url)
     assert pushed.result == {"status": 0, "attempts": 4, "version": 0, "samples": 0}
@@ -497,32 +498,32 @@ def test_nobody_listens():
     assert refused("write", url, "--attempts", "1").result["attempts"] == 1
 
 
-def test_no_such_host():
+def test_an_unknown_host_is_an_error():
     pushed = refused("put", "http://nowhere.invalid", "--attempts", "1")
     assert "there is no host of this name" in pushed.error
 
 
 @pytest.mark.parametrize("status", [301, 400, 401, 404, 413])
-def test_final_answers(server, status):
+def test_final_responses_are_not_retried(server, status):
     it = server(answer(status, "because\nof this", Location="http://127.0.0.1:1/"))
     pushed = refused("put", it.url)
     assert pushed.error.endswith(f"answered {status}: because") and len(it.requests) == 1
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_again_until_it_works(server, status):
+def test_temporary_errors_are_retried(server, status):
     it = server(tear, answer(status), answer(status), answer(200))
     assert push("put", it.url) == {"status": 200, "attempts": 4, "version": 0, "samples": 0}
     assert len({request[3] for request in it.requests}) == 1
 
 
-def test_retry_after_is_waited_for(server):
+def test_retry_after_is_respected(server):
     it = server(answer(503, Retry_After=1), answer(200))
     push("put", it.url)
     assert it.requests[1][4] - it.requests[0][4] >= 1
 
 
-def test_retry_after_beyond_the_time(server):
+def test_a_retry_after_beyond_the_time_limit_is_an_error(server):
     it = server(answer(503, "closed", Retry_After=3600))
     pushed = refused("put", it.url)
     assert pushed.result["attempts"] == 1 and "answered 503: closed" in pushed.error
@@ -531,21 +532,21 @@ def test_retry_after_beyond_the_time(server):
 
 
 @pytest.mark.parametrize("reply", [hang, drip])
-def test_slow_server(server, reply):
+def test_a_slow_server_runs_into_the_time_limit(server, reply):
     it = server(reply)
     pushed = refused("put", it.url, "--timeout-ms", "500")
     assert "no answer in time" in pushed.error
     assert 0.45 < pushed.seconds < 0.5 + 2 * vulcan.SLOW, pushed
 
 
-def test_huge_answer(server):
+def test_a_huge_response_is_cut(server):
     it = server(flood)
     pushed = refused("put", it.url, "--attempts", "1")
     assert "answered 500: no room" in pushed.error
     assert not it.flooded
 
 
-def test_credentials(server, folder):
+def test_credentials_are_sent(server, folder):
     path = os.path.join(folder, "secret")
     with open(path, "w", encoding="ascii") as f:
         f.write("s3cret\n")
@@ -556,7 +557,7 @@ def test_credentials(server, folder):
         ["Bearer s3cret", "Basic " + base64.b64encode(b"me:s3cret").decode()]
 
 
-def test_gzip(server):
+def test_bodies_are_compressed(server):
     it = server(answer(200))
     push("put", it.url)
     push("put", it.url, "--gzip")
@@ -588,7 +589,7 @@ def test_run_pushes_to_a_gateway(fake_box_agent, gateway):
 
 
 def test_run_writes_to_prometheus(fake_box_agent, prometheus):
-    """From the environment, and of a workload that fails."""
+    """Configured by the environment, with a workload that fails."""
     env = {"VULCAN_REMOTE_WRITE": prometheus.url + "/api/v1/write",
            "VULCAN_PUSH_INSTANCE": "here"}
     done = fake_box_agent.run("sh", "sleep 100", "--timeout", "1", env=env)
@@ -616,7 +617,7 @@ def test_run_pushes_to_both(fake_box_agent, gateway, server):
     assert series[vulcan.ACTIVE].labels["job"] == "vulcan_run"
 
 
-def test_run_goes_on_without_a_gateway(fake_box_agent):
+def test_run_continues_without_a_gateway(fake_box_agent):
     url = f"http://127.0.0.1:{free_port()}"
     done = fake_box_agent.run("sh", "echo hello; exit 7", "--push", url)
     assert done.code == 7 and done.out == b"hello\n"
@@ -626,8 +627,8 @@ def test_run_goes_on_without_a_gateway(fake_box_agent):
     assert quiet.code == 7 and not quiet.err, quiet
 
 
-def test_run_refuses_what_cannot_be_pushed_to(fake_box_agent):
-    """Before anything runs."""
+def test_run_rejects_invalid_targets(fake_box_agent):
+    """Before the program runs."""
     for flag in ("--push", "--remote-write"):
         for url in ("foo", "ftp://host", "http://", "http:///x", "http://a b", "http://u:p@host"):
             wrong = fake_box_agent.run("sh", "echo ran", flag, url)
@@ -639,7 +640,7 @@ def test_run_refuses_what_cannot_be_pushed_to(fake_box_agent):
     assert wrong.code == 125 and not wrong.out and missing in wrong.text, wrong
 
 
-def test_run_waits_no_longer_than_told(fake_box_agent, server):
+def test_run_waits_no_longer_than_the_push_timeout(fake_box_agent, server):
     it = server(hang)
     plain = fake_box_agent.run("sh", "exit 7")
     done = fake_box_agent.run("sh", "exit 7", "--push", it.url, "--remote-write", it.url,
@@ -648,7 +649,7 @@ def test_run_waits_no_longer_than_told(fake_box_agent, server):
     assert 0.9 < done.seconds < plain.seconds + 1 + 3 * vulcan.SLOW
 
 
-def test_run_is_ended_while_it_pushes(fake_box_agent, server):
+def test_a_signal_ends_a_push(fake_box_agent, server):
     it = server(hang)
     command = fake_box_agent.start("run", "--runtime", "sh", "--push", it.url, "--push-timeout", "300",
                              "-e", "echo hello")
@@ -660,7 +661,7 @@ def test_run_is_ended_while_it_pushes(fake_box_agent, server):
     assert done.code == -signal.SIGINT and done.out == b"hello\n", done
 
 
-def test_run_with_a_daemon_pushes_nothing(fake_box_agent, server):
+def test_run_with_a_daemon_pushes_nothing_itself(fake_box_agent, server):
     it = server(answer(200))
     done = fake_box_agent.run("sh", "exit 0", "--server", "http://127.0.0.1:1", "--push", it.url)
     assert done.code == 125 and "--push has no effect with a daemon" in done.text, done

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The alerting rules of packaging/prometheus: valid, about metrics that exist, and each with a
-runbook. What some of them fire on is played through by promtool."""
+"""The alerting rules in packaging/prometheus: valid, about metrics that exist, and each with a
+runbook. promtool plays through when some of them fire."""
 import os
 import re
 import shutil
@@ -156,22 +156,22 @@ def promtool(*words):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_promtool_accepts_them():
+def test_promtool_accepts_the_rules():
     promtool("check", "rules", RULES)
 
 
-def test_they_fire_when_they_should(tmp_path):
+def test_the_alerts_fire_when_they_should(tmp_path):
     path = tmp_path / "play.yml"
     path.write_text(PLAY.format(rules=RULES))
     promtool("test", "rules", str(path))
 
 
-def test_they_are_about_metrics_that_exist(fake_box):
+def test_the_rules_use_metrics_that_exist(fake_box):
     daemon = fake_box.serve()
     daemon.submit("sh", "print x")
     text = daemon.metrics().text
     known = set(re.findall(r"^# TYPE (\S+) ", text, re.M))
-    # those that have no series before the first of what they count
+    # metrics that have no series before their first event
     known |= set(re.findall(r"^### (\w+)$", read(os.path.join(vulcan.ROOT, "docs", "metrics.md")),
                             re.M))
     rules = re.sub(r"^ *(- alert|summary|runbook|- record):.*$", "", read(RULES), flags=re.M)
@@ -180,8 +180,8 @@ def test_they_are_about_metrics_that_exist(fake_box):
     assert not {u for u in used if u not in known and u.removesuffix("_bucket") not in known}
 
 
-def test_what_they_wait_for_is_there_at_rest(fake_box):
-    """increase() and rate() do not see a series begin: the first event would be missed."""
+def test_the_series_of_increases_exist_from_the_start(fake_box):
+    """increase() and rate() do not see the start of a series, so they would miss the first event."""
     metrics = fake_box.serve().metrics()
     selectors = re.findall(r'\b(vulcan_\w+){(\w+)="(\w+)"}', read(RULES))
     assert len(selectors) > 6
@@ -194,7 +194,7 @@ def test_what_they_wait_for_is_there_at_rest(fake_box):
     assert {"stage": "vmm", "reason": "vmm_exit"} in failures and len(failures) == 15
 
 
-def test_each_alert_has_its_runbook():
+def test_each_alert_has_a_runbook():
     rules, runbooks = read(RULES), read(RUNBOOKS)
     alerts = re.findall(r"- alert: (\w+)", rules)
     assert re.findall(r"^## (Vulcan\w+)$", runbooks, re.M) == alerts

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""tools/test itself: the factor of its time limits, and the signals of what it starts."""
+"""tools/test itself: the factor of its time limits, and the signals of the programs it starts."""
 import os
 import re
 import subprocess
@@ -9,10 +9,10 @@ import pytest
 
 import vulcan
 
-# Bits of signals 32 and 33, which the C library keeps to itself: no program can reset them.
+# Bits of signals 32 and 33, which the C library reserves: no program can reset them.
 RESERVED = 3 << 31
 
-# A unit test that passes where no signal is ignored or blocked.
+# A unit test that passes if no signal is ignored or blocked.
 PROBE = f"""#!/bin/sh
 echo 1..1
 while read -r name value; do
@@ -42,13 +42,13 @@ def probe(folder):
     return run
 
 
-def test_signals_that_the_caller_ignores(probe):
+def test_ignored_signals_are_reset(probe):
     done = probe("7", ["sh", "-c", 'trap "" INT QUIT HUP PIPE; exec "$@"', "sh"])
     assert done.returncode == 0, done.stdout
     assert "ok   test_probe: 1 passed" in done.stdout
 
 
-def test_the_factor_and_the_load_are_printed(probe):
+def test_the_factor_and_the_load_are_printed_first(probe):
     lines = probe("7").stdout.splitlines()
     load = r"load \d+\.\d \d+\.\d \d+\.\d on \d+ CPUs"
     assert re.fullmatch(rf"time limits x7 \(VULCAN_TEST_SLOW\); {load}", lines[0]), lines
@@ -56,21 +56,21 @@ def test_the_factor_and_the_load_are_printed(probe):
     assert lines[-1] == "1 passed, 0 failed, 0 skipped"
 
 
-def test_the_factor_is_measured(probe):
+def test_the_factor_grows_with_the_load(probe):
     first = probe(None).stdout.splitlines()[0]
     assert re.match(r"time limits x[1-9]\d* \(load [\d.]+ a CPU, work x[\d.]+, boot not measured\)",
                     first), first
 
 
 @pytest.mark.parametrize("text", ["0", "401", "-1", "1.5", "fast"])
-def test_a_factor_that_is_invalid(probe, text):
+def test_an_invalid_factor_is_rejected(probe, text):
     done = probe(text)
     assert done.returncode == 2
     assert done.stdout == ("tools/test: VULCAN_TEST_SLOW must be a whole number from 1 to 400, "
                            f"not '{text}'\n")
 
 
-def test_this_suite_starts_programs_with_the_usual_signals():
+def test_programs_start_with_default_signals():
     shown = subprocess.run(["grep", "-E", "Sig(Ign|Blk)", "/proc/self/status"], check=True,
                            stdout=subprocess.PIPE, text=True).stdout
     assert all(int(bits, 16) & ~RESERVED == 0 for bits in re.findall(r"\t(\w+)", shown)), shown

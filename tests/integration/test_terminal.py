@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a person at a terminal sees of `vulcan run`, `doctor` and `help`."""
+"""What a user at a terminal sees of `vulcan run`, `doctor` and `help`."""
 import fcntl
 import json
 import os
@@ -18,7 +18,7 @@ ERASE = b"\r\x1b[K"
 
 
 class Terminal:
-    """A `vulcan` that leads the foreground of a terminal of its own."""
+    """A `vulcan` in the foreground of its own terminal."""
 
     def __init__(self, box, *words, **env):
         self.master, slave = pty.openpty()
@@ -38,7 +38,7 @@ class Terminal:
                 with self.news:
                     self.shown += chunk
                     self.news.notify_all()
-        except OSError:  # EIO: the last one has closed it
+        except OSError:  # EIO: the last process has closed it
             pass
 
     def wait_for(self, text):
@@ -60,7 +60,7 @@ def run_slowly(box, *options, **env):
     return Terminal(box, "run", *options, "--runtime", "sh", "-e", "print hello", **env)
 
 
-def test_a_line_shows_the_boot_and_goes_away(fake_box):
+def test_the_progress_line_is_shown_and_erased(fake_box):
     code, shown = run_slowly(fake_box).wait()
     assert code == 0
     lines, _, rest = shown.rpartition(ERASE)
@@ -71,17 +71,17 @@ def test_a_line_shows_the_boot_and_goes_away(fake_box):
 
 
 @pytest.mark.parametrize("options, env", [(["--quiet"], {}), ([], {"TERM": "dumb"})])
-def test_no_line_where_it_is_not_wanted(fake_box, options, env):
+def test_quiet_shows_no_progress_line(fake_box, options, env):
     assert run_slowly(fake_box, *options, **env).wait() == (0, b"hello\r\n")
 
 
-def test_no_line_without_a_terminal(fake_box):
+def test_no_progress_line_without_a_terminal(fake_box):
     fake_box.env["FAKE_FC_FAIL"] = "slow-boot:300"
     result = fake_box.run("sh", "print hello")
     assert (result.code, result.out, result.err) == (0, b"hello\n", b"")
 
 
-def test_ctrl_c_while_it_boots_leaves_a_clean_line(fake_box):
+def test_ctrl_c_during_the_boot_erases_the_progress_line(fake_box):
     fake_box.env["FAKE_FC_FAIL"] = "hang"
     terminal = Terminal(fake_box, "run", "--runtime", "sh", "-e", "print x")
     terminal.wait_for(b"booting")
@@ -91,7 +91,7 @@ def test_ctrl_c_while_it_boots_leaves_a_clean_line(fake_box):
     assert shown.rpartition(ERASE)[2].replace(b"^C", b"") == b"", shown
 
 
-def test_a_signal_that_was_ignored_stays_ignored(fake_box):
+def test_an_ignored_signal_stays_ignored(fake_box):
     command = fake_box.start("run", "--runtime", "sh", "-e", "print here\nhang",
                              prefix=["sh", "-c", 'trap "" INT; exec "$@"', "sh"])
     command.wait_for("here")
@@ -100,12 +100,12 @@ def test_a_signal_that_was_ignored_stays_ignored(fake_box):
     assert command.wait().code == 143
 
 
-def test_metrics_begin_on_a_line_of_their_own(fake_box_agent):
+def test_metrics_begin_on_a_new_line(fake_box_agent):
     result = fake_box_agent.run("sh", "printf no-newline", "--metrics")
     assert result.out.startswith(b"no-newline\n# HELP vulcan_"), result
 
 
-def test_all_metrics_are_more_than_five(fake_box):
+def test_metrics_all_prints_more_than_five(fake_box):
     five = fake_box.run("sh", "print x", "--metrics").out
     everything = fake_box.run("sh", "print x", "--metrics=all").out
     count = len(re.findall(rb"^# TYPE vulcan_", five, re.M))
@@ -114,17 +114,17 @@ def test_all_metrics_are_more_than_five(fake_box):
     assert b"\nprocess_" not in everything
 
 
-def test_doctor_finds_what_is_there(fake_box):
+def test_doctor_finds_a_working_installation(fake_box):
     result = fake_box.vulcan("doctor", "--json")
     assert result.code == 0, result
     report = json.loads(result.out)
     assert report["can_run"] is True
     verdicts = {check["check"]: check["verdict"] for check in report["checks"]}
     assert verdicts["kernel"] == verdicts["runtime sh"] == verdicts["vmm"] == "ok"
-    assert not os.path.exists(fake_box.state)  # it only looks
+    assert not os.path.exists(fake_box.state)  # doctor creates nothing
 
 
-def test_doctor_says_what_is_missing(fake_box):
+def test_doctor_names_missing_parts(fake_box):
     fake_box.env["VULCAN_IMAGES"] = os.path.join(fake_box.folder, "nowhere")
     result = fake_box.vulcan("doctor")
     assert result.code == 1, result
@@ -132,8 +132,8 @@ def test_doctor_says_what_is_missing(fake_box):
     assert re.search(rb"^missing +runtimes .*\n +-> make image", result.out, re.M), result
 
 
-def test_doctor_tries_the_state_directory(fake_box):
-    """As root every directory looks as if it could be written; /proc takes nothing all the same."""
+def test_doctor_tests_the_state_directory(fake_box):
+    """For root every directory seems to be writable, but nothing can be created in /proc."""
     for path in ("/proc/vulcan", fake_box.file("file", "") + "/state"):
         result = fake_box.vulcan("doctor", "--state-dir", path)
         assert result.code == 1 and b"Workloads cannot run here" in result.out, result
@@ -149,11 +149,11 @@ def test_doctor_sees_a_corrupt_image(fake_box):
     vulcan.make_fake_images(images)
     os.truncate(os.path.join(images, "sh.squashfs"), 2048)
     result = fake_box.vulcan("doctor", "--images", images)
-    assert result.code == 0, result  # python is whole
+    assert result.code == 0, result  # the python image is intact
     assert re.search(rb"^warn +runtime sh .*corrupt", result.out, re.M), result
 
 
-def test_every_verb_explains_itself(fake_box):
+def test_every_verb_has_help(fake_box):
     listed = fake_box.vulcan("help")
     assert listed.code == 0
     verbs = re.findall(rb"^  (\w+) {2,}", listed.out, re.M)
@@ -167,7 +167,7 @@ def test_every_verb_explains_itself(fake_box):
 @pytest.mark.parametrize("words, says", [
     (["rum"], "did you mean run?"), ([], "vulcan help"), (["help", "nothing"], "nothing"),
     (["doctor", "--colour"], "--colour"), (["serve", "word"], "word")])
-def test_wrong_use_is_one_line(fake_box, words, says):
+def test_wrong_use_gives_one_line(fake_box, words, says):
     result = fake_box.vulcan(*words)
     assert result.code == 2, result
     assert re.fullmatch(r"vulcan: [^\n]*\n", result.text) and says in result.text, result

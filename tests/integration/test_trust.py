@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Directories and files that other users of the machine could write are not relied on; wrong tokens
-are counted, limited and logged; what a guest writes drives no terminal."""
+"""Directories and files that other users could write are not trusted; wrong tokens are counted,
+limited and logged; output of a guest cannot control a terminal."""
 import os
 import re
 
@@ -30,7 +30,7 @@ HOW = {"stranger": "belongs to user 54321", 0o777: "can be written by others",
 
 @pytest.mark.parametrize("how", HOW, ids=str)
 @pytest.mark.parametrize("verb", ["run", "serve", "check", "doctor"])
-def test_a_state_directory_of_others_is_refused(fake_box, verb, how):
+def test_a_state_directory_of_others_is_rejected(fake_box, verb, how):
     os.makedirs(fake_box.state, 0o700)
     spoil(fake_box.state, how)
     words = {"run": ["run", "--runtime", "sh", "-e", "print x"],
@@ -45,7 +45,7 @@ def test_a_state_directory_of_others_is_refused(fake_box, verb, how):
 
 
 @pytest.mark.parametrize("name", ["vms", "daemon.lock", "vulcan.db", "logs.db", "logs.db-wal"])
-def test_what_is_in_it_is_checked_as_well(fake_box, name):
+def test_files_in_the_state_directory_are_checked(fake_box, name):
     fake_box.serve().stop()
     path = os.path.join(fake_box.state, name)
     if not os.path.exists(path):
@@ -56,7 +56,7 @@ def test_what_is_in_it_is_checked_as_well(fake_box, name):
     assert "can be written by others (mode 0777); chmod go-w it" in result.text, result
 
 
-def test_a_settings_file_of_others_is_refused(fake_box):
+def test_a_settings_file_of_others_is_rejected(fake_box):
     path = fake_box.file("settings", "VULCAN_MAX_VMS=3\n")
     os.chmod(path, 0o666)
     result = fake_box.vulcan("config", "--config", path)
@@ -69,7 +69,7 @@ def test_a_settings_file_of_others_is_refused(fake_box):
     ("fifteen-bytes-x\n", 0o600, "has 15 bytes; it must have at least 16"),
     (TOKEN + "\n", 0o620, "can be written by its group"),
     (TOKEN + "\n", 0o606, "can be written by others")])
-def test_a_token_that_does_not_protect_is_refused(fake_box, content, mode, says):
+def test_an_unsafe_token_is_rejected(fake_box, content, mode, says):
     path = fake_box.file("token", content)
     os.chmod(path, mode)
     for words in (["serve", "--listen", "127.0.0.1:0"], ["serve", "--check-config"], ["ls"]):
@@ -78,7 +78,7 @@ def test_a_token_that_does_not_protect_is_refused(fake_box, content, mode, says)
         assert "urandom" in result.text or mode != 0o600
 
 
-def test_wrong_tokens_are_counted_limited_and_logged_seldom(fake_box):
+def test_wrong_tokens_are_counted_and_limited(fake_box):
     daemon = fake_box.serve("--token-file", fake_box.file("token", TOKEN))
     right = {"Authorization": f"Bearer {TOKEN}"}
 
@@ -90,7 +90,7 @@ def test_wrong_tokens_are_counted_limited_and_logged_seldom(fake_box):
 
     statuses = [ask(f"{i:020}") for i in range(60)]
     assert statuses[:10] == [401] * 10 and 429 in statuses[10:], statuses
-    # At most a second later the right one is looked at again, and from then on always.
+    # After at most a second, the right token is accepted again, and from then on always.
     seen = []
     while not seen or seen[-1] != 200:
         seen.append(ask(TOKEN))
@@ -108,7 +108,7 @@ def test_wrong_tokens_are_counted_limited_and_logged_seldom(fake_box):
     assert "not logged" in lines[-1]
 
 
-def test_output_cannot_drive_a_terminal(fake_box):
+def test_output_cannot_control_a_terminal(fake_box):
     code, shown = Terminal(fake_box, "run", "--quiet", "--runtime", "sh", "-e",
                            "print " + NASTY).wait()
     assert (code, shown) == (0, HARMLESS + b"\r\n")
@@ -116,7 +116,7 @@ def test_output_cannot_drive_a_terminal(fake_box):
     assert result.out == NASTY.encode() + b"\n"
 
 
-def test_nor_can_it_from_a_daemon(fake_box):
+def test_output_from_a_daemon_cannot_control_a_terminal(fake_box):
     client = Client(fake_box)
     code, shown = Terminal(fake_box, "run", "--quiet", "--runtime", "sh", "-e",
                            "print " + NASTY).wait()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""packaging/vulcan.service, as systemd itself judges it without running it."""
+"""packaging/vulcan.service, checked by systemd's own tools without running it."""
 import os
 import re
 import shutil
@@ -15,7 +15,7 @@ UNIT = os.path.join(vulcan.ROOT, "packaging", "vulcan.service")
 EXPOSURE_MAX = 2.2  # of 10; lower is better
 EXPOSURE_MAX_USER = 1.6
 
-# What a root VMM would have the host with, were it missing.
+# Settings without which a root VMM could take over the host.
 ESSENTIAL = {
     "CapabilityBoundingSet": "CAP_NET_ADMIN", "NoNewPrivileges": "yes", "DevicePolicy": "closed",
     "ProtectSystem": "strict", "ProtectHome": "yes", "ProtectKernelTunables": "yes",
@@ -24,7 +24,7 @@ ESSENTIAL = {
     "SystemCallArchitectures": "native", "SystemCallFilter": "@system-service seccomp",
     "ReadWritePaths": "/proc/sys/net/ipv4/ip_forward -/proc/sys/net/ipv6/conf",
 }
-# /proc/sys as ProtectKernelTunables= and ReadWritePaths= ($1) make it, and the capabilities ($2).
+# /proc/sys as set up by ProtectKernelTunables= and ReadWritePaths= ($1), and the capabilities ($2).
 AS_THE_UNIT = """
 mount --bind /proc/sys /proc/sys
 for path in $1; do mount --bind "$path" "$path"; done
@@ -39,7 +39,7 @@ needs_systemd = pytest.mark.skipif(not shutil.which("systemd-analyze"),
 
 @pytest.fixture
 def unit(tmp_path):
-    """The unit with the program that was built, which verify looks for."""
+    """The unit with the path of the built program, which systemd-analyze verify requires."""
     with open(UNIT, encoding="utf-8") as f:
         text = f.read()
     assert text.count("/usr/bin/vulcan") == 1
@@ -57,21 +57,21 @@ def analyze(*words):
 
 
 @needs_systemd
-def test_the_unit_is_sound(unit):
+def test_the_unit_is_valid(unit):
     code, said = analyze("--man=no", "verify", unit)
     assert code == 0 and "vulcan.service" not in said, said
 
 
 @needs_systemd
-def test_a_unit_that_is_not_sound_is_told(unit):
-    """verify sees what the test above is there for."""
+def test_an_invalid_unit_is_detected(unit):
+    """systemd-analyze verify detects the errors that the test above relies on."""
     with open(unit, "a", encoding="utf-8") as f:
         f.write("\n[Service]\nWatchdogSecs=30\n")
     assert "WatchdogSecs" in analyze("--man=no", "verify", unit)[1]
 
 
 @needs_systemd
-def test_the_unit_gets_what_it_needs_and_little_else(unit):
+def test_the_exposure_of_the_unit_is_low(unit):
     code, said = analyze("security", "--offline=true", unit)
     assert code == 0, said
     exposure = float(re.search(r"Overall exposure level for vulcan.service: ([0-9.]+)", said)[1])
@@ -84,7 +84,7 @@ def lines_of_the_unit():
     return {name: [value for key, value in found if key == name] for name, _ in found}
 
 
-def test_the_essential_lines_are_there_once():
+def test_each_essential_line_appears_once():
     lines = lines_of_the_unit()
     hidden = " ".join(lines["InaccessiblePaths"]).split()
     assert {"-/run/dbus", "-/run/systemd/private", "-/run/docker.sock", "-/etc/shadow"} <= set(hidden)
@@ -95,8 +95,8 @@ def test_the_essential_lines_are_there_once():
 @pytest.mark.skipif(not leaks.ISOLATED or os.geteuid() != 0,
                     reason="needs namespaces: run it by tools/test as root")
 @pytest.mark.skipif(not os.path.exists("/dev/net/tun"), reason="no /dev/net/tun")
-def test_networks_work_with_the_tunables_that_the_unit_leaves(fake_box):
-    """And a root VMM cannot write the others: it has the daemon's mounts."""
+def test_networks_work_with_the_writable_tunables(fake_box):
+    """And a root VMM, which has the daemon's mounts, cannot write the others."""
     lines = lines_of_the_unit()
     paths = [path for path in (word.lstrip("-") for word in lines["ReadWritePaths"][0].split())
              if os.path.exists(path)]
@@ -109,7 +109,7 @@ def test_networks_work_with_the_tunables_that_the_unit_leaves(fake_box):
     with open("/proc/sys/net/ipv4/ip_forward", encoding="ascii") as f:
         assert f.read() == "1\n", daemon.log()
     inside = ["nsenter", "-t", str(daemon.process.pid), "-m", "sh", "-c",
-              'value=$(cat "$0") && printf "%s\\n" "$value" >"$0"']  # the value that it has already
+              'value=$(cat "$0") && printf "%s\\n" "$value" >"$0"']  # its present value
     for name in ("kernel/core_pattern", "kernel/pid_max", "fs/protected_symlinks", "vm/swappiness",
                  "net/ipv4/tcp_syncookies"):
         done = subprocess.run([*inside, "/proc/sys/" + name], stderr=subprocess.PIPE, text=True,
@@ -122,7 +122,7 @@ def test_networks_work_with_the_tunables_that_the_unit_leaves(fake_box):
 
 
 @needs_systemd
-def test_the_daemon_as_a_user_gets_less(unit):
+def test_the_exposure_as_a_user_is_lower(unit):
     said = analyze("security", "--offline=true", unit)[1]
     as_root = float(re.search(r"Overall exposure level for vulcan.service: ([0-9.]+)", said)[1])
     os.mkdir(unit + ".d")
@@ -137,8 +137,8 @@ def test_the_daemon_as_a_user_gets_less(unit):
     assert as_user <= min(EXPOSURE_MAX_USER, as_root), said
 
 
-def test_the_command_is_one(unit, tmp_path):
-    """With the settings file that is installed, and with each of its lines in force."""
+def test_the_command_line_of_the_unit_is_valid(unit, tmp_path):
+    """With the installed settings file, and with each of its lines enabled."""
     with open(UNIT, encoding="utf-8") as f:
         (command,) = re.findall(r"^ExecStart=(.*)$", f.read(), re.M)
     words = command.split()[1:]

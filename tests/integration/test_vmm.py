@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""vulcan-vmm by itself: its command line, exit codes, API and files, and what dies with it."""
+"""vulcan-vmm by itself: command line, exit codes, API, files, and the processes that end with it."""
 import http.client
 import json
 import os
@@ -57,7 +57,7 @@ class Api(http.client.HTTPConnection):
         return answer.status, json.loads(text) if text else None
 
 
-def test_version_and_help():
+def test_version_and_help_are_printed():
     version = run("--version")
     assert (version.returncode, version.stderr) == (0, "")
     assert version.stdout.startswith("Firecracker v1.") and "(vulcan-vmm v" in version.stdout
@@ -69,7 +69,7 @@ def test_version_and_help():
     (["--id", "a_b"], "--id"),
     (["--no-api"], "--no-api needs --config-file"),
 ])
-def test_bad_arguments(args, says):
+def test_invalid_arguments_are_rejected(args, says):
     result = run(*args)
     assert result.returncode == 153
     assert says in result.stderr and result.stderr.count("\n") == 1
@@ -80,13 +80,13 @@ def test_bad_arguments(args, says):
     ({"machine-config": {"vcpu_count": 99, "mem_size_mib": 128}}, "vcpu_count: 99"),
     ({"vsock": {"extra": 1}}, 'unknown field "extra"'),
 ])
-def test_bad_configuration(folder, sections, says):
+def test_an_invalid_configuration_is_rejected(folder, sections, says):
     result = run("--no-api", "--config-file", write_config(folder, **sections))
     assert result.returncode == 1
     assert says in result.stderr and result.stderr.count("\n") == 1
 
 
-def test_no_qemu(folder):
+def test_a_missing_qemu_is_reported(folder):
     result = run("--no-api", "--config-file", write_config(folder), PATH=folder)
     assert result.returncode == 1
     assert "qemu-system-x86_64 not found: apt-get install qemu-system-x86" in result.stderr
@@ -104,7 +104,7 @@ def test_qemu_has_an_environment_of_its_own(folder):
                         b"LSAN_OPTIONS", b"UBSAN_OPTIONS", b"TSAN_OPTIONS"}, names
 
 
-def test_qemu_that_fails_is_quoted(folder):
+def test_the_error_of_a_failed_qemu_is_quoted(folder):
     qemu = fake_qemu(folder, "echo first >&2; echo 'out of luck' >&2; exit 1\n")
     uds = os.path.join(folder, "v")
     config = write_config(folder, vsock={"guest_cid": 3, "uds_path": uds})
@@ -127,7 +127,7 @@ def test_sockets_in_use_are_not_taken_over(folder, name):
 
 @pytest.fixture
 def idle(folder):
-    """A vulcan-vmm that waits for its API; QEMU, once started, says what it is told to."""
+    """A vulcan-vmm that waits for its API. The QEMU it starts answers as the test says."""
     qemu = fake_qemu(folder, "echo no machine today >&2; exit 2\n")
     path = os.path.join(folder, "api")
     process = subprocess.Popen(
@@ -148,7 +148,7 @@ def connects(path):
         return s.connect_ex(path) == 0
 
 
-def test_api_over_its_socket(idle):
+def test_the_api_answers_on_its_socket(idle):
     status, body = idle.ask("GET", "/")
     assert status == 200 and body["id"] == "one" and body["state"] == "Not started"
     assert idle.ask("PUT", "/machine-config", {"vcpu_count": 2, "mem_size_mib": 64}) == (204, None)
@@ -161,7 +161,7 @@ def test_api_over_its_socket(idle):
     assert status == 400 and "before starting" in body["fault_message"]
 
 
-def test_start_that_fails_can_be_tried_again(idle):
+def test_a_failed_start_can_be_repeated(idle):
     assert idle.ask("PUT", "/boot-source", {"kernel_image_path": VMM}) == (204, None)
     for _ in range(2):
         status, body = idle.ask("PUT", "/actions", {"action_type": "InstanceStart"})
@@ -170,7 +170,7 @@ def test_start_that_fails_can_be_tried_again(idle):
 
 
 def listens(path):
-    """A client that speaks before there is a guest waits; it is not sent away."""
+    """A client that connects before there is a guest waits; it is not disconnected."""
     with socket.socket(socket.AF_UNIX) as s:
         s.connect(path)
         s.sendall(b"CONNECT 52\n")
@@ -181,22 +181,22 @@ def listens(path):
             return True
 
 
-def test_vsock_listens_from_its_put_on(idle, folder):
+def test_vsock_listens_as_soon_as_it_is_configured(idle, folder):
     first, second = folder + "/first", folder + "/second"
     vsock = {"guest_cid": 3, "uds_path": first}
     assert idle.ask("PUT", "/vsock", vsock) == (204, None)
     assert listens(first)
-    # Another one takes its place, also at the same path.
+    # Another device replaces it, even at the same path.
     assert idle.ask("PUT", "/vsock", vsock) == (204, None)
     assert listens(first)
     assert idle.ask("PUT", "/vsock", {**vsock, "uds_path": second}) == (204, None)
     assert listens(second) and not os.path.exists(first)
-    # It listens on after a start that failed.
+    # It still listens after a failed start.
     assert idle.ask("PUT", "/boot-source", {"kernel_image_path": VMM}) == (204, None)
     status, body = idle.ask("PUT", "/actions", {"action_type": "InstanceStart"})
     assert status == 400 and "no machine today" in body["fault_message"]
     assert listens(second)
-    # One that cannot be had is an error now, and there is no device.
+    # A path that cannot be used is an error immediately, and there is no device.
     with socket.socket(socket.AF_UNIX) as other:
         other.bind(first)
         status, body = idle.ask("PUT", "/vsock", vsock)
@@ -206,7 +206,7 @@ def test_vsock_listens_from_its_put_on(idle, folder):
     assert idle.ask("GET", "/vm/config")[1]["vsock"] is None
 
 
-def test_mtu_reaches_the_machine(folder):
+def test_the_mtu_reaches_the_machine(folder):
     qemu = fake_qemu(folder, 'echo "$*" >&2; exit 1\n')
     config = write_config(folder, **{"network-interfaces": [
         {"iface_id": "a", "host_dev_name": "t0", "guest_mac": "06:00:ac:10:00:02", "mtu": 1280},
@@ -219,18 +219,18 @@ def test_mtu_reaches_the_machine(folder):
     assert "mac=06:00:ac:10:00:02,host_mtu=1280" in log and log.count("host_mtu") == 1, log
 
 
-def test_version_is_the_interface_it_has(idle):
+def test_the_version_is_that_of_the_interface(idle):
     assert run("--version").stdout.startswith("Firecracker v1.17.0 (vulcan-vmm ")
     assert idle.ask("GET", "/version")[1]["firecracker_version"] == "1.17.0"
 
 
 @pytest.fixture
 def guest(folder):
-    """A real guest, started by a configuration file, whose agent has said hello."""
+    """A real guest, started from a configuration file, whose agent has sent HELLO."""
     vmm = conftest.make_vmm("vulcan-vmm", None)
     if vmm.skip:
         pytest.skip(vmm.skip)
-    root = shutil.which("true")  # any file: the agent mounts nothing before it is asked to
+    root = shutil.which("true")  # any file: the agent mounts nothing until it gets a request
     uds = os.path.join(folder, "v")
     config = write_config(
         folder, os.path.join(vmm.images, "vmlinux"), vsock={"guest_cid": 3, "uds_path": uds},
@@ -263,7 +263,7 @@ def children(process):
     return [int(pid) for pid in out.stdout.split()]
 
 
-def test_real_guest(guest, folder):
+def test_a_real_guest_runs(guest, folder):
     process, api, uds = guest
     assert api.ask("GET", "/")[1]["state"] == "Running"
     assert api.ask("PATCH", "/vm", {"state": "Paused"}) == (204, None)
@@ -275,20 +275,20 @@ def test_real_guest(guest, folder):
         nobody.settimeout(LIMIT_S)
         nobody.connect(uds)
         nobody.sendall(b"CONNECT 4242\n")
-        assert nobody.recv(1) == b""  # nobody listens there: the guest said RST
+        assert nobody.recv(1) == b""  # nobody listens there, so the guest sent RST
     assert api.ask("PUT", "/actions", {"action_type": "FlushMetrics"}) == (204, None)
     with open(folder + "/m", encoding="ascii") as f:
         lines = [json.loads(line) for line in f]
     assert len(lines) == 2
     assert sum(line["vsock"]["conns_added"] for line in lines) == 1
     assert lines[1]["latencies_us"]["pause_vm"] > 0
-    # The kernel has looked for partitions.
+    # The kernel has read the partition table.
     assert sum(line["block"]["read_count"] for line in lines) > 0
     assert sum(line["block"]["read_bytes"] for line in lines) >= 512
     assert sum(line["block"]["write_bytes"] for line in lines) == 0
 
 
-def test_qemu_shares_the_group_and_dies_with_it(guest):
+def test_qemu_shares_the_process_group_and_dies_with_it(guest):
     process = guest[0]
     qemu, = children(process)
     assert os.getpgid(qemu) == process.pid

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""vulcan-vmm beside the real firecracker, which needs no KVM to answer all of this.
+"""vulcan-vmm compared with the real firecracker, which needs no KVM for any of this.
 
-What is compared is what a caller acts on: exit codes, status codes, and with which words a message
-begins. The words after those are each program's own. Where there is no firecracker, vulcan-vmm
-alone is held against what firecracker 1.17 answered when this was written.
+It compares what a caller acts on: exit codes, status codes, and the first words of a message. The
+words after those are each program's own. Without firecracker, vulcan-vmm is compared with the
+recorded answers of firecracker 1.17.
 """
 import json
 import os
@@ -19,7 +19,7 @@ import pytest
 import vulcan
 from test_vmm import Api, LIMIT_S, VMM, connects
 
-KERNEL = VMM  # any file: nothing here starts a guest
+KERNEL = VMM  # any file: these tests start no guest
 
 
 FIRECRACKER = os.environ.get("VULCAN_TEST_FIRECRACKER") or shutil.which("firecracker")
@@ -35,7 +35,7 @@ def run(program, *args):
 
 
 class Program:
-    """One that waits for its API."""
+    """A VMM that waits for requests to its API."""
 
     def __init__(self, path, folder, *args):
         self.folder = os.path.join(folder, os.path.basename(path))
@@ -61,7 +61,7 @@ class Program:
             return f.read()
 
     def ask(self, method, path, text=None):
-        """Status and message."""
+        """The status and the message of a response."""
         api = Api(self.socket)
         api.request(method, path.replace("@", self.folder),
                     None if text is None else text.replace("@", self.folder).encode())
@@ -115,12 +115,12 @@ def both(folder):
     (["--metrics-path", "/nonexistent/metrics"], 1),
     (["--api-sock", "/nonexistent/api"], 1),
 ])
-def test_exit_codes_of_arguments(args, code):
+def test_invalid_arguments_give_the_same_exit_codes(args, code):
     for program in PROGRAMS:
         assert run(program, *args).returncode == code, program
 
 
-def test_version_is_found_in_the_same_place():
+def test_the_version_is_printed_in_the_same_place():
     for program in PROGRAMS:
         assert re.match(r"Firecracker v\d+\.\d+\.\d+", run(program, "--version").stdout)
 
@@ -150,11 +150,11 @@ WHOLE = BOOT + ', "drives": []'
     '{"boot-source": {"kernel_image_path": "/nonexistent"}, "drives": []}',
     '{%s, "logger": {"log_path": "/nonexistent/log"}}' % WHOLE,
     '{%s, "metrics": {"metrics_path": "/nonexistent/metrics"}}' % WHOLE,
-    # These are read past; what fails is the kernel that is none.
+    # These are ignored; the invalid kernel is the error.
     '{%s, "from-the-future": 1}' % WHOLE,
     '{%s, "balloon": null, "pmem": [], "cpu-config": null, "mmds-config": null}' % WHOLE,
 ])
-def test_refused_configuration(folder, text):
+def test_an_invalid_configuration_gives_the_same_error(folder, text):
     path = os.path.join(folder, "config.json")
     with open(path, "w", encoding="utf-8") as f:
         f.write(text)
@@ -173,8 +173,8 @@ DRIVE = f'{{"drive_id": "r", "path_on_host": "{KERNEL}", "is_root_device": true,
 READING = "An error occurred when deserializing the json body of a request: "
 BEFORE = "The requested operation is not supported before starting the microVM."
 
-# In this order: later ones see what earlier ones put. The last: how the message of a refusal
-# begins; None where all is well.
+# In this order: later requests see the effects of earlier ones. The last column is the beginning of
+# the error message; None for success.
 REQUESTS = [
     ("GET", "/", None, None),
     ("GET", "//", None, None),
@@ -250,7 +250,7 @@ REQUESTS = [
 ]
 
 
-def test_answers(both):
+def test_the_api_gives_the_same_answers(both):
     programs = both()
     for method, path, body, says in REQUESTS:
         for program in programs:
@@ -258,7 +258,7 @@ def test_answers(both):
             told = (program.folder, method, path, body, status, message)
             assert status in ((400,) if says else (200, 204)), told
             assert (message or "").startswith(says or ""), told
-    # SIGHUP makes both write their metrics, and leave with the same code.
+    # SIGHUP makes both write their metrics and exit with the same code.
     for program in programs:
         program.process.send_signal(signal.SIGHUP)
         assert program.process.wait(LIMIT_S) == 156
@@ -281,7 +281,7 @@ def compare_metrics(theirs, ours):
 
 
 @beside_firecracker
-def test_same_keys_of_the_whole_configuration(both):
+def test_the_full_configuration_has_the_same_keys(both):
     theirs, ours = both()
     for program in (theirs, ours):
         status, _ = program.ask("PUT", "/boot-source", json.dumps({"kernel_image_path": KERNEL}))
@@ -300,7 +300,7 @@ def test_same_keys_of_the_whole_configuration(both):
     ("HUP", 156), ("XCPU", 154), ("XFSZ", 151), ("ILL", 157), ("BUS", 149), ("SEGV", 150),
     ("SYS", 2), ("TERM", -signal.SIGTERM), ("INT", -signal.SIGINT), ("USR1", -signal.SIGUSR1),
 ])
-def test_signals(both, name, code):
+def test_signals_have_the_same_effect(both, name, code):
     if vulcan.SANITIZED and name in ("ILL", "BUS", "SEGV", "SYS"):
         pytest.skip("a sanitizer or valgrind has these signals to itself")
     for program in both("--metrics-path", "@/metrics"):
@@ -310,7 +310,7 @@ def test_signals(both, name, code):
             assert json.loads(program.read(program.metrics))["signals"]["sig" + name.lower()] == 1
 
 
-def test_a_request_writes_no_log_line_of_its_own(both):
+def test_a_request_is_not_logged(both):
     for program in both():
         program.ask("GET", "/a%0a2026-01-01T00:00:00.000000000%20[one:main]%20all%20is%20well")
         program.ask("PUT", "/entropy", "{\n}\n")
@@ -320,7 +320,7 @@ def test_a_request_writes_no_log_line_of_its_own(both):
             assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9} \[one:\w+\] \S", line), line
 
 
-def test_too_many_connections_are_told(both):
+def test_too_many_connections_are_rejected(both):
     for program in both():
         held = []
         for _ in range(40):
@@ -336,7 +336,7 @@ def test_too_many_connections_are_told(both):
         for s in held:
             s.close()
         deadline = time.monotonic() + LIMIT_S
-        while True:  # until the program has seen that they are gone
+        while True:  # until the program has noticed the closed connections
             with socket.socket(socket.AF_UNIX) as s:
                 s.settimeout(LIMIT_S)
                 s.connect(program.socket)
@@ -350,7 +350,7 @@ def test_too_many_connections_are_told(both):
             time.sleep(0.01)
 
 
-def test_payload_limit(both):
+def test_the_payload_limit_is_the_same(both):
     for program in both("--http-api-max-payload-size", "64"):
         api = Api(program.socket)
         api.request("PUT", "/entropy", "{" + " " * 100 + "}")

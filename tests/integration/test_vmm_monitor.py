@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""vulcan-vmm with a QEMU that is only a monitor: what it waits for, and for how long."""
+"""vulcan-vmm with a fake QEMU that is only a monitor: what it waits for, and how long."""
 import http.client
 import json
 import os
@@ -12,7 +12,7 @@ import pytest
 import vulcan
 from test_vmm import Api, VMM, write_config
 
-# Answers each command by what stands for it in a table; None: never. Waits for a go first.
+# Answers each command from a table; None: never. Waits for a file `go` first.
 QEMU = """#!%s
 import json, re, socket, sys
 fd = int(re.search(r"id=qmp,fd=(\\d+)", " ".join(sys.argv)).group(1))
@@ -29,7 +29,7 @@ for line in monitor.makefile():
 
 @pytest.fixture
 def machine(folder):
-    """(its API, a function that lets QEMU go on with these answers, the folder)"""
+    """(its API, a function that lets QEMU continue with these answers, the directory)"""
     gate, qemu = os.path.join(folder, "go"), os.path.join(folder, "qemu")
     os.mkfifo(gate)
     with open(qemu, "w", encoding="utf-8") as f:
@@ -42,7 +42,7 @@ def machine(folder):
         stdout=subprocess.DEVNULL, start_new_session=True)
 
     def go(answers):
-        with open(gate, "w", encoding="utf-8") as f:  # when QEMU reads it
+        with open(gate, "w", encoding="utf-8") as f:  # once QEMU reads it
             json.dump(answers, f)
 
     try:
@@ -62,7 +62,7 @@ def lines(folder):
 
 
 def connected(folder):
-    """Call when QEMU runs: the socket is bound before that."""
+    """To be called when QEMU runs; the socket is bound before that."""
     api = Api(folder + "/api")
     api.connect()
     return api
@@ -70,12 +70,12 @@ def connected(folder):
 
 def test_requests_wait_until_the_machine_runs(machine):
     folder, _ = machine
-    with open(folder + "/go", "w", encoding="utf-8") as gate:  # QEMU is started
+    with open(folder + "/go", "w", encoding="utf-8") as gate:  # QEMU has been started
         api = connected(folder)
         body = json.dumps({"action_type": "InstanceStart"}).encode()
         api.sock.sendall(b"PUT /actions HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s"
                          % (len(body), body))
-        # No event says that nothing comes; a wrong answer would be there by then.
+        # No event reports that nothing arrives; a wrong answer would have arrived by then.
         assert not select.select([api.sock], [], [], 0.3)[0]
         gate.write("{}")
     answer = http.client.HTTPResponse(api.sock)

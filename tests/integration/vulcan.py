@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The programs under test: running `vulcan run`, keeping a `vulcan serve`, reading its metrics."""
+"""The programs under test: runs `vulcan run`, starts and stops `vulcan serve`, reads its metrics."""
 import base64
 import functools
 import json
@@ -19,21 +19,22 @@ BUILD = os.environ.get("VULCAN_TEST_BUILD", os.path.join(ROOT, "build"))
 VULCAN = os.path.join(BUILD, "bin", "vulcan")
 FAKE = os.path.join(BUILD, "tests", "fake_firecracker")
 SANITIZED = os.environ.get("VULCAN_TEST_SANITIZE", "none") != "none"
-# How many times slower than a quiet developer's machine this one is; tools/test measures it. Each
-# time limit of the suite is a number of seconds there, times this.
+# How many times slower this machine is than a quiet developer's machine; tools/test measures it. Each
+# time limit of the suite is a number of seconds on that machine, times this factor.
 SLOW = int(os.environ.get("VULCAN_TEST_SLOW", "1")) * (3 if SANITIZED else 1)
-LIMIT_S = 60 * SLOW  # for one command; tests that expect less say so
-PROGRAM_S = 60  # of a workload: the default
-BOOT_LIMIT_S = min(30 * SLOW, 3600)  # --boot-timeout of the programs under test: default, maximum
+LIMIT_S = 60 * SLOW  # for one command; some tests set a shorter limit
+PROGRAM_S = 60  # the default time limit of a workload
+BOOT_LIMIT_S = min(30 * SLOW, 3600)  # --boot-timeout of the programs under test
 
 
 def scaled(seconds):
-    """A time limit to give to a program under test, as text: for what must happen within it."""
+    """A time limit for a program under test, as text, scaled to this machine."""
     return str(seconds * SLOW)
 
 
 def usual_signals():
-    """What a background shell or nohup ignores reaches the programs under test all the same."""
+    """Resets signals that a background shell or nohup ignores, so that the programs under test get
+    them."""
     for number in (signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -48,14 +49,14 @@ WORKLOADS = "vulcan_firecracker_workloads_total"
 
 
 def wrap(argv):
-    """gcc's thread sanitizer knows the usual memory maps only."""
+    """Works around gcc's thread sanitizer, which supports only the usual memory layout."""
     thread = "thread" in os.environ.get("VULCAN_TEST_SANITIZE", "")
     return [shutil.which("setarch"), "-R", *argv] if thread else list(argv)
 
 
 @functools.lru_cache
 def agent_lacks():
-    """Why the agent cannot run as a process here; "": it can. As root it needs namespaces."""
+    """Why the agent cannot run as a process here; "" if it can. As root, it needs namespaces."""
     if os.geteuid() != 0 or subprocess.run(["unshare", "--mount", "--pid", "--fork", "true"],
                                            stderr=subprocess.DEVNULL, check=False).returncode == 0:
         return ""
@@ -84,7 +85,7 @@ class Metrics(dict):
         return self[name, frozenset(labels.items())]
 
     def total(self, name, **labels):
-        """The sum over all series that carry these labels."""
+        """The sum over all series with these labels."""
         want = set(labels.items())
         return sum(v for (n, have), v in self.items() if n == name and want <= have)
 
@@ -111,7 +112,7 @@ class Result:
 
 
 class Command:
-    """A `vulcan` that runs; its output is read as it comes."""
+    """A running `vulcan`, whose output is read as it appears."""
 
     def __init__(self, argv, env, stdin=b"", **popen):
         self.began_ns = time.monotonic_ns()
@@ -216,7 +217,7 @@ class Daemon(Command):
         return self.json("POST", "/v1/workloads/async", order(runtime, code, more), 202)
 
     def until_ended(self, workload_id, limit=LIMIT_S):
-        """There is no event to wait for but the record itself."""
+        """Polls the record of a workload until it has ended; no event reports that."""
         deadline = time.monotonic() + limit
         while True:
             record = self.json("GET", f"/v1/workloads/{workload_id}")
@@ -240,7 +241,7 @@ class Daemon(Command):
 
 
 def order(runtime, code, more):
-    """A request; on a slow machine the program has more than the default time."""
+    """The body of a request. On a slow machine, the program gets more than the default time."""
     body = {"runtime": runtime, "code": code, **more}
     if SLOW > 1:
         body["resources"] = {"timeout_s": PROGRAM_S * SLOW, **body.get("resources", {})}
@@ -248,7 +249,7 @@ def order(runtime, code, more):
 
 
 class Box:
-    """A place of its own for one test: state directory, temporary directory, environment."""
+    """The surroundings of one test: state directory, temporary directory, environment."""
 
     def __init__(self, folder, vmm, images):
         self.folder = folder
@@ -295,7 +296,8 @@ class Box:
 
 
 class Trace:
-    """What the fake wrote down of its own clock: {pid: {event: nanoseconds}}, first of each."""
+    """The timestamps that the fake VMM recorded: {pid: {event: nanoseconds}}, the first of each
+    event."""
 
     def __init__(self, path):
         self.path = path
@@ -319,7 +321,7 @@ def output_of(record):
 
 
 def empty_squashfs():
-    """The superblock of an image without content: enough for what only looks at size and magic."""
+    """The superblock of an empty image, enough for code that only checks size and magic."""
     size = 4096
     block = struct.pack("<IIIIIHHHHHHQQQQQQQQ", 0x73717368, 1, 0, 131072, 0, 5, 17, 0, 1, 4, 0, 0,
                         size, *[(1 << 64) - 1] * 6)
@@ -327,7 +329,7 @@ def empty_squashfs():
 
 
 def make_fake_images(folder):
-    """Images whose programs are those of this machine: for the fake alone."""
+    """Images whose programs are those of this machine; only the fake VMM can use them."""
     os.makedirs(folder)
     for name, content in (("vmlinux", b"\x7fELF" + bytes(4092)), ("initramfs.cpio", bytes(512))):
         with open(os.path.join(folder, name), "wb") as f:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The host's side of the wire protocol, for tests of the fake (docs/protocol.md)."""
+"""The host side of the wire protocol (docs/protocol.md), for tests of the fake VMM."""
 import hashlib
 import json
 import socket
@@ -11,7 +11,7 @@ HELLO, REQUEST, CODE, STDIN, STDOUT, STDERR, RESULT, PING, PONG, FILE, DATA = ra
 
 
 def code(data):
-    """The fields of a request that announce its code."""
+    """The fields of a request that announce the code."""
     return {"code_size": len(data), "code_sha256": hashlib.sha256(data).hexdigest()}
 
 
@@ -20,7 +20,7 @@ class Closed(Exception):
 
 
 class Host:
-    """Listens at <uds>_5000 as Vulcan does, before the VMM starts."""
+    """Listens at <uds>_5000 before the VMM starts, as Vulcan does."""
 
     def __init__(self, uds):
         self.listener = socket.socket(socket.AF_UNIX)
