@@ -74,3 +74,33 @@ def test_programs_start_with_default_signals():
     shown = subprocess.run(["grep", "-E", "Sig(Ign|Blk)", "/proc/self/status"], check=True,
                            stdout=subprocess.PIPE, text=True).stdout
     assert all(int(bits, 16) & ~RESERVED == 0 for bits in re.findall(r"\t(\w+)", shown)), shown
+
+
+@pytest.fixture
+def units(folder):
+    """Writes a source tree and runs tools/includes over it."""
+    def run(sources, *options):
+        for path, text in sources.items():
+            os.makedirs(os.path.dirname(f"{folder}/src/{path}"), exist_ok=True)
+            with open(f"{folder}/src/{path}", "w", encoding="ascii") as f:
+                f.write(text)
+        return subprocess.run([vulcan.ROOT + "/tools/includes", "--root", folder, *options],
+                              timeout=vulcan.LIMIT_S, check=False, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True)
+    return run
+
+
+def test_a_cycle_of_includes_fails_and_is_named(units):
+    done = units({"a/x.h": "", "a/x.c": '#include "a/x.h"\n#include "b/y.h"\n',
+                  "b/y.h": "", "b/y.c": '  # include "z.h"\n', "b/z.h": '#include "a/x.h"\n'}, "--cycles")
+    assert (done.returncode, done.stdout) == (1, "cycle of 3: a/x b/y b/z\n")
+
+
+def test_units_that_do_not_include_each_other_pass(units):
+    done = units({"a/x.h": "", "a/x.c": '#include "a/x.h"\n', "b/y.c": '#include "a/x.h"\n'}, "--cycles")
+    assert (done.returncode, done.stdout) == (0, "includes: 2 units, 1 edges, no cycle\n")
+
+
+def test_the_include_graph_is_printed_for_graphviz(units):
+    done = units({"a/x.h": "", "b/y.c": '#include "a/x.h"\n'}, "--dot")
+    assert '"b/y" -> "a/x";' in done.stdout.splitlines()[2], done.stdout
