@@ -4,7 +4,7 @@
 
 #include "api/api.h"
 #include "engine/engine.h"
-#include "fake_backend.h"
+#include "headless.h"
 #include "http_fixture.h"
 #include "output/output.h"
 #include "store/store.h"
@@ -13,7 +13,7 @@
 
 struct daemon {
         struct served served;
-        struct fake_backend *backend;
+        struct headless *backend;
         struct engine *engine;
         struct store *store;
         struct output_store *output_store;
@@ -35,6 +35,7 @@ static inline struct daemon *daemon_bounded(unsigned max_vms, unsigned max_queue
                 .max_vms = max_vms,
                 .max_queue = max_queue,
                 .output_record_max = 1 << 20,
+                .fetch_max = 1 << 20,
                 .node_id = "here",
                 .registry = registry,
         };
@@ -49,7 +50,7 @@ static inline struct daemon *daemon_bounded(unsigned max_vms, unsigned max_queue
         strcpy(d->dir, "/tmp/test_api_XXXXXX");
         assert_non_null(mkdtemp(d->dir));
         snprintf(path, sizeof(path), "%s/db", d->dir);
-        d->backend = fake_new();
+        d->backend = headless_new();
         engine.backends[0] = &d->backend->base;
         if (store_open(path, &d->store, NULL, &err) < 0)
                 fail_msg("%s", err.msg);

@@ -3,12 +3,17 @@
 #pragma once
 
 #include "engine/engine.h"
-#include "fake_backend.h"
+#include "headless.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include <cmocka.h>
 
 /* What one workload's sink heard. */
@@ -127,8 +132,7 @@ static inline struct engine_sink sink_of(struct heard *h)
                                     hear_interrupt, hear_ended, h};
 }
 
-static inline struct engine *engine_over(struct fake_backend *f, unsigned max_vms,
-                                         unsigned max_queue)
+static inline struct engine *engine_over(struct headless *f, unsigned max_vms, unsigned max_queue)
 {
         struct engine_config config = {
                 .backends = {&f->base},
@@ -147,7 +151,7 @@ static inline struct engine *engine_over(struct fake_backend *f, unsigned max_vm
 /* Submits code of runtime sh; ret_id may be NULL. Returns what engine_submit() returned. */
 static inline int submit(struct engine *e, const char *code, struct heard *h, char *ret_id)
 {
-        struct workload_spec spec = fake_spec(code);
+        struct workload_spec spec = headless_spec(code);
         struct engine_sink sink = {0};
         char id[ULID_LEN + 1];
         int r;

@@ -23,9 +23,9 @@ static void open_gate(void)
         pthread_mutex_unlock(&gate.lock);
 }
 
-static void wait_at_the_end(struct fake_backend *f, enum fake_stage stage, void *ctx)
+static void wait_at_the_end(struct headless *f, enum headless_stage stage, void *ctx)
 {
-        if (stage != FAKE_ENDING)
+        if (stage != HEADLESS_ENDING)
                 return;
         pthread_mutex_lock(&gate.lock);
         while (!gate.open)
@@ -102,13 +102,13 @@ static void kills_that_wait_for_a_cleanup_hold_nobody_up(void **state)
         d->backend->hook = wait_at_the_end;
         for (int i = 0; i < MANY; i++)
                 submit(d, ids[i]);
-        fake_wait_running(d->backend, MANY);
+        headless_wait_running(d->backend, MANY);
         for (int i = 0; i < MANY; i++) {
                 snprintf(path, sizeof(path), "/v1/workloads/%.*s", ULID_LEN, ids[i]);
                 fds[i] = send_request(d, "DELETE", path, "");
         }
-        fake_wait_stops(d->backend, MANY);                /* each is told at once, */
-        fake_wait_cleanups(d->backend, API_KILL_WORKERS); /* and few are waited for at a time */
+        headless_wait_stops(d->backend, MANY);                /* each is told at once, */
+        headless_wait_cleanups(d->backend, API_KILL_WORKERS); /* and few are waited for at a time */
         assert_int_equal(d->backend->n_cleanups, API_KILL_WORKERS);
         wait_metric(d, "vulcan_http_long_requests 32\n");
         assert_probes_are_answered(d);
@@ -217,7 +217,7 @@ static void those_who_wait_leave_connections_to_probes(void **state)
         json_decref(ask_json(d, "POST", "/v1/workloads/async",
                              "{\"runtime\":\"sh\",\"code\":\"exit 0\"}", 202));
         json_decref(ask_json(d, "DELETE", path, NULL, 200));
-        fake_open(d->backend);
+        headless_open_gate(d->backend);
         for (int i = 0; i < HOLD; i++)
                 assert_int_equal(status_of(fds[i]), i < FOLLOW ? 200 : 201);
         daemon_stop(d);

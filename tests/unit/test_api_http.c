@@ -118,7 +118,7 @@ static void an_async_one_is_pending_then_fetched(void **state)
         assert_true(json_is_null(json_object_get(json, "exit_code")));
         assert_true(json_is_null(json_object_get(json, "finished_at")));
         json_decref(json);
-        fake_open(d->backend);
+        headless_open_gate(d->backend);
         json = wait_status(d, id, "completed");
         assert_true(json_is_string(json_object_get(json, "finished_at")));
         json_decref(json);
@@ -145,7 +145,7 @@ static void wrong_orders_are_refused(void **state)
                        "there are: python, sh");
         assert_refused(d, "POST", "/v1/workloads",
                        "{\"runtime\":\"sh\",\"code\":\"x\",\"isolation\":\"gvisor\"}", 400,
-                       "isolation: no backend for \"gvisor\"; there are: auto, microvm");
+                       "isolation: no backend for \"gvisor\"; there are: auto, process");
         assert_refused(d, "POST", "/v1/workloads",
                        "{\"runtime\":\"sh\",\"code\":\"x\",\"code_archive\":\"eA==\"}", 400,
                        "code and code_archive are mutually exclusive");
@@ -196,7 +196,7 @@ static void a_full_queue_is_429(void **state)
         assert_contains(a.body,
                         "{\"error\":\"full: 2 workloads run and 4 wait\",\"request_id\":\"");
         answer_release(&a);
-        fake_open(d->backend);
+        headless_open_gate(d->backend);
         json_decref(wait_status(d, id, "completed"));
         json_decref(ask_json(d, "POST", "/v1/workloads", "{\"runtime\":\"sh\",\"code\":\"exit 0\"}",
                              201));
@@ -210,7 +210,7 @@ static void a_kill_ends_it(void **state)
         json_t *json;
 
         submit_async(d, "hang", id);
-        fake_wait_running(d->backend, 1);
+        headless_wait_running(d->backend, 1);
         snprintf(path, sizeof(path), "/v1/workloads/%s", id);
         json = ask_json(d, "DELETE", path, NULL, 200);
         assert_string_equal(text_in(json, "status"), "killed");
@@ -383,9 +383,9 @@ static void backends_and_stats_are_shown(void **state)
 
         assert_int_equal(a.status, 200);
         assert_string_equal(a.body,
-                            "[{\"name\":\"fake\",\"capabilities\":{\"name\":\"fake\","
+                            "[{\"name\":\"headless\",\"capabilities\":{\"name\":\"headless\","
                             "\"supported_runtimes\":[\"python\",\"sh\"],"
-                            "\"supported_isolations\":[\"microvm\"],\"max_concurrency\":64}}]\n");
+                            "\"supported_isolations\":[\"process\"],\"max_concurrency\":64}}]\n");
         answer_release(&a);
         json_decref(ask_json(d, "POST", "/v1/workloads", "{\"runtime\":\"sh\",\"code\":\"exit 1\"}",
                              201));
@@ -395,7 +395,7 @@ static void backends_and_stats_are_shown(void **state)
                                  json_object_get(json_object_get(json, "by_status"), "completed")),
                          1);
         assert_int_equal(json_integer_value(
-                                 json_object_get(json_object_get(json, "by_isolation"), "microvm")),
+                                 json_object_get(json_object_get(json, "by_isolation"), "process")),
                          1);
         assert_true(json_is_number(json_object_get(json, "avg_duration_ms")));
         json_decref(json);
@@ -416,11 +416,11 @@ static void a_client_that_leaves_does_not_end_its_workload(void **state)
                  "POST /v1/workloads HTTP/1.1\r\nHost: localhost\r\nContent-Length: %zu\r\n\r\n%s",
                  strlen(body), body);
         client_send(fd, post, strlen(post));
-        fake_wait_running(d->backend, 1);
+        headless_wait_running(d->backend, 1);
         close(fd);
         json = ask_json(d, "GET", "/v1/workloads", NULL, 200);
         id = text_in(json_array_get(json_object_get(json, "workloads"), 0), "id");
-        fake_open(d->backend);
+        headless_open_gate(d->backend);
         json_decref(wait_status(d, id, "completed"));
         json_decref(json);
         daemon_stop(d);
@@ -464,7 +464,7 @@ static void those_who_wait_are_answered_when_the_daemon_ends(void **state)
                 if (total == 4)
                         break;
         }
-        fake_wait_running(d->backend, 2);
+        headless_wait_running(d->backend, 2);
         daemon_stop(d);
         for (int i = 0; i < 4; i++) {
                 pthread_join(threads[i], NULL);

@@ -82,7 +82,7 @@ static void *count_heartbeats(void *arg)
              before = c)
                 beats += c == ':' && before == '\n';
         close(fd);
-        fake_open(p->d->backend);
+        headless_open_gate(p->d->backend);
         return NULL;
 }
 

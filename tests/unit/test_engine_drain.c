@@ -22,7 +22,7 @@ static void wait_idle(struct engine *e)
 
 static void test_drain_lets_everything_end(void **state)
 {
-        struct fake_backend *f = fake_new();
+        struct headless *f = headless_new();
         struct engine *e = engine_over(f, 1, 4);
         struct heard h[3];
 
@@ -35,7 +35,7 @@ static void test_drain_lets_everything_end(void **state)
         assert_true(engine_is_draining(e));
         assert_int_equal(submit(e, "exit 0", NULL, NULL), -ESHUTDOWN);
         assert_false(is_idle(e));
-        fake_open(f);
+        headless_open_gate(f);
         wait_idle(e);
         for (int i = 0; i < 3; i++) {
                 wait_ended(&h[i]); /* has ended; a thread sanitizer knows locks, not eventfds */
@@ -46,7 +46,7 @@ static void test_drain_lets_everything_end(void **state)
 
 static void test_an_empty_engine_is_drained_at_once(void **state)
 {
-        struct engine *e = engine_over(fake_new(), 1, 1);
+        struct engine *e = engine_over(headless_new(), 1, 1);
 
         assert_false(is_idle(e));
         engine_drain(e);
@@ -55,9 +55,9 @@ static void test_an_empty_engine_is_drained_at_once(void **state)
 }
 
 /* All are told to end before any of them is waited for: none of them ends before all were told. */
-static void hold_until_all_are_told(struct fake_backend *f, enum fake_stage stage, void *ctx)
+static void hold_until_all_are_told(struct headless *f, enum headless_stage stage, void *ctx)
 {
-        if (stage != FAKE_ENDING)
+        if (stage != HEADLESS_ENDING)
                 return;
         pthread_mutex_lock(&f->lock);
         while (f->n_stops < 3)
@@ -67,7 +67,7 @@ static void hold_until_all_are_told(struct fake_backend *f, enum fake_stage stag
 
 static void test_stop_tells_all_before_it_waits(void **state)
 {
-        struct fake_backend *f = fake_new();
+        struct headless *f = headless_new();
         struct engine *e = engine_over(f, 3, 2);
         struct heard h[5];
 
@@ -76,7 +76,7 @@ static void test_stop_tells_all_before_it_waits(void **state)
                 heard_init(&h[i]);
                 assert_int_equal(submit(e, "hang", &h[i], NULL), 0);
         }
-        fake_wait_running(f, 3);
+        headless_wait_running(f, 3);
         engine_stop(e);
         for (int i = 0; i < 5; i++) {
                 assert_int_equal(h[i].n_ended, 1);
@@ -88,7 +88,7 @@ static void test_stop_tells_all_before_it_waits(void **state)
 
 struct measured {
         struct prom_registry *registry;
-        struct fake_backend *fake;
+        struct headless *fake;
         struct engine *engine;
 };
 
@@ -101,7 +101,7 @@ static void measured_open(struct measured *m, unsigned max_vms, unsigned max_que
                 .max_memory_mb = 1000,
         };
 
-        m->fake = fake_new();
+        m->fake = headless_new();
         m->registry = prom_registry_new();
         config.backends[0] = &m->fake->base;
         config.registry = m->registry;
@@ -142,13 +142,13 @@ static void test_the_books_balance(void **state)
                 heard_init(&h[i]);
                 submit(m.engine, i ? "exit 0" : "gate", &h[i], NULL);
         }
-        fake_wait_running(m.fake, 1);
+        headless_wait_running(m.fake, 1);
         assert_true(sample(&m, "vulcan_workloads_accepted_total") == 4);
         assert_true(sample(&m, "vulcan_workloads_current{status=\"running\"}") == 1);
         assert_true(sample(&m, "vulcan_workloads_current{status=\"pending\"}") == 3);
         assert_true(sample(&m, "vulcan_queue_depth") == 3);
         assert_true(sample(&m, "vulcan_admitted_memory_bytes") == 128 * 1048576.0);
-        fake_open(m.fake);
+        headless_open_gate(m.fake);
         engine_drain(m.engine);
         wait_idle(m.engine);
         assert_true(sample(&m, "vulcan_workloads_ended_total{status=\"completed\"}") == 4);
@@ -166,7 +166,7 @@ static void test_the_books_balance(void **state)
 /* Before any has ended there is no average: the limits tell. */
 static void test_retry_after_goes_by_the_limits_at_first(void **state)
 {
-        struct workload_spec spec = fake_spec("hang");
+        struct workload_spec spec = headless_spec("hang");
         struct workload w = {0};
         struct measured m;
         char id[ULID_LEN + 1];
@@ -177,7 +177,7 @@ static void test_retry_after_goes_by_the_limits_at_first(void **state)
         assert_int_equal(engine_submit(m.engine, &spec, "auto", NULL, id, NULL), 0);
         assert_int_equal(engine_retry_after_s(m.engine), ENGINE_RETRY_MAX_S);
         workload_spec_release(&spec);
-        spec = fake_spec("hang");
+        spec = headless_spec("hang");
         spec.limits.mem_mb = 100;
         spec.limits.timeout_s = 30;
         assert_int_equal(engine_submit(m.engine, &spec, "auto", NULL, id, NULL), 0);
@@ -193,7 +193,7 @@ static void test_retry_after_goes_by_the_limits_at_first(void **state)
 
 static void test_refusals_are_counted_by_reason(void **state)
 {
-        struct workload_spec spec = fake_spec("exit 0");
+        struct workload_spec spec = headless_spec("exit 0");
         struct err err = ERR_INIT;
         struct measured m;
         char id[ULID_LEN + 1];

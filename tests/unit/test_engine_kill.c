@@ -4,7 +4,7 @@
 
 static void test_kill_while_it_waits(void **state)
 {
-        struct fake_backend *f = fake_new();
+        struct headless *f = headless_new();
         struct engine *e = engine_over(f, 1, 2);
         struct heard h, last;
         char id[ULID_LEN + 1];
@@ -22,7 +22,7 @@ static void test_kill_while_it_waits(void **state)
         assert_string_equal(h.outcome.error, "killed before it began");
         assert_int_equal(engine_kill(e, id, NULL), -ENOENT);  /* no store: forgotten */
         assert_int_equal(submit(e, "gate d", NULL, NULL), 0); /* its place is free */
-        fake_open(f);
+        headless_open_gate(f);
         wait_ended(&last);
         engine_stop(e);
         assert_memory_equal(f->began, "ac", 2); /* b never ran */
@@ -32,14 +32,14 @@ static void test_kill_while_it_waits(void **state)
 
 static void test_kill_while_it_runs(void **state)
 {
-        struct fake_backend *f = fake_new();
+        struct headless *f = headless_new();
         struct engine *e = engine_over(f, 2, 0);
         struct heard h;
         char id[ULID_LEN + 1];
 
         heard_init(&h);
         assert_int_equal(submit(e, "hang", &h, id), 0);
-        fake_wait_running(f, 1);
+        headless_wait_running(f, 1);
         assert_int_equal(engine_kill(e, id, NULL), 0);
         wait_ended(&h);
         assert_int_equal(h.status, WORKLOAD_KILLED);
@@ -51,7 +51,7 @@ static void test_kill_while_it_runs(void **state)
 
 static void test_kill_in_two_steps(void **state)
 {
-        struct fake_backend *f = fake_new();
+        struct headless *f = headless_new();
         struct engine *e = engine_over(f, 1, 2);
         struct heard runs, waits;
         struct job *told_runs, *told_waits;
@@ -60,7 +60,7 @@ static void test_kill_in_two_steps(void **state)
         heard_init(&runs);
         heard_init(&waits);
         assert_int_equal(submit(e, "hang", &runs, id[0]), 0);
-        fake_wait_running(f, 1);
+        headless_wait_running(f, 1);
         assert_int_equal(submit(e, "hang", &waits, id[1]), 0);
         told_waits = engine_kill_start(e, id[1]);
         assert_non_null(told_waits);
@@ -82,7 +82,7 @@ static void test_kill_in_two_steps(void **state)
 
 static void test_kill_of_unknown(void **state)
 {
-        struct fake_backend *f = fake_new();
+        struct headless *f = headless_new();
         struct engine *e = engine_over(f, 1, 0);
 
         assert_int_equal(engine_kill(e, "01ARZ3NDEKTSV4RRFFQ69G5FAV", NULL), -ENOENT);
@@ -93,7 +93,7 @@ static void test_kill_of_unknown(void **state)
 /* A kill that arrives exactly at one stage of execute(). */
 struct staged {
         struct engine *engine;
-        enum fake_stage stage;
+        enum headless_stage stage;
         char id[ULID_LEN + 1];
         pthread_t killer;
         int killed;
@@ -109,7 +109,7 @@ static void *kill_it(void *ctx)
 }
 
 /* On the thread of execute(): starts the killer, goes on when its cleanup() has been called. */
-static void kill_at_stage(struct fake_backend *f, enum fake_stage stage, void *ctx)
+static void kill_at_stage(struct headless *f, enum headless_stage stage, void *ctx)
 {
         struct staged *s = ctx;
 
@@ -117,26 +117,27 @@ static void kill_at_stage(struct fake_backend *f, enum fake_stage stage, void *c
                 return;
         s->done = true;
         assert_int_equal(pthread_create(&s->killer, NULL, kill_it, s), 0);
-        fake_wait_cleanups(f, 1);
+        headless_wait_cleanups(f, 1);
 }
 
 static void test_kill_at_each_stage(void **state)
 {
-        for (int stage = 0; stage < FAKE_STAGES; stage++) {
-                struct fake_backend *f = fake_new();
+        for (int stage = 0; stage < HEADLESS_STAGES; stage++) {
+                struct headless *f = headless_new();
                 struct engine *e = engine_over(f, 1, 1);
-                struct staged s = {.engine = e, .stage = (enum fake_stage)stage};
+                struct staged s = {.engine = e, .stage = (enum headless_stage)stage};
                 struct heard h;
 
                 heard_init(&h);
                 f->hook = kill_at_stage;
                 f->hook_ctx = &s;
-                assert_int_equal(submit(e, stage < FAKE_ENDING ? "hang" : "exit 3", &h, s.id), 0);
+                assert_int_equal(submit(e, stage < HEADLESS_ENDING ? "hang" : "exit 3", &h, s.id),
+                                 0);
                 wait_ended(&h);
                 pthread_join(s.killer, NULL);
                 assert_int_equal(h.n_ended, 1);
-                /* A program that was over before the kill came has ended by itself. */
-                if (stage < FAKE_ENDING) {
+                /* A kill wins until nothing of the workload is left. */
+                if (stage < HEADLESS_LEFT) {
                         assert_int_equal(h.status, WORKLOAD_KILLED);
                         assert_int_equal(s.killed, 0);
                 } else {
@@ -153,7 +154,7 @@ static void test_kill_at_each_stage(void **state)
 
 static void test_kill_wakes_a_blocked_output(void **state)
 {
-        struct fake_backend *f = fake_new();
+        struct headless *f = headless_new();
         struct engine *e = engine_over(f, 1, 0);
         struct heard h;
         char id[ULID_LEN + 1];
@@ -171,7 +172,7 @@ static void test_kill_wakes_a_blocked_output(void **state)
 
 static void test_output_nobody_takes_ends_as_killed(void **state)
 {
-        struct fake_backend *f = fake_new();
+        struct headless *f = headless_new();
         struct engine *e = engine_over(f, 1, 0);
         struct heard h;
 
@@ -187,7 +188,7 @@ enum { BUSY = 12 };
 
 static void test_free_while_busy(void **state)
 {
-        struct fake_backend *f = fake_new();
+        struct headless *f = headless_new();
         struct engine *e = engine_over(f, 4, BUSY);
         struct heard h[BUSY];
         bool freed = false;
@@ -198,7 +199,7 @@ static void test_free_while_busy(void **state)
                 heard_init(&h[i]);
                 assert_int_equal(submit(e, "hang", &h[i], NULL), 0);
         }
-        fake_wait_running(f, 4);
+        headless_wait_running(f, 4);
         engine_free(e);
         assert_true(freed);
         for (int i = 0; i < BUSY; i++) {
@@ -211,7 +212,7 @@ static void test_free_while_busy(void **state)
 
 static void test_stopped_engine_refuses_and_answers(void **state)
 {
-        struct fake_backend *f = fake_new();
+        struct headless *f = headless_new();
         struct engine *e = engine_over(f, 2, 2);
         struct workload w = {0};
         char id[ULID_LEN + 1];
@@ -261,7 +262,7 @@ static void *storm_thread(void *ctx)
         unsigned self = atomic_fetch_add(&s->begun, 1);
 
         for (unsigned i = 0; i < STORM_EACH; i++) {
-                struct workload_spec spec = fake_spec(codes[(i + self) % 5]);
+                struct workload_spec spec = headless_spec(codes[(i + self) % 5]);
                 struct engine_sink sink = {.ended = storm_ended, .ctx = s};
                 struct staged k = {.engine = s->engine, .killed = -ENOENT};
                 bool two = i % 3 == 0;
@@ -287,7 +288,7 @@ static void *storm_thread(void *ctx)
 
 static void run_storm(bool stop_early)
 {
-        struct fake_backend *f = fake_new();
+        struct headless *f = headless_new();
         struct storm s = {.engine = engine_over(f, 3, 3)};
         pthread_t threads[STORM_THREADS];
         unsigned ended = 0;
@@ -295,7 +296,7 @@ static void run_storm(bool stop_early)
         for (int i = 0; i < STORM_THREADS; i++)
                 assert_int_equal(pthread_create(&threads[i], NULL, storm_thread, &s), 0);
         if (stop_early) {
-                fake_wait_cleanups(f, 3);
+                headless_wait_cleanups(f, 3);
                 engine_stop(s.engine);
         }
         for (int i = 0; i < STORM_THREADS; i++)

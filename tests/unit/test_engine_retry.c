@@ -119,7 +119,7 @@ static struct engine *engine_of(struct prom_registry *registry)
         };
         struct engine *e = NULL;
 
-        config.backends[0] = &fake_new()->base;
+        config.backends[0] = &headless_new()->base;
         assert_int_equal(engine_new(&config, &e, NULL), 0);
         return e;
 }

@@ -9,7 +9,7 @@
 struct place {
         char dir[64];
         struct store *store;
-        struct fake_backend *fake;
+        struct headless *fake;
         struct engine *engine;
 };
 
@@ -22,7 +22,7 @@ static void place_open(struct place *p)
         assert_non_null(mkdtemp(p->dir));
         snprintf(path, sizeof(path), "%s/records.db", p->dir);
         assert_int_equal(store_open(path, &p->store, NULL, NULL), 0);
-        p->fake = fake_new();
+        p->fake = headless_new();
         config.backends[0] = &p->fake->base;
         config.store = p->store;
         config.output_record_max = 64;
@@ -80,7 +80,7 @@ static void each_transition_is_recorded(void **state)
         place_open(&p);
         assert_int_equal(submit(p.engine, "hang", NULL, running), 0);
         assert_int_equal(submit(p.engine, "hang", NULL, waiting), 0);
-        fake_wait_running(p.fake, 1);
+        headless_wait_running(p.fake, 1);
         assert_int_equal(stored_status(&p, running), WORKLOAD_RUNNING);
         assert_int_equal(stored_status(&p, waiting), WORKLOAD_PENDING);
         assert_int_equal(engine_kill(p.engine, waiting, NULL), 0);
@@ -139,10 +139,10 @@ static void a_workload_whose_end_is_not_recorded_is_shown_as_ended(void **state)
         place_open(&p);
         heard_init(&h);
         assert_int_equal(submit(p.engine, "gate", &h, id), 0);
-        fake_wait_running(p.fake, 1);
+        headless_wait_running(p.fake, 1);
         assert_counted(&p, 1, 0);
         reject_ends(&p, true);
-        fake_open(p.fake);
+        headless_open_gate(p.fake);
         wait_ended(&h);
         assert_int_equal(stored_status(&p, id), WORKLOAD_RUNNING);
         assert_counted(&p, 0, 1);
@@ -173,7 +173,7 @@ static void lists_show_the_figures_of_running_workloads(void **state)
         wait_ready(&h);
         assert_int_equal(engine_list(p.engine, WORKLOAD_RUNNING, 9, 0, &list, NULL), 0);
         assert_int_equal(list.n, 1);
-        assert_int_equal(list.items[0].outcome.boot_ns, 1000);
+        assert_true(list.items[0].outcome.boot_ns > 0);
         workload_list_release(&list);
         place_close(&p);
 }
