@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hostile clients, over real sockets: each costs its own connection and nothing else.
-tests/unit/test_http_server.c covers single requests of this kind."""
+tests/unit/test_http_refused.c covers single requests of this kind."""
 import contextlib
 import json
 import random

@@ -148,3 +148,43 @@ static inline void assert_refused(struct daemon *d, const char *method, const ch
         assert_int_equal(json_object_size(json), 2);
         json_decref(json);
 }
+
+/* Waits by asking until a workload has this status; each question is a round trip. */
+static inline json_t *wait_status(struct daemon *d, const char *id, const char *status)
+{
+        char path[64];
+
+        snprintf(path, sizeof(path), "/v1/workloads/%s", id);
+        for (;;) {
+                json_t *json = ask_json(d, "GET", path, NULL, 200);
+
+                if (strcmp(text_in(json, "status"), status) == 0)
+                        return json;
+                json_decref(json);
+        }
+}
+
+static inline void submit_async(struct daemon *d, const char *code, char id[ULID_LEN + 1])
+{
+        char body[256];
+        json_t *json;
+
+        snprintf(body, sizeof(body), "{\"runtime\":\"sh\",\"code\":\"%s\"}", code);
+        json = ask_json(d, "POST", "/v1/workloads/async", body, 202);
+        assert_string_equal(text_in(json, "status"), "pending");
+        assert_int_equal(strlen(text_in(json, "id")), ULID_LEN);
+        memcpy(id, text_in(json, "id"), ULID_LEN + 1);
+        json_decref(json);
+}
+
+static inline int daemon_setup(void **state)
+{
+        *state = daemon_new(2, 4, NULL);
+        return 0;
+}
+
+static inline int daemon_teardown(void **state)
+{
+        daemon_free(*state);
+        return 0;
+}
