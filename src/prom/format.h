@@ -11,7 +11,7 @@
  *     text.c, protobuf.c  format_ops.counters, .histogram ...: copy that text, write the numbers
  *     encoding.c      prom_choose_encoding_(), prom_encode_(): compression (gzip.c, zstd.c)
  *
- * A new format is one more row, and an enum prom_format_kind in prom.h. formats.c lists the rows.
+ * A new format is one more row, and an enum prom_format_kind in prom.h. negotiate.c lists the rows.
  */
 #pragma once
 
@@ -33,7 +33,7 @@ struct scrape {
                                                       scrape of the family began; see info.c */
         bool created;     /* show when series were made */
         bool exemplars;   /* the current family may have some to show */
-        bool begun;       /* begin_family() was called for this family, or a sibling before it */
+        bool begun;       /* this family, or a sibling before it, has its header and a series */
         bool failed;      /* protobuf.c: no memory */
         size_t family_at; /* protobuf.c: where the message of the family begins */
         unsigned family_width; /* protobuf.c: bytes left for its length */
@@ -61,7 +61,7 @@ struct format_ops {
 
         const struct layout_ops *layout;
 
-        /* Before the first and after the last series of a family that shows any. */
+        /* Before the header and after the last series of a family that shows any. NULL: nothing. */
         bool (*begin_family)(struct scrape *s);
         bool (*end_family)(struct scrape *s);
 

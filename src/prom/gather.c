@@ -15,7 +15,6 @@
 #include "prom/gather.h"
 
 #include "prom/clock.h"
-#include "prom/filter.h"
 
 #include <errno.h>
 #include <signal.h>

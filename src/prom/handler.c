@@ -1,9 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Answering scrapes: renderings that are shared, and what becomes of them. */
+/*
+ * Answering scrapes. Scrapes that ask for the same format while one is being rendered wait for the next
+ * rendering and share it, so that however many arrive, at most one more is made, and none gets a state
+ * older than its own arrival.
+ *
+ * The life of a rendering: a scrape makes it WAITING, and others join. The first of them that finds no
+ * rendering of the format RUNNING runs it; from then on nobody joins. When it is DONE, its scrapes take
+ * its body, compressed once for each coding asked for. The last one that leaves puts it aside, and its
+ * buffers serve a later scrape.
+ */
+#include "prom/atomic.h"
+#include "prom/clock.h"
 #include "prom/encoding.h"
 #include "prom/error.h"
-#include "prom/atomic.h"
-#include "prom/arena.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -12,45 +21,62 @@
 #include <time.h>
 
 enum {
-        IDLE_MAX = 4,         /* renderings whose memory waits for the next scrape */
-        TRIM_MIN = 256 << 10, /* bytes of a body's memory that are kept whatever it needed */
-        TRIM_RATIO = 4,       /* memory kept for a body is at most so many times what it needs */
+        IDLE_MAX = 4,         /* renderings put aside */
+        TRIM_MIN = 256 << 10, /* buffers up to this size are always kept */
+        TRIM_RATIO = 4, /* larger ones if they are at most this many times as large as needed */
         TIMEOUT_MAX_S = 3600,
 };
 
-#define SECOND_NS UINT64_C(1000000000)
-
-/* The life of a rendering: made by a scrape and WAITING, others join; RUNNING, nobody does; DONE, its
- * scrapes take its body; without any left it is kept as memory for another. */
 enum state { WAITING, RUNNING, DONE };
 
-/* The body in one coding. BUSY: a thread makes it without the lock. */
+/* The body in one coding. BUSY: a thread compresses it, without the lock. */
 struct coded {
         enum { NOT_MADE, BUSY, MADE } state;
         struct prom_bytes_ bytes;
-        void *memory; /* of the codec */
+        void *codec; /* working memory of the codec */
 };
 
 struct prom_rendering {
         struct prom_rendering *next; /* in handler->live or handler->idle */
         enum state state;
-        unsigned users;  /* scrapes that wait for it or hold a body */
-        bool has_filter; /* belongs to one scrape, then */
+        unsigned users;  /* scrapes that wait for it or hold a body of it */
+        bool has_filter; /* made for one scrape; nobody joins */
         struct prom_format format;
-        int result;
+        int result; /* of prom_render() */
         struct prom_buf buf;
-        size_t usual; /* bytes the body had lately */
+        size_t usual; /* bytes that bodies have needed lately */
         struct coded coded[N_ENCODINGS];
 };
 
-enum { TOTAL, IN_FLIGHT, DURATION, BYTES, N_METRICS };
+/* The statuses of answers, and whether the counter of each is shown from the beginning. */
+enum { OK, BAD_REQUEST, NOT_ACCEPTABLE, NO_MEMORY, UNAVAILABLE, N_STATUSES };
+static const struct {
+        int status;
+        const char *code;
+        bool at_start;
+} statuses[N_STATUSES] = {
+        [OK] = {200, "200", true},
+        [BAD_REQUEST] = {400, "400", false},
+        [NOT_ACCEPTABLE] = {406, "406", false},
+        [NO_MEMORY] = {500, "500", true},
+        [UNAVAILABLE] = {503, "503", true},
+};
+
+/* All NULL without a registry for them; updates take NULL. */
+struct handler_metrics {
+        struct prom_family *scrapes;
+        struct prom_counter *by_status[N_STATUSES]; /* NULL unless shown from the beginning */
+        struct prom_gauge *in_flight;
+        struct prom_histogram *duration;
+        struct prom_counter *bytes[N_ENCODINGS]; /* NULL for codings that are not built in */
+};
 
 struct prom_handler {
         struct prom_registry *registry;
         struct prom_handler_options options;
-        struct prom_family *metrics[N_METRICS]; /* NULL: none */
-        pthread_mutex_t lock;                   /* guards all below; never held while rendering */
-        pthread_cond_t changed;                 /* the state of a rendering or of a coded body */
+        struct handler_metrics metrics;
+        pthread_mutex_t lock;   /* guards all below; never held while rendering or compressing */
+        pthread_cond_t changed; /* the state of a rendering or of a coded body */
         unsigned in_flight;
         struct prom_rendering *live, *idle;
         unsigned n_idle;
@@ -61,7 +87,10 @@ struct serving {
         struct prom_handler *handler;
         const struct prom_request *request;
         uint64_t arrival_ns, deadline_ns; /* UINT64_MAX: none */
+        unsigned status;                  /* index of statuses[] */
 };
+
+enum { TOTAL, IN_FLIGHT, DURATION, BYTES, N_METRICS };
 
 static const double duration_buckets[] = {0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05,
                                           0.1,    0.5,    1,     5,     10};
@@ -87,18 +116,24 @@ static const struct prom_desc metric_descs[N_METRICS] = {
 
 /* ---- making and freeing ------------------------------------------------------------------- */
 
-static int register_metrics(struct prom_handler *handler, struct prom_error *error)
+static int register_metrics(struct prom_registry *registry, struct handler_metrics *metrics,
+                            struct prom_error *error)
 {
-        static const char *const codes[] = {"200", "500", "503"};
-        int r = prom_obtain_all(handler->options.metrics, metric_descs, N_METRICS, handler->metrics,
-                                error);
+        struct prom_family *families[N_METRICS];
+        int r = prom_obtain_all(registry, metric_descs, N_METRICS, families, error);
         if (r < 0)
                 return r;
-        for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
-                prom_counter_with(handler->metrics[TOTAL], codes[i]);
+        metrics->scrapes = families[TOTAL];
+        for (size_t i = 0; i < N_STATUSES; i++)
+                if (statuses[i].at_start)
+                        metrics->by_status[i] =
+                                prom_counter_with(families[TOTAL], statuses[i].code);
+        metrics->in_flight = prom_gauge_with(families[IN_FLIGHT]);
+        metrics->duration = prom_histogram_with(families[DURATION]);
         for (int i = 0; i < N_ENCODINGS; i++)
                 if (prom_encoding_built_(i))
-                        prom_counter_with(handler->metrics[BYTES], prom_encoding_name_(i));
+                        metrics->bytes[i] =
+                                prom_counter_with(families[BYTES], prom_encoding_name_(i));
         return 0;
 }
 
@@ -123,7 +158,7 @@ int prom_handler_new(struct prom_registry *registry, const struct prom_handler_o
         pthread_cond_init(&handler->changed, &monotonic);
         pthread_condattr_destroy(&monotonic);
         if (handler->options.metrics) {
-                r = register_metrics(handler, error);
+                r = register_metrics(handler->options.metrics, &handler->metrics, error);
                 if (r < 0) {
                         prom_handler_free(handler);
                         return r;
@@ -139,7 +174,7 @@ static void rendering_free(struct prom_rendering *rendering)
                 return;
         for (int i = 0; i < N_ENCODINGS; i++) {
                 prom_bytes_release_(&rendering->coded[i].bytes);
-                prom_encoding_release_(i, rendering->coded[i].memory);
+                prom_encoding_release_(i, rendering->coded[i].codec);
         }
         prom_buf_release(&rendering->buf);
         free(rendering);
@@ -158,9 +193,9 @@ void prom_handler_free(struct prom_handler *handler)
         free(handler);
 }
 
-/* ---- the memory of renderings ------------------------------------------------------------- */
+/* ---- buffers of renderings ---------------------------------------------------------------- */
 
-/* What a body needs usually: grows at once and falls slowly. */
+/* The new usual size: grows immediately, shrinks slowly. */
 static size_t follow(size_t usual, size_t now)
 {
         return now > usual ? now : usual - (usual - now) / 8;
@@ -171,7 +206,8 @@ static bool is_too_large(size_t cap, size_t usual)
         return cap > TRIM_MIN && cap / TRIM_RATIO > usual;
 }
 
-/* So that one scrape of much does not keep its memory for ever. `len` is what a body needs now. */
+/* Frees buffers that have become too large, so that one big scrape does not hold its memory for ever.
+ * `len` is the size of the last body. */
 static void trim(struct prom_rendering *rendering, size_t len)
 {
         rendering->usual = follow(rendering->usual, len);
@@ -185,7 +221,7 @@ static void trim(struct prom_rendering *rendering, size_t len)
         }
 }
 
-/* All below with the lock held, unless it says otherwise. */
+/* All functions below are called with the lock held unless they say otherwise. */
 
 static bool same_format(const struct prom_rendering *a, struct prom_format b)
 {
@@ -202,7 +238,8 @@ static bool is_running(const struct prom_handler *handler, const struct prom_ren
         return false;
 }
 
-/* The rendering for a scrape that arrives now: one that has not begun, or a new one. */
+/* The rendering for a scrape that arrives now: one that has not begun, or a new one. NULL without
+ * memory. */
 static struct prom_rendering *join(struct prom_handler *handler, const struct prom_request *request)
 {
         const struct prom_format format = prom_negotiate(request->accept);
@@ -231,7 +268,8 @@ static struct prom_rendering *join(struct prom_handler *handler, const struct pr
         return r;
 }
 
-/* The scrape has no more to do with it. Returns what is to be freed without the lock, or NULL. */
+/* A scrape no longer needs the rendering. Returns it if it is to be freed, which the caller does without
+ * the lock; else NULL. */
 static struct prom_rendering *leave(struct prom_handler *handler, struct prom_rendering *rendering)
 {
         if (--rendering->users > 0)
@@ -242,7 +280,7 @@ static struct prom_rendering *leave(struct prom_handler *handler, struct prom_re
         *link = rendering->next;
         const size_t len = rendering->buf.len;
         for (struct prom_rendering *r = handler->idle; r; r = r->next)
-                trim(r, len); /* the last of them may not be used for long */
+                trim(r, len); /* the last of the list may stay unused for long */
         if (handler->n_idle == IDLE_MAX)
                 return rendering;
         trim(rendering, len);
@@ -266,12 +304,13 @@ static void wait_for_change(const struct serving *scrape)
                 pthread_cond_wait(&handler->changed, &handler->lock);
                 return;
         }
-        const struct timespec until = {.tv_sec = (time_t)(scrape->deadline_ns / SECOND_NS),
-                                       .tv_nsec = (long)(scrape->deadline_ns % SECOND_NS)};
+        const struct timespec until = {.tv_sec = (time_t)(scrape->deadline_ns / NS_PER_S),
+                                       .tv_nsec = (long)(scrape->deadline_ns % NS_PER_S)};
         pthread_cond_timedwait(&handler->changed, &handler->lock, &until);
 }
 
-/* Half of the time that the scrape has left, so that one collector cannot cost all of it. */
+/* How long to wait for each collector: half of the time that is left, so that one collector cannot use up
+ * all of it. */
 static double collect_s(const struct serving *scrape)
 {
         const uint64_t now = prom_now_ns();
@@ -280,7 +319,7 @@ static double collect_s(const struct serving *scrape)
         return scrape->deadline_ns > now ? (double)(scrape->deadline_ns - now) / 2e9 : 1e-3;
 }
 
-/* Lets go of the lock. */
+/* Renders. Releases the lock in the meantime. */
 static void run(const struct serving *scrape, struct prom_rendering *rendering)
 {
         struct prom_handler *handler = scrape->handler;
@@ -299,7 +338,7 @@ static void run(const struct serving *scrape, struct prom_rendering *rendering)
         pthread_cond_broadcast(&handler->changed);
 }
 
-/* Whoever finds that the rendering may begin makes it, for all that wait. */
+/* The scrape that finds that the rendering may begin runs it for all that wait. */
 static int await_rendering(const struct serving *scrape, struct prom_rendering *rendering)
 {
         while (rendering->state != DONE) {
@@ -313,7 +352,7 @@ static int await_rendering(const struct serving *scrape, struct prom_rendering *
         return rendering->result;
 }
 
-/* Lets go of the lock. */
+/* Compresses the body, or waits for the thread that does. Releases the lock in the meantime. */
 static int await_coded(const struct serving *scrape, struct prom_rendering *rendering,
                        enum prom_encoding_ encoding)
 {
@@ -328,7 +367,7 @@ static int await_coded(const struct serving *scrape, struct prom_rendering *rend
                 }
                 coded->state = BUSY;
                 pthread_mutex_unlock(&handler->lock);
-                int r = prom_encode_(encoding, &coded->memory, rendering->buf.data,
+                int r = prom_encode_(encoding, &coded->codec, rendering->buf.data,
                                      rendering->buf.len, &coded->bytes);
                 pthread_mutex_lock(&handler->lock);
                 coded->state = r < 0 ? NOT_MADE : MADE;
@@ -341,27 +380,29 @@ static int await_coded(const struct serving *scrape, struct prom_rendering *rend
 
 /* ---- one scrape --------------------------------------------------------------------------- */
 
-static void answer_error(struct prom_response *response, int status, const char *text)
+static void answer_error(struct serving *scrape, struct prom_response *response, unsigned status,
+                         const char *text)
 {
-        response->status = status;
+        scrape->status = status;
         response->content_type = "text/plain; charset=utf-8";
         response->body = text;
         response->len = strlen(text);
 }
 
-static void answer_failure(struct prom_response *response, int code)
+static void answer_failure(struct serving *scrape, struct prom_response *response, int code)
 {
         if (code == -ETIMEDOUT)
-                answer_error(response, 503, "the scrape could not be answered in its time\n");
+                answer_error(scrape, response, UNAVAILABLE,
+                             "the scrape could not be answered in time\n");
         else
-                answer_error(response, 500, "out of memory\n");
+                answer_error(scrape, response, NO_MEMORY, "out of memory\n");
 }
 
-/* Seconds as a decimal number, in nanoseconds, 1 for less; 0 if it is none above 0. Not strtod(),
- * which follows the locale. */
+/* Parses seconds in decimal. Returns nanoseconds, at least 1; 0 if the value is 0, malformed or too
+ * large. Not strtod(), which depends on the locale. */
 static uint64_t parse_timeout(const char *s)
 {
-        uint64_t ns = 0, unit = SECOND_NS;
+        uint64_t ns = 0, unit = NS_PER_S;
         bool some = false;
         if (!s)
                 return 0;
@@ -377,7 +418,7 @@ static uint64_t parse_timeout(const char *s)
                 return 0;
         if (ns == 0)
                 return some;
-        return ns < TIMEOUT_MAX_S * SECOND_NS ? ns : 0;
+        return ns < TIMEOUT_MAX_S * NS_PER_S ? ns : 0;
 }
 
 static uint64_t deadline_of(const struct serving *scrape)
@@ -386,13 +427,13 @@ static uint64_t deadline_of(const struct serving *scrape)
         uint64_t timeout = parse_timeout(scrape->request->timeout);
         uint64_t most = 0;
         if (limit > 0)
-                most = limit < TIMEOUT_MAX_S ? (uint64_t)(limit * 1e9) : TIMEOUT_MAX_S * SECOND_NS;
+                most = limit < TIMEOUT_MAX_S ? (uint64_t)(limit * 1e9) : TIMEOUT_MAX_S * NS_PER_S;
         if (most && (!timeout || most < timeout))
                 timeout = most;
         return timeout ? scrape->arrival_ns + timeout : UINT64_MAX;
 }
 
-/* With the lock held. Fills *response but for its status when it returns 0. */
+/* Fills *response on success. */
 static int take_body(const struct serving *scrape, struct prom_rendering *rendering,
                      enum prom_encoding_ encoding, struct prom_response *response)
 {
@@ -412,8 +453,8 @@ static int take_body(const struct serving *scrape, struct prom_rendering *render
         return is_late(scrape) ? -ETIMEDOUT : 0;
 }
 
-/* With the lock held and one more in flight. */
-static void answer(const struct serving *scrape, struct prom_response *response)
+/* The scrape has been counted as in flight. */
+static void answer(struct serving *scrape, struct prom_response *response)
 {
         struct prom_handler *handler = scrape->handler;
         const char *accept = scrape->request->accept_encoding;
@@ -427,54 +468,59 @@ static void answer(const struct serving *scrape, struct prom_response *response)
                 r = take_body(scrape, rendering, (enum prom_encoding_)encoding, response);
         }
         if (r == 0) {
-                response->status = 200;
-                prom_counter_add_int(
-                        prom_counter_with(handler->metrics[BYTES], prom_encoding_name_(encoding)),
-                        response->len);
+                prom_counter_add_int(handler->metrics.bytes[encoding], response->len);
                 return;
         }
         response->content_encoding = NULL;
-        response->rendering_ = rendering; /* goes with the release */
-        answer_failure(response, r);
+        response->rendering_ = rendering; /* prom_response_release() leaves it */
+        answer_failure(scrape, response, r);
 }
 
-static void count(const struct serving *scrape, int status)
+static void count(const struct serving *scrape)
 {
-        const char code[] = {(char)('0' + status / 100), (char)('0' + status / 10 % 10),
-                             (char)('0' + status % 10), '\0'};
+        const struct handler_metrics *metrics = &scrape->handler->metrics;
+        struct prom_counter *counter = metrics->by_status[scrape->status];
+        if (!counter)
+                counter = prom_counter_with(metrics->scrapes, statuses[scrape->status].code);
+        prom_counter_inc(counter);
+        prom_histogram_observe_since_ns(metrics->duration, scrape->arrival_ns);
+}
+
+static void admit(struct serving *scrape, struct prom_response *response)
+{
         struct prom_handler *handler = scrape->handler;
-        prom_counter_inc(prom_counter_with(handler->metrics[TOTAL], code));
-        prom_histogram_observe_since_ns(prom_histogram_with(handler->metrics[DURATION]),
-                                        scrape->arrival_ns);
+        pthread_mutex_lock(&handler->lock);
+        if (handler->in_flight >= handler->options.max_in_flight) {
+                answer_error(scrape, response, UNAVAILABLE, "too many concurrent scrapes\n");
+        } else {
+                handler->in_flight++;
+                response->handler_ = handler;
+                prom_gauge_inc(handler->metrics.in_flight);
+                answer(scrape, response);
+        }
+        pthread_mutex_unlock(&handler->lock);
 }
 
 void prom_handler_serve(struct prom_handler *handler, const struct prom_request *request,
                         struct prom_response *ret_response)
 {
-        struct serving scrape = {.handler = handler, .request = request};
+        struct serving scrape = {.handler = handler, .request = request, .status = OK};
         *ret_response = (struct prom_response){
                 .vary = prom_has_codecs_() ? "Accept, Accept-Encoding" : "Accept"};
         scrape.arrival_ns = request->arrival_ns ? request->arrival_ns : prom_now_ns();
         scrape.deadline_ns = deadline_of(&scrape);
+        /* A thread that was cancelled here would leave other scrapes waiting for ever. */
         int cancel_state;
         pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
-        if (request->n_names > PROM_FILTER_NAMES_MAX) {
-                answer_error(ret_response, 400, "too many names\n");
-        } else if (prom_choose_encoding_(request->accept_encoding, false) < 0) {
-                answer_error(ret_response, 406, "no content coding that the request accepts\n");
-        } else {
-                pthread_mutex_lock(&handler->lock);
-                if (handler->in_flight >= handler->options.max_in_flight) {
-                        answer_error(ret_response, 503, "too many scrapes at once\n");
-                } else {
-                        handler->in_flight++;
-                        ret_response->handler_ = handler;
-                        prom_gauge_inc(prom_gauge_with(handler->metrics[IN_FLIGHT]));
-                        answer(&scrape, ret_response);
-                }
-                pthread_mutex_unlock(&handler->lock);
-        }
-        count(&scrape, ret_response->status);
+        if (request->n_names > PROM_FILTER_NAMES_MAX)
+                answer_error(&scrape, ret_response, BAD_REQUEST, "too many names\n");
+        else if (prom_choose_encoding_(request->accept_encoding, false) < 0)
+                answer_error(&scrape, ret_response, NOT_ACCEPTABLE,
+                             "no content coding that the request accepts\n");
+        else
+                admit(&scrape, ret_response);
+        ret_response->status = statuses[scrape.status].status;
+        count(&scrape);
         pthread_setcancelstate(cancel_state, NULL);
 }
 
@@ -488,7 +534,7 @@ void prom_response_release(struct prom_response *response)
                 if (response->rendering_)
                         unused = leave(handler, response->rendering_);
                 pthread_mutex_unlock(&handler->lock);
-                prom_gauge_dec(prom_gauge_with(handler->metrics[IN_FLIGHT]));
+                prom_gauge_dec(handler->metrics.in_flight);
                 rendering_free(unused);
         }
         *response = (struct prom_response){0};

@@ -477,7 +477,6 @@ static bool begin_family(struct scrape *s)
         const struct mark mark = begin(s, LOAD(&l->length_width) ? LOAD(&l->length_width) : 1);
         s->family_at = mark.at;
         s->family_width = mark.width;
-        put_bytes(s, l->header, l->header_len);
         return !s->failed;
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A scrape: the families of a registry, one after the other. format.h shows the whole path. */
-#include "prom/filter.h"
-#include "prom/formats.h"
+#include "prom/negotiate.h"
 #include "prom/gather.h"
 #include "prom/grace.h"
 #include "prom/life.h"
@@ -15,14 +14,11 @@
  * a series begins it. */
 static bool begin_family(struct scrape *s)
 {
-        return s->begun || s->ops->begin_family(s);
-}
-
-static bool end_family(struct scrape *s)
-{
-        const bool begun = s->begun;
-        s->begun = false;
-        return !begun || s->ops->end_family(s);
+        if (s->begun)
+                return true;
+        if (s->ops->begin_family && !s->ops->begin_family(s))
+                return false;
+        return prom_put_bytes_(s->buf, s->layout->header, s->layout->header_len);
 }
 
 static bool render_series(struct scrape *s, struct prom_family *family)
@@ -87,10 +83,11 @@ static bool render_family(struct scrape *s, struct prom_family *family)
 
 /* ---- the scrape --------------------------------------------------------------------------- */
 
-static bool has_sibling_next(const struct prom_scratch *scratch, size_t i)
+/* Whether the family shows nothing more: its siblings, which have its name, come right after it. */
+static bool is_complete(const struct prom_scratch *scratch, size_t i)
 {
-        return i + 1 < scratch->n_families &&
-               strcmp(scratch->families[i]->name, scratch->families[i + 1]->name) == 0;
+        return i + 1 == scratch->n_families ||
+               strcmp(scratch->families[i]->name, scratch->families[i + 1]->name) != 0;
 }
 
 static bool render_families(struct scrape *s)
@@ -100,7 +97,12 @@ static bool render_families(struct scrape *s)
                 struct prom_family *family = scratch->families[i];
                 if (!prom_is_wanted_(family, s->options))
                         continue;
-                if (!render_family(s, family) || (!has_sibling_next(scratch, i) && !end_family(s)))
+                if (!render_family(s, family))
+                        return false;
+                if (!s->begun || !is_complete(scratch, i))
+                        continue;
+                s->begun = false;
+                if (s->ops->end_family && !s->ops->end_family(s))
                         return false;
         }
         return prom_put_bytes_(s->buf, s->ops->end, strlen(s->ops->end));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "prom/scrape.h"
 
+#include "prom/collision.h"
 #include "prom/locks.h"
 
 #include <errno.h>
@@ -19,4 +20,28 @@ int prom_list_families_(struct prom_registry *registry, struct prom_scratch *scr
         }
         pthread_mutex_unlock(&prom_table_lock_);
         return r;
+}
+
+/* ---- the name[] filter -------------------------------------------------------------------- */
+
+static bool is_name_of(const struct prom_family *family, const char *name)
+{
+        if (strcmp(name, family->name) == 0)
+                return true;
+        /* All escapings of a legacy name are the same. */
+        const int n = family->legacy_names ? 1 : N_ESCAPINGS;
+        for (int e = 0; e < n; e++)
+                if (prom_is_sample_name_(name, family->open_names[e], family->kind))
+                        return true;
+        return false;
+}
+
+bool prom_is_wanted_(const struct prom_family *family, const struct prom_render_options *options)
+{
+        if (!options || options->n_names == 0)
+                return true;
+        for (size_t i = 0; i < options->n_names; i++)
+                if (options->names[i] && is_name_of(family, options->names[i]))
+                        return true;
+        return false;
 }

@@ -34,3 +34,7 @@ struct prom_scratch {
 
 /* Copies the registry's families into scratch. 0 or -ENOMEM. */
 int prom_list_families_(struct prom_registry *registry, struct prom_scratch *scratch);
+
+/* Whether the options ask for the family, by its name or by that of one of its samples in any format. No
+ * options, and options without names, ask for all. */
+bool prom_is_wanted_(const struct prom_family *family, const struct prom_render_options *options);

@@ -121,13 +121,6 @@ static inline char *next_line(struct scrape *s, const struct series_text *text, 
         return out;
 }
 
-/* Copies the only line of a series. */
-static inline char *only_line(struct scrape *s, const struct series_text *text)
-{
-        const char *line = text->text;
-        return next_line(s, text, 0, &line);
-}
-
 /* The line of the time of creation. */
 static bool put_created(struct scrape *s, const struct series_text *text, int64_t created_ms)
 {
@@ -142,16 +135,6 @@ static bool put_created(struct scrape *s, const struct series_text *text, int64_
         out = mempcpy(out, text->text + l->parts[0].prefix_len, text->labels_len);
         out = mempcpy(out, part->suffix, part->suffix_len);
         return end_line(s, put_time(out, created_ms));
-}
-
-static bool begin_family(struct scrape *s)
-{
-        return prom_put_bytes_(s->buf, s->layout->header, s->layout->header_len);
-}
-
-static bool end_family(struct scrape *s)
-{
-        return true;
 }
 
 /* ---- counters, gauges, state sets --------------------------------------------------------- */
@@ -171,7 +154,8 @@ static bool put_full_counters(struct scrape *s, const struct prom_series *series
         for (size_t i = 0; i < n; i++) {
                 if (unlikely(!values[i].shown))
                         continue;
-                char *out = only_line(s, &texts[i]);
+                const char *line = texts[i].text;
+                char *out = next_line(s, &texts[i], 0, &line);
                 if (!out)
                         return false;
                 out = put_counter(out, &values[i]);
@@ -191,7 +175,8 @@ static bool put_counters(struct scrape *s, const struct prom_series *series,
         for (size_t i = 0; i < n; i++) {
                 if (unlikely(!values[i].shown))
                         continue;
-                char *out = only_line(s, &texts[i]);
+                const char *line = texts[i].text;
+                char *out = next_line(s, &texts[i], 0, &line);
                 if (unlikely(!out))
                         return false;
                 end_line(s, put_counter(out, &values[i]));
@@ -205,7 +190,8 @@ static bool put_gauges(struct scrape *s, const struct series_text *texts,
         for (size_t i = 0; i < n; i++) {
                 if (unlikely(!values[i].shown))
                         continue;
-                char *out = only_line(s, &texts[i]);
+                const char *line = texts[i].text;
+                char *out = next_line(s, &texts[i], 0, &line);
                 if (unlikely(!out))
                         return false;
                 end_line(s, put_double(out, values[i].v));
@@ -324,9 +310,8 @@ static bool put_summary(struct scrape *s, const struct series_text *text,
 /* ---- the formats -------------------------------------------------------------------------- */
 
 #define TEXT_OPERATIONS                                                                            \
-        .begin_family = begin_family, .end_family = end_family, .counters = put_counters,          \
-        .gauges = put_gauges, .histogram = put_histogram, .summary = put_summary,                  \
-        .stateset = put_stateset
+        .counters = put_counters, .gauges = put_gauges, .histogram = put_histogram,                \
+        .summary = put_summary, .stateset = put_stateset
 
 const struct format_ops prom_text_0_0_4_ = {
         .type = "text/plain",

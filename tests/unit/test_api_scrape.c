@@ -148,7 +148,7 @@ static void refusals_are_json(void **state)
         answer_release(&a);
         a = scrape(d, "", "X-Prometheus-Scrape-Timeout-Seconds: 0.000000001\r\n");
         assert_int_equal(a.status, 503);
-        assert_contains(a.body, "could not be answered in its time");
+        assert_contains(a.body, "could not be answered in time");
         answer_release(&a);
         a = ask(&d->served, "HEAD", "/metrics", NULL);
         assert_int_equal(a.status, 200);

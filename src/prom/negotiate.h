@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of exposition formats. */
+/* The exposition formats. prom_negotiate() and prom_content_type() in prom.h choose and name one. */
 #pragma once
 
 #include "prom/format.h"
