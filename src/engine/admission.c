@@ -39,7 +39,7 @@ static void discharge(struct admission *a, struct admission_item *item)
 
 bool admission_reserve(struct admission *a, struct admission_item *item)
 {
-        size_t before = a->n_waiting + a->n_coming;
+        size_t before = a->n_waiting + a->n_reserved;
 
         if (before == 0 && fits(a, item)) {
                 charge(a, item);
@@ -47,14 +47,14 @@ bool admission_reserve(struct admission *a, struct admission_item *item)
         }
         if (before >= a->max_queue)
                 return false;
-        a->n_coming++;
+        a->n_reserved++;
         return true;
 }
 
 void admission_arrive(struct admission *a, struct admission_item *item)
 {
-        assert(!item->charged && a->n_coming > 0);
-        a->n_coming--;
+        assert(!item->charged && a->n_reserved > 0);
+        a->n_reserved--;
         a->n_waiting++;
         TAILQ_INSERT_TAIL(&a->waiting, item, at);
 }
@@ -64,7 +64,7 @@ void admission_cancel(struct admission *a, struct admission_item *item)
         if (item->charged)
                 discharge(a, item);
         else
-                a->n_coming--;
+                a->n_reserved--;
 }
 
 struct admission_item *admission_next(struct admission *a)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The parts of an engine, private to it. Each part has its own header; the units that implement
- * engine.h put them together: submit.c, kill.c, shutdown.c, query.c and engine.c. They call worker.c
- * and the parts, and the parts call none of them.
+ * engine.h put them together: submit.c, kill.c, shutdown.c, query.c and engine.c. They call
+ * worker.c and the parts, and the parts call none of them.
  */
 #pragma once
 

@@ -49,8 +49,8 @@ void dispatch_wake(struct dispatch *d)
 
 /* ---- workers ---- */
 
-/* Starts a worker if more jobs are ready than workers are idle. A failure matters only if there is no
- * worker at all: an existing one takes the job when it has finished its own. */
+/* Starts a worker if more jobs are ready than workers are idle. A failure matters only if there is
+ * no worker at all: an existing one takes the job when it has finished its own. */
 static int ensure_worker(struct dispatch *d, struct err *err)
 {
         bool enough = d->n_threads && d->jobs->by_state[JOB_READY] <= d->n_idle;
@@ -175,8 +175,8 @@ void dispatch_retire(struct dispatch *d, struct job *job)
         TAILQ_REMOVE(&d->running, job, at);
 }
 
-/* The time until the first of the running workloads reaches its time limit. There are max_vms of them
- * at most. The default limit if none has begun. */
+/* The time until the first of the running workloads reaches its time limit. There are max_vms of
+ * them at most. The default limit if none has begun. */
 static uint64_t until_first_limit(const struct dispatch *d)
 {
         uint64_t now = clock_ns(), least = WORKLOAD_TIMEOUT_S * NS_PER_S;
@@ -196,8 +196,8 @@ static uint64_t until_first_limit(const struct dispatch *d)
         return least;
 }
 
-/* A slot is free when the next workload ends: after the mean run time, divided by the number of those
- * that run. Before any has ended only the time limits are known. */
+/* A slot is free when the next workload ends: after the mean run time, divided by the number of
+ * those that run. Before any has ended only the time limits are known. */
 uint64_t dispatch_expected_wait_ns(const struct dispatch *d)
 {
         unsigned n = d->admission.n_vms ? d->admission.n_vms : 1;

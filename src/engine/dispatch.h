@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Dispatch: brings jobs from acceptance to a worker thread. A job waits in the admission queue for a
- * VM and memory (JOB_QUEUED), then in `ready` for a worker (JOB_READY). The thread that takes it moves it
- * to JOB_CLAIMED and into `running`, where it stays until it has ended.
+ * Dispatch: brings jobs from acceptance to a worker thread. A job waits in the admission queue for
+ * a VM and memory (JOB_QUEUED), then in `ready` for a worker (JOB_READY). The thread that takes it
+ * moves it to JOB_CLAIMED and into `running`, where it stays until it has ended.
  *
  * Worker threads are started as they are needed, up to max_workers, and live until JOBS_CLOSED.
  *
@@ -65,10 +65,12 @@ void dispatch_cancel(struct dispatch *d, struct job *job);
 /* Moves a job from JOB_ACCEPTING to JOB_QUEUED or JOB_READY. */
 void dispatch_enqueue(struct dispatch *d, struct job *job);
 
-/* Takes a job that is accepted and not claimed yet for the calling thread. It gives back its slot. */
+/* Takes a job that is accepted and not claimed yet for the calling thread. It gives
+ * back its slot. */
 void dispatch_claim(struct dispatch *d, struct job *job);
 
-/* The next ready job, claimed for the calling worker; waits for one. NULL: the worker shall exit. */
+/* The next ready job, claimed for the calling worker; waits for one. NULL: the worker
+ * shall exit. */
 struct job *dispatch_next(struct dispatch *d);
 
 /* The first job that is queued, or else ready; NULL: none waits. */

@@ -80,9 +80,9 @@ struct job *job_ref(struct job *job)
 }
 
 /*
- * Without the lock: a reference that reaches 0 cannot be taken again, since the table's own is gone by
- * then and jobs_find() finds the job no more. Release and acquire order what the other holders did
- * to the job before its freeing.
+ * Without the lock: a reference that reaches 0 cannot be taken again, since the table's own is gone
+ * by then and jobs_find() finds the job no more. Release and acquire order what the other holders
+ * did to the job before its freeing.
  */
 void job_unref(struct job *job)
 {

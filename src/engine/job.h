@@ -12,8 +12,9 @@
  * follows from the state: pending up to CLAIMED, running in RUNNING, final after RUNNING.
  * A workload that is killed before it runs skips RUNNING.
  *
- * Locks: jobs.lock, then job.lock. Neither is held across I/O or a call into a backend or the store.
- * "With the lock" means that the caller holds jobs.lock; the other functions take it themselves.
+ * Locks: jobs.lock, then job.lock. Neither is held across I/O or a call into a backend or the
+ * store. "With the lock" means that the caller holds jobs.lock; the other functions take it
+ * themselves.
  *
  * Ownership: the table holds one reference to each job, jobs_find() returns another. The last
  * job_unref() frees the job.
@@ -58,16 +59,16 @@ struct job {
         struct engine_sink sink;
         enum job_state state;
         bool killed_by_shutdown;
-        struct backend_run run; /* marked as killed with the lock; the backend reads it without */
+        struct backend_run run; /* marked killed with the lock; the backend needs no lock of ours */
         atomic_uint refs;
         struct idtable_entry by_id;
-        TAILQ_ENTRY(job) at; /* in the list of its state: dispatch.h, retry.h */
-        TAILQ_ENTRY(job) in_unrecorded;
+        TAILQ_ENTRY(job) at; /* READY, CLAIMED, RUNNING: dispatch.h; UNRECORDED: retry.h */
+        TAILQ_ENTRY(job) in_unrecorded; /* jobs.unrecorded */
         struct admission_item admission;
         uint64_t accepted_ns;
         uint64_t began_ns; /* 0: it never ran */
 
-        /* Of the thread that submits the job, then of the one that has claimed it. */
+        /* Used by the thread that submits the job, then by the one that has claimed it. */
         struct workload_spec spec;
         struct output_log *log;     /* from acceptance to the end; NULL: none */
         struct workload completion; /* the final record; borrows what `record` owns */
@@ -77,7 +78,7 @@ struct job {
         pthread_mutex_t lock;
         struct workload record;
 
-        /* Of retry.c. */
+        /* Used by retry.c. */
         unsigned attempts; /* to record the completion, after the first */
         bool permanent;    /* the store's error is not expected to pass */
 };
@@ -95,19 +96,19 @@ enum jobs_phase {
 };
 
 struct jobs {
-        pthread_mutex_t lock; /* guards all below, and the jobs */
-        pthread_cond_t
-                changed; /* a job is over, rejected, unrecorded or forgotten; or a new phase */
+        pthread_mutex_t lock;   /* guards all below, and the jobs */
+        pthread_cond_t changed; /* a job is over, removed or to be retried; a phase began */
         struct idtable table;
         struct job_list unrecorded;            /* JOB_UNRECORDED, by `in_unrecorded` */
-        size_t by_state[JOB_STATE_COUNT];      /* now; of the last state of each path: ever */
+        size_t by_state[JOB_STATE_COUNT];      /* now; REJECTED and FORGOTTEN: ever */
         uint64_t accepted;                     /* ever */
         uint64_t ended[WORKLOAD_STATUS_COUNT]; /* ever, by final status */
         enum jobs_phase phase;
         int idle_fd; /* eventfd, readable when the engine drains and the table is empty */
 };
 
-/* After a failure, too, jobs_release() must be called. `expected`: jobs that the table is made for. */
+/* After a failure, too, jobs_release() must be called. `expected`: jobs that the table
+ * is made for. */
 int jobs_init(struct jobs *jobs, size_t expected, struct err *err);
 void jobs_release(struct jobs *jobs);
 
@@ -137,7 +138,8 @@ struct job *jobs_find(struct jobs *jobs, const char *id, bool accepting);
 /* Moves a job from a state to another, and asserts that it may. */
 void jobs_move(struct jobs *jobs, struct job *job, enum job_state to);
 
-/* Moves a job to JOB_RUNNING, _RECORDED or _UNRECORDED, and replaces its record in the same step. */
+/* Moves a job to JOB_RUNNING, _RECORDED or _UNRECORDED, and replaces its record in the
+ * same step. */
 void jobs_move_record(struct jobs *jobs, struct job *job, enum job_state to,
                       const struct workload *record);
 

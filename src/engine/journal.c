@@ -28,7 +28,8 @@ void journal_kill(const struct job *job)
         log_debug("workload %s: a kill was asked for", job->id);
 }
 
-/* The reason in one line, without the console's text; other bytes than printable ASCII become '?'. */
+/* The reason in one line, without the console's text; other bytes than printable ASCII
+ * become '?'. */
 static void reason_of(const struct workload_outcome *o, char *ret, size_t size)
 {
         const char *end = strstr(o->error, "; console: ");

@@ -7,8 +7,8 @@
 
 #include <errno.h>
 
-/* No kill is lost, whatever stage the job is in: see backend/run.h. A job that waits is marked, too, and
- * does not begin any more. */
+/* No kill is lost, whatever stage the job is in: see backend/run.h. A job that waits is marked,
+ * too, and does not begin any more. */
 struct job *engine_kill_start(struct engine *e, const char *id)
 {
         struct job *job = jobs_find(&e->jobs, id, true);
@@ -57,27 +57,27 @@ static int err_ended(const char *id, enum workload_status status, struct err *er
                        workload_status_name(status));
 }
 
-int engine_kill_wait(struct engine *e, const char *id, struct job *told, struct err *err)
+int engine_kill_wait(struct engine *e, const char *id, struct job *killed, struct err *err)
 {
         struct workload ended = {0};
         enum workload_status status;
         bool rejected;
         int r;
 
-        if (!told) {
+        if (!killed) {
                 r = engine_get(e, id, &ended, err);
                 status = ended.status;
                 workload_release(&ended);
                 return r < 0 ? r : err_ended(id, status, err);
         }
-        end_killed(e, told);
+        end_killed(e, killed);
         pthread_mutex_lock(&e->jobs.lock);
-        while (!job_is_over(told) && told->state != JOB_REJECTED)
+        while (!job_is_over(killed) && killed->state != JOB_REJECTED)
                 pthread_cond_wait(&e->jobs.changed, &e->jobs.lock);
-        rejected = told->state == JOB_REJECTED;
+        rejected = killed->state == JOB_REJECTED;
         pthread_mutex_unlock(&e->jobs.lock);
-        status = told->record.status; /* final: needs no lock */
-        job_unref(told);
+        status = killed->record.status; /* final: needs no lock */
+        job_unref(killed);
         if (rejected)
                 return err_set(err, ENOENT, "no workload %s", id);
         return status == WORKLOAD_KILLED ? 0 : err_ended(id, status, err);

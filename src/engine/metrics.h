@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The metrics of the engine, declared in two tables (metrics.c). Those of the second are read from
- * the engine at each scrape, all at one moment under its lock, so that in every scrape
+ * The metrics of the engine, declared in two tables in metrics.c. Those of the first are updated as
+ * things happen. Those of the second are read at each scrape, all at one moment under the engine's
+ * lock, so that every scrape satisfies exactly
  *
  *     accepted = pending + running + completed + failed + killed
  *
- * holds exactly. Thread rule: any thread.
+ * Thread rule: any thread.
  */
 #pragma once
 
@@ -40,27 +41,27 @@ enum {
 extern const struct metric_desc engine_metric_descs[ENGINE_METRIC_COUNT];
 extern const struct metric_desc engine_snapshot_descs[ENGINE_SNAPSHOT_COUNT];
 
-/* Why an order was refused. Label values in metrics.c. */
+/* Why a request was rejected. metrics.c has the label values. */
 enum engine_reject {
-        ENGINE_REJECT_INVALID,    /* it makes no sense, or there is no such runtime or isolation */
-        ENGINE_REJECT_TOO_LARGE,  /* needs more memory than there will ever be, or is too long */
-        ENGINE_REJECT_QUEUE_FULL, /* as many wait as may */
-        ENGINE_REJECT_BUSY,       /* too many requests are under way to look at it */
-        ENGINE_REJECT_STOPPING,   /* the daemon is ending */
-        ENGINE_REJECT_STORE,      /* could not be written down */
-        ENGINE_REJECT_INTERNAL,   /* no memory, no thread */
+        ENGINE_REJECT_INVALID,   /* an invalid field, or an unknown runtime or isolation */
+        ENGINE_REJECT_TOO_LARGE, /* needs more memory than max_memory_mb, or its body is too long */
+        ENGINE_REJECT_QUEUE_FULL, /* the queue is full */
+        ENGINE_REJECT_BUSY,       /* too many requests are in progress to read it */
+        ENGINE_REJECT_STOPPING,   /* the daemon shuts down */
+        ENGINE_REJECT_STORE,      /* its record could not be inserted */
+        ENGINE_REJECT_INTERNAL,   /* out of memory or threads */
         ENGINE_REJECT_COUNT,
 };
 
-/* One moment of an engine. */
+/* The counts of an engine at one moment. */
 struct engine_counts {
         uint64_t accepted;
-        uint64_t by_status[WORKLOAD_STATUS_COUNT]; /* now pending or running; ended ever */
-        uint64_t queue, queue_limit;               /* waiting for a VM */
-        uint64_t vms, vms_limit;                   /* of the workloads that are let in */
-        uint64_t memory_mb, memory_limit_mb;       /* the same; limit 0: none */
-        uint64_t unrecorded;                       /* ended, and the store has not taken that yet */
-        uint64_t interrupted;                      /* of the process before, failed at this start */
+        uint64_t by_status[WORKLOAD_STATUS_COUNT]; /* pending and running: now; final ones: ever */
+        uint64_t queue, queue_limit;               /* workloads that wait for a VM or memory */
+        uint64_t vms, vms_limit;                   /* of admitted workloads */
+        uint64_t memory_mb, memory_limit_mb;       /* of admitted workloads; limit 0: unlimited */
+        uint64_t unrecorded;                       /* ended, but not recorded yet */
+        uint64_t interrupted; /* left by an earlier process, failed at this start */
 };
 
 struct engine;
@@ -75,8 +76,8 @@ struct engine_metrics {
         engine_counts_fn *counts;
 };
 
-/* `registry` NULL: nothing is measured. -EEXIST where another engine of the process is measured in
- * it. `counts` is called at each scrape until engine_metrics_release(). */
+/* `registry` NULL: nothing is measured. -EEXIST: the registry measures another engine already.
+ * `counts` is called at each scrape until engine_metrics_release(). */
 int engine_metrics_init(struct engine_metrics *m, struct prom_registry *registry, struct engine *e,
                         engine_counts_fn *counts, struct err *err);
 void engine_metrics_release(struct engine_metrics *m);

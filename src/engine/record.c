@@ -12,7 +12,7 @@ int record_insert(struct store *store, const struct workload *w, struct err *err
 
 static void complain(const struct workload *w, const struct err *err)
 {
-        log_error("workload %s is %s, but could not be recorded so: %s", w->id,
+        log_error("workload %s is %s, which could not be recorded: %s", w->id,
                   workload_status_name(w->status), err->msg);
 }
 
@@ -63,7 +63,7 @@ int record_end_again(struct store *store, const struct workload *w, bool even_wi
                                  w->id);
         }
         if (r == 0)
-                log_info("workload %s: recorded as %s now", w->id, workload_status_name(w->status));
+                log_info("workload %s: now recorded as %s", w->id, workload_status_name(w->status));
         return r == -ESTALE ? 0 : r;
 }
 

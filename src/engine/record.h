@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where the engine's records are kept beyond the life of a workload: in the store, where there is
- * one. A NULL store is one that forgets: additions succeed, nothing is found.
+ * The engine's view of the store. A NULL store forgets: writes succeed, and nothing is found.
  *
- * A store that cannot take a move (full disk) does not stop a workload that already runs: the
- * failure is logged, and an end is tried again until it is written down (retry.h). A
- * daemon that ends before that is followed by one that finds the workload as it was before.
+ * A store that cannot record a transition (full disk) does not stop a running workload. The failure
+ * is logged, and a completion is retried (retry.h). If the daemon ends before that, the next start
+ * finds the workload unfinished.
+ *
  * Thread rule: any thread, as the store.
  */
 #pragma once
@@ -16,28 +16,29 @@
 
 #include <stdbool.h>
 
-/* Writes a pending workload down; on disk when it returns. */
+/* Records a pending workload. It is on disk when this returns. */
 int record_insert(struct store *store, const struct workload *w, struct err *err);
 
-/* Writes down that it runs, without waiting for it. */
+/* Records that it runs, without waiting for the write. */
 void record_begin(struct store *store, const struct workload *w);
 
 /*
- * Writes an end down: on disk when the second function returns 0. `w` and `op` are borrowed until
- * then. A negative errno of store.h, which was logged: try record_end_again() later. 0 also where
- * the store has no such unfinished record: then there is nothing to write.
+ * Records a completion, in two halves. It is on disk when the second returns 0; `w` and `op` are
+ * borrowed until then. After a failure, which is logged, retry with record_end_again(). Returns 0
+ * also if the store has no such unfinished record: there is nothing to write then. Errors: those of
+ * store.h.
  */
 void record_end_start(struct store *store, const struct workload *w, struct store_op *op);
 int record_end_wait(struct store *store, const struct workload *w, struct store_op *op);
 
-/* Tries once more. What the store does not take with its output is, where `even_without_output`,
- * written without it, and that is logged. As record_end_wait(), but a failure is not logged. */
+/* Retries to record a completion; does not log a failure. If the store rejects it with output and
+ * files, and `even_without_output`, records it without them, which is logged. */
 int record_end_again(struct store *store, const struct workload *w, bool even_without_output);
 
-/* True if what failed so may succeed at another time, as it is. */
+/* True for errors that may pass, so that the same write can succeed later. */
 bool record_may_pass(int r);
 
-/* -ENOENT: unknown. */
+/* As store_get(). */
 int record_get(struct store *store, const char *id, struct workload *ret, struct err *err);
 
 /* As store_list() and store_stats(). */

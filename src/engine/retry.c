@@ -147,7 +147,7 @@ void retry_add(struct retry *retry, struct job *job, bool permanent)
         pthread_cond_broadcast(&jobs->changed);
         pthread_mutex_unlock(&jobs->lock);
         if (given_up) {
-                log_error("workload %s: its end is not recorded, and too many like it wait",
+                log_error("workload %s: its end is not recorded; too many completions wait",
                           given_up->id);
                 forget(jobs, given_up);
         }

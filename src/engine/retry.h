@@ -31,7 +31,8 @@ struct retry {
 /* `interval_ms` 0: the default. */
 void retry_init(struct retry *retry, struct jobs *jobs, struct store *store, unsigned interval_ms);
 
-/* Takes over a job in JOB_UNRECORDED whose ended() has returned. `permanent`: the store's error is not expected to pass. */
+/* Takes over a job in JOB_UNRECORDED whose ended() has returned. `permanent`: the store's error is
+ * not expected to pass. */
 void retry_add(struct retry *retry, struct job *job, bool permanent);
 
 /* Waits for the thread to exit; after jobs_enter(JOBS_CLOSED). */

@@ -56,7 +56,8 @@ static void stop_running(struct engine *e)
         pthread_mutex_unlock(&e->jobs.lock);
 }
 
-/* A waiting job, killed and claimed for this thread, with a reference; NULL: none. With the lock. */
+/* A waiting job, killed and claimed for this thread, with a reference; NULL: none. With
+ * the lock. */
 static struct job *claim_waiting(struct engine *e)
 {
         struct job *job = dispatch_waiting(&e->dispatch);

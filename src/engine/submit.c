@@ -93,8 +93,8 @@ static int make_job(struct engine *e, const struct workload_spec *spec, size_t b
 
 /*
  * Reserves a slot, so that the record can be inserted without the lock and still nothing is
- * overbooked. Puts the job into the table, so that whoever reads its id in the store, a moment before
- * it is queued, can kill it.
+ * overbooked. Puts the job into the table, so that whoever reads its id in the store, a moment
+ * before it is queued, can kill it.
  */
 static int reserve(struct engine *e, struct job *job, struct err *err)
 {

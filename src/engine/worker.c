@@ -101,8 +101,30 @@ static bool was_shut_down(struct engine *e, const struct job *job)
         return by_shutdown;
 }
 
-/* Every job passes through the backend's execute(). One that was killed before does so with its run
- * marked, and the backend makes nothing for it. */
+/*
+ * The backend decides the status. The engine replaces it in two cases: the workload was killed
+ * before it began, so the backend had nothing to execute; or the backend returned without a final
+ * status, which is a bug.
+ */
+static void check_outcome(struct engine *e, const struct job *job, bool began,
+                          struct workload_outcome *o)
+{
+        if (!began) {
+                o->status = WORKLOAD_KILLED;
+                snprintf(o->error, sizeof(o->error), "killed before it began");
+        } else if (!workload_status_is_end(o->status)) {
+                o->status = WORKLOAD_FAILED;
+                snprintf(o->error, sizeof(o->error), "the backend returned no final status");
+        }
+        if (o->status == WORKLOAD_KILLED && was_shut_down(e, job)) {
+                size_t n = strlen(o->error);
+
+                snprintf(o->error + n, sizeof(o->error) - n, ": the daemon shut down");
+        }
+}
+
+/* Every job passes through the backend's execute(). For a job that was killed before it began, the
+ * backend makes nothing. */
 static void execute(struct engine *e, struct job *job, struct workload_outcome *ret)
 {
         struct backend_task task = {
@@ -117,19 +139,7 @@ static void execute(struct engine *e, struct job *job, struct workload_outcome *
         if (begins)
                 begin(e, job);
         job->backend->ops->execute(job->backend, &task, ret);
-
-        if (!begins) {
-                ret->status = WORKLOAD_KILLED;
-                snprintf(ret->error, sizeof(ret->error), "killed before it began");
-        } else if (!workload_status_is_end(ret->status)) {
-                ret->status = WORKLOAD_FAILED;
-                snprintf(ret->error, sizeof(ret->error), "the backend did not say how it ended");
-        }
-        if (ret->status == WORKLOAD_KILLED && was_shut_down(e, job)) {
-                size_t n = strlen(ret->error);
-
-                snprintf(ret->error + n, sizeof(ret->error) - n, ": the daemon shut down");
-        }
+        check_outcome(e, job, begins, ret);
 }
 
 /* The VM is gone: another may take its slot before this completion is recorded. */

@@ -230,8 +230,8 @@ def test_a_busy_store_rejects_new_workloads(fake_box):
     assert daemon.submit("sh", "print x")["status"] == "completed"
     assert daemon.metrics().total(WORKLOADS) == 2
     said = daemon.log()
-    assert said.count("error: instructions are refused: store: ") == 1, said
-    assert said.count("warn: instructions are taken again\n") == 1, said
+    assert said.count("error: workloads are rejected: store: ") == 1, said
+    assert said.count("warn: workloads are accepted again\n") == 1, said
 
 
 def test_a_daemon_exits_while_its_store_is_busy(fake_box):
@@ -261,6 +261,9 @@ def test_a_full_disk_at_the_end_of_a_workload_is_retried(fake_box, small_disk):
     record = daemon.until_ended(workload["id"])
     assert record["status"] == "completed" and len(vulcan.output_of(record)) == 100000, record
     assert row_of(fake_box, workload["id"])[0] != "completed"
+    listed = daemon.json("GET", "/v1/workloads?status=completed")
+    assert [w["id"] for w in listed["workloads"]] == [workload["id"]], listed
+    assert daemon.json("GET", "/v1/stats")["by_status"]["running"] == 0
     assert "could not be recorded" in daemon.log() and "full" in daemon.log()
     os.unlink(small_disk)
     row = check_recorded(daemon, fake_box, workload["id"], "completed")
