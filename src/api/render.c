@@ -4,7 +4,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "http/text.h"
-#include "wire/bytes.h"
+#include "json/bytes.h"
 #include "workload/streams.h"
 
 #include <errno.h>
@@ -85,7 +85,7 @@ static json_t *stream_of(const struct workload *w, enum workload_stream stream)
 
         if (r < 0)
                 return r == -ENODATA ? json_null() : NULL;
-        return wire_bytes_encode(bytes.data, bytes.len);
+        return json_bytes_encode(bytes.data, bytes.len);
 }
 
 static json_t *render_file(const struct workload_file *f)
@@ -96,15 +96,15 @@ static json_t *render_file(const struct workload_file *f)
                 snprintf(hex + 2 * i, 3, "%02x", f->sha256[i]);
         snprintf(mode, sizeof(mode), "%04o", f->mode & 0777);
         return json_pack("{s:o, s:I, s:s, s:s, s:I, s:o}", "path",
-                         wire_bytes_encode(f->name, strlen(f->name)), "size", (json_int_t)f->size,
+                         json_bytes_encode(f->name, strlen(f->name)), "size", (json_int_t)f->size,
                          "mode", mode, "sha256", hex, "pattern", (json_int_t)f->pattern, "content",
-                         wire_bytes_encode(f->bytes, f->size));
+                         json_bytes_encode(f->bytes, f->size));
 }
 
 static json_t *render_note(const struct workload_note *n)
 {
         return json_pack("{s:o, s:I, s:o}", "pattern",
-                         wire_bytes_encode(n->pattern, strlen(n->pattern)), "files",
+                         json_bytes_encode(n->pattern, strlen(n->pattern)), "files",
                          (json_int_t)n->n_files, "error", text_or_null(n->error ? n->error : ""));
 }
 
@@ -126,7 +126,7 @@ static int add_files(json_t *object, const struct workload_fetch *f)
 static int add_output(json_t *object, const struct workload *w)
 {
         if (json_object_set_new(object, "output",
-                                wire_base64_encode(w->output.data, w->output.len)) < 0 ||
+                                json_base64_encode(w->output.data, w->output.len)) < 0 ||
             json_object_set_new(object, "stdout", stream_of(w, WORKLOAD_STDOUT)) < 0 ||
             json_object_set_new(object, "stderr", stream_of(w, WORKLOAD_STDERR)) < 0)
                 return -1;

@@ -5,7 +5,7 @@
 #include "api/submission_files.h"
 #include "api/suggest.h"
 #include "base/cleanup.h"
-#include "wire/bytes.h"
+#include "json/bytes.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -24,8 +24,7 @@ struct field {
         bool may_be_empty; /* "" is a value, or for take() to refuse; else it counts as left out */
 };
 
-DEFINE_CLEANUP(json_t *, json_decref);
-#define _cleanup_json_ _cleanup_(json_decref_p)
+#define FIELD(name_) (&(const struct json_path){.name = (name_)})
 
 /* The text of a string; NULL and a message if it is none or has a NUL byte within. */
 static const char *text_of(json_t *value, const char *field, struct err *err)
@@ -70,7 +69,7 @@ static int take_isolation(struct api_submission *submission, json_t *value, stru
 static int take_code(struct api_submission *submission, json_t *value, struct err *err)
 {
         _cleanup_json_ json_t *code = NULL;
-        int r = wire_bytes_decode(value, "code", &code, err);
+        int r = json_bytes_decode(value, FIELD("code"), &code, err);
         size_t n;
 
         if (r < 0)
@@ -88,7 +87,7 @@ static int take_archive(struct api_submission *submission, json_t *value, struct
 {
         uint8_t *code = NULL;
         size_t size = 0;
-        int r = wire_base64_decode(value, "code_archive", &code, &size, err);
+        int r = json_base64_decode(value, FIELD("code_archive"), &code, &size, err);
 
         if (r < 0)
                 return r;
@@ -101,7 +100,7 @@ static int take_archive(struct api_submission *submission, json_t *value, struct
 static int take_entrypoint(struct api_submission *submission, json_t *value, struct err *err)
 {
         _cleanup_json_ json_t *text = NULL;
-        int r = wire_bytes_decode_text(value, "entrypoint", &text, err);
+        int r = json_bytes_decode_text(value, FIELD("entrypoint"), &text, err);
 
         if (r < 0)
                 return r;
@@ -113,7 +112,7 @@ static int add_arg(struct api_submission *submission, const char *field, json_t 
                    struct err *err)
 {
         _cleanup_json_ json_t *text = NULL;
-        int r = wire_bytes_decode_text(value, field, &text, err);
+        int r = json_bytes_decode_text(value, FIELD(field), &text, err);
 
         return r < 0 ? r : workload_spec_add_arg(&submission->spec, json_string_value(text), err);
 }
@@ -148,7 +147,7 @@ static int add_variable(struct api_submission *submission, const char *name, jso
         snprintf(field, sizeof(field), "env.%.80s", name);
         if (!*name || strchr(name, '='))
                 return err_set(err, EINVAL, "%s: not a name for a variable", field);
-        if ((r = wire_bytes_decode_text(value, field, &text, err)) < 0)
+        if ((r = json_bytes_decode_text(value, FIELD(field), &text, err)) < 0)
                 return r;
         if (asprintf(&pair, "%s=%s", name, json_string_value(text)) < 0) {
                 pair = NULL;
@@ -165,7 +164,7 @@ static int add_pair(struct api_submission *submission, size_t i, json_t *value, 
         int r;
 
         snprintf(field, sizeof(field), "env[%zu]", i);
-        r = wire_bytes_decode_text(value, field, &text, err);
+        r = json_bytes_decode_text(value, FIELD(field), &text, err);
         return r < 0 ? r : workload_spec_add_env(&submission->spec, json_string_value(text), err);
 }
 
@@ -239,7 +238,7 @@ static int take_input_base64(struct api_submission *submission, json_t *value, s
 {
         _cleanup_free_ uint8_t *bytes = NULL;
         size_t size = 0;
-        int r = wire_base64_decode(value, "input_base64", &bytes, &size, err);
+        int r = json_base64_decode(value, FIELD("input_base64"), &bytes, &size, err);
 
         return r < 0 ? r : set_input(submission, bytes, size, "input_base64", err);
 }

@@ -8,7 +8,7 @@
  *      "input": any JSON | "input_base64": "base64 of bytes", "network": "none" | "nat",
  *      "resources": {"cpus": 1, "mem_mb": 256, "timeout_s": 60}}
  *
- * Code, entry point, arguments and variables are bytes: a string or {"base64": "…"} (wire/bytes.h).
+ * Code, entry point, arguments and variables are bytes: a string or {"base64": "…"} (json/bytes.h).
  *
  * Strict: a field that is not in this list, one of the wrong type, one that stands twice and a
  * value out of range are -EINVAL with a message that names the field. null counts as left out, and

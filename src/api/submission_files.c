@@ -2,7 +2,7 @@
 #include "api/submission_files.h"
 
 #include "base/cleanup.h"
-#include "wire/bytes.h"
+#include "json/bytes.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -11,8 +11,7 @@
 
 enum { FIELD_MAX = 128 };
 
-DEFINE_CLEANUP(json_t *, json_decref);
-#define _cleanup_json_ _cleanup_(json_decref_p)
+#define FIELD(name_) (&(const struct json_path){.name = (name_)})
 
 /* "0644": octal, as chmod(1) takes it. */
 static int take_mode(json_t *value, const char *field, unsigned *ret, struct err *err)
@@ -58,7 +57,7 @@ static int take_member(struct workload_spec *spec, const char *name, json_t *val
 
         snprintf(field, sizeof(field), "files.%.80s", name);
         if (!json_is_object(value)) {
-                if ((r = wire_bytes_decode(value, field, &content, err)) < 0)
+                if ((r = json_bytes_decode(value, FIELD(field), &content, err)) < 0)
                         return r;
                 return add(spec, name, mode, content, err);
         }
@@ -78,7 +77,7 @@ static int take_member(struct workload_spec *spec, const char *name, json_t *val
                 return add(spec, name, mode, json_object_get(value, "text"), err);
         }
         json_object_del(value, "mode");
-        if ((r = wire_bytes_decode(value, field, &content, err)) < 0)
+        if ((r = json_bytes_decode(value, FIELD(field), &content, err)) < 0)
                 return r;
         return add(spec, name, mode, content, err);
 }
@@ -96,10 +95,12 @@ static int take_item(struct workload_spec *spec, size_t i, json_t *value, struct
                 return err_set(err, EINVAL, "%s: must be an object of \"path\" and \"content\"",
                                field);
         snprintf(part, sizeof(part), "%s.path", field);
-        if ((r = wire_bytes_decode_text(json_object_get(value, "path"), part, &path, err)) < 0)
+        if ((r = json_bytes_decode_text(json_object_get(value, "path"), FIELD(part), &path, err)) <
+            0)
                 return r;
         snprintf(part, sizeof(part), "%s.content", field);
-        if ((r = wire_bytes_decode(json_object_get(value, "content"), part, &content, err)) < 0 ||
+        if ((r = json_bytes_decode(json_object_get(value, "content"), FIELD(part), &content, err)) <
+                    0 ||
             (r = take_mode(json_object_get(value, "mode"), field, &mode, err)) < 0)
                 return r;
         return add(spec, json_string_value(path), mode, content, err);
@@ -143,7 +144,7 @@ int api_take_fetch(struct workload_spec *spec, json_t *value, struct err *err)
                 int r;
 
                 snprintf(field, sizeof(field), "fetch[%zu]", i);
-                if ((r = wire_bytes_decode_text(item, field, &text, err)) < 0 ||
+                if ((r = json_bytes_decode_text(item, FIELD(field), &text, err)) < 0 ||
                     (r = workload_spec_add_fetch(spec, json_string_value(text), err)) < 0)
                         return r;
         }

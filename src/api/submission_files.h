@@ -9,7 +9,7 @@
 
 /*
  * Files for the program: {"path": content, …} or [{"path": …, "content": content, "mode": "0755"}, …].
- * Content is bytes (wire/bytes.h); in the object also {"text" or "base64": …, "mode": "0755"}.
+ * Content is bytes (json/bytes.h); in the object also {"text" or "base64": …, "mode": "0755"}.
  */
 int api_take_files(struct workload_spec *spec, json_t *value, struct err *err);
 

@@ -2,7 +2,7 @@
 /* vulcan inspect: prints the records of workloads. */
 #include "cli/remote_verb.h"
 #include "cli/table.h"
-#include "wire/bytes.h"
+#include "json/bytes.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -47,7 +47,7 @@ static void add_bytes(struct table *t, json_t *value)
 {
         json_t *text = NULL;
 
-        if (wire_bytes_decode_text(value, "", &text, NULL) == 0)
+        if (json_bytes_decode_text(value, NULL, &text, NULL) == 0)
                 table_cell(t, "%s", json_string_value(text));
         else
                 table_cell(t, "?");

@@ -2,7 +2,7 @@
 #include "cli/run_record.h"
 
 #include "cli/remote.h"
-#include "wire/bytes.h"
+#include "json/bytes.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -45,8 +45,8 @@ static int decode_file(struct workload_fetch *fetch, json_t *item)
         json_int_t pattern = remote_number(item, "pattern");
         int r = -EPROTO;
 
-        if (wire_bytes_decode_text(json_object_get(item, "path"), "path", &path, NULL) == 0 &&
-            wire_bytes_decode(json_object_get(item, "content"), "content", &content, NULL) == 0 &&
+        if (json_bytes_decode_text(json_object_get(item, "path"), NULL, &path, NULL) == 0 &&
+            json_bytes_decode(json_object_get(item, "content"), NULL, &content, NULL) == 0 &&
             (json_int_t)json_string_length(content) == remote_number(item, "size") &&
             strlen(sha256) == sizeof(f.sha256) * 2) {
                 for (size_t i = 0; i < sizeof(f.sha256); i++) {

@@ -3,7 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/utf8.h"
-#include "wire/bytes.h"
+#include "json/bytes.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@
 
 static int add_bytes(json_t *object, const char *key, const void *bytes, size_t n, struct err *err)
 {
-        return json_object_set_new(object, key, wire_bytes_encode(bytes, n)) == 0
+        return json_object_set_new(object, key, json_bytes_encode(bytes, n)) == 0
                        ? 0
                        : err_set(err, ENOMEM, "out of memory");
 }
@@ -19,7 +19,7 @@ static int add_bytes(json_t *object, const char *key, const void *bytes, size_t 
 static int add_base64(json_t *request, const char *key, const void *bytes, size_t size,
                       struct err *err)
 {
-        return json_object_set_new(request, key, wire_base64_encode(bytes, size)) == 0
+        return json_object_set_new(request, key, json_base64_encode(bytes, size)) == 0
                        ? 0
                        : err_set(err, ENOMEM, "out of memory");
 }
@@ -52,8 +52,8 @@ static json_t *env_of(const struct workload_spec *spec)
                 named &= utf8_is_valid(pair, n);
                 if (named && name)
                         json_object_set_new(object, name,
-                                            wire_bytes_encode(value + 1, strlen(value + 1)));
-                json_array_append_new(list, wire_bytes_encode(pair, strlen(pair)));
+                                            json_bytes_encode(value + 1, strlen(value + 1)));
+                json_array_append_new(list, json_bytes_encode(pair, strlen(pair)));
         }
         json_decref(named ? list : object);
         return named ? object : list;
@@ -66,7 +66,7 @@ static int add_words(json_t *request, const struct workload_spec *spec, struct e
 
         for (size_t i = 0; i < spec->n_args && r == 0; i++)
                 r = json_array_append_new(args,
-                                          wire_bytes_encode(spec->args[i], strlen(spec->args[i])));
+                                          json_bytes_encode(spec->args[i], strlen(spec->args[i])));
         if (r == 0)
                 r = json_object_set_new(request, "env", env_of(spec));
         return r == 0 ? 0 : err_set(err, ENOMEM, "out of memory");
@@ -89,12 +89,12 @@ static int add_files(json_t *request, const struct workload_spec *spec, struct e
                 snprintf(mode, sizeof(mode), "%04o", f->mode & 0777);
                 r = json_array_append_new(
                         files, json_pack("{s:o, s:o, s:s}", "path",
-                                         wire_bytes_encode(f->name, strlen(f->name)), "content",
-                                         wire_bytes_encode(f->bytes, f->size), "mode", mode));
+                                         json_bytes_encode(f->name, strlen(f->name)), "content",
+                                         json_bytes_encode(f->bytes, f->size), "mode", mode));
         }
         for (size_t i = 0; i < spec->n_fetch && r == 0; i++)
                 r = json_array_append_new(
-                        fetch, wire_bytes_encode(spec->fetch[i], strlen(spec->fetch[i])));
+                        fetch, json_bytes_encode(spec->fetch[i], strlen(spec->fetch[i])));
         json_decref(files);
         json_decref(fetch);
         return r < 0 ? err_set(err, ENOMEM, "out of memory") : 0;

@@ -346,7 +346,8 @@ static int take_entry(struct job *j, const char *root, struct err *err)
         /* Not to be taken for an option, nor looked up in PATH. */
         snprintf(j->entry, sizeof(j->entry), "%s%s",
                  *path == '-' || (q->entry.arg == 0 && !strchr(path, '/')) ? "./" : "", path);
-        q->owned[q->entry.arg] = j->entry;
+        /* The list was allocated by the decoder. */
+        ((const char **)q->argv)[q->entry.arg] = j->entry;
         if (!*root)
                 return 0;
         dir = openat(j->workdir, root, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

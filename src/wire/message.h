@@ -100,7 +100,6 @@ struct wire_request {
         int64_t wall_clock_ms;  /* host's wall clock, which the guest takes over; 0: leave it */
         struct wire_network network;
         json_t *json;
-        const char **owned; /* decoded messages: memory of argv, env and fetch */
 };
 
 /*

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "wire/bytes.h"
-
-#include "base/cleanup.h"
+#include "json/bytes.h"
 
 #include <errno.h>
 #include <nettle/base64.h>
@@ -10,7 +8,7 @@
 
 static const char key[] = "base64";
 
-json_t *wire_base64_encode(const void *bytes, size_t n)
+json_t *json_base64_encode(const void *bytes, size_t n)
 {
         size_t size = BASE64_ENCODE_RAW_LENGTH(n);
         _cleanup_free_ char *text = malloc(size + 1);
@@ -21,21 +19,21 @@ json_t *wire_base64_encode(const void *bytes, size_t n)
         return json_stringn_nocheck(text, size);
 }
 
-json_t *wire_bytes_encode(const void *bytes, size_t n)
+json_t *json_bytes_encode(const void *bytes, size_t n)
 {
         json_t *text = json_stringn(n ? bytes : "", n), *object;
 
         if (text)
                 return text;
         object = json_object();
-        if (object && json_object_set_new(object, key, wire_base64_encode(bytes, n)) == 0)
+        if (object && json_object_set_new(object, key, json_base64_encode(bytes, n)) == 0)
                 return object;
         json_decref(object);
         return NULL;
 }
 
-int wire_base64_decode(const json_t *value, const char *field, uint8_t **ret, size_t *ret_n,
-                       struct err *err)
+int json_base64_decode(const json_t *value, const struct json_path *at, uint8_t **ret,
+                       size_t *ret_n, struct err *err)
 {
         /* nettle would overlook white space. */
         static const char alphabet[] =
@@ -46,25 +44,23 @@ int wire_base64_decode(const json_t *value, const char *field, uint8_t **ret, si
         struct base64_decode_ctx ctx;
 
         if (!text)
-                return err_set(err, EINVAL, "%s: must be a string", field);
+                return json_fail(at, err, EINVAL, "must be a string");
         if (strspn(text, alphabet) != n)
-                return err_set(err, EINVAL,
-                               "%s: not base64; line breaks do not belong in it either "
-                               "(base64 -w0)",
-                               field);
+                return json_fail(at, err, EINVAL,
+                                 "not base64; it must not contain line breaks either (base64 -w0)");
         bytes = malloc(size + 1);
         if (!bytes)
                 return err_set(err, ENOMEM, "out of memory");
         base64_decode_init(&ctx);
         if (!base64_decode_update(&ctx, &size, bytes, n, text) || !base64_decode_final(&ctx))
-                return err_set(err, EINVAL, "%s: not base64, or cut short", field);
+                return json_fail(at, err, EINVAL, "not base64, or cut short");
         bytes[size] = '\0';
         *ret = steal_ptr(&bytes);
         *ret_n = size;
         return 0;
 }
 
-int wire_bytes_decode(json_t *value, const char *field, json_t **ret, struct err *err)
+int json_bytes_decode(json_t *value, const struct json_path *at, json_t **ret, struct err *err)
 {
         _cleanup_free_ uint8_t *bytes = NULL;
         size_t n = 0;
@@ -75,23 +71,23 @@ int wire_bytes_decode(json_t *value, const char *field, json_t **ret, struct err
                 return 0;
         }
         if (json_object_size(value) != 1 || !json_object_get(value, key))
-                return err_set(err, EINVAL, "%s: must be a string or {\"base64\": \"…\"}", field);
-        if ((r = wire_base64_decode(json_object_get(value, key), field, &bytes, &n, err)) < 0)
+                return json_fail(at, err, EINVAL, "must be a string or {\"base64\": \"…\"}");
+        if ((r = json_base64_decode(json_object_get(value, key), at, &bytes, &n, err)) < 0)
                 return r;
         *ret = json_stringn_nocheck((const char *)bytes, n);
         return *ret ? 0 : err_set(err, ENOMEM, "out of memory");
 }
 
-int wire_bytes_decode_text(json_t *value, const char *field, json_t **ret, struct err *err)
+int json_bytes_decode_text(json_t *value, const struct json_path *at, json_t **ret, struct err *err)
 {
         json_t *text = NULL;
-        int r = wire_bytes_decode(value, field, &text, err);
+        int r = json_bytes_decode(value, at, &text, err);
 
         if (r < 0)
                 return r;
         if (strlen(json_string_value(text)) != json_string_length(text)) {
                 json_decref(text);
-                return err_set(err, EINVAL, "%s: must not contain a NUL character", field);
+                return json_fail(at, err, EINVAL, "must not contain a NUL character");
         }
         *ret = text;
         return 0;
