@@ -22,7 +22,7 @@
 
 enum {
         INBOX_MAX = WIRE_HEADER_SIZE + WIRE_PAYLOAD_MAX, /* one frame of the largest size */
-        ABORT_MS = 2000, /* for what was killed to be gone when the connection is lost */
+        ABORT_MS = 2000, /* wait for killed processes to end after the connection was lost */
 };
 
 enum {
@@ -46,8 +46,8 @@ struct agent {
         int host;
         int signals;
         int last;     /* the stream that was read last */
-        bool blocked; /* a whole frame waits in `in` for room */
-        bool over;    /* the last frame is in the outbox */
+        bool blocked; /* a complete frame in `in` waits for room */
+        bool done;    /* the last frame is in the outbox */
 };
 
 static void agent_release(struct agent *a)
@@ -111,7 +111,7 @@ static int say_result(struct agent *a, struct err *err)
 
         if (r < 0)
                 return r;
-        a->over = true;
+        a->done = true;
         return add_message(a, WIRE_RESULT, &payload, err);
 }
 
@@ -123,7 +123,7 @@ static int handle(struct agent *a, const struct wire_frame *f, struct err *err)
 
         switch (f->type) {
         case WIRE_REQUEST:
-                if (a->over)
+                if (a->done)
                         return err_set(err, EPROTO, "REQUEST after the last frame");
                 return job_request(&a->job, f->payload, f->len, err);
         case WIRE_CODE:
@@ -135,8 +135,8 @@ static int handle(struct agent *a, const struct wire_frame *f, struct err *err)
         case WIRE_STDIN:
                 return job_stdin(&a->job, f->payload, f->len, err);
         case WIRE_PING:
-                /* Out before the next frame is looked at: a REQUEST right behind starts a program,
-                 * and the host measures the bare round trip. */
+                /* Sent before the next frame is handled: the host measures the bare round trip, and
+                 * a REQUEST may follow whose program would delay the answer. */
                 r = outbox_add(&a->out, WIRE_PONG, f->payload, f->len);
                 return r < 0 ? r : outbox_flush(&a->out, a->host, err);
         default:
@@ -151,7 +151,7 @@ static bool has_room(const struct agent *a, const struct wire_frame *f)
         return job_has_room(&a->job, f->type, f->len);
 }
 
-/* Takes the frames that have arrived, as far as there is room for what they bring. */
+/* Handles the frames that have arrived, as long as there is room for their contents. */
 static int take_frames(struct agent *a, struct err *err)
 {
         const uint8_t *bytes = (const uint8_t *)a->in.data;
@@ -180,7 +180,7 @@ static int take_frames(struct agent *a, struct err *err)
         return r;
 }
 
-/* Reads what has arrived. 0, or -ECONNRESET when the host has gone. */
+/* Reads what has arrived. 0, or -ECONNRESET if the host has closed the connection. */
 static int read_host(struct agent *a, struct err *err)
 {
         ssize_t n = recv(a->host, a->in.data + a->in.len, INBOX_MAX - a->in.len, MSG_DONTWAIT);
@@ -196,22 +196,25 @@ static int read_host(struct agent *a, struct err *err)
 
 /* ---- output ---- */
 
-/* How long small pieces of output have to wait. Once the program has ended none does. */
+/* How long a small piece of output must wait. After the program has ended none waits. */
 static uint64_t output_wait(const struct agent *a, uint64_t now_ns)
 {
         return a->job.state == JOB_RUN ? pace_wait(&a->pace, now_ns) : 0;
 }
 
-/* True if the outbox holds nothing that would not wait. */
+/* True if the outbox has so little that it may have to wait. */
 static bool is_small(const struct agent *a)
 {
         return outbox_size(&a->out) < PACE_LARGE;
 }
 
 /*
- * Reads the streams that poll() found ready; returns how many bytes it moved. `waited`: output had to
- * wait, so the stream that was read last was not watched, and collected. The other one was, which
- * keeps the two in the order in which the program wrote: what the last one has collected came first.
+ * Reads the streams that poll() found ready. Returns the number of bytes moved.
+ *
+ * `waited`: output had to wait, so the stream that was read last was not watched and collected
+ * bytes. Only the other stream was watched. If that one is ready, the bytes that the first has
+ * collected were written earlier, so it is read first: this keeps the order in which the program
+ * wrote.
  */
 static size_t pump_output(struct agent *a, const struct pollfd p[2], bool waited, uint64_t now_ns)
 {
@@ -234,8 +237,8 @@ static size_t pump_output(struct agent *a, const struct pollfd p[2], bool waited
         return moved;
 }
 
-/* Sends what there is, unless it is little and has to wait. `moved`: bytes of output read just now,
- * which may have been dropped: they cost their time all the same. */
+/* Sends the outbox, unless it is small and must wait. `moved`: bytes of output just read. They
+ * count even if they were dropped, because reading them took as long. */
 static int send_frames(struct agent *a, size_t moved, uint64_t now_ns, struct err *err)
 {
         size_t n = outbox_size(&a->out);
@@ -318,12 +321,13 @@ static int step(struct agent *a, struct err *err)
                 feed_flush(&a->job.input);
         r = take_frames(a, err);
         job_settle(&a->job, &a->out);
-        if (r == 0 && a->job.state == JOB_ENDED && !a->over)
+        if (r == 0 && a->job.state == JOB_ENDED && !a->done)
                 r = say_result(a, err);
         return r < 0 ? r : send_frames(a, moved, now, err);
 }
 
-/* Kills what runs and waits, bounded, until it is gone. The machine's end does that better. */
+/* Kills everything that runs and waits until it has ended, at most ABORT_MS. On a machine of our
+ * own this is left to the shutdown. */
 static void abort_job(struct agent *a)
 {
         uint64_t deadline = clock_ns() + ABORT_MS * NS_PER_MS;
@@ -351,7 +355,7 @@ int agent_run(struct guest *g, int connection, const struct agent_boot *boot, st
         int r = job_init(&a.job, g, err);
 
         a.in = BUF_INIT(INBOX_MAX);
-        a.over = boot->error != NULL;
+        a.done = boot->error != NULL;
         umask(022);
         if (r == 0)
                 r = outbox_init(&a.out, err);
@@ -370,5 +374,5 @@ int agent_run(struct guest *g, int connection, const struct agent_boot *boot, st
         while (r == 0)
                 r = step(&a, err);
         abort_job(&a);
-        return r == -ECONNRESET && a.over && outbox_size(&a.out) == 0 ? 0 : r;
+        return r == -ECONNRESET && a.done && outbox_size(&a.out) == 0 ? 0 : r;
 }

@@ -38,7 +38,7 @@ static int mount_one(const char *what, const struct mount_point *m, struct err *
         return 0;
 }
 
-/* The kernel opens a console for us only where the initramfs has a node for it. */
+/* The kernel opens a console for process 1 only if the initramfs has a node for it. */
 static void open_console(void)
 {
         int fd;
@@ -50,7 +50,7 @@ static void open_console(void)
                 fd = dup(fd);
 }
 
-/* The agent must be able to act whatever the program does to memory and processor. */
+/* The agent must be able to act no matter how much memory and CPU the program uses. */
 static void take_precedence(void)
 {
         _cleanup_close_ int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
@@ -81,7 +81,7 @@ int boot_early(struct err *err)
                 if (one < 0 && r == 0)
                         r = one;
         }
-        /* devtmpfs leaves these to user space. */
+        /* devtmpfs does not create these. */
         if (symlink("/proc/self/fd", "/dev/fd") == 0) {
                 symlink("/proc/self/fd/0", "/dev/stdin");
                 symlink("/proc/self/fd/1", "/dev/stdout");
@@ -93,8 +93,8 @@ int boot_early(struct err *err)
 }
 
 /*
- * Drivers that are loaded by now have made their devices already; should one come late, the kernel
- * announces it and we look again.
+ * Drivers that are loaded have usually created their devices by now. If one appears later, the
+ * kernel announces it and we look again.
  */
 static int await_device(const char *path, struct err *err)
 {
@@ -143,8 +143,7 @@ static int mount_root(struct err *err)
         return mount_one("overlay", &root, err);
 }
 
-/* Gives the memory of the initramfs back, moves the kernel's file systems over, changes the root.
- */
+/* Frees the memory of the initramfs, moves the kernel's file systems, and changes the root. */
 static int switch_root(struct err *err)
 {
         static const char *const moved[] = {"/dev", "/proc", "/sys"};
@@ -164,7 +163,7 @@ static int switch_root(struct err *err)
         return 0;
 }
 
-/* Leaves alone what the image has right already: a change would copy it to the overlay. */
+/* Changes nothing that is already right in the image: a change copies it to the overlay. */
 static int own_directory(const char *path, mode_t mode, uid_t uid, struct err *err)
 {
         struct stat st;
@@ -217,7 +216,7 @@ int boot_prepare(struct guest *ret, struct agent_boot *boot, struct err *err)
         return ret->cgroup < 0 ? ret->cgroup : 0;
 }
 
-/* The port on the kernel command line, `vulcan.port=N`, or the usual one. */
+/* The port in `vulcan.port=N` on the kernel's command line, or the default. */
 static unsigned port(void)
 {
         _cleanup_buf_ struct buf line = BUF_INIT(COMMAND_LINE_MAX);
@@ -240,7 +239,7 @@ int boot_connect(struct err *err)
         if (fd < 0)
                 return err_errno(err, "vsock");
         host.svm_port = port();
-        /* A busy host answers late; one that does not listen answers at once. */
+        /* A busy host answers late; a host that does not listen answers immediately. */
         setsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_CONNECT_TIMEOUT, &wait, sizeof(wait));
         if (connect(fd, (struct sockaddr *)&host, sizeof(host)) < 0)
                 return err_errno(err, "vsock: connecting to port %u of the host", host.svm_port);

@@ -2,12 +2,12 @@
 /*
  * From the kernel's first process to a connection with the host.
  *
- * Mounts proc, sys, dev and cgroup2, loads the modules of the initramfs, lays a bounded tmpfs over
- * the read-only root image (/dev/vda, squashfs), makes that the root and dials the host. Each step
- * that fails leaves its reason for the host to hear; only if the host cannot be reached there is
- * nobody to tell but the console.
+ * Mounts proc, sys, dev and cgroup2, loads the modules of the initramfs, puts a bounded tmpfs over
+ * the read-only root image (/dev/vda, squashfs), makes that the root and connects to the host. The
+ * reason of a failed step is reported to the host in HELLO; only if the host cannot be reached does
+ * it go to the console.
  *
- *     /lower   root image, read-only            kept out of sight once the root has moved
+ *     /lower   root image, read-only            hidden once the root has moved
  *     /rw      tmpfs, ROOT_SHARE of memory      upper and work directories of the overlay
  *     /root    overlay of both                  becomes /
  */
@@ -18,19 +18,20 @@
 #include "guest/guest.h"
 
 enum {
-        BOOT_DEVICE_WAIT_MS = 5000, /* for /dev/vda to appear */
+        BOOT_DEVICE_WAIT_MS = 5000, /* wait for /dev/vda to appear */
         BOOT_CONNECT_WAIT_MS = 10000,
 };
 
 #define BOOT_WORKDIR "/workspace"
 #define BOOT_HOME "/home/sandbox"
 
-/* File systems of the kernel and a console for messages. Call first; nothing else works without. */
+/* Mounts the kernel's file systems and opens a console for messages. Must be called first. */
 int boot_early(struct err *err);
 
 /*
- * Modules, root, cgroup and directories of the program. Fills in what boot->... times it reached
- * and *ret. The first error is returned, but the rest that makes sense is done.
+ * Loads modules and sets up the root, the cgroup and the program's directories. Sets *ret and the
+ * times of `boot` that it reaches. After an error it continues with the steps that still make
+ * sense, and returns the first error.
  */
 int boot_prepare(struct guest *ret, struct agent_boot *boot, struct err *err);
 

@@ -15,8 +15,9 @@
 
 enum {
         STAT_MAX = 4096,
-        HIGH_PART = 32, /* 1/32 of the bound below it the group begins to press */
-        FILES_PART = 8, /* 1/8 of the bound, within these, is kept for pages of files */
+        HIGH_PART = 32, /* pressure begins 1/32 below the limit */
+        FILES_PART =
+                8, /* 1/8 of the limit, within the two bounds below, is kept for pages of files */
         FILES_MIN_MB = 8,
         FILES_MAX_MB = 64,
 };
@@ -47,7 +48,7 @@ static void read_file(int dir, const char *name, char *ret, size_t size)
         ret[n > 0 ? n : 0] = '\0';
 }
 
-/* The number behind "key " at the start of a line; 0 if there is none. */
+/* The number after "key " at the start of a line; 0 if there is none. */
 static uint64_t number_of(const char *text, const char *key)
 {
         size_t n = strlen(key);
@@ -67,7 +68,7 @@ int cgroup_create(const char *root, const char *name, struct err *err)
 
         if (dir < 0)
                 return err_errno(err, "cgroup %s", root);
-        /* The one for the processor shares it between agent and program, where the kernel has it. */
+        /* The cpu controller, if the kernel has it, shares the CPU between agent and program. */
         r = write_file(dir, "cgroup.subtree_control", "+memory +pids +cpu");
         if (r < 0)
                 r = write_file(dir, "cgroup.subtree_control", "+memory +pids");
@@ -89,7 +90,7 @@ int cgroup_limit(int cgroup, uint32_t processes, uint64_t memory, struct err *er
                 r = write_number(cgroup, "memory.high", memory - memory / HIGH_PART);
         if (r == 0)
                 r = write_number(cgroup, "memory.oom.group", 1);
-        write_number(cgroup, "memory.swap.max", 0); /* absent where the kernel has no swap */
+        write_number(cgroup, "memory.swap.max", 0); /* fails if the kernel has no swap */
         return r < 0 ? err_set(err, -r, "limits of the program: %s", strerror(-r)) : 0;
 }
 
@@ -121,7 +122,7 @@ bool cgroup_is_full(int cgroup, int pressure)
         char text[STAT_MAX];
         uint64_t max, files, used = 0;
 
-        if (pread(pressure, text, sizeof(text), 0) < 0) /* makes it quiet until the next event */
+        if (pread(pressure, text, sizeof(text), 0) < 0) /* rearms it for the next event */
                 return false;
         read_file(cgroup, "memory.max", text, sizeof(text));
         max = strtoull(text, NULL, 10);

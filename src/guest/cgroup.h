@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The control group (version 2) of the program and all it starts: bounds it, counts it, kills it.
- * A group is known by a descriptor of its directory. Functions that read give zeros where the
- * kernel lacks a file.
+ * The control group (version 2) of the program and its descendants: limits, accounts for and kills
+ * them. A group is identified by a descriptor of its directory. Values that the kernel does not
+ * offer read as 0.
  */
 #pragma once
 
@@ -15,34 +15,35 @@
 struct cgroup_usage {
         uint64_t user_us, system_us;
         uint64_t memory_peak; /* bytes */
-        bool oom;             /* a process of it was killed for want of memory */
+        bool oom;             /* a process was killed for lack of memory */
 };
 
 /* Creates `name` below the hierarchy mounted at `root`; returns its directory. */
 int cgroup_create(const char *root, const char *name, struct err *err);
 
 /*
- * Bounds processes and memory (bytes, swap included). Running out of memory ends the whole group:
- * a program that lost one of its processes is of no use to anybody.
+ * Limits processes and memory (bytes, including swap). Running out of memory kills the whole group,
+ * since a program that has lost one of its processes rarely ends well.
  */
 int cgroup_limit(int cgroup, uint32_t processes, uint64_t memory, struct err *err);
 
 /*
- * fork() whose child is in the group from its first instruction; -1: an ordinary fork(). Moving a
- * running process would wait for an RCU grace period, tens of milliseconds. Sets errno.
+ * fork() with the child in the group from its first instruction; with `cgroup` -1 an ordinary
+ * fork(). Moving a running process into a group would wait for an RCU grace period, tens of
+ * milliseconds. Sets errno.
  */
 pid_t cgroup_fork(int cgroup);
 
-/* Sends SIGKILL to all in the group, atomically with respect to fork. -errno. */
+/* Sends SIGKILL to all processes of the group, atomically with respect to fork. -errno. */
 int cgroup_kill(int cgroup);
 
 /*
- * A descriptor that reports POLLPRI while the group presses against its bound; -1 where there is
- * none. Each report has to be answered by cgroup_is_full().
+ * Opens a descriptor that reports POLLPRI while the group is close to its memory limit; -1: not
+ * available. Call cgroup_is_full() after each report.
  *
- * A program that fills its memory with data never quite runs out of it: the kernel takes away the
- * pages of its own text and reads them again, for ever. So it counts as out of memory when what the
- * kernel cannot take back leaves too little for files.
+ * A program that fills its memory with data never quite reaches the limit: the kernel evicts the
+ * pages of the program's own code and reads them again, without end. So the group counts as out of
+ * memory when the memory that cannot be reclaimed leaves too little for pages of files.
  */
 int cgroup_open_pressure(int cgroup);
 bool cgroup_is_full(int cgroup, int pressure);

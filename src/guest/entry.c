@@ -16,7 +16,7 @@
 
 enum { MATCHES_MAX = 64 };
 
-/* ---- looking at files ---- */
+/* ---- names and types of files ---- */
 
 static bool is_file(int dir, const char *path)
 {
@@ -39,7 +39,7 @@ static bool ends_in(const char *name, const char *suffix)
         return m > 0 && n > m && strcmp(name + n - m, suffix) == 0;
 }
 
-/* The suffix of a name; NULL if it has none of those wanted. */
+/* The wanted suffix that a name has, or NULL. */
 static const char *suffix_of(const struct wire_entry *wanted, const char *name)
 {
         for (size_t i = 0; i < wanted->n_suffixes; i++)
@@ -48,7 +48,7 @@ static const char *suffix_of(const struct wire_entry *wanted, const char *name)
         return NULL;
 }
 
-/* By the habits of test runners: test_x.py, x_test.go, x.test.js, x.spec.js. */
+/* By the conventions of test runners: test_x.py, x_test.go, x.test.js, x.spec.js. */
 static bool is_test(const char *name, const char *suffix)
 {
         static const char *const words[] = {"_test", ".test", ".spec"};
@@ -63,7 +63,7 @@ static bool is_test(const char *name, const char *suffix)
         return strncmp(name, "test_", 5) == 0;
 }
 
-/* Opens a directory of the archive without following a link. NULL if that cannot be done. */
+/* Opens a directory of the archive without following a link. NULL on failure. */
 static DIR *open_directory(int dir, const char *name)
 {
         int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -89,7 +89,7 @@ static char *read_json(int dir, const char *file)
         return n < 0 ? NULL : buf_detach(&text);
 }
 
-/* The file that a JSON file names. False if it names none that is there. */
+/* Finds the file that a JSON file names. False if it names none, or one that does not exist. */
 static bool named_in_json(int dir, const struct wire_entry *wanted, const char *word,
                           char ret[BENEATH_PATH_MAX])
 {
@@ -115,7 +115,7 @@ static bool named_in_json(int dir, const struct wire_entry *wanted, const char *
         return found;
 }
 
-/* The only file with a suffix, in the directory that `d` reads. */
+/* Finds the only file with a wanted suffix in the directory that `d` reads. */
 static bool find_only(DIR *d, const struct wire_entry *wanted, char ret[BENEATH_PATH_MAX])
 {
         int files = 0, tests = 0;
@@ -159,7 +159,7 @@ static bool find_in(int dir, const struct wire_entry *wanted, char ret[BENEATH_P
         return d && find_only(d, wanted, ret);
 }
 
-/* The only directory at the top. False: there is none, or more than one entry. */
+/* Finds the only directory at the top. False: there is none, or there are other entries. */
 static bool find_only_directory(int dir, char ret[NAME_MAX + 1])
 {
         _cleanup_closedir_ DIR *d = open_directory(dir, ".");
@@ -179,7 +179,7 @@ static bool find_only_directory(int dir, char ret[NAME_MAX + 1])
         return n == 1;
 }
 
-/* ---- what could be meant ---- */
+/* ---- candidates for the error ---- */
 
 struct match {
         char *path;
@@ -190,7 +190,7 @@ struct search {
         const struct wire_entry *wanted;
         struct match at[MATCHES_MAX];
         size_t n;
-        int left; /* files still to be looked at */
+        int left; /* files still to examine */
 };
 
 static bool is_dependency(const char *name)

@@ -26,9 +26,9 @@ struct fetch {
         uint32_t pattern;
         uint64_t left;    /* bytes that may still be sent */
         unsigned files;   /* FILE frames sent */
-        unsigned entries; /* names looked at */
-        bool found;       /* the pattern has found something, or said why not */
-        bool full;        /* nothing more may be sent */
+        unsigned entries; /* names examined */
+        bool found;       /* the pattern has matched something, or its failure was reported */
+        bool full;        /* a limit is reached: send nothing more */
         size_t len;       /* of path */
         char path[WIRE_PATTERN_MAX];
 };
@@ -56,7 +56,7 @@ static int put_file(struct fetch *f, const struct wire_file *file, struct err *e
         return r < 0 ? r : put_frame(f, WIRE_FILE, json.data, json.len, err);
 }
 
-/* Reports why the file at f->path (NULL: whatever the pattern stands for) is not sent. */
+/* Reports why the file `path` (NULL: any file of the pattern) is not sent. */
 static int refuse(struct fetch *f, const char *name, uint64_t size, const char *why,
                   struct err *err)
 {
@@ -67,7 +67,7 @@ static int refuse(struct fetch *f, const char *name, uint64_t size, const char *
 
 /* ---- one file ---- */
 
-/* Reads up to `max` bytes and a byte more; how many there are, -errno. */
+/* Reads up to `max` bytes plus one. Returns their number, or -errno. */
 static int64_t digest_file(int fd, uint64_t max, char hex[WIRE_SHA256_LEN + 1])
 {
         static char chunk[CHUNK];
@@ -94,7 +94,8 @@ static int64_t digest_file(int fd, uint64_t max, char hex[WIRE_SHA256_LEN + 1])
         return (int64_t)size;
 }
 
-/* Sends exactly `size` bytes. A file that has shrunk is padded: its checksum shows it. */
+/* Sends exactly `size` bytes. A file that has shrunk is padded; its checksum then does not
+ * match. */
 static int put_content(struct fetch *f, int fd, uint64_t size, struct err *err)
 {
         static char chunk[CHUNK];
@@ -166,7 +167,7 @@ static int send_file(struct fetch *f, int dir, const char *name, struct err *err
 
 /* ---- searching ---- */
 
-/* Makes f->path that of an entry of the directory it names. False: it would be too long. */
+/* Appends an entry's name to the directory in f->path. False: too long. */
 static bool enter(struct fetch *f, const char *name)
 {
         bool slash = f->len > 0 && f->path[f->len - 1] != '/';
@@ -189,8 +190,8 @@ static void leave(struct fetch *f, size_t len)
 
 typedef int entry_fn(struct fetch *f, int dir, const char *name, const void *ctx, struct err *err);
 
-/* Calls `fn` for each entry of a directory whose name fits a wild component (NULL: each), with f->path
- * that of the entry. */
+/* Calls `fn` for each entry of a directory whose name matches a component with wildcards (NULL:
+ * each), with the entry's path in f->path. */
 static int each_entry(struct fetch *f, int dir, const char *wild, entry_fn *fn, const void *ctx,
                       struct err *err)
 {
@@ -222,7 +223,7 @@ static int each_entry(struct fetch *f, int dir, const char *wild, entry_fn *fn, 
         return r;
 }
 
-/* What is found below a directory that a pattern names. `ctx`: how deep. */
+/* Sends the files below a directory that a pattern names. `ctx` is the depth. */
 static int take_below(struct fetch *f, int dir, const char *name, const void *ctx, struct err *err)
 {
         int depth = *(const int *)ctx + 1;
@@ -245,7 +246,7 @@ static int take_below(struct fetch *f, int dir, const char *name, const void *ct
         return each_entry(f, fd, NULL, take_below, &depth, err);
 }
 
-/* What a pattern names. */
+/* Sends the file or directory that a pattern names. */
 static int take(struct fetch *f, int dir, const char *name, struct err *err)
 {
         static const int depth = 0;
@@ -259,13 +260,13 @@ static int take(struct fetch *f, int dir, const char *name, struct err *err)
         fd = openat(dir, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0)
                 return refuse(f, f->path, 0, strerror(errno), err);
-        f->found = true; /* an empty directory is something */
+        f->found = true; /* an empty directory is a match too */
         return each_entry(f, fd, NULL, take_below, &depth, err);
 }
 
 static int search(struct fetch *f, int dir, const char *pattern, struct err *err);
 
-/* One entry that fits the component in front of `ctx`, the rest of the pattern. */
+/* Handles an entry that matches one component; `ctx` is the rest of the pattern. */
 static int step(struct fetch *f, int dir, const char *name, const void *ctx, struct err *err)
 {
         const char *rest = ctx;
@@ -277,7 +278,7 @@ static int step(struct fetch *f, int dir, const char *name, const void *ctx, str
         return fd < 0 ? 0 : search(f, fd, rest, err);
 }
 
-/* A name that is there as it is written is meant; only else do its signs stand for others. */
+/* A name that exists literally is taken literally; otherwise its wildcards apply. */
 static int search(struct fetch *f, int dir, const char *pattern, struct err *err)
 {
         size_t n = strcspn(pattern, "/"), len = f->len;
@@ -316,7 +317,7 @@ static int fetch_one(struct fetch *f, const char *pattern, struct err *err)
                 return refuse(f, NULL, 0, "not a path that can be fetched", err);
         if (absolute)
                 enter(f, "/");
-        /* The working directory itself, and the root. */
+        /* Empty components: the working directory itself, and the root. */
         r = clean[absolute] ? search(f, dir, clean + absolute, err) : take(f, dir, ".", err);
         if (r == 0 && !f->found)
                 r = refuse(f, NULL, 0, "no such file or directory", err);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Finding the files that a request asks to get back, and writing them to a descriptor as FILE and
- * DATA frames (docs/protocol.md). Runs in a process of its own, as the program's user: it may block,
- * and what it reads is what the program could have read.
+ * Finds the files that a request wants back, and writes them to a descriptor as FILE and DATA
+ * frames (docs/protocol.md). It runs in a process of its own as the program's user: it may block,
+ * and it can read only what the program could read.
  *
- * Regular files only, whole or not at all. A pattern that names a directory stands for all regular
- * files below it. Symbolic links are followed where a pattern names them, and where they lead to
- * regular files; links to directories found on the way down are not. Single-threaded.
+ * Only regular files are sent, each whole or not at all. A pattern that names a directory stands
+ * for all regular files below it. A symbolic link is followed if a pattern names it or if it leads
+ * to a regular file; links to directories found below a directory are not followed.
+ * Single-threaded.
  */
 #pragma once
 
@@ -14,9 +15,10 @@
 #include "wire/message.h"
 
 enum {
-        FETCH_ENTRIES_MAX = 200000, /* names looked at, for all patterns together */
-        FETCH_DEPTH_MAX = 64,       /* directories below the one that a pattern names */
+        FETCH_ENTRIES_MAX = 200000, /* names examined for all patterns together */
+        FETCH_DEPTH_MAX = 64,       /* levels of directories below the one that a pattern names */
 };
 
-/* Searches from the current directory, and "/". Errors of single files are frames, not errors. */
+/* Searches from the current directory, or from / for absolute patterns. Errors of single files are
+ * frames, not errors. */
 int fetch_files(const struct wire_request *request, int out, struct err *err);

@@ -53,7 +53,7 @@ static int create(struct inbound *in, const struct wire_file *file, int dir, uid
                 return r;
         }
         in->fd = r;
-        /* As it was asked for, whatever the umask takes away. */
+        /* The requested mode, whatever the umask. */
         return fchmod(in->fd, file->mode) < 0 ? err_errno(err, "file \"%s\"", in->name) : 0;
 }
 

@@ -68,7 +68,7 @@ void job_kill(struct job *j)
         program_kill_all(j->guest, j->program.pid);
 }
 
-/* From here on only the end of what was started is awaited. */
+/* Kills everything; from here on the job only waits for processes to end. */
 static void drain(struct job *j)
 {
         job_kill(j);
@@ -81,7 +81,7 @@ static void drain(struct job *j)
         arm(j, JOB_DRAIN_MS);
 }
 
-/* The program cannot be run, or not be run to its end, for a reason that j->error holds. */
+/* Ends the job with j->error: the program could not run, or not to its end. */
 static void fail(struct job *j)
 {
         j->result.exit_code = -1;
@@ -114,7 +114,7 @@ static void start(struct job *j)
         feed_flush(&j->input);
 }
 
-/* All code is there, and unpacked. */
+/* All code has arrived and is unpacked. */
 static void take_files(struct job *j)
 {
         if (inbound_is_pending(&j->files))
@@ -134,7 +134,7 @@ static void code_complete(struct job *j)
         feed_flush(&j->archive);
 }
 
-/* Does what comes before the code. What it opened by then is the job's even on failure. */
+/* Prepares for the code. The job owns what this opens, on failure too. */
 static int prepare(struct job *j, struct err *err)
 {
         const struct wire_request *q = &j->request;
@@ -187,8 +187,8 @@ int job_request(struct job *j, const void *payload, size_t n, struct err *err)
         return 0;
 }
 
-/* Bytes on their way to a process have no place: it must not take the rest for the whole. */
-static void lost(struct job *j, const char *what)
+/* There is no memory for bytes of a process's input. It must not take the rest for the whole. */
+static void fail_for_memory(struct job *j, const char *what)
 {
         err_set(&j->error, ENOMEM, "no memory for the %s", what);
         fail(j);
@@ -212,7 +212,7 @@ int job_code(struct job *j, const void *bytes, size_t n, struct err *err)
         }
         if (j->request.archive) {
                 if (feed_add(&j->archive, bytes, n) < 0) {
-                        lost(j, "archive");
+                        fail_for_memory(j, "archive");
                         return 0;
                 }
                 feed_flush(&j->archive);
@@ -226,7 +226,7 @@ int job_code(struct job *j, const void *bytes, size_t n, struct err *err)
         return 0;
 }
 
-/* What is wrong with a file is the job's result. */
+/* An error of a file becomes the job's result. */
 static int after_file(struct job *j, int r, const struct err *why, struct err *err)
 {
         if (r == -EPROTO) {
@@ -272,14 +272,14 @@ int job_stdin(struct job *j, const void *bytes, size_t n, struct err *err)
         if (n == 0)
                 feed_end(&j->input);
         else if (feed_add(&j->input, bytes, n) < 0)
-                lost(j, "standard input");
+                fail_for_memory(j, "standard input");
         feed_flush(&j->input);
         return 0;
 }
 
 bool job_has_room(const struct job *j, enum wire_type type, size_t n)
 {
-        /* Files are put over what an archive brings, so they wait for its end. */
+        /* Files may replace those of the archive, so they wait until it is unpacked. */
         if (type == WIRE_FILE || type == WIRE_DATA)
                 return j->state != JOB_UNPACK;
         return feed_has_room(&j->archive, n) && feed_has_room(&j->input, n);
@@ -287,7 +287,7 @@ bool job_has_room(const struct job *j, enum wire_type type, size_t n)
 
 /* ---- output ---- */
 
-/* Takes the outcome of a read from a stream. False if there is no more to read now. */
+/* Handles the result of a read from a stream. False if there is nothing more to read now. */
 static bool after_read(struct job *j, int stream, ssize_t n)
 {
         if (n > 0)
@@ -306,7 +306,7 @@ static size_t drop_output(struct job *j, int stream)
         if (!after_read(j, stream, n))
                 return 0;
         j->result.dropped_bytes += (uint64_t)n;
-        /* Who still writes now has escaped the kill: that has no end to wait for. */
+        /* A process that still writes has escaped the kill and may never stop. */
         if (j->overdue)
                 close_fd(&j->program.out[stream]);
         return (size_t)n;
@@ -315,7 +315,7 @@ static size_t drop_output(struct job *j, int stream)
 size_t job_pump(struct job *j, int stream, struct outbox *o)
 {
         int fd = j->program.out[stream];
-        uint8_t *place;
+        uint8_t *to;
         size_t room;
         ssize_t n;
 
@@ -323,10 +323,10 @@ size_t job_pump(struct job *j, int stream, struct outbox *o)
                 return 0;
         if (j->output_left == 0)
                 return drop_output(j, stream);
-        place = outbox_place(o, &room);
-        if (!place)
+        to = outbox_reserve(o, &room);
+        if (!to)
                 return 0;
-        n = read(fd, place, room < j->output_left ? room : j->output_left);
+        n = read(fd, to, room < j->output_left ? room : j->output_left);
         if (!after_read(j, stream, n))
                 return 0;
         outbox_commit(o, stream_type[stream], (size_t)n);
@@ -334,16 +334,16 @@ size_t job_pump(struct job *j, int stream, struct outbox *o)
         return (size_t)n;
 }
 
-/* ---- ends ---- */
+/* ---- the unpacker ---- */
 
-/* Makes the archive's project the working directory, and its entry point a word of the command. */
+/* Makes the archive's project the working directory and puts its entry point into the command. */
 static int take_entry(struct job *j, const char *root, struct err *err)
 {
         const char *path = root + strlen(root) + 1;
         struct wire_request *q = &j->request;
         int dir;
 
-        /* Not to be taken for an option, nor looked up in PATH. */
+        /* With "./" it is neither an option nor looked up in PATH. */
         snprintf(j->entry, sizeof(j->entry), "%s%s",
                  *path == '-' || (q->entry.arg == 0 && !strchr(path, '/')) ? "./" : "", path);
         /* The list was allocated by the decoder. */
@@ -365,7 +365,7 @@ static int take_entry(struct job *j, const char *root, struct err *err)
 
 static void unpacked(struct job *j, int status)
 {
-        char text[sizeof(struct entry) + 2] = ""; /* what the unpacker wrote, and two more NULs */
+        char text[sizeof(struct entry) + 2] = ""; /* the unpacker's output, and two NULs */
         ssize_t n = read(j->program.out[1], text, sizeof(text) - 2);
 
         program_release(&j->program);
@@ -375,7 +375,7 @@ static void unpacked(struct job *j, int status)
                         fail(j);
                         return;
                 }
-                /* It has read to the end, so nothing is yet to come. */
+                /* It has read all of the archive, so all code has arrived. */
                 if (j->state == JOB_UNPACK)
                         take_files(j);
                 return;
@@ -390,8 +390,8 @@ static void unpacked(struct job *j, int status)
 }
 
 /*
- * A program that ends in the instant in which it is killed, for its time or its memory, has ended by
- * itself if its status says so: one of the two is told, not both.
+ * A program may exit at the moment it is killed for its time or memory. Its status decides: the
+ * result reports either the exit or the kill, not both.
  */
 static void program_ended(struct job *j, int status)
 {
@@ -406,9 +406,9 @@ static void program_ended(struct job *j, int status)
         drain(j);
 }
 
-/* ---- the files that the host wants back ---- */
+/* ---- files that the host wants back ---- */
 
-/* The program is gone, and all that it started: looks for the files that it left. */
+/* All processes of the program have ended: starts the search for the files that the host wants. */
 static void fetch(struct job *j)
 {
         j->state = JOB_ENDED;
@@ -422,7 +422,7 @@ static void fetch(struct job *j)
         j->state = JOB_FETCH;
 }
 
-/* The search has ended; what it wrote may still be in its pipe. */
+/* The search has ended; its pipe may still have output. */
 static void fetch_ended(struct job *j, int status)
 {
         if (j->result.fetch_error || (WIFEXITED(status) && WEXITSTATUS(status) == 0))
@@ -454,11 +454,11 @@ void job_found(struct job *j, struct outbox *o)
                 close_fd(&j->program.out[0]);
 }
 
-/* ---- the ends of processes ---- */
+/* ---- ends of processes ---- */
 
 /*
- * The group of a program that has ended is killed before the program is reaped: until then its
- * number cannot have become somebody else's.
+ * Kills the process group of a program that has ended before reaping the program: until then the
+ * kernel cannot reuse its number for another group.
  */
 static bool reap_one(struct job *j)
 {
@@ -498,8 +498,9 @@ void job_reap(struct job *j)
         while (n < JOB_REAP_MAX && reap_one(j))
                 n++;
         if (n == JOB_REAP_MAX)
-                raise(SIGCHLD); /* blocked: it makes the agent's descriptor readable once more */
-        /* A cgroup is killed with all that is being forked; children one by one have had time. */
+                raise(SIGCHLD); /* it is blocked, so it makes the agent's signalfd readable again */
+        /* Killing a cgroup includes processes being forked. Without one, children may have forked
+         * meanwhile, so kill again. */
         if (j->state == JOB_DRAIN && !j->childless && j->guest->cgroup < 0)
                 job_kill(j);
 }
@@ -556,13 +557,14 @@ void job_settle(struct job *j, struct outbox *o)
         }
         if (j->state != JOB_DRAIN)
                 return;
-        /* Time is up: what the pipes hold is still sent, then they are closed without their end. */
+        /* Time is up: send what the pipes hold, then close them before their end. */
         for (int stream = 0; stream < 2 && j->overdue; stream++)
                 while (job_pump(j, stream, o))
                         ;
         if (j->program.out[0] >= 0 || j->program.out[1] >= 0)
                 return;
-        /* What a cgroup held is killed and cannot come back, though it may take a while to go. */
+        /* The processes of a cgroup are killed and cannot return, even if some have not yet
+         * ended. */
         job_reap(j);
         if (!j->childless && !j->overdue && j->guest->cgroup < 0)
                 return;

@@ -22,7 +22,7 @@ static const char usage[] =
         "As root the program runs as user 1000, who must be able to reach the directory,\n"
         "unless --keep-user is given. Without arguments it is process 1 of a virtual machine.\n";
 
-/* Process 1 must not end, whatever happens: the kernel would call that a panic. */
+/* Process 1 must never exit: that would be a kernel panic. */
 static _Noreturn void restart(const struct err *why)
 {
         if (why->code)
@@ -99,7 +99,7 @@ int main(int argc, char **argv)
         bool keep_user = false;
         struct err err = ERR_INIT;
 
-        /* The kernel hands words of its command line that it does not know to us: ignored. */
+        /* The kernel passes unknown words of its command line to process 1; they are ignored. */
         if (getpid() == 1 && (argc <= 1 || argv[1][0] != '-'))
                 run_machine();
         for (int i = 1; i < argc; i++) {
@@ -116,7 +116,8 @@ int main(int argc, char **argv)
         }
         if (!path || !root)
                 return fputs(usage, stderr), 2;
-        /* Descriptors 0 to 2 must be taken, or pipes of the program would land there. */
+        /* Keep descriptors 0 to 2 open, so that no pipe of the program gets one of these
+         * numbers. */
         while (fcntl(STDERR_FILENO, F_GETFD) < 0)
                 if (open("/dev/null", O_RDWR) < 0)
                         return 1;

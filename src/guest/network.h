@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The network of the machine: interfaces, route and resolver, set as the request says. */
+/* Configures the machine's network from the request: interfaces, route and resolver. */
 #pragma once
 
 #include "base/err.h"
@@ -8,8 +8,8 @@
 /* Brings up the loopback interface. */
 int network_loopback(struct err *err);
 
-/* Gives eth0 its address, the default route and, if there is one, the name servers. */
+/* Configures eth0, the default route and, if the request names any, the name servers. */
 int network_configure(const struct wire_network *network, struct err *err);
 
-/* Names the machine, so that the program finds itself and `localhost` without a name server. */
+/* Sets the host name, and writes /etc/hosts so that it resolves without a name server. */
 int network_name_host(const char *id, struct err *err);

@@ -34,7 +34,7 @@ bool outbox_has_room(const struct outbox *o, size_t n)
         return room(o) >= WIRE_HEADER_SIZE + n + OUTBOX_RESULT_MAX;
 }
 
-/* Moves the content to the front if n bytes do not fit behind it. */
+/* Moves the contents to the start of the buffer if n bytes do not fit after them. */
 static void make_room(struct outbox *o, size_t n)
 {
         if (OUTBOX_SIZE - o->end >= n)
@@ -61,7 +61,7 @@ bool outbox_takes_output(const struct outbox *o)
         return room(o) >= OUTBOX_RESERVE + WIRE_HEADER_SIZE + OUTBOX_CHUNK_MIN;
 }
 
-uint8_t *outbox_place(struct outbox *o, size_t *ret_room)
+uint8_t *outbox_reserve(struct outbox *o, size_t *ret_room)
 {
         size_t n = room(o);
 
@@ -92,7 +92,7 @@ int outbox_flush(struct outbox *o, int fd, struct err *err)
                         continue;
                 if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
                         return 0;
-                /* Whether EPIPE or ECONNRESET comes depends on the moment; callers know one. */
+                /* EPIPE or ECONNRESET depends on the moment; callers get one of them. */
                 if (n < 0 && errno == EPIPE)
                         return err_set(err, ECONNRESET, "the host closed the connection");
                 if (n < 0)

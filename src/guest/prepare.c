@@ -23,8 +23,9 @@ static uint64_t meminfo_kb(const char *text, const char *key)
 }
 
 /*
- * Bounds the program by what is free now, less a reserve: the kernel and the agent must live on
- * when it takes all it can get. Files it writes count, since they lie in memory.
+ * Limits the program to the memory that is free now, less a reserve that keeps the kernel and the
+ * agent working when the program uses all of it. Files that the program writes count, because they
+ * are in memory.
  */
 int prepare_limits(const struct guest *g, const struct wire_request *q, struct err *err)
 {

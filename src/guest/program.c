@@ -26,9 +26,9 @@
 
 enum { EXIT_NOT_RUN = 127 };
 
-/* How far a child came, in words that read well in front of the reason. */
+/* The step at which a child failed, in words that precede the reason. */
 struct failure {
-        const char *step; /* valid in the parent too: both are one program */
+        const char *step; /* a string constant, so valid in the parent too */
         int code;
 };
 
@@ -41,7 +41,8 @@ static int set_limits(void)
         struct rlimit now;
 
         setrlimit(RLIMIT_CORE, &core);
-        /* The kernel starts with less (4096), which PID 1 may raise; as a process the agent may not. */
+        /* The kernel's initial limit is lower (4096). PID 1 may raise it; an ordinary process may
+         * not. */
         if (setrlimit(RLIMIT_NOFILE, &files) == 0)
                 return 0;
         if (getrlimit(RLIMIT_NOFILE, &now) == 0 && now.rlim_max < files.rlim_max)
@@ -57,7 +58,7 @@ static int become_user(const struct guest *g)
         return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 
-/* The agent must not be chosen when memory runs out, but what it starts must be. */
+/* When memory runs out, the kernel must not choose the agent but the processes it starts. */
 static void allow_oom_kill(void)
 {
         _cleanup_close_ int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
@@ -66,7 +67,7 @@ static void allow_oom_kill(void)
                 return;
 }
 
-/* Everything both kinds of child need. Returns the step that failed, NULL if none. */
+/* Does what every child needs. Returns the step that failed, or NULL. */
 static const char *settle(const struct guest *g)
 {
         if (setsid() < 0)
@@ -82,7 +83,7 @@ static const char *settle(const struct guest *g)
                 return "working directory";
         if (become_user(g) < 0)
                 return "user";
-        /* After the change of user, which clears it. */
+        /* After the change of user, which clears this setting. */
         if (!g->machine && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
                 return "parent";
         if (access(g->workdir, X_OK) < 0)
@@ -98,7 +99,7 @@ static const char *path_of(const char *const *env)
         return DEFAULT_PATH;
 }
 
-/* Looks the command up as execvpe() does, but in the PATH of the program. Sets errno. */
+/* Like execvpe(), but looks the command up in the program's PATH. Sets errno. */
 static void search_and_exec(const char *const *argv, const char *const *env)
 {
         const char *path = path_of(env);
@@ -127,7 +128,7 @@ static void search_and_exec(const char *const *argv, const char *const *env)
         errno = denied ? EACCES : ENOENT;
 }
 
-/* Puts fds on 0, 1 and 2. They are above 2 already, so that none is overwritten. */
+/* Duplicates fds to 0, 1 and 2. All are above 2, so none is overwritten. */
 static int take_streams(const int fds[3])
 {
         for (int i = 0; i < 3; i++)
@@ -174,7 +175,7 @@ static _Noreturn void run_unpacker(const struct guest *g, const struct wire_entr
                 err_errno(&err, "unpacking the archive: %s", step ? step : "streams");
                 r = -1;
         } else {
-                /* Names in an archive are UTF-8 more often than not; this locale is built in. */
+                /* Names in archives are usually UTF-8; this locale is built into the C library. */
                 setlocale(LC_CTYPE, "C.UTF-8");
                 dir = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
                 r = unpack(0, dir, &limits, &err);
@@ -200,7 +201,7 @@ static _Noreturn void run_fetch(const struct guest *g, const struct wire_request
 
 /* ---- in the agent ---- */
 
-/* A pipe whose ends are both above 2. */
+/* Creates a pipe with both ends above 2. */
 static int make_pipe(int *ret_read, int *ret_write, struct err *err)
 {
         int fds[2];
@@ -227,13 +228,15 @@ static int make_output_pipe(int *ret_read, int *ret_write, struct err *err)
 
         if (r == 0) {
                 fcntl(*ret_read, F_SETFL, O_NONBLOCK);
-                /* Larger is faster; where the limit of the user is used up the default serves. */
+                /* A larger pipe is faster. If the user's limit is reached, the default size
+                 * remains. */
                 fcntl(*ret_read, F_SETPIPE_SZ, PROGRAM_PIPE_SIZE);
         }
         return r;
 }
 
-/* A program opens its streams by name too (/dev/stderr): the pipe's owner decides whether it may. */
+/* Makes the program's user the owner, so that the program can open its streams by name
+ * (/dev/stderr). */
 static int give_pipe(const struct guest *g, int fd, struct err *err)
 {
         return g->uid && fchown(fd, g->uid, g->uid) < 0 ? err_errno(err, "pipe: owner") : 0;
@@ -249,7 +252,7 @@ static bool has_variable(const struct wire_request *request, const char *name)
         return false;
 }
 
-/* The environment of the request and what it lacks. The array is the caller's to free. */
+/* The request's environment plus the defaults that it lacks. The caller frees the array. */
 static const char **make_environment(const struct wire_request *request, const char *home)
 {
         const char **env = calloc(request->n_env + 4, sizeof(*env));
@@ -268,7 +271,7 @@ static const char **make_environment(const struct wire_request *request, const c
         return env;
 }
 
-/* Waits until the child has become the program, or says why not and is reaped. */
+/* Waits until the child has executed the program, or reaps it and reports its error. */
 static int await_exec(pid_t pid, int report, const char *name, struct err *err)
 {
         struct failure f;
@@ -387,7 +390,7 @@ void program_release(struct program *p)
         close_fd(&p->out[1]);
 }
 
-/* The kernel lists our children; where it does not, the process group has to do. */
+/* The kernel lists our children. If it does not, killing the process group must suffice. */
 static void kill_children(void)
 {
         _cleanup_fclose_ FILE *f = fopen("/proc/thread-self/children", "re");

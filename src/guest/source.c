@@ -7,13 +7,13 @@
 
 enum { GZIP_WITH_LARGEST_WINDOW = 15 + 16 }; /* zlib.h, inflateInit2 */
 
-/* Remembers an error, for all later calls, and returns it. */
+/* Records an error for all later calls, and returns it. */
 static int fail(struct source *s, int code, const char *what)
 {
         return err_set(&s->failed, code, "%s", what);
 }
 
-/* Reads more after what is there already. */
+/* Reads more bytes after those that are unused. */
 static int fill(struct source *s)
 {
         ssize_t n;
@@ -89,7 +89,7 @@ int source_open(struct source *s, int fd, uint64_t max, struct err *err)
         return r < 0 ? pass_on(s, err) : 0;
 }
 
-/* Which check failed; zlib's own messages require knowledge of its source. */
+/* Names the check that failed, in clearer words than zlib's. */
 static int damaged(struct source *s)
 {
         static const struct {
@@ -109,7 +109,7 @@ static int damaged(struct source *s)
         return err_set(&s->failed, EPROTO, "the archive is damaged: gzip: %s", what);
 }
 
-/* Inflates once. Bytes made, 0 if there are none yet or the member has ended. */
+/* Inflates once. Returns the bytes produced; 0: none yet, or the member has ended. */
 static ssize_t inflate_some(struct source *s)
 {
         int r;
@@ -132,7 +132,7 @@ static ssize_t inflate_some(struct source *s)
         return (ssize_t)(sizeof(s->out) - s->z.avail_out);
 }
 
-/* Between members: another one, zeros, or nothing. 1 at the end of everything. */
+/* Between members: another member, zeros, or nothing may follow. 1 at the end of everything. */
 static int after_member(struct source *s)
 {
         static const char garbage[] = "the archive is damaged: garbage follows its gzip data";
@@ -215,5 +215,5 @@ int source_drain(struct source *s, struct err *err)
 
 void source_release(struct source *s)
 {
-        inflateEnd(&s->z); /* takes one that was never begun */
+        inflateEnd(&s->z); /* a stream that was never initialised is fine */
 }

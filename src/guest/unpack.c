@@ -17,15 +17,16 @@
 #include <unistd.h>
 
 enum {
-        /* Headers, padding and what follows the end of a tar, on top of twice the content. */
+        /* Allowance for headers, padding and bytes after the end of a tar, besides twice the
+         * contents. */
         SOURCE_SLACK = 1 << 20,
 };
 
-/* Permissions that a directory gets once everything is unpacked. */
-struct later {
+/* Permissions that a directory gets after everything is unpacked. */
+struct deferred {
         char *path;
         mode_t mode;
-        size_t order; /* the last one for a path counts */
+        size_t order; /* for the same path the last one applies */
 };
 
 struct unpacker {
@@ -33,15 +34,15 @@ struct unpacker {
         struct source source;
         int dir;
         struct unpack_limits left;
-        struct later *later;
-        size_t n_later, room_later;
-        int zip; /* file of all of a zip; -1: none */
+        struct deferred *deferred;
+        size_t n_deferred, deferred_room;
+        int zip; /* memory file with the whole zip; -1: none */
 };
 
 DEFINE_CLEANUP(struct archive *, archive_read_free);
 #define _cleanup_archive_ _cleanup_(archive_read_free_p)
 
-/* libarchive has no message for some of its errors. */
+/* libarchive has no message for some errors. */
 static const char *reason(struct archive *a)
 {
         const char *words = archive_error_string(a);
@@ -63,17 +64,16 @@ static int clean(const char *name, char ret[BENEATH_PATH_MAX], struct err *err)
         return r < 0 ? err_set(err, -r, "archive entry \"%.64s...\": name too long", name) : 0;
 }
 
-/* Opens the directory of an entry; the message says which entry was the trouble. */
+/* Opens the directory of an entry. An error names the entry. */
 static int parent_of(struct unpacker *u, const char *path, const char **ret_base, struct err *err)
 {
         struct err why = ERR_INIT;
         int fd = beneath_parent(u->dir, path, 0, ret_base, &why);
 
         if (fd == -ELOOP || fd == -ENOTDIR)
-                return err_set(
-                        err, -fd,
-                        "archive entry \"%s\" lies behind a link or file, not in a directory",
-                        path);
+                return err_set(err, -fd,
+                               "archive entry \"%s\" is below a link or file, not a directory",
+                               path);
         return fd < 0 ? err_set(err, -fd, "archive entry \"%s\": %s", path, why.msg) : fd;
 }
 
@@ -82,7 +82,7 @@ static int system_error(const char *path, struct err *err)
         return err_errno(err, "archive entry \"%s\"", path);
 }
 
-/* A zip that was not made on Unix says nothing of permissions. */
+/* A zip that was not made on Unix has no permissions. */
 static mode_t permissions(const struct unpacker *u, struct archive_entry *e, mode_t otherwise)
 {
         mode_t mode = archive_entry_perm(e) & 0777;
@@ -90,7 +90,7 @@ static mode_t permissions(const struct unpacker *u, struct archive_entry *e, mod
         return mode == 0 && u->source.kind == SNIFF_ZIP ? otherwise : mode;
 }
 
-/* Removes what has the name of a new entry: a link itself, a directory if it is empty. */
+/* Removes an existing file with the name of a new entry: a link itself, a directory if empty. */
 static int make_room(int parent, const char *base, const char *path, struct err *err)
 {
         if (unlinkat(parent, base, 0) == 0 || errno == ENOENT)
@@ -127,8 +127,8 @@ static int too_large(const char *path, struct err *err)
 }
 
 /*
- * Holes of sparse files are not written, but counted: a later read or copy of the file would pay
- * for them. No block tells of a hole at the end of a file, only the entry's size.
+ * Holes of sparse files are not written, but they count, because a later copy of the file would
+ * take that space. A hole at the end of a file has no block; only the entry's size shows it.
  */
 static int write_content(struct unpacker *u, struct archive_entry *e, int fd, const char *path,
                          struct err *err)
@@ -144,7 +144,7 @@ static int write_content(struct unpacker *u, struct archive_entry *e, int fd, co
 
                 if (r == ARCHIVE_EOF)
                         break;
-                /* A checksum that does not match is no more than a warning to libarchive. */
+                /* To libarchive a checksum that does not match is only a warning. */
                 if (r != ARCHIVE_OK)
                         return err_set(err, EPROTO, "archive entry \"%s\": %s", path,
                                        reason(u->archive));
@@ -193,28 +193,28 @@ static int unpack_file(struct unpacker *u, struct archive_entry *e, const char *
         return r;
 }
 
-static int set_later(struct unpacker *u, const char *path, mode_t mode, struct err *err)
+static int defer_mode(struct unpacker *u, const char *path, mode_t mode, struct err *err)
 {
-        struct later *l;
+        struct deferred *l;
 
-        if (u->n_later == u->room_later) {
-                size_t room = u->room_later ? 2 * u->room_later : 64;
+        if (u->n_deferred == u->deferred_room) {
+                size_t room = u->deferred_room ? 2 * u->deferred_room : 64;
 
-                l = reallocarray(u->later, room, sizeof(*l));
+                l = reallocarray(u->deferred, room, sizeof(*l));
                 if (!l)
                         return err_set(err, ENOMEM, "unpacking the archive: out of memory");
-                u->later = l;
-                u->room_later = room;
+                u->deferred = l;
+                u->deferred_room = room;
         }
-        l = &u->later[u->n_later];
-        *l = (struct later){.path = strdup(path), .mode = mode, .order = u->n_later};
+        l = &u->deferred[u->n_deferred];
+        *l = (struct deferred){.path = strdup(path), .mode = mode, .order = u->n_deferred};
         if (!l->path)
                 return err_set(err, ENOMEM, "unpacking the archive: out of memory");
-        u->n_later++;
+        u->n_deferred++;
         return 0;
 }
 
-/* Until the end a directory can be written by us, or what lies in it could not be unpacked. */
+/* Until the end we need write permission, to unpack the directory's files. */
 static int unpack_directory(struct unpacker *u, struct archive_entry *e, const char *path,
                             struct err *err)
 {
@@ -237,13 +237,13 @@ static int unpack_directory(struct unpacker *u, struct archive_entry *e, const c
                         return system_error(path, err);
                 }
         }
-        return mode == (mode | 0700) ? 0 : set_later(u, path, mode, err);
+        return mode == (mode | 0700) ? 0 : defer_mode(u, path, mode, err);
 }
 
-/* What a directory holds comes before it: afterwards it may be out of reach. */
-static int compare_later(const void *a, const void *b)
+/* Subdirectories first: after its own change a directory may be inaccessible. */
+static int compare_deferred(const void *a, const void *b)
 {
-        const struct later *x = a, *y = b;
+        const struct deferred *x = a, *y = b;
         int order = strcmp(y->path, x->path);
 
         return order ? order : (x->order > y->order) - (x->order < y->order);
@@ -251,16 +251,16 @@ static int compare_later(const void *a, const void *b)
 
 static int set_permissions(struct unpacker *u, struct err *err)
 {
-        if (u->n_later > 1)
-                qsort(u->later, u->n_later, sizeof(*u->later), compare_later);
-        for (size_t i = 0; i < u->n_later; i++) {
-                const struct later *l = &u->later[i];
+        if (u->n_deferred > 1)
+                qsort(u->deferred, u->n_deferred, sizeof(*u->deferred), compare_deferred);
+        for (size_t i = 0; i < u->n_deferred; i++) {
+                const struct deferred *l = &u->deferred[i];
                 _cleanup_close_ int parent = -1;
                 const char *base;
                 struct stat st;
 
                 parent = beneath_parent(u->dir, l->path, 0, &base, NULL);
-                /* A later entry may have taken the place of the directory. */
+                /* A later entry may have replaced the directory. */
                 if (parent < 0 || fstatat(parent, base, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
                     !S_ISDIR(st.st_mode))
                         continue;
@@ -318,7 +318,7 @@ static int unpack_hardlink(struct unpacker *u, struct archive_entry *e, const ch
                 return err_set(err, EPERM, "archive entry \"%s\" is a hard link to no regular file",
                                path);
         r = make_room(to, to_base, path, err);
-        /* Without AT_SYMLINK_FOLLOW the new name is one more of a link, not of its target. */
+        /* Without AT_SYMLINK_FOLLOW this is a new name of a link itself, not of its target. */
         if (r == 0 && linkat(from, from_base, to, to_base, 0) < 0)
                 return system_error(path, err);
         return r;
@@ -374,7 +374,7 @@ static int damaged(struct unpacker *u, struct err *err)
                        u->source.kind == SNIFF_ZIP ? "zip" : "tar", reason(u->archive));
 }
 
-/* What libarchive reads. */
+/* The bytes that libarchive reads. */
 static ssize_t read_source(struct archive *a, void *unpacker, const void **ret)
 {
         struct unpacker *u = unpacker;
@@ -386,8 +386,8 @@ static ssize_t read_source(struct archive *a, void *unpacker, const void **ret)
 }
 
 /*
- * A zip has its directory at its end, and what precedes an entry may be incomplete (sizes,
- * permissions, whether it is a link). So all of it is read first.
+ * A zip has its directory at its end, and the header before an entry may be incomplete (size,
+ * permissions, whether it is a link). So the whole zip is read first.
  */
 static int spool(struct unpacker *u, struct err *err)
 {
@@ -458,7 +458,7 @@ static int unpack_entries(struct unpacker *u, struct err *err)
 
                 if (status == ARCHIVE_EOF)
                         break;
-                /* A warning is about a name in no known encoding, which is kept as it is. */
+                /* The warning is about a name in an unknown encoding, which is kept unchanged. */
                 if (status != ARCHIVE_OK && status != ARCHIVE_WARN)
                         return damaged(u, err);
                 r = unpack_entry(u, e, err);
@@ -467,9 +467,9 @@ static int unpack_entries(struct unpacker *u, struct err *err)
 }
 
 /*
- * Reads what follows the end of the tar, too: it decides whether the gzip data are sound. If they are
- * not, that is the cause of whatever was found wrong with the tar within, and is reported instead,
- * except where reading on would cost what the limits are there to save.
+ * Reads the bytes after the end of the tar too, since only then are the gzip data verified. If they
+ * are damaged, that is the cause of any error in the tar within, and is reported in its place.
+ * After an exceeded limit it does not read on, because that is the work that the limits prevent.
  */
 static int verify_source(struct unpacker *u, int r, struct err *err)
 {
@@ -485,9 +485,9 @@ static int verify_source(struct unpacker *u, int r, struct err *err)
 
 static void unpacker_release(struct unpacker *u)
 {
-        for (size_t i = 0; i < u->n_later; i++)
-                free(u->later[i].path);
-        free(u->later);
+        for (size_t i = 0; i < u->n_deferred; i++)
+                free(u->deferred[i].path);
+        free(u->deferred);
         close_fd(&u->zip);
         source_release(&u->source);
 }

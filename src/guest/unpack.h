@@ -1,21 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Unpacks an archive (tar, plain or with gzip, or zip) from a descriptor into a directory, trusting
- * none of it.
+ * Unpacks an untrusted archive (tar, tar.gz or zip) from a descriptor into a directory.
  *
- * The archive is sound only if unpack() returns 0. Gzip data are verified to their last byte
- * (source.h). A tar that ends within an entry is an error, as it is to GNU tar; what follows its end
- * is ignored, and so is a missing end, again as GNU tar does. The checksum of each entry of a zip is
- * verified.
+ * The archive is intact only if unpack() returns 0. Gzip data are verified to their last byte
+ * (source.h). As with GNU tar, a tar that ends within an entry is an error, while a missing end and
+ * bytes after the end are ignored. The checksum of each entry of a zip is verified.
  *
- * Symbolic links are kept, wherever they lead, but never followed: nothing is created, changed or
- * linked through one. A later entry of the same name replaces what is there, a link and not its
- * target. Refused, with an error that names the entry: absolute names and names with "..", entries
- * below a link or file, hard links to what is neither file nor link below the directory, encrypted
- * entries, device nodes, FIFOs, sockets, more entries or bytes than allowed. What was unpacked before
- * the refusal stays.
- * Files and directories get the permissions of the archive, less what umask 022 takes, without
- * set-user-ID and the like; directories get them at the end, so they may lack those to write.
+ * Symbolic links are created wherever they point, but never followed: nothing is created, changed
+ * or linked through one. A later entry with the same name replaces the earlier one; of a link, the
+ * link and not its target. These are errors that name the entry: absolute names and names with
+ * "..", entries below a link or file, hard links to anything but a file or link below the
+ * directory, encrypted entries, device nodes, FIFOs, sockets, and entries or bytes above the
+ * limits. Entries unpacked before the error remain.
+ *
+ * Files and directories get the permissions of the archive under umask 022, without set-user-ID,
+ * set-group-ID and sticky bits. Directories get them last, so they need not be writable.
  */
 #pragma once
 
@@ -25,10 +24,10 @@
 
 enum {
         UNPACK_ENTRIES_MAX = 200000,
-        UNPACK_ZIP_MAX = 16 << 20, /* bytes of a zip, which is kept in memory while it is read */
+        UNPACK_ZIP_MAX = 16 << 20, /* bytes of a zip, which is held in memory */
 };
 
-#define UNPACK_BYTES_MAX (UINT64_C(4) << 30) /* unpacked; memory usually ends it before */
+#define UNPACK_BYTES_MAX (UINT64_C(4) << 30) /* unpacked; memory is usually the lower limit */
 
 struct unpack_limits {
         uint64_t entries;

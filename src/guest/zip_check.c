@@ -44,7 +44,7 @@ static int damaged(struct err *err, const char *what)
         return err_set(err, EPROTO, "the archive is damaged: zip: %s", what);
 }
 
-/* The record at the end, before a comment of any length. NULL: there is none. */
+/* Finds the end record, which a comment may follow. NULL: none. */
 static const uint8_t *find_end(const struct zip *z)
 {
         for (size_t back = END_SIZE; back <= z->n && back <= END_SIZE + COMMENT_MAX; back++) {
@@ -56,7 +56,7 @@ static const uint8_t *find_end(const struct zip *z)
         return NULL;
 }
 
-/* The checksum of a symbolic link's target; 0 and -1 if its data are not to be read. */
+/* The checksum of a symbolic link's target. Returns -1 if its data cannot be read. */
 static int target_checksum(const struct zip *z, const uint8_t *central, const uint8_t *data,
                            uint32_t *ret)
 {
@@ -113,8 +113,8 @@ static int check_entry(const struct zip *z, const uint8_t *central, struct err *
 }
 
 /*
- * The end of the directory. Zip puts zip64 records between it and the end record when it does not know
- * the size of its input beforehand, also if all numbers fit into the end record.
+ * Finds the end of the directory. If zip did not know the size of its input beforehand, it writes
+ * zip64 records between the directory and the end record, even if all numbers fit the latter.
  */
 static const uint8_t *directory_end(const struct zip *z, const uint8_t *end)
 {

@@ -174,8 +174,8 @@ static int check_logger(const struct vm_config *cfg, const void *entry, struct e
         (void)cfg;
         if (l->level && logger_level_parse(l->level, &level) < 0)
                 return err_set(err, EINVAL,
-                               "level: \"%s\" is none of Off, Error, Warning, Info, "
-                               "Debug, Trace",
+                               "level: unknown level \"%s\": use Off, Error, Warning, Info, Debug "
+                               "or Trace",
                                l->level);
         return 0;
 }

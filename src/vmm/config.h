@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The configuration of a microVM, and the table of sections and fields behind the configuration
+ * The configuration of a microVM, and the table of sections and fields for the configuration
  * file, the API's bodies and GET /vm/config.
  *
  * A section is a key of the configuration file and a path of the API ("boot-source" is PUT

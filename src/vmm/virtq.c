@@ -76,7 +76,7 @@ static int add_piece(struct virtq *q, struct virtq_chain *c, uint64_t addr, uint
         size_t *total = device_writes ? &c->in_len : &c->out_len;
 
         if (!device_writes && c->n_in > 0)
-                return err_set(err, EPROTO, "readable descriptor behind a writable one");
+                return err_set(err, EPROTO, "readable descriptor after a writable one");
         if (len > VIRTQ_CHAIN_BYTES - *total)
                 return err_set(err, EPROTO, "chain longer than %d bytes", VIRTQ_CHAIN_BYTES);
         *total += len;

@@ -136,7 +136,7 @@ static void host_takes_no_more(struct vsock_conn *c)
 /* After bytes were written to the host: grants credit and forwards a half-close. */
 static void after_flush(struct vsock_conn *c)
 {
-        if (c->fwd_cnt - c->told_fwd_cnt >= VSOCK_BUF_ALLOC / 2)
+        if (c->fwd_cnt - c->sent_fwd_cnt >= VSOCK_BUF_ALLOC / 2)
                 conn_owe(c, OWE_CREDIT);
         if (c->guest_shut_send && c->out_len == 0 && c->src.fd >= 0)
                 shutdown(c->src.fd, SHUT_WR);
@@ -514,7 +514,7 @@ int conn_fill_packet(struct vsock_conn *c, const struct iovec *iov, int n, size_
 
 void conn_sent(struct vsock_conn *c, const struct vsock_header *h)
 {
-        c->told_fwd_cnt = h->fwd_cnt;
+        c->sent_fwd_cnt = h->fwd_cnt;
         c->owe &= ~(unsigned)OWE_CREDIT;
         switch (h->op) {
         case VSOCK_OP_RST:

@@ -67,7 +67,7 @@ struct vsock_conn {
 
         /* Credit. Counters are modulo 2^32, as in the packets. */
         uint32_t peer_buf_alloc, peer_fwd_cnt, sent;
-        uint32_t fwd_cnt, told_fwd_cnt;
+        uint32_t fwd_cnt, sent_fwd_cnt;
         bool asked_credit;
 
         bool guest_shut_send, guest_shut_rcv;

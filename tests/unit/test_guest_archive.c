@@ -166,14 +166,12 @@ static void links_are_replaced_and_never_followed(void **state)
 
 static void entries_below_a_link_are_refused(void **state)
 {
-        expect_refused(
-                "dir/out/x", S_IFREG | 0644, "x",
-                "archive entry \"dir/out/x\" lies behind a link or file, not in a directory");
-        expect_refused(
-                "dir/out/d/x", S_IFREG | 0644, "x",
-                "archive entry \"dir/out/d/x\" lies behind a link or file, not in a directory");
+        expect_refused("dir/out/x", S_IFREG | 0644, "x",
+                       "archive entry \"dir/out/x\" is below a link or file, not a directory");
+        expect_refused("dir/out/d/x", S_IFREG | 0644, "x",
+                       "archive entry \"dir/out/d/x\" is below a link or file, not a directory");
         expect_refused("before/x", S_IFREG | 0644, "x",
-                       "archive entry \"before/x\" lies behind a link or file, not in a directory");
+                       "archive entry \"before/x\" is below a link or file, not a directory");
         expect_refused("dir", S_IFREG | 0644, "x",
                        "archive entry \"dir\" has the name of a directory with content");
 }
@@ -207,8 +205,7 @@ static void hard_links_stay_within_the_archive(void **state)
         expect_hardlink_refused("missing", "archive entry \"hard\": No such file or directory");
         expect_hardlink_refused("d", "archive entry \"hard\" is a hard link to no regular file");
         expect_hardlink_refused(
-                "d/up/d/x",
-                "archive entry \"d/up/d/x\" lies behind a link or file, not in a directory");
+                "d/up/d/x", "archive entry \"d/up/d/x\" is below a link or file, not a directory");
 }
 
 static void entries_and_bytes_are_bounded(void **state)

@@ -29,7 +29,7 @@ static void an_outbox_keeps_room_for_control_frames(void **state)
 
         assert_int_equal(outbox_init(&o, NULL), 0);
         assert_int_equal(outbox_size(&o), 0);
-        while ((place = outbox_place(&o, &room)) != NULL) {
+        while ((place = outbox_reserve(&o, &room)) != NULL) {
                 assert_in_range(room, OUTBOX_CHUNK_MIN, OUTBOX_CHUNK);
                 memset(place, 'x', room);
                 outbox_commit(&o, WIRE_STDOUT, room);
@@ -62,7 +62,7 @@ static void an_outbox_flushes_what_the_socket_takes(void **state)
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
         assert_int_equal(outbox_init(&o, NULL), 0);
         while (next < 60) {
-                while (next < 60 && (place = outbox_place(&o, &room)) != NULL) {
+                while (next < 60 && (place = outbox_reserve(&o, &room)) != NULL) {
                         memset(place, (int)next, 50000 < room ? 50000 : room);
                         outbox_commit(&o, WIRE_STDOUT, 50000 < room ? 50000 : room);
                         next++;

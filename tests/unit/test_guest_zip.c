@@ -181,7 +181,7 @@ static void unsafe_entries_are_refused(void **state)
         expect_refused("/tmp/x", S_IFREG | 0644, "x",
                        "archive entry \"/tmp/x\" leaves the working directory");
         expect_refused("out/x", S_IFREG | 0644, "x",
-                       "archive entry \"out/x\" lies behind a link or file, not in a directory");
+                       "archive entry \"out/x\" is below a link or file, not a directory");
 }
 
 static void an_encrypted_zip_is_refused(void **state)
