@@ -30,8 +30,8 @@ int boot_early(struct err *err);
 
 /*
  * Loads modules and sets up the root, the cgroup and the program's directories. Sets *ret and the
- * times of `boot` that it reaches. After an error it continues with the steps that still make
- * sense, and returns the first error.
+ * times of `boot` that it reaches. Stops at an error; boot_connect() may still succeed and the agent
+ * report it.
  */
 int boot_prepare(struct guest *ret, struct agent_boot *boot, struct err *err);
 

@@ -65,7 +65,7 @@ static int take_line(const char *dir, char *line, struct modules *m, struct err 
 int modules_load(const char *dir, struct modules *ret, struct err *err)
 {
         _cleanup_buf_ struct buf order = BUF_INIT(ORDER_MAX);
-        struct err later = ERR_INIT;
+        struct err further = ERR_INIT; /* after the first error */
         char path[NAME_MAX_BYTES];
         char *rest, *line;
         int first, r;
@@ -79,7 +79,7 @@ int modules_load(const char *dir, struct modules *ret, struct err *err)
         while ((line = strsep(&rest, "\n")) != NULL) {
                 if (!*line || *line == '#')
                         continue;
-                r = take_line(dir, line, ret, first < 0 ? &later : err);
+                r = take_line(dir, line, ret, first < 0 ? &further : err);
                 if (r < 0 && first == 0)
                         first = r;
         }
