@@ -235,7 +235,7 @@ static void wrong_devices_are_named(void **state)
                       "\"guest_mac\":\"06:00:ac:10:00:0A\"},{\"iface_id\":\"b\","
                       "\"host_dev_name\":\"u\",\"guest_mac\":\"06:00:ac:10:00:0a\"}]"),
                  "network-interfaces[1]: The MAC address is already in use"},
-                {WITH("\"logger\":{\"level\":\"Loud\"}"), "level: \"Loud\""},
+                {WITH("\"logger\":{\"level\":\"Loud\"}"), "level: unknown level \"Loud\""},
                 {WITH("\"logger\":{\"module\":1}"), "module: must be a string"},
                 {WITH("\"metrics\":{}"), "metrics_path: missing"},
                 {WITH("\"entropy\":{\"rate_limiter\":{\"ops\":{}}}"),
