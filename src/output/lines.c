@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Counts lines that are not kept. */
+/* Counts lines that are dropped. */
 static void lose(struct output_log *log, uint64_t n, enum output_reason reason)
 {
         log->lost += n;
@@ -41,7 +41,7 @@ void lines_seal(struct output_log *log, uint64_t due_ns)
         }
 }
 
-/* A chunk with room for a line of n bytes; NULL when there is no memory. */
+/* A chunk with room for n bytes; NULL: out of memory. */
 static struct chunk *open_chunk(struct output_log *log, size_t n)
 {
         struct chunk *c = log->open;
@@ -50,7 +50,7 @@ static struct chunk *open_chunk(struct output_log *log, size_t n)
         if (c && c->cap - c->len >= n)
                 return c;
         if (c && log->next_cap < OUTPUT_CHUNK_MAX)
-                log->next_cap *= 4; /* it was too small: who writes much gets larger ones */
+                log->next_cap *= 4; /* it filled up: larger chunks for a log that grows fast */
         lines_seal(log, 0);
         for (cap = log->next_cap; cap < n; cap *= 2)
                 ;
@@ -72,7 +72,7 @@ static bool is_full(const struct output_log *log)
                log->bytes_recorded >= config->size_max / OUTPUT_SHARE;
 }
 
-/* Adds one line, which may have a held beginning. */
+/* Adds a line: the held bytes of its stream, if any, and n more. */
 static void add_line(struct output_log *log, enum workload_stream stream, const char *bytes,
                      size_t n, bool partial, int64_t now_ms)
 {
@@ -104,7 +104,7 @@ static void add_line(struct output_log *log, enum workload_stream stream, const 
         held->len = 0;
 }
 
-/* Keeps a piece until its newline comes. */
+/* Holds a piece until its newline arrives. */
 static void hold(struct output_log *log, enum workload_stream stream, const char *bytes, size_t n,
                  int64_t now_ms)
 {
@@ -128,7 +128,7 @@ void lines_add(struct output_log *log, enum workload_stream stream, const char *
 
         while (n) {
                 size_t room = OUTPUT_LINE_MAX - log->held[stream].len;
-                size_t look = n <= room ? n : room + 1; /* the newline is not of the line */
+                size_t look = n <= room ? n : room + 1; /* the newline does not count */
                 const char *end = memchr(bytes, '\n', look);
                 size_t size = end ? (size_t)(end - bytes) : n < room ? n : room;
 

@@ -38,8 +38,9 @@ struct item {
 };
 
 /*
- * A run of lines. Guarded by log.lock, except `refs`, and `data`: bytes below `len` are never changed,
- * so a thread that has a reference and has read `len` under the lock may read them without it.
+ * A run of lines. Guarded by log.lock, except `refs`, and `data`: bytes below `len` are never
+ * changed, so a thread that has a reference and has read `len` under the lock may read them without
+ * it.
  */
 struct chunk {
         TAILQ_ENTRY(chunk) in_log;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The metrics of logs, declared in one table (metrics.c). */
+/* The metrics of the output, declared in one table in metrics.c. */
 #pragma once
 
 #include "base/err.h"
@@ -21,12 +21,12 @@ enum {
 
 extern const struct metric_desc output_metric_descs[OUTPUT_METRIC_COUNT];
 
-/* Why a line did not get where it was to go. */
+/* Why a line was not recorded or not delivered. */
 enum output_reason {
         OUTPUT_REASON_NONE,
-        OUTPUT_REASON_SLOW,  /* a subscriber did not keep up; the line is in the history */
-        OUTPUT_REASON_LIMIT, /* the workload's log was full */
-        OUTPUT_REASON_QUEUE, /* the file did not keep up */
+        OUTPUT_REASON_SLOW,  /* a follower fell behind; the line is in the file */
+        OUTPUT_REASON_LIMIT, /* the log has reached its limit */
+        OUTPUT_REASON_QUEUE, /* the file fell behind */
         OUTPUT_REASON_STORE, /* the file could not be written */
         OUTPUT_REASON_COUNT
 };
@@ -39,5 +39,5 @@ struct output_metrics {
         struct prom_histogram *write;
 };
 
-/* A NULL registry: nothing is counted. */
+/* `registry` NULL: nothing is counted. */
 int output_metrics_init(struct output_metrics *m, struct prom_registry *registry, struct err *err);

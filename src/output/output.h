@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The output of workloads: cut into numbered lines, kept in a file, passed to readers while it grows.
+ * The output of workloads: cut into numbered lines, kept in a file, passed to readers while it
+ * grows.
  *
  *     output_new(&(struct output_config){.store = store}, &output, &err);
  *     log = output_log_begin(output, id);                           // the engine's side
@@ -16,14 +17,15 @@
  * together, from 1, in the order in which they were completed. A line is bytes, not text. A piece
  * that was not followed by a newline is marked `partial`; the next line of that stream continues
  * it. Partial are: the pieces of a line longer than OUTPUT_LINE_MAX, a line that has waited
- * OUTPUT_PARTIAL_MS for its newline (a prompt), and the bytes after the last newline. The bytes of a
- * stream are therefore exactly those of its lines, each followed by a newline unless it is partial.
+ * OUTPUT_PARTIAL_MS for its newline (a prompt), and the bytes after the last newline. The bytes of
+ * a stream are therefore exactly those of its lines, each followed by a newline unless it is
+ * partial.
  *
  * Bounds. output_log_write() never waits for the file or for a reader. Lines go from memory to the
- * file in chunks. A chunk that finds OUTPUT_QUEUE_MAX bytes queued before it is dropped. A log keeps
- * at most `lines_max` lines, and at most size_max / OUTPUT_SHARE bytes. Dropped lines are counted and
- * keep their numbers, and readers are notified which numbers are missing. Retention deletes old lines
- * by age and size.
+ * file in chunks. A chunk that finds OUTPUT_QUEUE_MAX bytes queued before it is dropped. A log
+ * keeps at most `lines_max` lines, and at most size_max / OUTPUT_SHARE bytes. Dropped lines are
+ * counted and keep their numbers, and readers are notified which numbers are missing. Retention
+ * deletes old lines by age and size.
  *
  * Readers begin after a line number and read earlier lines from the file, at their own speed. A
  * reader that has reached the end follows the log in memory, where the last OUTPUT_WINDOW_MAX bytes
@@ -33,8 +35,8 @@
  *
  * Ownership: a struct output_log belongs to its creator until output_log_end(); a reader belongs to
  * its creator. Thread rule: any thread may call any function. Calls on one log, and calls on one
- * reader except output_reader_cancel(), must not overlap. output_free() after all logs have ended and
- * all readers are freed. A reader's callback runs with a lock held: it may set a flag, queue
+ * reader except output_reader_cancel(), must not overlap. output_free() after all logs have ended
+ * and all readers are freed. A reader's callback runs with a lock held: it may set a flag, queue
  * something or signal, nothing else.
  */
 #pragma once

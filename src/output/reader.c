@@ -11,28 +11,28 @@
 
 struct output_reader {
         struct output *output;
-        struct output_log *log; /* with a reference; NULL: only the file knows it */
+        struct output_log *log; /* with a reference; NULL: the log is in the file only */
         char id[ULID_LEN + 1];
         bool follows;
-        uint64_t cursor;    /* number of the last line that was read or given up */
-        uint64_t last_seq;  /* lines up to this one are in the file or nowhere */
-        uint64_t limit_seq; /* lines behind this one were beyond the limit; without a log */
-        bool live;          /* has read from memory: falls behind from now on */
+        uint64_t cursor;    /* number of the last line that was returned or dropped */
+        uint64_t last_seq;  /* lines up to this one are in the file, or lost */
+        uint64_t limit_seq; /* without a log: later lines were beyond its limit */
+        bool live;          /* has read from memory: from now on it can fall behind */
 
-        /* Lines that were fetched: of a chunk in memory, or of one from the file. */
+        /* The fetched lines: a chunk in memory, or one from the file. */
         const uint8_t *at, *end;
         uint64_t seq;         /* number of the line at `at` */
-        uint64_t fetched_seq; /* of the last line that should be there */
+        uint64_t fetched_seq; /* of the last line of a chunk from the file; 0: from memory */
         int64_t created_ms;
         struct chunk *chunk;
         struct buf stored;
 
-        /* Under the log's lock. */
+        /* Guarded by log.lock. */
         struct waiter waiter;
         bool cancelled;
 };
 
-/* ---- making one ---- */
+/* ---- creation ---- */
 
 static int attach(struct output_reader *r, struct err *err)
 {
@@ -115,8 +115,7 @@ void output_reader_free(struct output_reader *r)
 
 /* ---- lines ---- */
 
-/* Takes the line at `at`. False at the end of what was fetched, which a damaged file may bring
- * early. */
+/* Reads the line at `at`. False at the end of the chunk. In a damaged chunk that may be early. */
 static bool take_line(struct output_reader *r, struct output_event *ret)
 {
         struct line_head head;
@@ -143,7 +142,7 @@ static bool take_line(struct output_reader *r, struct output_event *ret)
         return true;
 }
 
-/* Gives up the lines up to `last`. */
+/* Skips the lines up to `last` and reports them as missing. */
 static int drop(struct output_reader *r, uint64_t last, const char *reason,
                 struct output_event *ret)
 {
@@ -164,7 +163,8 @@ static void forget_fetched(struct output_reader *r)
         r->fetched_seq = 0;
 }
 
-/* With the log's lock. */
+/* With log.lock. The reference keeps the bytes valid; they do not change, so that they can be read
+ * without the lock. */
 static void fetch_chunk(struct output_reader *r, struct chunk *c)
 {
         chunk_ref(c);
@@ -177,8 +177,8 @@ static void fetch_chunk(struct output_reader *r, struct chunk *c)
         r->live = r->follows;
 }
 
-/* With the log's lock: the chunk in memory that has the line behind the cursor, or the first one
- * behind it; NULL: there is none. Near the end is where most look. */
+/* The first chunk in memory with a line after the cursor; NULL: none. Searches from the end, where
+ * most readers are. With log.lock. */
 static struct chunk *find_chunk(struct output_reader *r)
 {
         struct chunk *c, *best = NULL;
@@ -192,9 +192,9 @@ static struct chunk *find_chunk(struct output_reader *r)
         return best;
 }
 
-enum { FETCHED = 1, FROM_FILE = 2 }; /* besides 0, an event */
+enum { FETCHED = 1, FROM_FILE = 2 }; /* 0: *ret is an event */
 
-/* With the log's lock, and nothing of the log behind the cursor. */
+/* The event for a reader that has read everything; with log.lock. */
 static int at_the_end(struct output_reader *r, struct output_event *ret)
 {
         struct output_log *log = r->log;
@@ -214,7 +214,7 @@ static int at_the_end(struct output_reader *r, struct output_event *ret)
         return 0;
 }
 
-/* With the log's lock. */
+/* With log.lock. */
 static int fetch_from_memory(struct output_reader *r, struct output_event *ret)
 {
         struct output_log *log = r->log;
@@ -226,14 +226,14 @@ static int fetch_from_memory(struct output_reader *r, struct output_event *ret)
         }
         if (!c && r->cursor >= log->recorded_seq)
                 return at_the_end(r, ret);
-        /* What is not in memory any more has been written before it went, or is lost. */
+        /* A chunk leaves memory only after it was settled: its lines are in the file, or lost. */
         r->last_seq = c ? c->first_seq - 1 : log->recorded_seq;
         if (!r->live || log->stored)
                 return FROM_FILE;
         return drop(r, r->last_seq, "slow", ret);
 }
 
-/* The first lines behind the cursor that the file has. */
+/* Fetches the first chunk of the file with a line after the cursor. */
 static int fetch_from_file(struct output_reader *r, struct output_event *ret, struct err *err)
 {
         struct output_chunk c;

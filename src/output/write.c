@@ -51,7 +51,7 @@ void output_log_end(struct output_log **owned)
         pthread_mutex_lock(&o->lock);
         if (log->dirty)
                 TAILQ_REMOVE(&o->dirty, log, in_dirty);
-        log->dirty = true; /* for good: there is nothing to flush any more */
+        log->dirty = true; /* stays set, so that the log never becomes dirty again */
         queue_add(o, &log->end, due_ns);
         pthread_mutex_unlock(&o->lock);
         output_log_wake(log);

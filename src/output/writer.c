@@ -11,7 +11,7 @@
 
 /* ---- writing ---- */
 
-/* With the lock: up to OUTPUT_BATCH_MAX bytes from the front of the queue. */
+/* Takes about OUTPUT_BATCH_MAX bytes from the front of the queue; with the lock. */
 static void take_batch(struct output *o, struct item_list *ret)
 {
         struct item *item;
@@ -66,7 +66,7 @@ static int write_batch(struct output *o, const struct item_list *batch, struct e
         return r;
 }
 
-/* A chunk that is in the file, or never will be. Returns its bytes. */
+/* Settles a chunk: it was written, or given up. Returns its bytes. */
 static size_t settle_chunk(struct output *o, struct output_log *log, struct chunk *c, bool written)
 {
         uint64_t lines = c->last_seq - c->first_seq + 1;
@@ -88,7 +88,7 @@ static size_t settle_chunk(struct output *o, struct output_log *log, struct chun
         return n;
 }
 
-/* Nothing more of it is to be written: readers go to the file. */
+/* Settles the end of a log: its readers go to the file from now on. */
 static void settle_end(struct output *o, struct output_log *log)
 {
         pthread_mutex_lock(&log->lock);
@@ -102,11 +102,11 @@ static void settle_end(struct output *o, struct output_log *log)
 }
 
 /*
- * Lines that the file did not take are lost, and counted. That a log is complete, and how many of its
- * lines are lost, takes next to no room and is said later; until then the log stays in memory. False:
- * not any more.
+ * Defers the end of a log that could not be written. The lines of a failed chunk are lost and
+ * counted. The end of a log is small and tells how many lines it has lost, so it is tried again;
+ * until then the log stays in memory. False: it is given up.
  */
-static bool put_off(struct output *o, struct item *item)
+static bool defer_end(struct output *o, struct item *item)
 {
         bool kept;
 
@@ -132,7 +132,7 @@ static void settle(struct output *o, struct item_list *batch, bool written)
                 TAILQ_REMOVE(batch, item, at);
                 if (item->chunk)
                         n = settle_chunk(o, log, item->chunk, written);
-                else if (written || !put_off(o, item))
+                else if (written || !defer_end(o, item))
                         settle_end(o, log);
                 pthread_mutex_lock(&o->lock);
                 o->queue_bytes -= n;
@@ -141,13 +141,13 @@ static void settle(struct output *o, struct item_list *batch, bool written)
         }
 }
 
-/* Says that the file cannot be written once, and once that it can again. */
+/* Logs the first failure, and the first success after it. */
 static void report(bool *failing, int r, const struct err *err)
 {
         if (r < 0 && !*failing)
-                log_error("lines are lost: %s", err->msg);
+                log_error("output lines are lost: %s", err->msg);
         else if (r == 0 && *failing)
-                log_warn("lines are kept again");
+                log_warn("output lines are recorded again");
         *failing = r < 0;
 }
 
@@ -169,8 +169,9 @@ static void write_queue(struct output *o, bool *failing)
 
 /* ---- quiet logs ---- */
 
-/* With the lock, which it gives up meanwhile: has all logs with open chunks hand them over. Pieces
- * that still wait for their newline are looked at again. */
+/* Queues the open chunks of all dirty logs. A log that still holds a piece back becomes dirty
+ * again. With the lock, which it releases meanwhile; so it stops after the logs that were dirty at
+ * the start. */
 static void flush_dirty(struct output *o, bool all)
 {
         uint64_t before = all ? UINT64_MAX : clock_ns() - OUTPUT_PARTIAL_MS * NS_PER_MS;
@@ -210,7 +211,7 @@ static void flush_dirty(struct output *o, bool all)
 
 /* ---- retention ---- */
 
-/* Without the lock. True if there is more to delete. */
+/* Deletes some old lines; without the lock. True if there are more. */
 static bool expire(struct output *o, bool *failing)
 {
         int64_t before = clock_wall_ms() - (int64_t)o->config.age_max_s * 1000;
@@ -219,7 +220,7 @@ static bool expire(struct output *o, bool *failing)
         int r = output_store_expire(o->config.store, before, o->config.size_max, &expired, &err);
 
         if (r < 0 && !*failing)
-                log_error("old lines cannot be deleted: %s", err.msg);
+                log_error("old output lines cannot be deleted: %s", err.msg);
         *failing = r < 0;
         prom_counter_add_int(o->metrics.expired_lines, expired.lines);
         prom_gauge_set(o->metrics.store_bytes, (double)output_store_size(o->config.store));
@@ -228,7 +229,7 @@ static bool expire(struct output *o, bool *failing)
 
 /* ---- the thread ---- */
 
-/* With the lock: has the writer try again what was put off. */
+/* Queues the deferred ends again; with the lock. */
 static void take_unwritten(struct output *o)
 {
         TAILQ_CONCAT(&o->queue, &o->unwritten, at);
@@ -249,7 +250,7 @@ static uint64_t dirty_due(const struct output *o)
         return o->dirty_since_ns + OUTPUT_FLUSH_MS * NS_PER_MS;
 }
 
-/* With the lock: until something is due or is told. */
+/* Waits until something is due, or until signalled; with the lock. */
 static void wait_for_work(struct output *o, uint64_t next_expire)
 {
         uint64_t ns = next_expire;
@@ -263,7 +264,8 @@ static void wait_for_work(struct output *o, uint64_t next_expire)
         wait_until(o, ns);
 }
 
-/* With the lock: does one thing there is to do, or waits. False when there will be none. */
+/* Does one thing that is due, or waits; with the lock. False: output.quit is set and nothing is
+ * left to do. */
 static bool step(struct output *o, uint64_t *next_expire, bool *failing)
 {
         uint64_t now = clock_ns();

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Files that a workload brings with it, and those that it gives back.
+ * The files of a workload: those submitted with it, which are part of its spec, and those fetched
+ * from it, which are a struct workload_fetch. A backend makes that; it is not changed after it has
+ * been passed on, and it is shared by reference, since records are copied and files can be large.
  *
- * What it brings is part of its spec. What it gives back is a struct workload_fetch: made by a
- * backend, never changed once it has been handed on, and shared by reference, since records are
- * copied while they may hold many bytes.
- *
- * Thread rule: plain data; references may be taken and given back on any thread.
+ * Thread rule: plain data; any thread may take and drop references.
  */
 #pragma once
 
@@ -17,55 +15,57 @@
 #include <stdint.h>
 
 enum {
-        WORKLOAD_FILES_MAX = 1024,           /* files brought; files given back */
-        WORKLOAD_FILES_SIZE_MAX = 128 << 20, /* bytes of all of them, either way */
-        WORKLOAD_FETCH_MAX = 64,             /* patterns */
-        WORKLOAD_PATH_MAX = 4095,            /* bytes of a name or a pattern */
-        WORKLOAD_SHA256 = 32,                /* bytes */
-        WORKLOAD_MODE = 0644,                /* of a file, where nothing else is said */
+        WORKLOAD_FILES_MAX = 1024, /* files submitted; files fetched */
+        WORKLOAD_FILES_SIZE_MAX = 128
+                                  << 20, /* bytes of all submitted files; of all fetched files */
+        WORKLOAD_FETCH_MAX = 64,         /* patterns */
+        WORKLOAD_PATH_MAX = 4095,        /* bytes of a name or a pattern */
+        WORKLOAD_SHA256 = 32,            /* bytes */
+        WORKLOAD_MODE = 0644,            /* default permissions */
 };
 
 struct workload_file {
-        char *name; /* bytes; brought: clean, below the working directory. Given back: as the guest
-                     * said, clean, relative to the working directory or absolute */
+        /* Any bytes but NUL, normalised. Submitted: relative to the working directory. Fetched: as
+         * reported by the guest, relative to the working directory or absolute. */
+        char *name;
         unsigned mode; /* permission bits */
         void *bytes;
         size_t size;
-        uint8_t sha256[WORKLOAD_SHA256]; /* of a file given back */
-        size_t pattern;                  /* which of the patterns it was found by */
+        uint8_t sha256[WORKLOAD_SHA256]; /* of a fetched file */
+        size_t pattern;                  /* index of the pattern that found it */
 };
 
-/* What became of one pattern. */
+/* The result of one pattern. */
 struct workload_note {
         char *pattern;
-        size_t n_files; /* that it found and that are there whole */
-        char *error;    /* why something is missing; NULL: nothing is */
+        size_t n_files; /* files that were fetched completely */
+        char *error;    /* why a file is missing; NULL: none is */
 };
 
 struct workload_fetch {
         atomic_uint refs;
         struct workload_file *files; /* ordered by name */
         size_t n_files;
-        struct workload_note *notes; /* one a pattern, in their order */
+        struct workload_note *notes; /* one for each pattern, in order */
         size_t n_notes;
 };
 
-/* A fetch of `n` patterns without files, to be filled in before it is shared. NULL: no memory. */
+/* A fetch of `n` patterns without files; fill it in before sharing it. NULL: out of memory. */
 struct workload_fetch *workload_fetch_new(char *const *patterns, size_t n);
 
-/* Adds a note of a pattern, of which both texts are copied; `error` may be NULL. -ENOMEM. */
+/* Adds a note with copies of both texts; `error` may be NULL. -ENOMEM. */
 int workload_fetch_add_note(struct workload_fetch *f, const char *pattern, const char *error);
 
-/* Adds a file; takes over `name` and `bytes` on success. -ENOMEM. */
+/* Adds a file; on success takes over `name` and `bytes`. -ENOMEM. */
 int workload_fetch_add(struct workload_fetch *f, const struct workload_file *file);
 
-/* Notes what is wrong with a pattern, unless something is noted already. */
+/* Sets the error of a pattern, unless it has one. */
 void workload_fetch_fail(struct workload_fetch *f, size_t pattern, const char *error);
 
-/* Orders the files. The last of the filling in. */
+/* Sorts the files. Call this last, before sharing. */
 void workload_fetch_seal(struct workload_fetch *f);
 
-/* Take NULL. */
+/* Accept NULL. */
 struct workload_fetch *workload_fetch_ref(struct workload_fetch *f);
 void workload_fetch_unref(struct workload_fetch *f);
 

@@ -7,7 +7,7 @@
 
 enum { RUN_BYTES_MAX = 10 };
 
-/* The run at `at`; its bytes, 0 if it is cut. */
+/* Decodes the run at `at`. Returns its size; 0: truncated. */
 static size_t read_run(const struct buf *runs, size_t at, uint64_t *ret)
 {
         uint64_t run = 0;
@@ -34,7 +34,7 @@ int streams_add(struct buf *runs, enum workload_stream stream, size_t n)
 
         if (n == 0)
                 return 0;
-        if (at > 0) { /* the last one goes on, if it is of this stream */
+        if (at > 0) { /* extend the last run if it is of this stream */
                 for (at--; at > 0 && runs->data[at - 1] & 0x80;)
                         at--;
                 if (read_run(runs, at, &last) && (last & 1) == error)

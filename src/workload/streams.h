@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which part of an output came from which stream: a run-length code beside it, so that the output is
- * kept once. A run is LEB128 of length * 2 + (standard error); so the code has no more bytes than the
- * output. Thread rule: pure functions.
+ * Which part of an output came from which stream, as a run-length code, so that the output of both
+ * streams is stored once and in order. A run is LEB128(length * 2 + (1 if standard error)); the
+ * code is never longer than the output. Thread rule: pure functions.
  */
 #pragma once
 
 #include "base/buf.h"
 #include "workload/workload.h"
 
-/* Says that n more bytes came from a stream. -ENOMEM, -ENOBUFS; then nothing has changed. */
+/* Adds n bytes of a stream. -ENOMEM, -ENOBUFS: `runs` is unchanged. */
 int streams_add(struct buf *runs, enum workload_stream stream, size_t n);
 
 /*
- * Adds the bytes of one stream to `ret`. -ENODATA if the runs do not fit the output: a record that
- * was made without them.
+ * Appends the bytes of one stream to `ret`. -ENODATA: the runs do not cover the output, as in
+ * records of early versions, which have none.
  */
 int streams_take(const struct buf *runs, const struct buf *output, enum workload_stream stream,
                  struct buf *ret);

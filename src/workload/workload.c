@@ -17,9 +17,9 @@ static const char *const status_names[WORKLOAD_STATUS_COUNT] = {
 
 #define TO(status) (1u << (status))
 
-/* The life cycle: row = from, bit = to. A row without bits is an end. */
+/* The life cycle. Row: from; bit: to. A row without bits is a final status. */
 static const unsigned moves[WORKLOAD_STATUS_COUNT] = {
-        /* A pending workload fails when the daemon finds it after a crash. */
+        /* A pending workload fails if the daemon finds it after a crash. */
         [WORKLOAD_PENDING] = TO(WORKLOAD_RUNNING) | TO(WORKLOAD_FAILED) | TO(WORKLOAD_KILLED),
         [WORKLOAD_RUNNING] = TO(WORKLOAD_COMPLETED) | TO(WORKLOAD_FAILED) | TO(WORKLOAD_KILLED),
         [WORKLOAD_COMPLETED] = 0,
@@ -121,7 +121,7 @@ static int check_new_file(const struct workload_spec *spec, const char *name, si
                                WORKLOAD_FILES_SIZE_MAX >> 20);
         for (size_t i = 0; i < spec->n_files; i++)
                 if (strcmp(spec->files[i].name, name) == 0)
-                        return err_set(err, EINVAL, "files: \"%.200s\" is there twice", name);
+                        return err_set(err, EINVAL, "files: \"%.200s\" is given twice", name);
         return 0;
 }
 
@@ -189,7 +189,7 @@ static bool is_below(const char *path)
         return true;
 }
 
-/* The format alone: the guest checks the rest, since nothing is unpacked here. */
+/* Checks the format only. Archives are unpacked, and checked, in the guest. */
 static int check_archive(const struct workload_spec *spec, struct err *err)
 {
         enum sniff_kind kind = sniff(spec->code, spec->code_size);
@@ -216,7 +216,7 @@ int workload_spec_check(const struct workload_spec *spec, struct err *err)
 
         if (!spec->runtime[0])
                 return err_set(err, EINVAL, "runtime: missing");
-        if (!spec->code) /* one of no bytes is a program too */
+        if (!spec->code) /* an empty program is valid */
                 return err_set(err, EINVAL, "code: missing");
         if (spec->code_size > WORKLOAD_CODE_MAX)
                 return err_set(err, EINVAL, "%s: larger than %d MiB",

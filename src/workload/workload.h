@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a workload is: the order (struct workload_spec), how it ended (struct workload_outcome), the
- * record that store, engine and API pass around (struct workload), and its life cycle.
+ * Workloads: the request (struct workload_spec), its result (struct workload_outcome), the record
+ * that store, engine and API exchange (struct workload), and the life cycle.
  *
- * A status has one name, given here, and that name is what the API, the store and the label of
- * `vulcan_firecracker_workloads_total` show. The transition table is the only place that knows
- * which status may follow which.
+ * Each status has one name, defined here, which the API, the store and the metrics' label `status`
+ * share. One transition table, in workload.c, defines which status may follow which.
  *
  * Ownership: x_release() frees what a struct owns and leaves it empty. Thread rule: plain data.
  */
@@ -22,18 +21,18 @@
 
 enum workload_status {
         WORKLOAD_PENDING,   /* accepted, not begun */
-        WORKLOAD_RUNNING,   /* Execute has begun: its VM is being made, or runs, or is taken down */
-        WORKLOAD_COMPLETED, /* the program ran and ended by itself, whatever its exit code */
-        WORKLOAD_FAILED,    /* could not be run to its end: boot, agent, memory, time limit */
-        WORKLOAD_KILLED,    /* ended by a person or by the daemon's shutdown */
+        WORKLOAD_RUNNING,   /* being executed: its VM starts, runs or is torn down */
+        WORKLOAD_COMPLETED, /* the program ended by itself, with any exit code */
+        WORKLOAD_FAILED,    /* did not run to its end: boot, agent, memory, time limit */
+        WORKLOAD_KILLED,    /* ended by a client or by the daemon's shutdown */
         WORKLOAD_STATUS_COUNT,
 };
 
 const char *workload_status_name(enum workload_status status);
-int workload_status_parse(const char *name, enum workload_status *ret); /* -EINVAL: no such name */
+int workload_status_parse(const char *name, enum workload_status *ret); /* -EINVAL: unknown name */
 bool workload_status_is_end(enum workload_status status);
 
-/* True if the transition table lets a workload go from one status to another. */
+/* True if the transition table permits this. */
 bool workload_may_move(enum workload_status from, enum workload_status to);
 
 enum workload_stream { WORKLOAD_STDOUT = 1, WORKLOAD_STDERR = 2 };
@@ -66,21 +65,21 @@ struct workload_limits {
 
 struct workload_spec {
         char runtime[WORKLOAD_RUNTIME_MAX];
-        void *code; /* source text, or a tar.gz, tar or zip when `archive`; never NULL, though it may be empty */
+        void *code; /* source text; tar.gz, tar or zip if `archive`; never NULL */
         size_t code_size;
         bool archive;
         char *entrypoint; /* path within the archive; NULL: the guest looks for it */
-        char **args;      /* arguments behind the entry point */
+        char **args;      /* arguments after the entry point */
         size_t n_args;
         char **env; /* KEY=VALUE */
         size_t n_env;
-        struct workload_file *files; /* put into the working directory before the program starts */
+        struct workload_file *files; /* placed in the working directory before the start */
         size_t n_files;
         uint64_t files_size; /* bytes of all of them */
-        char **fetch;        /* patterns of files to give back (wire/pattern.h) */
+        char **fetch;        /* patterns of files to fetch (wire/pattern.h) */
         size_t n_fetch;
-        uint64_t fetch_max; /* bytes of all of these; at most WORKLOAD_FILES_SIZE_MAX */
-        char client[WORKLOAD_CLIENT_MAX]; /* who ordered it, for the log; "": not known */
+        uint64_t fetch_max; /* bytes of all fetched files; at most WORKLOAD_FILES_SIZE_MAX */
+        char client[WORKLOAD_CLIENT_MAX]; /* who submitted it, for the log; "": unknown */
         int stdin_fd; /* read until end of file and passed to the program; -1: none; owned */
         enum workload_network network;
         struct workload_limits limits;
@@ -88,14 +87,14 @@ struct workload_spec {
 
 #define WORKLOAD_SPEC_INIT ((struct workload_spec){.stdin_fd = -1})
 
-/* Adds copies. -EINVAL past the bounds above, and for an env that is not NAME=VALUE. */
+/* Add copies. -EINVAL: beyond the bounds above, or an env that is not NAME=VALUE. */
 int workload_spec_add_arg(struct workload_spec *spec, const char *arg, struct err *err);
 int workload_spec_add_env(struct workload_spec *spec, const char *pair, struct err *err);
 
 /*
- * Adds a file by its name below the working directory, as it comes from a user: cleaned and copied
- * here. The bytes (which may be NULL if there are none) are the spec's on success. -EINVAL naming it:
- * absolute, "..", empty, there twice, too many, too large.
+ * Adds a file. `name` comes from a user and is relative to the working directory; this stores a
+ * normalised copy. On success the spec takes over `bytes`, which may be NULL if size is 0. -EINVAL:
+ * absolute, with "..", empty, a duplicate, too many, too large; the message names the file.
  */
 int workload_spec_add_file(struct workload_spec *spec, const char *name, unsigned mode, void *bytes,
                            size_t size, struct err *err);
@@ -103,28 +102,29 @@ int workload_spec_add_file(struct workload_spec *spec, const char *name, unsigne
 /* Adds a copy of a pattern. -EINVAL: empty, "..", too long, too many. */
 int workload_spec_add_fetch(struct workload_spec *spec, const char *pattern, struct err *err);
 
-/* Bounds and consistency that need no knowledge of runtimes. -EINVAL names the field. */
+/* Checks all that does not depend on the runtime. -EINVAL: the message names the field. */
 int workload_spec_check(const struct workload_spec *spec, struct err *err);
 
 void workload_spec_release(struct workload_spec *spec);
 
-/* How it ended. Filled by a backend's Execute, which alone decides `status`. */
+/* How a workload ended. A backend's execute() fills it and decides `status`; engine/worker.c lists
+ * the two cases in which the engine replaces that. */
 struct workload_outcome {
         enum workload_status status; /* completed, failed or killed */
-        int exit_code;               /* of the program; -1: it did not exit by itself */
+        int exit_code;               /* of the program; -1: it did not exit */
         int signal;                  /* that ended the program; 0: none */
         bool timed_out, oom;
         char error[ERR_MESSAGE_MAX]; /* why it failed or was killed; "" otherwise */
         uint64_t boot_ns;            /* VMM start to agent ready; 0: never ready */
-        uint64_t vsock_ns;           /* request sent to first output or result; 0: none came */
+        uint64_t vsock_ns;           /* request sent to first output or result; 0: none */
         uint64_t cleanup_ns;         /* stop VM to network torn down; 0: no VM was started */
         uint64_t wall_us, user_us, system_us; /* of the program; 0: unknown */
         uint64_t memory_peak;                 /* bytes; 0: unknown */
-        uint64_t output_bytes;                /* both streams, before any bound */
-        uint64_t dropped_bytes;               /* output past limits.output_max */
+        uint64_t output_bytes;                /* of both streams, before any limit */
+        uint64_t dropped_bytes;               /* output beyond limits.output_max */
 };
 
-/* The record. Times: milliseconds since 1970, 0 while they have not come. */
+/* The record. Times are milliseconds since 1970; 0: not yet. */
 struct workload {
         char id[ULID_LEN + 1];
         enum workload_status status;
@@ -132,15 +132,15 @@ struct workload {
         char isolation[16]; /* "microvm" */
         char node_id[64];
         enum workload_network network;
-        struct workload_limits limits; /* as applied: no zeros */
-        struct buf output;             /* both streams as they arrived, up to the engine's bound */
-        struct buf streams;            /* which part of it is whose: workload/streams.h */
-        struct workload_fetch *fetch;  /* a reference; NULL: nothing asked for, or not there yet */
-        struct workload_outcome outcome; /* while it runs, its figures alone, as they come */
+        struct workload_limits limits; /* with defaults filled in */
+        struct buf output;             /* both streams as they arrived, up to the engine's limit */
+        struct buf streams;            /* the stream of each part: workload/streams.h */
+        struct workload_fetch *fetch;  /* a reference; NULL: not requested, or not available yet */
+        struct workload_outcome outcome; /* while it runs: the figures known so far */
         int64_t created_ms, started_ms, finished_ms;
 };
 
 void workload_release(struct workload *w);
 
-/* Frees the output, and gives the files back. */
+/* Frees the output and drops the reference to the fetched files. */
 void workload_drop_output(struct workload *w);

@@ -133,7 +133,7 @@ def test_errors_name_the_flag(fake_box):
         pass
     run = lambda *words: fake_box.vulcan("run", "--runtime", "sh", *words, "-e", "x", cwd=folder)
     assert run("--out", "a/../b").err.startswith(b'vulcan: run: --out: "a/../b" is not a path')
-    assert run("--file", "f", "--file", "f").err == b'vulcan: --file f: "f" is there twice\n'
+    assert run("--file", "f", "--file", "f").err == b'vulcan: --file f: "f" is given twice\n'
 
 
 def test_files_are_returned_after_the_time_limit(here):

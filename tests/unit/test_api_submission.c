@@ -292,7 +292,7 @@ static void what_is_wrong_with_files_is_named(void **state)
                 {FILES("{\"/a\":\"\"}"), "files: \"/a\" is not the name of a file below"},
                 {FILES("{\"\":\"\"}"), "files: \"\" is not the name of a file below"},
                 {FILES("{\".\":\"\"}"), "files: \".\" is not the name of a file below"},
-                {FILES("{\"a\":\"\",\"./a\":\"\"}"), "files: \"a\" is there twice"},
+                {FILES("{\"a\":\"\",\"./a\":\"\"}"), "files: \"a\" is given twice"},
                 {FILES("{\"a\":{\"base64\":\"*\"}}"), "files.a: not base64"},
                 {FILES("{\"a\":{\"base64\":\"\",\"text\":\"\"}}"), "files.a: must be a string, or"},
                 {FILES("{\"a\":{\"mode\":\"0644\"}}"), "files.a: must be a string, or"},
