@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# The front door. meson and ninja build the programs, images/ the guest; this only puts them in order.
-# `make help` lists what there is.
+# The entry point: meson and ninja build the programs, and images/ builds the guest. `make help` lists the
+# targets.
 
 B ?= release
 T ?=
@@ -11,7 +11,7 @@ options_debug   = --buildtype=debug
 options_asan    = --buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false
 options_tsan    = --buildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false
 ifndef options_$(B)
-$(error B=$(B) is no build variant; there are release, debug, asan and tsan)
+$(error unknown build variant B=$(B); there are release, debug, asan and tsan)
 endif
 
 BUILD  := build$(if $(filter-out release,$(B)),-$(B))
@@ -21,7 +21,7 @@ AGENT  := $(BUILD)/bin/vulcan-guest
 SHELL       := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 
-# Says what is wrong and nothing else.
+# Prints only warnings and errors.
 compile = ninja --quiet -C $(BUILD) $(1) | { grep -v '^ninja: no work to do' || true; }
 
 .DEFAULT_GOAL := build
@@ -33,19 +33,19 @@ build: deps-build setup ## build the programs into build/bin (B=release|debug|as
 	@echo "build: compiling into $(BUILD)"
 	@$(call compile,)
 
-run: deps-build+images+vmm setup images-dir ## build what is needed and run a Python program in a microVM
+run: deps-build+images+vmm setup images-dir ## build, and run a Python program in a microVM
 	@echo "build: compiling into $(BUILD)"
 	@$(call compile,bin/vulcan bin/vulcan-guest bin/vulcan-vmm)
 	@images/build $(IMAGES) $(AGENT) kernel python
 	@echo "run: vulcan run --runtime python --metrics examples/hello.py"
 	@$(BUILD)/bin/vulcan run --runtime python --metrics examples/hello.py
 
-images: deps-build+images setup images-dir ## make the kernel, the initramfs and the image of every runtime
+images: deps-build+images setup images-dir ## build the kernel, the initramfs and the image of every runtime
 	@$(call compile,bin/vulcan-guest)
 	@images/build $(IMAGES) $(AGENT) all
 	@echo "images: $$(cd $(IMAGES) && echo *.squashfs) in $(IMAGES)"
 
-image-%: deps-build+images setup images-dir ## make the kernel, the initramfs and one image (image-python)
+image-%: deps-build+images setup images-dir ## build the kernel, the initramfs and one image (image-python)
 	@$(call compile,bin/vulcan-guest)
 	@images/build $(IMAGES) $(AGENT) kernel $*
 
@@ -54,7 +54,7 @@ kernel: deps-build+images+kernel setup images-dir ## build the tuned guest kerne
 	@$(call compile,bin/vulcan-guest)
 	@images/build $(IMAGES) $(AGENT) kernel
 
-refresh: deps-images ## fetch Debian's package lists anew; what has updates is made again next time
+refresh: deps-images ## update Debian's package lists; images with updates are rebuilt next time
 	@images/refresh
 
 test: deps-build+images+vmm+test setup images-dir ## run all tests, or those that T=NAME names
@@ -79,13 +79,13 @@ bench: deps-build+images+vmm+bench setup images-dir ## run the benchmarks, or th
 		echo "== $${b##*/}"; "$$b" $(BUILD) || exit 1; \
 	done
 
-bench-prom: deps-build setup ## measure the metrics library beside others, into docs/bench-prom.md (3 minutes)
+bench-prom: deps-build setup ## compare the metrics library with others, into docs/bench-prom.md (3 minutes)
 	@tools/deps peers || true
 	@$(call compile,bench/prom/bench_peer_ours bench/prom/bench_peer_floor)
 	@bench/prom/run $(BUILD) --out docs/bench-prom.md
 
 MINUTES ?= 60
-soak: deps-build+test setup ## keep a daemon under mixed load for long and see that nothing grows (MINUTES=60)
+soak: deps-build+test setup ## keep a daemon under mixed load and check that nothing grows (MINUTES=60)
 	@$(call compile,)
 	@tests/soak/soak.py --build $(BUILD) --seconds $$(($(MINUTES) * 60))
 
@@ -124,7 +124,7 @@ clean: ## remove the build folders (images stay in the cache, $${VULCAN_CACHE:-/
 help: ## list the targets
 	@sed -nE 's/^([a-z%-]+):.*## (.*)/  make \1\t\2/p' Makefile | sed 's/\$$\$$/$$/; s/image-%/image-NAME/' | expand -t 22
 
-# Packages of the groups in the target's name that are missing.
+# Installs the missing packages of the groups in the target's name.
 deps-%:
 	@tools/deps $(subst +, ,$*)
 
