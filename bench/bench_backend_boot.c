@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the backend costs on top of its VMM: boots and cleanups of real microVMs through Execute,
- * beside a bare start of the same VMM with the same configuration up to the same event (the agent's
- * HELLO) and a bare SIGKILL until everything is reaped, in turn, in one run.
+ * The overhead of the backend over its VMM. Boots and cleanups of real microVMs through Execute are
+ * compared with a bare start of the same VMM with the same configuration up to the same event (the
+ * agent's HELLO), and with a bare SIGKILL until everything is reaped. The two alternate in one run.
  *
- *     bench_backend_boot [ROUNDS]        default 15; VULCAN_VMM and VULCAN_IMAGES as usual
+ *     bench_backend_boot [ROUNDS]        default 15; reads VULCAN_VMM and VULCAN_IMAGES
  */
 #include "backend/firecracker/config.h"
 #include "backend/firecracker/fc.h"
@@ -69,7 +69,7 @@ static int listen_at(const char *dir)
         return fd;
 }
 
-/* Reads until the HELLO frame is whole. */
+/* Reads until the HELLO frame is complete. */
 static int await_hello(int listener)
 {
         int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
@@ -81,7 +81,7 @@ static int await_hello(int listener)
                 ssize_t n = read(fd, bytes + have, sizeof(bytes) - have);
 
                 if (n <= 0) {
-                        fprintf(stderr, "bench_backend_boot: the bare VM did not say HELLO\n");
+                        fprintf(stderr, "bench_backend_boot: the bare VM did not send HELLO\n");
                         exit(1);
                 }
                 have += (size_t)n;
@@ -89,7 +89,7 @@ static int await_hello(int listener)
         return fd;
 }
 
-/* The least that starts the same VM: no locks, no metrics, no console, no watchdog. */
+/* The minimum that starts the same VM: no locks, no metrics, no console, no watchdog. */
 static struct sample bare(const char *state, const char *vmm, const struct fc_vm_spec *spec)
 {
         _cleanup_buf_ struct buf text = BUF_INIT(65536);
@@ -171,7 +171,7 @@ int main(int argc, char **argv)
             image_dir(config.image_dir, images, &err) < 0 ||
             image_find_kernel(images, &kernel, &err) < 0 ||
             image_find_runtime(images, "sh", &runtime, &err) < 0)
-                die("set-up", &err);
+                die("setup", &err);
         config.vmm = vmm.path;
         if (fc_backend_new(&config, &b, &err) < 0)
                 die("backend", &err);
@@ -193,7 +193,8 @@ int main(int argc, char **argv)
                 cleanup[0][i] = ours.cleanup_ms;
                 cleanup[1][i] = least.cleanup_ms;
         }
-        printf("VMM %s, kernel %s, %d rounds in turn, milliseconds\n", vmm.path, kernel.vmlinux, n);
+        printf("VMM %s, kernel %s, %d alternating rounds, milliseconds\n", vmm.path, kernel.vmlinux,
+               n);
         printf("%-24s %9s %9s %9s   %9s %9s %9s   %6s  %6s\n", "", "vulcan", "median", "max",
                "bare", "median", "max", "ratio", "paired");
         print_row("boot_seconds", boot[0], boot[1], n);

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Kills at five moments of a workload's life, through engine, backend and store: how long from
- * engine_kill() (what DELETE calls) until the end is recorded on disk, and how much of that is not
- * the cleanup of the VM. Aim: at most 100 ms of it.
+ * Kills workloads at five moments, through engine, backend and store. Measures the time from
+ * engine_kill() (which DELETE calls) until the end is recorded on disk, and that time without the
+ * cleanup of the VM. The goal for the latter is at most 100 ms.
  *
- *     queued    waits for a VM
- *     network   its TAP is being made, or about to be (network nat; needs root)
+ *     queued    waiting for a VM
+ *     network   its TAP device is being created, or about to be (network nat; needs root)
  *     booting   anywhere between the start of the VMM and the agent's HELLO
- *     running   its program has said something and hangs
- *     ending    its program has ended; result, counters and cleanup are under way
+ *     running   its program has written output and hangs
+ *     ending    its program has ended; result, counters and cleanup are in progress
  *
- * Over the fake VMM (tests/fake), then over the VMM of this machine with real guests, where its
- * images are there (VULCAN_IMAGES, VULCAN_VMM as usual). A kill that comes when all was over is told
- * so, as 409 would: these are counted by themselves, and so is what did not end as killed. Where no
- * VM was started there is no cleanup to take off: the removal of its TAP counts in full.
+ * First over the fake VMM (tests/fake), then with real guests over the VMM of this machine, if its
+ * images exist (VULCAN_IMAGES, VULCAN_VMM). A kill that arrives after the end is told so, like 409
+ * in the API; these are counted separately, as are workloads that did not end as killed. If no VM
+ * was started, there is no cleanup to subtract: removing the TAP device counts in full.
  *
- *     bench_cli_kill [ROUNDS]        of each moment; default 20
+ *     bench_cli_kill [ROUNDS]        per moment; default 20
  */
 #include "base/clock.h"
 #include "base/fs.h"
@@ -42,15 +42,15 @@ enum moment { QUEUED, NETWORK, BOOTING, RUNNING, ENDING, MOMENTS };
 static const char *const names[MOMENTS] = {"queued", "network", "booting", "running", "ending"};
 
 /* One VMM with its guest. */
-struct bed {
+struct setup {
         const char *name, *runtime;
-        const char *hang, *end;   /* programs; both say something first */
-        unsigned boot_ms, end_ms; /* kills are spread over that after the event */
+        const char *hang, *end;   /* programs; both write output first */
+        unsigned boot_ms, end_ms; /* kills are spread over this time after the event */
         struct store *store;
         struct engine *engine;
 };
 
-/* What a sink waits for: how far the workload has come. */
+/* How far the workload has come, as reported to its sink. */
 struct watch {
         pthread_mutex_t lock;
         pthread_cond_t changed;
@@ -104,7 +104,7 @@ static void on_ended(void *ctx, const struct workload *record)
         reach(w, &w->ended);
 }
 
-static void start(struct bed *b, const char *code, bool network, struct watch *w,
+static void start(struct setup *b, const char *code, bool network, struct watch *w,
                   char id[ULID_LEN + 1])
 {
         struct engine_sink sink = {.booting = on_booting, .output = on_output, .ended = on_ended};
@@ -121,8 +121,8 @@ static void start(struct bed *b, const char *code, bool network, struct watch *w
                 die("submit", &err);
 }
 
-/* Somewhere within so many milliseconds, spread evenly over the rounds. */
-static void pass(unsigned ms, int round, int rounds)
+/* Sleeps for a part of `ms` that grows evenly with the round. */
+static void sleep_part(unsigned ms, int round, int rounds)
 {
         uint64_t ns = ms * NS_PER_MS * (uint64_t)round / (uint64_t)rounds;
         struct timespec ts = {.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};
@@ -130,25 +130,25 @@ static void pass(unsigned ms, int round, int rounds)
         nanosleep(&ts, NULL);
 }
 
-static void await_moment(struct bed *b, enum moment moment, struct watch *w, int i, int n)
+static void await_moment(struct setup *b, enum moment moment, struct watch *w, int i, int n)
 {
         if (moment == NETWORK || moment == BOOTING) {
                 await(w, &w->booting);
-                pass(moment == NETWORK ? 10 : b->boot_ms, i, n);
+                sleep_part(moment == NETWORK ? 10 : b->boot_ms, i, n);
         } else if (moment != QUEUED) {
                 await(w, &w->output);
                 if (moment == ENDING)
-                        pass(b->end_ms, i, n);
+                        sleep_part(b->end_ms, i, n);
         }
 }
 
 struct figures {
         double whole_ms[ROUNDS_MAX], own_ms[ROUNDS_MAX];
-        int n, too_late, wrong;
+        int n, late, wrong;
 };
 
-/* One workload, killed at that moment. */
-static void measure(struct bed *b, enum moment moment, int i, int n, struct figures *f)
+/* Runs one workload and kills it at this moment. */
+static void measure(struct setup *b, enum moment moment, int i, int n, struct figures *f)
 {
         struct watch first, watch;
         char id[ULID_LEN + 1], before[ULID_LEN + 1];
@@ -174,7 +174,7 @@ static void measure(struct bed *b, enum moment moment, int i, int n, struct figu
         if (store_get(b->store, id, &w, &err) < 0)
                 die("record", &err);
         own = took > w.outcome.cleanup_ns ? took - w.outcome.cleanup_ns : 0;
-        f->too_late += r == -EALREADY;
+        f->late += r == -EALREADY;
         f->wrong += r == 0 ? w.status != WORKLOAD_KILLED : r != -EALREADY;
         f->whole_ms[f->n] = (double)took / 1e6;
         f->own_ms[f->n++] = (double)own / 1e6;
@@ -188,22 +188,22 @@ static int by_value(const void *a, const void *b)
         return (x > y) - (x < y);
 }
 
-/* The fake takes its orders from the environment that we were started with: a file, named there. */
-static void give_orders(const char *way)
+/* The fake reads its instructions from a file that the environment names. */
+static void instruct_fake(const char *way)
 {
         struct err err = ERR_INIT;
 
         if (fs_write(getenv("FAKE_FC_FAIL") + 1, way, strlen(way), 0600, &err) < 0)
-                die("orders", &err);
+                die("instructions", &err);
 }
 
-/* Makes the folder of this run and starts this program anew with the fake's variables. */
-static void start_with_orders(char **argv)
+/* Creates the directory of this run and restarts this program with the fake's environment. */
+static void restart_with_instructions(char **argv)
 {
         static const char made[] = "/tmp/vulcan-bench-XXXXXX";
         const char *given = getenv("FAKE_FC_FAIL");
         struct err err = ERR_INIT;
-        char orders[sizeof(dir) + 16];
+        char instructions[sizeof(dir) + 16];
 
         if (given && strncmp(given + 1, made, strlen("/tmp/vulcan-bench-")) == 0) {
                 snprintf(dir, sizeof(dir), "%.*s", (int)strlen(made), given + 1);
@@ -212,44 +212,44 @@ static void start_with_orders(char **argv)
         strcpy(dir, made);
         if (!mkdtemp(dir)) {
                 err_errno(&err, "cannot create %s", dir);
-                die("set-up", &err);
+                die("setup", &err);
         }
-        snprintf(orders, sizeof(orders), "@%s/orders", dir);
-        setenv("FAKE_FC_FAIL", orders, 1);
+        snprintf(instructions, sizeof(instructions), "@%s/instructions", dir);
+        setenv("FAKE_FC_FAIL", instructions, 1);
         setenv("FAKE_FC_GUEST", "builtin", 1);
         execv("/proc/self/exe", argv);
         err_errno(&err, "cannot start anew");
-        die("set-up", &err);
+        die("setup", &err);
 }
 
-static void run(struct bed *b, int rounds)
+static void run(struct setup *b, int rounds)
 {
         static struct figures f;
 
         for (int moment = 0; moment < MOMENTS; moment++) {
-                f.n = f.too_late = f.wrong = 0;
+                f.n = f.late = f.wrong = 0;
                 if (moment == NETWORK && !has_network) {
                         printf("%-10s %-8s skipped: no namespace with a network (needs root)\n",
                                b->name, names[moment]);
                         continue;
                 }
-                give_orders(moment == BOOTING  ? "slow-boot:50"
-                            : moment == ENDING ? "slow-flush:20"
-                                               : "");
+                instruct_fake(moment == BOOTING  ? "slow-boot:50"
+                              : moment == ENDING ? "slow-flush:20"
+                                                 : "");
                 for (int i = 0; i < rounds; i++)
                         measure(b, (enum moment)moment, i, rounds, &f);
                 qsort(f.whole_ms, (size_t)f.n, sizeof(double), by_value);
                 qsort(f.own_ms, (size_t)f.n, sizeof(double), by_value);
                 printf("%-10s %-8s %5d %8.2f %8.2f   %8.2f %8.2f %9d %6d\n", b->name, names[moment],
                        f.n, f.whole_ms[f.n / 2], f.whole_ms[f.n - 1], f.own_ms[f.n / 2],
-                       f.own_ms[f.n - 1], f.too_late, f.wrong);
+                       f.own_ms[f.n - 1], f.late, f.wrong);
                 fflush(stdout);
         }
 }
 
-/* ---- what it runs on ---- */
+/* ---- engine, images, network ---- */
 
-static int open_bed(struct bed *b, const struct fc_config *fc, struct err *err)
+static int open_setup(struct setup *b, const struct fc_config *fc, struct err *err)
 {
         struct engine_config config = {
                 .n_backends = 1, .max_vms = 1, .max_queue = 4, .output_record_max = 1024};
@@ -264,7 +264,7 @@ static int open_bed(struct bed *b, const struct fc_config *fc, struct err *err)
         return engine_new(&config, &b->engine, err);
 }
 
-static void close_bed(struct bed *b)
+static void close_setup(struct setup *b)
 {
         engine_free(b->engine);
         store_close(b->store);
@@ -280,11 +280,11 @@ static void put(const char *name, const void *bytes, size_t n)
                 die("images", &err);
 }
 
-/* Images that the fake takes for real, and where it stands. */
+/* Images that satisfy the fake. */
 static void make_images(void)
 {
         static const char description[] = "NAME=fake\nFILE=main\nEXEC=run {entry}\n";
-        unsigned char image[96] = "hsqs"; /* a superblock of an empty image */
+        unsigned char image[96] = "hsqs"; /* the superblock of an empty image */
 
         put("vmlinux", "", 0);
         put("initramfs.cpio", "", 0);
@@ -302,7 +302,7 @@ static void find_fake(char ret[PATH_MAX])
         strcat(ret, "/tests/fake_firecracker");
 }
 
-/* Bridge, rules and leases of its own, which go with the process. */
+/* Gives the process its own bridge, rules and leases, which disappear with it. */
 static bool make_namespace(void)
 {
         return unshare(CLONE_NEWNET | CLONE_NEWNS) == 0 &&
@@ -310,33 +310,33 @@ static bool make_namespace(void)
                mount("tmpfs", "/run", "tmpfs", 0, NULL) == 0;
 }
 
-static void run_on(struct bed *b, const struct fc_config *fc, int rounds)
+static void run_on(struct setup *b, const struct fc_config *fc, int rounds)
 {
         struct err err = ERR_INIT;
 
-        if (open_bed(b, fc, &err) < 0) {
+        if (open_setup(b, fc, &err) < 0) {
                 printf("%-10s skipped: %s\n", b->name, err.msg);
                 return;
         }
         run(b, rounds);
-        close_bed(b);
+        close_setup(b);
 }
 
 int main(int argc, char **argv)
 {
         int rounds = argc > 1 ? atoi(argv[1]) : 20;
-        struct bed fake = {.name = "fake",
-                           .runtime = "fake",
-                           .hang = "print x\nhang\n",
-                           .end = "print x\nexit 0\n",
-                           .boot_ms = FAKE_BOOT_MS,
-                           .end_ms = 30};
-        struct bed guest = {.name = "guest",
-                            .runtime = "sh",
-                            .hang = "echo x; exec sleep 1000",
-                            .end = "echo x",
-                            .boot_ms = 500,
-                            .end_ms = 20};
+        struct setup fake = {.name = "fake",
+                             .runtime = "fake",
+                             .hang = "print x\nhang\n",
+                             .end = "print x\nexit 0\n",
+                             .boot_ms = FAKE_BOOT_MS,
+                             .end_ms = 30};
+        struct setup guest = {.name = "guest",
+                              .runtime = "sh",
+                              .hang = "echo x; exec sleep 1000",
+                              .end = "echo x",
+                              .boot_ms = 500,
+                              .end_ms = 20};
         char vmm[PATH_MAX], state[PATH_MAX];
         struct fc_config fc = {.state_dir = state, .image_dir = dir, .vmm = vmm, .max_vms = 1};
         struct err err = ERR_INIT;
@@ -345,16 +345,16 @@ int main(int argc, char **argv)
                 fprintf(stderr, "usage: bench_cli_kill [1..%d]\n", ROUNDS_MAX);
                 return 2;
         }
-        start_with_orders(argv);
+        restart_with_instructions(argv);
         has_network = make_namespace();
         if (proc_become_subreaper(&err) < 0)
-                die("set-up", &err);
+                die("setup", &err);
         snprintf(state, sizeof(state), "%s/s", dir);
         make_images();
         find_fake(vmm);
-        printf("%d kills at each moment, milliseconds until the end is recorded\n", rounds);
+        printf("%d kills at each moment; milliseconds until the end is recorded\n", rounds);
         printf("%-10s %-8s %5s %8s %8s   %8s %8s %9s %6s\n", "VMM", "moment", "kills", "median",
-               "max", "less", "cleanup", "too late", "wrong");
+               "max", "without", "cleanup", "too late", "wrong");
         printf("%-10s %-8s %5s %8s %8s   %8s %8s\n", "", "", "", "", "", "median", "max");
         run_on(&fake, &fc, rounds);
         fc.vmm = getenv("VULCAN_VMM");

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Load on `vulcan serve` over the cheapest VMM there is (tests/fake/bare_firecracker.c): what the
- * daemon itself costs. Prints, all of one daemon in one run:
+ * Load on `vulcan serve` over a VMM that does almost nothing (tests/fake/bare_firecracker.c), which
+ * shows the cost of the daemon itself. Prints, for one daemon in one run:
  *
- *     workloads per second, HTTP to result: CONNECTIONS clients that ask again when they are answered;
- *     who used the CPU meanwhile
- *     the daemon's own overhead at a fixed rate: from the moment a request is due until its answer
- *     is read, less boot and program as its record has them
- *     resident memory at rest, and what each active VM adds
- *     status reads per second, beside nginx with a file of the same size (wrk; skipped where either
- *     is missing)
+ *     workloads per second, HTTP to result, with CONNECTIONS clients that send the next request when they
+ *     have a response; and the CPU time of each process meanwhile
+ *     the daemon's own overhead at a fixed rate: from the moment a request is due until its response is
+ *     read, minus boot and program as recorded
+ *     resident memory at rest, and the memory that each active VM adds
+ *     status reads per second, compared with nginx serving a file of the same size (with wrk; skipped if
+ *     either is missing)
  *
- * bench_cli_serve [SECONDS [MAX_VMS [TMPFS]]]. Load generator, daemon and VMMs share the machine. The
- * VMs' directories stand in the state directory, below /tmp, or in the directory TMPFS.
+ * bench_cli_serve [SECONDS [MAX_VMS [TMPFS]]]. Load generator, daemon and VMMs share the machine.
+ * The directories of the VMs are in the state directory, below /tmp, or in the directory TMPFS.
  */
 #include "base/clock.h"
 #include "base/fs.h"
@@ -39,9 +39,9 @@ enum {
         CONNECTIONS = 32,
         ANSWER_MAX = 16 * 1024,
         SAMPLES_MAX = 1 << 20,
-        ACTIVE = 100, /* VMs that are kept running for the memory of each */
+        ACTIVE = 100, /* VMs that are kept running to measure the memory of each */
         READ_SECONDS = 2,
-        READ_ROUNDS = 3, /* in turn */
+        READ_ROUNDS = 3, /* alternating between the two */
 };
 
 static char dir[64], vms_dir[PATH_MAX], bin[PATH_MAX];
@@ -69,7 +69,7 @@ static void put(const char *name, const void *bytes, size_t n)
                 die(path);
 }
 
-/* Images that are none: enough for what only looks at size and magic. */
+/* Fake images, sufficient for code that only checks size and magic. */
 static void make_images(void)
 {
         static const char runtime[] = "NAME=sh\nTITLE=shell\nPACKAGES=\nFILE=main.sh\n"
@@ -93,7 +93,7 @@ static void make_images(void)
         put("images/sh.runtime", runtime, sizeof(runtime) - 1);
 }
 
-/* Has the daemon find `<state>/vms` somewhere else. */
+/* Makes `<state>/vms` a link to a directory on the tmpfs. */
 static void place_vms(const char *tmpfs)
 {
         char state[128], vms[160];
@@ -149,14 +149,14 @@ static long rss_kb(void)
         return kb;
 }
 
-/* ---- who uses the CPU ---- */
+/* ---- CPU time ---- */
 
-/* Seconds of CPU since the beginning; `vmms` are those that were reaped. */
+/* Seconds of CPU time since the start; `vmms` are reaped VMMs. */
 struct cpu {
         double daemon, vmms, client, at;
 };
 
-/* Number `first` and those behind it, `n` altogether, of the words behind `after`. */
+/* The sum of `n` words, starting with word number `first` after the text `after`. */
 static double sum_ticks(const char *path, const char *after, int first, int n)
 {
         struct buf b = BUF_INIT(64 * 1024);
@@ -202,10 +202,10 @@ static void print_cpu(const struct cpu *was, double workloads)
 
         printf("  of %ld cores             daemon %.0f %%, VMMs %.0f %%, client %.0f %%; the rest "
                "(%.0f "
-               "%%) disk, kernel, others, idle\n",
+               "%%) is disk, kernel, others, idle\n",
                cores, daemon * percent, vmms * percent, client * percent,
                100 - (daemon + vmms + client) * percent);
-        printf("  CPU of a workload      daemon %.0f us, its VMM %.0f us\n",
+        printf("  CPU per workload       daemon %.0f us, its VMM %.0f us\n",
                daemon * 1e6 / workloads, vmms * 1e6 / workloads);
 }
 
@@ -234,7 +234,7 @@ static int dial(void)
         return fd;
 }
 
-static void ask(struct client *c, const char *path, const char *code, uint64_t due_ns)
+static void send_request(struct client *c, const char *path, const char *code, uint64_t due_ns)
 {
         char text[512], body[256];
         int n = snprintf(body, sizeof(body), "{\"runtime\":\"sh\",\"code\":\"%s\"}", code);
@@ -256,8 +256,8 @@ static double number_of(const char *text, const char *name)
         return at ? strtod(at + strlen(name), NULL) : 0;
 }
 
-/* Takes in what is there; true when the answer is whole. */
-static bool hear(struct client *c)
+/* Reads what has arrived. Returns true when the response is complete. */
+static bool receive(struct client *c)
 {
         ssize_t n = recv(c->fd, c->in + c->n, sizeof(c->in) - 1 - c->n, MSG_DONTWAIT);
         char *body;
@@ -265,7 +265,7 @@ static bool hear(struct client *c)
         if (n < 0 && errno == EAGAIN)
                 return false;
         if (n <= 0)
-                die("the daemon hung up");
+                die("the daemon closed the connection");
         c->n += (size_t)n;
         c->in[c->n] = '\0';
         body = strstr(c->in, "\r\n\r\n");
@@ -275,7 +275,7 @@ static bool hear(struct client *c)
         return true;
 }
 
-/* Milliseconds of the answer that are not the VMM's and the program's. */
+/* The milliseconds of the response minus those of the VMM and the program. */
 static void take_sample(const struct client *c)
 {
         double ms = (double)(clock_ns() - c->due_ns) / 1e6;
@@ -289,7 +289,7 @@ static void take_sample(const struct client *c)
                         ms - number_of(c->in, "\"boot_ms\":") - number_of(c->in, "\"vsock_ms\":");
 }
 
-/* `rate` requests a second, or 0: each client asks again as soon as it is answered. Returns answers
+/* Sends `rate` requests per second, or with 0 the next one after each response. Returns responses
  * per second. */
 static double load(double seconds, double rate)
 {
@@ -304,7 +304,7 @@ static double load(double seconds, double rate)
                 for (int i = 0; i < CONNECTIONS && now < end; i++) {
                         if (clients[i].busy || (rate > 0 && next > now))
                                 continue;
-                        ask(&clients[i], "/v1/workloads", "exit 0", rate > 0 ? next : now);
+                        send_request(&clients[i], "/v1/workloads", "exit 0", rate > 0 ? next : now);
                         busy++;
                         next += rate > 0 ? (uint64_t)(1e9 / rate) : 0;
                 }
@@ -322,7 +322,7 @@ static double load(double seconds, double rate)
                         ppoll(p, CONNECTIONS, &ts, NULL);
                 }
                 for (int i = 0; i < CONNECTIONS; i++) {
-                        if (!p[i].revents || !hear(&clients[i]))
+                        if (!p[i].revents || !receive(&clients[i]))
                                 continue;
                         take_sample(&clients[i]);
                         busy--;
@@ -332,7 +332,7 @@ static double load(double seconds, double rate)
         return answers / ((double)(clock_ns() - begin) / 1e9);
 }
 
-static int by_size(const void *a, const void *b)
+static int by_value(const void *a, const void *b)
 {
         double x = *(const double *)a, y = *(const double *)b;
 
@@ -341,15 +341,15 @@ static int by_size(const void *a, const void *b)
 
 static double quantile(double q)
 {
-        qsort(samples, n_samples, sizeof(samples[0]), by_size);
+        qsort(samples, n_samples, sizeof(samples[0]), by_value);
         return n_samples ? samples[(size_t)(q * (double)(n_samples - 1))] : 0;
 }
 
-/* One order over the first connection; leaves the answer in its buffer. */
-static const char *order(const char *path, const char *code)
+/* Sends one request over the first connection and returns the response in its buffer. */
+static const char *request(const char *path, const char *code)
 {
-        ask(&clients[0], path, code, clock_ns());
-        while (!hear(&clients[0]))
+        send_request(&clients[0], path, code, clock_ns());
+        while (!receive(&clients[0]))
                 ;
         return strstr(clients[0].in, "\r\n\r\n") + 4;
 }
@@ -362,14 +362,14 @@ static void measure_vms(const char *max_vms)
         long before = rss_kb(), after;
 
         for (int i = 0; i < n; i++)
-                order("/v1/workloads/async", "print x\\nhang");
-        sleep(1); /* until the last has booted */
+                request("/v1/workloads/async", "print x\\nhang");
+        sleep(1); /* until the last VM has booted */
         after = rss_kb();
-        printf("resident, %d VMs active   %8.1f MB, %.0f KB a VM\n", n, (double)after / 1024,
+        printf("resident, %d VMs active   %8.1f MB, %.0f KB per VM\n", n, (double)after / 1024,
                (double)(after - before) / n);
 }
 
-/* ---- reading, beside nginx ---- */
+/* ---- status reads, compared with nginx ---- */
 
 static double wrk(const char *url)
 {
@@ -415,7 +415,7 @@ static pid_t start_nginx(void)
 static void measure_reads(void)
 {
         char path[PATH_MAX], url[256], id[32] = "";
-        const char *body = order("/v1/workloads", "print hello");
+        const char *body = request("/v1/workloads", "print hello");
         double ours = 0, theirs = 0;
         pid_t nginx;
 
@@ -436,7 +436,7 @@ static void measure_reads(void)
         }
         kill(nginx, SIGTERM);
         waitpid(nginx, NULL, 0);
-        printf("status reads             %8.0f a second; nginx with a file of %zu bytes %.0f; "
+        printf("status reads             %8.0f per second; nginx with a file of %zu bytes %.0f; "
                "ratio %.2f\n",
                ours, strlen(body), theirs, theirs > 0 ? ours / theirs : 0);
 }
@@ -463,17 +463,17 @@ int main(int argc, char **argv)
                 clients[i].fd = dial();
         sleep(1);
         printf("resident at rest         %8.1f MB\n", (double)rss_kb() / 1024);
-        load(0.5, 0); /* warm */
+        load(0.5, 0); /* warm up */
         cpu = cpu_used();
         rate = load(seconds, 0);
-        printf("workloads                %8.0f a second, %d clients, at most %s VMs\n", rate,
+        printf("workloads                %8.0f per second, %d clients, at most %s VMs\n", rate,
                CONNECTIONS, max_vms);
         print_cpu(&cpu, (double)n_samples);
         for (size_t i = 0; i < 2; i++) {
                 cpu = cpu_used();
                 rate = load(seconds, rates[i]);
-                printf("own overhead             p50 %.2f ms, p99 %.2f ms, max %.2f ms at %.0f a "
-                       "second\n",
+                printf("own overhead             p50 %.2f ms, p99 %.2f ms, max %.2f ms at %.0f "
+                       "per second\n",
                        quantile(0.5), quantile(0.99), quantile(1), rate);
                 print_cpu(&cpu, (double)n_samples);
         }

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How many MB/s of output pass through engine, logs and file, and what bounds them. A backend without
- * a VM writes a fixed number of bytes in lines of a given length, in pieces as large as those of the
- * wire; the clock stops when the last byte is in the file. Beside it in the same run: the same bytes
- * only cut into lines (nothing is written), the same chunks only inserted into SQLite, and only
- * written to a file. Writers that are not held back are faster than any file: lines that the logs did
- * not keep are counted, and the rows with writers held back to a rate show up to where none are.
+ * How many MB/s of output pass through engine, output log and file, and what limits them. A backend
+ * without a VM writes a fixed number of bytes, in lines of a given length, in pieces as large as
+ * those of the wire. The clock stops when the last byte is in the file. The same run measures the
+ * same bytes only split into lines (nothing is written), the same chunks only inserted into SQLite,
+ * and only written to a file.
  *
- *     bench_engine_output [DIR] [MB]          DIR: where the file is made (default: $TMPDIR, /tmp)
+ * Writers that are not limited are faster than any file. Lines that were not stored are counted;
+ * rows with a limited rate show up to which rate there are none.
+ *
+ *     bench_engine_output [DIR] [MB]          DIR: for the file (default: $TMPDIR, /tmp)
  */
 #include "backend/backend.h"
 #include "base/clock.h"
@@ -28,7 +30,7 @@ enum { PIECE = 64 * 1024, CHUNK = OUTPUT_CHUNK_MAX, VMS = 2 };
 
 static size_t total = 512 << 20;
 static char piece[PIECE];
-static size_t pace; /* MB/s of all writers together; 0: as fast as they can */
+static size_t pace; /* MB/s of all writers together; 0: no limit */
 
 /* ---- a backend that writes ---- */
 
@@ -77,7 +79,7 @@ static const struct backend_ops ops = {
         .free = free_backend,
 };
 
-/* ---- what is measured ---- */
+/* ---- measurements ---- */
 
 struct result {
         double seconds;
@@ -129,7 +131,7 @@ static void count(struct output *output, const char *id, struct result *r)
         r->last_seq += summary.last_seq;
 }
 
-/* Engine, logs and file, with VMS workloads at once. */
+/* Engine, output log and file, with VMS concurrent workloads. */
 static struct result whole_path(void)
 {
         struct output_store *store = open_store();
@@ -176,7 +178,7 @@ static struct result whole_path(void)
         return r;
 }
 
-/* As fast as one thread cuts: what the file does not take is dropped. */
+/* Only splitting into lines, on one thread; lines that the file is too slow for are dropped. */
 static struct result cutting(void)
 {
         struct output_store *store = open_store();
@@ -196,7 +198,7 @@ static struct result cutting(void)
         return r;
 }
 
-/* The same bytes as chunks, by the store alone. */
+/* The same bytes as chunks, inserted by the store. */
 static struct result inserting(void)
 {
         struct output_store *store = open_store();
@@ -225,7 +227,8 @@ static struct result inserting(void)
         return r;
 }
 
-/* The same bytes to a plain file, with fdatasync() as often as SQLite's checkpoints do it. */
+/* The same bytes written to a plain file, with fdatasync() as often as SQLite's checkpoints call
+ * it. */
 static struct result writing(void)
 {
         char path[300], *bytes = malloc(CHUNK);
@@ -274,7 +277,7 @@ int main(int argc, char **argv)
         if (!mkdtemp(dir))
                 err(1, "%s", dir);
         printf("%zu MiB of output; file in %s\n\n%-34s %6s %9s %9s %15s\n", total >> 20, dir,
-               "path", "line", "MB/s", "Mlines/s", "lines not kept");
+               "path", "line", "MB/s", "Mlines/s", "lines lost");
         for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
                 memset(piece, 'x', sizeof(piece));
                 for (size_t at = lengths[i] - 1; at < sizeof(piece); at += lengths[i])

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a connection that waits costs the server: prints the resident memory that each idle subscriber
- * of a stream (Server-Sent Events) adds, each connection that is kept open between requests, and
- * each that has sent nothing yet. Sockets of both ends are the kernel's and not in it.
+ * The memory of idle connections: prints the resident memory that the server needs for each idle
+ * subscriber of a stream (Server-Sent Events), each connection kept open between requests, and each
+ * connection that has sent nothing yet. The kernel's socket buffers are not included.
  *
- * bench_http_subscribers [CONNECTIONS]. Server and clients share this process; a client has no memory
- * but its descriptor.
+ * bench_http_subscribers [CONNECTIONS]. Server and clients share this process; a client needs no
+ * memory except its descriptor.
  */
 #include "base/buf.h"
 #include "base/fs.h"
@@ -33,7 +33,7 @@ static _Noreturn void die(const char *what)
 
 /* ---- the server ---- */
 
-/* One event, as the line of a log, then nothing more. */
+/* Sends one event, like a line of a log, then nothing. */
 struct subscriber {
         bool told;
 };
@@ -100,7 +100,7 @@ static int dial(const struct http_listener *l)
         return fd;
 }
 
-/* Asks and reads until the answer has this part. */
+/* Sends a request and reads until the response contains this part. */
 static void ask(int fd, const char *path, const char *part)
 {
         char text[4096];
@@ -122,7 +122,7 @@ static void ask(int fd, const char *path, const char *part)
         } while (!strstr(text, part));
 }
 
-/* On a server that has served before, so that what grows is theirs. */
+/* Measures on a server that has served before, so that the growth is that of the connections. */
 static void measure(const char *what, const char *path, const char *part, int n)
 {
         struct http_listener listener = HTTP_LISTENER_INIT;
@@ -154,7 +154,8 @@ static void measure(const char *what, const char *path, const char *part, int n)
                 if (path)
                         ask(fds[i], path, part);
         }
-        ask(dial(&listener), "/still", "such thing"); /* all of them have been accepted */
+        ask(dial(&listener), "/still", "such thing"); /* after this response, all of them have been
+                                                       * accepted */
         printf("%-36s %6.1f KB each, %d of them\n", what, (double)(rss_kb() - before) / n, n);
         for (int i = 0; i < n; i++)
                 close(fds[i]);
@@ -163,7 +164,7 @@ static void measure(const char *what, const char *path, const char *part, int n)
         http_listener_release(&listener);
 }
 
-/* In a process of its own: memory that one kind has left behind would be found by the next. */
+/* Measures in a separate process: memory freed by one kind would be reused by the next. */
 static void measure_alone(const char *what, const char *path, const char *part, int n)
 {
         pid_t pid = fork();

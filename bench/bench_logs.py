@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Output through the whole daemon: fake VMM, vsock socket, backend, engine, logs, file, and out again
-as events. Each row says how many MB/s went in, which share of the lines was not kept, and how fast one
-client read them back. bench_engine_output shows the same without VMM and HTTP.
+"""Output through the whole daemon: fake VMM, vsock socket, backend, engine, output log, file, and
+back to a client as events. Each row shows the MB/s written, the share of lines that was not
+stored, and how fast one client read them back. bench_engine_output measures the same without VMM
+and HTTP.
 
     bench/bench_logs.py BUILD_DIR [MB]
 """

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How long a lease takes to make and to end: the first and last on the machine, which make and
- * remove bridge and tables too, and further ones. Needs root; runs in a network namespace of its
- * own. Usage: bench_net_attach [ROUNDS]
+ * The time to create and to release a lease: the first and last on the machine, which also create
+ * and remove bridge and tables, and further ones. Needs root; runs in its own network namespace.
+ *
+ *     bench_net_attach [ROUNDS]
  */
 #include "base/clock.h"
 #include "base/fs.h"

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What prom costs beside the least it could: updating on one thread and on two, and a scrape.
+ * The cost of prom compared with a lower bound: updates on one thread and on two, and a scrape.
  *
- * "floor" is the same work written out by hand in this file: a plain cell of the thread's own for
- * what prom keeps per thread, an atomic one for gauges, a comparison with the values before for
- * look-ups, and for scrapes a copy of each line and the digits behind it. Build with B=release for
- * numbers to quote.
+ * "floor" is the same work written by hand in this file: a plain thread-local cell in place of
+ * prom's cells, an atomic variable for gauges, a comparison with the previous values for look-ups,
+ * and for scrapes a copy of each line followed by its digits. Build with B=release for numbers to
+ * quote.
  */
 #include "prom/prom.h"
 
@@ -51,7 +51,9 @@ static void floor_shared_counter(long i)
 static void floor_lookup(long i)
 {
         const char *method = methods[0], *status = "200";
-        __asm__("" : "+r"(method), "+r"(status)); /* the compiler knows no more than prom does */
+        __asm__(""
+                : "+r"(method), "+r"(status)); /* hides the values from the compiler, as they are
+                                                   * hidden in prom */
         if (strcmp(own.method, method) != 0 || strcmp(own.status, status) != 0) {
                 strcpy(own.method, method);
                 strcpy(own.status, status);
@@ -125,7 +127,7 @@ static void prom_histogram_timed(long i)
         prom_histogram_observe_since_ns(histogram, prom_now_ns());
 }
 
-/* ---- updating ------------------------------------------------------------------------------ */
+/* ---- updates ---- */
 
 struct row {
         const char *name;
@@ -134,7 +136,7 @@ struct row {
 
 static pthread_barrier_t start;
 
-/* The loops are made from macros so that the compiler can inline what a caller could. */
+/* Loops are macros, so that the compiler can inline what a caller could inline. */
 #define LOOP(function)                                                                             \
         static void *loop_##function(void *ret_ns)                                                 \
         {                                                                                          \
@@ -204,9 +206,9 @@ static void bench_updates(void)
                        best_ns(rows[i].loop, 2));
 }
 
-/* ---- scraping ------------------------------------------------------------------------------ */
+/* ---- scrapes ---- */
 
-/* Lines without their numbers, and the numbers. */
+/* The lines without their numbers, and the numbers. */
 struct plain {
         size_t n;
         char (*lines)[64];
@@ -306,7 +308,7 @@ static double best_plain_ms(const struct plain *p)
         return best;
 }
 
-/* In each format, and beside the floor of text; 0 for none. */
+/* Renders in each format. `floor` is that of the text format; 0: none. */
 static void bench_formats(const char *name, struct prom_registry *r, double floor_ms)
 {
         static const struct {

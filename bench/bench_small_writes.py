@@ -1,13 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Programs that write one character at a time, in a real guest: what each write costs them on its way
-to the host, beside the same writes to /dev/null and into a pipe that nobody empties meanwhile, which
-are the floor. Times are the guest's own, without boot and start of the interpreter.
+"""Programs that write one character at a time, in a real guest: the cost of each write on its way
+to the host, compared with a lower bound, the same writes to /dev/null and into a pipe that
+nobody reads meanwhile. Times are the guest's own, without boot and start of the interpreter.
 
     bench/bench_small_writes.py BUILD_DIR [OTHER_BUILD_DIR] [--writes N] [--rounds N]
 
-With a second build, which has its bin/ and images/, both run in turn, and each row ends with the ratio
-of their medians.
+With a second build, which has its bin/ and images/, the two alternate, and each row ends with the
+ratio of their medians.
 """
 import argparse
 import os
@@ -34,7 +34,7 @@ read ended rest </proc/uptime
 printf '\\ntook %s - %s\\n' $ended $began >&2
 """
 WRITE = "os.write(fd, b'x')"
-# Name, runtime, program; the share of --writes that it makes, and which fits a pipe in the last ones.
+# Name, runtime, program, and its share of --writes, which for the last ones must fit into a pipe.
 ROWS = [
     ("python, sys.stdout.write", "python",
      lambda n: PYTHON.format(fd=1, n=n, per=1, write="sys.stdout.write('x')"), 1),
@@ -51,7 +51,7 @@ ROWS = [
 
 
 def measure(build, runtime, code, state):
-    """Seconds that the program measured."""
+    """The seconds that the program measured."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("VULCAN_")}
     env.update(VULCAN_STATE_DIR=state, VULCAN_IMAGES=os.path.join(build, "images"),
                VULCAN_BOOT_TIMEOUT="120")

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the vsock device itself costs a packet, with a simulated driver in the same process: streams
- * in both directions and round trips, beside the same bytes through a bare socket pair.
+ * The cost of the vsock device per packet, with a simulated driver in the same process: streams in
+ * both directions and round trips, compared with the same bytes through a socket pair.
  */
 #include <errno.h>
 #include <stdio.h>
