@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the tests of the engine share: an engine over the fake backend and a sink that notes. */
+/* Shared by the tests of the engine: an engine over the fake backend, and a sink that records its
+ * calls. */
 #pragma once
 
 #include "engine/engine.h"
@@ -16,7 +17,7 @@
 
 #include <cmocka.h>
 
-/* What one workload's sink heard. */
+/* The calls to one workload's sink. */
 struct heard {
         pthread_mutex_t lock;
         pthread_cond_t changed;
@@ -29,7 +30,7 @@ struct heard {
         int64_t created_ms, started_ms, finished_ms;
         char output[64];
         bool block;     /* output() blocks until interrupt() */
-        bool in_output; /* it does */
+        bool in_output; /* it is blocked */
         int refuse;     /* what output() returns */
 };
 
@@ -148,7 +149,7 @@ static inline struct engine *engine_over(struct headless *f, unsigned max_vms, u
         return e;
 }
 
-/* Submits code of runtime sh; ret_id may be NULL. Returns what engine_submit() returned. */
+/* Submits code of runtime sh; ret_id may be NULL. Returns the result of engine_submit(). */
 static inline int submit(struct engine *e, const char *code, struct heard *h, char *ret_id)
 {
         struct workload_spec spec = headless_spec(code);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the tests of logs share: a file in a directory of its own, and readers that write down. */
+/* Shared by the tests of the output: a file in a directory of its own, and readers as text. */
 #pragma once
 
 #include "base/buf.h"
@@ -104,7 +104,7 @@ static inline void add_event(struct buf *ret, const struct output_event *e)
         }
 }
 
-/* All that a reader says until it waits or ends. */
+/* All events of a reader until it waits or ends. */
 static inline void assert_reads(struct output_reader *r, const char *want)
 {
         struct buf text = BUF_INIT(1 << 20);
@@ -135,7 +135,7 @@ static inline struct output_reader *reader_of(struct place *p, const char *id, u
         return r;
 }
 
-/* What is there now, read by a reader of its own. */
+/* Asserts the events of a new reader. */
 static inline void assert_log(struct place *p, const char *id, uint64_t after, const char *want)
 {
         struct output_reader *r = reader_of(p, id, after, false);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the tests of the store share: a store in a directory of its own, and records. */
+/* Shared by the tests of the store: a store in a directory of its own, and records. */
 #pragma once
 
 #include "base/ulid.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who may run now: bounds, order, and that neither large nor small ones wait for ever. */
+/* Admission: bounds, order, and that neither large nor small workloads wait for ever. */
 #include "engine/admission.h"
 
 #include <setjmp.h>
@@ -9,7 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-/* Reserves and arrives, as the engine does for one that has to wait. */
+/* Reserves a slot and joins the queue, as the engine does. */
 static bool come(struct admission *a, struct admission_item *item, unsigned mem_mb)
 {
         *item = (struct admission_item){.mem_mb = mem_mb};
@@ -20,7 +20,7 @@ static bool come(struct admission *a, struct admission_item *item, unsigned mem_
         return true;
 }
 
-static void test_vms_are_bounded(void **state)
+static void no_more_vms_run_than_allowed(void **state)
 {
         struct admission a;
         struct admission_item item[4];
@@ -38,7 +38,7 @@ static void test_vms_are_bounded(void **state)
         assert_int_equal(a.n_waiting, 0);
 }
 
-static void test_memory_is_bounded(void **state)
+static void no_more_memory_is_used_than_allowed(void **state)
 {
         struct admission a;
         struct admission_item item[3];
@@ -58,7 +58,7 @@ static void test_memory_is_bounded(void **state)
         assert_int_equal(a.n_vms, 0);
 }
 
-static void test_nobody_slips_past_those_that_wait(void **state)
+static void a_new_workload_queues_behind_waiting_ones(void **state)
 {
         struct admission a;
         struct admission_item item[3];
@@ -66,13 +66,13 @@ static void test_nobody_slips_past_those_that_wait(void **state)
         admission_init(&a, 1, 0, 5);
         come(&a, &item[0], 64);
         come(&a, &item[1], 64);
-        admission_leave(&a, &item[0]); /* there is room, and one that was first */
+        admission_leave(&a, &item[0]); /* a VM is free, but item 1 waits for it */
         assert_true(come(&a, &item[2], 64));
         assert_false(item[2].charged);
         assert_ptr_equal(admission_next(&a), &item[1]);
 }
 
-static void test_small_ones_go_ahead_of_a_large_one(void **state)
+static void small_workloads_overtake_a_large_one(void **state)
 {
         struct admission a;
         struct admission_item running, large, small;
@@ -88,8 +88,8 @@ static void test_small_ones_go_ahead_of_a_large_one(void **state)
         assert_ptr_equal(admission_next(&a), &large);
 }
 
-/* A stream of small ones, each as soon as there is room for it. */
-static void test_a_large_one_is_not_passed_for_ever(void **state)
+/* Small workloads arrive as soon as one fits. */
+static void a_large_workload_is_overtaken_a_bounded_number_of_times(void **state)
 {
         enum { SMALL = 3 * ADMISSION_PASSED_MAX };
         struct admission a;
@@ -102,17 +102,17 @@ static void test_a_large_one_is_not_passed_for_ever(void **state)
         for (int i = 0; i < SMALL; i++)
                 come(&a, &small[i], 100);
         while ((item = admission_next(&a)) != NULL) {
-                assert_ptr_not_equal(item, &large); /* `first` holds what it needs */
+                assert_ptr_not_equal(item, &large); /* `first` still uses the memory it needs */
                 ran++;
                 admission_leave(&a, item);
         }
         assert_int_equal(ran, ADMISSION_PASSED_MAX);
         admission_leave(&a, &first);
-        assert_ptr_equal(admission_next(&a), &large); /* and nobody before it */
+        assert_ptr_equal(admission_next(&a), &large); /* before any other */
         assert_ptr_equal(admission_next(&a), &small[ran]);
 }
 
-static void test_one_that_leaves_the_queue_frees_its_place(void **state)
+static void leaving_the_queue_frees_a_place(void **state)
 {
         struct admission a;
         struct admission_item item[4];
@@ -127,7 +127,7 @@ static void test_one_that_leaves_the_queue_frees_its_place(void **state)
         assert_ptr_equal(admission_next(&a), &item[2]);
 }
 
-static void test_a_reservation_can_be_taken_back(void **state)
+static void a_reservation_can_be_cancelled(void **state)
 {
         struct admission a;
         struct admission_item item[3] = {{.mem_mb = 64}, {.mem_mb = 64}, {.mem_mb = 64}};
@@ -135,7 +135,7 @@ static void test_a_reservation_can_be_taken_back(void **state)
         admission_init(&a, 1, 0, 1);
         assert_true(admission_reserve(&a, &item[0]));
         assert_true(admission_reserve(&a, &item[1]));
-        assert_false(admission_reserve(&a, &item[2])); /* it counts before it has arrived */
+        assert_false(admission_reserve(&a, &item[2])); /* a reserved place counts */
         admission_cancel(&a, &item[1]);
         assert_true(admission_reserve(&a, &item[2]));
         admission_cancel(&a, &item[0]);
@@ -146,13 +146,13 @@ static void test_a_reservation_can_be_taken_back(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_vms_are_bounded),
-                cmocka_unit_test(test_memory_is_bounded),
-                cmocka_unit_test(test_nobody_slips_past_those_that_wait),
-                cmocka_unit_test(test_small_ones_go_ahead_of_a_large_one),
-                cmocka_unit_test(test_a_large_one_is_not_passed_for_ever),
-                cmocka_unit_test(test_one_that_leaves_the_queue_frees_its_place),
-                cmocka_unit_test(test_a_reservation_can_be_taken_back),
+                cmocka_unit_test(no_more_vms_run_than_allowed),
+                cmocka_unit_test(no_more_memory_is_used_than_allowed),
+                cmocka_unit_test(a_new_workload_queues_behind_waiting_ones),
+                cmocka_unit_test(small_workloads_overtake_a_large_one),
+                cmocka_unit_test(a_large_workload_is_overtaken_a_bounded_number_of_times),
+                cmocka_unit_test(leaving_the_queue_frees_a_place),
+                cmocka_unit_test(a_reservation_can_be_cancelled),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Draining, what is measured, and orders that are refused. */
+/* Draining, metrics, and rejected requests. */
 #include "engine_fixture.h"
 #include "engine/metrics.h"
 
@@ -20,7 +20,7 @@ static void wait_idle(struct engine *e)
                 ;
 }
 
-static void test_drain_lets_everything_end(void **state)
+static void a_drain_lets_all_workloads_end(void **state)
 {
         struct headless *f = headless_new();
         struct engine *e = engine_over(f, 1, 4);
@@ -38,13 +38,13 @@ static void test_drain_lets_everything_end(void **state)
         headless_open_gate(f);
         wait_idle(e);
         for (int i = 0; i < 3; i++) {
-                wait_ended(&h[i]); /* has ended; a thread sanitizer knows locks, not eventfds */
+                wait_ended(&h[i]); /* immediate; orders the threads for the thread sanitizer */
                 assert_int_equal(h[i].status, WORKLOAD_COMPLETED);
         }
         engine_free(e);
 }
 
-static void test_an_empty_engine_is_drained_at_once(void **state)
+static void an_empty_engine_is_drained_immediately(void **state)
 {
         struct engine *e = engine_over(headless_new(), 1, 1);
 
@@ -54,7 +54,8 @@ static void test_an_empty_engine_is_drained_at_once(void **state)
         engine_free(e);
 }
 
-/* All are told to end before any of them is waited for: none of them ends before all were told. */
+/* No workload ends before all were stopped, so waiting for one before stopping the next
+ * would hang. */
 static void hold_until_all_are_told(struct headless *f, enum headless_stage stage, void *ctx)
 {
         if (stage != HEADLESS_ENDING)
@@ -65,7 +66,7 @@ static void hold_until_all_are_told(struct headless *f, enum headless_stage stag
         pthread_mutex_unlock(&f->lock);
 }
 
-static void test_stop_tells_all_before_it_waits(void **state)
+static void stop_kills_all_workloads_before_it_waits_for_any(void **state)
 {
         struct headless *f = headless_new();
         struct engine *e = engine_over(f, 3, 2);
@@ -131,7 +132,7 @@ static double sample(struct measured *m, const char *name)
         return v;
 }
 
-static void test_the_books_balance(void **state)
+static void accepted_workloads_equal_current_plus_ended_ones(void **state)
 {
         struct measured m;
         struct engine_counts c;
@@ -163,8 +164,8 @@ static void test_the_books_balance(void **state)
         measured_close(&m);
 }
 
-/* Before any has ended there is no average: the limits tell. */
-static void test_retry_after_goes_by_the_limits_at_first(void **state)
+/* Before any workload has ended there is no average run time. */
+static void retry_after_follows_the_time_limits_before_any_workload_has_ended(void **state)
 {
         struct workload_spec spec = headless_spec("hang");
         struct workload w = {0};
@@ -173,7 +174,7 @@ static void test_retry_after_goes_by_the_limits_at_first(void **state)
 
         measured_open(&m, 2, 0);
         spec.limits.mem_mb = 100;
-        spec.limits.timeout_s = 1000; /* beyond what is said at most */
+        spec.limits.timeout_s = 1000; /* more than the maximum */
         assert_int_equal(engine_submit(m.engine, &spec, "auto", NULL, id, NULL), 0);
         assert_int_equal(engine_retry_after_s(m.engine), ENGINE_RETRY_MAX_S);
         workload_spec_release(&spec);
@@ -191,7 +192,7 @@ static void test_retry_after_goes_by_the_limits_at_first(void **state)
         measured_close(&m);
 }
 
-static void test_refusals_are_counted_by_reason(void **state)
+static void rejections_are_counted_by_reason(void **state)
 {
         struct workload_spec spec = headless_spec("exit 0");
         struct err err = ERR_INIT;
@@ -223,12 +224,12 @@ static void test_refusals_are_counted_by_reason(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_drain_lets_everything_end),
-                cmocka_unit_test(test_an_empty_engine_is_drained_at_once),
-                cmocka_unit_test(test_stop_tells_all_before_it_waits),
-                cmocka_unit_test(test_the_books_balance),
-                cmocka_unit_test(test_retry_after_goes_by_the_limits_at_first),
-                cmocka_unit_test(test_refusals_are_counted_by_reason),
+                cmocka_unit_test(a_drain_lets_all_workloads_end),
+                cmocka_unit_test(an_empty_engine_is_drained_immediately),
+                cmocka_unit_test(stop_kills_all_workloads_before_it_waits_for_any),
+                cmocka_unit_test(accepted_workloads_equal_current_plus_ended_ones),
+                cmocka_unit_test(retry_after_follows_the_time_limits_before_any_workload_has_ended),
+                cmocka_unit_test(rejections_are_counted_by_reason),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Kills at every stage of a workload's life, and the engine's end while workloads run. */
+/* Kills at every stage of a workload, and stopping an engine while workloads run. */
 #include "engine_fixture.h"
 
-static void test_kill_while_it_waits(void **state)
+static void a_waiting_workload_is_killed_on_the_calling_thread(void **state)
 {
         struct headless *f = headless_new();
         struct engine *e = engine_over(f, 1, 2);
@@ -21,7 +21,7 @@ static void test_kill_while_it_waits(void **state)
         assert_int_equal(h.started_ms, 0);
         assert_string_equal(h.outcome.error, "killed before it began");
         assert_int_equal(engine_kill(e, id, NULL), -ENOENT);  /* no store: forgotten */
-        assert_int_equal(submit(e, "gate d", NULL, NULL), 0); /* its place is free */
+        assert_int_equal(submit(e, "gate d", NULL, NULL), 0); /* its slot is free */
         headless_open_gate(f);
         wait_ended(&last);
         engine_stop(e);
@@ -30,7 +30,7 @@ static void test_kill_while_it_waits(void **state)
         engine_free(e);
 }
 
-static void test_kill_while_it_runs(void **state)
+static void a_running_workload_is_killed(void **state)
 {
         struct headless *f = headless_new();
         struct engine *e = engine_over(f, 2, 0);
@@ -49,7 +49,7 @@ static void test_kill_while_it_runs(void **state)
         assert_int_equal(h.n_ended, 1);
 }
 
-static void test_kill_in_two_steps(void **state)
+static void many_workloads_are_killed_before_any_is_waited_for(void **state)
 {
         struct headless *f = headless_new();
         struct engine *e = engine_over(f, 1, 2);
@@ -67,20 +67,20 @@ static void test_kill_in_two_steps(void **state)
         told_runs = engine_kill_start(e, id[0]);
         assert_non_null(told_runs);
         wait_ended(&runs);
-        wait_ended(&waits); /* it got the place and did not begin */
+        wait_ended(&waits); /* it was admitted but did not begin */
         assert_int_equal(engine_kill_wait(e, id[1], told_waits, NULL), 0);
         assert_int_equal(engine_kill_wait(e, id[0], told_runs, NULL), 0);
         assert_string_equal(waits.outcome.error, "killed before it began");
         assert_int_equal(waits.started_ms, 0);
         assert_int_equal(runs.n_interrupted, 1);
         assert_int_equal(f->max_running, 1);
-        engine_stop(e); /* until both are forgotten: there is no store */
+        engine_stop(e); /* waits until both are forgotten: there is no store */
         assert_null(engine_kill_start(e, id[0]));
         assert_int_equal(engine_kill_wait(e, id[0], NULL, NULL), -ENOENT);
         engine_free(e);
 }
 
-static void test_kill_of_unknown(void **state)
+static void killing_an_unknown_workload_fails(void **state)
 {
         struct headless *f = headless_new();
         struct engine *e = engine_over(f, 1, 0);
@@ -108,7 +108,7 @@ static void *kill_it(void *ctx)
         return NULL;
 }
 
-/* On the thread of execute(): starts the killer, goes on when its cleanup() has been called. */
+/* On the thread of execute(): starts the killer and waits until it has called cleanup(). */
 static void kill_at_stage(struct headless *f, enum headless_stage stage, void *ctx)
 {
         struct staged *s = ctx;
@@ -120,7 +120,7 @@ static void kill_at_stage(struct headless *f, enum headless_stage stage, void *c
         headless_wait_cleanups(f, 1);
 }
 
-static void test_kill_at_each_stage(void **state)
+static void a_kill_succeeds_at_each_stage_of_execute(void **state)
 {
         for (int stage = 0; stage < HEADLESS_STAGES; stage++) {
                 struct headless *f = headless_new();
@@ -136,7 +136,7 @@ static void test_kill_at_each_stage(void **state)
                 wait_ended(&h);
                 pthread_join(s.killer, NULL);
                 assert_int_equal(h.n_ended, 1);
-                /* A kill wins until nothing of the workload is left. */
+                /* A kill decides the status until nothing of the workload is left. */
                 if (stage < HEADLESS_LEFT) {
                         assert_int_equal(h.status, WORKLOAD_KILLED);
                         assert_int_equal(s.killed, 0);
@@ -152,7 +152,7 @@ static void test_kill_at_each_stage(void **state)
         }
 }
 
-static void test_kill_wakes_a_blocked_output(void **state)
+static void a_kill_interrupts_a_blocked_sink(void **state)
 {
         struct headless *f = headless_new();
         struct engine *e = engine_over(f, 1, 0);
@@ -170,7 +170,7 @@ static void test_kill_wakes_a_blocked_output(void **state)
         assert_int_equal(h.n_interrupted, 1);
 }
 
-static void test_output_nobody_takes_ends_as_killed(void **state)
+static void a_workload_whose_sink_fails_ends_as_killed(void **state)
 {
         struct headless *f = headless_new();
         struct engine *e = engine_over(f, 1, 0);
@@ -186,7 +186,7 @@ static void test_output_nobody_takes_ends_as_killed(void **state)
 
 enum { BUSY = 12 };
 
-static void test_free_while_busy(void **state)
+static void freeing_an_engine_ends_its_workloads(void **state)
 {
         struct headless *f = headless_new();
         struct engine *e = engine_over(f, 4, BUSY);
@@ -210,7 +210,7 @@ static void test_free_while_busy(void **state)
         assert_int_equal(running, 4);
 }
 
-static void test_stopped_engine_refuses_and_answers(void **state)
+static void a_stopped_engine_rejects_workloads_and_still_answers(void **state)
 {
         struct headless *f = headless_new();
         struct engine *e = engine_over(f, 2, 2);
@@ -227,9 +227,9 @@ static void test_stopped_engine_refuses_and_answers(void **state)
 }
 
 /*
- * Everything at once: some threads submit and kill what they submitted, sometimes twice and from
- * two sides, while others only submit; the engine is stopped in the middle. Each workload that was
- * accepted is executed once and ended once, and none twice.
+ * Some threads submit workloads and kill them, sometimes twice and from two threads, while others
+ * only submit; the engine may be stopped in the middle. Each accepted workload is executed and
+ * ended exactly once.
  */
 enum { STORM_THREADS = 4, STORM_EACH = 150 };
 
@@ -309,19 +309,19 @@ static void run_storm(bool stop_early)
         assert_int_equal(f->n_executed, s.accepted);
         assert_int_equal(s.by_status[WORKLOAD_COMPLETED] + s.by_status[WORKLOAD_KILLED],
                          s.accepted);
-        /* A kill that said it had killed is a workload that ended so. */
+        /* Each successful kill is a workload that ended as killed. */
         assert_true(s.kills <= s.by_status[WORKLOAD_KILLED]);
-        if (!stop_early) /* two of five end by kill only */
+        if (!stop_early) /* two of five do not end by themselves */
                 assert_true(s.by_status[WORKLOAD_KILLED] * 5 >= s.accepted);
         engine_free(s.engine);
 }
 
-static void test_storm_of_kills(void **state)
+static void concurrent_kills_end_each_workload_once(void **state)
 {
         run_storm(false);
 }
 
-static void test_stop_in_the_storm(void **state)
+static void a_stop_during_concurrent_kills_ends_each_workload_once(void **state)
 {
         run_storm(true);
 }
@@ -329,17 +329,17 @@ static void test_stop_in_the_storm(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_kill_while_it_waits),
-                cmocka_unit_test(test_kill_while_it_runs),
-                cmocka_unit_test(test_kill_in_two_steps),
-                cmocka_unit_test(test_kill_of_unknown),
-                cmocka_unit_test(test_kill_at_each_stage),
-                cmocka_unit_test(test_kill_wakes_a_blocked_output),
-                cmocka_unit_test(test_output_nobody_takes_ends_as_killed),
-                cmocka_unit_test(test_free_while_busy),
-                cmocka_unit_test(test_stopped_engine_refuses_and_answers),
-                cmocka_unit_test(test_storm_of_kills),
-                cmocka_unit_test(test_stop_in_the_storm),
+                cmocka_unit_test(a_waiting_workload_is_killed_on_the_calling_thread),
+                cmocka_unit_test(a_running_workload_is_killed),
+                cmocka_unit_test(many_workloads_are_killed_before_any_is_waited_for),
+                cmocka_unit_test(killing_an_unknown_workload_fails),
+                cmocka_unit_test(a_kill_succeeds_at_each_stage_of_execute),
+                cmocka_unit_test(a_kill_interrupts_a_blocked_sink),
+                cmocka_unit_test(a_workload_whose_sink_fails_ends_as_killed),
+                cmocka_unit_test(freeing_an_engine_ends_its_workloads),
+                cmocka_unit_test(a_stopped_engine_rejects_workloads_and_still_answers),
+                cmocka_unit_test(concurrent_kills_end_each_workload_once),
+                cmocka_unit_test(a_stop_during_concurrent_kills_ends_each_workload_once),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

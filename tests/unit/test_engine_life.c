@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the engine does with workloads that nobody kills: order, bounds, records, refusals. */
+/* Workloads that are not killed: order, bounds, records, rejections. */
 #include "engine_fixture.h"
 
-static void test_runs_to_its_end(void **state)
+static void a_workload_runs_to_its_end(void **state)
 {
         struct headless *f = headless_new();
         struct engine *e = engine_over(f, 2, 2);
@@ -21,7 +21,7 @@ static void test_runs_to_its_end(void **state)
         assert_int_equal(h.n_interrupted, 0);
 }
 
-static void test_output_goes_to_sink_and_record(void **state)
+static void output_goes_to_sink_and_record(void **state)
 {
         struct headless *f = headless_new();
         struct engine *e = engine_over(f, 1, 0);
@@ -35,7 +35,7 @@ static void test_output_goes_to_sink_and_record(void **state)
         assert_string_equal(h.output, "hello");
 }
 
-static void test_record_keeps_output_up_to_its_bound(void **state)
+static void a_record_keeps_output_up_to_its_bound(void **state)
 {
         struct headless *f = headless_new();
         struct engine *e = engine_over(f, 1, 0);
@@ -49,7 +49,7 @@ static void test_record_keeps_output_up_to_its_bound(void **state)
         assert_int_equal(h.status, WORKLOAD_COMPLETED);
 }
 
-static void test_first_in_first_out(void **state)
+static void workloads_start_in_order_of_submission(void **state)
 {
         struct headless *f = headless_new();
         struct engine *e = engine_over(f, 1, 8);
@@ -69,7 +69,7 @@ static void test_first_in_first_out(void **state)
         engine_free(e);
 }
 
-static void test_runs_as_many_as_allowed_at_once(void **state)
+static void max_vms_workloads_run_in_parallel(void **state)
 {
         struct headless *f = headless_new();
         struct engine *e = engine_over(f, 3, 8);
@@ -83,7 +83,7 @@ static void test_runs_as_many_as_allowed_at_once(void **state)
         engine_free(e);
 }
 
-static void test_full_queue_refuses(void **state)
+static void a_full_queue_rejects_workloads(void **state)
 {
         struct headless *f = headless_new();
         struct engine *e = engine_over(f, 1, 2);
@@ -98,7 +98,7 @@ static void test_full_queue_refuses(void **state)
         assert_int_equal(engine_submit(e, &spec, "auto", NULL, id, &err), -EAGAIN);
         assert_non_null(strstr(err.msg, "1 workloads run and 2 wait"));
         assert_string_equal(id, "untouched");
-        assert_string_equal(spec.code, "exit 0"); /* still ours */
+        assert_string_equal(spec.code, "exit 0"); /* still the caller's */
         headless_open_gate(f);
         wait_ended(&h);
         assert_int_equal(engine_submit(e, &spec, "auto", NULL, id, &err), 0);
@@ -108,7 +108,7 @@ static void test_full_queue_refuses(void **state)
         workload_spec_release(&spec);
 }
 
-static void test_no_queue_still_runs(void **state)
+static void an_engine_without_a_queue_runs_workloads(void **state)
 {
         struct headless *f = headless_new();
         struct engine *e = engine_over(f, 1, 0);
@@ -118,7 +118,7 @@ static void test_no_queue_still_runs(void **state)
         engine_free(e);
 }
 
-static void test_record_of_a_live_workload(void **state)
+static void the_record_of_a_live_workload_is_available(void **state)
 {
         struct headless *f = headless_new();
         struct engine *e = engine_over(f, 1, 1);
@@ -132,7 +132,7 @@ static void test_record_of_a_live_workload(void **state)
         wait_ready(&heard);
         assert_int_equal(engine_get(e, running, &w, NULL), 0);
         assert_int_equal(w.status, WORKLOAD_RUNNING);
-        assert_true(w.outcome.boot_ns > 0); /* it is ready, so that is known */
+        assert_true(w.outcome.boot_ns > 0); /* known since the agent is ready */
         assert_int_equal(w.outcome.vsock_ns, 0);
         assert_string_equal(w.id, running);
         assert_string_equal(w.runtime, "sh");
@@ -148,7 +148,7 @@ static void test_record_of_a_live_workload(void **state)
         engine_free(e);
 }
 
-static void test_bad_orders_are_refused(void **state)
+static void invalid_requests_are_rejected(void **state)
 {
         struct headless *f = headless_new();
         struct engine *e = engine_over(f, 1, 1);
@@ -171,7 +171,7 @@ static void test_bad_orders_are_refused(void **state)
         engine_free(e);
 }
 
-static void test_backend_without_status_is_a_failure(void **state)
+static void a_backend_that_returns_no_status_fails_the_workload(void **state)
 {
         struct headless *f = headless_new();
         struct engine *e = engine_over(f, 1, 0);
@@ -186,7 +186,7 @@ static void test_backend_without_status_is_a_failure(void **state)
         assert_string_not_equal(h.outcome.error, "");
 }
 
-static void test_bounds_of_the_engine(void **state)
+static void bounds_out_of_range_are_rejected(void **state)
 {
         bool freed = false;
         struct engine_config config = {.n_backends = 1, .max_vms = 0};
@@ -198,11 +198,11 @@ static void test_bounds_of_the_engine(void **state)
         config.backends[0] = &f->base;
         assert_int_equal(engine_new(&config, &e, &err), -EINVAL);
         assert_null(e);
-        assert_true(freed); /* consumed all the same */
+        assert_true(freed); /* consumed although it failed */
         assert_non_null(strstr(err.msg, "max_vms"));
 }
 
-static void test_lists_backends(void **state)
+static void backends_are_listed(void **state)
 {
         struct headless *f = headless_new();
         struct engine *e = engine_over(f, 1, 0);
@@ -218,18 +218,18 @@ static void test_lists_backends(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_runs_to_its_end),
-                cmocka_unit_test(test_output_goes_to_sink_and_record),
-                cmocka_unit_test(test_record_keeps_output_up_to_its_bound),
-                cmocka_unit_test(test_first_in_first_out),
-                cmocka_unit_test(test_runs_as_many_as_allowed_at_once),
-                cmocka_unit_test(test_full_queue_refuses),
-                cmocka_unit_test(test_no_queue_still_runs),
-                cmocka_unit_test(test_record_of_a_live_workload),
-                cmocka_unit_test(test_bad_orders_are_refused),
-                cmocka_unit_test(test_backend_without_status_is_a_failure),
-                cmocka_unit_test(test_bounds_of_the_engine),
-                cmocka_unit_test(test_lists_backends),
+                cmocka_unit_test(a_workload_runs_to_its_end),
+                cmocka_unit_test(output_goes_to_sink_and_record),
+                cmocka_unit_test(a_record_keeps_output_up_to_its_bound),
+                cmocka_unit_test(workloads_start_in_order_of_submission),
+                cmocka_unit_test(max_vms_workloads_run_in_parallel),
+                cmocka_unit_test(a_full_queue_rejects_workloads),
+                cmocka_unit_test(an_engine_without_a_queue_runs_workloads),
+                cmocka_unit_test(the_record_of_a_live_workload_is_available),
+                cmocka_unit_test(invalid_requests_are_rejected),
+                cmocka_unit_test(a_backend_that_returns_no_status_fails_the_workload),
+                cmocka_unit_test(bounds_out_of_range_are_rejected),
+                cmocka_unit_test(backends_are_listed),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Records that the store does not take at once: ends that are tried again, and orders that are
- * killed while they are being written down. The store is told what to answer: the functions of
- * engine/record.h stand here, in place of those of the library.
+ * Completions that the store rejects at first, and workloads that are killed while their record is
+ * inserted. This file defines the functions of engine/record.h in place of the library's, and its
+ * tests decide what they return.
  */
 #include "engine_fixture.h"
 #include "engine/metrics.h"
@@ -11,13 +11,13 @@
 
 enum { KEPT = 8 };
 
-/* What the store does, and what was asked of it. */
+/* What the store returns, and how it was called. */
 static struct {
         pthread_mutex_t lock;
         pthread_cond_t changed;
-        int end;         /* what the first write of an end returns */
-        int again[KEPT]; /* what each later one does, by the last digit of its exit code */
-        bool bare_only;  /* what comes with `even_without_output` is taken */
+        int end;         /* result of the first write of a completion */
+        int again[KEPT]; /* result of each later one, by exit code modulo KEPT */
+        bool bare_only;  /* accept writes with `even_without_output` */
         unsigned tries[KEPT], bare[KEPT], n_tries;
         void (*on_insert)(void *ctx, const char *id);
         void *ctx;
@@ -132,7 +132,7 @@ static unsigned unrecorded(struct engine *e)
         return (unsigned)c.unrecorded;
 }
 
-/* Runs one that ends with that code; the store does not take its end. */
+/* Runs a workload that ends with this code; the store rejects its completion. */
 static void end_with(struct engine *e, unsigned code, char id[ULID_LEN + 1])
 {
         char text[16];
@@ -141,7 +141,7 @@ static void end_with(struct engine *e, unsigned code, char id[ULID_LEN + 1])
         heard_init(&h);
         snprintf(text, sizeof(text), "exit %u", code);
         assert_int_equal(submit(e, text, &h, id), 0);
-        wait_ended(&h); /* it does not wait for the store to take it */
+        wait_ended(&h); /* does not wait for the store */
         assert_int_equal(h.status, WORKLOAD_COMPLETED);
 }
 
@@ -151,7 +151,7 @@ static void await_recorded(struct engine *e, unsigned left)
                 sched_yield();
 }
 
-static void an_end_is_tried_until_it_is_taken(void **state)
+static void a_completion_is_retried_until_it_is_recorded(void **state)
 {
         struct engine *e;
         struct workload w = {0};
@@ -163,18 +163,18 @@ static void an_end_is_tried_until_it_is_taken(void **state)
         end_with(e, 1, id);
         await_tries(1, 3);
         assert_int_equal(unrecorded(e), 1);
-        assert_int_equal(engine_get(e, id, &w, NULL), 0); /* from memory, as it ended */
+        assert_int_equal(engine_get(e, id, &w, NULL), 0); /* from memory */
         assert_int_equal(w.status, WORKLOAD_COMPLETED);
         workload_release(&w);
         assert_int_equal(engine_kill(e, id, NULL), -EALREADY);
         answer(1, 0);
         await_recorded(e, 0);
-        assert_int_equal(engine_get(e, id, &w, NULL), -ENOENT); /* it is the store's now */
+        assert_int_equal(engine_get(e, id, &w, NULL), -ENOENT); /* now it is in the store only */
         engine_free(e);
 }
 
-/* A disk without room for the first may have it for the second. */
-static void one_that_has_no_room_holds_up_no_other(void **state)
+/* A disk without room for the first completion may have room for the second. */
+static void a_completion_without_room_delays_no_other(void **state)
 {
         struct engine *e;
         char first[ULID_LEN + 1], second[ULID_LEN + 1];
@@ -197,8 +197,8 @@ static void one_that_has_no_room_holds_up_no_other(void **state)
         engine_free(e);
 }
 
-/* Each try for a file that is held takes seconds. */
-static void a_file_that_is_held_is_waited_for_once_a_round(void **state)
+/* Each attempt to write to a locked file takes seconds. */
+static void a_locked_file_is_waited_for_once_per_round(void **state)
 {
         struct engine *e;
         char id[ULID_LEN + 1];
@@ -211,11 +211,11 @@ static void a_file_that_is_held_is_waited_for_once_a_round(void **state)
         end_with(e, 1, id);
         await_tries(1, 1);
         end_with(e, 2, id);
-        await_recorded(e, 2); /* in line before the third comes */
+        await_recorded(e, 2); /* queued before the third */
         end_with(e, 3, id);
         await_tries(1, 4);
         assert_int_equal(disk.tries[2] + disk.tries[3], 0);
-        answer(1, 0); /* the round goes on to the others */
+        answer(1, 0); /* the round continues with the others */
         await_tries(2, 1);
         answer(2, 0);
         answer(3, 0);
@@ -223,7 +223,7 @@ static void a_file_that_is_held_is_waited_for_once_a_round(void **state)
         engine_free(e);
 }
 
-static void after_some_rounds_it_is_taken_without_output(void **state)
+static void after_some_rounds_a_completion_is_recorded_without_output(void **state)
 {
         struct engine *e;
         char id[ULID_LEN + 1];
@@ -239,8 +239,8 @@ static void after_some_rounds_it_is_taken_without_output(void **state)
         engine_free(e);
 }
 
-/* It does not become "running" again because the file has a damaged page. */
-static void an_end_refused_for_good_is_still_told(void **state)
+/* It is not shown as running, although the file has a damaged page. */
+static void a_workload_whose_end_is_rejected_permanently_is_shown_as_ended(void **state)
 {
         struct prom_registry *registry = prom_registry_new();
         struct engine *e;
@@ -253,20 +253,20 @@ static void an_end_refused_for_good_is_still_told(void **state)
         e = engine_of(registry);
         end_with(e, 1, id);
         await_tries(1, 2);
-        assert_int_equal(disk.bare[1], disk.tries[1]); /* perhaps it is the output's page */
+        assert_int_equal(disk.bare[1], disk.tries[1]); /* the damaged page may be the output's */
         assert_int_equal(engine_get(e, id, &w, NULL), 0);
         assert_int_equal(w.status, WORKLOAD_COMPLETED);
         workload_release(&w);
         assert_int_equal(prom_render_text(registry, &text), 0);
         assert_non_null(strstr(text.data, "\nvulcan_workloads_unrecorded 1\n"));
         prom_buf_release(&text);
-        engine_drain(e); /* nobody waits for it */
+        engine_drain(e); /* a drain does not wait for it */
         await_recorded(e, 0);
         engine_free(e);
         prom_registry_free(registry);
 }
 
-static void the_end_of_the_engine_tries_once_more(void **state)
+static void stopping_the_engine_retries_once_more(void **state)
 {
         struct engine *e;
         char id[ULID_LEN + 1];
@@ -279,13 +279,13 @@ static void the_end_of_the_engine_tries_once_more(void **state)
         end_with(e, 1, id);
         await_tries(1, 1);
         before = disk.bare[1];
-        engine_stop(e); /* does not wait for a store that never takes it */
+        engine_stop(e); /* does not wait for a store that always fails */
         assert_int_equal(disk.bare[1], before + 1);
         assert_int_equal(unrecorded(e), 0);
         engine_free(e);
 }
 
-/* ---- orders that are being written down ---- */
+/* ---- workloads that are being accepted ---- */
 
 struct kill {
         struct engine *engine;
@@ -303,14 +303,15 @@ static void *kill_it(void *ctx)
         return NULL;
 }
 
-/* The record is in the file, where somebody has seen its id; the engine has not queued it yet. */
+/* A client has found the id in the store, but the engine has not queued the workload yet. */
 static void kill_on_insert(void *ctx, const char *id)
 {
         struct kill *k = ctx;
         struct workload w = {0};
 
         snprintf(k->id, sizeof(k->id), "%s", id);
-        assert_int_equal(engine_get(k->engine, id, &w, NULL), -ENOENT); /* the store's to say */
+        assert_int_equal(engine_get(k->engine, id, &w, NULL),
+                         -ENOENT); /* only the store knows it */
         assert_int_equal(pthread_create(&k->thread, NULL, kill_it, k), 0);
         pthread_mutex_lock(&k->heard.lock);
         while (!k->heard.n_interrupted)
@@ -318,7 +319,7 @@ static void kill_on_insert(void *ctx, const char *id)
         pthread_mutex_unlock(&k->heard.lock);
 }
 
-static void a_kill_reaches_an_order_that_is_being_written_down(void **state)
+static void a_kill_reaches_a_workload_that_is_being_accepted(void **state)
 {
         struct kill k = {.engine = engine_of(NULL)};
         struct engine_counts c;
@@ -338,7 +339,7 @@ static void a_kill_reaches_an_order_that_is_being_written_down(void **state)
         engine_free(k.engine);
 }
 
-static void a_kill_of_an_order_that_was_not_accepted_finds_none(void **state)
+static void a_kill_of_a_rejected_workload_finds_none(void **state)
 {
         struct kill k = {.engine = engine_of(NULL)};
         struct engine_counts c;
@@ -362,14 +363,14 @@ static void a_kill_of_an_order_that_was_not_accepted_finds_none(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                T(an_end_is_tried_until_it_is_taken),
-                T(one_that_has_no_room_holds_up_no_other),
-                T(a_file_that_is_held_is_waited_for_once_a_round),
-                T(after_some_rounds_it_is_taken_without_output),
-                T(an_end_refused_for_good_is_still_told),
-                T(the_end_of_the_engine_tries_once_more),
-                T(a_kill_reaches_an_order_that_is_being_written_down),
-                T(a_kill_of_an_order_that_was_not_accepted_finds_none),
+                T(a_completion_is_retried_until_it_is_recorded),
+                T(a_completion_without_room_delays_no_other),
+                T(a_locked_file_is_waited_for_once_per_round),
+                T(after_some_rounds_a_completion_is_recorded_without_output),
+                T(a_workload_whose_end_is_rejected_permanently_is_shown_as_ended),
+                T(stopping_the_engine_retries_once_more),
+                T(a_kill_reaches_a_workload_that_is_being_accepted),
+                T(a_kill_of_a_rejected_workload_finds_none),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

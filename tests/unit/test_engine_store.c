@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The engine over a store: records outlive their workloads, and moves are written down in order. */
+/* The engine over a store: records outlive their workloads; lists and statistics agree
+ * with them. */
 #include "engine_fixture.h"
 #include "base/fs.h"
 #include "store/store.h"

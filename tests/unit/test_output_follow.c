@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Those who follow a log: what they are told, what they lose, and many of them at once. */
+/* Followers of a log: what they get, what they lose, and many of them in parallel. */
 #include "output_fixture.h"
 
 #include <stdatomic.h>
 
-static void who_follows_gets_lines_as_they_come(void **state)
+static void a_follower_gets_lines_as_they_arrive(void **state)
 {
         struct place *p = *state;
         struct output_reader *r;
@@ -29,7 +29,7 @@ static void who_follows_gets_lines_as_they_come(void **state)
         assert_metric(p, "vulcan_log_subscribers 0\n");
 }
 
-static void who_comes_late_reads_the_file_first(void **state)
+static void a_late_follower_reads_the_file_first(void **state)
 {
         struct place *p = *state;
         struct output_reader *r;
@@ -38,7 +38,7 @@ static void who_comes_late_reads_the_file_first(void **state)
         place_start(p, (struct output_config){0});
         log = output_log_begin(p->output, "A");
         write_text(log, WORKLOAD_STDOUT, "one\ntwo\n");
-        output_sync(p->output); /* nobody follows: memory is given up */
+        output_sync(p->output); /* nobody follows: the chunks are freed */
         write_text(log, WORKLOAD_STDOUT, "three\n");
         r = reader_of(p, "A", 1, true);
         assert_reads(r, "2o two|3o three|wait");
@@ -58,7 +58,7 @@ static void fill(struct output_log *log, int lines)
                 output_log_write(log, WORKLOAD_STDOUT, line, sizeof(line));
 }
 
-/* Reads to the end or to the point of waiting; counts lines and what was lost. */
+/* Reads until the reader waits or ends; counts lines and lost lines. */
 static enum output_event_type tally(struct output_reader *r, uint64_t *lines, uint64_t *lost,
                                     const char *reason)
 {
@@ -84,7 +84,7 @@ static enum output_event_type tally(struct output_reader *r, uint64_t *lines, ui
         }
 }
 
-static void who_is_too_slow_is_told_and_finds_it_in_the_history(void **state)
+static void a_slow_follower_is_notified_of_lines_it_can_read_from_the_file(void **state)
 {
         struct place *p = *state;
         uint64_t lines = 0, lost = 0, all = 0, none = 0;
@@ -96,7 +96,7 @@ static void who_is_too_slow_is_told_and_finds_it_in_the_history(void **state)
         slow = reader_of(p, "A", 0, true);
         assert_reads(slow, "wait");
         fill(log, 4000);
-        output_sync(p->output); /* memory keeps its window and no more */
+        output_sync(p->output); /* memory keeps the window only */
         assert_int_equal(tally(slow, &lines, &lost, "slow"), OUTPUT_EVENT_WAIT);
         assert_int_equal(lines + lost, 4000);
         assert_in_range(lines, 1, 2 * OUTPUT_CHUNK_MAX / 1000);
@@ -110,8 +110,8 @@ static void who_is_too_slow_is_told_and_finds_it_in_the_history(void **state)
         assert_metric(p, "vulcan_log_dropped_lines_total{reason=\"slow\"} 3");
 }
 
-/* What memory gives up while the history is read is in the file. */
-static void a_history_has_no_gaps_while_the_log_grows(void **state)
+/* Chunks that leave memory meanwhile are in the file. */
+static void reading_a_growing_log_from_the_file_leaves_no_gaps(void **state)
 {
         struct place *p = *state;
         uint64_t lines = 0, lost = 0;
@@ -133,8 +133,8 @@ static void a_history_has_no_gaps_while_the_log_grows(void **state)
         output_log_end(&log);
 }
 
-/* When its log has ended a slow reader goes on in the file: nothing is lost any more. */
-static void the_rest_of_an_ended_log_waits(void **state)
+/* After the end of its log a slow follower reads the file. */
+static void a_slow_follower_of_an_ended_log_loses_nothing(void **state)
 {
         struct place *p = *state;
         uint64_t lines = 0, lost = 0;
@@ -153,7 +153,7 @@ static void the_rest_of_an_ended_log_waits(void **state)
         output_reader_free(slow);
 }
 
-static void a_full_queue_holds_nobody_up(void **state)
+static void a_full_queue_does_not_block_writers(void **state)
 {
         struct place *p = *state;
         uint64_t lines = 0, lost = 0;
@@ -235,7 +235,7 @@ static void *sync_often(void *arg)
         return NULL;
 }
 
-static void many_follow_while_lines_come(void **state)
+static void many_followers_read_a_growing_log(void **state)
 {
         struct place *p = *state;
         struct follower followers[FOLLOWERS] = {0};
@@ -256,7 +256,7 @@ static void many_follow_while_lines_come(void **state)
         output_log_end(&log);
         for (int i = 0; i < FOLLOWERS; i++) {
                 assert_int_equal(pthread_join(followers[i].thread, NULL), 0);
-                /* Who came after all was over found it in the file. */
+                /* A follower that came after the end has read the file. */
                 assert_int_equal(followers[i].lines + followers[i].lost, THREAD_LINES);
         }
         assert_int_equal(pthread_join(syncer, NULL), 0);
@@ -268,7 +268,7 @@ static void *cancel(void *arg)
         return NULL;
 }
 
-static void who_is_cancelled_is_not_called(void **state)
+static void a_cancelled_reader_is_not_called(void **state)
 {
         struct place *p = *state;
         struct follower f = {.p = p};
@@ -310,7 +310,7 @@ static void *write_one_log(void *arg)
         return NULL;
 }
 
-static void many_logs_at_once(void **state)
+static void many_logs_are_written_in_parallel(void **state)
 {
         struct place *p = *state;
         pthread_t threads[4];
@@ -336,7 +336,7 @@ static void on_wake(void *ctx)
         *(bool *)ctx = true;
 }
 
-/* As if it had never been begun; who read it meanwhile comes to its end. */
+/* The log is unknown afterwards; a reader it had sees its end. */
 static void an_abandoned_log_is_unknown(void **state)
 {
         struct place *p = *state;
@@ -360,7 +360,7 @@ static void an_abandoned_log_is_unknown(void **state)
         assert_int_equal(e.type, OUTPUT_EVENT_END);
         output_reader_free(reader);
         assert_int_equal(output_summary(p->output, id, &summary, &p->err), -ENOENT);
-        output_log_abandon(&log); /* there is none where there was no memory */
+        output_log_abandon(&log); /* NULL as after a failed allocation */
 }
 
 int main(void)
@@ -368,15 +368,15 @@ int main(void)
         const struct CMUnitTest tests[] = {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, place_setup, place_teardown)
                 TEST(an_abandoned_log_is_unknown),
-                TEST(who_follows_gets_lines_as_they_come),
-                TEST(who_comes_late_reads_the_file_first),
-                TEST(who_is_too_slow_is_told_and_finds_it_in_the_history),
-                TEST(a_history_has_no_gaps_while_the_log_grows),
-                TEST(the_rest_of_an_ended_log_waits),
-                TEST(a_full_queue_holds_nobody_up),
-                TEST(many_follow_while_lines_come),
-                TEST(who_is_cancelled_is_not_called),
-                TEST(many_logs_at_once),
+                TEST(a_follower_gets_lines_as_they_arrive),
+                TEST(a_late_follower_reads_the_file_first),
+                TEST(a_slow_follower_is_notified_of_lines_it_can_read_from_the_file),
+                TEST(reading_a_growing_log_from_the_file_leaves_no_gaps),
+                TEST(a_slow_follower_of_an_ended_log_loses_nothing),
+                TEST(a_full_queue_does_not_block_writers),
+                TEST(many_followers_read_a_growing_log),
+                TEST(a_cancelled_reader_is_not_called),
+                TEST(many_logs_are_written_in_parallel),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

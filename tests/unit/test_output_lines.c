@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Output cut into lines, kept in a file, read again: exactly. */
+/* Output is cut into lines, stored and read back exactly. */
 #include "base/clock.h"
 #include "output_fixture.h"
 
@@ -34,7 +34,7 @@ static void lines_of_both_streams_are_numbered_together(void **state)
                 assert_true(summary.ended);
                 assert_int_equal(summary.last_seq, 6);
                 assert_int_equal(summary.lost, 0);
-                output_sync(p->output); /* the second time from the file */
+                output_sync(p->output); /* the second pass reads the file */
         }
         assert_metric(p, "vulcan_log_lines_total{stream=\"stdout\"} 4\n");
         assert_metric(p, "vulcan_log_bytes_total{stream=\"stderr\"} 8\n");
@@ -58,7 +58,7 @@ static void a_log_survives_the_daemon(void **state)
         assert_log(p, "A", 0, "1o kept|end");
 }
 
-/* Puts a stream together from its lines. */
+/* Reassembles a stream from its lines. */
 static void join(struct place *p, const char *id, enum workload_stream stream, struct buf *ret)
 {
         struct output_reader *r = reader_of(p, id, 0, false);
@@ -78,8 +78,8 @@ static void join(struct place *p, const char *id, enum workload_stream stream, s
         output_reader_free(r);
 }
 
-/* Bytes of every kind in pieces of every size, around the bounds of lines and chunks. */
-static void bytes_are_exact(void **state)
+/* All byte values in pieces of various sizes, around the bounds of lines and chunks. */
+static void all_bytes_are_returned_exactly(void **state)
 {
         enum { SIZE = 3 * OUTPUT_CHUNK_MAX };
         struct place *p = *state;
@@ -109,7 +109,7 @@ static void bytes_are_exact(void **state)
         for (int i = 0; i < 2; i++) {
                 joined.len = 0;
                 join(p, "A", WORKLOAD_STDOUT, &joined);
-                /* Behind the last byte there may be no newline; then the last piece is partial. */
+                /* The last line is partial unless the stream ends with a newline. */
                 assert_int_equal(joined.len, SIZE);
                 assert_memory_equal(joined.data, data, SIZE);
                 output_sync(p->output);
@@ -118,7 +118,7 @@ static void bytes_are_exact(void **state)
         free(data);
 }
 
-static void a_line_at_the_bound_is_whole(void **state)
+static void a_line_of_maximum_length_is_not_cut(void **state)
 {
         struct place *p = *state;
         char *line = malloc(OUTPUT_LINE_MAX + 2);
@@ -131,7 +131,7 @@ static void a_line_at_the_bound_is_whole(void **state)
         memset(line, 'x', OUTPUT_LINE_MAX + 1);
         line[OUTPUT_LINE_MAX] = '\n';
         output_log_write(log, WORKLOAD_STDOUT, line,
-                         OUTPUT_LINE_MAX); /* the newline comes by itself */
+                         OUTPUT_LINE_MAX); /* the newline arrives separately */
         output_log_write(log, WORKLOAD_STDOUT, "\n", 1);
         output_log_write(log, WORKLOAD_STDOUT, line, OUTPUT_LINE_MAX + 1);
         line[OUTPUT_LINE_MAX] = 'x';
@@ -149,7 +149,7 @@ static void a_line_at_the_bound_is_whole(void **state)
         free(line);
 }
 
-static void what_is_past_the_limit_is_counted_and_said(void **state)
+static void lines_beyond_the_limit_are_counted_and_reported(void **state)
 {
         struct place *p = *state;
         struct output_summary summary;
@@ -165,7 +165,7 @@ static void what_is_past_the_limit_is_counted_and_said(void **state)
         assert_reads(live, "[3-4 limit]|end");
         output_reader_free(live);
         output_sync(p->output);
-        assert_log(p, "A", 0, "1o a|2o b|[3-4 limit]|end"); /* as those who followed were told */
+        assert_log(p, "A", 0, "1o a|2o b|[3-4 limit]|end"); /* what followers were notified of */
         assert_int_equal(output_summary(p->output, "A", &summary, NULL), 0);
         assert_int_equal(summary.lost, 2);
         assert_metric(p, "vulcan_log_dropped_lines_total{reason=\"limit\"} 2\n");
@@ -238,8 +238,8 @@ static void the_file_stays_within_its_size(void **state)
         output_store_close(p->store);
 }
 
-/* Rows that no daemon of ours has written: nothing is read past them, nothing loops. */
-static void a_damaged_chunk_is_said_to_be_lost(void **state)
+/* Rows with invalid content: reading neither overruns nor loops. */
+static void a_damaged_chunk_is_reported_as_lost(void **state)
 {
         struct place *p = *state;
         struct output_chunk chunk = {
@@ -251,7 +251,7 @@ static void a_damaged_chunk_is_said_to_be_lost(void **state)
         for (int i = 0; i < 3; i++) {
                 char moved_to[PATH_MAX];
 
-                bytes[0] = (uint8_t)(i == 0 ? 200 : 2); /* longer than what is there; stream 0 */
+                bytes[0] = (uint8_t)(i == 0 ? 200 : 2); /* longer than the chunk; invalid stream */
                 chunk.bytes = bytes;
                 chunk.size = i == 2 ? 3 : sizeof(bytes);
                 assert_int_equal(output_store_open(p->path, &p->store, moved_to, &p->err), 0);
@@ -267,7 +267,7 @@ static void a_damaged_chunk_is_said_to_be_lost(void **state)
         assert_log(p, "A", 6, "[7-8 lost]|[9-12 lost]|end");
 }
 
-static void a_file_that_cannot_be_written_loses_lines_and_says_so(void **state)
+static void lines_are_reported_as_lost_if_the_file_cannot_be_written(void **state)
 {
         struct place *p = *state;
         struct output_summary summary;
@@ -325,13 +325,13 @@ static void fill_and_expire(struct place *p)
         for (; expired.more; rounds++)
                 assert_int_equal(
                         output_store_expire(p->store, CHUNKS - 5, 1 << 30, &expired, &p->err), 0);
-        assert_true(rounds > 2); /* some at a time */
+        assert_true(rounds > 2); /* in steps */
         assert_int_equal(output_store_size(p->store), 5 * CHUNK);
         output_store_close(p->store);
         free((void *)chunk.bytes);
 }
 
-static void a_file_shrinks_when_much_was_deleted(void **state)
+static void a_file_shrinks_after_many_deletions(void **state)
 {
         struct place *p = *state;
 
@@ -339,8 +339,8 @@ static void a_file_shrinks_when_much_was_deleted(void **state)
         assert_in_range(size_of(p->path), 5 * 200 * 1024, 8 * 1024 * 1024);
 }
 
-/* As a version before this one made it. */
-static void an_earlier_file_is_used_on(void **state)
+/* As created by an earlier version. */
+static void a_file_of_an_earlier_version_is_usable(void **state)
 {
         static const char *const sql =
                 "PRAGMA page_size=16384; PRAGMA journal_mode=WAL;"
@@ -363,8 +363,8 @@ static void an_earlier_file_is_used_on(void **state)
         place_end(p);
 }
 
-/* Its lines may be lost; that it is complete, and how many are lost, is not. */
-static void an_end_that_is_not_taken_is_written_later(void **state)
+/* Lines may be lost, but not the end of a log, which tells how many. */
+static void an_end_that_cannot_be_written_is_retried(void **state)
 {
         struct place *p = *state;
         struct output_summary summary;
@@ -381,7 +381,8 @@ static void an_end_that_is_not_taken_is_written_later(void **state)
         log = output_log_begin(p->output, "A");
         write_text(log, WORKLOAD_STDOUT, "one\n");
         output_sync(p->output);
-        write_text(log, WORKLOAD_STDOUT, "lost\n"); /* goes down with the end */
+        write_text(log, WORKLOAD_STDOUT,
+                   "lost\n"); /* lost together with the first attempt to write the end */
         output_log_end(&log);
         output_sync(p->output);
         assert_int_equal(output_store_summary(p->store, "A", &summary, NULL), 0);
@@ -399,7 +400,7 @@ static void an_end_that_is_not_taken_is_written_later(void **state)
         assert_int_equal(summary.lost, 1);
 }
 
-/* How many transactions were written. */
+/* The number of transactions written. */
 static unsigned long writes(struct place *p)
 {
         static const char name[] = "\nvulcan_log_write_seconds_count ";
@@ -415,7 +416,7 @@ static unsigned long writes(struct place *p)
         return n;
 }
 
-static void ends_share_a_write(void **state)
+static void ends_share_a_transaction(void **state)
 {
         enum { LOGS = 200 };
         struct output_summary summary;
@@ -449,17 +450,17 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, place_setup, place_teardown)
                 TEST(lines_of_both_streams_are_numbered_together),
                 TEST(a_log_survives_the_daemon),
-                TEST(ends_share_a_write),
-                TEST(bytes_are_exact),
-                TEST(a_line_at_the_bound_is_whole),
-                TEST(what_is_past_the_limit_is_counted_and_said),
+                TEST(ends_share_a_transaction),
+                TEST(all_bytes_are_returned_exactly),
+                TEST(a_line_of_maximum_length_is_not_cut),
+                TEST(lines_beyond_the_limit_are_counted_and_reported),
                 TEST(old_lines_are_deleted),
                 TEST(the_file_stays_within_its_size),
-                TEST(a_damaged_chunk_is_said_to_be_lost),
-                TEST(a_file_that_cannot_be_written_loses_lines_and_says_so),
-                TEST(an_end_that_is_not_taken_is_written_later),
-                TEST(a_file_shrinks_when_much_was_deleted),
-                TEST(an_earlier_file_is_used_on),
+                TEST(a_damaged_chunk_is_reported_as_lost),
+                TEST(lines_are_reported_as_lost_if_the_file_cannot_be_written),
+                TEST(an_end_that_cannot_be_written_is_retried),
+                TEST(a_file_shrinks_after_many_deletions),
+                TEST(a_file_of_an_earlier_version_is_usable),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -54,7 +54,6 @@ static void old_records_are_deleted_beyond_the_size_bound(void **state)
         workload_list_release(&list);
 }
 
-/* No more of them go than must. */
 static void no_more_large_records_are_deleted_than_necessary(void **state)
 {
         struct place *p = *state;
@@ -67,7 +66,7 @@ static void no_more_large_records_are_deleted_than_necessary(void **state)
         for (int i = 0; i < 22; i++) {
                 struct workload w = pending();
 
-                if (i == 20) /* the next write is followed by a look at the bounds */
+                if (i == 20) /* the bounds are checked after the next write */
                         store_bound(p->store, 0, 8 << 20);
                 assert_int_equal(store_insert(p->store, &w, &p->err), 0);
                 if (i >= 20)

@@ -63,7 +63,6 @@ static void a_damaged_page_is_detected_at_open(void **state)
         assert_string_equal(p->opened.moved_to, "");
 }
 
-/* A file of the first schema, with a record, is brought up to date. */
 static void an_older_schema_is_upgraded(void **state)
 {
         struct place *p = *state;
@@ -116,7 +115,7 @@ static void a_newer_schema_is_rejected_and_left_unchanged(void **state)
         assert_int_equal(access(p->path, F_OK), 0);
 }
 
-/* Of the file and of those beside it, whatever the umask. */
+/* Of the file and of those beside it, with any umask. */
 static void only_the_owner_can_read_the_file(void **state)
 {
         struct place *p = *state;
@@ -184,7 +183,7 @@ static void the_file_shrinks_after_many_deletions(void **state)
         assert_true(size_of(p->path) < before / 3);
 }
 
-/* Large enough for its check to take a while; what is damaged, the beginning, is read last. */
+/* The file is large enough for its check to take a while. The check reads the damaged page last. */
 static void an_integrity_check_that_takes_too_long_is_abandoned(void **state)
 {
         static const char *const steps[] = {

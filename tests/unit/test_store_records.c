@@ -141,7 +141,7 @@ static void fetched_files_are_stored_with_their_record(void **state)
         assert_string_equal(got.fetch->notes[2].pattern, "missing");
         assert_string_equal(got.fetch->notes[2].error, "no such file");
         workload_release(&got);
-        /* An end that is refused leaves no files behind. */
+        /* A rejected completion leaves no files. */
         assert_int_equal(store_end(p->store, &w, &p->err), -ESTALE);
         assert_int_equal(rows_of(p, "SELECT count(*) FROM files"), 2);
         workload_release(&w);
@@ -214,7 +214,7 @@ static void threads_share_a_store(void **state)
         assert_int_equal(stats.total, 120);
 }
 
-/* The end stands for a beginning that was not written yet, and for that of no other record. */
+/* The end replaces the queued beginning of its own workload, and no other one. */
 static void an_end_replaces_its_queued_beginning(void **state)
 {
         struct place *p = *state;

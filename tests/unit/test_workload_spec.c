@@ -22,7 +22,7 @@ static void statuses_have_one_name_each(void **state)
         assert_int_equal(workload_status_parse("ended", &(enum workload_status){0}), -EINVAL);
 }
 
-static void nothing_follows_an_end(void **state)
+static void a_final_status_has_no_successor(void **state)
 {
         for (int from = 0; from < WORKLOAD_STATUS_COUNT; from++) {
                 bool moves = false;
@@ -37,7 +37,7 @@ static void nothing_follows_an_end(void **state)
         assert_true(workload_may_move(WORKLOAD_RUNNING, WORKLOAD_COMPLETED));
 }
 
-static void check_names_the_field(void **state)
+static void an_invalid_spec_is_rejected_with_the_name_of_the_field(void **state)
 {
         static const struct {
                 const char *says;
@@ -72,7 +72,7 @@ static void check_names_the_field(void **state)
         }
 }
 
-static void a_good_spec_passes(void **state)
+static void a_valid_spec_is_accepted(void **state)
 {
         struct workload_spec spec = WORKLOAD_SPEC_INIT;
 
@@ -87,7 +87,7 @@ static void a_good_spec_passes(void **state)
         assert_null(spec.code);
 }
 
-static void an_empty_program_is_one(void **state)
+static void an_empty_program_is_valid(void **state)
 {
         struct workload_spec spec = WORKLOAD_SPEC_INIT;
         struct err err = ERR_INIT;
@@ -100,8 +100,8 @@ static void an_empty_program_is_one(void **state)
         workload_spec_release(&spec);
 }
 
-/* The code of the streams beside an output gives each back, whatever the order, in as few bytes. */
-static void streams_are_told_apart(void **state)
+/* The runs return each stream of a random output and are no longer than it. */
+static void streams_are_separated(void **state)
 {
         struct buf output = BUF_INIT(100000), runs = BUF_INIT(100016);
         struct buf want[2] = {BUF_INIT(100000), BUF_INIT(100000)};
@@ -133,7 +133,7 @@ static void streams_are_told_apart(void **state)
                 buf_release(&got);
                 buf_release(&want[i]);
         }
-        /* A code that does not fit, as of a damaged record, is no reason to read beyond. */
+        /* Runs that exceed the output, as in a damaged record, are not followed. */
         output.len--;
         assert_int_equal(streams_take(&runs, &output, WORKLOAD_STDOUT, &want[0]), -ENODATA);
         runs.len = 1;
@@ -146,7 +146,7 @@ static void streams_are_told_apart(void **state)
         buf_release(&output);
 }
 
-static void words_are_bounded(void **state)
+static void arguments_and_environment_are_bounded(void **state)
 {
         struct workload_spec spec = WORKLOAD_SPEC_INIT;
         struct err err = ERR_INIT;
@@ -170,12 +170,12 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(statuses_have_one_name_each),
-                cmocka_unit_test(nothing_follows_an_end),
-                cmocka_unit_test(check_names_the_field),
-                cmocka_unit_test(a_good_spec_passes),
-                cmocka_unit_test(an_empty_program_is_one),
-                cmocka_unit_test(streams_are_told_apart),
-                cmocka_unit_test(words_are_bounded),
+                cmocka_unit_test(a_final_status_has_no_successor),
+                cmocka_unit_test(an_invalid_spec_is_rejected_with_the_name_of_the_field),
+                cmocka_unit_test(a_valid_spec_is_accepted),
+                cmocka_unit_test(an_empty_program_is_valid),
+                cmocka_unit_test(streams_are_separated),
+                cmocka_unit_test(arguments_and_environment_are_bounded),
         };
 
         return cmocka_run_group_tests_name("workload spec", tests, NULL, NULL);
