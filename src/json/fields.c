@@ -257,6 +257,7 @@ static bool is_absent(const struct json_field *f, const json_t *value)
 static int decode(const struct json_table *table, const struct json_path *at, json_t *object,
                   bool partial, void *ret, struct err *err)
 {
+        const struct json_field *missing = NULL;
         int r;
 
         if (!json_is_object(object))
@@ -264,17 +265,18 @@ static int decode(const struct json_table *table, const struct json_path *at, js
         if (table->strict && (r = check_names(table, at, object, err)) < 0)
                 return r;
         for (const struct json_field *f = table->fields; f->name; f++) {
-                const struct json_path field = {.parent = at, .name = f->name};
                 json_t *value = json_object_get(object, f->name);
 
-                if (!is_absent(f, value))
-                        r = decode_field(f, at, object, value, ret, err);
-                else if (f->flags & JSON_REQUIRED && !partial)
-                        r = json_fail(&field, err, EINVAL, "missing");
-                else
-                        r = 0;
-                if (r < 0)
+                if (is_absent(f, value))
+                        missing = !missing && f->flags & JSON_REQUIRED && !partial ? f : missing;
+                else if ((r = decode_field(f, at, object, value, ret, err)) < 0)
                         return r;
+        }
+        /* Reported last: a wrong value is more often the cause of a caller's trouble. */
+        if (missing) {
+                const struct json_path field = {.parent = at, .name = missing->name};
+
+                return json_fail(&field, err, EINVAL, "missing");
         }
         return 0;
 }
