@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Configuration files and API requests. Input: one byte that chooses, then the text. 0: a whole
- * configuration file; others: a body for one of the API's requests. What is taken must print as
- * something that is taken again.
+ * Configuration files and API requests. Input: one byte that selects, then the text. 0: a whole
+ * configuration file; others: the body of one of the API's requests. The printed form of an
+ * accepted configuration must be accepted too.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -61,7 +61,7 @@ static void try_file(const char *text, size_t n)
                 free(printed);
                 json_decref(dump);
         } else if (!err.msg[0]) {
-                abort(); /* a refusal without a reason */
+                abort(); /* an error without a reason */
         }
         vm_config_release(&cfg);
         vm_config_release(&again);
@@ -95,7 +95,7 @@ static void try_request(unsigned which, const char *body, size_t n)
         if (reply.status != 0 && reply.status != 204 && reply.status != 400)
                 abort();
         if ((reply.status == 400) != (reply.body.len > 0))
-                abort(); /* an error says why, success says nothing */
+                abort(); /* an error has a message, success has none */
         buf_release(&reply.body);
         vm_config_release(&cfg);
 }

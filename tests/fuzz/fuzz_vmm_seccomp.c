@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The file of --seccomp-filter: taken, or refused with a reason. */
+/* The file of --seccomp-filter: accepted, or rejected with a reason. */
 #include <stdint.h>
 #include <stdlib.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vhost-user messages. Input: records of [descriptors][length][bytes]; the bytes go over the
- * connection as they are, with that many descriptors of a memory file. Rings that come to life are
- * taken from until they are empty or broken.
+ * vhost-user messages. Input: records of [descriptors][length][bytes]. The bytes are sent
+ * unchanged, with that many descriptors of a memory file. Rings that start are read until they are
+ * empty or broken.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -36,7 +36,7 @@ static void send_some(int fd, const uint8_t *bytes, size_t n, int memfd, int n_f
                         memcpy(CMSG_DATA(c) + (size_t)i * sizeof(int), &memfd, sizeof(int));
         }
         if (sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-                return; /* the replies that nobody reads fill the socket: fine */
+                return; /* the socket is full of unread replies: not an error */
 }
 
 static void take_chains(struct vhost_user *vu)

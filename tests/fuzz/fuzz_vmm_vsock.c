@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The vsock device against a hostile guest and clumsy hosts. Input: a script of one-byte commands
- * with their arguments; they write anything into guest memory (rings included), send packets, offer
+ * The vsock device with a hostile guest and erratic hosts. Input: a script of one-byte commands
+ * with arguments. They write anything into guest memory, including the rings, send packets, offer
  * buffers, and connect, write, read and close on the host's side.
  */
 #include <errno.h>
@@ -55,7 +55,7 @@ static void send_packet(struct driver *d, struct script *s)
         drv_send(d, &h, NULL);
 }
 
-/* A response to whatever the device asked for last, so that the host's connections open. */
+/* Answers the device's last REQUEST, so that the host's connections open. */
 static void respond(struct driver *d)
 {
         struct vsock_header h;
@@ -167,7 +167,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 abort();
         while (s.left)
                 run(&d, &s, &host);
-        /* The bounds that hold whatever came in. */
+        /* Limits that hold for any input. */
         if (d.dev.conns.n > VSOCK_CONN_MAX || d.dev.n_rst > VSOCK_RST_MAX)
                 abort();
         for (struct vsock_conn *c = conns_first(&d.dev.conns); c; c = conn_next(c)) {

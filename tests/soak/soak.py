@@ -1,18 +1,18 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Mixed load on one daemon for a long time, and a table of what it holds: nothing may grow.
+"""Keeps one daemon under mixed load for a long time and prints its resources: none may grow.
 
     tests/soak/soak.py [--seconds N] [--build BUILD]        (make soak MINUTES=60)
 
 The load: workloads that complete, fail to boot, reach their time limit, run out of memory, are
-killed at any moment, are refused for a full queue; readers of logs, lists, records, metrics; clients
-that hang up, send rubbish or read nothing. The VMM is the fake (tests/fake), so that a second holds
-hundreds of lives.
+killed at any moment or are rejected by a full queue; readers of logs, lists, records and metrics;
+clients that hang up, send garbage or read nothing. The VMM is the fake (tests/fake), so there are
+hundreds of workloads a second.
 
-At rest (the load pauses for each sample) the daemon has the descriptors and threads it had after
-the first quarter, its memory has not grown beyond the tolerance, no VM, process or directory is
-left, every accepted workload is accounted for, and log lines stay below what their bound allows.
-Exit code 1 where that is not so.
+The load pauses for each sample. Then the daemon must have the descriptors and threads that it had
+after the first quarter, its memory must be within the tolerance, no VM, process or directory may be
+left, every accepted workload must be accounted for, and the records must stay within their limit.
+Otherwise the exit code is 1.
 """
 import argparse
 import http.client
@@ -33,37 +33,37 @@ import urllib.parse
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests", "integration"))
 
-# As vulcan.LIMIT_S under a sanitizer; vulcan may be imported only when the build is known.
+# vulcan.LIMIT_S under a sanitizer; vulcan can be imported only once the build is known.
 LIMIT_S = 180 * int(os.environ.get("VULCAN_TEST_SLOW", "1"))
 CLIENTS = 6
 LOG_BYTES = 4 << 20  # --log-size-max
-RECORDS, RECORDS_SLACK = 1000, 128  # --records-max; looked at each so many writes
+RECORDS, RECORDS_SLACK = 1000, 128  # --records-max; checked once in that many writes
 BOOTS = ["", "", "", "", "slow-boot:0-20", "refuse", "exit:148", "crash-before-hello", "torn",
          "crash-midrun", "hello-error", "torn-metrics", "garbage"]
 CODES = ["print x"] * 8 + ["exit 3", "sleep 20\nprint x", "bytes 100000", "signal 9", "oom", "crash",
                            "error oops", "hang", "print a\nsleep 50\nprint b"]
-MEMORY_TOLERANCE = 1.15  # of the resident memory after the first quarter
-# A sanitizer keeps freed memory back, to find uses of it; there its own search for leaks judges.
+MEMORY_TOLERANCE = 1.15  # relative to the resident memory after the first quarter
+# A sanitizer quarantines freed memory, so there its own leak check decides.
 MEMORY_SLACK = (4 if os.environ.get("VULCAN_TEST_SANITIZE", "none") == "none" else 512) << 20
-FDS_SLACK, THREADS_SLACK = 8, 4  # connections of ours; workers are made on demand
+FDS_SLACK, THREADS_SLACK = 8, 4  # our own connections; workers are started on demand
 
 
 class Load(threading.Thread):
     """One client. It pauses while `rest` is set."""
 
-    def __init__(self, daemon, orders, rest, end, seed):
+    def __init__(self, daemon, set_failure, rest, end, seed):
         super().__init__(daemon=True)
-        self.source, self.orders, self.rest, self.end = daemon, orders, rest, end
+        self.source, self.set_failure, self.rest, self.end = daemon, set_failure, rest, end
         self.rng = random.Random(seed)
         self.resting = threading.Event()
-        self.counts = {"accepted": 0, "refused": 0, "killed": 0}
+        self.counts = {"accepted": 0, "rejected": 0, "killed": 0}
         self.recent, self.wrong = [], []
         at = urllib.parse.urlsplit(daemon.url)
         self.where = (at.hostname, at.port)
         self.start()
 
     def run(self):
-        acts = [self.order] * 10 + [self.kill] * 3 + [self.look] * 3 + [self.follow, self.rude]
+        acts = [self.submit] * 10 + [self.kill] * 3 + [self.read] * 3 + [self.follow, self.misbehave]
         try:
             while not self.end.is_set():
                 if self.rest.is_set():
@@ -76,15 +76,15 @@ class Load(threading.Thread):
             self.wrong.append(f"{type(error).__name__}: {error}")
         self.resting.set()
 
-    def order(self):
+    def submit(self):
         if self.rng.random() < 0.05:
-            self.orders(self.rng.choice(BOOTS))
+            self.set_failure(self.rng.choice(BOOTS))
         wait = self.rng.random() < 0.3
         status, raw, _ = self.source.request(
             "POST", "/v1/workloads" if wait else "/v1/workloads/async",
             {"runtime": "sh", "code": self.rng.choice(CODES), "resources": {"timeout_s": 1}})
         if status == 429:
-            self.counts["refused"] += 1
+            self.counts["rejected"] += 1
             time.sleep(self.rng.uniform(0, 0.05))
         elif status in (201, 202):
             self.counts["accepted"] += 1
@@ -99,7 +99,7 @@ class Load(threading.Thread):
             if status not in (200, 404, 409):  # 404: so old that its record is gone
                 self.wrong.append(f"kill: {status} {raw[:200]!r}")
 
-    def look(self):
+    def read(self):
         path = self.rng.choice(["/metrics", "/healthz", "/v1/stats", "/v1/workloads?limit=50",
                                 "/v1/workloads?status=failed", "/v1/backends", "one", "history"])
         if path in ("one", "history"):
@@ -111,7 +111,7 @@ class Load(threading.Thread):
             self.wrong.append(f"{path}: {status} {raw[:200]!r}")
 
     def follow(self):
-        """A log to its end, or to the point where one has seen enough."""
+        """Reads a log to its end, or closes the connection early."""
         if not self.recent:
             return
         client = http.client.HTTPConnection(*self.where, timeout=LIMIT_S)
@@ -125,7 +125,7 @@ class Load(threading.Thread):
         finally:
             client.close()
 
-    def rude(self):
+    def misbehave(self):
         with socket.create_connection(self.where, timeout=LIMIT_S) as s:
             s.sendall(self.rng.choice([b"", b"\0" * 50, b"GET /metr", b"GET /v1/stats HTTP/1.1\r\nHost: localhost\r\n\r\n",
                                        b"POST /v1/workloads HTTP/1.1\r\nHost: localhost\r\n"
@@ -134,7 +134,7 @@ class Load(threading.Thread):
 
 
 def rows(state):
-    """Rows of each table of each file."""
+    """The number of rows of each table of each database."""
     found = {}
     for name in os.listdir(state):
         if not name.endswith(".db"):
@@ -153,7 +153,7 @@ def disk(state):
 
 
 def settle(daemon, metrics_of, limit=LIMIT_S):
-    """Waits until nothing runs. Returns the metrics then."""
+    """Waits until nothing runs, and returns the metrics."""
     deadline = time.monotonic() + limit
     while True:
         metrics = metrics_of()
@@ -161,13 +161,13 @@ def settle(daemon, metrics_of, limit=LIMIT_S):
                 metrics.value("vulcan_firecracker_active_vms") == 0:
             return metrics
         if time.monotonic() > deadline:
-            raise AssertionError(f"does not come to rest: {daemon.log()}")
+            raise AssertionError(f"workloads still run: {daemon.log()}")
         time.sleep(0.02)
 
 
 def sample(daemon, box, began):
     metrics = settle(daemon, daemon.metrics)
-    time.sleep(0.3)  # ends of connections are noticed a moment later
+    time.sleep(0.3)  # closed connections are noticed a moment later
     metrics = daemon.metrics()
     return {"s": round(time.monotonic() - began),
             "accepted": int(metrics.value("vulcan_workloads_accepted_total")),
@@ -193,8 +193,8 @@ show.first = True
 
 
 def judge(samples, sanitized):
-    """What is wrong with the last sample, given the one after the first quarter (the first half of
-    a short run). Sanitizers hold memory back: with them it says nothing."""
+    """Compares the last sample with the one after the first quarter (of a short run, the first
+    half) and returns the errors. With a sanitizer it ignores memory."""
     base = samples[max(1, len(samples) // (4 if len(samples) > 20 else 2))]
     last = samples[-1]
     wrong = []
@@ -209,7 +209,7 @@ def judge(samples, sanitized):
             wrong.append(f"at {one['s']} s accepted {one['accepted']}, ended {one['ended']}, "
                          f"executed {one['executed']}")
         if one["vms"]:
-            wrong.append(f"at {one['s']} s left over: {one['vms']}")
+            wrong.append(f"at {one['s']} s VMs are left: {one['vms']}")
         if (records := one["rows"]["vulcan.workloads"]) > min(one["accepted"],
                                                               RECORDS + RECORDS_SLACK):
             wrong.append(f"at {one['s']} s {records} records")
@@ -217,15 +217,15 @@ def judge(samples, sanitized):
 
 
 def soak(box, seconds, every):
-    """Runs the load over the box. Returns (samples, what was wrong)."""
+    """Runs the load. Returns (samples, errors)."""
     import vulcan
-    path = os.path.join(box.folder, "orders")
+    path = os.path.join(box.folder, "failure")
 
-    def orders(text):
+    def set_failure(text):
         with open(path + f".{threading.get_ident()}", "w", encoding="ascii") as f:
             f.write(text)
         os.rename(f.name, path)
-    orders("")
+    set_failure("")
     box.env["FAKE_FC_FAIL"] = "@" + path
     daemon = box.serve("--max-vms", "6", "--max-queue", "8", "--log-size-max", str(LOG_BYTES),
                        "--log-age-max", "60s", "--records-max", str(RECORDS), "--boot-timeout",
@@ -234,7 +234,7 @@ def soak(box, seconds, every):
     began = time.monotonic()
     samples = [sample(daemon, box, began)]
     show(samples[0])
-    clients = [Load(daemon, orders, rest, end, random.random()) for _ in range(CLIENTS)]
+    clients = [Load(daemon, set_failure, rest, end, random.random()) for _ in range(CLIENTS)]
     while time.monotonic() < began + seconds and not any(c.wrong for c in clients):
         time.sleep(every)
         rest.set()
@@ -251,7 +251,7 @@ def soak(box, seconds, every):
     wrong = [w for client in clients for w in client.wrong]
     settle(daemon, daemon.metrics)
     if daemon.stop().code != 0:
-        wrong.append(f"the daemon ended badly: {daemon.log()}")
+        wrong.append(f"the daemon exited with an error: {daemon.log()}")
     totals = {k: sum(c.counts[k] for c in clients) for k in clients[0].counts}
     print(", ".join(f"{k} {v}" for k, v in totals.items()))
     if totals["accepted"] != samples[-1]["accepted"] and not wrong:
@@ -282,7 +282,7 @@ def main():
         shutil.rmtree(folder, ignore_errors=True)
     for line in wrong:
         print(f"soak: {line}")
-    print("soak: " + ("something grew or went wrong" if wrong else "nothing grew"))
+    print("soak: " + ("something grew or failed" if wrong else "nothing grew"))
     return 1 if wrong else 0
 
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Archives for tests, and directories to unpack them into. */
+/* Archives for tests, and temporary directories to unpack them into. */
 #pragma once
 
 #include "base/fs.h"
@@ -32,7 +32,7 @@ struct maker {
 
 enum made { MADE_TAR, MADE_TAR_GZ, MADE_ZIP };
 
-/* With options of libarchive's writer, "" for none; "secret" is the password where one is used. */
+/* Takes options of libarchive's writer, or "". The password, if one is used, is "secret". */
 static inline struct maker *maker_new_with(enum made made, const char *options)
 {
         struct maker *m = calloc(1, sizeof(*m));

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The host's side of one session with an agent that runs in a child process over a socket pair, in
- * a temporary directory. Everything is bounded by session_wait_ms(), after which a test fails.
+ * The host's side of one session with an agent, which runs in a child process in a temporary
+ * directory and is connected by a socket pair. A wait of more than session_wait_ms() fails the
+ * test.
  */
 #pragma once
 
@@ -43,11 +44,11 @@ struct session {
         struct buf out;      /* bytes for the agent */
         struct buf in;       /* bytes from the agent, not decoded yet */
         struct buf texts[2]; /* standard output, standard error */
-        unsigned n_frames;   /* of output */
+        unsigned n_frames;   /* frames of output */
         struct buf pong;
         struct wire_hello hello;
         struct wire_result result;
-        struct wire_file files[SESSION_FILES_MAX]; /* that came back, and their bytes */
+        struct wire_file files[SESSION_FILES_MAX]; /* files received, and their bytes */
         struct buf data[SESSION_FILES_MAX];
         size_t n_files;
         bool has_hello, has_result, closed;
@@ -82,7 +83,7 @@ static inline const char *session_sha256(const void *bytes, size_t n)
         return hex;
 }
 
-/* Says that these bytes will follow as code. */
+/* Announces these bytes as code. */
 static inline void session_code(struct wire_request *q, const void *bytes, size_t n)
 {
         q->code_size = n;
@@ -131,7 +132,7 @@ static inline void session_send(struct session *s, enum wire_type type, const vo
                 assert_int_equal(buf_add(&s->out, payload, n), 0);
 }
 
-/* Any number of bytes as frames of a type. */
+/* Sends any number of bytes as frames of one type. */
 static inline void session_send_all(struct session *s, enum wire_type type, const void *bytes,
                                     size_t n)
 {
@@ -193,7 +194,7 @@ static inline void session_frame(struct session *s, const struct wire_frame *f)
         }
 }
 
-/* Sends and receives what there is, waiting for something to happen. */
+/* Waits until the socket is ready, then sends and receives. */
 static inline void session_step(struct session *s)
 {
         struct pollfd p = {.fd = s->fd, .events = POLLIN | (s->out.len ? POLLOUT : 0)};
@@ -254,7 +255,7 @@ static inline int session_await_end(struct session *s)
         return WEXITSTATUS(status);
 }
 
-/* Closes the connection and returns the errno the agent ended with. */
+/* Closes the connection and returns the errno with which the agent ended. */
 static inline int session_close(struct session *s)
 {
         int status = 0;
@@ -285,7 +286,7 @@ static inline void session_release(struct session *s)
         fs_remove_tree(s->dir, NULL);
 }
 
-/* Runs `sh -c SCRIPT` to its result; the request may be changed by the caller before. */
+/* Runs a request to its result. */
 static inline void session_run(struct session *s, const struct wire_request *q)
 {
         session_start(s);
@@ -293,7 +294,7 @@ static inline void session_run(struct session *s, const struct wire_request *q)
         session_await_result(s);
 }
 
-/* Ends a session that must have gone well. */
+/* Ends a session, in which the agent must have succeeded. */
 static inline void session_finish(struct session *s)
 {
         assert_int_equal(session_close(s), 0);

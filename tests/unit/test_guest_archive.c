@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Archives: what is unpacked, and what is refused before it does harm. */
+/* Archives: valid ones are unpacked, unsafe ones rejected before they do harm. */
 #include "guest_maker.h"
 #include "guest_session.h"
 
@@ -55,7 +55,7 @@ static void later_entries_of_a_plain_tar_replace_earlier_ones(void **state)
         testdir_release(&p);
 }
 
-/* Adds entries before and after the bad one; the one after must not be there. */
+/* Adds entries before and after the bad one. The one after it must not be unpacked. */
 static void expect_refused(const char *name, mode_t mode, const char *content, const char *message)
 {
         struct testdir p = testdir_new();
@@ -121,7 +121,7 @@ static void links_may_point_anywhere(void **state)
         testdir_release(&p);
 }
 
-/* A file outside with content and permissions of its own; links lead to it. */
+/* The links lead to a file outside, with contents and permissions of its own. */
 static void links_are_replaced_and_never_followed(void **state)
 {
         char outside[] = "/tmp/vulcan-test-XXXXXX";
@@ -144,7 +144,7 @@ static void links_are_replaced_and_never_followed(void **state)
         add_hardlink(m, "h", "hard2");
         add(m, "mode/", S_IFDIR | 0500, NULL);
         add(m, "mode", S_IFLNK | 0777,
-            "/tmp"); /* in place of a directory that waits for its mode */
+            "/tmp"); /* replaces a directory whose mode is still to be set */
         assert_int_equal(unpack_maker(&p, m, &err), 0);
         expect_file(&p, "f", "a file", 0755);
         assert_int_equal(fstatat(p.fd, "d", &st, AT_SYMLINK_NOFOLLOW), 0);
@@ -229,7 +229,7 @@ static void entries_and_bytes_are_bounded(void **state)
         testdir_release(&p);
 }
 
-/* Sixty-four megabytes of zeros in sixty kilobytes of gzip. */
+/* 64 MB of zeros in 60 KB of gzip. */
 static void a_bomb_is_stopped_at_the_size_limit(void **state)
 {
         static const char zeros[1 << 20];
@@ -366,7 +366,7 @@ static void a_refused_archive_runs_nothing(void **state)
         session_finish(&s);
 }
 
-/* The unpacker gives up long before all bytes have come; the rest is taken and dropped. */
+/* The unpacker fails long before all bytes have arrived; the rest is read and dropped. */
 static void garbage_is_not_an_archive(void **state)
 {
         static char garbage[4 << 20];
@@ -404,7 +404,7 @@ static void an_archive_that_arrives_late_runs_nothing(void **state)
         session_finish(&s);
 }
 
-/* A file keeps its length when it ends in a hole, and the hole counts towards the limit. */
+/* A file that ends in a hole keeps its length, and the hole counts towards the limit. */
 static void sparse_files_count_with_their_full_size(void **state)
 {
         enum { SIZE = 1 << 20, HEAD = 4096 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which file of an archive is started, and where. */
+/* The file of an archive that is started, and its directory. */
 #include "guest_maker.h"
 #include "guest_session.h"
 
@@ -19,8 +19,8 @@ static const struct wire_entry node = {
         .n_suffixes = 2,
 };
 
-/* Files, separated by blanks: "a/b" an empty file, "a/" a directory, "a->b" a link, "a=text" one with
- * text. */
+/* Creates files from a list separated by blanks: "a/b" is an empty file, "a/" a directory, "a->b" a
+ * link, "a=text" a file with text. */
 static struct testdir make(const char *files)
 {
         struct testdir p = testdir_new();
@@ -117,7 +117,7 @@ static void an_only_directory_is_searched(void **state)
         expect("main.py proj/main.py", &python, NULL, "", "main.py");
         expect("package-1.0/package.json={\"main\":\"lib/cli\"} package-1.0/lib/cli.js", &node,
                NULL, "package-1.0", "lib/cli.js");
-        /* A link to a directory is none: the program would start elsewhere. */
+        /* A link to a directory does not count: the program would start elsewhere. */
         expect_error(
                 "proj->/tmp", &python, NULL,
                 "no entry point in the archive: there is no main.py, __main__.py, nor a single "
@@ -239,7 +239,6 @@ static void a_program_starts_in_the_directory_of_its_project(void **state)
                 "with --entrypoint (entrypoint in the API): a.sh, b.sh");
 }
 
-/* The entry point is the command itself. */
 static void an_entry_point_can_be_the_command_itself(void **state)
 {
         static const char *const argv[] = {"main"};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The agent as a process: files that a request brings, and files that it gets back. */
+/* Files that a request brings, and files that the host wants back. */
 #include "guest_maker.h"
 #include "guest_session.h"
 
@@ -67,7 +67,7 @@ static void a_file_that_arrives_damaged_runs_nothing(void **state)
         session_send(&s, WIRE_FILE, b.data, b.len);
         buf_release(&b);
         session_send(&s, WIRE_DATA, "abd", 3);
-        send_file(&s, "b", 0644, "xyz", 3); /* taken and dropped */
+        send_file(&s, "b", 0644, "xyz", 3); /* read and dropped */
         session_send(&s, WIRE_PING, "p", 1);
         expect_error(&s, "file \"a\" arrived damaged: its checksum does not match");
         while (s.pong.len == 0)
@@ -153,7 +153,7 @@ static void files_that_were_not_announced_close_the_connection(void **state)
         buf_release(&b);
 }
 
-/* What came back by name; NULL: it did not. */
+/* The contents of a file that was received; NULL: it was not. */
 static const struct buf *content_of(const struct session *s, const char *name)
 {
         for (size_t i = 0; i < s->n_files; i++)
@@ -211,7 +211,7 @@ static void files_come_back_by_name_and_by_pattern(void **state)
         session_finish(&s);
 }
 
-/* An archive's project is the working directory of everything: program, files, what comes back. */
+/* An archive's project is the working directory of the program and of files in both directions. */
 static void files_belong_to_the_project_of_an_archive(void **state)
 {
         static const char *const patterns[] = {"out.txt"};
@@ -291,7 +291,7 @@ static void no_files_are_searched_for_if_nothing_ran(void **state)
         session_finish(&s);
 }
 
-/* A tree deeper than is looked into, and more names than are sent, end in a word about it. */
+/* A tree deeper than the limit is reported; the other pattern is still searched. */
 static void a_search_without_end_is_cut_off(void **state)
 {
         static const char *const patterns[] = {"deep", "many"};

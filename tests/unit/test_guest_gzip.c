@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Damaged archives: whatever gzip -t rejects is rejected, whatever it accepts is unpacked to what
- * was packed. gzip and GNU tar are the judges.
+ * Damaged archives, judged by gzip and GNU tar: an archive that gzip -t rejects is rejected, and
+ * one that it accepts is unpacked to the contents that were packed.
  */
 #include "guest_maker.h"
 
@@ -23,7 +23,7 @@ struct bytes {
 
 extern char **environ;
 
-/* Starts a program with the bytes as its standard input; true if it exits with 0. */
+/* Runs a program with the bytes as its standard input. True if it exits with 0. */
 static bool judge(char *const argv[], const struct bytes *b)
 {
         posix_spawn_file_actions_t actions;
@@ -116,7 +116,7 @@ static void expect_accepted(const struct bytes *b)
         testdir_release(&p);
 }
 
-/* The property: accepted exactly if the judge accepts, then with the right content. */
+/* The property: accepted if and only if the judge accepts it, and then with the right contents. */
 static bool compare(const struct bytes *b, bool expected, const char *what, size_t at)
 {
         struct testdir p = testdir_new();
@@ -152,7 +152,7 @@ static void a_flipped_bit_is_noticed(void **state)
                 accepted += compare(&b, gzip_accepts(&b), "bit", bit);
                 b.at[bit / 8] ^= (unsigned char)(1 << bit % 8);
         }
-        /* The time, the file system and the hints of the header mean nothing. */
+        /* Flips of the time, the file system and the hints in the header have no effect. */
         assert_in_range(accepted, 1, FLIPS / 3);
 }
 
@@ -170,8 +170,8 @@ static void every_truncation_is_noticed(void **state)
 }
 
 /*
- * A plain tar has no checksum of content. It may end between two entries, and anything may follow
- * its end; where GNU tar overlooks a part of a header this one does not.
+ * A plain tar has no checksum of its contents. It may end between two entries, and anything may
+ * follow its end. GNU tar accepts a part of a header at the end; we do not.
  */
 static void truncations_of_a_plain_tar_are_noticed(void **state)
 {
@@ -326,7 +326,7 @@ static void an_error_says_what_is_damaged(void **state)
         expect_error(&b, "the archive is damaged: gzip: invalid stored block lengths");
 }
 
-/* A tar cut short inside sound gzip data; and one with more than a tar in them. */
+/* A tar cut short inside intact gzip data, and one followed by garbage. */
 static void the_tar_within_gzip_is_checked_too(void **state)
 {
         struct gzip_options options = {.level = 6};
@@ -359,7 +359,7 @@ static void the_tar_within_gzip_is_checked_too(void **state)
         expect_error(&b, "the archive is damaged or not a tar: Damaged tar archive");
 }
 
-/* What follows the end of a tar costs time, not more than the limits allow. */
+/* Bytes after the end of a tar are read only up to the limits. */
 static void endless_zeros_are_stopped(void **state)
 {
         enum { SIZE = 32 << 20 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A program that ends in the instant in which it is killed: one end is told, not two. */
+/* A program that exits at the moment it is killed: the result has one of the two, not both. */
 #include "guest/job.h"
 
 #include "base/cleanup.h"
@@ -22,7 +22,7 @@ struct fixture {
         struct outbox outbox;
 };
 
-/* A job whose program runs: it does nothing until it is killed, or has exited with 3. */
+/* A job whose program does nothing until it is killed, or has already exited with 3. */
 static struct fixture *fixture_with(bool has_ended)
 {
         struct fixture *p = calloc(1, sizeof(*p));
@@ -43,7 +43,7 @@ static struct fixture *fixture_with(bool has_ended)
         }
         assert_true(pid > 0);
         setpgid(pid, pid);
-        if (has_ended) /* and is not reaped */
+        if (has_ended) /* it is not reaped yet */
                 assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
         p->job.program.pid = pid;
         p->job.state = JOB_RUN;
@@ -106,7 +106,7 @@ static void a_program_that_exits_as_memory_runs_out_is_reported_with_its_exit_co
 {
         struct fixture *p = fixture_with(true);
 
-        p->job.full = true; /* as job_press() */
+        p->job.full = true; /* as job_press() does */
         job_kill(&p->job);
         until_ended(p);
         assert_false(p->job.result.oom);

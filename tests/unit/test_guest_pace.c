@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* When small pieces of output go, on a clock of the test's own. */
+/* When small pieces of output are sent, on a simulated clock. */
 #include "guest/pace.h"
 
 #include <setjmp.h>
@@ -24,7 +24,7 @@ static void a_burst_is_sent_without_delay(void **state)
         assert_int_equal(pace_wait(&p, START + INTERVAL), 0);
 }
 
-/* Pieces come each `gap`: how many go, and how long the one that waits longest does. */
+/* Pieces arrive every `gap`. Counts those sent and the longest delay. */
 static uint64_t longest_wait(uint64_t gap, uint64_t span, uint64_t *ret_gone)
 {
         struct pace p = {0};

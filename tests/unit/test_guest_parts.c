@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Outbox, feed, names below a directory, list of modules. */
+/* Parts of the agent: outbox, feed, names below a directory, the list of modules. */
 #include "base/beneath.h"
 #include "guest/feed.h"
 #include "guest/modules.h"
@@ -47,7 +47,7 @@ static void an_outbox_keeps_room_for_control_frames(void **state)
         outbox_release(&o);
 }
 
-/* Through a socket that takes less than the outbox holds: everything arrives, in order. */
+/* The socket takes less than the outbox has: everything still arrives in order. */
 static void an_outbox_flushes_what_the_socket_takes(void **state)
 {
         static uint8_t received[4 << 20];
@@ -137,7 +137,7 @@ static void a_feed_is_bounded_and_ordered(void **state)
                 for (ssize_t i = 0; i < n; i++, got++)
                         assert_int_equal(text[i], (char)(got / sizeof(bytes)));
                 if (got == sizeof(text)) {
-                        /* Room comes back; adding moves what is left to the front. */
+                        /* There is room again; adding moves the rest to the start of the buffer. */
                         feed_flush(&f);
                         assert_true(feed_has_room(&f, 1000));
                         memset(bytes, (int)(sent / sizeof(bytes)), 1000);
@@ -211,7 +211,7 @@ static void files_are_created_below_a_directory_only(void **state)
         close(fd);
         assert_int_equal(fstatat(at, "a/b/c", &st, 0), 0);
         assert_int_equal(st.st_mode & 0777, 0640);
-        /* A link under the name is replaced, one on the way is not followed. */
+        /* A link with the name is replaced; a link on the way is not followed. */
         assert_int_equal(symlinkat("/tmp/vulcan-test-victim", at, "link"), 0);
         fd = beneath_create(at, "link", 0600, 0, &err);
         assert_true(fd >= 0);
@@ -237,7 +237,7 @@ static void modules_are_loaded_in_the_order_of_their_list(void **state)
         snprintf(path, sizeof(path), "%s/order", dir);
         assert_int_equal(fs_write(path, "\n# none\n\n", 9, 0644, &err), 0);
         assert_int_equal(modules_load(dir, &m, &err), 0);
-        /* The missing one is reported, the one behind it still taken. */
+        /* The missing module is reported, and the one after it is still loaded. */
         assert_int_equal(fs_write(path, "missing.ko\nnet card.ko\nother.ko\n", 32, 0644, &err), 0);
         snprintf(path, sizeof(path), "%s/card.ko", dir);
         assert_int_equal(fs_write(path, "", 0, 0644, &err), 0);
@@ -246,7 +246,7 @@ static void modules_are_loaded_in_the_order_of_their_list(void **state)
                  dir);
         assert_string_equal(err.msg, message);
         assert_int_equal(m.n_net, 1);
-        /* An empty file is no module, whoever asks. */
+        /* An empty file is not a module, for any user. */
         assert_true(modules_load_net(&m, &err) < 0);
         assert_int_equal(m.n_net, 0);
         assert_int_equal(modules_load_net(&m, &err), 0);

@@ -42,7 +42,7 @@ static void the_default_environment_has_nothing_of_the_agent(void **state)
         session_finish(&s);
 }
 
-/* Signals are as a program expects them, and nothing of the agent's is open. */
+/* Default signal handling, and no descriptor of the agent. */
 static void a_program_starts_as_a_clean_process(void **state)
 {
         struct wire_request q = SHELL(

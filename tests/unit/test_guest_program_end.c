@@ -39,7 +39,6 @@ static void the_time_limit_kills_all_descendants(void **state)
         session_finish(&s);
 }
 
-/* What the program leaves behind would hold its streams open for ever; it is killed instead. */
 static const char *const floods[] = {
         "yes 0123456789012345678901234567890123456789",
         "while :; do printf x; done",
@@ -48,8 +47,8 @@ static const char *const floods[] = {
 };
 
 /*
- * The time limit needs no host that reads: all that floods is gone, which the end of its fifo tells,
- * before a byte is taken. Then the result comes after a bounded rest.
+ * The time limit does not depend on a host that reads. The end of the fifo shows that all processes
+ * of the flood have ended before the host takes a byte. Then the result follows a bounded rest.
  */
 static void the_time_limit_ends_a_flood_that_nobody_reads(void **state)
 {
@@ -81,6 +80,7 @@ static void the_time_limit_ends_a_flood_that_nobody_reads(void **state)
         }
 }
 
+/* Background processes would hold the program's streams open for ever, so they are killed. */
 static void background_processes_end_with_the_program(void **state)
 {
         struct wire_request q = SHELL("setsid sleep 1000 & echo $!; exit 3");

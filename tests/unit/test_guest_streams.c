@@ -17,7 +17,7 @@ static void fill_pattern(char *bytes, size_t n)
         }
 }
 
-/* More than every buffer on the way holds: pipes, outbox, feed and socket all fill up. */
+/* More than all buffers on the way: pipes, outbox, feed and socket fill up. */
 static void megabytes_pass_through_stdin_and_both_streams(void **state)
 {
         const size_t n = 5 << 20;
@@ -42,7 +42,7 @@ static void megabytes_pass_through_stdin_and_both_streams(void **state)
         session_finish(&s);
 }
 
-/* A host that does not read stops the program, since all buffers together hold less than this. */
+/* All buffers together hold less than the program writes, so a host that does not read stops it. */
 static void a_slow_host_stops_the_program_and_loses_nothing(void **state)
 {
         struct wire_request q = SHELL("head -c 6000000 /dev/zero; touch done");
@@ -73,7 +73,7 @@ static void output_max_is_exact_and_the_rest_is_counted(void **state)
         session_finish(&s);
 }
 
-/* A frame for each byte is what makes many small writes slow. The bound is the agent's own clock's. */
+/* One frame per byte would make small writes slow. The limit is computed from the agent's clock. */
 static void many_small_writes_make_few_frames(void **state)
 {
         enum { WRITES = 30000 };
@@ -84,13 +84,13 @@ static void many_small_writes_make_few_frames(void **state)
         session_run(&s, &q);
         assert_int_equal(s.result.exit_code, 3);
         assert_int_equal(s.texts[0].len, WRITES);
-        /* The last ones are sent when the program has ended, without a wait. */
+        /* The last pieces are sent without delay once the program has ended. */
         if (s.n_frames > PACE_BURST + 4 + s.result.wall_us / PACE_INTERVAL_US)
                 fail_msg("%u frames in %llu us", s.n_frames, (unsigned long long)s.result.wall_us);
         session_finish(&s);
 }
 
-/* What was written before the program waits for an answer arrives, however fast it came. */
+/* Output written before the program waits for input arrives, however fast it was written. */
 static void output_before_a_pause_does_not_wait(void **state)
 {
         struct wire_request q = SHELL("while read -r n; do i=0; while [ $i -lt 50 ]; do printf x; "
@@ -151,7 +151,7 @@ static void stdin_of_a_program_that_closed_it_is_dropped(void **state)
         session_await_output(&s, 6);
         session_send_all(&s, WIRE_STDIN, bytes, sizeof(bytes));
         session_send(&s, WIRE_PING, "p", 1);
-        /* All of it is taken, though nobody reads it: the PING behind it is answered. */
+        /* All of it is accepted although nobody reads it: the PING after it is answered. */
         while (s.pong.len == 0)
                 session_step(&s);
         fd = open(path, O_WRONLY | O_CLOEXEC);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Zip archives: what is kept, and that no damage to one goes unnoticed. */
+/* Zip archives: what they preserve, and that no damage goes unnoticed. */
 #include "guest_maker.h"
 
 #include "guest/zip_check.h"
@@ -70,7 +70,7 @@ static void an_empty_zip_is_unpacked(void **state)
         testdir_release(&p);
 }
 
-/* What says of an entry in the directory that it is a file or a link has no checksum at all. */
+/* The type of an entry in the directory (file or link) is not covered by any checksum. */
 static bool is_type(const struct maker *m, size_t byte)
 {
         for (size_t at = 0; at + 46 <= m->used; at++)
@@ -107,7 +107,7 @@ static void a_flipped_bit_is_noticed(void **state)
                 m->bytes[bit / 8] ^= (char)(1 << bit % 8);
                 testdir_release(&p);
         }
-        /* Times, versions and attributes mean nothing here. */
+        /* Flips of times, versions and attributes have no effect. */
         assert_in_range(accepted, 1, FLIPS / 2);
         maker_free(m);
 }
@@ -153,7 +153,7 @@ static void an_error_names_the_damage(void **state)
         assert_string_equal(err.msg, "the archive is damaged: zip: the checksum of a symbolic link "
                                      "does not match its target");
         *name ^= 1;
-        m->bytes[30] ^= 1; /* the first name of all */
+        m->bytes[30] ^= 1; /* the first name in the archive */
         assert_int_equal(unpack_zip(&p, m, m->used, &err), -EPROTO);
         assert_string_equal(err.msg, "the archive is damaged: zip: an entry and its directory have "
                                      "different names");
@@ -197,7 +197,7 @@ static void an_encrypted_zip_is_refused(void **state)
         testdir_release(&p);
 }
 
-/* Sixteen megabytes of zeros in sixteen kilobytes of zip. */
+/* 16 MB of zeros in 16 KB of zip. */
 static void a_bomb_is_stopped_at_the_size_limit(void **state)
 {
         struct unpack_limits limits = {.entries = 10, .bytes = 1 << 20};
@@ -221,7 +221,7 @@ static void a_bomb_is_stopped_at_the_size_limit(void **state)
         testdir_release(&p);
 }
 
-/* A zip from a system without permissions: files can be read, directories entered. */
+/* A zip from a system without permissions: its files are readable, its directories accessible. */
 static void a_zip_without_permissions_gets_ordinary_ones(void **state)
 {
         struct maker *m = maker_new_of(MADE_ZIP);
@@ -241,7 +241,7 @@ static void put(uint8_t *at, size_t n, uint64_t value)
                 at[i] = (uint8_t)(value >> 8 * i);
 }
 
-/* `echo … | zip a.zip -` leaves zip64 records before an end record that needs none. */
+/* `echo … | zip a.zip -` writes zip64 records before an end record that does not need them. */
 static void zip64_records_that_are_not_needed_are_accepted(void **state)
 {
         enum { END = 22, RECORD = 56, LOCATOR = 20 };

@@ -18,7 +18,7 @@ struct fixture {
         struct vmm_metrics metrics;
         struct api api;
         struct api_reply reply;
-        int completed_status; /* the status that came completed_status */
+        int completed_status; /* the status of a reply that came by api_complete() */
         char completed_body[256];
         int start_result, flushed, paused, resumed;
         char metrics_path[64], uds_path[64];
@@ -130,7 +130,7 @@ static int ask(struct fixture *f, const char *method, const char *path, const ch
         return f->reply.status;
 }
 
-/* A 400 whose fault_message holds `text`. */
+/* Expects a 400 whose fault_message contains `text`. */
 static void refused(struct fixture *f, const char *method, const char *path, const char *body,
                     const char *text)
 {
@@ -212,7 +212,7 @@ static void a_failed_put_changes_nothing(void **state)
         assert_int_equal(f->metrics.put_metrics_fails, 1);
 }
 
-/* A socket that cannot be had is an error of the request, and leaves no device. */
+/* A path that cannot be bound is an error of the request, and leaves no device. */
 static void vsock_listens_when_it_is_put(void **state)
 {
         struct fixture *f = *state;
@@ -231,7 +231,7 @@ static void vsock_listens_when_it_is_put(void **state)
         assert_non_null(strstr(f->reply.body.data, "\"vsock\":null"));
 }
 
-/* An address that is malformed is an error of the body there: it is said so here. */
+/* As in Firecracker, a malformed address is an error of the body. */
 static void a_malformed_address_is_named(void **state)
 {
         struct fixture *f = *state;
@@ -304,7 +304,7 @@ static void malformed_requests_are_refused(void **state)
         assert_int_equal(f->metrics.put_actions_fails, 3);
 }
 
-/* Each of these is what Firecracker 1.17 answers. */
+/* Firecracker 1.17 answers each of these in the same way. */
 static void paths_are_read_as_firecracker_reads_them(void **state)
 {
         struct fixture *f = *state;
@@ -356,7 +356,7 @@ static void errors_begin_with_their_kind(void **state)
         f->start_result = -EINVAL;
         refused(f, "PUT", "/actions", "{\"action_type\":\"InstanceStart\"}",
                 "{\"fault_message\":\"Start microvm error: no luck\"}");
-        /* Nothing to flush before there is a machine. */
+        /* Before the start there is nothing to flush. */
         refused(f, "PUT", "/actions", "{\"action_type\":\"FlushMetrics\"}",
                 "{\"fault_message\":\"The requested operation is not supported before starting "
                 "the microVM.\"}");
@@ -407,7 +407,7 @@ static void operations_depend_on_the_state(void **state)
         assert_int_equal(ask(f, "PUT", "/actions", "{\"action_type\":\"FlushMetrics\"}"), 204);
         assert_int_equal(f->flushed, 1);
         assert_int_equal(ask(f, "PATCH", "/vm", "{\"state\":\"Resumed\"}"), 204);
-        assert_int_equal(f->resumed, 0); /* it runs already */
+        assert_int_equal(f->resumed, 0); /* it is already running */
         assert_int_equal(ask(f, "PATCH", "/vm", "{\"state\":\"Paused\"}"), 0);
         f->api.state = VM_PAUSED;
         api_complete(&f->api, NULL);

@@ -60,14 +60,14 @@ static void missing_arguments_have_defaults(void **state)
         assert_string_equal(a.api_sock, VMM_DEFAULT_SOCKET);
         assert_int_equal(PARSE(&a, &err, "--version"), 0);
         assert_true(a.version);
-        /* These two win over what would be refused. */
+        /* These two override arguments that would be errors. */
         assert_int_equal(PARSE(&a, &err, "--nonsense", "--version", "--id"), 0);
         assert_true(a.version && !a.help);
         assert_int_equal(PARSE(&a, &err, "--version", "-h"), 0);
         assert_true(a.help);
         assert_int_equal(PARSE(&a, &err, "--id", "a", "--", "--version", "-h"), 0);
         assert_false(a.version || a.help);
-        /* A socket that is not used is no contradiction. */
+        /* --api-sock does not contradict --no-api. */
         assert_int_equal(PARSE(&a, &err, "--no-api", "--config-file=c", "--api-sock=s"), 0);
         assert_int_equal(PARSE(&a, &err, "--no-api", "--config-file", "c"), 0);
         assert_true(a.no_api);
@@ -119,7 +119,7 @@ static void help_names_every_flag(void **state)
         assert_int_equal(vmm_args_help(&b), 0);
         assert_non_null(strstr(b.data, "--config-file"));
         assert_non_null(strstr(b.data, "--metrics-path"));
-        assert_null(strstr(b.data, "--snapshot-version")); /* it has none */
+        assert_null(strstr(b.data, "--snapshot-version")); /* not supported */
         buf_release(&b);
 }
 

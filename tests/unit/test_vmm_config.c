@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The configuration file: what is taken, and how each wrong field is refused. */
+/* The configuration file: valid ones, and the error for each invalid field. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,7 +12,7 @@
 
 #include "vmm/config.h"
 
-/* Files that exist wherever the test runs. */
+/* Files that exist on every machine. */
 #define KERNEL "/proc/self/exe"
 #define BOOT "\"boot-source\":{\"kernel_image_path\":\"" KERNEL "\"}"
 #define NO_DRIVES "\"drives\":[]"
@@ -75,7 +75,7 @@ static void defaults_are_small(void **state)
         vm_config_release(&cfg);
 }
 
-/* Every refusal names the field, and says what is wrong. */
+/* Every error names the field and the reason. */
 #define WITH(more) "{" BOOT "," NO_DRIVES "," more "}"
 #define DRIVE(fields) "{" BOOT ",\"drives\":[{" fields "}]}"
 #define GOOD_DRIVE "\"drive_id\":\"a\",\"path_on_host\":\"" KERNEL "\",\"is_root_device\":true"

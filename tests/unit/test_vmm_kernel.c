@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a kernel image says of itself, and the command line made from it. */
+/* Properties of a kernel image, and the command line built from them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +13,7 @@
 #include "vmm/kernel.h"
 #include "vmm/qemu.h"
 
-/* A kernel of one segment and three sections, with a table of two built-in parameters. */
+/* A kernel with one segment, three sections and a table of two built-in parameters. */
 struct image {
         Elf64_Ehdr eh;
         Elf64_Phdr ph;
@@ -97,7 +97,7 @@ static void hostile_headers_are_survived(void **state)
         struct kernel_info info;
 
         (void)state;
-        /* Each byte of the headers set to all ones, at every length: no read outside. */
+        /* Sets each byte of the headers to 0xff, and cuts the image at every length. */
         for (size_t i = 0; i < offsetof(struct image, text); i++) {
                 struct image im = good;
 
@@ -108,7 +108,7 @@ static void hostile_headers_are_survived(void **state)
                 uint8_t *exact = test_malloc(n ? n : 1);
 
                 memcpy(exact, &good, n);
-                if (n < offsetof(struct image, sh)) /* not even its segments */
+                if (n < offsetof(struct image, sh)) /* without its segments */
                         assert_int_equal(kernel_inspect_image(exact, n, &info, NULL), -ENOEXEC);
                 else
                         assert_int_equal(kernel_inspect_image(exact, n, &info, NULL), 0);
@@ -202,7 +202,7 @@ static void qemu_gets_devices_in_the_order_of_the_guest_names(void **state)
         for (int i = 0; i < a.n; i++) {
                 if (strstr(a.argv[i], "\"filename\":\"/root\""))
                         root = i;
-                if (strstr(a.argv[i], "\"filename\":\"/d,a\\\"ta\"")) /* said exactly */
+                if (strstr(a.argv[i], "\"filename\":\"/d,a\\\"ta\"")) /* quoted as JSON */
                         data = i;
         }
         assert_true(root > 0 && root < data);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The VMM's log: one line is one line, whatever a request or a file name holds. */
+/* The VMM's log: a message is one line, whatever a request or a file name contains. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

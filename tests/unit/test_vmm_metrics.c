@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Metrics lines: shape, deltas, files and FIFOs. */
+/* Metrics lines: format, deltas, files and FIFOs. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -54,7 +54,7 @@ static void a_line_has_the_growth_since_the_last_one(void **state)
         assert_int_equal(value(line, "vsock", "rx_bytes_count"), 75);
         assert_int_equal(value(line, "vsock", "conns_added"), 3);
         assert_int_equal(value(line, "put_api_requests", "drive_count"), 2);
-        /* Absolute ones are written as they are, again and again. */
+        /* Absolute values are repeated in each line. */
         assert_int_equal(value(line, "api_server", "process_startup_time_us"), 50);
         json_decref(line);
 }
@@ -136,7 +136,7 @@ static void a_full_fifo_loses_whole_lines(void **state)
         assert_non_null(mkdtemp(dir));
         snprintf(path, sizeof(path), "%s/fifo", dir);
         assert_int_equal(mkfifo(path, 0600), 0);
-        assert_int_equal(metrics_file_open(&mf, path, NULL), 0); /* nobody reads yet */
+        assert_int_equal(metrics_file_open(&mf, path, NULL), 0); /* a FIFO without a reader */
         fd = open(path, O_RDONLY | O_NONBLOCK);
         for (int i = 0; i < 200; i++)
                 lost += metrics_file_write(&mf, &m, NULL) < 0;
@@ -149,7 +149,7 @@ static void a_full_fifo_loses_whole_lines(void **state)
         }
         assert_int_equal(last, '\n');
         assert_int_equal(whole, 200 - lost);
-        /* What a lost line would have told, the next one tells. */
+        /* The next line has the growth of the lost one too. */
         m.vsock_conns_added = 9;
         assert_int_equal(metrics_file_write(&mf, &m, NULL), 0);
         n = read(fd, line, sizeof(line));

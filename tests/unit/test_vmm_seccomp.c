@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The file of --seccomp-filter: what cannot be one is refused. */
+/* The file of --seccomp-filter: invalid ones are errors. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -37,7 +37,7 @@ static void an_invalid_filter_file_is_named(void **state)
         refused("\0\0\0\0", 4, "Missing thread category: vmm");
 }
 
-/* The program ends before it looks at anything else. */
+/* The program ends before it reads the configuration. */
 static void expect_exit(const char *path, int code, const char *why)
 {
         char *argv[] = {"vulcan-vmm", "--seccomp-filter", (char *)path, "--config-file",
@@ -63,7 +63,7 @@ static void a_bad_file_ends_the_program(void **state)
         expect_exit("/", VMM_EXIT_GENERIC, "--seccomp-filter: ");
         expect_exit(path, VMM_EXIT_GENERIC, "Missing thread category");
         assert_int_equal(write(fd, compiled, sizeof(compiled)), sizeof(compiled));
-        expect_exit(path, VMM_EXIT_GENERIC, "/nonexistent/config"); /* the next thing to fail */
+        expect_exit(path, VMM_EXIT_GENERIC, "/nonexistent/config"); /* the next step, which fails */
         assert_int_equal(write(fd, large, SECCOMP_FILE_MAX), SECCOMP_FILE_MAX);
         expect_exit(path, VMM_EXIT_GENERIC, "--seccomp-filter: ");
         free(large);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sections and fields that are taken as Firecracker takes them, though little comes of some. */
+/* Sections and fields that are accepted as by Firecracker, even if some have no effect. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -63,7 +63,7 @@ static void unknown_sections_are_ignored(void **state)
         vm_config_release(&cfg);
 }
 
-/* GET /vm/config of Firecracker 1.17 is a file that can be read. */
+/* The output of Firecracker 1.17's GET /vm/config is a valid file. */
 static void unsupported_fields_may_have_their_neutral_value(void **state)
 {
         struct vm_config cfg;
@@ -154,7 +154,7 @@ static void metrics_properties_are_bounded_strings(void **state)
                 parse(&cfg, WITH("\"metrics\":{\"metrics_path\":\"/m\",\"properties\":[]}"), &err),
                 -EBADMSG);
         vm_config_release(&cfg);
-        many[strlen(many) - 1] = '\0'; /* the brace that WITH closed */
+        many[strlen(many) - 1] = '\0'; /* removes the closing brace of WITH */
         memset(many + strlen(many), 'x', VM_PROPERTIES_MAX - 8);
         strcat(many, "xx\"}}}");
         assert_int_equal(parse(&cfg, many, &err), -ERANGE);

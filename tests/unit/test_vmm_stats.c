@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Block and network counters from what QEMU and the kernel say. */
+/* Block and network counters from QEMU and the kernel. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +10,7 @@
 
 #include "vmm/stats.h"
 
-/* As QEMU 7.2 answers, shortened. */
+/* An answer of QEMU 7.2, shortened. */
 #define DEVICE(reads, bytes, failed)                                                               \
         "{\"device\":\"\",\"node-name\":\"drive0\",\"qdev\":\"/machine/x\",\"stats\":{"            \
         "\"rd_bytes\":" #bytes ",\"rd_operations\":" #reads ",\"wr_bytes\":512,"                   \
@@ -88,7 +88,7 @@ static void values_never_fall(void **state)
 
         (void)state;
         vm_config_init(&cfg);
-        stats_set_net(&m, &cfg, &base); /* no interface any more */
+        stats_set_net(&m, &cfg, &base); /* the interface is gone */
         assert_int_equal(m.net_rx_bytes_count, 8);
         vm_config_release(&cfg);
 }

@@ -73,7 +73,7 @@ static int teardown(void **state)
         return 0;
 }
 
-/* Sends a message; the descriptors go with it. */
+/* Sends a message with its descriptors. */
 static void send_raw(struct fixture *f, uint32_t request, uint32_t flags, const void *payload,
                      uint32_t size, const int *fds, int n_fds)
 {
@@ -96,7 +96,7 @@ static void send_raw(struct fixture *f, uint32_t request, uint32_t flags, const 
         assert_true(sendmsg(f->master, &m, 0) > 0);
 }
 
-/* Lets the back end read all there is; the last result that is not 1. */
+/* Lets the back end read everything. Returns the first result that is not 1. */
 static int drain(struct fixture *f)
 {
         int r;
@@ -112,18 +112,18 @@ static int tell(struct fixture *f, uint32_t request, const void *payload, uint32
         return drain(f);
 }
 
-static int tell_fd(struct fixture *f, uint32_t request, uint64_t value, int fd)
+static int send_fd(struct fixture *f, uint32_t request, uint64_t value, int fd)
 {
         send_raw(f, request, 1, &value, sizeof(value), &fd, fd >= 0 ? 1 : 0);
         return drain(f);
 }
 
-static int tell_u64(struct fixture *f, uint32_t request, uint64_t value)
+static int send_u64(struct fixture *f, uint32_t request, uint64_t value)
 {
         return tell(f, request, &value, sizeof(value));
 }
 
-static int tell_state(struct fixture *f, uint32_t request, uint32_t index, uint32_t num)
+static int send_state(struct fixture *f, uint32_t request, uint32_t index, uint32_t num)
 {
         uint32_t s[2] = {index, num};
 
@@ -154,7 +154,7 @@ struct region {
         uint64_t gpa, size, user, offset;
 };
 
-static int tell_memory(struct fixture *f, const struct region *r, int n)
+static int send_memory(struct fixture *f, const struct region *r, int n)
 {
         uint8_t payload[8 + 8 * sizeof(*r)] = {0};
         uint32_t count = (uint32_t)n;
@@ -168,11 +168,11 @@ static int tell_memory(struct fixture *f, const struct region *r, int n)
         return drain(f);
 }
 
-/* Two regions of one file, as QEMU has them for a microvm. */
+/* Two regions of one file, as QEMU sends them for a microvm. */
 static const struct region two[] = {{0, 0x80000, USER, 0},
                                     {0x100000, 0x80000, USER + 0x80000, 0x80000}};
 
-static int tell_addr(struct fixture *f, uint32_t index, uint64_t desc, uint64_t used,
+static int send_addr(struct fixture *f, uint32_t index, uint64_t desc, uint64_t used,
                      uint64_t avail)
 {
         struct {
@@ -188,12 +188,12 @@ static void start_ring(struct fixture *f, uint32_t i)
         int kick = eventfd(0, EFD_CLOEXEC), call = eventfd(0, EFD_CLOEXEC);
         uint64_t at = USER + i * 0x4000;
 
-        assert_int_equal(tell_state(f, 8, i, 128), 0);
-        assert_int_equal(tell_state(f, 10, i, 0), 0);
-        assert_int_equal(tell_addr(f, i, at, at + 0x2000, at + 0x1000), 0);
-        assert_int_equal(tell_fd(f, 12, i, kick), 0);
-        assert_int_equal(tell_fd(f, 13, i, call), 0);
-        assert_int_equal(tell_state(f, 18, i, 1), 0);
+        assert_int_equal(send_state(f, 8, i, 128), 0);
+        assert_int_equal(send_state(f, 10, i, 0), 0);
+        assert_int_equal(send_addr(f, i, at, at + 0x2000, at + 0x1000), 0);
+        assert_int_equal(send_fd(f, 12, i, kick), 0);
+        assert_int_equal(send_fd(f, 13, i, call), 0);
+        assert_int_equal(send_state(f, 18, i, 1), 0);
         close(kick);
         close(call);
 }
@@ -208,10 +208,10 @@ static void features_are_offered_and_accepted(void **state)
         assert_true(features >> 32 & 1); /* VERSION_1 */
         assert_true(features >> 30 & 1); /* PROTOCOL_FEATURES */
         assert_true(features >> 28 & 1); /* INDIRECT_DESC */
-        assert_int_equal(tell_u64(f, 2, features), 0);
+        assert_int_equal(send_u64(f, 2, features), 0);
         assert_int_equal(tell(f, 15, NULL, 0), 0);
         assert_int_equal(reply_u64(f, 15), 1 << 3 | 1 << 9);
-        assert_int_equal(tell_u64(f, 16, 1 << 3 | 1 << 9), 0);
+        assert_int_equal(send_u64(f, 16, 1 << 3 | 1 << 9), 0);
         assert_int_equal(tell(f, 17, NULL, 0), 0);
         assert_int_equal(reply_u64(f, 17), 2);
         assert_int_equal(tell(f, 3, NULL, 0), 0);
@@ -222,9 +222,9 @@ static void features_not_offered_are_refused(void **state)
 {
         struct fixture *f = *state;
 
-        assert_int_equal(tell_u64(f, 2, UINT64_C(1) << 63), -EPROTO);
+        assert_int_equal(send_u64(f, 2, UINT64_C(1) << 63), -EPROTO);
         assert_non_null(strstr(f->err.msg, "not offered"));
-        assert_int_equal(tell_u64(f, 16, 1 << 1), -EPROTO);
+        assert_int_equal(send_u64(f, 16, 1 << 1), -EPROTO);
 }
 
 static void a_message_is_acknowledged_on_request(void **state)
@@ -232,7 +232,7 @@ static void a_message_is_acknowledged_on_request(void **state)
         struct fixture *f = *state;
         uint32_t bad[2] = {9, 1};
 
-        tell_u64(f, 16, 1 << 3);
+        send_u64(f, 16, 1 << 3);
         send_raw(f, 3, 1 | 8, NULL, 0, NULL, 0);
         assert_int_equal(drain(f), 0);
         assert_int_equal(reply_u64(f, 3), 0);
@@ -273,8 +273,8 @@ static void rings_start_and_stop(void **state)
         struct vu_header h;
         uint32_t s[2];
 
-        assert_int_equal(tell_u64(f, 2, UINT64_C(1) << 32 | 1 << 30 | 1 << 28), 0);
-        assert_int_equal(tell_memory(f, two, 2), 0);
+        assert_int_equal(send_u64(f, 2, UINT64_C(1) << 32 | 1 << 30 | 1 << 28), 0);
+        assert_int_equal(send_memory(f, two, 2), 0);
         start_ring(f, VU_RX);
         assert_true(vu_ring_is_live(&f->vu, VU_RX));
         assert_false(vu_ring_is_live(&f->vu, VU_TX));
@@ -284,17 +284,17 @@ static void rings_start_and_stop(void **state)
         assert_false(f->vu.ring[VU_TX].event_idx);
         assert_true(f->changed > 0);
         f->vu.ring[VU_TX].last_avail = 41;
-        assert_int_equal(tell_state(f, 11, VU_TX, 0), 0);
+        assert_int_equal(send_state(f, 11, VU_TX, 0), 0);
         assert_int_equal(recv(f->master, &h, sizeof(h), MSG_DONTWAIT), sizeof(h));
         assert_int_equal(recv(f->master, s, sizeof(s), MSG_DONTWAIT), sizeof(s));
         assert_int_equal(s[0], VU_TX);
         assert_int_equal(s[1], 41);
         assert_false(vu_ring_is_live(&f->vu, VU_TX));
         assert_true(f->stopping > 0);
-        /* Going on where it stopped is a pause; elsewhere, another driver. */
-        assert_int_equal(tell_state(f, 10, VU_TX, 41), 0);
+        /* A ring that continues where it stopped was paused; elsewhere it has a new driver. */
+        assert_int_equal(send_state(f, 10, VU_TX, 41), 0);
         assert_int_equal(f->reset, 0);
-        assert_int_equal(tell_state(f, 10, VU_TX, 0), 0);
+        assert_int_equal(send_state(f, 10, VU_TX, 0), 0);
         assert_int_equal(f->reset, 1);
 }
 
@@ -304,15 +304,15 @@ static void new_memory_restarts_the_rings(void **state)
         const uint8_t *before;
         uint64_t n;
 
-        assert_int_equal(tell_memory(f, two, 2), 0);
+        assert_int_equal(send_memory(f, two, 2), 0);
         start_ring(f, VU_TX);
-        assert_int_equal(tell_u64(f, 2, 0), 0);
+        assert_int_equal(send_u64(f, 2, 0), 0);
         before = guestmem_at(&f->vu.mem, 0x100000, 1, &n);
         assert_non_null(before);
-        /* mmap_offset is honoured: the second region is the second half of the file. */
+        /* By mmap_offset the second region is the second half of the file. */
         assert_int_equal(pwrite(f->memfd, "Q", 1, 0x80000), 1);
         assert_int_equal(*before, 'Q');
-        assert_int_equal(tell_memory(f, two, 1), 0);
+        assert_int_equal(send_memory(f, two, 1), 0);
         assert_null(guestmem_at(&f->vu.mem, 0x100000, 1, &n));
         assert_true(f->vu.ring[VU_TX].ready);
 }
@@ -334,7 +334,7 @@ static void bad_memory_is_refused(void **state)
         uint64_t none[1] = {0};
 
         for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-                assert_true(tell_memory(f, bad[i], bad[i][1].size ? 2 : 1) < 0);
+                assert_true(send_memory(f, bad[i], bad[i][1].size ? 2 : 1) < 0);
         /* Fewer descriptors than regions; no region at all. */
         send_raw(f, 5, 1, two, 8 + 32, &fd, 1);
         assert_true(drain(f) < 0);
@@ -347,21 +347,21 @@ static void bad_rings_are_refused(void **state)
         struct fixture *f = *state;
         int kick = eventfd(0, EFD_CLOEXEC);
 
-        assert_int_equal(tell_memory(f, two, 2), 0);
-        assert_int_equal(tell_state(f, 8, 2, 128), -EPROTO);
-        assert_int_equal(tell_state(f, 8, 0, VIRTQ_NUM_MAX + 1), -EPROTO);
-        assert_int_equal(tell_state(f, 10, 0, 65536), -EPROTO);
-        assert_int_equal(tell_addr(f, 5, 0, 0, 0), -EPROTO);
-        assert_int_equal(tell_state(f, 8, 0, 100), 0); /* no power of 2: refused at the start */
-        assert_int_equal(tell_fd(f, 12, 0, kick), 0);
-        assert_int_equal(tell_addr(f, 0, USER, USER + 0x2000, USER + 0x1000), -EINVAL);
-        assert_int_equal(tell_state(f, 8, 0, 128), 0);
-        assert_int_equal(tell_addr(f, 0, 1, 2, 3), -EINVAL);
-        assert_int_equal(tell_addr(f, 0, USER + 8, USER + 0x2000, USER + 0x1000), -EINVAL);
-        assert_int_equal(tell_addr(f, 0, USER + MEM - 64, USER + 0x2000, USER + 0x1000), -EINVAL);
-        assert_int_equal(tell_addr(f, 0, UINT64_MAX - 15, USER + 0x2000, USER + 0x1000), -EINVAL);
+        assert_int_equal(send_memory(f, two, 2), 0);
+        assert_int_equal(send_state(f, 8, 2, 128), -EPROTO);
+        assert_int_equal(send_state(f, 8, 0, VIRTQ_NUM_MAX + 1), -EPROTO);
+        assert_int_equal(send_state(f, 10, 0, 65536), -EPROTO);
+        assert_int_equal(send_addr(f, 5, 0, 0, 0), -EPROTO);
+        assert_int_equal(send_state(f, 8, 0, 100), 0); /* not a power of 2: an error at the start */
+        assert_int_equal(send_fd(f, 12, 0, kick), 0);
+        assert_int_equal(send_addr(f, 0, USER, USER + 0x2000, USER + 0x1000), -EINVAL);
+        assert_int_equal(send_state(f, 8, 0, 128), 0);
+        assert_int_equal(send_addr(f, 0, 1, 2, 3), -EINVAL);
+        assert_int_equal(send_addr(f, 0, USER + 8, USER + 0x2000, USER + 0x1000), -EINVAL);
+        assert_int_equal(send_addr(f, 0, USER + MEM - 64, USER + 0x2000, USER + 0x1000), -EINVAL);
+        assert_int_equal(send_addr(f, 0, UINT64_MAX - 15, USER + 0x2000, USER + 0x1000), -EINVAL);
         assert_false(f->vu.ring[0].ready);
-        assert_int_equal(tell_addr(f, 0, USER, USER + 0x2000, USER + 0x1000), 0);
+        assert_int_equal(send_addr(f, 0, USER, USER + 0x2000, USER + 0x1000), 0);
         assert_true(f->vu.ring[0].ready);
         close(kick);
 }
@@ -372,9 +372,10 @@ static void bad_descriptors_are_refused(void **state)
         uint64_t value = 0;
         int fds[10];
 
-        assert_int_equal(tell_u64(f, 12, 0), -EPROTO); /* none, though one was announced */
-        assert_int_equal(tell_u64(f, 12, 7), -EPROTO);
-        assert_int_equal(tell_u64(f, 13, 1 << 8), 0); /* "no descriptor" */
+        assert_int_equal(send_u64(f, 12, 0),
+                         -EPROTO); /* no descriptor although one was announced */
+        assert_int_equal(send_u64(f, 12, 7), -EPROTO);
+        assert_int_equal(send_u64(f, 13, 1 << 8), 0); /* "no descriptor" */
         for (int i = 0; i < 10; i++)
                 fds[i] = f->memfd;
         send_raw(f, 12, 1, &value, sizeof(value), fds, 2);

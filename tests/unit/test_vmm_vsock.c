@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The vsock device: connections, from either side, from their beginning to their end. */
+/* The vsock device: streams opened by either side, from beginning to end. */
 #include "vsock_fixture.h"
 
 static void host_connects_and_both_talk(void **state)
@@ -79,7 +79,7 @@ static void an_invalid_line_ends_the_connection(void **state)
                 int fd = host_connect(f, lines[i]);
                 char c;
 
-                /* What we did not read makes the kernel say ECONNRESET instead of end of file. */
+                /* Unread bytes make the kernel report ECONNRESET in place of end of file. */
                 assert_true(read(fd, &c, 1) == 0 || errno == ECONNRESET);
                 close(fd);
         }
@@ -146,7 +146,7 @@ static void an_early_connect_waits_for_the_driver(void **state)
         assert_int_equal(read(fd, &c, 1), -1);
         assert_int_equal(errno, EAGAIN);
         assert_int_equal(f->d.dev.conns.timer.deadline_ns,
-                         0); /* no deadline before the guest is up */
+                         0); /* no deadline before the guest's driver has started */
         assert_int_equal(drv_start_rings(&f->d, &err), 0);
         drv_post_rx(&f->d, 1);
         expect_packet(f, VSOCK_OP_REQUEST, &h);
@@ -165,7 +165,7 @@ static void a_handshake_ends_at_its_deadline(void **state)
         asked = host_connect(f, "CONNECT 8\n");
         expect_packet(f, VSOCK_OP_REQUEST, &h);
         assert_int_equal(f->d.dev.conns.n, 2);
-        /* As if the time had passed. */
+        /* Pretend that the time has passed. */
         for (struct vsock_conn *c = conns_first(&f->d.dev.conns); c; c = conn_next(c))
                 c->deadline_ns = 1;
         f->d.dev.conns.timer.expired(&f->d.dev.conns.timer);
@@ -192,13 +192,13 @@ static void a_half_close_by_the_guest_reaches_the_host(void **state)
         guest_sends(f, PORT, port, VSOCK_OP_SHUTDOWN, VSOCK_SHUT_SEND, NULL);
         expect_bytes(fd, "last");
         expect_eof(fd);
-        /* The other direction goes on. */
+        /* The other direction still works. */
         assert_int_equal(write(fd, "more", 4), 4);
         drv_run(&f->d);
         assert_true(drv_recv(&f->d, &h, &payload));
         assert_int_equal(h.op, VSOCK_OP_RW);
         assert_memory_equal(payload, "more", 4);
-        /* Sending after having said that one will not is a fault. */
+        /* Sending after a shutdown of that direction is an error. */
         guest_sends(f, PORT, port, VSOCK_OP_RW, 0, "liar");
         expect_packet(f, VSOCK_OP_RST, NULL);
         assert_int_equal(f->d.dev.conns.n, 0);
@@ -220,7 +220,7 @@ static void a_half_close_by_the_host_reaches_the_guest(void **state)
         assert_int_equal(h.flags, VSOCK_SHUT_SEND);
         guest_sends(f, PORT, port, VSOCK_OP_RW, 0, "answer");
         expect_bytes(fd, "answer");
-        /* And closed altogether: nothing can move any more, the guest confirms with RST. */
+        /* After a close both directions are shut, and the guest confirms with RST. */
         close(fd);
         drv_run(&f->d);
         expect_packet(f, VSOCK_OP_SHUTDOWN, &h);
@@ -252,11 +252,12 @@ static void a_close_by_the_guest_still_delivers_its_bytes(void **state)
                 sent += sizeof(big);
         }
         drv_post_rx(&f->d, 4);
-        assert_true(conns_first(&f->d.dev.conns)->out_len > 0); /* the host has not read it all */
+        assert_true(conns_first(&f->d.dev.conns)->out_len >
+                    0); /* the host has not read everything */
         guest_sends(f, 77, 52, VSOCK_OP_SHUTDOWN, VSOCK_SHUT_BOTH, NULL);
         while (drv_recv(&f->d, &h, NULL) && h.op != VSOCK_OP_RST)
                 ;
-        assert_int_equal(h.op, VSOCK_OP_RST); /* at once: its ports are free again */
+        assert_int_equal(h.op, VSOCK_OP_RST); /* immediately: its ports are free again */
         assert_null(conns_find(&f->d.dev.conns, 77, 52));
         do {
                 n = read(fd, chunk, sizeof(chunk));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The vsock device: credit, strangers, and how much of anything there may be. */
+/* The vsock device: credit, packets for unknown ports, and limits. */
 #include "vsock_fixture.h"
 
 static void a_guest_that_overruns_its_credit_is_reset(void **state)
@@ -24,7 +24,7 @@ static void a_guest_that_overruns_its_credit_is_reset(void **state)
                         assert_true(c->out_len <= VSOCK_BUF_ALLOC);
         }
         assert_true(reset);
-        assert_false(f->d.dev.broken); /* one stream's fault is not the ring's */
+        assert_false(f->d.dev.broken); /* an error of one stream does not affect the ring */
         assert_int_equal(f->d.dev.conns.n, 0);
         close(fd);
 }
@@ -62,7 +62,7 @@ static void a_slow_host_reader_blocks_only_itself(void **state)
                 drv_run(&f->d);
         }
         assert_int_equal(got, sent);
-        /* With more than half of the buffer free again the guest is told by itself. */
+        /* Once more than half of the buffer is free, the guest gets a credit update unasked. */
         while (drv_recv(&f->d, &h, NULL))
                 assert_int_equal(h.op, VSOCK_OP_CREDIT_UPDATE);
         guest_sends(f, 1, 52, VSOCK_OP_CREDIT_REQUEST, 0, NULL);
@@ -90,14 +90,14 @@ static void a_guest_without_credit_gets_no_more(void **state)
         expect_packet(f, VSOCK_OP_RW, &h);
         assert_int_equal(h.len, 1000);
         expect_packet(f, VSOCK_OP_CREDIT_REQUEST, &h);
-        expect_nothing(f); /* asked once */
+        expect_nothing(f); /* credit is requested once */
         h = drv_header(PORT, h.src_port, VSOCK_OP_CREDIT_UPDATE);
         h.buf_alloc = 1500;
         h.fwd_cnt = 1000;
         drv_send(&f->d, &h, NULL);
         expect_packet(f, VSOCK_OP_RW, &h);
         assert_int_equal(h.len, 1500);
-        /* A guest that takes its credit back, or counts nonsense, has none. */
+        /* A guest that withdraws its credit, or counts inconsistently, gets nothing. */
         h = drv_header(PORT, h.src_port, VSOCK_OP_CREDIT_UPDATE);
         h.buf_alloc = 10;
         h.fwd_cnt = 999999;
@@ -118,7 +118,7 @@ static void packets_for_unknown_ports_are_reset(void **state)
         assert_int_equal(h.dst_port, 1);
         assert_int_equal(h.src_port, 2);
         guest_sends(f, 1, 2, VSOCK_OP_RST, 0, NULL);
-        expect_nothing(f); /* RST is never answered by RST */
+        expect_nothing(f); /* RST is never answered with RST */
         h = drv_header(1, 2, VSOCK_OP_REQUEST);
         h.type = 2; /* SEQPACKET */
         drv_send(&f->d, &h, NULL);
@@ -140,7 +140,8 @@ static void a_flood_for_unknown_ports_is_held_back_and_answered(void **state)
         struct vsock_header h;
         int answered = 0;
 
-        /* No receive buffer: the answers pile up to their bound, then the ring is left alone. */
+        /* Without receive buffers the answers queue up to their limit, then the device stops
+         * reading the ring. */
         for (int i = 0; i < N; i++) {
                 h = drv_header((uint32_t)i, 1, VSOCK_OP_RW);
                 drv_put_tx(&f->d, &h, NULL);
@@ -185,11 +186,11 @@ static void connections_are_bounded(void **state)
 
         drv_post_rx(&f->d, 16);
         while (n < 400) {
-                fds[n] = host_connect(f, "CONN"); /* no whole line: it waits */
+                fds[n] = host_connect(f, "CONN"); /* an incomplete line: it waits */
                 n++;
         }
         assert_int_equal(f->d.dev.conns.n, 400);
-        f->d.dev.conns.n = VSOCK_CONN_MAX; /* as if the others were there too */
+        f->d.dev.conns.n = VSOCK_CONN_MAX; /* pretend that there are more */
         int late = host_connect(f, "CONNECT 1\n");
         char c;
 

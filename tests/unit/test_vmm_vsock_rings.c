@@ -10,7 +10,7 @@ static void expect_broken(struct fixture *f, int stream)
         assert_int_equal(f->d.dev.conns.n, 0);
         expect_eof(stream);
         close(stream);
-        stream = host_connect(f, NULL); /* whoever comes later is turned away, not left hanging */
+        stream = host_connect(f, NULL); /* later clients are disconnected, not kept waiting */
         expect_eof(stream);
         close(stream);
 }
@@ -101,7 +101,7 @@ static void a_receive_buffer_that_is_too_small_breaks_the_device(void **state)
 
         f->d.ring[VU_RX].next++;
         drv_desc(&f->d, VU_RX, 8, DRV_GPA + DRV_RX_BUF, 43, VRING_DESC_F_WRITE, 0);
-        /* The buffers that are left first. */
+        /* Uses the remaining buffers first. */
         drv_offer(&f->d, VU_RX, 8);
         guest_sends(f, 9, 9, VSOCK_OP_RW, 0, "a");
         guest_sends(f, 9, 9, VSOCK_OP_RW, 0, "b");
@@ -170,7 +170,7 @@ static void packets_with_a_false_length_are_dropped(void **state)
         struct vsock_header h = drv_header(1, 52, VSOCK_OP_RW);
         char c;
 
-        /* More payload than the chain holds, and no whole header: dropped, not believed. */
+        /* More payload than the chain has, then two incomplete headers: all are dropped. */
         h.len = 5000;
         memcpy(f->d.mem + DRV_TX_BUF, &h, sizeof(h));
         drv_desc(&f->d, VU_TX, 0, DRV_GPA + DRV_TX_BUF, 44 + 16, 0, 0);
@@ -182,7 +182,7 @@ static void packets_with_a_false_length_are_dropped(void **state)
         drv_kick(&f->d, VU_TX);
         assert_false(f->d.dev.broken);
         assert_int_equal(f->d.metrics.vsock_tx_queue_event_fails, 3);
-        assert_int_equal(f->d.ring[VU_TX].used->idx, 4); /* REQUEST and these three came back */
+        assert_int_equal(f->d.ring[VU_TX].used->idx, 4); /* REQUEST and these three were returned */
         assert_int_equal(read(fd, &c, 1), -1);
         close(fd);
 }

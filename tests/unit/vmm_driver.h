@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A guest's virtio-vsock driver for tests and fuzz targets: rings and buffers in a memfd that the
- * device under test maps, as QEMU would have told it over vhost-user.
+ * A guest's virtio-vsock driver for tests and fuzz targets. Its rings and buffers are in a memfd
+ * that the device under test maps, in place of the memory that QEMU announces over vhost-user.
  */
 #pragma once
 
@@ -46,7 +46,7 @@ struct driver {
         int memfd;
         uint8_t *mem;
         struct drv_ring ring[VU_QUEUES];
-        int dial_fd; /* the host's end of the connection dialled last */
+        int dial_fd; /* the host's end of the last connection by the guest */
         int dial_error;
 };
 
@@ -55,7 +55,7 @@ static inline uint64_t drv_ring_at(int queue, int part)
         return (uint64_t)queue * 0x2000 + (uint64_t)part * 0x800;
 }
 
-/* Instead of a Unix socket in the file system: a pair, whose other end the test reads. */
+/* Replaces the Unix socket by a socket pair, whose other end the test reads. */
 static inline int drv_dial(struct vsock_device *dev, uint32_t port)
 {
         struct driver *d = (struct driver *)((char *)dev - offsetof(struct driver, dev));
@@ -127,7 +127,7 @@ static inline void drv_release(struct driver *d)
         close(d->memfd);
 }
 
-/* Lets the device work until it has nothing more to do at once. */
+/* Runs the loop until the device has nothing more to do. */
 static inline void drv_run(struct driver *d)
 {
         for (int i = 0; i < 8; i++) {
@@ -161,7 +161,7 @@ static inline void drv_desc(struct driver *d, int queue, uint16_t i, uint64_t ad
                 (struct vring_desc){.addr = addr, .len = len, .flags = flags, .next = next};
 }
 
-/* Offers n receive buffers: a header and a page each, as Linux 6.1 does. */
+/* Offers n receive buffers, each a header and a page, as Linux 6.1 does. */
 static inline void drv_post_rx(struct driver *d, int n)
 {
         for (int i = 0; i < n; i++) {
@@ -178,7 +178,7 @@ static inline void drv_post_rx(struct driver *d, int n)
         drv_kick(d, VU_RX);
 }
 
-/* Puts a packet into the ring without telling the device. */
+/* Puts a packet into the ring without kicking the device. */
 static inline void drv_put_tx(struct driver *d, const struct vsock_header *h, const void *payload)
 {
         uint16_t slot = (uint16_t)(d->ring[VU_TX].next++ % (DRV_NUM / 2));
@@ -211,7 +211,7 @@ static inline void drv_send(struct driver *d, const struct vsock_header *h, cons
         drv_kick(d, VU_TX);
 }
 
-/* The next packet from the device; false: none. Its payload stays at *ret_payload. */
+/* Takes the next packet from the device and its payload. False: none. */
 static inline bool drv_recv(struct driver *d, struct vsock_header *ret, const uint8_t **ret_payload)
 {
         struct drv_ring *r = &d->ring[VU_RX];

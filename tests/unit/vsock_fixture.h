@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A vsock device with a simulated guest driver in shared memory, and a host that connects to it. */
+/* A vsock device with a simulated guest driver in shared memory, and a host that uses it. */
 #pragma once
 
 #include <setjmp.h>
@@ -54,7 +54,7 @@ static inline int teardown(void **state)
         struct fixture *f = *state;
 
         drv_release(&f->d);
-        assert_int_equal(access(f->uds, F_OK), -1); /* its socket is gone with it */
+        assert_int_equal(access(f->uds, F_OK), -1); /* its socket is removed */
         rmdir(f->dir);
         test_free(f);
         return 0;
@@ -109,7 +109,7 @@ static inline void expect_bytes(int fd, const char *want)
         assert_memory_equal(got, want, strlen(want));
 }
 
-/* A stream that the host opened; *ret_port is the host's port. */
+/* Opens a stream from the host; *ret_port is the host's port. */
 static inline int open_from_host(struct fixture *f, uint32_t *ret_port)
 {
         struct vsock_header h, answer;
@@ -129,7 +129,7 @@ static inline int open_from_host(struct fixture *f, uint32_t *ret_port)
         return fd;
 }
 
-/* A stream that the guest opened; returns the host's end. */
+/* Opens a stream from the guest. Returns the host's end. */
 static inline int open_from_guest(struct fixture *f, uint32_t guest_port)
 {
         struct vsock_header h = drv_header(guest_port, 52, VSOCK_OP_REQUEST);
