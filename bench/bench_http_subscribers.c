@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The memory of idle connections: prints the resident memory that the server needs for each idle
- * subscriber of a stream (Server-Sent Events), each connection kept open between requests, and each
- * connection that has sent nothing yet. The kernel's socket buffers are not included.
+ * Measures what a connection that waits costs the server: the resident memory that each adds, and the CPU
+ * time that all of them together use while nothing happens. Kinds: subscribers of a stream (Server-Sent
+ * Events), connections kept between requests, and connections that have sent nothing. Sockets are the
+ * kernel's memory and not included.
  *
- * bench_http_subscribers [CONNECTIONS]. Server and clients share this process; a client needs no
- * memory except its descriptor.
+ * bench_http_subscribers [CONNECTIONS]. Server and clients share this process; a client owns no memory
+ * besides its descriptor, and waits while CPU time is measured.
  */
 #include "base/buf.h"
 #include "base/fs.h"
@@ -21,9 +22,10 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { CONNECTIONS = 1000, CONNECTIONS_MAX = 20000 };
+enum { CONNECTIONS = 1000, CONNECTIONS_MAX = 20000, IDLE_S = 5 };
 
 static _Noreturn void die(const char *what)
 {
@@ -88,6 +90,14 @@ static long rss_kb(void)
         return kb;
 }
 
+static double cpu_ms(void)
+{
+        struct timespec t;
+
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+        return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
 static int dial(const struct http_listener *l)
 {
         struct sockaddr_in to = {.sin_family = AF_INET,
@@ -133,7 +143,8 @@ static void measure(const char *what, const char *path, const char *part, int n)
         struct http_server *server = NULL;
         struct err err = ERR_INIT;
         int *fds = calloc((size_t)n, sizeof(*fds));
-        long before;
+        long before, kb;
+        double cpu;
 
         if (!fds)
                 die("memory");
@@ -154,9 +165,12 @@ static void measure(const char *what, const char *path, const char *part, int n)
                 if (path)
                         ask(fds[i], path, part);
         }
-        ask(dial(&listener), "/still", "such thing"); /* after this response, all of them have been
-                                                       * accepted */
-        printf("%-36s %6.1f KB each, %d of them\n", what, (double)(rss_kb() - before) / n, n);
+        ask(dial(&listener), "/still", "such thing"); /* all of them have been accepted */
+        kb = rss_kb() - before;
+        cpu = cpu_ms();
+        sleep(IDLE_S);
+        printf("%-36s %6.1f KB each, %d of them; %.2f ms of CPU per second for all\n", what,
+               (double)kb / n, n, (cpu_ms() - cpu) / IDLE_S);
         for (int i = 0; i < n; i++)
                 close(fds[i]);
         free(fds);
