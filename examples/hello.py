@@ -1,4 +1,4 @@
-"""Says hello from inside of a microVM: another kernel than the host's, and little else."""
+"""Prints what a program sees of the machine from inside a microVM."""
 import json
 import os
 import platform

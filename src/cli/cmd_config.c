@@ -117,7 +117,7 @@ struct config_args {
         bool json, sample;
 };
 
-static int take(void *ctx, int id, const char *value, struct err *err)
+static int set_option(void *ctx, int id, const char *value, struct err *err)
 {
         struct config_args *a = ctx;
 
@@ -131,7 +131,7 @@ static int cmd_config(const struct command_table *table, int argc, char **argv)
         struct config_args args = {0};
         int code;
 
-        if (!cli_begin(&command_config, argc, argv, &settings, take, &args, &code))
+        if (!cli_begin(&command_config, argc, argv, &settings, set_option, &args, &code))
                 return code;
         if (args.sample)
                 return print_sample() < 0 ? 1 : 0;

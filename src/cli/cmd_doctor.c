@@ -78,7 +78,7 @@ static int cmd_doctor(const struct command_table *table, int argc, char **argv)
         bool json = false;
         int code;
 
-        if (!cli_begin(&command_doctor, argc, argv, &settings, cli_take_flag, &json, &code))
+        if (!cli_begin(&command_doctor, argc, argv, &settings, cli_set_flag, &json, &code))
                 return code;
         doctor_examine(&settings, &report);
         if (json)

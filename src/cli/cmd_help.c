@@ -50,7 +50,7 @@ static int cmd_help(const struct command_table *table, int argc, char **argv)
         const struct command *command = NULL;
         struct err err = ERR_INIT;
         bool man = false;
-        int n = cli_parse(&command_help, argc, argv, NULL, cli_take_flag, &man, &err);
+        int n = cli_parse(&command_help, argc, argv, NULL, cli_set_flag, &man, &err);
         const char *word = n > 0 ? argv[n] : NULL;
 
         if (n < 0)

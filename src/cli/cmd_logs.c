@@ -43,7 +43,7 @@ struct logs_args {
         struct terminal_filter filters[2]; /* of standard output and standard error */
 };
 
-static int take(void *ctx, int id, const char *value, struct err *err)
+static int set_option(void *ctx, int id, const char *value, struct err *err)
 {
         struct logs_args *a = ctx;
 
@@ -173,7 +173,7 @@ static int cmd_logs(const struct command_table *table, int argc, char **argv)
         struct run_end end = {0};
         int code = 0, n, r;
 
-        n = remote_begin(&command_logs, argc, argv, take, &args, &remote, &code);
+        n = remote_begin(&command_logs, argc, argv, set_option, &args, &remote, &code);
         if (n == 0)
                 return code;
         if (!argv[n] || argv[n + 1]) {

@@ -61,7 +61,7 @@ static int take_number(const char *flag, const char *text, unsigned min, unsigne
         return 0;
 }
 
-static int take(void *ctx, int id, const char *value, struct err *err)
+static int set_option(void *ctx, int id, const char *value, struct err *err)
 {
         struct list *l = ctx;
         enum workload_status status;
@@ -231,7 +231,7 @@ static int cmd_ls(const struct command_table *table, int argc, char **argv)
         struct err err = ERR_INIT;
         int code = 0, r;
 
-        if (remote_begin(&command_ls, argc, argv, take, &l, &remote, &code) > 0) {
+        if (remote_begin(&command_ls, argc, argv, set_option, &l, &remote, &code) > 0) {
                 r = fetch(&l, &remote, &err);
                 if (r == 0 && (l.json ? print_json(&l) : l.quiet ? print_ids(&l) : print(&l)) < 0)
                         r = err_set(&err, EIO, "cannot write to standard output");

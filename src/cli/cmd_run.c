@@ -334,8 +334,8 @@ static int cmd_run(const struct command_table *table, int argc, char **argv)
         if (run.args.metrics && run.engine)
                 print_metrics(&run);
         if (run.engine && (run.args.settings.push[0] || run.args.settings.remote_write[0])) {
-                stop_signals_restore(
-                        &run.signals); /* a push may take seconds; let a signal end it */
+                /* A push may take seconds; let a signal end it. */
+                stop_signals_restore(&run.signals);
                 run_push(&run.args.settings, run.args.quiet);
         }
         release(&run);

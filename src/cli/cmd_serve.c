@@ -487,7 +487,7 @@ static int cmd_serve(const struct command_table *table, int argc, char **argv)
         bool check = false;
         int code;
 
-        if (!cli_begin(&command_serve, argc, argv, &d.settings, cli_take_flag, &check, &code))
+        if (!cli_begin(&command_serve, argc, argv, &d.settings, cli_set_flag, &check, &code))
                 return code;
         if (check)
                 return check_config(&d);

@@ -23,7 +23,7 @@ enum {
 /* An option of one verb. Options that are settings are in the table of settings. */
 struct cli_option {
         const char *name;  /* "runtime"; NULL ends a table */
-        int id;            /* passed to take(): the option's letter, or a number above 255 */
+        int id;            /* passed to cli_option_fn: the option's letter, or a number above 255 */
         const char *value; /* name of the value in help; NULL: the option has no value */
         const char *help;  /* one line, the default in [] */
         const char *words; /* completions of the value: "none|nat", "FILE", "RUNTIME"; NULL: none */

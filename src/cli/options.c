@@ -102,7 +102,7 @@ static int reject(int c, char **argv, const char *verb, struct err *err)
 }
 
 int cli_parse(const struct command *command, int argc, char **argv, struct settings *settings,
-              cli_take_fn *take, void *ctx, struct err *err)
+              cli_option_fn *set_option, void *ctx, struct err *err)
 {
         struct option options[COMMAND_OPTIONS_MAX];
         char letters[LETTERS_MAX];
@@ -119,7 +119,7 @@ int cli_parse(const struct command *command, int argc, char **argv, struct setti
                 if (c == '?' || c == ':')
                         return reject(c, argv, command->name, err);
                 r = settings_is_option(c) ? settings_take_flag(settings, c, optarg, err)
-                                          : take(ctx, c, optarg, err);
+                                          : set_option(ctx, c, optarg, err);
                 if (r < 0)
                         return r;
         }
@@ -129,17 +129,17 @@ int cli_parse(const struct command *command, int argc, char **argv, struct setti
         return optind;
 }
 
-int cli_take_flag(void *ctx, int id, const char *value, struct err *err)
+int cli_set_flag(void *ctx, int id, const char *value, struct err *err)
 {
         *(bool *)ctx = true;
         return 0;
 }
 
 int cli_begin(const struct command *command, int argc, char **argv, struct settings *settings,
-              cli_take_fn *take, void *ctx, int *ret_code)
+              cli_option_fn *set_option, void *ctx, int *ret_code)
 {
         struct err err = ERR_INIT;
-        int n = cli_parse(command, argc, argv, settings, take, ctx, &err);
+        int n = cli_parse(command, argc, argv, settings, set_option, ctx, &err);
 
         if (n == 0) {
                 *ret_code = cli_help(command);

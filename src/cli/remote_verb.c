@@ -7,12 +7,12 @@
 #include <errno.h>
 #include <stdio.h>
 
-int remote_begin(const struct command *command, int argc, char **argv, cli_take_fn *take, void *ctx,
-                 struct remote *ret, int *ret_code)
+int remote_begin(const struct command *command, int argc, char **argv, cli_option_fn *set_option,
+                 void *ctx, struct remote *ret, int *ret_code)
 {
         struct settings settings;
         struct err err = ERR_INIT;
-        int n = cli_begin(command, argc, argv, &settings, take, ctx, ret_code);
+        int n = cli_begin(command, argc, argv, &settings, set_option, ctx, ret_code);
 
         if (n > 0 && remote_open(ret, &settings, &err) < 0) {
                 *ret_code = cli_fail(EXIT_USAGE, &err);
@@ -25,7 +25,7 @@ int remote_begin_ids(const struct command *command, int argc, char **argv, bool 
                      struct remote *ret, int *ret_code)
 {
         struct err err = ERR_INIT;
-        int n = remote_begin(command, argc, argv, cli_take_flag, ret_json, ret, ret_code);
+        int n = remote_begin(command, argc, argv, cli_set_flag, ret_json, ret, ret_code);
 
         if (n == 0 || argv[n])
                 return n;
@@ -53,7 +53,7 @@ int remote_show(const struct command *command, int argc, char **argv, const char
         bool json = false;
         int code = 0, r;
 
-        if (remote_begin(command, argc, argv, cli_take_flag, &json, &remote, &code) == 0)
+        if (remote_begin(command, argc, argv, cli_set_flag, &json, &remote, &code) == 0)
                 return code;
         r = remote_get(&remote, path, &answer, &err);
         if (r == 0 && (json ? table_print_json(answer, stdout) : print(answer)) < 0)

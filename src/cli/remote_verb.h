@@ -2,7 +2,7 @@
 /*
  * What the verbs that talk to a daemon have in common.
  *
- *     n = remote_begin(&command_ls, argc, argv, take, &args, &remote, &code);
+ *     n = remote_begin(&command_ls, argc, argv, set_option, &args, &remote, &code);
  *     if (n == 0)
  *             return code;
  *     r = remote_get(&remote, ...);
@@ -17,8 +17,8 @@
 #include "cli/remote.h"
 
 /* cli_begin(), then opens the remote. Returns as cli_begin(). */
-int remote_begin(const struct command *command, int argc, char **argv, cli_take_fn *take, void *ctx,
-                 struct remote *ret, int *ret_code);
+int remote_begin(const struct command *command, int argc, char **argv, cli_option_fn *set_option,
+                 void *ctx, struct remote *ret, int *ret_code);
 
 /* The same for verbs that take at least one ID and whose only option is --json. */
 int remote_begin_ids(const struct command *command, int argc, char **argv, bool *ret_json,
