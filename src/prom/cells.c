@@ -15,9 +15,6 @@
 
 enum {
         EXTENT_FIRST = 4096, /* words; a multiple of a page and of a chunk */
-        CELL_FIRST = 40, /* even. Not 0: processors take a load for one of what was just stored if
-                                the addresses agree in their last 12 bits, and much that is read beside
-                                a cell begins a page, too */
         CHUNKS_MAX = PROM_CELLS_MAX / CHUNK_WORDS,
         SLOTS_MIN = 4,
 };
@@ -253,8 +250,6 @@ static bool add_chunk(void)
 {
         if (n_chunks == CHUNKS_MAX || !extend((n_chunks + 1) * CHUNK_WORDS))
                 return false;
-        if (n_chunks == 0)
-                set_used(0, CELL_FIRST, true);
         largest_run[n_chunks] = CHUNK_WORDS;
         n_chunks++;
         return true;
@@ -269,10 +264,9 @@ static bool is_unused(uint32_t chunk)
         return any == 0;
 }
 
-/* Two chunks for counters: such ones, or unused ones. The very first cells stay free, see CELL_FIRST. */
+/* Two chunks for counters: such ones, or unused ones. */
 static bool is_pair(uint32_t chunk)
 {
-        static bool first_made;
         if (kinds[chunk] == CHUNK_OF_INTS)
                 return true;
         if (chunk + 1 >= n_chunks || kinds[chunk] != CHUNK_OF_ANY ||
@@ -280,9 +274,6 @@ static bool is_pair(uint32_t chunk)
                 return false;
         kinds[chunk] = CHUNK_OF_INTS;
         kinds[chunk + 1] = CHUNK_OF_FLOATS;
-        if (!first_made)
-                set_used(chunk * CHUNK_WORDS, CELL_FIRST, true);
-        first_made = true;
         return true;
 }
 

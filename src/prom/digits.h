@@ -35,9 +35,6 @@ static inline char *put_short(char *out, uint64_t n, unsigned length)
 {
         const uint64_t text = (eight_digits(n) | UINT64_C(0x3030303030303030)) >> (64 - 8 * length);
         memcpy(out, &text, sizeof(text));
-        /* One way out for each length, rather than one length computed: so the processor guesses it,
-         * and is at the next line, which begins behind, before it knows this number. */
-        __asm__ volatile("");
         return out + length;
 }
 

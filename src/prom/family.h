@@ -94,7 +94,6 @@ struct series_cold {
         uint64_t idle_since_ns;           /* prom_now_ns(); 0: not looked at yet */
         uint64_t set_number; /* of an info: that of the prom_info_set() that showed it; else 0 */
         size_t index;        /* of the series in its family */
-        bool pinned;         /* never to be recycled */
         uint64_t recycling;  /* the number of its last one */
         bool removed;        /* it is among the removed ones of the family */
         uint64_t retired_ns; /* prom_now_ns() when it was taken from these */

@@ -104,7 +104,7 @@ void prom_recycle_later_(struct prom_series *series)
 {
         struct prom_family *family = series->family;
         struct series_cold *cold = series->cold;
-        if (cold->pinned)
+        if (series == family->overflow)
                 return;
         cold->removed = true;
         cold->removed_next = NULL;

@@ -154,7 +154,6 @@ static struct prom_series *overflow(struct prom_family *family)
         pthread_mutex_lock(&prom_table_lock_);
         series = obtain(family, values, true);
         if (series) {
-                series->cold->pinned = true;
                 STORE_RELEASE(&family->overflow, series);
         }
         pthread_mutex_unlock(&prom_table_lock_);
@@ -270,8 +269,8 @@ find_few(struct prom_family *family, enum prom_kind kind, size_t n, const char *
 {
         words16 w[FEW_VALUES];
         if (unlikely(!family || family->kind != kind || family->n_labels != n ||
-                     !words_quickly(a, &w[0]) || (n > 1 && !words_quickly(b, &w[1])) ||
-                     (n > 2 && !words_quickly(c, &w[2])) || (n > 3 && !words_quickly(d, &w[3]))))
+                     !words_of_short(a, &w[0]) || (n > 1 && !words_of_short(b, &w[1])) ||
+                     (n > 2 && !words_of_short(c, &w[2])) || (n > 3 && !words_of_short(d, &w[3]))))
                 return NULL;
         uint64_t hash = family->id;
 #pragma GCC unroll 4
@@ -340,33 +339,13 @@ void *prom_with_many_(struct prom_family *family, enum prom_kind kind, const cha
         }
 }
 
-_Static_assert(
-        offsetof(struct prom_family, id) == offsetof(struct prom_family_head_, id) &&
-                offsetof(struct prom_series, cell) == offsetof(struct prom_series_head_, cell) &&
-                offsetof(struct prom_series, state) == offsetof(struct prom_series_head_, state) &&
-                offsetof(struct prom_series, word) == offsetof(struct prom_series_head_, word) &&
-                (int)SERIES_LIVE == PROM_SERIES_LIVE_ &&
-                (int)SERIES_REMOVED == PROM_SERIES_REMOVED_,
-        "what prom.h knows of them");
-
-/* A series that stands for others is found anew each time: the next look-up may make theirs. One that
- * is kept is not to stand for other values one day. */
-void prom_site_keep_(struct prom_site_ *site, struct prom_family *family, void *found)
-{
-        struct prom_series *series = found;
-        if (!series || LOAD(&site->series))
-                return;
-        const struct prom_family *base = family->base ? family->base : family;
-        if (series == LOAD_ACQUIRE(&base->overflow))
-                return;
-        pthread_mutex_lock(&prom_table_lock_);
-        if (series->state == SERIES_LIVE && !site->series) {
-                series->cold->pinned = true;
-                STORE(&site->series, found);
-                STORE_RELEASE(&site->family_id, family->id);
-        }
-        pthread_mutex_unlock(&prom_table_lock_);
-}
+_Static_assert(offsetof(struct prom_series, cell) == offsetof(struct prom_series_head_, cell) &&
+                       offsetof(struct prom_series, state) ==
+                               offsetof(struct prom_series_head_, state) &&
+                       offsetof(struct prom_series, word) ==
+                               offsetof(struct prom_series_head_, word) &&
+                       (int)SERIES_REMOVED == PROM_SERIES_REMOVED_,
+               "inline.h knows the beginning of a series");
 
 struct prom_counter *prom_counter_with_values(struct prom_family *family, const char *const *values,
                                               size_t n)

@@ -110,7 +110,7 @@ struct key *prom_key_new_(struct prom_family *family, const char *const *values)
         char *p = key->values;
         for (unsigned i = 0; i < n; i++) {
                 const uint16_t size = (uint16_t)(strlen(values[i]) + 1);
-                key->first[i] = words_copied(values[i]);
+                key->first[i] = words_of(values[i]);
                 sizes_of(key, n)[i] = size;
                 p = mempcpy(p, values[i], size);
         }

@@ -31,6 +31,9 @@ def run(*argv, **options):
     return done.stdout
 
 
+HEADERS = "collector", "exposition", "inline", "metrics", "prom", "reader", "testing"
+
+
 class Installed:
     """The library, installed in a prefix of its own."""
 
@@ -88,25 +91,25 @@ def declared(header):
     text = re.sub(r"static inline[^;{]*(;|\{.*?^\})", "", text, flags=re.S | re.M)
     text = re.sub(r"^typedef[^;]*;", "", text, flags=re.M)
     names = set(re.findall(r"\b(prom_\w+)\((?!\*)", text))
-    variables = re.findall(r"^extern [^;(]*\b(prom_\w+)(?:\[\w*\])?\s*;", text, flags=re.M)
+    variables = re.findall(r"^extern (?!\"C\")[^;(]*\b(prom_\w+)(?:\[\w*\])?\s*;", text, flags=re.M)
     return names | set(variables)
 
 
 def test_headers_libraries_and_pkg_config_are_installed(installed):
     files = {os.path.relpath(os.path.join(folder, name), installed.prefix)
              for folder, _, names in os.walk(installed.prefix) for name in names}
-    wanted = {"include/prom/prom.h", "include/prom/testing.h", "lib/libprom.a", "lib/libprom.so", "lib/libprom.so.1",
-              "lib/libprom.so.0.2.0", "lib/pkgconfig/prom.pc"}
+    wanted = {*(f"include/prom/{name}.h" for name in HEADERS), "lib/libprom.a", "lib/libprom.so", "lib/libprom.so.2",
+              "lib/libprom.so.0.3.0", "lib/pkgconfig/prom.pc"}
     assert wanted <= files
     assert all("push" in name for name in files - wanted), files - wanted
     soname = run("readelf", "-d", f"{installed.prefix}/lib/libprom.so")
-    assert "[libprom.so.1]" in soname
-    assert installed.pkg_config("--modversion") == ["0.2.0"]
+    assert "[libprom.so.2]" in soname
+    assert installed.pkg_config("--modversion") == ["0.3.0"]
 
 
 def test_only_the_headers_functions_are_exported(installed):
     names = exported(f"{installed.prefix}/lib/libprom.so")
-    said = declared(f"{PROM}/prom.h") | declared(f"{PROM}/testing.h")
+    said = set().union(*(declared(f"{PROM}/{name}.h") for name in HEADERS))
     assert names == said, names ^ said
     assert all(name.startswith("prom_") for name in names)
     push = f"{installed.prefix}/lib/libprom-push.so"
@@ -157,7 +160,7 @@ def test_it_can_be_unloaded_before_a_thread_that_counted_ends(installed):
 def test_the_example_that_counts_lines_works(installed, tmp_path, static):
     program = installed.compile(f"{EXAMPLES}/lines.c", tmp_path / "lines", static)
     linked = run("readelf", "-d", program)
-    assert ("libprom.so.1" in linked) is not static
+    assert ("libprom.so.2" in linked) is not static
     done = installed.execute(program, input="# one\ntwo\n" + "x" * 500 + "\n")
     assert (done.returncode, done.stderr) == (0, "")
     assert 'app_lines_total{kind="comment"} 1\n' in done.stdout
@@ -225,7 +228,7 @@ def test_the_example_with_a_pool_of_threads_works(installed, tmp_path, static):
 def test_push_is_found_by_pkg_config(installed, tmp_path):
     if not os.path.exists(f"{installed.prefix}/lib/libprom-push.so"):
         pytest.skip("built without libprom-push: apt-get install libsnappy-dev")
-    assert {"libcurl.so.4", "libsnappy.so.1", "libprom.so.1"} <= installed.needed("libprom-push.so")
+    assert {"libcurl.so.4", "libsnappy.so.1", "libprom.so.2"} <= installed.needed("libprom-push.so")
     flags = run("pkg-config", "--cflags", "--libs", "prom-push", env=installed.env).split()
     program = str(tmp_path / "client")
     run("cc", *WARNINGS, os.path.join(vulcan.ROOT, "tests/integration/push_client.c"), "-o",

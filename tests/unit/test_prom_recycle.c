@@ -90,15 +90,14 @@ static void test_no_end(void **state)
 static void test_begins_anew(void **state)
 {
         struct prom_family *f = counters();
-        const char *old = "old"; /* no literal: see test_literals() */
-        struct prom_counter *first = prom_counter_with(f, old, "in");
+        struct prom_counter *first = prom_counter_with(f, "old", "in");
         struct exemplar e;
         prom_counter_add_exemplar(first, 0.1, LABELS({"trace", "t"}));
         prom_counter_add(first, 1e308);
         prom_counter_add(first, 1e308);
         assert_true(mentions("c_total{i=\"old\",way=\"in\"} +Inf"));
         const int64_t created_ms = ((struct prom_series *)first)->cold->created_ms;
-        prom_remove(f, old, "in");
+        prom_remove(f, "old", "in");
         churn(f, 0, KEPT); /* as many as are left alone */
         struct prom_counter *again = prom_counter_with(f, "a \"new\" one", "out");
         assert_ptr_equal(again, first);
@@ -115,7 +114,7 @@ static void test_begins_anew(void **state)
                 assert_non_null(memmem(buf.data, buf.len, "new", 3));
                 assert_null(memmem(buf.data, buf.len, "old", 3));
         }
-        assert_ptr_not_equal(prom_counter_with(f, old, "in"), again);
+        assert_ptr_not_equal(prom_counter_with(f, "old", "in"), again);
 }
 
 /* The last KEPT removed ones come back as they were, whatever was made since. */
@@ -172,23 +171,6 @@ static void test_not_in_a_visit(void **state)
         assert_int_equal(prom_family_overflows(f), 0);
         (void)prom_counter_with(f, "afterwards", "in");
         assert_int_equal(f->n_series, made + 1);
-}
-
-/* What a call with literals has kept is never used for others. */
-static struct prom_counter *by_literals(struct prom_family *f)
-{
-        return prom_counter_with(f, "literal", "in");
-}
-
-static void test_literals(void **state)
-{
-        struct prom_family *f = counters();
-        struct prom_counter *kept = by_literals(f);
-        prom_remove(f, "literal", "in");
-        churn(f, 0, 10 * WHOLE);
-        assert_ptr_equal(by_literals(f), kept);
-        prom_counter_inc(kept);
-        assert_true(mentions("c_total{i=\"literal\",way=\"in\"} 1\n"));
 }
 
 /* A curried family forgets what its base has given to others, and finds the new ones. */
@@ -282,9 +264,9 @@ static void test_tables(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                CASE(test_no_end),  CASE(test_begins_anew),    CASE(test_the_last_ones_stay),
-                CASE(test_grace),   CASE(test_not_in_a_visit), CASE(test_literals),
-                CASE(test_curried), CASE(test_idle),           CASE(test_tables),
+                CASE(test_no_end), CASE(test_begins_anew),    CASE(test_the_last_ones_stay),
+                CASE(test_grace),  CASE(test_not_in_a_visit), CASE(test_curried),
+                CASE(test_idle),   CASE(test_tables),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
