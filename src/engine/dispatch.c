@@ -175,8 +175,8 @@ void dispatch_retire(struct dispatch *d, struct job *job)
         TAILQ_REMOVE(&d->running, job, at);
 }
 
-/* The time until the first of the running workloads reaches its time limit. There are max_vms of
- * them at most. The default limit if none has begun. */
+/* The time until the first running workload reaches its time limit, or the default limit if none
+ * has begun. Visits max_vms jobs at most. */
 static uint64_t until_first_limit(const struct dispatch *d)
 {
         uint64_t now = clock_ns(), least = WORKLOAD_TIMEOUT_S * NS_PER_S;

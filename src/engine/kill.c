@@ -31,8 +31,13 @@ struct job *engine_kill_start(struct engine *e, const char *id)
         return job;
 }
 
-/* Brings a killed job to its end: on this thread if it still waits, otherwise by waiting for the
- * backend. A job that is being accepted is ended by its submitter. */
+/*
+ * Brings a killed job to its end. If it still waits, this thread claims it; only one thread can,
+ * since claiming moves it out of the waiting states under the lock. If another thread has it, this
+ * waits for the backend, and the other thread does the rest. Its submitter ends a job that is being
+ * accepted. The state may advance after the lock is released; the backend's cleanup() then finds
+ * nothing to do.
+ */
 static void end_killed(struct engine *e, struct job *job)
 {
         enum job_state was;

@@ -94,8 +94,9 @@ static void drop_unrecorded(struct unrecorded *u)
         free(u->records);
 }
 
-/* Replaces an unfinished record of a list by the live one, which has the figures known so far. If
- * its status has changed since, a list filtered by status keeps what the store said. */
+/* Replaces an unfinished record of a list by the live one, which has the figures known
+ * so far. In a list filtered by status, a record whose status has changed meanwhile
+ * remains as the store has it. */
 static void show_live(struct engine *e, struct workload *item, bool filtered)
 {
         struct job *job = jobs_find(&e->jobs, item->id, false);

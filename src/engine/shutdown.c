@@ -41,7 +41,11 @@ static struct job *kill_next(struct engine *e)
         return NULL;
 }
 
-/* Stops all VMs before it waits for any. */
+/*
+ * Kills all claimed and running jobs, and stops all VMs before it waits for any. No job is missed:
+ * in phase JOBS_STOPPING workers claim no jobs, and the submitter of a new job kills it itself. So
+ * after the last one is killed, an unkilled job cannot enter the list.
+ */
 static void stop_running(struct engine *e)
 {
         struct job *job;

@@ -32,7 +32,7 @@ void lines_seal(struct output_log *log, uint64_t due_ns)
                 prom_gauge_set(o->metrics.queue_bytes, (double)o->queue_bytes);
         }
         pthread_mutex_unlock(&o->lock);
-        if (full) {
+        if (full) { /* the file fell behind: drop these lines rather than block the program */
                 c->settled = c->lost = true;
                 log->kept += c->cap;
                 lose(log, c->last_seq - c->first_seq + 1, OUTPUT_REASON_QUEUE);

@@ -194,7 +194,10 @@ static struct chunk *find_chunk(struct output_reader *r)
 
 enum { FETCHED = 1, FROM_FILE = 2 }; /* 0: *ret is an event */
 
-/* The event for a reader that has read everything; with log.lock. */
+/*
+ * The event for a reader that has read everything. With log.lock, which lines are added under, so
+ * none can arrive between this check and the moment at which the reader is on the list of waiters.
+ */
 static int at_the_end(struct output_reader *r, struct output_event *ret)
 {
         struct output_log *log = r->log;

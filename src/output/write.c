@@ -46,6 +46,8 @@ void output_log_end(struct output_log **owned)
         o = log->output;
         pthread_mutex_lock(&log->lock);
         lines_flush(log, UINT64_MAX);
+        /* The last chunk is queued before the end. So all chunks are settled when the writer
+         * settles the end and takes the log out of the table. */
         lines_seal(log, due_ns);
         log->ended = true;
         pthread_mutex_lock(&o->lock);

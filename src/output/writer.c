@@ -88,7 +88,10 @@ static size_t settle_chunk(struct output *o, struct output_log *log, struct chun
         return n;
 }
 
-/* Settles the end of a log: its readers go to the file from now on. */
+/*
+ * Settles the end of a log: its readers go to the file from now on. `stored` is set before the log
+ * leaves the table, so at every moment a reader finds the lines in memory or in the file.
+ */
 static void settle_end(struct output *o, struct output_log *log)
 {
         pthread_mutex_lock(&log->lock);

@@ -18,5 +18,5 @@ int apply_begin(struct connection *c, struct store_op *op, struct err *err);
 /* pending or running -> op->w->status, with all columns and files. -ESTALE: it has ended. */
 int apply_end(struct connection *c, struct store_op *op, struct err *err);
 
-/* Replaces a queued beginning whose end has arrived: the end says all that it would. */
+/* Replaces a queued beginning whose end has arrived: the end sets its columns as well. */
 int apply_nothing(struct connection *c, struct store_op *op, struct err *err);

@@ -22,7 +22,7 @@
 
 struct completion {
         int64_t seq;               /* of its row */
-        enum workload_status from; /* what the row says */
+        enum workload_status from; /* status in the row */
         const struct workload *record;
 };
 
@@ -39,8 +39,8 @@ static int newer_first(const void *a, const void *b)
         return x->seq > y->seq ? -1 : x->seq < y->seq;
 }
 
-/* Finds the row of a record. Returns false if there is none, or if it has ended: then the
- * completion has been recorded meanwhile. */
+/* Finds the row of a record. *ret_found is false if there is none, or if the row has ended: then
+ * the completion has been recorded meanwhile. */
 static int find_row(struct connection *c, const struct workload *record, struct completion *ret,
                     bool *ret_found, struct err *err)
 {
@@ -111,9 +111,9 @@ static void end_reading(struct store *s, struct completions *completions)
 /* ---- lists ---- */
 
 /*
- * A page of the merged list. For a filter by status, `completions` tells which of the rows that
- * match leave the list, because the workload has ended with another status, and which workloads
- * join it, though their rows do not match.
+ * A page of the merged list. In a list filtered by status, a completion makes its workload leave
+ * the list if its row matches the filter but its final status does not; it makes it join in the
+ * opposite case. In a list of all records a completion only replaces its row.
  */
 struct page {
         const struct completions *completions;
@@ -157,7 +157,7 @@ static void add_completion(struct page *p, const struct completion *c)
         item->fetch = NULL;
 }
 
-/* Adds the joining completions that are newer than a row. */
+/* Adds the joining workloads that are newer than a row. */
 static void add_joining(struct page *p, int64_t seq)
 {
         const struct completions *all = p->completions;
@@ -167,7 +167,7 @@ static void add_joining(struct page *p, int64_t seq)
                         add_completion(p, &all->items[p->next]);
 }
 
-/* Sets the position of the first row that was read, `skipped` rows having been passed over. */
+/* Sets the position of the first row that was read, after `skipped` rows, in the merged list. */
 static void find_position(struct page *p, uint64_t skipped, int64_t seq)
 {
         const struct completions *all = p->completions;
@@ -242,9 +242,10 @@ static int count(struct store *s, int status, uint64_t *ret, struct err *err)
 }
 
 /*
- * The rows to read: those of the page itself, and so many before and after it that all which leave
- * or join can move it that far. An item of the merged list is at most as many places after its
- * row's as completions join.
+ * Reads the rows of a page. Completions that join the list before a row shift it towards the end by
+ * n_join positions at most, so reading starts n_join rows before the page. Rows that leave are read
+ * and skipped; they also shift later ones towards the beginning. So n_join + 2 * n_leave rows
+ * beyond those of the page are always enough.
  */
 static int read_page(struct store *s, struct page *p, struct err *err)
 {

@@ -208,8 +208,11 @@ void store_writer_bound(struct writer *w, uint64_t records, uint64_t bytes)
         pthread_mutex_unlock(&w->lock);
 }
 
-/* Cancels the queued beginning of a workload whose end is being queued: the end overwrites it. With
- * the lock. */
+/*
+ * Cancels the queued beginning of a workload whose end is being queued: the end overwrites it. With
+ * the lock. The operations of the current batch are left alone: the thread reads those without the
+ * lock.
+ */
 static void supersede(struct writer *w, const char *id)
 {
         struct store_op *op;
@@ -237,6 +240,8 @@ void store_writer_submit(struct writer *w, struct store_op *op)
         w->n_queued++;
         if (!op->lazy)
                 w->n_urgent++;
+        /* Whoever clears sleeps_until_ns signals. The thread sets it under the lock before it
+         * waits, so no wake-up is lost. */
         sleeps = (op->lazy ? now + LAZY_MS * NS_PER_MS : 0) < w->sleeps_until_ns;
         if (sleeps)
                 w->sleeps_until_ns = 0; /* others need not signal again */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Group commit: one thread writes. What arrives while it waits for the disk becomes one
- * transaction, with one wait for the disk, so that all who wait share the cost of durability.
+ * transaction, with one wait for the disk, so that all callers share the cost of durability.
  * Private to the store.
  *
  * Thread rule: store_writer_init(), _start() and _stop() by the owner; the others from any thread.
