@@ -1,51 +1,52 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 #
-# Sourced by the image scripts: the cache, how a result gets into it whole, and Debian's packages.
+# Sourced by the image scripts: the cache, atomic publication of results, and Debian's packages.
 #
-# The cache (VULCAN_CACHE, default /var/cache/vulcan) lies outside the build folder:
+# The cache (VULCAN_CACHE, default /var/cache/vulcan) is outside the build directory:
 #   NAME-KEY.squashfs, vmlinux-KIND-KEY, modules-KIND-KEY.cpio   results, KEY = hash of their inputs
-#   apt/    an apt state of our own: sources, lists, and keys already worked out
+#   apt/    an apt state of its own: sources, lists, and keys already computed
 #   debs/   downloaded packages, shared by the images
-#   work/   what is being built; whatever a killed build left there is removed by the next one
-#   locks/  one per result, so that two builds at once wait for each other
+#   work/   builds in progress; the next build removes what a killed one left there
+#   locks/  one per result, so that concurrent builds wait for each other
 set -euo pipefail
 export LC_ALL=C
 umask 022
 
 prog=${0##*/}
-# shellcheck disable=SC2034  # used by those who source this
+# shellcheck disable=SC2034  # used by the scripts that source this one
 images_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${VULCAN_CACHE:-/var/cache/vulcan}
 suite=bookworm
-keep_blobs=3         # how many of each result stay in the cache
-lists_fresh_min=1440 # package lists older than this are fetched anew before something is built
+keep_blobs=3         # files of each result that stay in the cache
+lists_fresh_min=1440 # a build fetches package lists that are older (in minutes)
 
 die() {
         echo "$prog: $*" >&2
         exit 1
 }
 
-# One line for each step of what takes longer than a moment: seconds since the script's start first.
+# Prints a step of a long build, preceded by the seconds since the script started.
 stage() {
         printf '[%3d s] %s\n' "$SECONDS" "$*"
 }
 
-# Hash of what the caller writes to stdin, short enough for a file name.
+# Prints a hash of stdin, short enough for a file name.
 key_of() {
         sha256sum | cut -c1-16
 }
 
-# The cache exists and can be written to; at least MB megabytes are free.
+# Makes sure that the cache exists, is writable and has at least MB megabytes free.
 need_cache() {
         local mb=$1 free
         [ "$(id -u)" = 0 ] || die "building images needs root. Run: sudo make images"
-        mkdir -p "$cache"/{apt,debs,work,locks} || die "cannot create $cache (set VULCAN_CACHE to another place)"
+        mkdir -p "$cache"/{apt,debs,work,locks} || die "cannot create $cache (set VULCAN_CACHE to another directory)"
         free=$(df -Pm "$cache" | awk 'NR == 2 { print $4 }')
-        [ "$free" -ge "$mb" ] || die "$cache has $free MB free, $mb MB are needed (VULCAN_CACHE names another place)"
+        [ "$free" -ge "$mb" ] || die "$cache has $free MB free, $mb MB are needed (set VULCAN_CACHE to another directory)"
 }
 
-# Holds the lock NAME until this script and all it started have ended; $work is its own directory.
+# Holds the lock NAME until this script and its children have ended, and sets $work to a directory of
+# its own.
 lock_and_work() {
         local name=$1
         exec 9>"$cache/locks/$name"
@@ -68,9 +69,10 @@ clean_work() {
         rm -rf --one-file-system "$work"
 }
 
-# Runs a command that mounts or starts what must not outlive us: in mount and process namespaces of
-# its own, which the kernel takes down with it whatever kills it or us. Where there are none to be
-# had (a plain chroot, a container without rights) it runs as it is and cleans up by itself.
+# Runs a command whose mounts and processes must not outlive this script: in mount and process
+# namespaces of its own, which the kernel destroys with the command or the script, however they end.
+# If namespaces are not available (in a chroot, or a container without the right), the command runs
+# without them and has to clean up by itself.
 isolated() {
         local rc=0
         local -a apart=(unshare --mount --pid --fork --kill-child --mount-proc)
@@ -82,7 +84,7 @@ isolated() {
         return $rc
 }
 
-# Moves a finished file of $work to its final name in the cache: there whole or not at all.
+# Moves a finished file from $work to its final name in the cache, atomically.
 publish() {
         local from=$1 to=$cache/$2
         chmod 644 "$from"
@@ -90,8 +92,8 @@ publish() {
         mv -f "$from" "$to"
 }
 
-# Ends a build whose tool failed: the lines of its log ($work/log) that match PATTERN, then what it
-# was. A full disk is named first, since no tool says so clearly.
+# Ends a build after a tool failed: prints the lines of its log ($work/log) that match PATTERN, then
+# WHAT failed. Reports a full disk first, because no tool does so clearly.
 fail() {
         local what=$1 pattern=$2 free
         free=$(df -Pm "$work" | awk 'NR == 2 { print $4 }')
@@ -101,8 +103,8 @@ fail() {
         die "$what (details: $cache/failed.log)"
 }
 
-# Removes all but the latest results of a kind; using one makes it the latest (images/build).
-# $1: what stands before the key, $2: what stands after it (a pattern).
+# Removes all but the latest results of a kind; images/build makes a result that it uses the latest.
+# $1 is the name before the key, $2 a pattern for the name after it.
 prune() {
         local old
         find "$cache" -maxdepth 1 -type f -regextype posix-extended -regex ".*/$1-[0-9a-f]{16}$2" \
@@ -112,9 +114,9 @@ prune() {
 
 # --- Debian's packages -------------------------------------------------------------------------
 #
-# The host's apt may be another suite, hold third-party sources or pins (a Node.js of its own, say).
-# So we keep an apt state beside it that knows Debian bookworm only: from the mirror that the host
-# has configured for it, or VULCAN_MIRROR. The host's packages are never touched.
+# The host's apt may use another suite, third-party sources or pins. So there is a separate apt state
+# that knows only Debian bookworm: from the mirror that the host has configured for it, or from
+# VULCAN_MIRROR. The host's packages are never changed.
 
 apt_dir=$cache/apt
 
@@ -124,8 +126,8 @@ private_apt() {
         APT_CONFIG=$apt_dir/apt.conf "$tool" "$@"
 }
 
-# The host's sources that look like Debian bookworm, as lines for sources.list. Whether they really
-# are Debian's is decided by the signature when they are fetched.
+# Prints the host's sources that look like Debian bookworm, as lines for sources.list. Their signatures,
+# checked when they are fetched, decide whether they really are Debian's.
 host_sources() {
         local keyring=/usr/share/keyrings/debian-archive-keyring.gpg found
         found=$(apt-get update --print-uris 2>/dev/null |
@@ -135,17 +137,17 @@ host_sources() {
 deb [signed-by=$keyring] $VULCAN_MIRROR $suite-updates main"
         fi
         grep -q " $suite main$" <<<"$found" ||
-                die "apt knows no source of Debian $suite here: set VULCAN_MIRROR to a mirror's URL"
+                die "apt has no source of Debian $suite: set VULCAN_MIRROR to the URL of a mirror"
         echo "$found"
 }
 
-# Fetches the package lists. Fails without touching those that are there.
+# Fetches the package lists. On failure the existing ones stay unchanged.
 apt_refresh() {
         stage "package lists of Debian $suite"
         mkdir -p "$apt_dir"/{lists/partial,cache/archives/partial,keys}
         : >"$apt_dir/status"
         {
-                # The host's settings of proxies and timeouts apply, its hooks and pins do not.
+                # The host's proxies and timeouts apply; its hooks and pins do not.
                 apt-config dump | grep -E '^Acquire::(http|https|Check|Force)' || true
                 echo 'Acquire::Languages "none";'
                 echo 'Acquire::Retries "2";'
@@ -174,8 +176,8 @@ CONF
                 grep -E '^(E|W|Err)' "$apt_dir/update.log" | head -3 >&2 || true
                 return 1
         }
-        # What arrived is signed by Debian. A host's source that is not (some third parties name
-        # their suite like Debian's) has no list here and is dropped.
+        # The lists are signed by Debian. A source that is not (some third parties name their suite
+        # like Debian's) has no list and is dropped.
         local deb keyring uri name main
         while read -r deb keyring uri name main; do
                 [ ! -e "$apt_dir/lists/$(sed -E 's#^[a-z]+://##; s#_#%5f#g; s#/#_#g' <<<"$uri")_dists_${name}_InRelease" ] ||
@@ -187,7 +189,7 @@ CONF
         mv "$apt_dir/id.new" "$apt_dir/id"
 }
 
-# Package lists are there. $1 = fresh: and not older than a day, where the network allows.
+# Makes sure that there are package lists. $1 = fresh: not older than a day, if the network allows.
 apt_lists() {
         [ ! -e "$apt_dir/id" ] || [ "${1:-}" = fresh ] || return 0
         [ -z "$(find "$apt_dir/id" -mmin "-$lists_fresh_min" 2>/dev/null)" ] || return 0
@@ -197,13 +199,13 @@ apt_lists() {
         if [ -z "$(find "$apt_dir/id" -mmin "-$lists_fresh_min" 2>/dev/null)" ]; then
                 apt_refresh || {
                         [ -e "$apt_dir/id" ] || die "cannot fetch Debian's package lists: is there a network? (details: $apt_dir/update.log)"
-                        echo "$prog: no new package lists; going on with those of $(date -r "$apt_dir/id" +%F)" >&2
+                        echo "$prog: no new package lists; continuing with those of $(date -r "$apt_dir/id" +%F)" >&2
                 }
         fi
         exec 8>&-
 }
 
-# Version of PACKAGE that would be installed.
+# Prints the version of PACKAGE that would be installed.
 version_of() {
         private_apt apt-cache show --no-all-versions "$1" 2>/dev/null | sed -n 's/^Version: //p' | head -1
 }
