@@ -62,7 +62,7 @@ static int cmd_help(const struct command_table *table, int argc, char **argv)
                 return cli_print(&page);
         }
         if (word && !(command = command_find(table, word))) {
-                err_set(&err, EINVAL, "help: no verb \"%.60s\"; see vulcan help", word);
+                err_set(&err, EINVAL, "help: unknown verb \"%.60s\"; see vulcan help", word);
                 return cli_fail(EXIT_USAGE, &err);
         }
         if (man)

@@ -46,8 +46,8 @@ struct list {
         json_int_t total;
 };
 
-static int take_number(const char *flag, const char *text, unsigned min, unsigned *ret,
-                       struct err *err)
+static int parse_number(const char *flag, const char *text, unsigned min, unsigned *ret,
+                        struct err *err)
 {
         unsigned long n;
         char *end;
@@ -76,9 +76,9 @@ static int set_option(void *ctx, int id, const char *value, struct err *err)
                 l->status = value;
                 return 0;
         case 'n':
-                return take_number("--limit", value, 1, &l->limit, err);
+                return parse_number("--limit", value, 1, &l->limit, err);
         case OPT_OFFSET:
-                return take_number("--offset", value, 0, &l->offset, err);
+                return parse_number("--offset", value, 0, &l->offset, err);
         case 'a':
                 l->limit = LIMIT_MAX;
                 return 0;

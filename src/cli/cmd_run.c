@@ -136,6 +136,7 @@ static void on_ended(void *ctx, const struct workload *w)
         run->end.outcome = w->outcome;
         run->end.timeout_s = w->limits.timeout_s;
         run->fetch = workload_fetch_ref(w->fetch);
+        /* The main thread reads `end` and `fetch` after it has read ended_fd, and not before. */
         if (write(run->ended_fd, &one, sizeof(one)) < 0)
                 abort(); /* cannot happen: the counter is 0 */
 }

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The verb reads the settings before it as if they followed it; one without settings skips them. */
+/* Moves settings that precede the verb after it. A verb without settings ignores them. */
 static int run(const struct command *command, int argc, char **argv, int verb)
 {
         _cleanup_free_ char **words = calloc((size_t)argc + 1, sizeof(*words));
@@ -43,7 +43,7 @@ int main(int argc, char **argv)
         if (command)
                 return run(command, argc, argv, verb);
         like = command_suggest(&vulcan_commands, argv[verb]);
-        err_set(&err, EINVAL, "no verb \"%.60s\"; %s%s%ssee vulcan help", argv[verb],
+        err_set(&err, EINVAL, "unknown verb \"%.60s\"; %s%s%ssee vulcan help", argv[verb],
                 like ? "did you mean " : "", like ? like->name : "", like ? "? " : "");
         return cli_fail(EXIT_USAGE, &err);
 }

@@ -88,6 +88,8 @@ void progress_run(struct progress *p)
                 p->runs = thread_start(&p->thread, "cli-progress", 0, tick_on, p, NULL) == 0;
 }
 
+/* The lock orders this with draw(): after it, since_ns is 0 and no tick draws, so the line cannot
+ * reappear in the program's output. */
 void progress_end(struct progress *p)
 {
         pthread_mutex_lock(&p->lock);

@@ -39,8 +39,8 @@ static int add_open_file(struct adding *a, int fd, const char *shown, const char
                 if (n < 0)
                         return err_errno(err, "--file %.200s", shown);
                 if ((r = buf_add(&bytes, chunk, (size_t)n)) < 0)
-                        return err_set(err, EFBIG, "--file %.200s: more than %d MiB in all", shown,
-                                       WORKLOAD_FILES_SIZE_MAX >> 20);
+                        return err_set(err, EFBIG, "--file %.200s: more than %d MiB in total",
+                                       shown, WORKLOAD_FILES_SIZE_MAX >> 20);
         }
         if (fstat(fd, &st) < 0)
                 return err_errno(err, "--file %.200s", shown);
@@ -136,7 +136,7 @@ static int default_name(const char *path, char ret[WIRE_PATTERN_MAX], struct err
                 base--;
         n -= (size_t)(base - path);
         if (n == 0 || n >= WIRE_PATTERN_MAX || (n == 2 && strncmp(base, "..", 2) == 0))
-                return err_set(err, EINVAL, "--file %.200s: give it a name: %.200s=NAME", path,
+                return err_set(err, EINVAL, "--file %.200s: use %.200s=NAME to name it", path,
                                path);
         memcpy(ret, base, n);
         ret[n] = '\0';

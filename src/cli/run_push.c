@@ -44,7 +44,7 @@ enum { CAN_PUSH = 0 };
 static int push(const struct prom_push_target *target, const char *instance,
                 struct prom_error *error)
 {
-        snprintf(error->msg, sizeof(error->msg), "this vulcan was built without it");
+        snprintf(error->msg, sizeof(error->msg), "vulcan was built without push");
         return -ENOTSUP;
 }
 
@@ -85,7 +85,9 @@ static int check_url(const char *flag, const char *url, const char *example, con
 
         for (const char *p = url; ok && *p; p++)
                 ok = (unsigned char)*p > ' ' && *p != '\x7f';
-        return ok ? 0 : err_set(err, EINVAL, "run: --%s: \"%.150s\" is no %s", flag, url, example);
+        return ok ? 0
+                  : err_set(err, EINVAL, "run: --%s: invalid URL \"%.150s\"; give %s", flag, url,
+                            example);
 }
 
 int run_push_check(const struct settings *s, struct err *err)
@@ -95,9 +97,9 @@ int run_push_check(const struct settings *s, struct err *err)
         if (!s->push[0] && !s->remote_write[0])
                 return 0;
         if (!CAN_PUSH)
-                return err_set(err, ENOTSUP, "run: this vulcan was built without --push");
+                return err_set(err, ENOTSUP, "run: vulcan was built without push");
         if (s->push[0])
-                r = check_url("push", s->push, "http://HOST:PORT of a Pushgateway", "?#", err);
+                r = check_url("push", s->push, "http://HOST:PORT", "?#", err);
         if (r == 0 && s->remote_write[0])
                 r = check_url("remote-write", s->remote_write, "http://HOST:PORT/api/v1/write", "",
                               err);

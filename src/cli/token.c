@@ -12,7 +12,7 @@
 static int check_word(const struct buf *token, const char *path, struct err *err)
 {
         if (!token->len || strpbrk(token->data, " \t\r\n") || strlen(token->data) != token->len)
-                return err_set(err, EINVAL, "token file %s: must hold one word", path);
+                return err_set(err, EINVAL, "token file %s: must contain one word", path);
         if (token->len < HTTP_TOKEN_MIN)
                 return err_set(err, EINVAL,
                                "token file %.200s: the token has %zu bytes; it must have at least "

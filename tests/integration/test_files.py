@@ -152,7 +152,7 @@ def test_local_links_and_special_files_are_rejected(here):
     result = here("--file", "none", "-e", "exit 0", code=125)
     assert b"--file none: No such file or directory" in result.err
     result = here("--file", "..", "-e", "exit 0", code=125)
-    assert b"give it a name" in result.err
+    assert b"=NAME to name it" in result.err
 
 
 def test_a_local_link_is_replaced_and_never_followed(here):

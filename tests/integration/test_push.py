@@ -633,7 +633,7 @@ def test_run_rejects_invalid_targets(fake_box_agent):
         for url in ("foo", "ftp://host", "http://", "http:///x", "http://a b", "http://u:p@host"):
             wrong = fake_box_agent.run("sh", "echo ran", flag, url)
             assert wrong.code == 125 and not wrong.out, wrong
-            assert f'vulcan: run: {flag}: "{url}" is no http://HOST:PORT' in wrong.text
+            assert f'vulcan: run: {flag}: invalid URL "{url}"; give http://HOST:PORT' in wrong.text
     missing = fake_box_agent.folder + "/none"
     wrong = fake_box_agent.run("sh", "echo ran", "--push", "http://127.0.0.1:1", "--push-token-file",
                                missing)
