@@ -28,9 +28,9 @@ struct source {
         TAILQ_ENTRY(source) at;   /* in `recent` */
         LIST_ENTRY(source) chain; /* in its bucket */
         struct key key;
-        uint64_t good_ns; /* when all its wrong tokens are forgotten */
-        uint64_t
-                known_ns; /* until then it counts as one that has the right token; 0: it never had */
+        /* Each wrong token moves this one period into the future: when all of them are forgiven. */
+        uint64_t good_ns;
+        uint64_t known_ns; /* its tokens are compared until then; 0: it never sent the right one */
 };
 
 TAILQ_HEAD(source_list, source);
@@ -39,11 +39,11 @@ LIST_HEAD(source_chain, source);
 struct http_auth {
         uint8_t hash[SHA256_DIGEST_SIZE];
         struct prom_counter *failures[HTTP_AUTH_VERDICTS];
-        struct source_list recent; /* the one heard of last is the first */
+        struct source_list recent; /* the most recent first */
         struct source_chain buckets[BUCKETS];
-        size_t n_used;   /* of `sources`; what was used once is reused by way of `recent` */
-        uint64_t log_ns; /* when the next failure may be logged; 0: none was */
-        uint64_t suppressed;
+        size_t n_used;       /* of `sources`; when all are used, the last of `recent` is reused */
+        uint64_t log_ns;     /* when the next failure may be logged */
+        uint64_t suppressed; /* failures not logged since the last line */
         struct source sources[HTTP_AUTH_SOURCES];
 };
 
@@ -65,7 +65,7 @@ static struct key key_of(const struct sockaddr *from)
                 memcpy(key.bytes, (const uint8_t *)&in6->sin6_addr + sizeof(mapped), 4);
         } else if (from && from->sa_family == AF_INET6) {
                 key.family = 6;
-                memcpy(key.bytes, &in6->sin6_addr, 8); /* a client has a whole /64 to itself */
+                memcpy(key.bytes, &in6->sin6_addr, 8); /* one client usually has a whole /64 */
         }
         return key;
 }
@@ -74,7 +74,7 @@ static size_t bucket_of(const struct key *key)
 {
         uint64_t h = key->family;
 
-        /* FNV-1a. Who finds collisions makes one chain longer, of HTTP_AUTH_SOURCES at most. */
+        /* FNV-1a. An attacker who finds collisions can make one chain HTTP_AUTH_SOURCES long. */
         for (size_t i = 0; i < sizeof(key->bytes); i++)
                 h = (h ^ key->bytes[i]) * UINT64_C(0x100000001b3);
         return (h ^ h >> 32) % BUCKETS;
@@ -92,7 +92,7 @@ static struct source *find(struct http_auth *auth, const struct key *key)
         return NULL;
 }
 
-/* The source of this key, from now on the one heard of last. */
+/* Finds or makes the source with this key, and moves it to the front of `recent`. */
 static struct source *touch(struct http_auth *auth, const struct key *key)
 {
         struct source *s = find(auth, key);
@@ -149,7 +149,7 @@ enum http_auth_verdict http_auth_check(struct http_auth *auth, const char *value
         value += 7 + strspn(value + 7, " ");
         hash_of(value, http_value_length(value), hash);
         s = touch(auth, &key);
-        /* Hashes have one length, and the comparison takes the same time wherever they differ. */
+        /* All hashes have the same length, and memeql_sec() takes the same time wherever they differ. */
         if (memeql_sec(hash, auth->hash, sizeof(hash))) {
                 s->known_ns = now + HTTP_AUTH_KNOWN_S * NS_PER_S;
                 return HTTP_AUTH_OK;
@@ -160,11 +160,11 @@ enum http_auth_verdict http_auth_check(struct http_auth *auth, const char *value
         return HTTP_AUTH_WRONG;
 }
 
-/* ---- telling ---- */
+/* ---- failures ---- */
 
 void http_auth_note(struct http_auth *auth, enum http_auth_verdict verdict, const char *client)
 {
-        static const char *const words[HTTP_AUTH_VERDICTS] = {
+        static const char *const texts[HTTP_AUTH_VERDICTS] = {
                 [HTTP_AUTH_MISSING] = "no token",
                 [HTTP_AUTH_MALFORMED] = "no bearer token",
                 [HTTP_AUTH_WRONG] = "a wrong token",
@@ -180,9 +180,9 @@ void http_auth_note(struct http_auth *auth, enum http_auth_verdict verdict, cons
         if (auth->suppressed)
                 log_warn("authentication failed: %s from %s; %llu failures before it were not "
                          "logged",
-                         words[verdict], client, (unsigned long long)auth->suppressed);
+                         texts[verdict], client, (unsigned long long)auth->suppressed);
         else
-                log_warn("authentication failed: %s from %s", words[verdict], client);
+                log_warn("authentication failed: %s from %s", texts[verdict], client);
         auth->suppressed = 0;
         auth->log_ns = now + HTTP_AUTH_LOG_S * NS_PER_S;
 }

@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The bearer token, and the handling of requests without it. Private to the server.
+ * Checks bearer tokens, and limits guessing. Private to the server.
  *
- * A failed request is counted by reason, and logged: the first at once, then one line in
- * HTTP_AUTH_LOG_S with the number of those in between. Tokens are compared in constant time.
+ * Tokens are compared in constant time. A request that fails is counted by reason and logged: the first
+ * failure immediately, later ones in one line per HTTP_AUTH_LOG_S with their number.
  *
- * Guessing is limited by source: an IPv4 address, the /64 of an IPv6 one, or the Unix socket. A source
- * may send HTTP_AUTH_BURST wrong tokens in a row, then one per HTTP_AUTH_PERIOD_MS; beyond that its
- * tokens, right or wrong, get 429 with Retry-After unread. A client that shares its source with a
- * guesser (a proxy, loopback) is not locked out: for HTTP_AUTH_KNOWN_S after the source has sent the
- * right token, every token from it is compared and only wrong ones get 429; otherwise the next attempt
- * is at most HTTP_AUTH_PERIOD_MS away. A request without a token does not count. The table holds
- * HTTP_AUTH_SOURCES and drops the one silent for longest, so only the length of the token
- * (HTTP_TOKEN_MIN) bounds what many sources can try together.
+ * Guessing is limited by source: an IPv4 address, the /64 of an IPv6 address, or the Unix socket. A source
+ * may send HTTP_AUTH_BURST wrong tokens in a row, and then one per HTTP_AUTH_PERIOD_MS. Beyond that its
+ * tokens are not compared and get 429 with Retry-After. A client that shares its source with a guesser
+ * (behind a proxy, on loopback) is not locked out: for HTTP_AUTH_KNOWN_S after a source has sent the right
+ * token, every token from it is compared, and only wrong ones get 429. Otherwise the client can try again
+ * after HTTP_AUTH_PERIOD_MS. Requests without a token do not count.
  *
- * Nothing here waits. Thread rule: the server's thread; http_auth_new() and _free() when there is none.
+ * The table holds HTTP_AUTH_SOURCES sources and drops the one that has been silent for longest. Many
+ * sources together are therefore limited only by the length of the token (HTTP_TOKEN_MIN).
+ *
+ * Thread rule: the server's thread; http_auth_new() and http_auth_free() while it does not run. Nothing
+ * here waits.
  */
 #pragma once
 
@@ -37,23 +39,23 @@ enum http_auth_verdict {
         HTTP_AUTH_MISSING,   /* no Authorization */
         HTTP_AUTH_MALFORMED, /* not "Bearer TOKEN" */
         HTTP_AUTH_WRONG,
-        HTTP_AUTH_LIMITED, /* too many wrong ones from there: try again in HTTP_AUTH_PERIOD_MS */
+        HTTP_AUTH_LIMITED, /* its source has sent too many wrong ones */
         HTTP_AUTH_VERDICTS,
 };
 
 struct http_auth;
 
-/* `token` is not kept, only its hash. `failures`: vulcan_http_auth_failures_total, NULL: not counted. */
+/* Keeps a hash of the token. `failures`: vulcan_http_auth_failures_total; NULL: failures are not counted. */
 int http_auth_new(const char *token, struct prom_family *failures, struct http_auth **ret,
                   struct err *err);
 
-/* Logs what was not logged yet. Takes NULL. */
+/* Logs the number of failures that have not been logged. Takes NULL. */
 void http_auth_free(struct http_auth *auth);
 
-/* Judges a request by the value of its Authorization (NULL: none). `from`: address of the client, NULL
+/* Checks the value of a request's Authorization header (NULL: none). `from`: the client's address; NULL
  * or AF_UNIX for a Unix socket. `now_ns`: clock_ns(). */
 enum http_auth_verdict http_auth_check(struct http_auth *auth, const char *value,
                                        const struct sockaddr *from, uint64_t now_ns);
 
-/* Counts and logs a request that was not HTTP_AUTH_OK; `client` is its address as text. */
+/* Counts and logs a failed request. `client`: its address as text. */
 void http_auth_note(struct http_auth *auth, enum http_auth_verdict verdict, const char *client);

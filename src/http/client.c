@@ -16,26 +16,26 @@
 enum { HEADER_MAX = 8192, POLL_MS = 1000 };
 
 struct http_client {
-        char server[HTTP_CLIENT_SERVER_MAX];                         /* as given, for messages */
-        char base[HTTP_CLIENT_SERVER_MAX];                           /* what paths are put behind */
+        char server[HTTP_CLIENT_SERVER_MAX]; /* as configured, for messages */
+        char base[HTTP_CLIENT_SERVER_MAX];   /* prefix of every URL */
         char socket[sizeof(((struct sockaddr_un *)NULL)->sun_path)]; /* "": TCP */
         char *authorization;                                         /* header; NULL: none */
         char *ca_file;                                               /* NULL: the system's */
         int stop_fd;
-        uint64_t heard_ns; /* when a byte last came */
+        uint64_t heard_ns; /* when the last byte came */
         CURLM *multi;
         CURL *easy;
 };
 
-/* One request on its way. */
+/* One request and its answer. */
 struct exchange {
         struct http_client *client;
         const struct http_client_request *request;
         struct http_client_answer answer;
-        size_t max;        /* of the body, once its status is known */
-        int result;        /* why the body was refused: -EFBIG, or what piece() returned */
-        uint64_t moved_ns; /* when a byte last went or came */
-        curl_off_t sent;   /* bytes of the body */
+        size_t max;        /* bytes of a 2xx answer's body */
+        int result;        /* why the body was rejected: -EFBIG, or what piece() returned */
+        uint64_t moved_ns; /* when the last byte moved in either direction */
+        curl_off_t sent;   /* bytes of the request's body */
         struct curl_slist *headers;
 };
 
@@ -60,7 +60,6 @@ static int take_unix(struct http_client *c, const char *path, struct err *err)
         return 0;
 }
 
-/* True if the part is there. */
 static bool has_part(CURLU *url, CURLUPart part)
 {
         char *text = NULL;
@@ -99,7 +98,7 @@ static int take_server(struct http_client *c, const char *server, struct err *er
         return take_url(c, server, err);
 }
 
-/* ---- making and freeing ---- */
+/* ---- new and free ---- */
 
 int http_client_new(const struct http_client_config *config, struct http_client **ret,
                     struct err *err)
@@ -167,7 +166,7 @@ void http_client_answer_release(struct http_client_answer *answer)
         buf_release(&answer->body);
 }
 
-/* ---- what comes back ---- */
+/* ---- the answer ---- */
 
 static void note_heard(struct exchange *x)
 {
@@ -213,7 +212,7 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *ctx)
         return n;
 }
 
-/* What libcurl says, as errno and one line. */
+/* Translates an error of libcurl into a negative errno and one line. */
 static int explain(const struct exchange *x, CURLcode code, const char *details, struct err *err)
 {
         const char *server = x->client->server;
@@ -224,16 +223,16 @@ static int explain(const struct exchange *x, CURLcode code, const char *details,
                 if (x->result == -EFBIG)
                         return err_set(err, EFBIG, "%s: the answer is larger than %zu bytes",
                                        server, x->answer.body.max);
-                return err_set(err, x->result ? -x->result : EIO, "%s: the answer was not taken",
+                return err_set(err, x->result ? -x->result : EIO, "%s: the answer was rejected",
                                server);
         case CURLE_COULDNT_RESOLVE_HOST:
-                return err_set(err, EHOSTUNREACH, "%s: there is no host of this name", server);
+                return err_set(err, EHOSTUNREACH, "%s: unknown host", server);
         case CURLE_COULDNT_CONNECT:
                 curl_easy_getinfo(x->client->easy, CURLINFO_OS_ERRNO, &os);
                 if (os == ECONNREFUSED || os == ENOENT)
                         return err_set(err, (int)os,
-                                       "%s: nobody listens there; start the daemon (vulcan serve) "
-                                       "or name another (--server)",
+                                       "%s: nothing listens there; start the daemon (vulcan serve) "
+                                       "or name another one (--server)",
                                        server);
                 return err_set(err, os ? (int)os : ECONNREFUSED, "%s: cannot connect%s%s", server,
                                os ? ": " : "", os ? strerror((int)os) : "");
@@ -249,12 +248,11 @@ static int explain(const struct exchange *x, CURLcode code, const char *details,
         case CURLE_WEIRD_SERVER_REPLY:
         case CURLE_BAD_CONTENT_ENCODING:
         case CURLE_HTTP2:
-                return err_set(err, EPROTO, "%s: what answers there does not speak HTTP", server);
+                return err_set(err, EPROTO, "%s: the server does not speak HTTP", server);
         case CURLE_PEER_FAILED_VERIFICATION:
-                return err_set(
-                        err, EACCES,
-                        "%s: %s; --ca-file names the certificate of an authority of your own",
-                        server, *details ? details : curl_easy_strerror(code));
+                return err_set(err, EACCES,
+                               "%s: %s; use --ca-file for a certificate authority of your own",
+                               server, *details ? details : curl_easy_strerror(code));
         case CURLE_OUT_OF_MEMORY:
                 return err_set(err, ENOMEM, "out of memory");
         default:
@@ -263,7 +261,7 @@ static int explain(const struct exchange *x, CURLcode code, const char *details,
         }
 }
 
-/* ---- asking ---- */
+/* ---- the request ---- */
 
 static int add_header(struct exchange *x, const char *header)
 {
@@ -282,7 +280,7 @@ static int make_headers(struct exchange *x)
         int r;
 
         snprintf(line, sizeof(line), "Accept: %s", q->accept ? q->accept : "application/json");
-        /* Without "Expect": the server may refuse a body when it likes, and nothing is delayed. */
+        /* No "Expect": libcurl would wait for the server before it sends a body. */
         if ((r = add_header(x, line)) < 0 || (r = add_header(x, "Expect:")) < 0)
                 return r;
         if (q->body && (r = add_header(x, "Content-Type: application/json")) < 0)
@@ -327,7 +325,6 @@ static int prepare(struct exchange *x, const char *url, char *details)
         return r ? -ENOMEM : 0;
 }
 
-/* How long it may be silent now. */
 static unsigned silence_ms(const struct exchange *x)
 {
         const struct http_client_request *q = x->request;
@@ -336,9 +333,9 @@ static unsigned silence_ms(const struct exchange *x)
 }
 
 /*
- * When the request fails unless a byte moves. libcurl's own limits do not serve: CURLOPT_TIMEOUT_MS
- * is for the whole exchange, and CURLOPT_LOW_SPEED_LIMIT counts less than a byte a second as none, and
- * so every heartbeat.
+ * When the request fails unless a byte moves. libcurl has no such limit: CURLOPT_TIMEOUT_MS bounds the
+ * whole exchange, and CURLOPT_LOW_SPEED_LIMIT takes anything below one byte per second for silence, so it
+ * would ignore heartbeats.
  */
 static uint64_t silent_at(struct exchange *x)
 {
@@ -354,11 +351,11 @@ static uint64_t silent_at(struct exchange *x)
 static int err_silent(const struct exchange *x, struct err *err)
 {
         return err_set(err, ETIMEDOUT,
-                       "%s: nothing came from it for %g s: it hangs, or the way to it is cut",
+                       "%s: received nothing for %g s: the server hangs, or the network is down",
                        x->client->server, silence_ms(x) / 1000.0);
 }
 
-/* Until the request is through, or stopped, or the server silent for too long. */
+/* Runs until the request is complete or interrupted, or the server has been silent for too long. */
 static int perform(struct exchange *x, CURLcode *ret, struct err *err)
 {
         struct http_client *c = x->client;
@@ -381,7 +378,7 @@ static int perform(struct exchange *x, CURLcode *ret, struct err *err)
                                             wait_ms < POLL_MS ? wait_ms : POLL_MS, NULL);
                 if (m != CURLM_OK)
                         return err_set(err, EIO, "%s: %s", c->server, curl_multi_strerror(m));
-                /* Asked anew: what curl_multi_poll() reports of our descriptor is incomplete. */
+                /* Checked here because curl_multi_poll() does not report our descriptor reliably. */
                 if (n_stop && poll(&now, 1, 0) > 0)
                         return err_set(err, ECANCELED, "%s: interrupted", c->server);
         }

@@ -27,7 +27,7 @@ enum state {
         CHUNK_END_LF,
         TRAILER,
         TRAILER_LF,
-        OVER, /* the connection ends with the request before */
+        OVER, /* the connection ends with the last request */
 };
 
 enum flag {
@@ -37,7 +37,7 @@ enum flag {
         HAS_CLOSE = 8,
         HAS_KEEP_ALIVE = 16,
         HEX_ZERO = 32,       /* "%0" */
-        VALUE_TOO_LONG = 64, /* for what is kept of it */
+        VALUE_TOO_LONG = 64, /* for the buffer */
         IS_COOKIE = 128,
         IN_QUOTES = 256, /* in a cookie */
         HAS_EXPECT = 512,
@@ -91,7 +91,7 @@ static bool bad(struct http_framing *f, const char *fault)
         return refuse(f, 400, fault);
 }
 
-/* A byte of the head, and what is noted of it. */
+/* Counts bytes of the head, or of the notes about it. False: there are too many. */
 static bool count(struct http_framing *f, unsigned n)
 {
         f->head += n;
@@ -109,7 +109,6 @@ static void begin(struct http_framing *f)
         f->left = 0;
 }
 
-/* In METHOD, by its first byte. */
 static bool take_method(struct http_framing *f, unsigned char c)
 {
         if (is_token(c)) {
@@ -118,7 +117,7 @@ static bool take_method(struct http_framing *f, unsigned char c)
                 return true;
         }
         if (c != ' ')
-                return bad(f, "this is no request line: METHOD TARGET HTTP/1.1");
+                return bad(f, "the request line is not METHOD TARGET HTTP/1.1");
         f->n_name = f->n_value = 0;
         f->state = TARGET;
         return true;
@@ -128,24 +127,24 @@ static bool take_target(struct http_framing *f, unsigned char c)
 {
         if (c == ' ') {
                 if (!f->n_value)
-                        return bad(f, "this is no request line: METHOD TARGET HTTP/1.1");
+                        return bad(f, "the request line is not METHOD TARGET HTTP/1.1");
                 f->n_digits = 0;
                 f->state = VERSION;
                 return true;
         }
         if (c <= ' ' || c >= 0x7f || c == '#')
-                return bad(f, "the target has a byte that must be written as %XX");
+                return bad(f, "the target has a byte that must be percent-encoded");
         f->n_value = 1;
         if (c == '%')
                 f->state = TARGET_HEX1;
-        /* Each argument is noted. */
+        /* Each query parameter has a note. */
         return c != '?' && c != '&' ? true : count(f, HTTP_FRAMING_FIELD);
 }
 
 static bool take_escape(struct http_framing *f, unsigned char c)
 {
         if (hex(c) < 0)
-                return bad(f, "the target has a % that two hexadecimal digits do not follow");
+                return bad(f, "the target has a % without two hexadecimal digits after it");
         if (f->state == TARGET_HEX1) {
                 f->flags = (uint16_t)(c == '0' ? f->flags | HEX_ZERO : f->flags & ~HEX_ZERO);
                 f->state = TARGET_HEX2;
@@ -163,16 +162,16 @@ static bool take_version(struct http_framing *f, unsigned char c)
 
         if (at < sizeof(version) - 1) {
                 if (at == 5 && c >= '0' && c <= '9' && c != '1')
-                        return refuse(f, 505, "HTTP/1.1 is spoken here");
+                        return refuse(f, 505, "this server speaks HTTP/1.1");
                 return c == (unsigned char)version[at] ||
-                       bad(f, "this is no request line: METHOD TARGET HTTP/1.1");
+                       bad(f, "the request line is not METHOD TARGET HTTP/1.1");
         }
         if (at == sizeof(version) - 1 && c >= '0' && c <= '9') {
                 f->minor = (uint8_t)(c - '0');
                 return true;
         }
         if (at != sizeof(version) || c != '\r')
-                return bad(f, "this is no request line: METHOD TARGET HTTP/1.1");
+                return bad(f, "the request line is not METHOD TARGET HTTP/1.1");
         f->state = LINE_LF;
         return true;
 }
@@ -184,7 +183,7 @@ static bool is_named(const struct http_framing *f, const char *name)
         return f->n_name == strlen(name) && memcmp(f->name, name, f->n_name) == 0;
 }
 
-/* One of those whose value is looked at. */
+/* The header is about framing, so its value is kept. */
 static bool is_kept(const struct http_framing *f)
 {
         return is_named(f, "host") || is_named(f, "content-length") ||
@@ -270,7 +269,7 @@ static void take_connection(struct http_framing *f)
         }
 }
 
-/* At the end of its line. */
+/* The line of a header has ended. */
 static bool take_field(struct http_framing *f)
 {
         bool is_trimmed = false;
@@ -281,11 +280,12 @@ static bool take_field(struct http_framing *f)
         }
         if (is_kept(f) && f->flags & VALUE_TOO_LONG)
                 return refuse(f, 431, "a header is too long");
-        /* libmicrohttpd 0.9.75 looks for the end of such a value beyond it. */
+        /* libmicrohttpd 0.9.75 reads past the end of such a value. */
         if (f->flags & IN_QUOTES)
                 return bad(f, "Cookie has a quotation mark that no other one follows");
         f->state = FIELD;
-        /* libmicrohttpd takes it for a part of the value, and would see another frame than we do. */
+        /* libmicrohttpd takes white space after a value for a part of it, and would disagree with us
+         * about the length. */
         if (is_named(f, "content-length"))
                 return is_trimmed ? bad(f, "Content-Length has white space after its value")
                                   : take_length(f);
@@ -301,7 +301,7 @@ static bool take_field(struct http_framing *f)
         return true;
 }
 
-/* A name begins, or the head ends. */
+/* The first byte of a line: a name begins, or the head ends. */
 static bool begin_field(struct http_framing *f, unsigned char c)
 {
         if (c == '\r') {
@@ -332,8 +332,8 @@ static bool take_name(struct http_framing *f, unsigned char c)
         if (c == ' ' || c == '\t')
                 return bad(f, "a header has white space before its colon");
         if (!is_token(c))
-                return bad(f, "a header's name has a byte that no name has");
-        /* A longer name is not one that matters. */
+                return bad(f, "a header's name has an invalid byte");
+        /* A longer name is not about framing. */
         if (f->n_name < HTTP_FRAMING_NAME_MAX)
                 f->name[f->n_name++] = (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
         return true;
@@ -375,10 +375,10 @@ static bool end_head(struct http_framing *f)
         if (f->minor > 0 && !(f->flags & HAS_HOST))
                 return bad(f, "Host is missing");
         if (f->flags & HAS_CODING && f->flags & HAS_LENGTH)
-                return bad(f, "Transfer-Encoding and Content-Length are given both");
+                return bad(f, "Transfer-Encoding and Content-Length are both given");
         if (f->flags & HAS_CODING && f->minor == 0)
                 return bad(f, "HTTP/1.0 has no Transfer-Encoding");
-        /* RFC 9110, section 10.1.1. libmicrohttpd 0.9.75 would take the next request for the body. */
+        /* RFC 9110, section 10.1.1. libmicrohttpd 0.9.75 would take the next request for a body. */
         if (f->flags & HAS_EXPECT && f->minor > 0 && !(f->flags & HAS_CODING) && !f->left)
                 return bad(f, "Expect is given without a body");
         f->n_digits = 0;
@@ -421,11 +421,11 @@ static bool take_extension(struct http_framing *f, unsigned char c)
                bad(f, "the extensions of chunks are too long");
 }
 
-/* The last of two bytes that end a line, or a chunk. */
+/* The second of the two bytes that end a line or a chunk. */
 static bool take_lf(struct http_framing *f, unsigned char c)
 {
         if (c != '\n')
-                return bad(f, "a CR has no LF");
+                return bad(f, "a CR has no LF after it");
         switch (f->state) {
         case BETWEEN_LF:
                 f->state = BETWEEN;
@@ -450,7 +450,7 @@ static bool take_lf(struct http_framing *f, unsigned char c)
         }
 }
 
-/* ---- all of it ---- */
+/* ---- the whole ---- */
 
 static bool take_between(struct http_framing *f, unsigned char c)
 {
@@ -461,7 +461,7 @@ static bool take_between(struct http_framing *f, unsigned char c)
         f->state = METHOD;
         f->n_name = 0;
         return is_token(c) ? take_method(f, c)
-                           : bad(f, "this is no request line: METHOD TARGET HTTP/1.1");
+                           : bad(f, "the request line is not METHOD TARGET HTTP/1.1");
 }
 
 static bool take_byte(struct http_framing *f, unsigned char c)
@@ -493,13 +493,13 @@ static bool take_byte(struct http_framing *f, unsigned char c)
                 return c == '\r' || bad(f, "a chunk is longer than its size");
         case TRAILER:
                 f->state = TRAILER_LF;
-                return c == '\r' || bad(f, "trailer fields are not taken");
+                return c == '\r' || bad(f, "trailer fields are not supported");
         default:
                 return take_lf(f, c);
         }
 }
 
-/* Bytes that are passed over: those of bodies. */
+/* Skips bytes of a body. Returns how many. */
 static size_t skip(struct http_framing *f, size_t n)
 {
         if (f->state == OVER)
@@ -516,7 +516,7 @@ static size_t skip(struct http_framing *f, size_t n)
         return n;
 }
 
-/* Most bytes of a head: those of values that do not matter, one by one or not. */
+/* Skips bytes of a value that does not matter for framing: most of a head. Returns how many. */
 static size_t count_plain(struct http_framing *f, const char *bytes, size_t n)
 {
         size_t i = 0, max = HTTP_FRAMING_HEAD_MAX - f->head;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What both ends of an event stream agree on. A log may be quiet for as long as its program likes; a
- * comment each period shows that the server is alive, and any byte counts as one.
+ * The heartbeat of event streams, for both ends. A log may be quiet for any time. The server then sends a
+ * comment each period to show that it is alive; any other byte shows the same.
  */
 #pragma once
 
 enum {
-        HTTP_HEARTBEAT_S = 15,    /* the longest that a server leaves a stream without a byte */
-        HTTP_HEARTBEATS_LOST = 2, /* a server that misses this many in a row is dead */
+        HTTP_HEARTBEAT_S = 15, /* the longest time without a byte on a stream */
+        HTTP_HEARTBEATS_LOST =
+                2, /* after that many missed heartbeats a client gives the server up */
 };

@@ -11,13 +11,13 @@
 
 enum {
         PIECE = 16 * 1024,
-        GZIP = 15 + 16, /* inflateInit2(): the largest window, a gzip header and nothing else */
+        GZIP = 15 + 16, /* inflateInit2(): the largest window, and only the gzip format */
 };
 
 struct http_inflate {
         z_stream z;
-        bool begun;    /* a byte of the member that is being decoded has come */
-        bool complete; /* a member has ended: there may be another, or nothing */
+        bool begun;    /* a member has begun and not ended */
+        bool complete; /* at least one member has ended */
 };
 
 struct http_inflate *http_inflate_new(void)
@@ -44,7 +44,7 @@ int http_inflate_feed(struct http_inflate *z, const char *bytes, size_t n, http_
         int r = Z_OK;
 
         assert(n <= UINT_MAX);
-        z->z.next_in = (Bytef *)(uintptr_t)bytes; /* it is read only; zlib takes no const */
+        z->z.next_in = (Bytef *)(uintptr_t)bytes; /* zlib reads it only, though it takes no const */
         z->z.avail_in = (uInt)n;
         do {
                 size_t out;
@@ -75,7 +75,7 @@ int http_inflate_end(const struct http_inflate *z, struct err *err)
 {
         if (z->complete && !z->begun)
                 return 0;
-        return err_set(err, EBADMSG, "the body is not valid gzip: it ends too early");
+        return err_set(err, EBADMSG, "the body is not valid gzip: it is truncated");
 }
 
 void http_inflate_free(struct http_inflate *z)

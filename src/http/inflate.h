@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A body with Content-Encoding: gzip, as it arrives: pieces in, pieces out, checksum and length verified
- * (RFC 1952; several members one after the other are one body). The receiver bounds what comes out, so a
- * small body that grows without end costs no more than its first bytes beyond the bound.
+ * Decodes a body with Content-Encoding: gzip (RFC 1952) piece by piece as it arrives, and verifies its
+ * checksum and length. Several members in a row are one body. The receiver bounds the output, so
+ * decoding a compression bomb stops at the bound.
  *
  * Thread rule: one thread at a time.
  */
@@ -14,17 +14,17 @@
 
 struct http_inflate;
 
-/* Takes a piece of the decoded body; a negative return ends the decoding and becomes its result. */
+/* Gets a piece of the decoded body. A negative return ends the decoding and becomes its result. */
 typedef int http_inflate_fn(void *ctx, const char *bytes, size_t n);
 
 /* NULL: out of memory. */
 struct http_inflate *http_inflate_new(void);
 
-/* Decodes a piece. 0, -EBADMSG with what is wrong with it, -ENOMEM, or what fn() returned. */
+/* Decodes a piece. 0; -EBADMSG if it is invalid; -ENOMEM; or what fn() returned. */
 int http_inflate_feed(struct http_inflate *z, const char *bytes, size_t n, http_inflate_fn *fn,
                       void *ctx, struct err *err);
 
-/* 0 if what came is whole; -EBADMSG otherwise. */
+/* 0 if the body is complete, otherwise -EBADMSG. */
 int http_inflate_end(const struct http_inflate *z, struct err *err);
 
 /* Takes NULL. */

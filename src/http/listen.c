@@ -94,7 +94,8 @@ static int err_listen(const char *text, int number, struct err *err)
 {
         const char *what =
                 number == EADDRINUSE
-                        ? "taken already; stop what listens there, or choose another --listen"
+                        ? "already in use; stop the process that listens there, or choose "
+                          "another --listen"
                 : number == EADDRNOTAVAIL ? "this machine has no such address"
                                           : strerror(number);
 
@@ -129,7 +130,7 @@ static int listen_inet(const char *text, struct http_listener *ret, struct err *
         return 0;
 }
 
-/* Removes a socket that nobody listens on; anything else at that path stays. */
+/* Removes a socket on which no process listens, and nothing else. */
 static void remove_stale(const struct sockaddr_un *a)
 {
         _cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -166,7 +167,7 @@ static int listen_unix(const char *path, struct http_listener *ret, struct err *
         if (fd < 0)
                 return err_errno(err, "listen on unix:%s", path);
         remove_stale(&a);
-        /* The mode of a socket that is bound is that of its descriptor: no moment of 0777. */
+        /* bind() creates the path with the mode of the descriptor, so it never has a wider one. */
         snprintf(url, sizeof(url), "unix:%s", path);
         if (fchmod(fd, 0600) < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 ||
             listen(fd, BACKLOG) < 0)
@@ -186,7 +187,7 @@ int http_listen(const char *address, struct http_listener *ret, struct err *err)
         return listen_inet(address, ret, err);
 }
 
-/* A socket that is there is a daemon's that runs, or the one before's: either is fine. */
+/* An existing socket belongs to a running daemon or to a previous one. Both are accepted. */
 static int check_unix(const char *path, struct err *err)
 {
         char dir[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
@@ -195,12 +196,11 @@ static int check_unix(const char *path, struct err *err)
 
         snprintf(dir, sizeof(dir), "%.*s", slash == path ? 1 : (int)(slash - path), path);
         if (stat(dir, &st) == 0 && !S_ISDIR(st.st_mode))
-                return err_set(err, ENOTDIR, "listen on unix:%s: %s is no directory", path, dir);
+                return err_set(err, ENOTDIR, "listen on unix:%s: %s is not a directory", path, dir);
         if (access(dir, W_OK | X_OK) < 0)
                 return err_errno(err, "listen on unix:%s: directory %s", path, dir);
         if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
-                return err_set(err, EEXIST,
-                               "listen on unix:%s: something else than a socket is there", path);
+                return err_set(err, EEXIST, "listen on unix:%s: exists and is not a socket", path);
         return 0;
 }
 

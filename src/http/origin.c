@@ -8,9 +8,9 @@
 #include <string.h>
 #include <strings.h>
 
-enum { SAFE_MAX = 64 /* more than an address in brackets with its port */ };
+enum { SAFE_MAX = 64 }; /* above the longest address in brackets with its port */
 
-/* A value without the white space after it. False: it is longer than any that is safe. */
+/* Copies a value without the white space after it. False: it is longer than any safe value. */
 static bool take_value(const char *value, char ret[SAFE_MAX])
 {
         size_t n = http_value_length(value);
@@ -22,7 +22,7 @@ static bool take_value(const char *value, char ret[SAFE_MAX])
         return true;
 }
 
-/* Nothing, or a colon and digits. */
+/* Empty, or a colon and digits. */
 static bool is_port(const char *text)
 {
         return !*text || (*text == ':' && text[1 + strspn(text + 1, "0123456789")] == '\0');

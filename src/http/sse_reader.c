@@ -36,7 +36,7 @@ static int take_field(struct sse_reader *r, const char *name, size_t n_name, con
         return 0;
 }
 
-static void forget(struct sse_reader *r)
+static void clear_event(struct sse_reader *r)
 {
         r->data.len = 0;
         r->has_data = false;
@@ -53,7 +53,7 @@ static int dispatch(struct sse_reader *r)
         };
         int result = r->has_data ? r->fn(r->ctx, &event) : 0;
 
-        forget(r);
+        clear_event(r);
         return result < 0 ? result : 0;
 }
 
@@ -61,7 +61,7 @@ static int take_line(struct sse_reader *r, const char *line, size_t n)
 {
         const char *colon, *value;
 
-        /* One byte order mark may lead the stream. */
+        /* The stream may begin with a byte order mark. */
         if (!r->begun && n >= 3 && memcmp(line, "\xef\xbb\xbf", 3) == 0) {
                 line += 3;
                 n -= 3;
@@ -78,7 +78,7 @@ static int take_line(struct sse_reader *r, const char *line, size_t n)
         return take_field(r, line, (size_t)(colon - line), value, (size_t)(line + n - value));
 }
 
-/* Ends at CR, LF or CR LF, whose two bytes may come in two pieces. */
+/* A line ends with CR, LF or CR LF, whose bytes may arrive in different pieces. */
 int sse_reader_feed(struct sse_reader *r, const char *bytes, size_t n)
 {
         const char *end = bytes + n;
@@ -108,7 +108,7 @@ int sse_reader_feed(struct sse_reader *r, const char *bytes, size_t n)
 
 void sse_reader_restart(struct sse_reader *r)
 {
-        forget(r);
+        clear_event(r);
         r->line.len = 0;
         r->after_cr = r->begun = false;
 }

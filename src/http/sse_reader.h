@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reads Server-Sent Events (WHATWG HTML, section 9.2.6 "Interpreting an event stream") from bytes
- * that come in pieces of any size.
+ * Reads Server-Sent Events (WHATWG HTML, section 9.2.6 "Interpreting an event stream") from bytes that
+ * arrive in pieces of any size.
  *
  *     struct sse_reader reader = SSE_READER_INIT(on_event, ctx);
- *     sse_reader_feed(&reader, bytes, n);      // calls on_event for each that is complete
- *     sse_reader_release(&reader);             // an event without its end is dropped
+ *     sse_reader_feed(&reader, bytes, n);      // calls on_event for each complete event
+ *     sse_reader_release(&reader);             // drops an incomplete event
  *
- * Comments, "retry" and unknown fields are passed over. Bounds: SSE_LINE_MAX, SSE_DATA_MAX,
- * SSE_NAME_MAX; past them -EMSGSIZE. Does no I/O. Thread rule: none of its own.
+ * Comments, "retry" and unknown fields are ignored. Input beyond SSE_LINE_MAX, SSE_DATA_MAX or
+ * SSE_NAME_MAX is -EMSGSIZE. No I/O. Thread rule: none of its own.
  */
 #pragma once
 
@@ -20,13 +20,13 @@
 enum {
         SSE_LINE_MAX = 4 * 1024 * 1024,
         SSE_DATA_MAX = 16 * 1024 * 1024,
-        SSE_NAME_MAX = 128, /* bytes of an event's name or id, NUL included */
+        SSE_NAME_MAX = 128, /* bytes of an event's name or id, with its NUL */
 };
 
 struct sse_event {
-        const char *event; /* "message" where none was given */
-        const char *id;    /* the last one given; "" before that */
-        const char *data;  /* NUL-terminated; lines parted by \n */
+        const char *event; /* "message" if the stream named none */
+        const char *id;    /* the last one in the stream; "" if there was none */
+        const char *data;  /* NUL-terminated; lines are separated by \n */
         size_t size;
 };
 
@@ -47,10 +47,10 @@ struct sse_reader {
                              .line = BUF_INIT(SSE_LINE_MAX),                                       \
                              .data = BUF_INIT(SSE_DATA_MAX)})
 
-/* 0, -EMSGSIZE, -ENOMEM, or what the function returned; then the reader takes no more. */
+/* 0, -EMSGSIZE, -ENOMEM, or what the function returned. After an error the reader may only be released. */
 int sse_reader_feed(struct sse_reader *reader, const char *bytes, size_t n);
 
-/* Forgets half an event, for a connection made anew; the id stays. */
+/* Drops an incomplete event before a new connection. The id stays. */
 void sse_reader_restart(struct sse_reader *reader);
 
 void sse_reader_release(struct sse_reader *reader);

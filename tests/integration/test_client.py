@@ -585,7 +585,7 @@ def test_check_config_finds_invalid_settings(fake_box):
                         (["--net-pool", "10.0.0.0"], "10.0.0.0"),
                         (["--net-bridge", "br0"], "br0"),
                         (["--listen", "unix:/nowhere/x"], "/nowhere: No such"),
-                        (["--listen", "unix:" + token], "something else than a socket"),
+                        (["--listen", "unix:" + token], "exists and is not a socket"),
                         (["--max-memory-mb", "100"], "sh, 128 MiB"),
                         (["--config", bad], "line 1")):
         result = fake_box.vulcan("serve", "--check-config", *words)
