@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Shared by the tests of the engine: an engine over the fake backend, and a sink that records its
+/* Shared by the tests of the engine: an engine over the headless backend, and a sink that records its
  * calls. */
 #pragma once
 
