@@ -195,8 +195,8 @@ static int explain(const struct vm_section *s, int r, struct err *err)
         return r;
 }
 
-static int put_section(struct api *api, const struct vm_section *s, const json_t *body,
-                       const char *id, bool partial, struct err *err)
+static int put_section(struct api *api, const struct vm_section *s, json_t *body, const char *id,
+                       bool partial, struct err *err)
 {
         bool is_metrics = strcmp(vm_section_name(s), "metrics") == 0;
         int r = 0;
@@ -272,8 +272,7 @@ static int unplug(const struct route *r, struct err *err)
 }
 
 /* Requests that change something. Returns as api_ops do, or -ENOENT for an unknown path. */
-static int change(struct api *api, bool put, const struct route *r, const json_t *body,
-                  struct err *err)
+static int change(struct api *api, bool put, const struct route *r, json_t *body, struct err *err)
 {
         const struct vm_section *s = vm_section_find(r->name, strlen(r->name));
         bool action = put && strcmp(r->name, "actions") == 0;

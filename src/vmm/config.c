@@ -9,7 +9,6 @@
 #include "vmm/vsock_packet.h"
 
 #include <errno.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,85 +16,13 @@
 
 #define AT(type, member) offsetof(struct type, member)
 
-static const char *const none[] = {"None", NULL};
-static const char *const only_false[] = {"false", NULL};
-static const char *const cache_names[] = {"Unsafe", "Writeback", NULL};
-static const char *const engine_names[] = {"Sync", "Async", NULL};
-
-static const struct field machine_fields[] = {
-        {"vcpu_count", FIELD_INT, true, AT(vm_machine, vcpu_count), 1, VM_VCPUS_MAX, NULL},
-        {"mem_size_mib", FIELD_INT, true, AT(vm_machine, mem_size_mib), 1, VM_MEM_MIB_MAX, NULL},
-        {.name = "smt", .type = FIELD_ONLY, .names = only_false},
-        {.name = "track_dirty_pages", .type = FIELD_ONLY, .names = only_false},
-        {.name = "huge_pages", .type = FIELD_ONLY, .names = none},
-        {.name = "cpu_template", .type = FIELD_UNSHOWN, .names = none},
-        {0},
-};
-
-static const struct field boot_fields[] = {
-        {"kernel_image_path", FIELD_STRING, true, AT(vm_boot, kernel_image_path), 1, 4095, NULL},
-        {"boot_args", FIELD_STRING, false, AT(vm_boot, boot_args), 0, VM_CMDLINE_MAX, NULL},
-        {"initrd_path", FIELD_STRING, false, AT(vm_boot, initrd_path), 1, 4095, NULL},
-        {0},
-};
-
-static const struct field drive_fields[] = {
-        {"drive_id", FIELD_STRING, true, AT(vm_drive, drive_id), 1, 64, NULL},
-        {"path_on_host", FIELD_STRING, true, AT(vm_drive, path_on_host), 1, 4095, NULL},
-        {"is_root_device", FIELD_BOOL, true, AT(vm_drive, is_root_device), 0, 0, NULL},
-        {"is_read_only", FIELD_BOOL, false, AT(vm_drive, is_read_only), 0, 0, NULL},
-        {"cache_type", FIELD_ENUM, false, AT(vm_drive, cache_type), 0, 0, cache_names},
-        {"io_engine", FIELD_ENUM, false, AT(vm_drive, io_engine), 0, 0, engine_names},
-        {.name = "partuuid", .type = FIELD_ABSENT},
-        {.name = "rate_limiter", .type = FIELD_LIMITER},
-        {.name = "socket", .type = FIELD_ABSENT},
-        {0},
-};
-
-static const struct field net_fields[] = {
-        {"iface_id", FIELD_STRING, true, AT(vm_net, iface_id), 1, 64, NULL},
-        {"host_dev_name", FIELD_STRING, true, AT(vm_net, host_dev_name), 1, IFNAMSIZ - 1, NULL},
-        {"guest_mac", FIELD_MAC, false, AT(vm_net, guest_mac), 0, 0, NULL},
-        {"mtu", FIELD_INT, false, AT(vm_net, mtu), VM_MTU_MIN, UINT16_MAX, NULL},
-        {.name = "rx_rate_limiter", .type = FIELD_LIMITER},
-        {.name = "tx_rate_limiter", .type = FIELD_LIMITER},
-        {0},
-};
-
-static const struct field vsock_fields[] = {
-        {"guest_cid", FIELD_INT, true, AT(vm_vsock, guest_cid), VSOCK_CID_MIN, UINT32_MAX - 1,
-         NULL},
-        {"uds_path", FIELD_STRING, true, AT(vm_vsock, uds_path), 1, VSOCK_UDS_PATH_MAX, NULL},
-        {"vsock_id", FIELD_STRING, false, AT(vm_vsock, vsock_id), 0, 64, NULL},
-        {0},
-};
-
-static const struct field logger_fields[] = {
-        {"log_path", FIELD_STRING, false, AT(vm_logger, log_path), 1, 4095, NULL},
-        {"level", FIELD_STRING, false, AT(vm_logger, level), 1, 16, NULL},
-        {"show_level", FIELD_BOOL, false, AT(vm_logger, show_level), 0, 0, NULL},
-        {"show_log_origin", FIELD_BOOL, false, AT(vm_logger, show_log_origin), 0, 0, NULL},
-        {"module", FIELD_STRING, false, AT(vm_logger, module), 0, 256, NULL},
-        {0},
-};
-
-static const struct field metrics_fields[] = {
-        {"metrics_path", FIELD_STRING, true, AT(vm_metrics_section, metrics_path), 1, 4095, NULL},
-        {"emit_id", FIELD_BOOL, false, AT(vm_metrics_section, emit_id), 0, 0, NULL},
-        {"properties", FIELD_WORDS, false, AT(vm_metrics_section, properties), 0, VM_PROPERTIES_MAX,
-         NULL},
-        {0},
-};
-
-static const struct field entropy_fields[] = {{.name = "rate_limiter", .type = FIELD_LIMITER}, {0}};
-
 struct vm_section {
         const char *name;
-        const struct field *fields; /* in a list the first field is the id */
-        size_t size, offset;        /* of the struct, or of a list's first entry */
-        size_t flag;                /* offset of has_…, for a single section */
-        size_t count;               /* offset of n_…, for a list */
-        int max;                    /* entries; 0: not a list */
+        const struct json_table *table; /* the first field of a list is its id; NULL: refused */
+        size_t size, offset;            /* of the struct, or of a list's first entry */
+        size_t flag;                    /* offset of has_…, for a single section */
+        size_t count;                   /* offset of n_…, for a list */
+        int max;                        /* entries; 0: not a list */
         int (*check)(const struct vm_config *cfg, const void *entry, struct err *err);
         const char *refusal;
 };
@@ -180,14 +107,14 @@ static int check_logger(const struct vm_config *cfg, const void *entry, struct e
         return 0;
 }
 
-#define SINGLE(key, rows, type, member, flag_, check_)                                             \
+#define SINGLE(key, table_, type, member, flag_, check_)                                           \
         {                                                                                          \
-                key, rows, sizeof(struct type), AT(vm_config, member), AT(vm_config, flag_), 0, 0, \
-                        check_, NULL                                                               \
+                key, table_, sizeof(struct type), AT(vm_config, member), AT(vm_config, flag_), 0,  \
+                        0, check_, NULL                                                            \
         }
-#define LIST(key, rows, type, member, count_, max_, check_)                                        \
+#define LIST(key, table_, type, member, count_, max_, check_)                                      \
         {                                                                                          \
-                key, rows, sizeof(struct type), AT(vm_config, member), 0, AT(vm_config, count_),   \
+                key, table_, sizeof(struct type), AT(vm_config, member), 0, AT(vm_config, count_), \
                         max_, check_, NULL                                                         \
         }
 #define REFUSED(key)                                                                               \
@@ -197,15 +124,15 @@ static int check_logger(const struct vm_config *cfg, const void *entry, struct e
 
 /* In the order of GET /vm/config. */
 static const struct vm_section sections[] = {
-        SINGLE("boot-source", boot_fields, vm_boot, boot, has_boot, check_boot),
-        LIST("drives", drive_fields, vm_drive, drives, n_drives, VM_DRIVES_MAX, check_drive),
-        SINGLE("machine-config", machine_fields, vm_machine, machine, has_machine, NULL),
-        LIST("network-interfaces", net_fields, vm_net, nets, n_nets, VM_NETS_MAX, check_net),
-        SINGLE("vsock", vsock_fields, vm_vsock, vsock, has_vsock, NULL),
-        SINGLE("logger", logger_fields, vm_logger, logger, has_logger, check_logger),
-        SINGLE("metrics", metrics_fields, vm_metrics_section, metrics, has_metrics, NULL),
+        SINGLE("boot-source", &vm_boot_table, vm_boot, boot, has_boot, check_boot),
+        LIST("drives", &vm_drive_table, vm_drive, drives, n_drives, VM_DRIVES_MAX, check_drive),
+        SINGLE("machine-config", &vm_machine_table, vm_machine, machine, has_machine, NULL),
+        LIST("network-interfaces", &vm_net_table, vm_net, nets, n_nets, VM_NETS_MAX, check_net),
+        SINGLE("vsock", &vm_vsock_table, vm_vsock, vsock, has_vsock, NULL),
+        SINGLE("logger", &vm_logger_table, vm_logger, logger, has_logger, check_logger),
+        SINGLE("metrics", &vm_metrics_table, vm_metrics_section, metrics, has_metrics, NULL),
         /* No field is stored, only the presence of the section. */
-        {"entropy", entropy_fields, 0, 0, AT(vm_config, has_entropy), 0, 0, NULL, NULL},
+        {"entropy", &vm_entropy_table, 0, 0, AT(vm_config, has_entropy), 0, 0, NULL, NULL},
         REFUSED("balloon"),
         REFUSED("cpu-config"),
         REFUSED("mmds-config"),
@@ -244,8 +171,8 @@ void vm_config_release(struct vm_config *cfg)
         for (const struct vm_section *s = sections; s < sections + N_SECTIONS; s++) {
                 int n = s->max ? *count_of(cfg, s) : 1;
 
-                for (int i = 0; i < n && s->fields; i++)
-                        fields_release(s->fields, entry_of(cfg, s, i));
+                for (int i = 0; i < n && s->table; i++)
+                        json_fields_release(s->table, entry_of(cfg, s, i));
         }
         vm_config_init(cfg);
 }
@@ -282,7 +209,7 @@ static int find_entry(const struct vm_config *cfg, const struct vm_section *s, c
 
         for (int i = 0; i < n; i++) {
                 char *const *have =
-                        (char *const *)((char *)entry_of(cfg, s, i) + s->fields->offset);
+                        (char *const *)((char *)entry_of(cfg, s, i) + s->table->fields->offset);
 
                 if (strcmp(*have, id) == 0)
                         return i;
@@ -307,7 +234,7 @@ static int put_entry(struct vm_config *cfg, const struct vm_section *s, const un
         int at = 0;
 
         if (s->max) {
-                const char *id = *(char *const *)((const char *)e + s->fields->offset);
+                const char *id = *(char *const *)((const char *)e + s->table->fields->offset);
 
                 if (path_id && strcmp(path_id, id) != 0)
                         return err_set(err, ENOKEY,
@@ -324,13 +251,13 @@ static int put_entry(struct vm_config *cfg, const struct vm_section *s, const un
                 *flag_of(cfg, s) = true;
         else if (at == *count_of(cfg, s))
                 *count_of(cfg, s) += 1;
-        fields_release(s->fields, entry_of(cfg, s, at));
+        json_fields_release(s->table, entry_of(cfg, s, at));
         memcpy(entry_of(cfg, s, at), e, s->size);
         return 0;
 }
 
-int vm_config_put(struct vm_config *cfg, const struct vm_section *s, const json_t *body,
-                  const char *id, bool partial, struct err *err)
+int vm_config_put(struct vm_config *cfg, const struct vm_section *s, json_t *body, const char *id,
+                  bool partial, struct err *err)
 {
         union any_entry e = {0};
         struct err local = ERR_INIT;
@@ -339,32 +266,34 @@ int vm_config_put(struct vm_config *cfg, const struct vm_section *s, const json_
         err = err ? err : &local;
         if (s->refusal)
                 return err_set(err, ENOTSUP, "%s", s->refusal);
-        if (partial && fields_copy(s->fields, &e, entry_of(cfg, s, 0), s->size) < 0)
+        if (partial && json_fields_copy(s->table, &e, entry_of(cfg, s, 0), s->size) < 0)
                 return err_set(err, ENOMEM, "out of memory");
-        r = fields_parse(s->fields, body, &e, partial, err);
+        r = partial ? json_fields_decode_partial(s->table, NULL, body, &e, err)
+                    : json_fields_decode(s->table, NULL, body, &e, err);
         if (r == -EINVAL)
                 r = -(err->code = EBADMSG);
         if (r == 0)
                 r = put_entry(cfg, s, &e, id, err);
         if (r < 0)
-                fields_release(s->fields, &e);
+                json_fields_release(s->table, &e);
         return r;
 }
 
 json_t *vm_config_dump_section(const struct vm_config *cfg, const struct vm_section *s)
 {
-        json_t *list;
+        _cleanup_json_ json_t *list = s->max ? json_array() : NULL;
+        json_t *object = NULL;
 
         if (!s->max)
-                return fields_dump(s->fields, entry_of(cfg, s, 0));
-        list = json_array();
-        for (int i = 0; list && i < *count_of(cfg, s); i++) {
-                if (json_array_append_new(list, fields_dump(s->fields, entry_of(cfg, s, i))) < 0) {
-                        json_decref(list);
-                        list = NULL;
-                }
+                return json_fields_encode(s->table, NULL, entry_of(cfg, s, 0), &object, NULL) < 0
+                               ? NULL
+                               : object;
+        for (int i = 0; i < *count_of(cfg, s); i++) {
+                if (json_fields_encode(s->table, NULL, entry_of(cfg, s, i), &object, NULL) < 0 ||
+                    json_array_append_new(list, object) < 0)
+                        return NULL;
         }
-        return list;
+        return steal_ptr(&list);
 }
 
 json_t *vm_config_dump(const struct vm_config *cfg)
@@ -373,7 +302,7 @@ json_t *vm_config_dump(const struct vm_config *cfg)
 
         for (const struct vm_section *s = sections; all && s < sections + N_SECTIONS; s++) {
                 bool there =
-                        s->max || (s->fields && (*flag_of(cfg, s) || s->fields == machine_fields));
+                        s->max || (s->table && (*flag_of(cfg, s) || s->table == &vm_machine_table));
 
                 if (s->refusal)
                         continue;
@@ -386,11 +315,11 @@ json_t *vm_config_dump(const struct vm_config *cfg)
         return all;
 }
 
-static int load_section(struct vm_config *cfg, const char *name, const json_t *v, struct err *err)
+static int load_section(struct vm_config *cfg, const char *name, json_t *v, struct err *err)
 {
         const struct vm_section *s = vm_section_find(name, strlen(name));
         size_t i;
-        const json_t *entry;
+        json_t *entry;
 
         /* Firecracker ignores unknown sections: the file may be for a newer version. */
         if (!s) {
@@ -407,7 +336,7 @@ static int load_section(struct vm_config *cfg, const char *name, const json_t *v
                                : 0;
         if (!json_is_array(v))
                 return err_set(err, EINVAL, "%s: must be a list", name);
-        json_array_foreach((json_t *)v, i, entry)
+        json_array_foreach(v, i, entry)
         {
                 if (vm_config_put(cfg, s, entry, NULL, false, err) < 0)
                         return err_wrap(err, "%s[%zu]", name, i);
@@ -417,28 +346,25 @@ static int load_section(struct vm_config *cfg, const char *name, const json_t *v
 
 int vm_config_parse(struct vm_config *cfg, const char *text, size_t n, struct err *err)
 {
-        json_error_t e;
-        json_t *all = json_loadb(text, n, JSON_REJECT_DUPLICATES, &e);
+        _cleanup_json_ json_t *all = NULL;
         const char *name;
-        const json_t *v;
-        int r = 0;
+        json_t *section;
+        int r = json_parse(text, n, 0, &all, err);
 
-        if (!all)
-                return err_set(err, EINVAL, "not valid JSON: line %d, column %d: %s", e.line,
-                               e.column, e.text);
+        if (r < 0)
+                return r;
         if (!json_is_object(all))
-                r = err_set(err, EINVAL, "must be a JSON object");
-        json_object_foreach(all, name, v)
+                return err_set(err, EINVAL, "must be a JSON object");
+        json_object_foreach(all, name, section)
         {
-                if (r == 0)
-                        r = load_section(cfg, name, v, err);
+                if ((r = load_section(cfg, name, section, err)) < 0)
+                        return r;
         }
-        if (r == 0 && !json_object_get(all, "boot-source"))
-                r = err_set(err, EINVAL, "boot-source: missing");
-        if (r == 0 && !json_object_get(all, "drives"))
-                r = err_set(err, EINVAL, "drives: missing");
-        json_decref(all);
-        return r;
+        if (!json_object_get(all, "boot-source"))
+                return err_set(err, EINVAL, "boot-source: missing");
+        if (!json_object_get(all, "drives"))
+                return err_set(err, EINVAL, "drives: missing");
+        return 0;
 }
 
 int vm_config_load(struct vm_config *cfg, const char *path, struct err *err)

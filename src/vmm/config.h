@@ -122,8 +122,8 @@ const char *vm_section_refusal(const struct vm_section *s);
  * -EBADMSG: the body does not match the section's fields; -ENOTSUP: only Firecracker has this
  * feature; -ENOKEY: the two ids differ; any other code: a value that cannot be used.
  */
-int vm_config_put(struct vm_config *cfg, const struct vm_section *s, const json_t *body,
-                  const char *id, bool partial, struct err *err);
+int vm_config_put(struct vm_config *cfg, const struct vm_section *s, json_t *body, const char *id,
+                  bool partial, struct err *err);
 
 /* A section, or everything, as JSON. New references; NULL: out of memory. */
 json_t *vm_config_dump_section(const struct vm_config *cfg, const struct vm_section *s);

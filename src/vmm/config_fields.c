@@ -1,51 +1,71 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/config_fields.h"
 
+#include "vmm/config.h"
+#include "vmm/vsock.h"
+
 #include <ctype.h>
 #include <errno.h>
+#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const struct field *find(const struct field *fields, const char *name)
+/* ---- fields that are not plain values ---- */
+
+/* The only value that this program supports: the first of `words`, or false. */
+static int decode_only(const struct json_field *f, const struct json_path *at, json_t *value,
+                       void *member, struct err *err)
 {
-        for (; fields->name; fields++) {
-                if (strcmp(fields->name, name) == 0)
-                        return fields;
-        }
-        return NULL;
+        const char *only = f->words[0], *text = json_string_value(value);
+
+        if (json_is_false(value) ? strcmp(only, "false") == 0 : text && strcmp(text, only) == 0)
+                return 0;
+        return json_fail(at, err, ENOTSUP, "not supported by vulcan-vmm (only %s is)", only);
 }
 
-static int keep(char **at, const json_t *v, struct err *err)
+static json_t *encode_only(const struct json_field *f, const void *member)
 {
-        char *copy = strdup(json_string_value(v));
+        return strcmp(f->words[0], "false") == 0 ? json_false() : json_string(f->words[0]);
+}
 
-        if (!copy)
-                return err_set(err, ENOMEM, "out of memory");
-        free(*at);
-        *at = copy;
+static int decode_absent(const struct json_field *f, const struct json_path *at, json_t *value,
+                         void *member, struct err *err)
+{
+        return json_fail(at, err, ENOTSUP, "not supported by vulcan-vmm");
+}
+
+/* A rate limiter without limits: {}, or one whose buckets are null, as clients that fill in all fields
+ * send it. */
+static int decode_limiter(const struct json_field *f, const struct json_path *at, json_t *value,
+                          void *member, struct err *err)
+{
+        const json_t *bucket;
+        const char *name;
+
+        if (!json_is_object(value))
+                return json_fail(at, err, EINVAL, "must be a JSON object");
+        json_object_foreach(value, name, bucket)
+        {
+                const struct json_path field = {.parent = at, .name = name};
+
+                if (strcmp(name, "bandwidth") != 0 && strcmp(name, "ops") != 0)
+                        return json_fail(&field, err, EINVAL, "unknown field");
+                if (!json_is_null(bucket))
+                        return json_fail(at, err, ENOTSUP, "not supported by vulcan-vmm");
+        }
         return 0;
 }
 
-static int parse_string(const struct field *f, const json_t *v, char **at, struct err *err)
+/* Replaces an owned text. */
+static int store(char **member, char *owned, struct err *err)
 {
-        size_t n = json_string_length(v);
-
-        if (!json_is_string(v))
-                return err_set(err, EINVAL, "%s: must be a string", f->name);
-        if (strlen(json_string_value(v)) != n)
-                return err_set(err, EINVAL, "%s: holds a NUL character", f->name);
-        if (n < (size_t)f->min && n == 0)
-                return err_set(err, ERANGE, "%s: must not be empty", f->name);
-        if (n < (size_t)f->min)
-                return err_set(err, ERANGE, "%s: shorter than %lld bytes", f->name,
-                               (long long)f->min);
-        if (f->max && n > (size_t)f->max)
-                return err_set(err, ERANGE, "%s: longer than %lld bytes", f->name,
-                               (long long)f->max);
-        return keep(at, v, err);
+        if (!owned)
+                return err_set(err, ENOMEM, "out of memory");
+        free(*member);
+        *member = owned;
+        return 0;
 }
 
-/* Six pairs of hexadecimal digits with colons between them. */
 static bool is_mac(const char *text)
 {
         for (int i = 0; i < 17; i++) {
@@ -55,236 +75,149 @@ static bool is_mac(const char *text)
         return text[17] == '\0';
 }
 
-/* For Firecracker one that is malformed is an error of the body, not of a value. */
-static int parse_mac(const struct field *f, const json_t *v, char **at, struct err *err)
+/* Firecracker calls a malformed address an error of the body, not of a value: -EINVAL. */
+static int decode_mac(const struct json_field *f, const struct json_path *at, json_t *value,
+                      void *member, struct err *err)
 {
-        if (!json_is_string(v))
-                return err_set(err, EINVAL, "%s: must be a string", f->name);
-        if (!is_mac(json_string_value(v)) || json_string_length(v) != 17)
-                return err_set(err, EINVAL, "%s: \"%.64s\" is not like 06:00:ac:10:00:02", f->name,
-                               json_string_value(v));
-        return keep(at, v, err);
+        const char *text = json_string_value(value);
+
+        if (!text)
+                return json_fail(at, err, EINVAL, "must be a string");
+        if (!is_mac(text))
+                return json_fail(at, err, EINVAL, "\"%.64s\" is not like 06:00:ac:10:00:02", text);
+        return store(member, strdup(text), err);
 }
 
-static int parse_int(const struct field *f, const json_t *v, int64_t *at, struct err *err)
+static json_t *encode_mac(const struct json_field *f, const void *member)
 {
-        if (!json_is_integer(v))
-                return err_set(err, EINVAL, "%s: must be a whole number", f->name);
-        if (json_integer_value(v) < f->min || json_integer_value(v) > f->max)
-                return err_set(err, ERANGE, "%s: %lld is not between %lld and %lld", f->name,
-                               (long long)json_integer_value(v), (long long)f->min,
-                               (long long)f->max);
-        *at = json_integer_value(v);
-        return 0;
+        const char *text = *(const char *const *)member;
+
+        return text ? json_string(text) : json_null();
 }
 
-static int parse_enum(const struct field *f, const json_t *v, int *at, struct err *err)
-{
-        char all[128] = "";
-
-        if (!json_is_string(v))
-                return err_set(err, EINVAL, "%s: must be a string", f->name);
-        for (int i = 0; f->names[i]; i++) {
-                if (strcmp(f->names[i], json_string_value(v)) == 0) {
-                        *at = i;
-                        return 0;
-                }
-                strncat(all, i ? ", " : "", sizeof(all) - strlen(all) - 1);
-                strncat(all, f->names[i], sizeof(all) - strlen(all) - 1);
-        }
-        return err_set(err, EINVAL, "%s: \"%.64s\" is none of %s", f->name, json_string_value(v),
-                       all);
-}
-
-static int parse_only(const struct field *f, const json_t *v, struct err *err)
-{
-        if (json_is_false(v) && strcmp(f->names[0], "false") == 0)
-                return 0;
-        if (json_is_string(v) && strcmp(json_string_value(v), f->names[0]) == 0)
-                return 0;
-        return err_set(err, ENOTSUP, "%s: not supported by vulcan-vmm (only %s is)", f->name,
-                       f->names[0]);
-}
-
-static int parse_words(const struct field *f, const json_t *v, char **at, struct err *err)
+/* An object of strings, stored as JSON text of at most `max` bytes. */
+static int decode_properties(const struct json_field *f, const struct json_path *at, json_t *value,
+                             void *member, struct err *err)
 {
         const json_t *word;
         const char *name;
         char *text;
 
-        if (!json_is_object(v))
-                return err_set(err, EINVAL, "%s: must be a JSON object", f->name);
-        json_object_foreach((json_t *)v, name, word)
+        if (!json_is_object(value))
+                return json_fail(at, err, EINVAL, "must be a JSON object");
+        json_object_foreach(value, name, word)
         {
+                const struct json_path field = {.parent = at, .name = name};
+
                 if (!json_is_string(word))
-                        return err_set(err, EINVAL, "%s: \"%.64s\" must be a string", f->name,
-                                       name);
+                        return json_fail(&field, err, EINVAL, "must be a string");
         }
-        text = json_dumps(v, JSON_COMPACT | JSON_SORT_KEYS);
-        if (!text)
-                return err_set(err, ENOMEM, "out of memory");
-        if (strlen(text) > (size_t)f->max) {
+        text = json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS);
+        if (text && strlen(text) > (size_t)f->max) {
                 free(text);
-                return err_set(err, ERANGE, "%s: longer than %lld bytes", f->name,
-                               (long long)f->max);
+                return json_fail(at, err, ERANGE, "longer than %lld bytes", (long long)f->max);
         }
-        free(*at);
-        *at = text;
-        return 0;
+        return store(member, text, err);
 }
 
-/* {}, or one whose buckets are null: clients that fill in all fields send those. */
-static int parse_limiter(const struct field *f, const json_t *v, struct err *err)
+static json_t *encode_properties(const struct json_field *f, const void *member)
 {
-        const json_t *bucket;
-        const char *name;
+        const char *text = *(const char *const *)member;
 
-        if (!json_is_object(v))
-                return err_set(err, EINVAL, "%s: must be a JSON object", f->name);
-        json_object_foreach((json_t *)v, name, bucket)
-        {
-                if (strcmp(name, "bandwidth") != 0 && strcmp(name, "ops") != 0)
-                        return err_set(err, EINVAL, "%s: unknown field \"%.64s\"", f->name, name);
-                if (!json_is_null(bucket))
-                        return err_set(err, ENOTSUP, "%s: not supported by vulcan-vmm", f->name);
-        }
-        return 0;
+        return text ? json_loads(text, 0, NULL) : json_null();
 }
 
-static int parse_one(const struct field *f, const json_t *v, void *base, struct err *err)
-{
-        char *at = (char *)base + f->offset;
+/* ---- the table ---- */
 
-        /* As serde reads an Option: null is the same as absent. */
-        if (json_is_null(v) && !f->required)
-                return 0;
-        switch (f->type) {
-        case FIELD_STRING:
-                return parse_string(f, v, (char **)at, err);
-        case FIELD_MAC:
-                return parse_mac(f, v, (char **)at, err);
-        case FIELD_BOOL:
-                if (!json_is_boolean(v))
-                        return err_set(err, EINVAL, "%s: must be true or false", f->name);
-                *(bool *)at = json_is_true(v);
-                return 0;
-        case FIELD_INT:
-                return parse_int(f, v, (int64_t *)at, err);
-        case FIELD_ENUM:
-                return parse_enum(f, v, (int *)at, err);
-        case FIELD_ONLY:
-        case FIELD_UNSHOWN:
-                return parse_only(f, v, err);
-        case FIELD_LIMITER:
-                return parse_limiter(f, v, err);
-        case FIELD_WORDS:
-                return parse_words(f, v, (char **)at, err);
-        case FIELD_ABSENT:
-                break;
+static const char *const none[] = {"None", NULL};
+static const char *const only_false[] = {"false", NULL};
+static const char *const cache_names[] = {"Unsafe", "Writeback", NULL};
+static const char *const engine_names[] = {"Sync", "Async", NULL};
+
+#define CUSTOM(name_, decode_, ...)                                                                \
+        {                                                                                          \
+                .name = name_, .type = JSON_FIELD_CUSTOM, .decode = decode_, __VA_ARGS__           \
         }
-        return err_set(err, ENOTSUP, "%s: not supported by vulcan-vmm", f->name);
-}
+#define ONLY(name_, words_) CUSTOM(name_, decode_only, .encode = encode_only, .words = words_)
+#define ABSENT(name_) CUSTOM(name_, decode_absent, .encode = NULL)
+#define LIMITER(name_) CUSTOM(name_, decode_limiter, .encode = NULL)
 
-int fields_parse(const struct field *fields, const json_t *object, void *base, bool partial,
-                 struct err *err)
-{
-        const char *name;
-        const json_t *v;
+static const struct json_field machine_fields[] = {
+        JSON_FIELD(vm_machine, vcpu_count, I64, 1, VM_VCPUS_MAX, JSON_REQUIRED),
+        JSON_FIELD(vm_machine, mem_size_mib, I64, 1, VM_MEM_MIB_MAX, JSON_REQUIRED),
+        ONLY("smt", only_false),
+        ONLY("track_dirty_pages", only_false),
+        ONLY("huge_pages", none),
+        CUSTOM("cpu_template", decode_only, .words = none, .flags = JSON_OMIT_NULL),
+        {0},
+};
 
-        if (!json_is_object(object))
-                return err_set(err, EINVAL, "must be a JSON object");
-        json_object_foreach((json_t *)object, name, v)
-        {
-                const struct field *f = find(fields, name);
-                int r = f ? parse_one(f, v, base, err)
-                          : err_set(err, EINVAL, "unknown field \"%.64s\"", name);
+static const struct json_field boot_fields[] = {
+        JSON_FIELD(vm_boot, kernel_image_path, TEXT, 1, 4095, JSON_REQUIRED | JSON_OWNED),
+        JSON_FIELD(vm_boot, boot_args, TEXT, 0, VM_CMDLINE_MAX, JSON_OWNED),
+        JSON_FIELD(vm_boot, initrd_path, TEXT, 1, 4095, JSON_OWNED),
+        {0},
+};
 
-                if (r < 0)
-                        return r;
-        }
-        for (const struct field *f = fields; f->name; f++) {
-                if (f->required && !partial && !json_object_get(object, f->name))
-                        return err_set(err, EINVAL, "%s: missing", f->name);
-        }
-        return 0;
-}
+static const struct json_field drive_fields[] = {
+        JSON_FIELD(vm_drive, drive_id, TEXT, 1, 64, JSON_REQUIRED | JSON_OWNED),
+        JSON_FIELD(vm_drive, path_on_host, TEXT, 1, 4095, JSON_REQUIRED | JSON_OWNED),
+        JSON_FIELD(vm_drive, is_root_device, BOOL, 0, 0, JSON_REQUIRED),
+        JSON_FIELD(vm_drive, is_read_only, BOOL, 0, 0, 0),
+        JSON_FIELD(vm_drive, cache_type, WORD, 0, 0, 0, .words = cache_names),
+        JSON_FIELD(vm_drive, io_engine, WORD, 0, 0, 0, .words = engine_names),
+        ABSENT("partuuid"),
+        LIMITER("rate_limiter"),
+        ABSENT("socket"),
+        {0},
+};
 
-static json_t *dump_one(const struct field *f, const void *base)
-{
-        const char *at = (const char *)base + f->offset;
+static const struct json_field net_fields[] = {
+        JSON_FIELD(vm_net, iface_id, TEXT, 1, 64, JSON_REQUIRED | JSON_OWNED),
+        JSON_FIELD(vm_net, host_dev_name, TEXT, 1, IFNAMSIZ - 1, JSON_REQUIRED | JSON_OWNED),
+        JSON_FIELD(vm_net, guest_mac, CUSTOM, 0, 0, JSON_OWNED, .decode = decode_mac,
+                   .encode = encode_mac),
+        JSON_FIELD(vm_net, mtu, I64, VM_MTU_MIN, UINT16_MAX, 0),
+        LIMITER("rx_rate_limiter"),
+        LIMITER("tx_rate_limiter"),
+        {0},
+};
 
-        switch (f->type) {
-        case FIELD_STRING:
-        case FIELD_MAC:
-                return *(char *const *)at ? json_string(*(char *const *)at) : json_null();
-        case FIELD_BOOL:
-                return json_boolean(*(const bool *)at);
-        case FIELD_INT:
-                return *(const int64_t *)at || f->min <= 0 ? json_integer(*(const int64_t *)at)
-                                                           : json_null();
-        case FIELD_ENUM:
-                return json_string(f->names[*(const int *)at]);
-        case FIELD_ONLY:
-                return strcmp(f->names[0], "false") == 0 ? json_false() : json_string(f->names[0]);
-        case FIELD_WORDS:
-                return *(char *const *)at ? json_loads(*(char *const *)at, 0, NULL) : json_null();
-        case FIELD_LIMITER:
-        case FIELD_UNSHOWN:
-        case FIELD_ABSENT:
-                break;
-        }
-        return json_null();
-}
+static const struct json_field vsock_fields[] = {
+        JSON_FIELD(vm_vsock, guest_cid, I64, VSOCK_CID_MIN, UINT32_MAX - 1, JSON_REQUIRED),
+        JSON_FIELD(vm_vsock, uds_path, TEXT, 1, VSOCK_UDS_PATH_MAX, JSON_REQUIRED | JSON_OWNED),
+        JSON_FIELD(vm_vsock, vsock_id, TEXT, 0, 64, JSON_OWNED),
+        {0},
+};
 
-json_t *fields_dump(const struct field *fields, const void *base)
-{
-        json_t *object = json_object();
+static const struct json_field logger_fields[] = {
+        JSON_FIELD(vm_logger, log_path, TEXT, 1, 4095, JSON_OWNED),
+        JSON_FIELD(vm_logger, level, TEXT, 1, 16, JSON_OWNED),
+        JSON_FIELD(vm_logger, show_level, BOOL, 0, 0, 0),
+        JSON_FIELD(vm_logger, show_log_origin, BOOL, 0, 0, 0),
+        JSON_FIELD(vm_logger, module, TEXT, 0, 256, JSON_OWNED),
+        {0},
+};
 
-        for (; object && fields->name; fields++) {
-                json_t *v = dump_one(fields, base);
+static const struct json_field metrics_fields[] = {
+        JSON_FIELD(vm_metrics_section, metrics_path, TEXT, 1, 4095, JSON_REQUIRED | JSON_OWNED),
+        JSON_FIELD(vm_metrics_section, emit_id, BOOL, 0, 0, 0),
+        JSON_FIELD(vm_metrics_section, properties, CUSTOM, 0, VM_PROPERTIES_MAX,
+                   JSON_OWNED | JSON_OMIT_NULL, .decode = decode_properties,
+                   .encode = encode_properties),
+        {0},
+};
 
-                if (json_is_null(v) &&
-                    (fields->type == FIELD_UNSHOWN || fields->type == FIELD_WORDS))
-                        continue;
-                if (json_object_set_new(object, fields->name, v) < 0) {
-                        json_decref(object);
-                        object = NULL;
-                }
-        }
-        return object;
-}
+static const struct json_field entropy_fields[] = {LIMITER("rate_limiter"), {0}};
 
-static bool is_text(const struct field *f)
-{
-        return f->type == FIELD_STRING || f->type == FIELD_MAC || f->type == FIELD_WORDS;
-}
-
-void fields_release(const struct field *fields, void *base)
-{
-        for (; fields->name; fields++) {
-                char **at = (char **)((char *)base + fields->offset);
-
-                if (!is_text(fields))
-                        continue;
-                free(*at);
-                *at = NULL;
-        }
-}
-
-int fields_copy(const struct field *fields, void *to, const void *from, size_t size)
-{
-        bool failed = false;
-
-        memcpy(to, from, size);
-        for (const struct field *f = fields; f->name; f++) {
-                char **at = (char **)((char *)to + f->offset);
-
-                if (!is_text(f) || !*at)
-                        continue;
-                *at = failed ? NULL : strdup(*at);
-                failed = failed || !*at;
-        }
-        if (failed)
-                fields_release(fields, to);
-        return failed ? -ENOMEM : 0;
-}
+const struct json_table vm_machine_table = {
+        .fields = machine_fields, .strict = true, .nulls = true};
+const struct json_table vm_boot_table = {.fields = boot_fields, .strict = true, .nulls = true};
+const struct json_table vm_drive_table = {.fields = drive_fields, .strict = true, .nulls = true};
+const struct json_table vm_net_table = {.fields = net_fields, .strict = true, .nulls = true};
+const struct json_table vm_vsock_table = {.fields = vsock_fields, .strict = true, .nulls = true};
+const struct json_table vm_logger_table = {.fields = logger_fields, .strict = true, .nulls = true};
+const struct json_table vm_metrics_table = {
+        .fields = metrics_fields, .strict = true, .nulls = true};
+const struct json_table vm_entropy_table = {
+        .fields = entropy_fields, .strict = true, .nulls = true};

@@ -78,7 +78,7 @@ def test_invalid_arguments_are_rejected(args, says):
 @pytest.mark.parametrize("sections, says", [
     ({"balloon": {"amount_mib": 1}}, "balloon is not supported by vulcan-vmm"),
     ({"machine-config": {"vcpu_count": 99, "mem_size_mib": 128}}, "vcpu_count: 99"),
-    ({"vsock": {"extra": 1}}, 'unknown field "extra"'),
+    ({"vsock": {"extra": 1}}, "extra: unknown field"),
 ])
 def test_an_invalid_configuration_is_rejected(folder, sections, says):
     result = run("--no-api", "--config-file", write_config(folder, **sections))

@@ -148,7 +148,7 @@ static void metrics_properties_are_bounded_strings(void **state)
                 parse(&cfg, WITH("\"metrics\":{\"metrics_path\":\"/m\",\"properties\":{\"a\":5}}"),
                       &err),
                 -EBADMSG);
-        assert_string_equal(err.msg, "metrics: properties: \"a\" must be a string");
+        assert_string_equal(err.msg, "metrics: properties.a: must be a string");
         vm_config_release(&cfg);
         assert_int_equal(
                 parse(&cfg, WITH("\"metrics\":{\"metrics_path\":\"/m\",\"properties\":[]}"), &err),
