@@ -145,7 +145,7 @@ def test_local_links_and_special_files_are_rejected(here):
     here.put("tree/file", b"x")
     os.symlink("/etc/passwd", here.path("tree/link"))
     result = here("--file", "tree", "-e", "exit 0", code=125)
-    assert b"tree/link: a symbolic link" in result.err, result
+    assert b"tree/link: symbolic links" in result.err, result
     # A link that the user names is followed.
     here("--file", "tree/link=passwd", "--out", "passwd", "-e", "exit 0")
     assert b"root:" in here.get("passwd")
