@@ -13,7 +13,7 @@ import vulcan
 from test_crash import records
 from test_faults import Instructions
 
-ORDERS = 500
+SUBMISSIONS = 500
 CLIENTS = 8
 ACCEPTED, CURRENT = "vulcan_workloads_accepted_total", "vulcan_workloads_current"
 ENDED, REJECTED = "vulcan_workloads_ended_total", "vulcan_workloads_rejected_total"
@@ -72,12 +72,12 @@ class Submitter(threading.Thread):
     def run(self):
         for _ in self.numbers:
             try:
-                self.order()
+                self.submit()
             except Exception as error:  # pylint: disable=broad-except
                 self.odd.append(repr(error))
                 return
 
-    def order(self):
+    def submit(self):
         if self.rng.random() < 0.1:
             self.instructions.give(self.rng.choice(BOOTS))
         wait = self.rng.random() < 0.3
@@ -167,7 +167,7 @@ def test_every_workload_is_counted_in_one_status(fake_box):
     daemon = fake_box.serve("--max-vms", "8", "--max-queue", "8")
     scraper = Scraper(daemon)
     filled = fill_up(daemon, 16)
-    numbers = iter(range(ORDERS))  # shared: next() of it is atomic
+    numbers = iter(range(SUBMISSIONS))  # shared: next() of it is atomic
     submitters = [Submitter(daemon, instructions, numbers, seed + i) for i in range(CLIENTS)]
     for submitter in submitters:
         submitter.join(vulcan.LIMIT_S)
@@ -184,7 +184,7 @@ def test_every_workload_is_counted_in_one_status(fake_box):
     count = check_each(daemon, fake_box, ids)
     metrics = check_totals(daemon, count, len(ids))
     full = 1 + sum(submitter.full for submitter in submitters)
-    assert full + len(ids) == ORDERS + len(filled) + 1
+    assert full + len(ids) == SUBMISSIONS + len(filled) + 1
     assert metrics.value(REJECTED, reason="queue_full") == full
     assert sum(v for (_, s), v in count.items() if s == "killed") == \
         len(filled) + sum(submitter.killed for submitter in submitters)

@@ -43,7 +43,7 @@ class Client(threading.Thread):
     def run(self):
         try:
             for mark in self.marks:
-                self.order(mark)
+                self.submit(mark)
                 if self.rng.random() < 0.3 and self.accepted:
                     self.kill(self.rng.choice(list(self.accepted)))
         except (OSError, http.client.HTTPException):
@@ -56,7 +56,7 @@ class Client(threading.Thread):
         answer = self.connection.getresponse()
         return answer.status, answer.read()
 
-    def order(self, mark):
+    def submit(self, mark):
         status, raw = self.ask("POST", "/v1/workloads/async", {
             "runtime": "sh", "code": self.rng.choice(self.codes), **self.more,
             "resources": {"timeout_s": mark}})
@@ -74,8 +74,8 @@ class Client(threading.Thread):
 class Victim:
     """A daemon that is killed again and again over one state directory."""
 
-    def __init__(self, box, *words, codes=CODES, **order):
-        self.box, self.words, self.codes, self.order = box, words, codes, order
+    def __init__(self, box, *words, codes=CODES, **fields):
+        self.box, self.words, self.codes, self.fields = box, words, codes, fields
         seed = int(os.environ.get("VULCAN_TEST_SEED", str(random.randrange(1 << 30))))
         print(f"VULCAN_TEST_SEED={seed}")  # printed if the test fails
         self.rng = random.Random(seed)
@@ -108,7 +108,7 @@ class Victim:
                               "('pending','running')").fetchone() == (0,)
             rows = db.execute("SELECT id, timeout_s, status, error FROM workloads").fetchall()
         marks = [mark for _, mark, _, _ in rows]
-        assert len(set(marks)) == len(marks), "an order is recorded twice"
+        assert len(set(marks)) == len(marks), "a workload is recorded twice"
         found = {row[0]: row for row in rows}
         lost = {i: m for i, m in self.accepted.items() if i not in found}
         assert not lost, f"accepted, and not in the store: {lost}\n{daemon.log()}"
@@ -133,7 +133,7 @@ class Victim:
             marks = range(self.next_mark, self.next_mark + 12)
             self.next_mark += 12
             clients.append(Client(daemon, marks, random.Random(self.rng.random()), self.codes,
-                                  **self.order))
+                                  **self.fields))
         time.sleep(self.rng.uniform(0, longest_s))
         daemon.process.kill()
         daemon.wait()
@@ -152,7 +152,7 @@ class Victim:
     def end(self):
         """A last start; after it, nothing but the records may be left."""
         daemon = self.start()
-        record = daemon.submit("sh", "print done", **self.order)
+        record = daemon.submit("sh", "print done", **self.fields)
         assert record["status"] == "completed", record
         daemon.stop()
         left = self.before.left(self.box)

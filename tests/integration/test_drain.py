@@ -76,7 +76,7 @@ def test_a_follower_learns_the_result(fake_box):
 
 def test_healthz_reports_the_drain(fake_box):
     daemon = fake_box.serve()
-    assert "nothing runs" in daemon.stop().text
+    assert "nothing is running" in daemon.stop().text
     empty = os.path.join(fake_box.folder, "empty")
     os.mkdir(empty)
     daemon = fake_box.serve("--images", empty)

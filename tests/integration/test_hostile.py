@@ -73,8 +73,8 @@ def test_no_value_of_a_field_makes_the_daemon_fail(daemon):
     accepted = []
     for field in FIELDS:
         for value in VALUES:
-            order = {"runtime": "sh", "code": "exit 0", field: value}
-            status, raw, _ = daemon.request("POST", "/v1/workloads", order)
+            body = {"runtime": "sh", "code": "exit 0", field: value}
+            status, raw, _ = daemon.request("POST", "/v1/workloads", body)
             assert status == 201 or 400 <= status < 500, (status, raw[:300], field, str(value)[:80])
             if status == 201:
                 accepted.append((field, str(value)[:30]))

@@ -211,10 +211,10 @@ class Daemon(Command):
 
     def submit(self, runtime, code, **more):
         """Runs a workload and returns its final record."""
-        return self.json("POST", "/v1/workloads", order(runtime, code, more), 201)
+        return self.json("POST", "/v1/workloads", submission(runtime, code, more), 201)
 
     def start(self, runtime, code, **more):
-        return self.json("POST", "/v1/workloads/async", order(runtime, code, more), 202)
+        return self.json("POST", "/v1/workloads/async", submission(runtime, code, more), 202)
 
     def until_ended(self, workload_id, limit=LIMIT_S):
         """Polls the record of a workload until it has ended; no event reports that."""
@@ -240,7 +240,7 @@ class Daemon(Command):
         return self.wait(limit)
 
 
-def order(runtime, code, more):
+def submission(runtime, code, more):
     """The body of a request. On a slow machine, the program gets more than the default time."""
     body = {"runtime": runtime, "code": code, **more}
     if SLOW > 1:
