@@ -19,13 +19,13 @@ void journal_accepted(const struct job *job)
 
 void journal_begun(const struct job *job)
 {
-        log_debug("workload %s: begins after waiting %.1f ms", job->id,
+        log_debug("workload %s: starts after waiting %.1f ms", job->id,
                   ns_to_s(job->began_ns - job->accepted_ns) * 1000);
 }
 
 void journal_kill(const struct job *job)
 {
-        log_debug("workload %s: a kill was asked for", job->id);
+        log_debug("workload %s: kill requested", job->id);
 }
 
 /* The reason in one line, without the console's text; other bytes than printable ASCII

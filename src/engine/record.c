@@ -20,7 +20,7 @@ void record_begin(struct store *store, const struct workload *w)
 {
         struct err err = ERR_INIT;
 
-        if (store && store_begin_soon(store, w->id, w->started_ms, &err) < 0)
+        if (store && store_begin(store, w->id, w->started_ms, &err) < 0)
                 complain(w, &err);
 }
 
@@ -30,7 +30,7 @@ void record_end_start(struct store *store, const struct workload *w, struct stor
                 store_end_start(store, w, op);
 }
 
-bool record_may_pass(int r)
+bool record_error_is_transient(int r)
 {
         return r == -EBUSY || r == -ENOSPC || r == -EIO || r == -ENOMEM || r == -EROFS ||
                r == -EACCES;

@@ -36,7 +36,7 @@ int record_end_wait(struct store *store, const struct workload *w, struct store_
 int record_end_again(struct store *store, const struct workload *w, bool even_without_output);
 
 /* True for errors that may pass, so that the same write can succeed later. */
-bool record_may_pass(int r);
+bool record_error_is_transient(int r);
 
 /* As store_get(). */
 int record_get(struct store *store, const char *id, struct workload *ret, struct err *err);

@@ -77,7 +77,7 @@ static int try_to_record(struct retry *retry, struct job *job, struct round *rou
         if (!round->locked) {
                 r = record_end_again(retry->store, &job->record, bare);
                 round->locked = r == -EBUSY;
-                job->permanent = r < 0 && !record_may_pass(r);
+                job->permanent = r < 0 && !record_error_is_transient(r);
         }
         if (r < 0 && last) {
                 log_error("workload %s: its end is not recorded; the next start will find it "

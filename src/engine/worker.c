@@ -189,7 +189,7 @@ void worker_run_finish(struct engine *e, struct job *job)
 
         end(e, job, r == 0);
         if (r < 0) {
-                retry_add(&e->retry, job, !record_may_pass(r));
+                retry_add(&e->retry, job, !record_error_is_transient(r));
                 return;
         }
         pthread_mutex_lock(&e->jobs.lock);

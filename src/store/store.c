@@ -99,14 +99,6 @@ int store_insert(struct store *s, const struct workload *w, struct err *err)
 
 int store_begin(struct store *s, const char *id, int64_t started_ms, struct err *err)
 {
-        struct store_op op = {.apply = apply_begin, .id = id, .started_ms = started_ms};
-
-        store_writer_submit(&s->writer, &op);
-        return store_wait(s, &op, err);
-}
-
-int store_begin_soon(struct store *s, const char *id, int64_t started_ms, struct err *err)
-{
         struct store_op *op = calloc(1, sizeof(*op));
 
         if (!op)

@@ -15,9 +15,9 @@
  *
  * Writing. One thread writes (writer.h). Operations that arrive while it waits for the disk become
  * its next transaction, so many callers share one wait. Writes happen in the order in which they
- * were submitted. store_begin_soon() does not wait: after a crash it makes no difference whether an
- * unfinished workload was pending or running. Functions that read wait for the queued writes that
- * concern them.
+ * were submitted. store_begin() does not wait for its write: after a crash it makes no difference
+ * whether an unfinished workload was pending or running. Functions that read wait for the queued
+ * writes that concern them.
  *
  * A damaged file is renamed, never deleted, and replaced by a new one. A file with a newer schema
  * is rejected. Only one process at a time may use a file: store_open() takes every unfinished
@@ -78,10 +78,7 @@ void store_close(struct store *s);
 /* Inserts a record with any status. */
 int store_insert(struct store *s, const struct workload *w, struct err *err);
 
-/* pending → running, without waiting for the write, whose failure is logged. -ENOMEM. */
-int store_begin_soon(struct store *s, const char *id, int64_t started_ms, struct err *err);
-
-/* pending → running. */
+/* pending → running. Does not wait for the write; a failure is logged. -ENOMEM. */
 int store_begin(struct store *s, const char *id, int64_t started_ms, struct err *err);
 
 /* pending or running → w->status, with the whole record. */

@@ -59,7 +59,7 @@ int record_end_again(struct store *store, const struct workload *w, bool even_wi
         return r;
 }
 
-bool record_may_pass(int r)
+bool record_error_is_transient(int r)
 {
         return r != -EUCLEAN;
 }
