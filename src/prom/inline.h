@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The macros and inline functions behind prom.h. Nothing here is for callers, except that prom.h documents
- * what they call: prom_gauge_set(), prom_count_failure(), prom_..._with() and the scopes.
+ * The macros and inline functions of prom.h. Callers need not read this: metrics.h, collector.h and
+ * reader.h document prom_gauge_set(), prom_count_failure(), prom_..._with(), the scopes and the C++
+ * wrappers.
  */
 #pragma once
 
@@ -19,8 +20,9 @@ extern "C" {
 #endif
 #pragma GCC visibility push(default)
 
-/* Strict C and C++ cannot leave out the comma before no values, and g++ takes no address of an array
- * without a name. So there are two of each macro: 0_ for a family alone, 1_ for one with values. */
+/* Strict C and C++ do not drop the comma before an empty __VA_ARGS__, and g++ takes no address of
+ * an unnamed array. Hence each macro comes in two forms, 0_ for a family alone and 1_ for one with
+ * values; X_ stops compilation if there are too many values. */
 #define PROM_HAS_VALUES_(...)                                                                      \
         PROM_PICK_(__VA_ARGS__, X_, X_, X_, X_, X_, X_, X_, X_, X_, X_, X_, X_, X_, X_, X_, X_,    \
                    1_, 1_, 1_, 1_, 1_, 1_, 1_, 1_, 1_, 1_, 1_, 1_, 1_, 1_, 1_, 1_, 0_, 0)
@@ -41,8 +43,8 @@ extern "C" {
 #define PROM_VALUES_HERE_(...) const char *const prom_values_here_[] = {__VA_ARGS__}
 #define PROM_N_VALUES_HERE_ (sizeof(prom_values_here_) / sizeof(prom_values_here_[0]))
 
-/* With PROM_DEBUG, look-ups of another kind or number of values than the family has abort, naming
- * the place; without, they give NULL and are counted. kind 0: any. */
+/* With PROM_DEBUG, a look-up with the wrong kind or number of values prints file and line and
+ * aborts. Without it, the look-up returns NULL and is counted. kind 0: any. */
 void prom_check_use_(const struct prom_family *family, int kind, size_t n_values, const char *file,
                      int line);
 #ifdef PROM_DEBUG
@@ -102,7 +104,7 @@ enum {
                                            prom_values_here_, PROM_N_VALUES_HERE_);                \
         })
 
-/* Look-ups by up to 4 values, which then come in registers, and by any number. */
+/* Look-ups by up to 4 values, which are passed in registers, and by any number. */
 void *prom_with_1_(struct prom_family *family, enum prom_kind kind, const char *a);
 void *prom_with_2_(struct prom_family *family, enum prom_kind kind, const char *a, const char *b);
 void *prom_with_3_(struct prom_family *family, enum prom_kind kind, const char *a, const char *b,
@@ -162,7 +164,7 @@ enum {
                                 PROM_N_VALUES_HERE_);                                              \
         })
 
-/* What every series begins with (struct prom_series). */
+/* The beginning of struct prom_series. */
 struct prom_series_head_ {
         uint32_t cell;
         uint8_t state;
@@ -193,7 +195,7 @@ static inline int prom_count_failure(struct prom_counter *counter, int result)
         return result;
 }
 
-/* Calls a collector: in C++, within a catch-all. */
+/* Calls a collector. In C++ it catches all exceptions. */
 typedef void prom_guard_fn_(prom_collect_fn *collect, struct prom_emitter *emitter, void *data);
 int prom_register_guarded_(struct prom_registry *registry, const struct prom_desc *descs, size_t n,
                            prom_collect_fn *collect, void *data, prom_guard_fn_ *guard,
@@ -240,7 +242,7 @@ static inline void prom_guard_(prom_collect_fn *collect, struct prom_emitter *em
 {
         try {
                 collect(emitter, data);
-        } catch (abi::__forced_unwind &) { /* pthread_exit(), which must go on */
+        } catch (abi::__forced_unwind &) { /* pthread_exit(): catching it would abort the program */
                 throw;
         } catch (...) {
                 prom_collector_failed_(emitter);
@@ -267,11 +269,12 @@ static inline int prom_register_value(struct prom_registry *registry, const stru
 }
 #endif
 
-/* Has it a histogram with native buckets, which text cannot show? For libprom-push. */
+/* For libprom-push: whether the registry has a histogram with native buckets, which text cannot
+ * show. */
 int prom_has_native_(struct prom_registry *registry);
 
-/* The n bytes at `data` as a gzip file, in memory from malloc(). For libprom-push. -ENOTSUP if gzip is not
- * built in; -ENOMEM. */
+/* For libprom-push: compresses n bytes to a gzip file in memory from malloc(). -ENOTSUP if gzip is
+ * not built in; -ENOMEM. */
 int prom_gzip_(const char *data, size_t n, char **ret_data, size_t *ret_n);
 
 #define PROM_UNIQUE_(name) PROM_PASTE_(name, __COUNTER__)

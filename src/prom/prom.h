@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A Prometheus client for programs in C: counters, gauges, histograms (classic and native),
+ * A Prometheus client library for C programs: counters, gauges, histograms (classic and native),
  * summaries, infos and state sets.
  *
- * Needs libc and POSIX threads, and a codec where scrapes are to be compressed. Knows no HTTP server:
- * it writes the body of a scrape into memory (prom_render_text() and its sisters), or makes the whole
- * answer to a request out of its headers (struct prom_handler).
+ * It needs libc and POSIX threads, and a codec library for each compression of scrapes that is
+ * built in. It contains no HTTP server: it writes the body of a scrape to a buffer
+ * (prom_render_text(), prom_render()), or makes a complete response from the headers of a request
+ * (struct prom_handler).
  *
- *     enum { REQUESTS, IN_FLIGHT, LATENCY, N_METRICS };     // at file scope, for the literals' sake
+ *     enum { REQUESTS, IN_FLIGHT, LATENCY, N_METRICS };     // at file scope, as are the literals
  *     static const struct prom_desc metrics[N_METRICS] = {
  *             [REQUESTS] = {.kind = PROM_COUNTER, .name = "app_requests_total",
  *                           .help = "Requests answered.",
@@ -33,57 +34,77 @@
  *     if (prom_render_text(prom_default_registry(), &body) == 0)
  *             send(fd, body.data, body.len, 0);
  *
- * Words. A *family* is one metric name with its help, kind and label names. A *series* is a family
- * with one set of label values; a family without labels has exactly one, which exists (at 0) from
- * registration on. A *handle* (struct prom_counter *, prom_gauge *, prom_histogram *, …) names a
- * series. Fetch handles once where the label values are known beforehand; that also makes the
- * series appear at 0, as it should.
+ * Terms. A *family* is one metric name with its help, kind and label names. A *series* is a family
+ * with one set of label values. A family without labels has exactly one series, which exists, with
+ * value 0, from registration on. A *handle* (struct prom_counter *, prom_gauge *, ...) refers to a
+ * series. If you know the label values in advance, fetch the handles once: the series then appear
+ * with value 0 before the first event, and updates need no look-up.
  *
- * Ownership. A registry owns its families, a family its series. Families and handles are plain
- * pointers that stay valid until prom_registry_free(); nothing else frees them and nothing needs
- * to be given back. Updates through the handle of a series that was removed are ignored and counted,
- * until the series is fetched again; for how long that holds stands at "removing series". Every
- * string handed in is copied.
+ * Ownership. A registry owns its families, and a family owns its series. Families and handles stay
+ * valid until prom_registry_free(). Nothing else frees them, and callers release nothing. The
+ * library copies every string it is given. After a series has been removed, updates through its
+ * handle are ignored and counted until the series is fetched again; "Removing series" in metrics.h
+ * says how long a program may keep such a handle.
  *
- * Threads. Any thread may call any function at any time, with two exceptions: prom_registry_free()
- * must be the last use of the registry and of its handles, and a struct prom_buf belongs to one
- * thread at a time. Nothing here is safe in a signal handler.
+ * Threads. Any thread may call any function at any time, except that prom_registry_free() must be
+ * the last use of the registry and of its handles, and that only one thread at a time may use a
+ * struct prom_buf. No function may be called from a signal handler.
  *
- * Counters, histograms and summaries are updated in memory of the processor that the thread runs on, by
- * restartable sequences: without a lock, an atomic operation or an allocation, and without waiting for
- * a scrape. Memory and the time of a scrape grow with the processors in use, not with the threads, and
- * a thread that ends leaves nothing behind. Exceptions: the first update on a processor reserves 64
- * MiB of address space, of which it takes what is counted there; with native buckets and summaries, the
- * first update of a series on a processor, and one that needs a new bucket, allocate. Both take a
- * lock. Restartable sequences need x86-64 with AVX, the GNU C library from 2.35 on and Linux from 4.18
- * on, better 6.3, and can be switched off (GLIBC_TUNABLES=glibc.pthread.rseq=0, seccomp). Without
- * them each update locks one of as many such memories as there are processors, one that no other
- * thread has at the moment, which takes some 20 ns.
+ * Cost of an update. Counters, histograms and summaries are kept per processor and updated in
+ * restartable sequences (rseq). Such an update takes no lock, executes no atomic instruction,
+ * allocates nothing and never waits for a scrape. The exceptions:
  *
- * Fetching a handle takes a lock only to create a series or to show it again (which needs 16 KiB of
- * stack; registering, scraping and prom_info_set() need 32). A scrape holds a lock while it makes the
- * texts of new series, for some hundred of them at a time, and none while it renders.
+ * - The first update in the process on each processor takes a lock and reserves 64 MiB of address
+ *   space. Only pages that are counted in use memory.
+ * - An observation of a native histogram or summary takes a lock and allocates if it is the first
+ *   of that series on a processor, if it falls into a bucket that is new there, or if it follows a
+ *   change of the buckets' resolution, a reset or a removal.
+ * - Without restartable sequences every such update locks one of several sets of cells, one that no
+ *   other thread holds if possible; that takes about 20 ns. Restartable sequences need x86-64 with
+ *   AVX, glibc 2.35 or later and Linux 4.18 or later (6.3 or later is better), and can be disabled
+ *   (GLIBC_TUNABLES=glibc.pthread.rseq=0, seccomp).
+ * - The functions that keep an exemplar try to take a lock, never wait for it, and may allocate.
  *
- * fork(). The child goes on with the parent's values as they were, until prom_registry_reset().
- * Locks are carried over fork(); vfork() and posix_spawn() followed by exec need nothing.
+ * Gauges and state sets are one shared word each, which updates change by atomic instructions,
+ * without locks or allocations. prom_info_set() takes a lock.
  *
- * Misuse is never undefined: an update that cannot be meant (a counter made smaller, a NaN or an
- * infinity for a counter, histogram or summary, a state a set does not have, an exemplar that is
- * none), an update of a removed series (see there for how long), a handle fetched for another kind or with another number of
- * label values than the family has, and a bad sample from a collector are no-ops, counted in
+ * Memory and the duration of a scrape grow with the number of processors in use, not with that of
+ * threads. A thread that exits leaves nothing behind.
+ *
+ * Cost of a look-up. Fetching a handle takes a lock only to create a series or to show it again, or
+ * if a series of the family is being recycled at that moment. It then needs 16 KiB of stack;
+ * registering, scraping and prom_info_set() need 32 KiB. A scrape renders without a lock, except
+ * while it makes the texts of new series, some hundreds at a time.
+ *
+ * fork(). The child continues with the values that the parent had, until prom_registry_reset().
+ * Locks survive fork(). vfork() or posix_spawn() followed by exec needs no care.
+ *
+ * Misuse is never undefined behaviour. Invalid updates are ignored and counted in
  *     prom_ignored_updates_total{family="..."}
- * Updating a NULL handle does nothing, so code whose metrics were never registered runs on.
+ * These are: decreasing a counter; adding NaN or an infinity to a counter, histogram or summary; a
+ * state that the set does not have; an invalid exemplar; an update of a removed series; fetching a
+ * handle of another kind, or with another number of label values, than the family has; an invalid
+ * sample from a collector. Updating a NULL handle does nothing, so code runs unchanged if its
+ * metrics were never registered.
  *
- * Bounds. A family has at most prom_desc.max_series series. Past that, prom_..._with() hands out
- * one more series, whose label values are all "overflow", and counts each such look-up in
+ * Bounds. A family has at most prom_desc.max_series series. Beyond that, prom_..._with() returns
+ * one additional series whose label values are all "overflow", and counts each such look-up in
  *     prom_series_overflow_total{family="..."}
- * Removed and idle series make room for others; the memory of removed ones is used again once there
- * are many. With them a family holds PROM_TOMBSTONES_FACTOR times max_series at most.
- * Both counters belong to every registry and show a family from its first such event on. The other
- * bounds stand in the enum below.
+ * Removed and idle series make room for others. The memory of removed series is reused once there
+ * are many; together with these, a family has at most PROM_TOMBSTONES_FACTOR times max_series
+ * series. Both counters belong to every registry and list a family once it has had such an event.
+ * The other bounds are in the first enum of metrics.h.
  *
- * Errors. Functions that can fail return 0 or a negative errno and leave one line for a person in
- * the struct prom_error (NULL is allowed), which names the metric.
+ * Errors. Functions that can fail return 0 or a negative errno, and write a one-line message that
+ * names the metric to the struct prom_error, which may be NULL.
+ *
+ * The declarations are in these parts, which this header includes:
+ *
+ *     metrics.h      registries, descriptions, handles, updates
+ *     collector.h    metrics computed during a scrape
+ *     exposition.h   formats, rendering, answering requests
+ *     reader.h       visiting all series of a registry
+ *     inline.h       macros and inline functions; nothing for callers to read
  */
 #pragma once
 

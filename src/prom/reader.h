@@ -11,7 +11,7 @@ extern "C" {
 
 /* ---- reading a registry ----------------------------------------------------------------- */
 
-/* What a family is. Valid during the call it is handed to; nothing of it is to be written. */
+/* A family. Valid during the callback, and read-only. */
 struct prom_view {
         enum prom_kind kind;
         const char *name;
@@ -23,46 +23,49 @@ struct prom_view {
         size_t n_bounds;
 };
 
-/* One series as it stands, of a state set one state. Valid during the call. */
+/* The current value of a series, or of one state of a state set. Valid during the callback. */
 struct prom_point {
-        const struct prom_label *labels; /* const ones included, sorted by name; values as given */
+        const struct prom_label
+                *labels; /* including constant ones, sorted by name; values as given */
         size_t n_labels;
-        double value; /* of a counter or gauge; 1 of an info; 1 or 0 of a state */
-        const struct prom_snapshot *histogram;     /* NULL for what is none */
-        const struct prom_native_snapshot *native; /* its native buckets; NULL if it has none */
-        const struct prom_quantile_snapshot *summary;
-        int64_t created_ms;   /* since 1970; 0: not known, or a gauge */
-        const void *private_; /* for prom_point_exemplar() */
+        double value; /* of a counter or gauge; 1 for an info; 1 or 0 for a state */
+        const struct prom_snapshot *histogram;     /* of a histogram, otherwise NULL */
+        const struct prom_native_snapshot *native; /* of one with native buckets, otherwise NULL */
+        const struct prom_quantile_snapshot *summary; /* of a summary, otherwise NULL */
+        int64_t created_ms;                           /* since 1970; 0: unknown, or a gauge */
+        const void *private_;                         /* for prom_point_exemplar() */
 };
 
-/* Called with point == NULL once for each family, those without series included, and then for each
- * of its series. What is not 0 ends the visit. May do what a collector may. */
+/* Called once for each family with point == NULL, even if it has no series, and then for each of
+ * its series. A result other than 0 ends the visit. The callback may do what a collector may. */
 typedef int prom_visit_fn(const struct prom_view *family, const struct prom_point *point,
                           void *data);
 
-/* Goes through the registry in the order in which it is rendered, collectors included. For those
- * who write other formats, check or test what a scrape would show. Holds no lock while it calls.
- * 0, -ENOMEM, or what `visit` returned. */
+/* Visits the whole registry, including the metrics of collectors, in the order in which it is
+ * rendered. Meant for other formats, checks and tests. Holds no lock during callbacks. Returns 0,
+ * -ENOMEM, or what `visit` returned. */
 #ifndef PROM_CATCHES_
 int prom_visit(struct prom_registry *registry, prom_visit_fn *visit, void *data);
 #endif
 
-/* One number of a series, as the text formats show it. */
+/* One number of a series, as in the text formats. */
 struct prom_sample {
-        const char *name;               /* with _bucket, _sum or _count */
-        const struct prom_label *extra; /* "le" or "quantile", beside the point's; or NULL */
+        const char *name; /* with _bucket, _sum or _count */
+        const struct prom_label
+                *extra; /* "le" or "quantile", in addition to the point's; or NULL */
         double value;
-        int slot; /* for prom_point_exemplar(); -1: it has none */
+        int slot; /* for prom_point_exemplar(); -1: no exemplar is possible */
 };
 typedef int prom_sample_fn(const struct prom_view *family, const struct prom_point *point,
                            const struct prom_sample *sample, void *data);
 
-/* Calls `fn` for each number of the point: for visitors. A histogram with native buckets alone has
- * but _sum and _count. 0, or what `fn` returned, which ends it if it is not 0. */
+/* For visitors: calls `fn` for each number of the point until it returns something other than 0. A
+ * histogram without classic buckets has only _sum and _count. Returns what the last call returned.
+ */
 int prom_point_samples(const struct prom_view *family, const struct prom_point *point,
                        prom_sample_fn *fn, void *data);
 
-/* An exemplar, with the memory of its labels: not to be copied. */
+/* An exemplar. `labels` points into `text_`, so do not copy the struct. */
 struct prom_exemplar {
         double value;
         int64_t time_ms; /* since 1970 */
@@ -71,9 +74,9 @@ struct prom_exemplar {
         char text_[4 * PROM_EXEMPLAR_RUNES_MAX + 2 * PROM_EXEMPLAR_LABELS_MAX];
 };
 
-/* The exemplar of a counter (slot 0), of a classic bucket (slots 0 to n_bounds), or one of those of a
- * histogram with native buckets alone (slots 0 to PROM_NATIVE_EXEMPLARS - 1). 0, or -ENOENT if there
- * is none. */
+/* Reads an exemplar: of a counter (slot 0), of a classic bucket (slots 0 to n_bounds), or of a
+ * histogram without classic buckets (slots 0 to PROM_NATIVE_EXEMPLARS - 1). 0, or -ENOENT if the
+ * slot is empty. */
 int prom_point_exemplar(const struct prom_point *point, int slot, struct prom_exemplar *ret);
 
 #pragma GCC visibility pop
