@@ -16,8 +16,7 @@
 enum {
         STAT_MAX = 4096,
         HIGH_PART = 32, /* pressure begins 1/32 below the limit */
-        FILES_PART =
-                8, /* 1/8 of the limit, within the two bounds below, is kept for pages of files */
+        FILES_PART = 8, /* 1/8 of the limit, within these bounds, is kept for pages of files */
         FILES_MIN_MB = 8,
         FILES_MAX_MB = 64,
 };

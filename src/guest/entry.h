@@ -6,9 +6,9 @@
  * apart from hidden files and __MACOSX, then the project is that directory. The program starts in
  * the project's directory. The entry point is the first of these that exists:
  *
- * 1. the requested path, below the top or below that one directory; 2. the first of the given
- * names. A name "FILE:KEY", such as package.json:main, stands for the file
- *    that the string KEY of the JSON object in FILE names, with or without one of the suffixes;
+ * 1. the requested path, below the top or below that one directory;
+ * 2. the first of the given names. A name "FILE:KEY", such as package.json:main, stands for the
+ *    file that the string KEY of the JSON object in FILE names, with or without one of the suffixes;
  * 3. the only file with one of the suffixes, ignoring hidden files, and tests if there are others.
  *
  * If there is none, the error lists candidates. The search is bounded. It reads types of files and

@@ -11,8 +11,7 @@
 
 enum {
         PREPARE_PROCESSES_MAX = 512, /* processes of a program, if the request sets no limit */
-        PREPARE_RESERVE_MIN_MB =
-                8, /* memory kept for kernel and agent: 1/16, within these bounds */
+        PREPARE_RESERVE_MIN_MB = 8,  /* memory kept for kernel and agent: 1/16, within these */
         PREPARE_RESERVE_MAX_MB = 32,
 };
 
