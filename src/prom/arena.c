@@ -12,11 +12,11 @@ struct arena_chunk {
         char data[];
 };
 
-_Static_assert(sizeof(struct arena_chunk) % COPY_UNIT == 0, "data must be aligned");
+_Static_assert(sizeof(struct arena_chunk) % ARENA_ALIGNMENT == 0, "data must be aligned");
 
 void *prom_arena_get_(struct arena *arena, size_t n)
 {
-        n = (n + COPY_UNIT - 1) & ~(size_t)(COPY_UNIT - 1);
+        n = (n + ARENA_ALIGNMENT - 1) & ~(size_t)(ARENA_ALIGNMENT - 1);
         if (n > arena->left) {
                 size_t size = arena->chunk_size ? arena->chunk_size : ARENA_CHUNK_FIRST;
                 if (arena->chunk_size < ARENA_CHUNK_LAST)

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { COPY_UNIT = 16 }; /* text of series is copied in units of this size */
+enum { ARENA_ALIGNMENT = 16 };
 
 struct arena {
         struct arena_chunk *chunks;
@@ -14,7 +14,7 @@ struct arena {
         size_t chunk_size;
 };
 
-/* n bytes, aligned to COPY_UNIT, zeroed; NULL without memory. */
+/* n bytes, aligned to ARENA_ALIGNMENT, zeroed; NULL without memory. */
 void *prom_arena_get_(struct arena *arena, size_t n);
 void prom_arena_release_(struct arena *arena);
 

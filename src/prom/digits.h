@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whole numbers as digits, eight at a time in one word. Internal. */
+/* Decimal digits of whole numbers, eight at a time in one word. */
 #pragma once
 
 #include <stddef.h>
@@ -7,13 +7,14 @@
 #include <string.h>
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "the first of eight digits is taken to be the lowest byte"
+#error "eight_digits() puts the first digit into the lowest byte"
 #endif
 
 #define TEN_TO_8 UINT64_C(100000000)
 
-/* The eight digits of n < 10^8 as bytes 0 to 9, the first one lowest: two halves of four digits each,
- * then four pairs, then eight. The factors divide by 100 and 10 what is below 10^4 and 10^2. */
+/* Splits n < 10^8 into eight bytes of value 0 to 9, the first digit lowest: first into halves of four
+ * digits, then into pairs, then into digits. Multiplying by 10486 and 103 and shifting divides numbers below
+ * 10^4 by 100 and numbers below 100 by 10. */
 static inline uint64_t eight_digits(uint64_t n)
 {
         const uint64_t halves = n / 10000 | n % 10000 << 32;
@@ -30,7 +31,8 @@ static inline char *put_eight_digits(char *out, uint64_t digits)
         return out + sizeof(digits);
 }
 
-/* n < 10^8 with `length` digits. May write 7 bytes beyond what it returns, like all that follows. */
+/* Writes n < 10^8, which has `length` digits. This function and those below may write up to 7 bytes past
+ * the end they return. */
 static inline char *put_short(char *out, uint64_t n, unsigned length)
 {
         const uint64_t text = (eight_digits(n) | UINT64_C(0x3030303030303030)) >> (64 - 8 * length);
@@ -59,7 +61,7 @@ static inline char *put_below_10_to_4(char *out, uint64_t n)
         return out + 2;
 }
 
-/* n < 10^8 without leading zeros. */
+/* n < 10^8, without leading zeros. */
 static inline char *put_below_10_to_8(char *out, uint64_t n)
 {
         if (n < 10000)
@@ -88,7 +90,7 @@ static __attribute__((noinline)) char *put_long(char *out, uint64_t n)
         return put_any(out, n);
 }
 
-/* The usual short ones without a call. */
+/* Short numbers, the usual ones, need no call. */
 static inline char *put_digits(char *out, uint64_t n)
 {
         return n < 10000 ? put_below_10_to_4(out, n) : put_long(out, n);

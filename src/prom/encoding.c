@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which content coding a client takes, and the table of those that are built in. */
-#include "prom/codec.h"
+/* The content codings that are built in, and choosing one by the Accept-Encoding header. */
 #include "prom/encoding.h"
+
+#include "prom/codec.h"
 #include "prom/prom.h"
 
 #include <errno.h>
@@ -22,7 +23,7 @@
 
 static const struct encoding {
         const char *name;
-        const struct prom_codec_ *codec; /* NULL: not built in, or nothing to do */
+        const struct prom_codec_ *codec; /* NULL: not built in, or identity */
 } encodings[N_ENCODINGS] = {
         [ENCODING_IDENTITY] = {"identity", NULL},
         [ENCODING_GZIP] = {"gzip", GZIP},
@@ -51,10 +52,10 @@ bool prom_has_codecs_(void)
 /* ---- Accept-Encoding ---------------------------------------------------------------------- */
 
 enum {
-        WEIGHT_UNSAID = -1,
-        WEIGHT_LEAST = 1, /* of identity, which is acceptable unless it is excluded */
+        WEIGHT_UNSET = -1,
+        WEIGHT_LEAST = 1, /* of identity, which is acceptable unless excluded */
         WEIGHT_ONE = 2000,
-        WEIGHT_UNIT = 2, /* of a thousandth: leaves one below for WEIGHT_LEAST */
+        WEIGHT_UNIT = 2, /* of q=0.001; leaves room below for WEIGHT_LEAST */
         OTHERS = N_ENCODINGS,
 };
 
@@ -63,25 +64,26 @@ static size_t skip_space(const char *s)
         return strspn(s, " \t");
 }
 
-/* "0.125" of RFC 9110 section 12.4.2. More digits than three are cut. WEIGHT_UNSAID if it is none. */
+/* Parses "0.125", RFC 9110 section 12.4.2. Digits after the third are ignored. WEIGHT_UNSET if
+ * malformed. */
 static int parse_qvalue(const char *s, size_t n)
 {
         int weight = 0, unit = 1000 * WEIGHT_UNIT;
         if (n == 0 || (s[0] != '0' && s[0] != '1'))
-                return WEIGHT_UNSAID;
+                return WEIGHT_UNSET;
         weight = (s[0] - '0') * unit;
         if (n > 1 && s[1] != '.')
-                return WEIGHT_UNSAID;
+                return WEIGHT_UNSET;
         for (size_t i = 2; i < n; i++) {
                 if (s[i] < '0' || s[i] > '9')
-                        return WEIGHT_UNSAID;
+                        return WEIGHT_UNSET;
                 unit /= 10;
                 weight += (s[i] - '0') * (unit < WEIGHT_UNIT ? 0 : unit);
         }
         return weight < WEIGHT_ONE ? weight : WEIGHT_ONE;
 }
 
-/* The weight among the parameters of an element, which end at `end`; 1 if none is given. */
+/* Finds the weight among the parameters of an element, which end at `end`. WEIGHT_ONE if there is none. */
 static int find_weight(const char *s, const char *end)
 {
         while (s < end && *s == ';') {
@@ -110,7 +112,7 @@ static int find_encoding(const char *name, size_t n)
         return -1;
 }
 
-/* What the header says of each coding and of "*"; the first mention of one counts. */
+/* Reads the weights of the codings and of "*". The first mention of each counts. */
 static void parse_header(const char *header, int weights[N_ENCODINGS + 1])
 {
         for (const char *s = header; *s;) {
@@ -120,7 +122,7 @@ static void parse_header(const char *header, int weights[N_ENCODINGS + 1])
                 size_t n = strcspn(s, " \t;,");
                 int encoding = find_encoding(s, n);
                 const char *parameters = s + n + skip_space(s + n);
-                if (encoding >= 0 && weights[encoding] == WEIGHT_UNSAID &&
+                if (encoding >= 0 && weights[encoding] == WEIGHT_UNSET &&
                     (parameters == end || *parameters == ';'))
                         weights[encoding] = find_weight(parameters, end);
                 s = *end ? end + 1 : end;
@@ -133,18 +135,18 @@ int prom_choose_encoding_(const char *header, bool small)
         if (!header)
                 return ENCODING_IDENTITY;
         for (int i = 0; i <= OTHERS; i++)
-                weights[i] = WEIGHT_UNSAID;
+                weights[i] = WEIGHT_UNSET;
         parse_header(header, weights);
 
         int *identity = &weights[ENCODING_IDENTITY];
-        if (*identity == WEIGHT_UNSAID)
+        if (*identity == WEIGHT_UNSET)
                 *identity = weights[OTHERS] == 0 ? 0 : WEIGHT_LEAST;
         if (small && *identity > 0)
                 return ENCODING_IDENTITY;
         for (int i = 0; i < N_ENCODINGS; i++) {
                 enum prom_encoding_ encoding = preference[i];
                 int weight = weights[encoding];
-                if (weight == WEIGHT_UNSAID)
+                if (weight == WEIGHT_UNSET)
                         weight = weights[OTHERS];
                 if (prom_encoding_built_(encoding) && weight > best_weight) {
                         best = (int)encoding;
@@ -154,7 +156,7 @@ int prom_choose_encoding_(const char *header, bool small)
         return best;
 }
 
-/* ---- making it ---------------------------------------------------------------------------- */
+/* ---- compressing ---------------------------------------------------------------------------- */
 
 int prom_encode_(enum prom_encoding_ encoding, void **state, const char *data, size_t n,
                  struct prom_bytes_ *out)

@@ -4,7 +4,7 @@
  * ISA-L and zstd needs libzstd; each is built in if its library was found at build time. Private to the
  * library.
  *
- * Thread rule: a struct prom_codec_ and a struct prom_bytes_ belong to one thread at a time.
+ * The state and the output of prom_encode_() belong to one thread at a time; the rest is constant.
  */
 #pragma once
 
@@ -15,20 +15,22 @@ enum prom_encoding_ { ENCODING_IDENTITY, ENCODING_GZIP, ENCODING_ZSTD, N_ENCODIN
 /* "identity", "gzip", "zstd". */
 const char *prom_encoding_name_(enum prom_encoding_ encoding);
 
-/* Was it built in? */
+/* Whether the coding is built in. Identity is. */
 bool prom_encoding_built_(enum prom_encoding_ encoding);
-bool prom_has_codecs_(void); /* any besides identity */
+
+/* Whether any coding besides identity is. */
+bool prom_has_codecs_(void);
 
 /*
- * The coding to answer with, by RFC 9110 section 12.5.3; `header` is the value of Accept-Encoding,
- * NULL if there was none. The heaviest one wins; of equal ones that which is made fastest. With
- * `small`, identity is taken wherever it is acceptable at all. -1 if none is: 406. What is not
- * syntax of that section is skipped.
+ * Chooses the coding of a response by RFC 9110 section 12.5.3. `header` is the value of Accept-Encoding,
+ * NULL if there is none. The coding with the highest weight wins; of several, the fastest. For a `small`
+ * body identity wins whenever it is acceptable. Malformed elements are ignored. -1 if no coding is
+ * acceptable.
  */
 int prom_choose_encoding_(const char *header, bool small);
 
-/* Replaces *out by `data` in a coding that is built in and is not identity. *state is made when it is
- * NULL and freed by prom_encoding_release_(). 0 or -ENOMEM. */
+/* Replaces *out by the data, compressed. Makes *state if it is NULL; prom_encoding_release_() frees it. 0,
+ * -ENOMEM, -ENOTSUP for identity and for codings that are not built in. */
 int prom_encode_(enum prom_encoding_ encoding, void **state, const char *data, size_t n,
                  struct prom_bytes_ *out);
 void prom_encoding_release_(enum prom_encoding_ encoding, void *state);

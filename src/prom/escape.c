@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* Not <ctype.h>: that follows the locale. */
+/* Not <ctype.h>, which depends on the locale. */
 static bool is_legacy_char(char c, bool first, bool label)
 {
         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
@@ -18,7 +18,7 @@ bool prom_is_legacy_name_(const char *name, bool label)
         return name[0] != '\0';
 }
 
-/* The code point of the valid UTF-8 sequence at s, and its length. */
+/* Decodes the valid UTF-8 sequence at s. Returns the code point, and its length in *ret_n. */
 static uint32_t decode(const char *s, size_t *ret_n)
 {
         const unsigned char *p = (const unsigned char *)s;
@@ -30,7 +30,7 @@ static uint32_t decode(const char *s, size_t *ret_n)
         return rune;
 }
 
-/* "_2e_" for a dot. */
+/* The code point in hexadecimal: "_2e_" for a dot. */
 static char *put_value(char *out, uint32_t rune)
 {
         int shift = 0;

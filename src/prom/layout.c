@@ -166,12 +166,13 @@ static size_t put_labels(const struct layout *l, const char *values, char *out)
         return t.len;
 }
 
+/* At least 1, as a series without labels has an empty message text. */
 static size_t text_size(const struct layout *l, size_t labels_len)
 {
-        return l->ops->lines ? l->parts_len + l->n_lines * labels_len : labels_len;
+        return 1 + (l->ops->lines ? l->parts_len + l->n_lines * labels_len : labels_len);
 }
 
-/* Writes text_size() bytes. */
+/* Writes less than text_size() bytes. */
 static void put_series(const struct layout *l, const char *labels, size_t labels_len, char *out)
 {
         struct text t = {out, 0};
@@ -188,7 +189,7 @@ bool prom_layout_text_(const struct layout *l, const char *values, char *labels,
                        size_t *cap, struct series_text *ret)
 {
         const size_t len = put_labels(l, values, labels);
-        if (!GROW(buffer, cap, text_size(l, len) + COPY_UNIT))
+        if (!GROW(buffer, cap, text_size(l, len)))
                 return false;
         put_series(l, labels, len, *buffer);
         *ret = (struct series_text){.text = *buffer, .labels_len = (uint32_t)len};
@@ -216,7 +217,7 @@ static bool make_series(const struct layout *l, const struct prom_series *series
                         struct series_text *ret, char *labels)
 {
         const size_t len = put_labels(l, series->key->values, labels);
-        char *out = text_room(l, ret, text_size(l, len) + COPY_UNIT);
+        char *out = text_room(l, ret, text_size(l, len));
         if (!out)
                 return false;
         put_series(l, labels, len, out);

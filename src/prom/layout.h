@@ -47,8 +47,7 @@ struct line_part {
         uint32_t prefix_len, suffix_len;
 };
 
-/* The text of a series: with layout_ops.lines all its lines without their numbers, otherwise its labels.
- * COPY_UNIT more bytes may be read after the end. */
+/* The text of a series: with layout_ops.lines all its lines without their numbers, otherwise its labels. */
 struct series_text {
         char *text;
         uint32_t labels_len;

@@ -26,7 +26,7 @@ static void fill_native(const struct native_sums *from, struct prom_native_snaps
         ret->n_negative = from->n - ret->n_positive;
 }
 
-/* Without classic buckets all is in +Inf. */
+/* Without classic buckets, +Inf counts everything. */
 static void fill_classic(const struct native *native, const struct native_sums *from,
                          struct prom_snapshot *ret)
 {
@@ -38,7 +38,7 @@ static void fill_classic(const struct native *native, const struct native_sums *
                 memcpy(ret->buckets, from->classic, native->n_classic * sizeof(ret->buckets[0]));
 }
 
-/* What came since the last look is dropped with its epoch. */
+/* A new epoch drops what was observed after the removal. */
 void prom_native_settle_(struct prom_series *series)
 {
         const struct native_sums *from = prom_native_sum_(series);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Choosing a format by the Accept header: RFC 9110, section 12.5.1. */
+/* The formats, and choosing one by the Accept header: RFC 9110, section 12.5.1. */
 #include "prom/negotiate.h"
 
 #include <string.h>
@@ -31,7 +31,7 @@ const char *prom_content_type(struct prom_format format)
 /* ---- pieces of the header ----------------------------------------------------------------- */
 
 enum {
-        CLAUSES_MAX = 64, /* of an Accept header; the rest is not read */
+        CLAUSES_MAX = 64, /* of an Accept header; the others are ignored */
         Q_ONE = 1000,     /* q values are counted in thousandths */
 };
 
@@ -62,8 +62,8 @@ static struct span trim(struct span span)
         return span;
 }
 
-/* Cuts what stands before the first `separator` outside of quotes off *rest and returns it, blanks
- * around it left out. */
+/* Removes from *rest everything up to the first `separator` outside quotes. Returns it without the
+ * separator and without blanks around it. */
 static struct span cut(struct span *rest, char separator)
 {
         bool quoted = false;
@@ -89,7 +89,7 @@ struct clause {
         unsigned q;
 };
 
-/* "0.75" as 750; false if it is no number from 0 on. What is above 1 counts as 1. */
+/* Parses "0.75" as 750. Values above 1 count as 1. False if it is malformed or negative. */
 static bool parse_q(struct span s, unsigned *ret_q)
 {
         unsigned q = 0, unit = Q_ONE;
@@ -107,7 +107,7 @@ static bool parse_q(struct span s, unsigned *ret_q)
         return true;
 }
 
-/* A parameter that is repeated counts as it stands first. False if the clause makes no sense. */
+/* The first of repeated parameters counts. False if the clause is malformed. */
 static bool parse_clause(struct span rest, struct clause *ret)
 {
         bool has_q = false;
@@ -132,7 +132,7 @@ static bool parse_clause(struct span rest, struct clause *ret)
         return true;
 }
 
-/* "text/plain", "text/" with any subtype, or any type at all. */
+/* Whether `wanted` is the type, "text/" with any subtype for example, or any type at all. */
 static bool covers(struct span wanted, const char *type)
 {
         if (wanted.n >= 2 && memcmp(wanted.s + wanted.n - 2, "/*", 2) == 0) {
@@ -151,7 +151,7 @@ static bool asks_for(const struct clause *c, const struct format_ops *ops)
 {
         if (!covers(c->type, ops->type))
                 return false;
-        if (c->type.s[c->type.n - 1] == '*') /* parameters say nothing of a wildcard's formats */
+        if (c->type.s[c->type.n - 1] == '*') /* parameters do not apply to wildcards */
                 return true;
         return (c->version.n ? has_parameter(c->version, ops->version) : ops->default_version) &&
                has_parameter(c->proto, ops->proto) && has_parameter(c->encoding, ops->encoding);
@@ -191,7 +191,8 @@ static bool is_wildcard(unsigned formats)
         return (formats & (formats - 1)) != 0;
 }
 
-/* Higher q first, then what is named before what a wildcard allows, then as they stand. */
+/* The higher q is better; then the named format, compared with one that a wildcard allows; then the one
+ * that comes first. */
 static bool is_better(const struct candidate *a, const struct candidate *b)
 {
         return a->q != b->q ? a->q > b->q : !is_wildcard(a->formats) && is_wildcard(b->formats);
@@ -220,7 +221,7 @@ struct prom_format prom_negotiate(const char *accept)
                         best = &candidates[i];
         }
         struct prom_format format = {PROM_TEXT_0_0_4, PROM_ESCAPE_UNDERSCORES};
-        if (best) { /* a wildcard takes the first of the formats in the order of their enum */
+        if (best) { /* a wildcard chooses the first in the order of enum prom_format_kind */
                 format.kind = (enum prom_format_kind)__builtin_ctz(best->formats);
                 format.escaping = escaping_of(best->escaping);
                 (void)prom_format_resolve_(&format);

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Numbers as text. Doubles take the shortest decimal form that reads back the same, by the method
- * of Raffaele Giulietti, "The Schubfach way to render doubles" (2020): scale the interval of
- * decimals that round to the number by a power of ten, in 128 bits, and take the shortest in it.
+ * Doubles as the shortest decimal that reads back the same, by the method of Raffaele Giulietti, "The
+ * Schubfach way to render doubles" (2020): scale the interval of decimals that round to the double by a
+ * power of ten, in 128 bits, and take the shortest decimal within it.
  */
+#include "prom/number.h"
+
 #include "prom/digits.h"
 #include "prom/atomic.h"
-#include "prom/number.h"
 #include "prom/pow10.h"
 
 #include <math.h>
 #include <string.h>
 
-/* How many digits before the point are written without an exponent: as Go prints values, and as
- * client_golang prints bounds of buckets and OpenMetrics ("Canonical Numbers") wants them. */
+/* The most digits before the point that are written without an exponent. Values follow Go; bounds follow
+ * client_golang and OpenMetrics ("Canonical Numbers"). */
 enum { POINT_MAX = 21, BOUND_POINT_MAX = 6 };
 
 const char prom_digit_pairs_[] = "00010203040506070809101112131415161718192021222324"
@@ -26,7 +27,7 @@ struct decimal {
         int exponent; /* of ten */
 };
 
-/* floor(log10(2^e)), floor(log10(3/4 * 2^e)), floor(log2(10^e)) in the range of doubles. */
+/* floor(log10(2^e)), floor(log10(3/4 * 2^e)) and floor(log2(10^e)), for exponents of doubles. */
 static inline int log10_pow2(int e)
 {
         return (int)((int64_t)e * 661971961083 >> 41);
@@ -42,7 +43,7 @@ static inline int log2_pow10(int e)
         return (int)((int64_t)e * 913124641741 >> 38);
 }
 
-/* The high 64 bits of power * n / 2^64, with the lowest bit set if anything was cut off. */
+/* The high 64 bits of power * n / 2^64, with the lowest bit set if the rest is not 0: "round to odd". */
 static inline uint64_t multiply_odd(const uint64_t power[2], uint64_t n)
 {
         unsigned __int128 low = (unsigned __int128)power[1] * n;
@@ -59,7 +60,7 @@ static struct decimal shortest(double v)
         const uint64_t c = biased ? fraction | UINT64_C(1) << 52 : fraction;
         const int q = (biased ? biased : 1) - 1075;
         const bool closer_below = fraction == 0 && biased > 1;
-        const unsigned odd = c & 1; /* a bound of the interval itself belongs to it if c is even */
+        const unsigned odd = c & 1; /* the interval includes its bounds if c is even */
 
         const int k = closer_below ? log10_three_quarters_pow2(q) : log10_pow2(q);
         const int shift = q + log2_pow10(-k) + 1;
@@ -69,7 +70,7 @@ static struct decimal shortest(double v)
         const uint64_t upper = multiply_odd(power, (4 * c + 2) << shift) - odd;
 
         const uint64_t s = middle / 4;
-        if (s >= 10) { /* one digit less, if exactly one such number lies within */
+        if (s >= 10) { /* one digit less, if exactly one such decimal is in the interval */
                 const uint64_t tens = s / 10;
                 const bool down = lower <= 40 * tens;
                 const bool up = 40 * tens + 40 <= upper;
@@ -80,11 +81,12 @@ static struct decimal shortest(double v)
         const bool up = 4 * s + 4 <= upper;
         if (down != up)
                 return (struct decimal){s + up, k};
-        const uint64_t half = 4 * s + 2; /* both or none: the closer one, even on a tie */
+        const uint64_t half =
+                4 * s + 2; /* both or neither: the closer one; the even one on a tie */
         return (struct decimal){s + (middle > half || (middle == half && (s & 1))), k};
 }
 
-/* Below 1e-4 and with more than `point_max` digits before the point with an exponent. */
+/* With an exponent below 1e-4, and if there were more than `point_max` digits before the point. */
 static size_t write_decimal(struct decimal d, int point_max, char *out)
 {
         char digits[32];
@@ -127,7 +129,7 @@ static size_t write_decimal(struct decimal d, int point_max, char *out)
         return (size_t)(p - out);
 }
 
-/* What is no finite number; 0 otherwise. */
+/* Writes NaN and the infinities. Returns 0 for other values. */
 static size_t write_special(double v, char *out)
 {
         if (isnan(v)) {

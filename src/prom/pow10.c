@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The powers of ten from 10^POW10_MIN to 10^POW10_MAX, each as the 128 bits g, high word first,
- * with g = ceil(10^k / 2^(floor(log2(10^k)) - 127)) so that the highest bit is set. Any program
- * with big integers makes this table from the formula.
+ * For each k from POW10_MIN to POW10_MAX the 128 bits g = ceil(10^k / 2^(floor(log2(10^k)) - 127)), high word
+ * first. The highest bit is always set. Any program with big integers can compute the table anew.
  */
 #include "prom/pow10.h"
 

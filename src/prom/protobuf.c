@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Delimited protobuf: messages io.prometheus.client.MetricFamily of client_model's metrics.proto,
- * each after its length. The field numbers below are those of that file.
+ * Delimited protobuf: messages io.prometheus.client.MetricFamily, each preceded by its length. The field
+ * numbers are those of client_model's metrics.proto.
+ *
+ * When memory runs out, s->failed stays set and nothing more is written.
  */
 #include "prom/format.h"
 #include "prom/number.h"
@@ -23,10 +25,10 @@ enum {
         METRIC_COUNTER = 3,
         METRIC_SUMMARY = 4,
         METRIC_HISTOGRAM = 7,
-        VALUE = 1, /* of a counter and of a gauge */
+        VALUE = 1, /* of a counter or gauge */
         COUNTER_EXEMPLAR = 2,
         COUNTER_CREATED = 3,
-        SAMPLE_COUNT = 1, /* of a summary and of a histogram */
+        SAMPLE_COUNT = 1, /* of a summary or histogram */
         SAMPLE_SUM = 2,
         SUMMARY_QUANTILE = 3,
         SUMMARY_CREATED = 4,
@@ -54,10 +56,10 @@ enum {
         LABEL_VALUE = 2,
         TIME_SECONDS = 1,
         TIME_NANOS = 2,
-        FIELD_MAX = 2 * VARINT_MAX, /* bytes of a field that is a number */
+        FIELD_MAX = 2 * VARINT_MAX, /* bytes of a numeric field */
         GAUGE_LEN = 11,             /* bytes of a gauge */
         COUNTER_MAX = 48,           /* bytes of a counter without an exemplar */
-        GAP_FILLED = 2,             /* so many empty buckets cost less than a new span */
+        GAP_FILLED = 2,             /* up to this many empty buckets cost less than a new span */
 };
 
 static char *write_varint(char *out, uint64_t n)
@@ -134,8 +136,8 @@ static void put_string(struct scrape *s, unsigned field, const char *string)
 
 /* ---- messages ----------------------------------------------------------------------------- */
 
-/* A message whose length is written in front when it is known; the width of the length is guessed,
- * and the message moved where the guess was wrong. */
+/* A message under construction. Its length precedes it but is known only at the end: begin() leaves room for
+ * a guessed number of bytes, and end() moves the message if the guess was wrong. */
 struct mark {
         size_t at; /* where the message begins */
         unsigned width;
@@ -148,7 +150,7 @@ static struct mark begin(struct scrape *s, unsigned width)
         return (struct mark){s->buf->len, width};
 }
 
-/* Returns how wide the length came out. */
+/* Writes the length. Returns how many bytes it took. */
 static unsigned end(struct scrape *s, struct mark mark)
 {
         if (!reserve(s, VARINT_MAX))
@@ -180,7 +182,7 @@ static void put_time(struct scrape *s, unsigned field, int64_t ms)
         end(s, mark);
 }
 
-/* A sample of a collector has no time of creation. */
+/* Samples of collectors have none. */
 static void put_created(struct scrape *s, unsigned field, int64_t ms)
 {
         if (ms)
@@ -240,8 +242,8 @@ static char *write_tag(char *out, unsigned field, unsigned type)
         return out;
 }
 
-/* The same for a series without an exemplar, laid out by hand: all lengths but that of the metric are
- * below 128. */
+/* The same for a series without an exemplar, in a third of the time: all lengths except that of the metric
+ * are below 128, so each takes one byte and is known before it is written. */
 static void put_counter(struct scrape *s, const struct series_text *text,
                         const struct counter_value *value)
 {
@@ -262,9 +264,8 @@ static void put_counter(struct scrape *s, const struct series_text *text,
                 return;
         char *out = write_tag(s->buf->data + s->buf->len, FAMILY_METRIC, WIRE_BYTES);
         out = write_varint(out, metric_len);
-        for (size_t i = 0; i < text->labels_len; i += COPY_UNIT)
-                memcpy(out + i, text->text + i, COPY_UNIT);
-        out = write_tag(out + text->labels_len, METRIC_COUNTER, WIRE_BYTES);
+        out = mempcpy(out, text->text, text->labels_len);
+        out = write_tag(out, METRIC_COUNTER, WIRE_BYTES);
         *out++ = (char)counter_len;
         memcpy(out, counter, COUNTER_MAX);
         s->buf->len = (size_t)(out - s->buf->data) + counter_len;
@@ -341,7 +342,7 @@ static bool put_summary(struct scrape *s, const struct series_text *text,
 
 /* ---- histograms --------------------------------------------------------------------------- */
 
-/* +Inf, which every reader implies, stands there for its exemplar's sake alone. */
+/* Every reader adds the bucket +Inf itself, so it is written only if it has an exemplar. */
 static void put_classic_buckets(struct scrape *s, const struct prom_series *series,
                                 const struct prom_snapshot *value)
 {
@@ -369,13 +370,14 @@ static void put_span(struct scrape *s, unsigned field, int64_t offset, uint64_t 
         end(s, span);
 }
 
-/* Does bucket i begin a span? */
+/* Whether bucket i begins a span. */
 static bool begins_span(const struct prom_native_bucket *buckets, size_t i)
 {
         return i == 0 || (int64_t)buckets[i].index - buckets[i - 1].index - 1 > GAP_FILLED;
 }
 
-/* Runs of buckets: each with the distance from the one before (the first: from 0) and its length. */
+/* Spans of buckets: the distance of each from the end of the one before (of the first, from 0) and its
+ * length. */
 static void put_spans(struct scrape *s, unsigned field, const struct prom_native_bucket *buckets,
                       size_t n)
 {
@@ -390,7 +392,7 @@ static void put_spans(struct scrape *s, unsigned field, const struct prom_native
         }
 }
 
-/* Counts, each as the difference from the one before, empty buckets within a span included. */
+/* Counts of the buckets in all spans, empty ones included, each as the difference from the one before. */
 static void put_deltas(struct scrape *s, unsigned field, const struct prom_native_bucket *buckets,
                        size_t n)
 {
@@ -417,14 +419,14 @@ static void put_native_buckets(struct scrape *s, const struct prom_native_snapsh
         put_deltas(s, HISTOGRAM_NEGATIVE_DELTA, negative, value->n_negative);
         put_spans(s, HISTOGRAM_POSITIVE_SPAN, value->buckets, value->n_positive);
         put_deltas(s, HISTOGRAM_POSITIVE_DELTA, value->buckets, value->n_positive);
-        /* Without observations and with a zero bucket of no width: an empty span tells that it is a
-         * native histogram. */
+        /* A native histogram without observations and with a zero bucket of no width looks like a classic
+         * one; an empty span marks it. */
         if (value->n_positive + value->n_negative == 0 && value->zero_count == 0 &&
             !(value->zero_threshold > 0))
                 put_span(s, HISTOGRAM_POSITIVE_SPAN, 0, 0);
 }
 
-/* The newest of all, those of classic buckets included, by time. */
+/* The newest exemplars in order of time, those of classic buckets included. */
 static void put_native_exemplars(struct scrape *s, const struct prom_series *series)
 {
         const struct exemplar *exemplar = &s->buf->scratch->exemplar;
@@ -484,7 +486,7 @@ static bool end_family(struct scrape *s)
 {
         const unsigned width = end(s, (struct mark){s->family_at, s->family_width});
         if (s->family_width != width)
-                STORE(&s->layout->length_width, width); /* the next guess */
+                STORE(&s->layout->length_width, width); /* the guess for the next scrape */
         return !s->failed;
 }
 
@@ -503,7 +505,7 @@ static void text_string(struct text *t, unsigned field, const char *string)
         text_field(t, field, string, strlen(string));
 }
 
-/* A field Metric.label. */
+/* The field Metric.label. */
 static void text_label(struct text *t, size_t i, const char *name, const char *value)
 {
         struct text length = {0};
@@ -534,7 +536,7 @@ static void text_header(struct text *t, const struct prom_family *family, const 
                 text_string(t, FAMILY_UNIT, family->unit);
 }
 
-/* Only the metrics of a state set differ in more than numbers: by the label of the state. */
+/* The metrics of a state set differ in the label of the state, those of other kinds only in numbers. */
 static void text_line(struct text *prefix, struct text *suffix, const struct prom_family *family,
                       const char *name, const struct line *line)
 {

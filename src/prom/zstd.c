@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* zstd. */
+/* zstd by libzstd. */
 #include "prom/codec.h"
 
 #include <errno.h>
 #include <zstd.h>
 
-/* Level 3, the default, takes longer and gains little on metrics. */
+/* On metrics, level 3, the default, takes longer for little. */
 enum { LEVEL = 1 };
 
 static void *zstd_new(void)
@@ -24,12 +24,13 @@ static void zstd_free(void *state)
 static int zstd_run(void *state, const char *data, size_t n, struct prom_bytes_ *out)
 {
         out->len = 0;
-        /* Memory that nothing is written to costs nothing; in pieces it would take a copy. */
+        /* The bound is large, but pages that are never written cost nothing. Compressing in pieces would
+         * cost a copy. */
         if (!prom_bytes_reserve_(out, ZSTD_compressBound(n)))
                 return -ENOMEM;
         size_t len = ZSTD_compress2(state, out->data, out->cap, data, n);
         if (ZSTD_isError(len))
-                return -ENOMEM; /* all else would be our mistake */
+                return -ENOMEM; /* other errors would be bugs of ours */
         out->len = len;
         return 0;
 }
