@@ -2,18 +2,20 @@
 /*
  * Measures what libmicrohttpd carries besides short requests, with our recv() (http/gate.h) and our
  * framing check (http/framing.h) in front: uploads and downloads of any length with back pressure,
- * thousands of open streams, WebSocket, and a reverse proxy. Another client sends malformed requests all
- * the while. Every row checks what it transfers; the program fails if a byte, a bound or a status is wrong.
+ * thousands of open streams, WebSocket, and a reverse proxy. Another client sends malformed
+ * requests all the while. Every row checks what it transfers; the program fails if a byte, a bound
+ * or a status is wrong.
  *
  * Two rows use a way around a limit of libmicrohttpd 0.9.75:
- *   - It cannot send a response before it has read the whole body. "both ways at once" gives it the head
- *     of the request only; a thread reads the body from the socket. The connection then closes.
- *   - MHD_resume_connection() makes it visit every suspended connection. "own writes" suspends a stream
- *     once, after its head, and sends chunks to the socket from another thread, which libmicrohttpd
- *     leaves alone until the stream ends.
+ *   - It cannot send a response before it has read the whole body. "both ways at once" gives it the
+ *     head of the request only; a thread reads the body from the socket. The connection then
+ *     closes.
+ *   - MHD_resume_connection() makes it visit every suspended connection. "own writes" suspends a
+ *     stream once, after its head, and sends chunks to the socket from another thread, which
+ *     libmicrohttpd leaves alone until the stream ends.
  *
- * bench_http_shapes [MEGABYTES [STREAMS]]. Server and clients share this process. The clients own little
- * besides descriptors and a buffer, so resident memory that grows is the server's.
+ * bench_http_shapes [MEGABYTES [STREAMS]]. Server and clients share this process. The clients own
+ * little besides descriptors and a buffer, so resident memory that grows is the server's.
  */
 #include "base/buf.h"
 #include "base/clock.h"

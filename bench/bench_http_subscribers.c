@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Measures what a connection that waits costs the server: the resident memory that each adds, and the CPU
- * time that all of them together use while nothing happens. Kinds: subscribers of a stream (Server-Sent
- * Events), connections kept between requests, and connections that have sent nothing. Sockets are the
- * kernel's memory and not included.
+ * Measures what a connection that waits costs the server: the resident memory that each adds, and
+ * the CPU time that all of them together use while nothing happens. Kinds: subscribers of a stream
+ * (Server-Sent Events), connections kept between requests, and connections that have sent nothing.
+ * Sockets are the kernel's memory and not included.
  *
- * bench_http_subscribers [CONNECTIONS]. Server and clients share this process; a client owns no memory
- * besides its descriptor, and waits while CPU time is measured.
+ * bench_http_subscribers [CONNECTIONS]. Server and clients share this process; a client owns no
+ * memory besides its descriptor, and waits while CPU time is measured.
  */
 #include "base/buf.h"
 #include "base/fs.h"

@@ -43,8 +43,8 @@ static ssize_t refuse(struct connection *c)
         return 0;
 }
 
-/* libmicrohttpd reads no body once it has a response. So that a response can begin before the body of
- * its request has come, it gets the head alone, and the body stays in the socket. */
+/* libmicrohttpd reads no body once it has a response. So that a response can begin before the body
+ * of its request has come, it gets the head alone, and the body stays in the socket. */
 static size_t size_of_duplex_head(struct connection *c, char *bytes, size_t n)
 {
         static const char start_of_line[] = "POST /duplex";
@@ -370,7 +370,8 @@ static enum MHD_Result on_call(void *ctx, struct MHD_Connection *mhd, const char
         return strcmp(url, "/websocket") == 0 ? upgrade(mhd) : respond(request);
 }
 
-/* Its connection is suspended with the head sent, and libmicrohttpd leaves a suspended socket alone. */
+/* Its connection is suspended with the head sent, and libmicrohttpd leaves a suspended socket
+ * alone. */
 static void push(struct request *request)
 {
         static const char chunk[] = "1\r\ne\r\n";
@@ -396,7 +397,8 @@ void origin_end(unsigned stream)
 
 /* ---- the server behind the proxy ---- */
 
-/* /echo sends each piece back as it comes; /mirror sends as much as came, once all of it is there. */
+/* /echo sends each piece back as it comes; /mirror sends as much as came, once all of it is
+ * there. */
 static void *serve_upstream(void *arg)
 {
         int fd = (int)(intptr_t)arg;

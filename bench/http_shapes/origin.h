@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The server of bench_http_shapes.c: libmicrohttpd with our recv() and our framing check, and a plain
- * TCP server that it proxies to.
+ * The server of bench_http_shapes.c: libmicrohttpd with our recv() and our framing check, and a
+ * plain TCP server that it proxies to.
  *
  *     POST /upload            consumes the body on a thread of its own, answers one byte
  *     GET  /download?size=N   sends N bytes that a thread produces

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A bounded buffer between a libmicrohttpd daemon's thread, which must not wait, and a thread that may.
- * The daemon's side suspends its connection when it finds the ring full (an upload) or empty (a
- * download); the other side resumes it. For bench_http_shapes.c.
+ * A bounded buffer between a libmicrohttpd daemon's thread, which must not wait, and a thread that
+ * may. The daemon's side suspends its connection when it finds the ring full (an upload) or empty
+ * (a download); the other side resumes it. For bench_http_shapes.c.
  *
- * Locks: `lock` guards everything. A connection is suspended and recorded in `suspended` under the lock,
- * and resumed under it, so no wake can fall between "there is nothing" and the suspension.
+ * Locks: `lock` guards everything. A connection is suspended and recorded in `suspended` under the
+ * lock, and resumed under it, so no wake can fall between "there is nothing" and the suspension.
  */
 #pragma once
 

@@ -28,11 +28,11 @@ unsigned api_status_of(int code)
 {
         switch (-code) {
         case EINVAL:
-        case ENOENT: /* of a submit: there is no such runtime */
+        case ENOENT: /* unknown runtime */
         case EOPNOTSUPP:
-        case EPERM: /* no rights for the network asked for */
+        case EPERM: /* no permission for this network */
                 return 400;
-        case EILSEQ: /* the image of this runtime is damaged */
+        case EILSEQ: /* the image of the runtime is damaged */
                 return 422;
         case EAGAIN:
                 return 429;
@@ -60,7 +60,7 @@ void api_answer_failure(struct http_request *request, unsigned status, const str
         http_answer_error(request, status, "%s", err->msg);
 }
 
-const char *api_id(const struct http_request *request, char memory[ULID_LEN + 1])
+const char *api_id(const struct http_request *request, char buffer[ULID_LEN + 1])
 {
         const char *text = http_request_param(request, "id");
         size_t n = strlen(text);
@@ -68,8 +68,8 @@ const char *api_id(const struct http_request *request, char memory[ULID_LEN + 1]
         if (n != ULID_LEN)
                 return text;
         for (size_t i = 0; i <= n; i++)
-                memory[i] = (char)toupper((unsigned char)text[i]);
-        return ulid_is_valid(memory) ? memory : text;
+                buffer[i] = (char)toupper((unsigned char)text[i]);
+        return ulid_is_valid(buffer) ? buffer : text;
 }
 
 void api_answer_unknown(struct http_request *request, const char *id)
@@ -95,14 +95,13 @@ int api_check_queries(const struct http_request *request, const char *const *kno
                        n ? ": " : " none", names);
 }
 
-/* A number behind the "?"; `standard` if it is not there. */
 int api_number_query(struct http_request *request, const char *name, uint64_t min, uint64_t max,
-                     uint64_t standard, uint64_t *ret, struct err *err)
+                     uint64_t default_value, uint64_t *ret, struct err *err)
 {
         const char *text = http_request_query(request, name);
         char *end;
 
-        *ret = standard;
+        *ret = default_value;
         if (!text)
                 return 0;
         errno = 0;

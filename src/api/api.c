@@ -5,9 +5,9 @@
 #include "api/cache.h"
 #include "api/logs.h"
 #include "api/openapi.h"
-#include "api/submission.h"
 #include "api/render.h"
 #include "api/scrape.h"
+#include "api/submission.h"
 #include "base/cleanup.h"
 #include "base/ulid.h"
 #include "engine/engine.h"
@@ -40,7 +40,7 @@ static void add_location(struct http_request *request, const char *id)
 
 /* ---- submissions ---- */
 
-/* Parses and submits. On success with a sink, the request may be answered already. */
+/* Parses and submits, and answers if that fails. On success the sink may already have answered. */
 static int submit(struct api *api, struct http_request *request, const struct engine_sink *sink,
                   char id[ULID_LEN + 1])
 {
@@ -73,24 +73,24 @@ static void on_ended(void *ctx, const struct workload *w)
         api_answer_json(request, 201, api_render_workload(w, true));
 }
 
-/* 400 for what stands behind the "?". */
+/* Answers an invalid query of a submission with 400. */
 static void refuse_query(struct api *api, struct http_request *request, const struct err *err)
 {
         engine_count_reject(api->config.engine, ENGINE_REJECT_INVALID);
         api_answer_failure(request, 400, err);
 }
 
-static void submit_and_go(struct http_request *request, void *ctx)
+static void submit_async(struct http_request *request, void *ctx)
 {
-        static const struct engine_sink silent = {0};
+        static const struct engine_sink none = {0};
         struct api *api = ctx;
         struct workload w = {0};
         char id[ULID_LEN + 1];
 
-        if (submit(api, request, &silent, id) < 0)
+        if (submit(api, request, &none, id) < 0)
                 return;
         add_location(request, id);
-        /* What was accepted was pending, however far it has come in the meantime. */
+        /* Shown as pending, as it was when it was accepted, even if it has started since. */
         if (engine_get(api->config.engine, id, &w, NULL) < 0)
                 memcpy(w.id, id, sizeof(w.id));
         w.status = WORKLOAD_PENDING;
@@ -108,7 +108,7 @@ static void post_async(struct http_request *request, void *ctx)
         if (api_check_queries(request, known, &err) < 0)
                 refuse_query(ctx, request, &err);
         else
-                submit_and_go(request, ctx);
+                submit_async(request, ctx);
 }
 
 static void post_workload(struct http_request *request, void *ctx)
@@ -122,7 +122,7 @@ static void post_workload(struct http_request *request, void *ctx)
         if (api_check_queries(request, known, &err) < 0) {
                 refuse_query(ctx, request, &err);
         } else if (wait && (strcmp(wait, "false") == 0 || strcmp(wait, "0") == 0)) {
-                submit_and_go(request, ctx);
+                submit_async(request, ctx);
         } else if (wait && strcmp(wait, "true") != 0 && strcmp(wait, "1") != 0) {
                 err_set(&err, EINVAL, "wait: \"%.40s\" is neither true nor false", wait);
                 refuse_query(ctx, request, &err);
@@ -133,7 +133,7 @@ static void post_workload(struct http_request *request, void *ctx)
 
 /* ---- records ---- */
 
-/* What has ended does not change any more: the answer is kept for those who ask again. */
+/* The record of a workload that has ended does not change, so its answer is cached. */
 static void answer_workload(struct api *api, struct http_request *request, const struct workload *w,
                             uint64_t deletions)
 {
@@ -170,18 +170,18 @@ static void answer_record(struct api *api, struct http_request *request, const c
 
 static void find_workload(struct http_request *request, void *ctx)
 {
-        char memory[ULID_LEN + 1];
+        char buffer[ULID_LEN + 1];
 
-        answer_record(ctx, request, api_id(request, memory));
+        answer_record(ctx, request, api_id(request, buffer));
 }
 
 static void get_workload(struct http_request *request, void *ctx)
 {
         struct buf body = BUF_INIT(API_CACHE_BODY_MAX);
         struct api *api = ctx;
-        char memory[ULID_LEN + 1];
+        char buffer[ULID_LEN + 1];
 
-        if (api_cache_find(api->cache, api_id(request, memory),
+        if (api_cache_find(api->cache, api_id(request, buffer),
                            engine_deletions(api->config.engine), &body))
                 http_answer(request, 200, "application/json", &body);
         else
@@ -190,8 +190,8 @@ static void get_workload(struct http_request *request, void *ctx)
 
 static void await_killed(struct http_request *request, void *ctx)
 {
-        char memory[ULID_LEN + 1];
-        const char *id = api_id(request, memory);
+        char buffer[ULID_LEN + 1];
+        const char *id = api_id(request, buffer);
         struct api *api = ctx;
         struct err err = ERR_INIT;
         int r = engine_kill_wait(api->config.engine, id, http_request_kept(request), &err);
@@ -206,11 +206,12 @@ static void await_killed(struct http_request *request, void *ctx)
                 api_answer_failure(request, api_status_of(r), &err);
 }
 
-/* It is told at once; only to wait until it has gone is there a bound on how many do. */
+/* The kill starts here, on the server's thread, which does not wait. A worker then waits until the
+ * VM is gone; only those waits are bounded by API_KILL_WORKERS. */
 static void delete_workload(struct http_request *request, void *ctx)
 {
-        char memory[ULID_LEN + 1];
-        const char *id = api_id(request, memory);
+        char buffer[ULID_LEN + 1];
+        const char *id = api_id(request, buffer);
         struct api *api = ctx;
 
         if (!ulid_is_valid(id)) {
@@ -231,7 +232,7 @@ static int status_query(struct http_request *request, int *ret, struct err *err)
                 return 0;
         if (workload_status_parse(text, &status) < 0)
                 return err_set(err, EINVAL,
-                               "status: \"%.40s\" is none of pending, running, completed, failed, "
+                               "status: \"%.40s\" is not pending, running, completed, failed or "
                                "killed",
                                text);
         *ret = (int)status;
@@ -299,8 +300,8 @@ static void list_backends(struct http_request *request, void *ctx)
         api_answer_json(request, 200, all);
 }
 
-/* As the other times of the API, which are measured no finer. */
-static double thousandths(double ms)
+/* Rounds to microseconds, the precision of the other times of the API. */
+static double to_microseconds(double ms)
 {
         return (double)(uint64_t)(ms * 1000 + 0.5) / 1000;
 }
@@ -328,7 +329,7 @@ static void get_stats(struct http_request *request, void *ctx)
         api_answer_json(request, 200,
                         json_pack("{s:I, s:o, s:o, s:f}", "total", (json_int_t)stats.total,
                                   "by_status", by_status, "by_isolation", by_isolation,
-                                  "avg_duration_ms", thousandths(stats.avg_duration_ms)));
+                                  "avg_duration_ms", to_microseconds(stats.avg_duration_ms)));
 }
 
 static void get_health(struct http_request *request, void *ctx)
@@ -377,7 +378,8 @@ enum {
         HOLDS = HTTP_ROUTE_BLOCKS | HTTP_ROUTE_HOLDS,
 };
 
-/* What reads the store or much memory does not do so on the thread that serves everybody. */
+/* Handlers that read the store or build large answers run on workers, not on the server's
+ * thread. */
 static const struct http_route routes[] = {
         {"GET", "/healthz", get_health, 0, HTTP_ROUTE_OPEN, 0},
         {"GET", "/metrics", get_metrics, 0, BLOCKS, API_LANE_SCRAPE},
@@ -393,7 +395,7 @@ static const struct http_route routes[] = {
         {"GET", "/v1/stats", get_stats, 0, WAITS, API_LANE_READ},
 };
 
-_Static_assert((int)WORKLOAD_CLIENT_MAX == (int)HTTP_CLIENT_MAX, "a client fits");
+_Static_assert((int)WORKLOAD_CLIENT_MAX == (int)HTTP_CLIENT_MAX, "an address fits");
 _Static_assert(API_READ_WORKERS + API_SUBMIT_WORKERS + API_KILL_WORKERS < API_WORKERS,
                "a worker is left for scrapes");
 

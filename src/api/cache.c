@@ -20,7 +20,7 @@ struct api_cache {
         struct entry entries[API_CACHE_ENTRIES];
 };
 
-static struct entry *place_of(struct api_cache *c, const char *id)
+static struct entry *slot_of(struct api_cache *c, const char *id)
 {
         return &c->entries[idtable_hash(id) % API_CACHE_ENTRIES];
 }
@@ -49,7 +49,7 @@ void api_cache_free(struct api_cache *c)
 
 void api_cache_add(struct api_cache *c, const char *id, uint64_t deletions, const struct buf *body)
 {
-        struct entry *e = place_of(c, id);
+        struct entry *e = slot_of(c, id);
 
         if (strlen(id) != ULID_LEN || body->len > API_CACHE_BODY_MAX)
                 return;
@@ -66,7 +66,7 @@ void api_cache_add(struct api_cache *c, const char *id, uint64_t deletions, cons
 
 bool api_cache_find(struct api_cache *c, const char *id, uint64_t deletions, struct buf *ret)
 {
-        struct entry *e = place_of(c, id);
+        struct entry *e = slot_of(c, id);
         bool found;
 
         pthread_mutex_lock(&c->lock);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Answers about workloads that have ended, which do not change any more: the last few that somebody
- * asked for, so that one who asks again is answered without the store and on the server's thread.
+ * Caches answers about workloads that have ended, whose records do not change: a repeated request
+ * is answered on the server's thread, without the store.
  *
- * Bounds: API_CACHE_ENTRIES answers of at most API_CACHE_BODY_MAX bytes. Each id has one place,
- * which it shares with others: the last one stays. Thread rule: any thread.
+ * Bounds: API_CACHE_ENTRIES answers of at most API_CACHE_BODY_MAX bytes. An id has one slot, which
+ * it shares with other ids; the last answer stays. Thread rule: any thread.
  */
 #pragma once
 
@@ -23,9 +23,10 @@ struct api_cache;
 struct api_cache *api_cache_new(void); /* NULL: out of memory */
 void api_cache_free(struct api_cache *c);
 
-/* Keeps a copy, if it is not too large. `deletions`: engine_deletions() before the record was read. */
+/* Copies an answer, unless it is too large. `deletions`: engine_deletions() before the record was
+ * read. */
 void api_cache_add(struct api_cache *c, const char *id, uint64_t deletions, const struct buf *body);
 
-/* Adds the answer to `ret`; false: it is not here, or records were deleted since: `deletions` is
- * what it is now. */
+/* Appends the answer to `ret`. False: it is not cached, or records have been deleted since
+ * (`deletions`: engine_deletions() now). */
 bool api_cache_find(struct api_cache *c, const char *id, uint64_t deletions, struct buf *ret);

@@ -17,7 +17,7 @@ static size_t skip_space(const char *s, size_t size, size_t at)
         return at;
 }
 
-/* The end of the string that begins at `at`; `size` if it has none. */
+/* The end of the string that begins at `at`; `size` if it is not terminated. */
 static size_t skip_string(const char *s, size_t size, size_t at)
 {
         for (at++; at < size && s[at] != '"'; at++)

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* What a byte below 0x80 becomes within a JSON string; NULL: itself. */
+/* The escape of an ASCII character in a JSON string; NULL if it needs none. */
 static const char *escape(uint8_t c, char text[8])
 {
         switch (c) {
@@ -32,7 +32,7 @@ static const char *escape(uint8_t c, char text[8])
         return text;
 }
 
-/* Adds bytes as the inside of a JSON string, runs of plain ones at once. */
+/* Appends bytes as the inside of a JSON string. *ret_exact: all of them were valid UTF-8. */
 static int add_json(struct buf *ret, const char *s, size_t n, bool *ret_exact)
 {
         size_t from = 0, i = 0;

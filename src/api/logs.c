@@ -7,8 +7,8 @@
 #include "base/thread.h"
 #include "base/ulid.h"
 #include "engine/engine.h"
-#include "http/heartbeat.h"
 #include "http/answer.h"
+#include "http/heartbeat.h"
 #include "http/request.h"
 #include "http/stream.h"
 #include "output/output.h"
@@ -22,30 +22,37 @@
 #include <sys/queue.h>
 
 enum {
-        EVENT_MAX =
-                12 * OUTPUT_LINE_MAX, /* above the largest event: every byte escaped, and base 64 */
-        TURN = 256, /* events for one subscriber before it is the next one's turn */
+        EVENT_MAX = 12 * OUTPUT_LINE_MAX, /* above the largest: all bytes escaped, and base 64 */
+        TURN = 256,                       /* events for one subscriber before the next one's turn */
 };
 
 /*
- * One who follows. `reader` is the feeder's alone (and cancelled by the server's thread). Two may
- * hold it: the stream, until it is gone, and the feeder while it is queued or being fed.
+ * A client that follows a log. References are held by the stream until it is gone, by the feeder
+ * while the subscriber is queued or being fed, and by the handler until it has returned; the last
+ * one frees.
+ *
+ * Only the feeder reads from `reader`; the server's thread may cancel it, which stops its wakes.
+ *
+ * Order of locks: a log's (in output/) -> api_logs.lock; subscriber.lock -> the stream's. No thread
+ * takes api_logs.lock and a subscriber's lock together, so a subscriber that is being read never
+ * blocks the queue of the others.
  */
 struct subscriber {
         struct api_logs *owner;
         struct output_reader *reader;
         bool json;
 
-        pthread_mutex_t lock;       /* guards these; before the stream's own */
-        struct http_stream *stream; /* NULL: not there yet, or gone */
-        bool gone;                  /* for good, maybe before `stream` was set */
-        struct buf events;
-        bool ended; /* what is in `events` is the last */
+        pthread_mutex_t lock;       /* guards the next four */
+        struct http_stream *stream; /* NULL: not set yet, or gone */
+        bool gone;                  /* the stream is gone, maybe before `stream` was set */
+        struct buf events;          /* rendered, and not yet read by the server's thread */
+        bool ended;                 /* `events` are the last */
 
-        /* Under the feeder's lock. */
+        /* Under api_logs.lock. */
         unsigned refs;
-        bool queued, parked; /* parked: waits for room, not for lines */
-        uint64_t heard_ns;   /* when it last was given something */
+        bool queued;
+        bool parked;      /* waits for room in `events`, not for lines */
+        uint64_t sent_ns; /* when it last got events or a comment */
         TAILQ_ENTRY(subscriber) in_queue, in_all;
 };
 
@@ -56,15 +63,15 @@ struct api_logs {
         struct engine *engine;
         uint64_t heartbeat_ns;
         pthread_t feeder;
-        pthread_mutex_t lock; /* guards all below, and comes after those of logs and subscribers */
-        pthread_cond_t work;
-        struct subscriber_list queue, all; /* all: the one heard longest ago is the first */
+        pthread_mutex_t lock;              /* guards all below */
+        pthread_cond_t work;               /* the queue is not empty, or `quit` */
+        struct subscriber_list queue, all; /* all: in order of sent_ns */
         bool quit;
 };
 
 /* ---- the feeder's queue ---- */
 
-/* Has the feeder look at it. The callback of the reader, too. */
+/* Queues a subscriber for the feeder. Also the callback of its reader: there are lines. */
 static void enqueue(void *ctx)
 {
         struct subscriber *s = ctx;
@@ -100,8 +107,12 @@ static void unref(struct subscriber *s)
         free(s);
 }
 
-/* ---- the server's side ---- */
+/* ---- on the server's thread ---- */
 
+/*
+ * A subscriber that the feeder found without room is parked; once half of its buffer is free, it is
+ * queued again. See serve() for why no such moment is missed.
+ */
 static ssize_t on_read(void *ctx, char *bytes, size_t max)
 {
         struct subscriber *s = ctx;
@@ -142,7 +153,7 @@ static void on_gone(void *ctx)
         unref(s);
 }
 
-/* ---- feeding ---- */
+/* ---- on the feeder's thread ---- */
 
 static int add_event(struct subscriber *s, struct buf *events, const struct output_event *e)
 {
@@ -167,14 +178,15 @@ static int add_event(struct subscriber *s, struct buf *events, const struct outp
         return r < 0 ? r : buf_add(events, "\n", 1);
 }
 
-/* Appends events and tells the server's thread. False: nobody is there, or there is no memory. */
+/* Appends events and wakes the stream. False: the stream is gone, or there was no memory, which
+ * ends it. */
 static bool deliver(struct subscriber *s, const struct buf *events, bool ended)
 {
-        bool there;
+        bool delivered;
 
         pthread_mutex_lock(&s->lock);
-        there = s->stream && buf_add(&s->events, events->data, events->len) == 0;
-        if (there) {
+        delivered = s->stream && buf_add(&s->events, events->data, events->len) == 0;
+        if (delivered) {
                 s->ended = ended;
                 http_stream_wake(s->stream);
         } else if (s->stream) {
@@ -182,7 +194,7 @@ static bool deliver(struct subscriber *s, const struct buf *events, bool ended)
                 http_stream_wake(s->stream);
         }
         pthread_mutex_unlock(&s->lock);
-        return there;
+        return delivered;
 }
 
 static bool has_room(struct subscriber *s)
@@ -203,8 +215,9 @@ static void fail(struct subscriber *s, const struct err *err, struct buf *events
 }
 
 /*
- * Gives a subscriber what there is, up to what it has room for. `events` is scratch. True: there may
- * be more, and there is room.
+ * Delivers the lines that a subscriber has not had yet, up to the size of its buffer and TURN
+ * events. `events` is scratch; it holds what was delivered. True: there may be more, and there is
+ * room.
  */
 static bool feed(struct subscriber *s, struct buf *events)
 {
@@ -232,16 +245,20 @@ static bool feed(struct subscriber *s, struct buf *events)
         return e.type != OUTPUT_EVENT_WAIT && e.type != OUTPUT_EVENT_END;
 }
 
-/* With the lock: its next comment is due a heartbeat later. */
-static void note_heard(struct api_logs *l, struct subscriber *s, uint64_t now)
+/* With the lock. Moves it to the end of `all`: its next comment is due a heartbeat later. */
+static void note_sent(struct api_logs *l, struct subscriber *s, uint64_t now)
 {
-        s->heard_ns = now;
+        s->sent_ns = now;
         TAILQ_REMOVE(&l->all, s, in_all);
         TAILQ_INSERT_TAIL(&l->all, s, in_all);
 }
 
-/* With the lock: sends comments to those who have heard nothing for long. Returns when the next one
- * is due. */
+/*
+ * With the lock. Sends comments to subscribers that got nothing for a heartbeat, and returns when
+ * the next comment is due. The lock is released around each delivery, which takes the subscriber's
+ * lock; a reference keeps the subscriber alive meanwhile, and the loop starts again at the head of
+ * the list.
+ */
 static uint64_t heartbeat(struct api_logs *l)
 {
         static char text[] = ":\n\n";
@@ -249,8 +266,8 @@ static uint64_t heartbeat(struct api_logs *l)
         uint64_t now = clock_ns();
         struct subscriber *s;
 
-        while ((s = TAILQ_FIRST(&l->all)) != NULL && now - s->heard_ns >= l->heartbeat_ns) {
-                note_heard(l, s, now);
+        while ((s = TAILQ_FIRST(&l->all)) != NULL && now - s->sent_ns >= l->heartbeat_ns) {
+                note_sent(l, s, now);
                 s->refs++;
                 pthread_mutex_unlock(&l->lock);
                 if (has_room(s))
@@ -258,10 +275,17 @@ static uint64_t heartbeat(struct api_logs *l)
                 unref(s);
                 pthread_mutex_lock(&l->lock);
         }
-        return (s ? s->heard_ns : now) + l->heartbeat_ns;
+        return (s ? s->sent_ns : now) + l->heartbeat_ns;
 }
 
-/* With the lock, which it gives up meanwhile. */
+/*
+ * With the lock, which it releases meanwhile. Takes the first subscriber of the queue.
+ *
+ * The subscriber is marked as parked before its buffer is checked for room. If the server's thread
+ * frees room after that check, on_read() sees the mark and queues it again; if it freed room
+ * before, the check sees it. The mark is removed when there was room and all lines are delivered:
+ * then the reader's callback queues it, when the next line comes.
+ */
 static void serve(struct api_logs *l, struct buf *events)
 {
         struct subscriber *s = TAILQ_FIRST(&l->queue);
@@ -271,14 +295,13 @@ static void serve(struct api_logs *l, struct buf *events)
         s->queued = false;
         s->parked = true;
         pthread_mutex_unlock(&l->lock);
-        /* Parked first, looked for room second: room that comes in between is not missed. */
         if (has_room(s)) {
                 more = feed(s, events);
                 pthread_mutex_lock(&l->lock);
                 if (!more)
                         s->parked = false; /* waits for lines, not for room */
-                if (events->len)           /* else woken for nothing, as by a log that is full */
-                        note_heard(l, s, clock_ns());
+                if (events->len)           /* a full log wakes its readers without a new line */
+                        note_sent(l, s, clock_ns());
                 pthread_mutex_unlock(&l->lock);
         }
         if (more)
@@ -306,9 +329,10 @@ static void *feed_all(void *arg)
         return NULL;
 }
 
-/* ---- asking ---- */
+/* ---- requests ---- */
 
-/* Number behind which to read: of the query, or where an interrupted client has come to. */
+/* The number of the last line that the client has: from the query, or from a client that
+ * reconnects. */
 static int after_of(struct http_request *request, uint64_t *ret, struct err *err)
 {
         const char *last = http_request_header(request, "Last-Event-ID");
@@ -318,19 +342,19 @@ static int after_of(struct http_request *request, uint64_t *ret, struct err *err
                 errno = 0;
                 *ret = strtoull(last, &end, 10);
                 if (*last < '0' || *last > '9' || *end || errno)
-                        return err_set(err, EINVAL, "Last-Event-ID: \"%.40s\" is none of ours",
-                                       last);
+                        return err_set(err, EINVAL,
+                                       "Last-Event-ID: \"%.40s\" is not a number of a line", last);
                 return 0;
         }
         return api_number_query(request, "after", 0, UINT64_MAX, 0, ret, err);
 }
 
 static int choice_of(struct http_request *request, const char *name, const char *no,
-                     const char *yes, bool standard, bool *ret, struct err *err)
+                     const char *yes, bool default_value, bool *ret, struct err *err)
 {
         const char *text = http_request_query(request, name);
 
-        *ret = standard;
+        *ret = default_value;
         if (!text)
                 return 0;
         *ret = strcmp(text, yes) == 0;
@@ -340,7 +364,8 @@ static int choice_of(struct http_request *request, const char *name, const char 
         return 0;
 }
 
-/* A reader for the workload, or NULL when it is known but has no log any more. -ENOENT: unknown. */
+/* *ret: a reader of the workload's log; NULL if the workload exists and its log was deleted.
+ * -ENOENT: unknown workload. */
 static int open_reader(struct api_logs *l, const char *id, uint64_t after, void (*wake)(void *ctx),
                        void *ctx, struct output_reader **ret, struct err *err)
 {
@@ -380,7 +405,7 @@ static int new_subscriber(struct api_logs *l, struct http_request *request, cons
                 return err_set(err, ENOMEM, "out of memory");
         s->owner = l;
         s->refs = 1;
-        s->heard_ns = clock_ns();
+        s->sent_ns = clock_ns();
         s->events = BUF_INIT(2 * (API_EVENTS_MAX + EVENT_MAX));
         if ((r = api_check_queries(request, known, err)) < 0 ||
             (r = after_of(request, &after, err)) < 0 ||
@@ -397,8 +422,8 @@ static int new_subscriber(struct api_logs *l, struct http_request *request, cons
 
 void api_logs_follow(struct api_logs *l, struct http_request *request)
 {
-        char memory[ULID_LEN + 1];
-        const char *id = api_id(request, memory);
+        char buffer[ULID_LEN + 1];
+        const char *id = api_id(request, buffer);
         struct http_stream_source source = {on_read, on_gone, NULL};
         struct err err = ERR_INIT;
         struct http_stream *stream;
@@ -411,7 +436,7 @@ void api_logs_follow(struct api_logs *l, struct http_request *request)
                 return;
         }
         assert(s);
-        if (!s->reader) { /* the workload is known, its lines were deleted */
+        if (!s->reader) { /* the log was deleted */
                 pthread_mutex_destroy(&s->lock);
                 free(s);
                 buf_printf(&end, "event: done\ndata: stream complete\n\n");
@@ -420,13 +445,14 @@ void api_logs_follow(struct api_logs *l, struct http_request *request)
         }
         pthread_mutex_lock(&l->lock);
         TAILQ_INSERT_TAIL(&l->all, s, in_all);
-        s->refs++; /* mine: the stream may be gone before this function ends */
+        s->refs++; /* this function's: the stream may be gone before it ends */
         pthread_mutex_unlock(&l->lock);
         source.ctx = s;
         http_answer_header(request, "X-Accel-Buffering",
-                           "no"); /* proxies shall pass it on at once */
+                           "no"); /* proxies must not buffer the events */
         http_answer_stream(request, "text/event-stream", &source, &stream);
-        /* The feeder may be looking at it already, and the server's thread may have ended it. */
+        /* on_gone() may already have been called, on the server's thread: then `stream` is
+         * invalid. */
         pthread_mutex_lock(&s->lock);
         if (!s->gone)
                 s->stream = stream;
@@ -437,7 +463,8 @@ void api_logs_follow(struct api_logs *l, struct http_request *request)
 
 /* ---- history ---- */
 
-/* Adds lines up to the limits; `ret_next` is the number to go on behind, 0 at the end. */
+/* Appends lines up to the limits. *ret_next: the `after` of the next page, 0 if this is the
+ * last. */
 static int add_history(struct output_reader *reader, uint64_t limit, struct buf *body,
                        uint64_t *ret_next, struct err *err)
 {
@@ -499,8 +526,8 @@ static int build_history(struct api_logs *l, struct http_request *request, const
 
 void api_logs_history(struct api_logs *l, struct http_request *request)
 {
-        char memory[ULID_LEN + 1];
-        const char *id = api_id(request, memory);
+        char buffer[ULID_LEN + 1];
+        const char *id = api_id(request, buffer);
         struct buf body = BUF_INIT(API_ANSWER_MAX);
         struct err err = ERR_INIT;
         int r = build_history(l, request, id, &body, &err);
@@ -513,7 +540,7 @@ void api_logs_history(struct api_logs *l, struct http_request *request)
         http_answer(request, 200, "application/json", &body);
 }
 
-/* ---- all of it ---- */
+/* ---- new and free ---- */
 
 int api_logs_new(struct output *output, struct engine *engine, unsigned heartbeat_ms,
                  struct api_logs **ret, struct err *err)
@@ -550,7 +577,8 @@ void api_logs_free(struct api_logs *l)
         pthread_cond_signal(&l->work);
         pthread_mutex_unlock(&l->lock);
         pthread_join(l->feeder, NULL);
-        /* Their streams are gone; what is left was on its way to the feeder. */
+        /* All streams are gone. Subscribers that are still queued have one reference left, the
+         * queue's. */
         while ((s = TAILQ_FIRST(&l->queue)) != NULL) {
                 TAILQ_REMOVE(&l->queue, s, in_queue);
                 unref(s);

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The logs of workloads over HTTP: Server-Sent Events and history.
+ * The logs of workloads over HTTP, as Server-Sent Events or as a page of history.
  *
- * A subscriber is a suspended connection, a reader (logs/logs.h) and a buffer of at most
- * API_EVENTS_MAX bytes and one line; no thread. One thread for all of them, the feeder, reads lines,
- * makes events of them and fills the buffers of those who have room; the server's thread empties
- * them. Whoever does not read is left alone until there is room again: its reader then tells which
- * lines it lost. A comment every HTTP_HEARTBEAT_S shows that the daemon is alive, and finds
- * clients that are not there any more.
+ * A subscriber is a suspended connection, a reader (output/output.h) and a buffer for
+ * API_EVENTS_MAX bytes and one line; it has no thread. One thread, the feeder, reads lines for all
+ * subscribers, renders them as events and fills the buffers that have room; the server's thread
+ * empties the buffers. A subscriber that does not read is skipped until its buffer has room again;
+ * its reader then reports the lines it has lost. A comment every HTTP_HEARTBEAT_S shows that the
+ * daemon is alive, and detects clients that are gone.
  *
- * Thread rule: new and free on one thread; the handlers run on the server's.
+ * Thread rule: api_logs_new() and api_logs_free() on one thread. The handlers run on the server's
+ * threads.
  */
 #pragma once
 
@@ -17,9 +18,9 @@
 
 enum {
         API_EVENTS_MAX = 32 * 1024,          /* bytes of events that wait for a subscriber */
-        API_HISTORY_DEFAULT = 1000,          /* lines of one answer */
-        API_HISTORY_MAX = 10000,             /* the same, at most */
-        API_HISTORY_BYTES = 4 * 1024 * 1024, /* an answer ends with the line that passes it */
+        API_HISTORY_DEFAULT = 1000,          /* lines of an answer */
+        API_HISTORY_MAX = 10000,             /* the most that a client may ask for */
+        API_HISTORY_BYTES = 4 * 1024 * 1024, /* an answer ends with the line that exceeds this */
 };
 
 struct api_logs;
@@ -27,11 +28,11 @@ struct engine;
 struct http_request;
 struct output;
 
-/* `heartbeat_ms`: 0 for HTTP_HEARTBEAT_S. */
+/* `heartbeat_ms`: 0 means HTTP_HEARTBEAT_S. */
 int api_logs_new(struct output *output, struct engine *engine, unsigned heartbeat_ms,
                  struct api_logs **ret, struct err *err);
 
-/* When the server is gone. Takes NULL. */
+/* After the server has been freed. Takes NULL. */
 void api_logs_free(struct api_logs *l);
 
 /* GET /v1/workloads/{id}/logs?after&format&follow */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The OpenAPI 3.1 document of the API: openapi.json, embedded when it is built. A test compares it
- * with the routes and with real answers, both ways (tests/unit/test_api_openapi.c).
+ * The OpenAPI 3.1 document of the API: openapi.json, embedded at build time. A test compares it
+ * with the routes and with real answers, in both directions (tests/unit/test_api_openapi.c).
  */
 #pragma once
 

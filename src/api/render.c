@@ -37,7 +37,7 @@ static json_t *time_or_null(int64_t ms)
         return json_string(text);
 }
 
-/* Milliseconds with three decimals; null for what did not take place. */
+/* Milliseconds with three decimals; null if not measured. */
 static json_t *ms_or_null(uint64_t us)
 {
         return us ? json_real((double)us / 1000) : json_null();
@@ -48,7 +48,7 @@ static json_t *text_or_null(const char *text)
         return *text ? http_json_text(text) : json_null();
 }
 
-/* Figures as far as they have come, and what is known at the end only; null before. */
+/* Figures that are known so far. Members that are known only at the end are null before. */
 static int add_outcome(json_t *object, const struct workload *w)
 {
         static const struct workload_outcome none = {.exit_code = -1};
@@ -77,7 +77,7 @@ static int add_outcome(json_t *object, const struct workload *w)
                           (json_int_t)o->dropped_bytes));
 }
 
-/* One of the streams: null where a record does not tell them apart. */
+/* One of the streams; null if the record does not separate them. */
 static json_t *stream_of(const struct workload *w, enum workload_stream stream)
 {
         _cleanup_buf_ struct buf bytes = BUF_INIT(w->output.len);
@@ -108,7 +108,7 @@ static json_t *render_note(const struct workload_note *n)
                          (json_int_t)n->n_files, "error", text_or_null(n->error ? n->error : ""));
 }
 
-/* The files that came back, and what became of each pattern. */
+/* The fetched files, and the result of each pattern. */
 static int add_files(json_t *object, const struct workload_fetch *f)
 {
         json_t *files = json_array(), *notes = json_array();

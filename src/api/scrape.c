@@ -30,10 +30,10 @@ static void release(void *ctx)
         free(response);
 }
 
-/* The value of a header that may come several times: RFC 9110 section 5.3. `memory` is where it is
- * put together. NULL: there is none. */
+/* The value of a header that may be given several times (RFC 9110, section 5.3), joined in
+ * `buffer`. NULL: missing. */
 static const char *joined_header(const struct http_request *request, const char *name,
-                                 struct buf *memory)
+                                 struct buf *buffer)
 {
         const char *values[API_SCRAPE_HEADERS_MAX];
         size_t n = http_request_headers(request, name, values, API_SCRAPE_HEADERS_MAX);
@@ -41,9 +41,9 @@ static const char *joined_header(const struct http_request *request, const char 
         if (n <= 1)
                 return n ? values[0] : NULL;
         for (size_t i = 0; i < n && i < API_SCRAPE_HEADERS_MAX; i++)
-                if (buf_printf(memory, "%s%s", i ? ", " : "", values[i]) < 0)
+                if (buf_printf(buffer, "%s%s", i ? ", " : "", values[i]) < 0)
                         return values[0];
-        return memory->data;
+        return buffer->data;
 }
 
 static void answer(struct http_request *request, struct prom_response *response)

@@ -64,7 +64,7 @@ static int take_entrypoint(const struct json_field *f, const struct json_path *a
         return spec->entrypoint ? 0 : err_set(err, ENOMEM, "out of memory");
 }
 
-/* Hands each text of an array to one of the functions of workload/workload.h. */
+/* Decodes each text of an array and passes it to add(). */
 static int add_texts(struct workload_spec *spec, const struct json_path *at, json_t *array,
                      int (*add)(struct workload_spec *, const char *, struct err *),
                      struct err *err)
@@ -108,7 +108,7 @@ static int add_variable(struct workload_spec *spec, const struct json_path *at, 
         int r;
 
         if (!*at->name || strchr(at->name, '='))
-                return json_fail(at, err, EINVAL, "not a name for a variable");
+                return json_fail(at, err, EINVAL, "not a valid name for a variable");
         if ((r = json_bytes_decode_text(value, at, &text, err)) < 0)
                 return r;
         if (asprintf(&pair, "%s=%s", at->name, json_string_value(text)) < 0) {
@@ -118,7 +118,7 @@ static int add_variable(struct workload_spec *spec, const struct json_path *at, 
         return workload_spec_add_env(spec, pair, err);
 }
 
-/* An object; or an array of NAME=VALUE for names that are not UTF-8, which names in JSON must be. */
+/* An object, or an array of NAME=VALUE for names that are not UTF-8 and cannot be names in JSON. */
 static int take_env(const struct json_field *f, const struct json_path *at, json_t *value,
                     void *member, struct err *err)
 {
@@ -140,7 +140,7 @@ static int take_env(const struct json_field *f, const struct json_path *at, json
         return add_texts(member, at, value, workload_spec_add_env, err);
 }
 
-/* The program reads these bytes from a file in memory. */
+/* Puts the bytes into a file in memory, which becomes standard input. */
 static int set_input(struct workload_spec *spec, const struct json_path *at, const void *bytes,
                      size_t left, struct err *err)
 {
@@ -176,7 +176,7 @@ static int take_input(const struct json_field *f, const struct json_path *at, js
         if (json_is_string(value))
                 return set_input(member, at, json_string_value(value), json_string_length(value),
                                  err);
-        /* api_input_find() has not found the client's text: use the parser's. */
+        /* api_input_find() did not find the client's own text, so the parser's is used. */
         text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
         if (!text)
                 return err_set(err, ENOMEM, "out of memory");
@@ -285,7 +285,7 @@ static int take_body(struct api_submission *submission, json_t *body, struct err
         if (has(body, "code_archive"))
                 json_object_del(body, "code"); /* it is "", if present */
         if (has(body, "entrypoint") && has(body, "code"))
-                return err_set(err, EINVAL, "entrypoint: belongs to code_archive, not to code");
+                return err_set(err, EINVAL, "entrypoint: needs code_archive instead of code");
         if (has(body, "input") && has(body, "input_base64"))
                 return err_set(err, EINVAL, "input and input_base64 are mutually exclusive");
         r = json_fields_decode(&body_table, NULL, body, submission, err);
@@ -298,7 +298,7 @@ static int take_body(struct api_submission *submission, json_t *body, struct err
         return workload_spec_check(&submission->spec, err);
 }
 
-/* How many values a body has at most: counts what opens or separates them outside of strings. */
+/* An upper bound of the number of values: counts brackets, braces and commas outside of strings. */
 static size_t count_values(const char *body, size_t size)
 {
         bool in_string = false;
@@ -326,7 +326,11 @@ static int load(const char *body, size_t size, json_t **ret, struct err *err)
         return r < 0 && err ? err_wrap(err, "body") : r;
 }
 
-/* Loads a body whose input, neither a string nor null, becomes the string of its compact text. */
+/*
+ * Loads a body in which `input` is neither a string nor null: it becomes a string with its compact
+ * text. A number takes its place while the rest is parsed; newlines stay, so that line numbers in
+ * messages are right.
+ */
 static int load_with_input(const char *body, size_t size, size_t at, size_t n, json_t **ret,
                            struct err *err)
 {
@@ -344,7 +348,6 @@ static int load_with_input(const char *body, size_t size, size_t at, size_t n, j
         if (!value)
                 return err_set(err, EINVAL, "input: not JSON: %.160s", where.text);
         json_decref(value);
-        /* A number in its place; where the lines of the rest are is said right all the same. */
         for (size_t i = at; i < at + n; i++)
                 if (copy[i] != '\n')
                         copy[i] = ' ';

@@ -10,11 +10,12 @@
  *
  * Code, entry point, arguments and variables are bytes: a string or {"base64": "…"} (json/bytes.h).
  *
- * Strict: a field that is not in this list, one of the wrong type, one that stands twice and a
- * value out of range are -EINVAL with a message that names the field. null counts as left out, and
- * so does "" where it can only mean the default; an empty `code` is a program.
- * An entrypoint belongs to an archive. What needs knowledge of this machine (does the runtime
- * exist?) is the engine's to say.
+ * Parsing is strict. An unknown member, one given twice, one of the wrong type or a value out of
+ * range is -EINVAL with a message that names the member. null means that a member is missing, and
+ * so does "" where it can only mean the default; an empty `code` is a program. An entry point needs
+ * an archive. Checks that depend on the machine, such as whether the runtime exists, are the
+ * engine's.
+ *
  * Thread rule: none of its own.
  */
 #pragma once
@@ -25,13 +26,14 @@
 enum {
         API_INPUT_MAX = 15 * 1024 * 1024, /* bytes of standard input */
         API_ISOLATION_MAX = 16,
-        /* JSON values in a body: args and env to their bounds are a quarter of it. Each costs the
-         * parser tens of bytes of memory for as little as two of the body. */
+        /* JSON values in a body. args and env at their bounds take a quarter of them. The bound is
+         * there because the parser allocates tens of bytes for a value that takes two in the
+         * body. */
         API_VALUES_MAX = 16 * 1024,
 };
 
 struct api_submission {
-        struct workload_spec spec; /* `input` as a memory file at its start in stdin_fd */
+        struct workload_spec spec; /* stdin_fd: `input`, in a file in memory, at its start */
         char isolation[API_ISOLATION_MAX];
 };
 

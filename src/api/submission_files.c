@@ -36,7 +36,7 @@ static int add(struct workload_spec *spec, const char *name, unsigned mode, cons
         memcpy(bytes, json_string_value(content), n + 1);
         if ((r = workload_spec_add_file(spec, name, mode, bytes, n, err)) < 0)
                 return r;
-        bytes = NULL; /* the spec's now */
+        bytes = NULL; /* owned by the spec */
         return 0;
 }
 

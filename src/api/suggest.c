@@ -9,12 +9,13 @@
 #include <string.h>
 
 enum {
-        SLIPS_MAX = 2, /* of the finger */
+        TYPOS_MAX = 2, /* changed, missing or added characters */
         NAME_MAX_LEN = 64,
         FULL_MAX = 80,
 };
 
-/* In the spelling of plain(), each list ended by NULL. The first field that has a name gets it. */
+/* Names that other services use, spelled as plain() spells them. If two members share a name, the
+ * first one is suggested. */
 static const struct meaning {
         const char *field;
         const char *const *names;
@@ -52,7 +53,7 @@ static const struct meaning {
                                         "downloads", "artifacts", "collect", NULL}},
 };
 
-/* Lower case, letters and digits alone: as different conventions write the same words. */
+/* Reduces a name to lower-case letters and digits, which different conventions have in common. */
 static void plain(const char *name, char ret[NAME_MAX_LEN])
 {
         size_t n = 0;
@@ -63,7 +64,7 @@ static void plain(const char *name, char ret[NAME_MAX_LEN])
         ret[n] = '\0';
 }
 
-/* True if a field is one that there is: those of resources always are. */
+/* True if the member exists. Those of `resources` always do. */
 static bool exists(const char *field, const char *prefix, const char *const *known, size_t n)
 {
         if (strchr(field, '.') || *prefix)
@@ -74,7 +75,7 @@ static bool exists(const char *field, const char *prefix, const char *const *kno
         return false;
 }
 
-/* `within`: the field belongs to the object that has the unknown one. */
+/* `within`: only members of the object that has the unknown one; otherwise only others. */
 static const char *by_meaning(const char *word, const char *prefix, const char *const *known,
                               size_t n, bool within)
 {
@@ -93,7 +94,7 @@ static const char *by_meaning(const char *word, const char *prefix, const char *
 static const char *by_spelling(const char *word, const char *const *known, size_t n)
 {
         const char *best = NULL;
-        unsigned least = SLIPS_MAX + 1;
+        unsigned least = TYPOS_MAX + 1;
 
         for (size_t i = 0; i < n; i++) {
                 char other[NAME_MAX_LEN];

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The access log: one line for each request that was answered, or whose client hung up first (status
- * 499), through base/log.h. Lines that standard error does not take are dropped and counted.
+ * The access log: one line for each request that was answered, or whose client hung up first
+ * (status 499), through base/log.h. Lines that standard error does not take are dropped and
+ * counted.
  *
  * Thread rule: any thread.
  */

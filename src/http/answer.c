@@ -51,7 +51,8 @@ bool http_request_add_headers(struct http_request *request, struct MHD_Response 
         return ok;
 }
 
-/* Takes a response that has no headers yet; NULL if there is no memory for them, or none was given. */
+/* Takes a response that has no headers yet; NULL if there is no memory for them, or none was
+ * given. */
 static struct MHD_Response *with_headers(struct http_request *request,
                                          struct MHD_Response *response, const char *content_type)
 {
@@ -112,16 +113,16 @@ static void set_error(struct http_request *request, unsigned status, const char 
 /* ---- answers ---- */
 
 /*
- * The server's thread suspends the connection of a request that its handler has not answered when it
- * returns; another thread may answer at any time. Both move `state` away from HANDLING with one
+ * The server's thread suspends the connection of a request that its handler has not answered when
+ * it returns; another thread may answer at any time. Both move `state` away from HANDLING with one
  * compare-and-exchange, so exactly one of them sees it there:
  *
  *     answer first:    HANDLING -> ANSWERED here; the server's thread then fails to set SUSPENDED
  *                      and resumes the connection itself (it had suspended it just before)
  *     suspend first:   HANDLING -> SUSPENDED there; this fails, and resumes the connection
  *
- * The default order of both operations (sequentially consistent) also publishes `status` and `response` to
- * the server's thread.
+ * The default order of both operations (sequentially consistent) also publishes `status` and
+ * `response` to the server's thread.
  */
 void http_request_answered(struct http_request *request)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Answers that the server itself gives, and the steps that all answers share (answer.c). Private to the
- * server. */
+/* Answers that the server itself gives, and the steps that all answers share (answer.c). Private to
+ * the server. */
 #pragma once
 
 #include <stdbool.h>
@@ -9,8 +9,8 @@ struct MHD_Response;
 struct http_request;
 
 /*
- * Decides on an answer that no handler gives; it is sent once the body has come or is not waited for.
- * Does nothing if there is an answer. Server's thread.
+ * Decides on an answer that no handler gives; it is sent once the body has come or is not waited
+ * for. Does nothing if there is an answer. Server's thread.
  */
 void http_request_refuse(struct http_request *request, unsigned status, const char *message);
 
@@ -18,5 +18,6 @@ void http_request_refuse(struct http_request *request, unsigned status, const ch
 bool http_request_add_headers(struct http_request *request, struct MHD_Response *response,
                               const char *content_type);
 
-/* Hands the response over and resumes the connection; the request may be gone afterwards. Any thread. */
+/* Hands the response over and resumes the connection; the request may be gone afterwards. Any
+ * thread. */
 void http_request_answered(struct http_request *request);

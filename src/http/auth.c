@@ -149,7 +149,8 @@ enum http_auth_verdict http_auth_check(struct http_auth *auth, const char *value
         value += 7 + strspn(value + 7, " ");
         hash_of(value, http_value_length(value), hash);
         s = touch(auth, &key);
-        /* All hashes have the same length, and memeql_sec() takes the same time wherever they differ. */
+        /* All hashes have the same length, and memeql_sec() takes the same time wherever they
+         * differ. */
         if (memeql_sec(hash, auth->hash, sizeof(hash))) {
                 s->known_ns = now + HTTP_AUTH_KNOWN_S * NS_PER_S;
                 return HTTP_AUTH_OK;

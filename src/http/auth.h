@@ -2,21 +2,22 @@
 /*
  * Checks bearer tokens, and limits guessing. Private to the server.
  *
- * Tokens are compared in constant time. A request that fails is counted by reason and logged: the first
- * failure immediately, later ones in one line per HTTP_AUTH_LOG_S with their number.
+ * Tokens are compared in constant time. A request that fails is counted by reason and logged: the
+ * first failure immediately, later ones in one line per HTTP_AUTH_LOG_S with their number.
  *
- * Guessing is limited by source: an IPv4 address, the /64 of an IPv6 address, or the Unix socket. A source
- * may send HTTP_AUTH_BURST wrong tokens in a row, and then one per HTTP_AUTH_PERIOD_MS. Beyond that its
- * tokens are not compared and get 429 with Retry-After. A client that shares its source with a guesser
- * (behind a proxy, on loopback) is not locked out: for HTTP_AUTH_KNOWN_S after a source has sent the right
- * token, every token from it is compared, and only wrong ones get 429. Otherwise the client can try again
- * after HTTP_AUTH_PERIOD_MS. Requests without a token do not count.
+ * Guessing is limited by source: an IPv4 address, the /64 of an IPv6 address, or the Unix socket. A
+ * source may send HTTP_AUTH_BURST wrong tokens in a row, and then one per HTTP_AUTH_PERIOD_MS.
+ * Beyond that its tokens are not compared and get 429 with Retry-After. A client that shares its
+ * source with a guesser (behind a proxy, on loopback) is not locked out: for HTTP_AUTH_KNOWN_S
+ * after a source has sent the right token, every token from it is compared, and only wrong ones get
+ * 429. Otherwise the client can try again after HTTP_AUTH_PERIOD_MS. Requests without a token do
+ * not count.
  *
- * The table holds HTTP_AUTH_SOURCES sources and drops the one that has been silent for longest. Many
- * sources together are therefore limited only by the length of the token (HTTP_TOKEN_MIN).
+ * The table holds HTTP_AUTH_SOURCES sources and drops the one that has been silent for longest.
+ * Many sources together are therefore limited only by the length of the token (HTTP_TOKEN_MIN).
  *
- * Thread rule: the server's thread; http_auth_new() and http_auth_free() while it does not run. Nothing
- * here waits.
+ * Thread rule: the server's thread; http_auth_new() and http_auth_free() while it does not run.
+ * Nothing here waits.
  */
 #pragma once
 
@@ -45,15 +46,16 @@ enum http_auth_verdict {
 
 struct http_auth;
 
-/* Keeps a hash of the token. `failures`: vulcan_http_auth_failures_total; NULL: failures are not counted. */
+/* Keeps a hash of the token. `failures`: vulcan_http_auth_failures_total; NULL: failures are not
+ * counted. */
 int http_auth_new(const char *token, struct prom_family *failures, struct http_auth **ret,
                   struct err *err);
 
 /* Logs the number of failures that have not been logged. Takes NULL. */
 void http_auth_free(struct http_auth *auth);
 
-/* Checks the value of a request's Authorization header (NULL: none). `from`: the client's address; NULL
- * or AF_UNIX for a Unix socket. `now_ns`: clock_ns(). */
+/* Checks the value of a request's Authorization header (NULL: none). `from`: the client's address;
+ * NULL or AF_UNIX for a Unix socket. `now_ns`: clock_ns(). */
 enum http_auth_verdict http_auth_check(struct http_auth *auth, const char *value,
                                        const struct sockaddr *from, uint64_t now_ns);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The body of a request: buffered for its handler, decoded if it is compressed, or read and dropped if
- * the request is refused, so that its client has sent everything before the answer comes. Private to the
- * server. Thread rule: the server's thread.
+ * The body of a request: buffered for its handler, decoded if it is compressed, or read and dropped
+ * if the request is refused, so that its client has sent everything before the answer comes.
+ * Private to the server. Thread rule: the server's thread.
  */
 #pragma once
 

@@ -3,8 +3,8 @@
 #pragma once
 
 enum {
-        /* Bytes of request line and headers, with libmicrohttpd's notes about them. It allocates that
-         * much for each connection: most of what an idle one costs. */
+        /* Bytes of request line and headers, with libmicrohttpd's notes about them. It allocates
+         * that much for each connection: most of what an idle one costs. */
         HTTP_HEADERS_MAX = 8 * 1024,
         HTTP_BODIES_MAX = 256 * 1024 * 1024, /* bytes of all buffered bodies together */
         HTTP_DRAIN_MAX = 32 * 1024 * 1024,   /* bytes of a refused body that are read and dropped */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Bounds the requests that take long by nature, so that some connections are left for probes, scrapes
- * and other short requests. A client may hold a request of HTTP_ROUTE_HOLDS as long as it likes: those
- * leave an eighth of the connections free (HTTP_KEPT_SHARE, HTTP_KEPT_MIN). Requests of HTTP_ROUTE_WAITS
- * end by themselves and may use half of that share.
+ * Bounds the requests that take long by nature, so that some connections are left for probes,
+ * scrapes and other short requests. A client may hold a request of HTTP_ROUTE_HOLDS as long as it
+ * likes: those leave an eighth of the connections free (HTTP_KEPT_SHARE, HTTP_KEPT_MIN). Requests
+ * of HTTP_ROUTE_WAITS end by themselves and may use half of that share.
  *
  * Thread rule: the server's thread.
  */

@@ -333,9 +333,9 @@ static unsigned silence_ms(const struct exchange *x)
 }
 
 /*
- * When the request fails unless a byte moves. libcurl has no such limit: CURLOPT_TIMEOUT_MS bounds the
- * whole exchange, and CURLOPT_LOW_SPEED_LIMIT takes anything below one byte per second for silence, so it
- * would ignore heartbeats.
+ * When the request fails unless a byte moves. libcurl has no such limit: CURLOPT_TIMEOUT_MS bounds
+ * the whole exchange, and CURLOPT_LOW_SPEED_LIMIT takes anything below one byte per second for
+ * silence, so it would ignore heartbeats.
  */
 static uint64_t silent_at(struct exchange *x)
 {
@@ -378,7 +378,8 @@ static int perform(struct exchange *x, CURLcode *ret, struct err *err)
                                             wait_ms < POLL_MS ? wait_ms : POLL_MS, NULL);
                 if (m != CURLM_OK)
                         return err_set(err, EIO, "%s: %s", c->server, curl_multi_strerror(m));
-                /* Checked here because curl_multi_poll() does not report our descriptor reliably. */
+                /* Checked here because curl_multi_poll() does not report our descriptor
+                 * reliably. */
                 if (n_stop && poll(&now, 1, 0) > 0)
                         return err_set(err, ECANCELED, "%s: interrupted", c->server);
         }

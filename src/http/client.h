@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An HTTP client over libcurl, for TCP and Unix sockets: one request at a time. Answers have a bounded
- * size, or are handed over piece by piece as they arrive. A descriptor can interrupt every wait.
+ * An HTTP client over libcurl, for TCP and Unix sockets: one request at a time. Answers have a
+ * bounded size, or are handed over piece by piece as they arrive. A descriptor can interrupt every
+ * wait.
  *
  *     http_client_new(&(struct http_client_config){.server = "http://127.0.0.1:8080"}, &c, &err);
  *     http_client_request(c, &(struct http_client_request){.path = "/v1/stats"}, &answer, &err);
@@ -11,19 +12,20 @@
  *     http_client_free(c);
  *
  * Server addresses: "http://HOST[:PORT][/PREFIX]", "https://..." (certificates are verified) and
- * "unix:/PATH". The client uses no proxy, follows no redirect and speaks no other protocol, so a token
- * reaches only the server it is for.
+ * "unix:/PATH". The client uses no proxy, follows no redirect and speaks no other protocol, so a
+ * token reaches only the server it is for.
  *
- * An answer with any status is a success here; the caller decides what the status means. Errors, each with
- * a one-line message that names the server: -EINVAL invalid server address; -ECONNREFUSED, -ENOENT (no
- * socket at that path), -EHOSTUNREACH (unknown host) and other errors of connect(); -ETIMEDOUT;
- * -ECONNRESET the connection ended before the answer was complete; -EPROTO the server does not speak
- * HTTP; -EFBIG the answer is larger than allowed; -ECANCELED interrupted through stop_fd; and whatever
- * `piece` returned.
+ * An answer with any status is a success here; the caller decides what the status means. Errors,
+ * each with a one-line message that names the server: -EINVAL invalid server address;
+ * -ECONNREFUSED, -ENOENT (no socket at that path), -EHOSTUNREACH (unknown host) and other errors of
+ * connect(); -ETIMEDOUT; -ECONNRESET the connection ended before the answer was complete; -EPROTO
+ * the server does not speak HTTP; -EFBIG the answer is larger than allowed; -ECANCELED interrupted
+ * through stop_fd; and whatever `piece` returned.
  *
- * The whole exchange has no time limit, because a large body may take long over a slow line. A request
- * fails with -ETIMEDOUT when no byte has moved in either direction for `silence_ms`. Every byte counts,
- * also those of headers and of comments in an event stream. Time spent in piece() does not count.
+ * The whole exchange has no time limit, because a large body may take long over a slow line. A
+ * request fails with -ETIMEDOUT when no byte has moved in either direction for `silence_ms`. Every
+ * byte counts, also those of headers and of comments in an event stream. Time spent in piece() does
+ * not count.
  *
  * Thread rule: a client belongs to one thread at a time. Two threads use two clients.
  */

@@ -40,8 +40,8 @@ static uint64_t earlier(uint64_t a, uint64_t b)
         return a < b ? a : b;
 }
 
-/* When a limit may have passed. heard_ns only grows, so this is never too late; if bytes have come since,
- * the connection is looked at once too early, and its timer set again. */
+/* When a limit may have passed. heard_ns only grows, so this is never too late; if bytes have come
+ * since, the connection is looked at once too early, and its timer set again. */
 static uint64_t due_of(const struct http_connection *c)
 {
         uint64_t heard = atomic_load_explicit(&c->heard_ns, memory_order_relaxed);
@@ -67,8 +67,9 @@ static void leave_phase(struct http_connection *c)
 }
 
 /*
- * A watcher that does not sleep wakes at the next tick, which no timer precedes, so it needs no signal: one
- * for each request would cost more than the request. It sleeps only while no timer is set.
+ * A watcher that does not sleep wakes at the next tick, which no timer precedes, so it needs no
+ * signal: one for each request would cost more than the request. It sleeps only while no timer is
+ * set.
  */
 static void enter_phase(struct http_connection *c, enum http_phase phase, uint64_t limit_ns)
 {
@@ -117,7 +118,8 @@ void http_connection_refuse_locked(struct http_connection *c, unsigned status, c
         if (atomic_exchange(&c->refused, true))
                 return;
         ulid_new(id, NULL);
-        /* Before the response: a client that has it may close, and then its address is not known. */
+        /* Before the response: a client that has it may close, and then its address is not
+         * known. */
         if (counts)
                 count(c, status, id);
         http_refusal_send(c->fd, status, message, id);
@@ -135,8 +137,8 @@ void http_connection_refuse(struct http_connection *c, unsigned status, const ch
         pthread_mutex_unlock(&c->all->lock);
 }
 
-/* `refused` is checked under the lock that sets it: a request cannot enter HANDLER or RESPONSE after its
- * connection was refused, nor be refused unnoticed once it has entered. */
+/* `refused` is checked under the lock that sets it: a request cannot enter HANDLER or RESPONSE
+ * after its connection was refused, nor be refused unnoticed once it has entered. */
 bool http_connection_enter(struct http_connection *c, enum http_phase phase)
 {
         struct http_connections *all = c->all;

@@ -3,17 +3,18 @@
  * The connections of a server, and what each of them has to do next. Private to the server.
  *
  * A connection is in one phase (enum http_phase). Each phase but HANDLER has a time limit, which
- * deadline.h enforces, and a list, in which connections stand in the order in which they entered it:
- * evict.h takes the first of a list when a new connection needs a slot.
+ * deadline.h enforces, and a list, in which connections stand in the order in which they entered
+ * it: evict.h takes the first of a list when a new connection needs a slot.
  *
- * A connection may be refused: it gets one last response, which does not go through libmicrohttpd, and
- * enters the phase CLOSING. From then on whatever its client sends is dropped (receive.h), and no request
- * of it is handled. Its socket stays open for up to HTTP_CLOSING_MS, because closing a socket with unread
- * bytes resets the connection, and a reset may discard the response before its client has read it.
+ * A connection may be refused: it gets one last response, which does not go through libmicrohttpd,
+ * and enters the phase CLOSING. From then on whatever its client sends is dropped (receive.h), and
+ * no request of it is handled. Its socket stays open for up to HTTP_CLOSING_MS, because closing a
+ * socket with unread bytes resets the connection, and a reset may discard the response before its
+ * client has read it.
  *
- * Thread rule: the server's thread opens and closes connections, and alone uses fields without a note.
- * Functions ending in _locked need all->lock. No other lock is taken under it, except those of the log
- * and of metrics.
+ * Thread rule: the server's thread opens and closes connections, and alone uses fields without a
+ * note. Functions ending in _locked need all->lock. No other lock is taken under it, except those
+ * of the log and of metrics.
  */
 #pragma once
 
@@ -50,16 +51,16 @@ struct http_connection {
         uint64_t n_answered; /* requests */
 
         /*
-         * Changed by the server's thread without the lock, whenever bytes come, and read by the thread
-         * of the deadlines. That thread may read a value that is about to change: then it finds the
-         * connection late although a byte has just come, which is the same to the client as if the
-         * byte had come a moment later. No other decision depends on them.
+         * Changed by the server's thread without the lock, whenever bytes come, and read by the
+         * thread of the deadlines. That thread may read a value that is about to change: then it
+         * finds the connection late although a byte has just come, which is the same to the client
+         * as if the byte had come a moment later. No other decision depends on them.
          */
         _Atomic uint64_t heard_ns; /* when bytes came last, or it entered its phase */
         atomic_bool partial;       /* the head or the body of a request has come in part */
 
-        /* Set once, under the lock, and read without it by the server's thread in recv(): a late read
-         * takes one more piece of the socket, as if it had come before. */
+        /* Set once, under the lock, and read without it by the server's thread in recv(): a late
+         * read takes one more piece of the socket, as if it had come before. */
         atomic_bool refused;
         atomic_bool cut; /* recv() reports the end */
 
@@ -100,8 +101,8 @@ void http_connections_init(struct http_connections *all);
 void http_connections_release(struct http_connections *all);
 
 /*
- * Registers an accepted socket with the gate and enters HEAD; `receive` is for struct http_gate. NULL:
- * no memory, or a descriptor that the gate does not take.
+ * Registers an accepted socket with the gate and enters HEAD; `receive` is for struct http_gate.
+ * NULL: no memory, or a descriptor that the gate does not take.
  */
 struct http_connection *http_connection_open(struct http_connections *all, int fd,
                                              ssize_t (*receive)(struct http_gate *gate, void *bytes,
@@ -111,14 +112,15 @@ struct http_connection *http_connection_open(struct http_connections *all, int f
 void http_connection_close(struct http_connection *c);
 
 /*
- * Enters a phase, not CLOSING, and starts its time limit anew. False: the connection was refused. Then
- * there is no request to handle and no response to send. Any thread.
+ * Enters a phase, not CLOSING, and starts its time limit anew. False: the connection was refused.
+ * Then there is no request to handle and no response to send. Any thread.
  */
 bool http_connection_enter(struct http_connection *c, enum http_phase phase);
 
 /*
- * Sends the last response and enters CLOSING. Counts and logs it as a request that could not be read:
- * method "other", path "unmatched". Does nothing if the connection has been refused. Any thread.
+ * Sends the last response and enters CLOSING. Counts and logs it as a request that could not be
+ * read: method "other", path "unmatched". Does nothing if the connection has been refused. Any
+ * thread.
  */
 void http_connection_refuse(struct http_connection *c, unsigned status, const char *message);
 
@@ -129,8 +131,8 @@ void http_connection_refuse_locked(struct http_connection *c, unsigned status, c
 /* Ends a connection without a response: recv() reports its end, and libmicrohttpd closes it. */
 void http_connection_cut_locked(struct http_connection *c);
 
-/* Notes that the response to n requests was sent. A fault that framing found after them is reported now,
- * since responses must come in the order of requests. Server's thread. */
+/* Notes that the response to n requests was sent. A fault that framing found after them is reported
+ * now, since responses must come in the order of requests. Server's thread. */
 void http_connection_answered(struct http_connection *c, unsigned n);
 
 /* True between requests: it has had one and no byte of another has come. */

@@ -48,8 +48,8 @@ static bool is_late_sending(struct http_connection *c, uint64_t now)
 
 /*
  * In RESPONSE. A transfer that has room, or has moved since the last look, is looked at again after
- * idle_ns. The first look, a second after the phase began, has nothing to compare with. Bytes on a Unix
- * socket are not counted: there only the limit of the whole response applies.
+ * idle_ns. The first look, a second after the phase began, has nothing to compare with. Bytes on a
+ * Unix socket are not counted: there only the limit of the whole response applies.
  */
 static bool is_late_taking(struct http_connection *c, uint64_t now)
 {
@@ -64,9 +64,9 @@ static bool is_late_taking(struct http_connection *c, uint64_t now)
 }
 
 /*
- * Sets the timer again if the connection is not late. The time it is set to may have passed already: its
- * limit is over and this server is late. Then the connection is looked at at each tick until the server
- * has caught up.
+ * Sets the timer again if the connection is not late. The time it is set to may have passed
+ * already: its limit is over and this server is late. Then the connection is looked at at each tick
+ * until the server has caught up.
  */
 static void check(struct http_connection *c, uint64_t now)
 {

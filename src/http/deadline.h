@@ -2,17 +2,17 @@
 /*
  * Enforces the time limits of connections, on a thread of its own.
  *
- * A client has idle_ns without a byte, and transfer_ns for the head of a request, then for its body, then
- * for taking the response. Each HTTP_TRANSFER_STEP bytes of a body or a response earn transfer_ns more
- * (TCP only). Between requests it has keep_ns without a byte.
+ * A client has idle_ns without a byte, and transfer_ns for the head of a request, then for its
+ * body, then for taking the response. Each HTTP_TRANSFER_STEP bytes of a body or a response earn
+ * transfer_ns more (TCP only). Between requests it has keep_ns without a byte.
  *
- * A client that is late gets 408, or the end of its connection if it does not take its response. It is not
- * late while bytes from it wait to be read, or while the socket has room for its response: then this
- * server is late.
+ * A client that is late gets 408, or the end of its connection if it does not take its response. It
+ * is not late while bytes from it wait to be read, or while the socket has room for its response:
+ * then this server is late.
  *
- * Limits are checked at each tick of the wheel (wheel.h), once a second; a check looks at connections
- * whose timer has expired and at no other. Requests do not wake the thread: only the first timer after a
- * time without any does.
+ * Limits are checked at each tick of the wheel (wheel.h), once a second; a check looks at
+ * connections whose timer has expired and at no other. Requests do not wake the thread: only the
+ * first timer after a time without any does.
  */
 #pragma once
 

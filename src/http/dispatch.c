@@ -78,8 +78,8 @@ static struct http_request *begin(struct http_service *service, struct MHD_Conne
         return request;
 }
 
-/* True if a refusal should not wait for the body: its client waits for "100 Continue", or it is larger
- * than what is read and dropped. */
+/* True if a refusal should not wait for the body: its client waits for "100 Continue", or it is
+ * larger than what is read and dropped. */
 static bool refuses_before_body(struct http_request *request)
 {
         const char *expect = http_request_header(request, "Expect");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The way of a request through the server: libmicrohttpd's callbacks for its head, its body and its end.
+ * The way of a request through the server: libmicrohttpd's callbacks for its head, its body and its
+ * end.
  *
  *     screen.h      the head: token, route, size; refuses or prepares for the body
  *     body.h        the body

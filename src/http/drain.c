@@ -23,8 +23,8 @@ void http_drain_begin(struct http_drain *d)
         pthread_mutex_unlock(&d->lock);
 }
 
-/* Checking `stopping` and counting are one step under the lock, so http_drain_stop() either sees the
- * request in n_handled and waits for it, or this returns false. */
+/* Checking `stopping` and counting are one step under the lock, so http_drain_stop() either sees
+ * the request in n_handled and waits for it, or this returns false. */
 bool http_drain_handle(struct http_drain *d)
 {
         bool may;

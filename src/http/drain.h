@@ -4,7 +4,7 @@
  * stopped while a handler still has a connection.
  *
  *     http_drain_begin(d);              // the head of a request has come
- *     if (http_drain_handle(d))         // a handler is about to get it; false once the server stops
+ *     if (http_drain_handle(d))    // a handler is about to get it; false: the server stops
  *             ... http_drain_answered(d) when the handler has answered ...
  *     http_drain_end(d);                // the response has been sent, or the connection has ended
  *

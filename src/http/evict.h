@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Frees slots for new connections at the limit: ends the connection that has waited longest for a
- * request of which no byte has come, or else the one that has been sending or receiving for longest.
- * Connections with a handler are left alone, and so are those with unread bytes, which wait for this
- * server.
+ * request of which no byte has come, or else the one that has been sending or receiving for
+ * longest. Connections with a handler are left alone, and so are those with unread bytes, which
+ * wait for this server.
  *
  * Thread rule: http_evict_for_new() on the server's thread.
  */

@@ -284,8 +284,8 @@ static bool take_field(struct http_framing *f)
         if (f->flags & IN_QUOTES)
                 return bad(f, "Cookie has a quotation mark that no other one follows");
         f->state = FIELD;
-        /* libmicrohttpd takes white space after a value for a part of it, and would disagree with us
-         * about the length. */
+        /* libmicrohttpd takes white space after a value for a part of it, and would disagree with
+         * us about the length. */
         if (is_named(f, "content-length"))
                 return is_trimmed ? bad(f, "Content-Length has white space after its value")
                                   : take_length(f);

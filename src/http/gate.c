@@ -7,13 +7,13 @@
 #include <sys/socket.h>
 
 /*
- * By descriptor. Any thread of the program may call recv() for any descriptor, so this table is read by
- * all of them, but a registered descriptor is only ever received from on its daemon's thread, which also
- * registered it. Other threads must see either NULL or a complete gate in the entries of descriptors that
- * are not theirs, which they then ignore: they look at their own entry only, and that is NULL because
- * a descriptor belongs to one owner at a time. The release and the acquire order the contents of the gate
- * for a descriptor number that wanders from one daemon's thread to another's. Closing needs no order: the
- * kernel cannot hand the number out again before libmicrohttpd has closed it, later on the same thread.
+ * One slot for each descriptor. recv() reads the slot of its own descriptor and no other.
+ *
+ * A registered descriptor is opened, received from and closed on one thread, so program order keeps
+ * its slot right. The slot of any other descriptor is NULL: if another thread used the number before,
+ * it stored NULL before it closed the descriptor, and the kernel hands a number out again only after
+ * it was closed. Release and acquire cost nothing on x86; they would also publish the gate's contents
+ * if a descriptor were opened on one thread and received from on another.
  */
 static struct http_gate *_Atomic gates[HTTP_GATE_FDS];
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Intercepts the bytes that libmicrohttpd receives. Version 0.9.75 has no hook for them, but it calls
- * recv(), which gate.c defines for this program. Calls for a descriptor that has been registered here
- * go to its `receive` function; all others go to the C library.
+ * Intercepts the bytes that libmicrohttpd receives. Version 0.9.75 has no hook for them, but it
+ * calls recv(), which gate.c defines for this program. Calls for a descriptor that has been
+ * registered here go to its `receive` function; all others go to the C library.
  *
  *     struct connection { struct http_gate gate; ... };
  *     c->gate.receive = receive;        // finds its connection from the gate inside it
@@ -25,7 +25,8 @@ struct http_gate {
         ssize_t (*receive)(struct http_gate *gate, void *bytes, size_t n, int flags);
 };
 
-/* Registers a descriptor; `gate` is borrowed until http_gate_close(). False if its number is too large. */
+/* Registers a descriptor; `gate` is borrowed until http_gate_close(). False if its number is too
+ * large. */
 bool http_gate_open(int fd, struct http_gate *gate);
 void http_gate_close(int fd);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The heartbeat of event streams, for both ends. A log may be quiet for any time. The server then sends a
- * comment each period to show that it is alive; any other byte shows the same.
+ * The heartbeat of event streams, for both ends. A log may be quiet for any time. The server then
+ * sends a comment each period to show that it is alive; any other byte shows the same.
  */
 #pragma once
 

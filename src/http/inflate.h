@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Decodes a body with Content-Encoding: gzip (RFC 1952) piece by piece as it arrives, and verifies its
- * checksum and length. Several members in a row are one body. The receiver bounds the output, so
- * decoding a compression bomb stops at the bound.
+ * Decodes a body with Content-Encoding: gzip (RFC 1952) piece by piece as it arrives, and verifies
+ * its checksum and length. Several members in a row are one body. The receiver bounds the output,
+ * so decoding a compression bomb stops at the bound.
  *
  * Thread rule: one thread at a time.
  */

@@ -19,8 +19,8 @@ void http_lanes_init(struct http_lanes *l, const unsigned max[HTTP_LANES])
 }
 
 /*
- * With the lock: the lane from which to take a job, or -1. The search begins after the lane that was
- * served last, so a lane that always has jobs cannot starve the others.
+ * With the lock: the lane from which to take a job, or -1. The search begins after the lane that
+ * was served last, so a lane that always has jobs cannot starve the others.
  */
 static int next_lane(struct http_lanes *l)
 {
@@ -37,9 +37,10 @@ static int next_lane(struct http_lanes *l)
 }
 
 /*
- * No job is forgotten without a signal when a lane falls below its bound: the worker that made it fall
- * looks for a lane itself before it waits. It takes one job at most, and every other job was added with a
- * signal of its own or found its lane at the bound, where one of the lane's workers will finish later.
+ * No job is forgotten without a signal when a lane falls below its bound: the worker that made it
+ * fall looks for a lane itself before it waits. It takes one job at most, and every other job was
+ * added with a signal of its own or found its lane at the bound, where one of the lane's workers
+ * will finish later.
  */
 static void *work(void *arg)
 {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Worker threads that share jobs by lane. Each lane has a queue and may have a bound on the workers that
- * run its jobs at the same time, so jobs that wait for long leave workers to the other lanes. Free workers
- * take from the lanes in turn. A queue needs no bound of its own: each job is a request, and the
- * server bounds its connections.
+ * Worker threads that share jobs by lane. Each lane has a queue and may have a bound on the workers
+ * that run its jobs at the same time, so jobs that wait for long leave workers to the other lanes.
+ * Free workers take from the lanes in turn. A queue needs no bound of its own: each job is a
+ * request, and the server bounds its connections.
  *
- *     http_lanes_init(&lanes, (unsigned[HTTP_LANES]){4, 2}); // workers of lanes 0 and 1; others: all
+ *     http_lanes_init(&lanes, (unsigned[HTTP_LANES]){4, 2}); // bounds of lanes 0 and 1; others: none
  *     http_lanes_start(&lanes, 8, &err);
  *     http_lanes_add(&lanes, 1, &request->job);     // calls job->run(job) on a worker
  *     http_lanes_stop(&lanes);                      // runs what is queued first

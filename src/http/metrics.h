@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The metrics of the HTTP server, declared in one table (metrics.c). Labels are bounded: `path` is a
- * route's pattern or "unmatched", `method` a known one or "other".
+ * The metrics of the HTTP server, declared in one table (metrics.c). Labels are bounded: `path` is
+ * a route's pattern or "unmatched", `method` a known one or "other".
  */
 #pragma once
 

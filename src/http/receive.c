@@ -9,8 +9,8 @@
 
 enum { DROP_BYTES = 16 * 1024, DROP_TIMES = 64 /* in one call */ };
 
-/* Reads and drops what a client sends after it was refused, so that closing the socket does not reset
- * the connection. 0 at the end of the stream, else -1. */
+/* Reads and drops what a client sends after it was refused, so that closing the socket does not
+ * reset the connection. 0 at the end of the stream, else -1. */
 static ssize_t drop(int fd)
 {
         char bytes[DROP_BYTES];
@@ -49,10 +49,10 @@ static ssize_t check(struct http_connection *c, char *bytes, size_t n)
 }
 
 /*
- * libmicrohttpd 0.9.75 uses edge-triggered epoll. If a read returns less than was asked for, it takes the
- * socket for empty and waits for the next edge. But when the end of the stream has arrived together with
- * the bytes, there is no further edge, and it would wait for ever. Reading once more finds that end;
- * shutdown() then makes the kernel report the socket again.
+ * libmicrohttpd 0.9.75 uses edge-triggered epoll. If a read returns less than was asked for, it
+ * takes the socket for empty and waits for the next edge. But when the end of the stream has
+ * arrived together with the bytes, there is no further edge, and it would wait for ever. Reading
+ * once more finds that end; shutdown() then makes the kernel report the socket again.
  *
  * If the end arrives after this read, it is a new edge. If bytes arrive, they are taken along.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Receives for libmicrohttpd: passes on bytes of requests whose framing is valid (framing.h), and no byte
- * after a fault, after the last request of a connection, or after a refusal.
+ * Receives for libmicrohttpd: passes on bytes of requests whose framing is valid (framing.h), and
+ * no byte after a fault, after the last request of a connection, or after a refusal.
  *
  * Thread rule: the server's thread.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A request as its handler sees it. Texts returned here live as long as the request, which is gone with
- * its answer (answer.h).
+ * A request as its handler sees it. Texts returned here live as long as the request, which is gone
+ * with its answer (answer.h).
  *
  * Thread rule: the handler's thread until it answers.
  */
@@ -23,8 +23,8 @@ const char *http_request_query(const struct http_request *request, const char *n
 /* A header; NULL if it is missing. */
 const char *http_request_header(const struct http_request *request, const char *name);
 
-/* All headers, or query parameters, with that name, in their order. Returns their number; `values` gets
- * the first `max` of them. */
+/* All headers, or query parameters, with that name, in their order. Returns their number; `values`
+ * gets the first `max` of them. */
 size_t http_request_headers(const struct http_request *request, const char *name,
                             const char **values, size_t max);
 size_t http_request_queries(const struct http_request *request, const char *name,
@@ -38,7 +38,8 @@ const char *http_request_unknown_query(const struct http_request *request,
 /* The client's address, as http_peer_text() writes it. */
 void http_request_client(const struct http_request *request, char ret[HTTP_CLIENT_MAX]);
 
-/* Adds a field to the request's line in the access log. `name` is a constant. The last note counts. */
+/* Adds a field to the request's line in the access log. `name` is a constant. The last note
+ * counts. */
 void http_request_note(struct http_request *request, const char *name, const char *note);
 
 /* When the head had come: clock_ns(). */
@@ -47,8 +48,8 @@ uint64_t http_request_arrival_ns(const struct http_request *request);
 /* The body; empty if there was none. */
 const struct buf *http_request_body(const struct http_request *request);
 
-/* For a handler on the server's thread that finds it would have to wait: `handler` answers in its place,
- * on a worker of the route's lane. Call it last. */
+/* For a handler on the server's thread that finds it would have to wait: `handler` answers in its
+ * place, on a worker of the route's lane. Call it last. */
 void http_request_defer(struct http_request *request, http_handler_fn *handler);
 
 /* Keeps a pointer for the handler that a request is deferred to. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A request in the server, and what all requests of a server share. Private to the server: to the units
- * that take a request from its head to its end (dispatch.h names them).
+ * A request in the server, and what all requests of a server share. Private to the server: to the
+ * units that take a request from its head to its end (dispatch.h names them).
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Finds the route of a request. A pattern is a path in which a segment may be "{name}": it matches one
- * segment of 1 to HTTP_PARAM_MAX bytes. Thread rule: pure functions.
+ * Finds the route of a request. A pattern is a path in which a segment may be "{name}": it matches
+ * one segment of 1 to HTTP_PARAM_MAX bytes. Thread rule: pure functions.
  */
 #pragma once
 
@@ -42,19 +42,19 @@ struct http_params {
 };
 
 /*
- * The path of a request's target. Clients may send "http://HOST/PATH" (RFC 9112, section 3.2.2). HOST must
- * then equal `host`, the value of the Host header (NULL: missing), so that later checks of the header
- * cover both. NULL: it does not.
+ * The path of a request's target. Clients may send "http://HOST/PATH" (RFC 9112, section 3.2.2).
+ * HOST must then equal `host`, the value of the Host header (NULL: missing), so that later checks
+ * of the header cover both. NULL: it does not.
  */
 const char *http_route_path(const char *target, const char *host);
 
-/* True if the path matches the pattern; the path may have one more "/" at its end. *ret is only valid if
- * it does. */
+/* True if the path matches the pattern; the path may have one more "/" at its end. *ret is only
+ * valid if it does. */
 bool http_route_matches(const char *pattern, const char *path, struct http_params *ret);
 
 /*
- * The route for a method and a path, or NULL. *ret_path is then a route with that path and another method,
- * or NULL, and `allow` has the methods of that path: "GET, HEAD, DELETE".
+ * The route for a method and a path, or NULL. *ret_path is then a route with that path and another
+ * method, or NULL, and `allow` has the methods of that path: "GET, HEAD, DELETE".
  */
 const struct http_route *http_route_find(const struct http_route *routes, size_t n,
                                          const char *method, const char *path,

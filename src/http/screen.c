@@ -53,8 +53,8 @@ static bool has_right_token(struct http_request *request)
         return false;
 }
 
-/* A server without a token refuses what a web page could send, or read. Pages cannot reach a Unix socket,
- * so its clients may send any Host. */
+/* A server without a token refuses what a web page could send, or read. Pages cannot reach a Unix
+ * socket, so its clients may send any Host. */
 static bool may_come_from_page(struct http_request *request)
 {
         const char *host = http_request_header(request, "Host");
@@ -85,7 +85,8 @@ static bool is_value(const char *value, const char *word)
                strncasecmp(value, word, strlen(word)) == 0;
 }
 
-/* A body may be compressed by gzip. Any other coding is refused, as the handler could not read it. */
+/* A body may be compressed by gzip. Any other coding is refused, as the handler could not read
+ * it. */
 static void choose_decoding(struct http_request *request)
 {
         const char *coding = NULL;

@@ -194,15 +194,16 @@ void http_server_quiesce(struct http_server *server)
         if (fd == MHD_INVALID_SOCKET)
                 return;
         refuse_waiting(fd);
-        /* The server's thread may still name this descriptor to epoll, so it is closed at the end. */
+        /* The server's thread may still name this descriptor to epoll, so it is closed at the
+         * end. */
         shutdown(fd, SHUT_RDWR);
         server->quiesced_fd = fd;
 }
 
 /*
- * The order matters. Once no handler holds a request, libmicrohttpd may be stopped; it then calls the
- * last callbacks of requests, streams and connections on this thread. Workers and the thread of the
- * deadlines are ended after it: a request can be on its way to them until then.
+ * The order matters. Once no handler holds a request, libmicrohttpd may be stopped; it then calls
+ * the last callbacks of requests, streams and connections on this thread. Workers and the thread of
+ * the deadlines are ended after it: a request can be on its way to them until then.
  */
 void http_server_free(struct http_server *server)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reads Server-Sent Events (WHATWG HTML, section 9.2.6 "Interpreting an event stream") from bytes that
- * arrive in pieces of any size.
+ * Reads Server-Sent Events (WHATWG HTML, section 9.2.6 "Interpreting an event stream") from bytes
+ * that arrive in pieces of any size.
  *
  *     struct sse_reader reader = SSE_READER_INIT(on_event, ctx);
  *     sse_reader_feed(&reader, bytes, n);      // calls on_event for each complete event
@@ -47,7 +47,8 @@ struct sse_reader {
                              .line = BUF_INIT(SSE_LINE_MAX),                                       \
                              .data = BUF_INIT(SSE_DATA_MAX)})
 
-/* 0, -EMSGSIZE, -ENOMEM, or what the function returned. After an error the reader may only be released. */
+/* 0, -EMSGSIZE, -ENOMEM, or what the function returned. After an error the reader may only be
+ * released. */
 int sse_reader_feed(struct sse_reader *reader, const char *bytes, size_t n);
 
 /* Drops an incomplete event before a new connection. The id stays. */

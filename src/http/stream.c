@@ -10,19 +10,21 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* Bytes that one read() is asked for if the client knows no chunks (HTTP/1.0): libmicrohttpd allocates a
- * buffer of that size for each stream. For others it uses what is left of the connection's own. */
+/* Bytes that one read() is asked for if the client knows no chunks (HTTP/1.0): libmicrohttpd
+ * allocates a buffer of that size for each stream. For others it uses what is left of the
+ * connection's own. */
 enum { BLOCK = 1024 };
 
 /*
- * Freed by on_gone(). The server's thread suspends the connection, in on_read(); any thread may wake it.
- * `suspended` and `woken` change under the lock, which is held while libmicrohttpd suspends or resumes:
+ * Freed by on_gone(). The server's thread suspends the connection, in on_read(); any thread may
+ * wake it. `suspended` and `woken` change under the lock, which is held while libmicrohttpd
+ * suspends or resumes:
  *
  *     wake before on_read() locks:   it finds `woken`, and reads again instead of suspending
  *     wake after it has unlocked:    http_stream_wake() finds `suspended`, and resumes
  *
- * so no wake falls in between. A wake that comes before read() is called is dropped (`woken` is cleared
- * first), because read() is about to see what the wake is about.
+ * so no wake falls in between. A wake that comes before read() is called is dropped (`woken` is
+ * cleared first), because read() is about to see what the wake is about.
  *
  * Order of locks: service->streams_lock, `lock`, those of libmicrohttpd.
  */
@@ -98,8 +100,8 @@ static void on_gone(void *ctx)
         TAILQ_REMOVE(&service->streams, stream, at);
         pthread_mutex_unlock(&service->streams_lock);
         stream->source.gone(stream->source.ctx);
-        /* The last http_stream_wake() may still hold the lock: gone() waits until no other can begin, and
-         * this waits until that one has ended. */
+        /* The last http_stream_wake() may still hold the lock: gone() waits until no other can
+         * begin, and this waits until that one has ended. */
         pthread_mutex_lock(&stream->lock);
         pthread_mutex_unlock(&stream->lock);
         pthread_mutex_destroy(&stream->lock);
@@ -160,8 +162,8 @@ void http_streams_end(struct http_service *service)
         struct http_stream *stream;
 
         atomic_store(&service->streams_end, true);
-        /* The lock keeps each stream of the list alive: on_gone() takes it before it frees. A stream
-         * that is made later sees streams_end in its first on_read(). */
+        /* The lock keeps each stream of the list alive: on_gone() takes it before it frees. A
+         * stream that is made later sees streams_end in its first on_read(). */
         pthread_mutex_lock(&service->streams_lock);
         TAILQ_FOREACH(stream, &service->streams, at)
         http_stream_wake(stream);

@@ -23,14 +23,14 @@ struct http_stream;
 
 struct http_stream_source {
         /*
-         * Puts up to `max` bytes into `bytes` and returns their number; 0 at the end of the body; -EAGAIN
-         * if there is nothing now: it is called again after http_stream_wake(). Another negative errno
-         * cuts the connection off. On the server's thread; must not wait.
+         * Puts up to `max` bytes into `bytes` and returns their number; 0 at the end of the body;
+         * -EAGAIN if there is nothing now: it is called again after http_stream_wake(). Another
+         * negative errno cuts the connection off. On the server's thread; must not wait.
          */
         ssize_t (*read)(void *ctx, char *bytes, size_t max);
 
-        /* The last call: the body has ended, the client is gone, the server stops, or the answer could not
-         * be made. Afterwards the stream does not exist. */
+        /* The last call: the body has ended, the client is gone, the server stops, or the answer
+         * could not be made. Afterwards the stream does not exist. */
         void (*gone)(void *ctx);
         void *ctx;
 };

@@ -48,8 +48,8 @@ static bool collect(struct http_wheel *w, uint64_t now_tick)
         if (now_tick - w->tick >= HTTP_WHEEL_SLOTS)
                 w->tick = now_tick - HTTP_WHEEL_SLOTS + 1;
         slot = &w->slots[w->tick++ % HTTP_WHEEL_SLOTS];
-        /* `list` must name the list a timer is in, so that http_wheel_clear() may remove it from `due`
-         * between two calls of http_wheel_next(). */
+        /* `list` must name the list a timer is in, so that http_wheel_clear() may remove it from
+         * `due` between two calls of http_wheel_next(). */
         TAILQ_FOREACH(timer, slot, at)
         timer->list = &w->due;
         TAILQ_CONCAT(&w->due, slot, at);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A timer wheel: many timers, of which few expire. Setting and clearing a timer takes constant time, and
- * collecting the expired ones costs in proportion to their number, however many others are set.
+ * A timer wheel: many timers, of which few expire. Setting and clearing a timer takes constant
+ * time, and collecting the expired ones costs in proportion to their number, however many others
+ * are set.
  *
  *     http_wheel_set(&wheel, &c->timer, clock_ns() + timeout_ns);
  *     ...
@@ -9,9 +10,9 @@
  *             ... the timer has expired and is no longer set ...
  *
  * Time is divided into ticks of HTTP_WHEEL_TICK_NS; slot i holds the timers that expire in tick i,
- * i + HTTP_WHEEL_SLOTS and so on. A timer expires at the first tick that begins at or after its time, so
- * it is late by less than a tick and never early. One that lies more than HTTP_WHEEL_SLOTS ticks ahead is
- * visited once per turn of the wheel.
+ * i + HTTP_WHEEL_SLOTS and so on. A timer expires at the first tick that begins at or after its
+ * time, so it is late by less than a tick and never early. One that lies more than HTTP_WHEEL_SLOTS
+ * ticks ahead is visited once per turn of the wheel.
  *
  * Thread rule: none of its own; the owner's lock guards a wheel and its timers.
  */

@@ -22,8 +22,8 @@ struct daemon {
         char dir[64];
 };
 
-/* `log_lines`: lines that a log keeps, `heartbeat_ms`: of the logs that are followed; 0: the default, as for
- * the connections. */
+/* `log_lines`: lines that a log keeps, `heartbeat_ms`: of the logs that are followed; 0: the
+ * default, as for the connections. */
 static inline struct daemon *daemon_bounded(unsigned max_vms, unsigned max_queue, const char *token,
                                             unsigned log_lines, unsigned heartbeat_ms,
                                             unsigned max_connections)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The OpenAPI document against the implementation, both ways: each route is in the document and each
- * operation of the document is a route; each field of a real answer is in the schema of that answer,
- * with its type, and each property of each schema was seen in an answer.
+ * The OpenAPI document against the implementation, both ways: each route is in the document and
+ * each operation of the document is a route; each field of a real answer is in the schema of that
+ * answer, with its type, and each property of each schema was seen in an answer.
  */
 #include "api/openapi.h"
 #include "api_fixture.h"

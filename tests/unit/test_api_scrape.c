@@ -159,7 +159,8 @@ static void refusals_are_json(void **state)
         daemon_free(d);
 }
 
-/* Clients that ask and hang up, or read nothing, give their bodies back when the connection ends. */
+/* Clients that ask and hang up, or read nothing, give their bodies back when the connection
+ * ends. */
 static void bodies_come_back(void **state)
 {
         enum { CLIENTS = API_SCRAPES_MAX + 8 };

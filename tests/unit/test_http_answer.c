@@ -3,6 +3,7 @@
 #include "http_fixture.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 
 static char *long_value(void)
 {
@@ -12,7 +13,7 @@ static char *long_value(void)
         return value;
 }
 
-static bool released;
+static atomic_bool released;
 
 static void release(void *ctx)
 {

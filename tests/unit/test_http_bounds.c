@@ -164,7 +164,8 @@ static void handlers_that_wait_leave_workers_to_others(void **state)
         served_release(&s);
 }
 
-/* Those that a client holds as long as it likes leave KEPT connections, those that wait half of it. */
+/* Those that a client holds as long as it likes leave KEPT connections, those that wait half of
+ * it. */
 static void requests_that_take_long_leave_connections_to_others(void **state)
 {
         struct served s;

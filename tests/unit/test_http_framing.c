@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where requests begin and end, and every way in which that can be unclear: in one piece, in two, and
- * byte by byte. */
+/* Where requests begin and end, and every way in which that can be unclear: in one piece, in two,
+ * and byte by byte. */
 #include "http/framing.h"
 
 #include <setjmp.h>

@@ -92,7 +92,8 @@ static void send_text(int fd, const char *text)
         client_send(fd, text, strlen(text));
 }
 
-/* The next status on a connection whose answers have no body, or that ends; 0: it ended without one. */
+/* The next status on a connection whose answers have no body, or that ends; 0: it ended without
+ * one. */
 static unsigned next_status(int fd)
 {
         char text[4096] = "";
@@ -119,8 +120,8 @@ static void check(struct served *s, const char *bytes, size_t n, unsigned status
         answer_release(&a);
 }
 
-/* The framing itself is tested in test_http_framing; here, that it stands before libmicrohttpd, which
- * would take each of these. */
+/* The framing itself is tested in test_http_framing; here, that it stands before libmicrohttpd,
+ * which would take each of these. */
 static void what_is_badly_framed_is_refused(void **state)
 {
         static const char *const requests[][2] = {
@@ -208,8 +209,8 @@ static void a_fault_waits_for_the_answers_before_it(void **state)
         check_pipelined(true);
 }
 
-/* libmicrohttpd has one block of memory for what it notes of a request and for the head of the answer:
- * where the first leaves too little for the second it closes the connection. */
+/* libmicrohttpd has one block of memory for what it notes of a request and for the head of the
+ * answer: where the first leaves too little for the second it closes the connection. */
 static void a_head_of_any_size_gets_a_status(void **state)
 {
         static const char *const names[] = {"X", "Cookie"};
@@ -324,7 +325,8 @@ static void release_server(void)
         pthread_mutex_unlock(&stage.lock);
 }
 
-/* The server is late, not these clients: their bytes wait in its sockets while their time passes. */
+/* The server is late, not these clients: their bytes wait in its sockets while their time
+ * passes. */
 static void requests_that_wait_to_be_read_are_not_late(void **state)
 {
         struct served s;

@@ -179,7 +179,8 @@ static void *read_all(void *arg)
         return NULL;
 }
 
-/* Nobody reads: who logs goes on, lines are dropped and counted, and that is told in their place. */
+/* Nobody reads: who logs goes on, lines are dropped and counted, and that is told in their
+ * place. */
 static void a_full_pipe_holds_up_nobody(void **state)
 {
         char number[16], *text = number;
