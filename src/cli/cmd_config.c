@@ -107,8 +107,8 @@ static int print_sample(void)
                 if (!(row.verbs & SETTINGS_SERVE) || i == settings_find("config"))
                         continue;
                 printf("\n# %s%s\n#%s=%s\n", row.help,
-                       row.standard ? "" : " [depends on the machine]", row.variable,
-                       row.standard ? row.standard : "");
+                       row.default_text ? "" : " [depends on the machine]", row.variable,
+                       row.default_text ? row.default_text : "");
         }
         return fflush(stdout) == 0 ? 0 : -EIO;
 }

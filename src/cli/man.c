@@ -88,11 +88,12 @@ static int add_origin(struct buf *ret, size_t row)
         struct settings_row s = settings_row(row);
         char text[512];
 
-        if (!s.standard)
+        if (!s.default_text)
                 snprintf(text, sizeof(text), "(%s; the default depends on the machine)\n",
                          s.variable);
-        else if (*s.standard)
-                snprintf(text, sizeof(text), "(%s; %.300s by default)\n", s.variable, s.standard);
+        else if (*s.default_text)
+                snprintf(text, sizeof(text), "(%s; %.300s by default)\n", s.variable,
+                         s.default_text);
         else
                 snprintf(text, sizeof(text), "(%s)\n", s.variable);
         return add_text(ret, text);

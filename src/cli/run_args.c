@@ -6,6 +6,7 @@
 #include "cli/options.h"
 #include "cli/run_files.h"
 #include "cli/run_flags.h"
+#include "config/units.h"
 #include "image/image.h"
 
 #include <errno.h>

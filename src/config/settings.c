@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "config/internal.h"
+#include "config/settings.h"
 
 #include "base/cleanup.h"
 #include "base/distance.h"
 #include "base/trust.h"
 #include "config/env_file.h"
+#include "config/table.h"
+#include "config/value.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -235,7 +237,7 @@ struct settings_row settings_row(size_t i)
                 .variable = t->variable,
                 .value = t->value,
                 .help = t->help,
-                .standard = t->standard,
+                .default_text = t->default_text,
                 .choices = t->choices,
                 .is_path = t->type == TYPE_PATH,
                 .verbs = t->verbs,

@@ -28,78 +28,15 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "base/log.h"
+#include "config/values.h"
 
 #include <getopt.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 enum {
-        SETTINGS_TEXT_MAX = 4096,    /* bytes of a string or path, NUL included */
-        SETTINGS_COUNT_MAX = 64,     /* rows of the table at most */
         SETTINGS_OPTION = 0x5000,    /* getopt's value of row i is SETTINGS_OPTION + i */
         SETTINGS_FILE_MAX = 1 << 20, /* bytes of a settings file */
-};
-
-/* Which verbs a setting is for: bits. */
-enum settings_verb {
-        SETTINGS_SERVE = 1,  /* vulcan serve */
-        SETTINGS_RUN = 2,    /* vulcan run, in-process */
-        SETTINGS_CLIENT = 4, /* verbs that talk to a daemon */
-        SETTINGS_DOCTOR = 8, /* vulcan doctor */
-};
-
-enum settings_source {
-        SETTINGS_FROM_DEFAULT,
-        SETTINGS_FROM_FILE,
-        SETTINGS_FROM_ENVIRONMENT,
-        SETTINGS_FROM_FLAG,
-};
-
-struct settings {
-        char config[SETTINGS_TEXT_MAX];     /* the settings file; "": none */
-        char listen[SETTINGS_TEXT_MAX];     /* ADDRESS:PORT, [ADDRESS]:PORT */
-        char token_file[SETTINGS_TEXT_MAX]; /* "": no token */
-        char ca_file[SETTINGS_TEXT_MAX];    /* "": the system's authorities */
-        bool allow_public;
-        char state_dir[SETTINGS_TEXT_MAX]; /* absolute */
-        char images[SETTINGS_TEXT_MAX];    /* "": image_dir() chooses */
-        char vmm[SETTINGS_TEXT_MAX];       /* "auto", "firecracker", "qemu" or an absolute path */
-        char server[SETTINGS_TEXT_MAX];    /* URL of a daemon; "": none */
-        char net_bridge[SETTINGS_TEXT_MAX];
-        char net_pool[SETTINGS_TEXT_MAX];
-        char net_refuse[SETTINGS_TEXT_MAX]; /* networks, separated by commas */
-        unsigned net_connections;           /* of a guest, a second; 0: no limit */
-        unsigned net_packets;
-        uint64_t net_bandwidth;          /* bytes */
-        char node_id[SETTINGS_TEXT_MAX]; /* the host's name by default */
-        unsigned max_vms;
-        unsigned max_memory_mb;
-        unsigned max_queue;
-        unsigned drain_s;
-        unsigned max_connections;
-        unsigned boot_timeout_s;
-        uint64_t output_max;        /* bytes a workload may write */
-        uint64_t output_record_max; /* bytes of them kept in its record */
-        uint64_t fetch_max;         /* bytes of files that a workload gives back */
-        unsigned records_max;
-        uint64_t records_size_max;
-        unsigned log_lines_max; /* lines of a workload that its log keeps */
-        uint64_t log_size_max;  /* bytes of all logs */
-        unsigned log_age_max_s;
-        char push[SETTINGS_TEXT_MAX];            /* URL of a Pushgateway; "": none */
-        char remote_write[SETTINGS_TEXT_MAX];    /* URL of a remote-write receiver; "": none */
-        char push_token_file[SETTINGS_TEXT_MAX]; /* for both; "": no token */
-        char push_instance[SETTINGS_TEXT_MAX];   /* "": from node_id and the process */
-        unsigned push_timeout_s;
-        enum log_level log_level;
-        char log_format[SETTINGS_TEXT_MAX]; /* "text" or "json" */
-        char access_log[SETTINGS_TEXT_MAX]; /* "off", "errors" or "on" */
-
-        /* Private: where row i came from and, for the file, on which line. */
-        uint8_t source[SETTINGS_COUNT_MAX];
-        unsigned line[SETTINGS_COUNT_MAX];
 };
 
 void settings_init(struct settings *s);
@@ -131,13 +68,6 @@ int settings_check_environment(size_t *at, struct err *err);
 int settings_take_file(struct settings *s, const char *text, size_t size, const char *name,
                        struct err *err);
 
-/*
- * A time (30, 30s, 5m, 1h) in seconds, or bytes (4096, 64K, 16M, 1G) as settings take them, for options
- * that are none. -EINVAL: it is none; -ERANGE: more than fits.
- */
-int settings_parse_time(const char *text, uint64_t *ret_s);
-int settings_parse_size(const char *text, uint64_t *ret_bytes);
-
 /* The table for those who list it: its rows are 0 … settings_count() - 1. */
 size_t settings_count(void);
 const char *settings_flag(size_t i);     /* "listen" */
@@ -146,10 +76,10 @@ const char *settings_variable(size_t i); /* "VULCAN_LISTEN" */
 /* All that is known of row i, for those who make pages of the table (help, man, completion). */
 struct settings_row {
         const char *flag, *variable;
-        const char *value;    /* what to call the value; NULL: yes or no, may be left out */
-        const char *help;     /* one line */
-        const char *standard; /* the default as one would write it; NULL: depends on the machine */
-        const char *choices;  /* "a|b|c"; NULL: none */
+        const char *value;        /* what to call the value; NULL: yes or no, may be left out */
+        const char *help;         /* one line */
+        const char *default_text; /* as one would write it; NULL: depends on the machine */
+        const char *choices;      /* "a|b|c"; NULL: none */
         bool is_path;
         unsigned verbs; /* enum settings_verb */
 };

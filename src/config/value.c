@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "config/internal.h"
+#include "config/value.h"
 
-#include <ctype.h>
+#include "config/units.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -23,44 +24,6 @@ static bool is_choice(const char *choices, const char *text)
         return false;
 }
 
-/* Digits, then at most one letter out of `units`, whose factors stand in `factors`. */
-static int parse_number(const char *text, const char *units, const uint64_t *factors, uint64_t *ret)
-{
-        const char *unit;
-        char *end;
-        uint64_t n;
-
-        if (!isdigit((unsigned char)*text))
-                return -EINVAL;
-        errno = 0;
-        n = strtoull(text, &end, 10);
-        if (errno)
-                return -ERANGE;
-        if (*end) {
-                unit = strchr(units, tolower((unsigned char)*end));
-                if (!unit || end[1])
-                        return -EINVAL;
-                if (__builtin_mul_overflow(n, factors[unit - units], &n))
-                        return -ERANGE;
-        }
-        *ret = n;
-        return 0;
-}
-
-int settings_parse_time(const char *text, uint64_t *ret_s)
-{
-        static const uint64_t seconds[] = {1, 60, 3600};
-
-        return parse_number(text, "smh", seconds, ret_s);
-}
-
-int settings_parse_size(const char *text, uint64_t *ret_bytes)
-{
-        static const uint64_t bytes[] = {1024, 1 << 20, 1 << 30, UINT64_C(1) << 40};
-
-        return parse_number(text, "kmgt", bytes, ret_bytes);
-}
-
 static int parse_bool(const char *text, bool *ret)
 {
         if (is_choice("yes|true|on|1", text))
@@ -70,31 +33,6 @@ static int parse_bool(const char *text, bool *ret)
         else
                 return -EINVAL;
         return 0;
-}
-
-static const char *bytes_text(uint64_t n, char *ret, size_t size)
-{
-        static const char units[] = "\0KMGT";
-        int u = 0;
-
-        while (n && n % 1024 == 0 && u < 4) {
-                n /= 1024;
-                u++;
-        }
-        snprintf(ret, size, "%" PRIu64 "%.1s", n, units + u);
-        return ret;
-}
-
-/* In the largest unit that leaves no rest. */
-static const char *seconds_text(uint64_t n, char *ret, size_t size)
-{
-        if (n && n % 3600 == 0)
-                snprintf(ret, size, "%" PRIu64 "h", n / 3600);
-        else if (n && n % 60 == 0)
-                snprintf(ret, size, "%" PRIu64 "m", n / 60);
-        else
-                snprintf(ret, size, "%" PRIu64 "s", n);
-        return ret;
 }
 
 void setting_allowed(const struct setting *t, char *ret, size_t size)
@@ -110,13 +48,13 @@ void setting_allowed(const struct setting *t, char *ret, size_t size)
                 break;
         case TYPE_SECONDS:
                 snprintf(ret, size, "a time from %s to %s, as in 30s, 5m, 1h",
-                         seconds_text(t->min, low, sizeof(low)),
-                         seconds_text(t->max, high, sizeof(high)));
+                         settings_time_text(t->min, low, sizeof(low)),
+                         settings_time_text(t->max, high, sizeof(high)));
                 break;
         case TYPE_BYTES:
                 snprintf(ret, size, "bytes from %s to %s, as in 4096, 64K, 16M, 1G",
-                         bytes_text(t->min, low, sizeof(low)),
-                         bytes_text(t->max, high, sizeof(high)));
+                         settings_size_text(t->min, low, sizeof(low)),
+                         settings_size_text(t->max, high, sizeof(high)));
                 break;
         case TYPE_CHOICE:
         case TYPE_LEVEL:
@@ -164,7 +102,7 @@ static int take_number(const struct setting *t, void *field, const char *text)
         uint64_t n = 0;
         int r = t->type == TYPE_BYTES     ? settings_parse_size(text, &n)
                 : t->type == TYPE_SECONDS ? settings_parse_time(text, &n)
-                                          : parse_number(text, "", NULL, &n);
+                                          : settings_parse_number(text, &n);
 
         if (r < 0)
                 return r;
@@ -210,10 +148,10 @@ int setting_text(const struct setting *t, const struct settings *s, struct buf *
                 return buf_printf(ret, "%u", *(const unsigned *)field);
         case TYPE_SECONDS:
                 return buf_printf(ret, "%s",
-                                  seconds_text(*(const unsigned *)field, text, sizeof(text)));
+                                  settings_time_text(*(const unsigned *)field, text, sizeof(text)));
         case TYPE_BYTES:
                 return buf_printf(ret, "%s",
-                                  bytes_text(*(const uint64_t *)field, text, sizeof(text)));
+                                  settings_size_text(*(const uint64_t *)field, text, sizeof(text)));
         default:
                 return buf_printf(ret, "%s", (const char *)field);
         }
@@ -224,5 +162,5 @@ void setting_default(const struct setting *t, char *ret, size_t size)
         if (t->compute)
                 t->compute(ret, size);
         else
-                snprintf(ret, size, "%s", t->standard);
+                snprintf(ret, size, "%s", t->default_text);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "net/dns.h"
+
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/fs.h"
-#include "net/pool.h"
 
 #include <arpa/inet.h>
 #include <stdbool.h>

@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "base/trust.h"
+#include "net/dns.h"
 #include "net/link.h"
 #include "net/lock.h"
 #include "net/policy.h"

@@ -44,31 +44,11 @@
 #pragma once
 
 #include "base/err.h"
+#include "net/lease.h"
 
-#include <net/if.h>
 #include <stdbool.h>
-#include <stdint.h>
-
-enum { NET_DNS_MAX = 3 };
 
 struct net;
-
-/* Of one guest, by the second; what is above is dropped and counted. 0: no limit. */
-struct net_limits {
-        unsigned connections; /* new ones; so many at once */
-        unsigned packets;     /* that it sends */
-        uint64_t
-                bandwidth; /* bytes that it sends, and as many that it receives; NET_BANDWIDTH_MAX */
-};
-
-/* The kernel's buckets take no more. */
-#define NET_BANDWIDTH_MAX (UINT64_C(8) << 30)
-
-/* Packets of guests that were not let through. */
-struct net_dropped {
-        uint64_t connections, packets, bandwidth; /* past a limit */
-        uint64_t refused;                         /* to the host, or to where guests may not go */
-};
 
 struct net_config {
         const char *run_dir; /* NULL: "/run/vulcan"; absolute; <run_dir>/net is created */
@@ -79,16 +59,6 @@ struct net_config {
          * first with a lease, decides for all that share a bridge. */
         const char *refuse;
         struct net_limits limits; /* the same */
-};
-
-struct net_lease {
-        char tap[IFNAMSIZ];        /* name of the TAP on the host, "vulcan0-2" */
-        char mac[18];              /* "06:00:ac:1e:00:02" for the guest */
-        char address[20];          /* "172.30.0.2/16" for the guest */
-        char gateway[16];          /* "172.30.0.1" */
-        char dns[NET_DNS_MAX][16]; /* name servers for the guest, IPv4 */
-        int n_dns;
-        uint32_t slot; /* private: place in the pool; 0: no lease */
 };
 
 /* Checks the settings; touches nothing yet. -EINVAL for a pool or bridge that is none. */

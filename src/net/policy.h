@@ -9,7 +9,7 @@
 #pragma once
 
 #include "base/err.h"
-#include "net/net.h"
+#include "net/lease.h"
 
 #include <netinet/in.h>
 #include <stdbool.h>

@@ -5,13 +5,12 @@
  * and a TAP found on the machine names its lease. Slot 0 is the network and means "none", slot 1
  * is the bridge, the last one the broadcast address.
  *
- * Pure: no I/O but in dns_read(). Thread rule: any thread.
+ * Pure: no I/O. Thread rule: any thread.
  */
 #pragma once
 
 #include "base/err.h"
-#include "net/net.h"
-#include "net/policy.h"
+#include "net/lease.h"
 
 #include <net/if.h>
 #include <stdint.h>
@@ -22,7 +21,6 @@ enum {
         POOL_BRIDGE_MAX = 9,  /* so that "<bridge>-65534" fits IFNAMSIZ */
         POOL_SLOT_BRIDGE = 1,
         POOL_SLOT_FIRST = 2,
-        DNS_FILE_MAX = 64 * 1024,
 };
 
 struct pool {
@@ -62,13 +60,3 @@ uint32_t pool_group(const struct pool *pool);
 
 /* Fills all of a lease but the name servers. */
 void pool_lease(const struct pool *pool, uint32_t slot, struct net_lease *ret);
-
-/*
- * Name servers of a file like /etc/resolv.conf that a guest can reach: IPv4, not loopback, not
- * link-local (cloud metadata), not refused, not an address of this host. Returns how many (0 to
- * NET_DNS_MAX).
- */
-int dns_read(const char *path, const struct policy *policy, char ret[NET_DNS_MAX][16]);
-
-/* From /etc/resolv.conf, else /run/systemd/resolve/resolv.conf, else 1.1.1.1 and 8.8.8.8. */
-int dns_find(const struct policy *policy, char ret[NET_DNS_MAX][16]);

@@ -3,7 +3,6 @@
 
 #include "base/cleanup.h"
 #include "base/fs.h"
-#include "vmm/config_fields.h"
 #include "vmm/logger.h"
 #include "vmm/vsock_host.h"
 #include "vmm/vsock_packet.h"

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/config_fields.h"
 
-#include "vmm/config.h"
 #include "vmm/vsock.h"
 
 #include <ctype.h>

@@ -1,61 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A small world for tests of `net`: the host is a network namespace made for one test, the internet
- * another one behind a veth pair, and a guest is the test itself, which writes and reads Ethernet
- * frames on a TAP. Needs root.
+ * A small world for tests of `net`. The host is a network namespace made for one test; the internet is
+ * another one at the other end of a veth pair; a guest is the test itself, which writes and reads
+ * Ethernet frames on a TAP. Needs root.
  *
  *     host: 203.0.113.1 (wan0), default route to the internet
  *     internet: 203.0.113.2 (wan1), with a route to the guests, so that only rules keep it out
  *
- * What must not arrive is told without waiting: a frame that gets an answer is sent behind it.
+ * To prove that a frame does not arrive, a test sends one after it that is answered: no test waits for
+ * silence. All functions fail the test on errors.
  */
 #pragma once
 
-#include "slow.h"
-
-#include "base/cleanup.h"
-#include "base/clock.h"
-#include "base/fs.h"
 #include "net/net.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/if_tun.h>
 #include <net/ethernet.h>
-#include <net/route.h>
 #include <netinet/if_ether.h>
 #include <netinet/ip.h>
 #include <netinet/ip_icmp.h>
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
-#include <netlink/netlink.h>
-#include <netlink/route/link.h>
-#include <netlink/route/link/bridge.h>
-#include <netlink/route/link/veth.h>
-#include <nftables/libnftables.h>
-#include <poll.h>
-#include <sched.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/ioctl.h>
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
+#include <stdint.h>
 
 #define HOST "203.0.113.1"
 #define WORLD "203.0.113.2"
 
-enum { FRAME_MAX = 2048, VNET_HEADER = 10, WAIT_S = 20 };
-
-static inline uint64_t deadline_ns(void)
-{
-        return clock_ns() + WAIT_S * slow() * NS_PER_S;
-}
+enum { FRAME_MAX = 2048 };
 
 struct world {
         char run_dir[32];
@@ -72,249 +43,8 @@ struct guest {
         uint8_t gateway_mac[6];
         uint32_t address; /* network byte order */
         uint32_t gateway;
-        unsigned n_stray; /* frames that came while something else was awaited */
+        unsigned n_stray; /* frames received while waiting for another one */
 };
-
-/* ---- the host and the internet ---- */
-
-static inline void set_forwarding(const char *value)
-{
-        _cleanup_close_ int fd = open("/proc/sys/net/ipv4/ip_forward", O_RDWR | O_CLOEXEC);
-
-        assert_int_equal(write(fd, value, 1), 1);
-}
-
-static inline void interface_set(const char *name, const char *address, const char *mask)
-{
-        _cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-        struct ifreq ifr = {0};
-        struct sockaddr_in *in = (struct sockaddr_in *)&ifr.ifr_addr;
-
-        snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
-        in->sin_family = AF_INET;
-        if (address) {
-                inet_pton(AF_INET, address, &in->sin_addr);
-                assert_return_code(ioctl(fd, SIOCSIFADDR, &ifr), errno);
-                inet_pton(AF_INET, mask, &in->sin_addr);
-                assert_return_code(ioctl(fd, SIOCSIFNETMASK, &ifr), errno);
-        }
-        ifr.ifr_flags = IFF_UP | IFF_NOARP;
-        assert_return_code(ioctl(fd, SIOCSIFFLAGS, &ifr), errno);
-}
-
-static inline void route_add(const char *network, const char *mask, const char *gateway)
-{
-        _cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-        struct rtentry route = {.rt_flags = RTF_UP | RTF_GATEWAY};
-        struct sockaddr_in in = {.sin_family = AF_INET};
-
-        inet_pton(AF_INET, network, &in.sin_addr);
-        memcpy(&route.rt_dst, &in, sizeof(in));
-        inet_pton(AF_INET, mask, &in.sin_addr);
-        memcpy(&route.rt_genmask, &in, sizeof(in));
-        inet_pton(AF_INET, gateway, &in.sin_addr);
-        memcpy(&route.rt_gateway, &in, sizeof(in));
-        assert_return_code(ioctl(fd, SIOCADDRT, &route), errno);
-}
-
-static inline int bound_socket(int type, const char *address)
-{
-        struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(7)};
-        int fd = socket(AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-        inet_pton(AF_INET, address, &in.sin_addr);
-        assert_return_code(bind(fd, (struct sockaddr *)&in, sizeof(in)), errno);
-        if (type == SOCK_STREAM)
-                assert_return_code(listen(fd, 8), errno);
-        return fd;
-}
-
-static inline int namespace_new(void)
-{
-        int fd;
-
-        assert_return_code(unshare(CLONE_NEWNET), errno);
-        fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-        assert_return_code(fd, errno);
-        interface_set("lo", NULL, NULL);
-        return fd;
-}
-
-/* Both ends have one MAC and ask for none: no time is lost on an ARP request sent too early. */
-static inline void veth_add(int peer_ns)
-{
-        struct nl_sock *sock = nl_socket_alloc();
-        struct rtnl_link *link = rtnl_link_veth_alloc();
-        struct rtnl_link *peer = rtnl_link_veth_get_peer(link);
-        struct nl_addr *mac = nl_addr_build(AF_LLC, "\x02\x00\x00\x00\x00\x01", 6);
-
-        assert_int_equal(nl_connect(sock, NETLINK_ROUTE), 0);
-        rtnl_link_set_name(link, "wan0");
-        rtnl_link_set_name(peer, "wan1");
-        rtnl_link_set_ns_fd(peer, peer_ns);
-        rtnl_link_set_addr(link, mac);
-        rtnl_link_set_addr(peer, mac);
-        nl_addr_put(mac);
-        assert_int_equal(rtnl_link_add(sock, link, NLM_F_CREATE | NLM_F_EXCL), 0);
-        rtnl_link_put(peer);
-        rtnl_link_put(link);
-        nl_socket_free(sock);
-}
-
-static inline bool world_is_possible(void)
-{
-        if (geteuid() != 0) {
-                print_message("skip: needs root, for a network namespace of its own\n");
-                return false;
-        }
-        if (unshare(CLONE_NEWNET) < 0) {
-                print_message("skip: cannot make a network namespace: %s\n", strerror(errno));
-                return false;
-        }
-        if (access("/dev/net/tun", R_OK | W_OK) < 0) {
-                print_message("skip: cannot use /dev/net/tun: %s\n", strerror(errno));
-                return false;
-        }
-        return true;
-}
-
-/* Sends both ways until it arrives: a veth loses frames until the kernel has noticed its carrier. */
-static inline void world_settle(const struct world *w)
-{
-        struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(7)};
-        struct pollfd there = {.fd = w->world_udp, .events = POLLIN};
-        struct pollfd back = {.fd = w->host_udp, .events = POLLIN};
-        uint64_t deadline = deadline_ns();
-        socklen_t size = sizeof(to);
-        char byte;
-
-        do {
-                assert_true(clock_ns() < deadline);
-                inet_pton(AF_INET, WORLD, &to.sin_addr);
-                sendto(w->host_udp, "", 1, 0, (struct sockaddr *)&to, size);
-                if (poll(&there, 1, 20) != 1)
-                        continue;
-                while (recvfrom(there.fd, &byte, 1, 0, (struct sockaddr *)&to, &size) == 1)
-                        ;
-                sendto(there.fd, "", 1, 0, (struct sockaddr *)&to, size);
-        } while (poll(&back, 1, 20) != 1);
-        while (recv(back.fd, &byte, 1, 0) == 1)
-                ;
-        while (recv(there.fd, &byte, 1, 0) == 1)
-                ;
-}
-
-static inline void world_make(struct world *w)
-{
-        strcpy(w->run_dir, "/tmp/test_net.XXXXXX");
-        assert_non_null(mkdtemp(w->run_dir));
-        w->world_ns = namespace_new();
-        w->host_ns = namespace_new();
-        veth_add(w->world_ns);
-        interface_set("wan0", HOST, "255.255.255.0");
-        w->host_udp = bound_socket(SOCK_DGRAM, "0.0.0.0");
-        w->host_tcp = bound_socket(SOCK_STREAM, "0.0.0.0");
-        assert_return_code(setns(w->world_ns, CLONE_NEWNET), errno);
-        interface_set("wan1", WORLD, "255.255.255.0");
-        route_add("172.30.0.0", "255.255.0.0", HOST);
-        w->world_udp = bound_socket(SOCK_DGRAM, WORLD);
-        assert_return_code(setns(w->host_ns, CLONE_NEWNET), errno);
-        route_add("0.0.0.0", "0.0.0.0", WORLD);
-        set_forwarding("0"); /* a new namespace starts with what the machine has */
-        world_settle(w);
-}
-
-/* At rest not even a lock file is left, only their folder. */
-static inline void world_release(struct world *w)
-{
-        char dir[48];
-
-        snprintf(dir, sizeof(dir), "%s/net", w->run_dir);
-        if (rmdir(dir) < 0 && errno != ENOENT)
-                fail_msg("%s: %s", dir, strerror(errno));
-        close_fd(&w->host_tcp);
-        close_fd(&w->host_udp);
-        close_fd(&w->world_udp);
-        close_fd(&w->host_ns);
-        close_fd(&w->world_ns);
-        fs_remove_tree(w->run_dir, NULL);
-}
-
-static inline void wait_readable(int fd)
-{
-        struct pollfd p = {.fd = fd, .events = POLLIN};
-
-        assert_int_equal(poll(&p, 1, WAIT_S * 1000 * (int)slow()), 1);
-}
-
-/* Runs nft commands as an administrator would and hands out what they print, to be freed. */
-static inline char *nft(const char *commands)
-{
-        struct nft_ctx *ctx = nft_ctx_new(NFT_CTX_DEFAULT);
-        char *out;
-
-        nft_ctx_buffer_output(ctx);
-        assert_int_equal(nft_run_cmd_from_buffer(ctx, commands), 0);
-        out = strdup(nft_ctx_get_output_buffer(ctx));
-        nft_ctx_free(ctx);
-        return out;
-}
-
-static inline long sysctl_number(const char *path)
-{
-        _cleanup_buf_ struct buf text = BUF_INIT(64);
-
-        assert_int_equal(fs_read(path, &text, NULL), 0);
-        return strtol(text.data, NULL, 10);
-}
-
-static inline bool is_forwarding(void)
-{
-        return sysctl_number("/proc/sys/net/ipv4/ip_forward") == 1;
-}
-
-static inline void assert_nothing_left(void)
-{
-        struct if_nameindex *all = if_nameindex();
-        _cleanup_free_ char *rules = nft("list ruleset\n");
-
-        assert_non_null(all);
-        for (const struct if_nameindex *i = all; i->if_index; i++) {
-                if (strncmp(i->if_name, "vulcan", 6) == 0)
-                        fail_msg("%s is left", i->if_name);
-        }
-        if_freenameindex(all);
-        assert_string_equal(rules, "");
-        assert_false(is_forwarding());
-}
-
-static inline struct net *manager(const struct world *w, const char *bridge, const char *pool)
-{
-        struct net_config config = {.run_dir = w->run_dir, .bridge = bridge, .pool = pool};
-        struct net *net = NULL;
-
-        assert_int_equal(net_new(&config, &net, NULL), 0);
-        return net;
-}
-
-static inline void attach(struct net *net, struct net_lease *ret)
-{
-        struct err err = ERR_INIT;
-
-        if (net_attach(net, ret, &err) != 0)
-                fail_msg("%s", err.msg);
-}
-
-static inline void detach(struct net *net, struct net_lease *lease)
-{
-        struct err err = ERR_INIT;
-
-        if (net_detach(net, lease, &err) != 0)
-                fail_msg("%s", err.msg);
-        assert_int_equal(lease->slot, 0);
-}
-
-/* ---- a guest ---- */
 
 struct arp_frame {
         struct ether_header ether;
@@ -343,239 +73,60 @@ struct datagram {
         uint16_t src_port, dst_port;
 };
 
-static inline uint16_t checksum(const void *bytes, size_t n, uint32_t sum)
-{
-        const uint8_t *p = bytes;
+/* ---- the host and the internet ---- */
 
-        for (size_t i = 0; i < n; i++)
-                sum += i % 2 ? p[i] : (uint32_t)p[i] << 8;
-        while (sum >> 16)
-                sum = (sum & 0xffff) + (sum >> 16);
-        return htons((uint16_t)~sum);
-}
+/* False, with the reason printed, if this machine cannot run these tests. */
+bool world_is_possible(void);
 
-static inline void guest_write(const struct guest *g, const void *frame, size_t n)
-{
-        uint8_t bytes[VNET_HEADER + FRAME_MAX] = {0};
+/* Makes both namespaces and leaves the test in that of the host. */
+void world_make(struct world *w);
 
-        memcpy(bytes + VNET_HEADER, frame, n);
-        assert_int_equal(write(g->fd, bytes, VNET_HEADER + n), VNET_HEADER + n);
-}
+/* Fails if a lock file is left. */
+void world_release(struct world *w);
 
-/* Length of the next frame, 0 when there is none. */
-static inline size_t guest_read(const struct guest *g, uint8_t frame[FRAME_MAX])
-{
-        uint8_t bytes[VNET_HEADER + FRAME_MAX];
-        ssize_t n = read(g->fd, bytes, sizeof(bytes));
+uint64_t deadline_ns(void); /* when waiting for anything counts as failed */
+void wait_readable(int fd);
 
-        if (n < VNET_HEADER)
-                return 0;
-        memset(frame, 0, FRAME_MAX);
-        memcpy(frame, bytes + VNET_HEADER, (size_t)n - VNET_HEADER);
-        return (size_t)n - VNET_HEADER;
-}
+/* Nothing is queued on the socket. */
+void assert_silent(int fd);
 
-typedef bool (*frame_test)(const uint8_t *frame, const struct datagram *sent);
+/* Runs nft commands as an administrator would. Returns what they print, which the caller frees. */
+char *nft(const char *commands);
 
-/* Waits for a frame that passes the test, reading over others. */
-static inline bool guest_await(struct guest *g, frame_test test, const struct datagram *sent,
-                               uint8_t frame[FRAME_MAX], uint64_t deadline_ns)
-{
-        struct pollfd p = {.fd = g->fd, .events = POLLIN};
+void set_forwarding(const char *value); /* "0" or "1" */
+long sysctl_number(const char *path);
+bool is_forwarding(void);
 
-        while (poll(&p, 1, clock_poll_ms(deadline_ns)) == 1) {
-                while (guest_read(g, frame)) {
-                        if (test(frame, sent))
-                                return true;
-                        g->n_stray++;
-                }
-        }
-        return false;
-}
+/* No interface, rule or forwarding of ours is left. */
+void assert_nothing_left(void);
 
-/* Asks everybody for the gateway's MAC, as somebody with this MAC and this address. */
-static inline struct arp_frame arp_request(const struct guest *g, const uint8_t mac[6],
-                                           uint32_t address)
-{
-        struct arp_frame f = {0};
+struct net *manager(const struct world *w, const char *bridge, const char *pool);
+void attach(struct net *net, struct net_lease *ret);
+void detach(struct net *net, struct net_lease *lease);
 
-        memset(f.ether.ether_dhost, 0xff, 6);
-        memcpy(f.ether.ether_shost, mac, 6);
-        f.ether.ether_type = htons(ETHERTYPE_ARP);
-        f.arp.arp_hrd = htons(ARPHRD_ETHER);
-        f.arp.arp_pro = htons(ETHERTYPE_IP);
-        f.arp.arp_hln = 6;
-        f.arp.arp_pln = 4;
-        f.arp.arp_op = htons(ARPOP_REQUEST);
-        memcpy(f.arp.arp_sha, mac, 6);
-        memcpy(f.arp.arp_spa, &address, 4);
-        memcpy(f.arp.arp_tpa, &g->gateway, 4);
-        return f;
-}
+/* ---- a guest ---- */
 
-static inline void guest_arp(const struct guest *g, const uint8_t mac[6], uint32_t address)
-{
-        struct arp_frame f = arp_request(g, mac, address);
+/* Opens the TAP as a VMM would, and asks for the gateway's MAC until it is answered. */
+void guest_boot(struct guest *g, const struct net_lease *lease);
 
-        guest_write(g, &f, sizeof(f));
-}
+void guest_write(const struct guest *g, const void *frame, size_t n);
 
-static inline bool is_arp_reply(const uint8_t *frame, const struct datagram *sent)
-{
-        const struct arp_frame *f = (const void *)frame;
+/* A broadcast request for the gateway's MAC, from this MAC and address; the second sends it. */
+struct arp_frame arp_request(const struct guest *g, const uint8_t mac[6], uint32_t address);
+void guest_arp(const struct guest *g, const uint8_t mac[6], uint32_t address);
 
-        return f->ether.ether_type == htons(ETHERTYPE_ARP) && f->arp.arp_op == htons(ARPOP_REPLY);
-}
+/* A UDP datagram or a TCP SYN to port 7 of an address, from a new port; the second sends it. */
+struct datagram datagram(const struct guest *g, uint8_t protocol, const char *to);
+void guest_send(const struct guest *g, const struct datagram *d);
 
-/* Asks for the gateway's MAC until it answers: the port opens a moment after the TAP is opened. */
-static inline void guest_boot(struct guest *g, const struct net_lease *lease)
-{
-        struct ifreq ifr = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
-        uint64_t deadline = deadline_ns();
-        uint8_t frame[FRAME_MAX];
-        char address[20];
+/* Sends it and waits for a rejection. */
+void assert_refused(struct guest *g, const struct datagram *d);
 
-        g->fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
-        assert_return_code(g->fd, errno);
-        strcpy(ifr.ifr_name, lease->tap);
-        assert_return_code(ioctl(g->fd, TUNSETIFF, &ifr), errno);
-        assert_int_equal(sscanf(lease->mac, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &g->mac[0], &g->mac[1],
-                                &g->mac[2], &g->mac[3], &g->mac[4], &g->mac[5]),
-                         6);
-        strcpy(address, lease->address);
-        *strchr(address, '/') = '\0';
-        inet_pton(AF_INET, address, &g->address);
-        inet_pton(AF_INET, lease->gateway, &g->gateway);
-        for (;;) {
-                assert_true(clock_ns() < deadline);
-                guest_arp(g, g->mac, g->address);
-                if (guest_await(g, is_arp_reply, NULL, frame, clock_ns() + 20 * NS_PER_MS))
-                        break;
-        }
-        memcpy(g->gateway_mac, frame + 6, 6);
-        while (guest_read(g, frame))
-                ;
-        g->n_stray = 0;
-}
+/* Sends a datagram to the internet, where it must come from the host's address, and its answer back. */
+void assert_reaches_world(struct guest *g, const struct world *w);
 
-static inline struct datagram datagram(const struct guest *g, uint8_t protocol, const char *to)
-{
-        static uint16_t port = 40000;
-        struct datagram d = {.src = g->address,
-                             .protocol = protocol,
-                             .src_port = htons(port++),
-                             .dst_port = htons(7)};
+/* The Internet checksum of n bytes and what `sum` holds already. */
+uint16_t checksum(const void *bytes, size_t n, uint32_t sum);
 
-        memcpy(d.src_mac, g->mac, 6);
-        memcpy(d.dst_mac, g->gateway_mac, 6);
-        inet_pton(AF_INET, to, &d.dst);
-        return d;
-}
-
-static inline uint32_t pseudo_sum(const struct datagram *d, size_t n)
-{
-        uint32_t s = ntohl(d->src);
-        uint32_t t = ntohl(d->dst);
-
-        return (s >> 16) + (s & 0xffff) + (t >> 16) + (t & 0xffff) + d->protocol + (uint32_t)n;
-}
-
-static inline void guest_send(const struct guest *g, const struct datagram *d)
-{
-        size_t n = d->protocol == IPPROTO_TCP ? sizeof(struct tcphdr) : sizeof(struct udphdr) + 4;
-        struct ip_frame f = {0};
-
-        memcpy(f.ether.ether_dhost, d->dst_mac, 6);
-        memcpy(f.ether.ether_shost, d->src_mac, 6);
-        f.ether.ether_type = htons(ETHERTYPE_IP);
-        f.ip.version = 4;
-        f.ip.ihl = 5;
-        f.ip.ttl = 64;
-        f.ip.protocol = d->protocol;
-        f.ip.tot_len = htons((uint16_t)(sizeof(f.ip) + n));
-        f.ip.saddr = d->src;
-        f.ip.daddr = d->dst;
-        f.ip.check = checksum(&f.ip, sizeof(f.ip), 0);
-        if (d->protocol == IPPROTO_TCP) {
-                f.tcp.source = d->src_port;
-                f.tcp.dest = d->dst_port;
-                f.tcp.doff = 5;
-                f.tcp.syn = 1;
-                f.tcp.check = checksum(f.bytes, n, pseudo_sum(d, n));
-        } else {
-                f.udp.source = d->src_port;
-                f.udp.dest = d->dst_port;
-                f.udp.len = htons((uint16_t)n);
-                memcpy(f.bytes + sizeof(f.udp), "ping", 4);
-                f.udp.check = checksum(f.bytes, n, pseudo_sum(d, n));
-        }
-        guest_write(g, &f, sizeof(f.ether) + sizeof(f.ip) + n);
-}
-
-/* True for the answer of a rule that refuses: TCP reset, or ICMP "prohibited" about what was sent.
- */
-static inline bool is_refusal(const uint8_t *frame, const struct datagram *sent)
-{
-        const struct ip_frame *f = (const void *)frame;
-
-        if (f->ether.ether_type != htons(ETHERTYPE_IP))
-                return false;
-        if (sent->protocol == IPPROTO_TCP)
-                return f->ip.protocol == IPPROTO_TCP && f->tcp.rst && f->tcp.dest == sent->src_port;
-        return f->ip.protocol == IPPROTO_ICMP && f->icmp.type == ICMP_DEST_UNREACH &&
-               f->icmp.code == ICMP_PKT_FILTERED && f->about.source == sent->src_port;
-}
-
-static inline bool is_udp_reply(const uint8_t *frame, const struct datagram *sent)
-{
-        const struct ip_frame *f = (const void *)frame;
-
-        return f->ether.ether_type == htons(ETHERTYPE_IP) && f->ip.protocol == IPPROTO_UDP &&
-               f->ip.saddr == sent->dst && f->udp.dest == sent->src_port;
-}
-
-/* Sends and demands to be refused. */
-static inline void assert_refused(struct guest *g, const struct datagram *d)
-{
-        uint8_t frame[FRAME_MAX];
-
-        guest_send(g, d);
-        assert_true(guest_await(g, is_refusal, d, frame, deadline_ns()));
-}
-
-/* Sends a datagram to the internet, which must come from the host's address, and its answer back.
- */
-static inline void assert_reaches_world(struct guest *g, const struct world *w)
-{
-        struct datagram d = datagram(g, IPPROTO_UDP, WORLD);
-        struct sockaddr_in from;
-        socklen_t size = sizeof(from);
-        uint8_t frame[FRAME_MAX];
-        char bytes[16];
-
-        guest_send(g, &d);
-        wait_readable(w->world_udp);
-        assert_int_equal(
-                recvfrom(w->world_udp, bytes, sizeof(bytes), 0, (struct sockaddr *)&from, &size),
-                4);
-        assert_int_equal(from.sin_addr.s_addr, inet_addr(HOST));
-        assert_int_equal(sendto(w->world_udp, "pong", 4, 0, (struct sockaddr *)&from, size), 4);
-        assert_true(guest_await(g, is_udp_reply, &d, frame, deadline_ns()));
-}
-
-/* Nothing came but what was awaited, neither before nor after it. */
-static inline void assert_no_stray(const struct guest *g)
-{
-        uint8_t frame[FRAME_MAX];
-
-        assert_int_equal(g->n_stray, 0);
-        assert_int_equal(guest_read(g, frame), 0);
-}
-
-static inline void assert_silent(int fd)
-{
-        char byte;
-
-        assert_int_equal(recv(fd, &byte, 1, MSG_DONTWAIT), -1);
-        assert_int_equal(errno, EAGAIN);
-}
+/* No frame arrived except those that were waited for. */
+void assert_no_stray(const struct guest *g);

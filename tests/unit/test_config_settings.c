@@ -318,11 +318,11 @@ static void rows_can_be_listed(void **state)
 
         assert_int_equal(settings_find("no-such-flag"), settings_count());
         assert_string_equal(listen.variable, "VULCAN_LISTEN");
-        assert_string_equal(listen.standard, "127.0.0.1:8080");
+        assert_string_equal(listen.default_text, "127.0.0.1:8080");
         assert_int_equal(listen.verbs, SETTINGS_SERVE);
         assert_string_equal(vmm.choices, "auto|firecracker|qemu");
         assert_true(settings_row(settings_find("token-file")).is_path);
-        assert_null(settings_row(settings_find("state-dir")).standard);
+        assert_null(settings_row(settings_find("state-dir")).default_text);
         assert_null(settings_row(settings_find("allow-public")).value);
 }
 

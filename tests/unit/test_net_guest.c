@@ -2,6 +2,22 @@
 /* What guests can reach, with real frames, and what they and others cannot. Needs root. */
 #include "net_fixture.h"
 
+#include "base/cleanup.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
 static bool possible;
 
 struct scene {

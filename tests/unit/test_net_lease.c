@@ -2,10 +2,29 @@
 /* Leases come and go, in several processes and after crashes, and leave nothing. Needs root. */
 #include "net_fixture.h"
 
+#include "base/cleanup.h"
+#include "base/fs.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
+#include <netlink/netlink.h>
+#include <netlink/route/link.h>
+#include <netlink/route/link/bridge.h>
 #include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
 
 static bool possible;
 

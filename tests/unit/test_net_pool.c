@@ -3,6 +3,9 @@
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "net/lock.h"
+#include "net/dns.h"
+#include "net/net.h"
+#include "net/policy.h"
 #include "net/pool.h"
 #include "net/rules.h"
 
