@@ -27,11 +27,11 @@ def test_each_step_is_logged_at_debug(fake_box):
     accepted, begun, end = lines_of(text, ended)
     assert re.fullmatch(r"debug: workload ID: accepted: sh, 1 CPUs, \d+ MiB, 60 s, network none, "
                         r"from 127\.0\.0\.1:\d+", accepted), accepted
-    assert re.fullmatch(r"debug: workload ID: begins after waiting \d+\.\d ms", begun), begun
+    assert re.fullmatch(r"debug: workload ID: starts after waiting \d+\.\d ms", begun), begun
     assert re.fullmatch(r"debug: workload ID: completed: exit code 3 \(sh; \d+ ms: "
                         r"boot \d+\.\d, program \d+\.\d, cleanup \d+\.\d\)", end), end
     said = lines_of(text, killed)
-    assert any(line == "debug: workload ID: a kill was asked for" for line in said), said
+    assert any(line == "debug: workload ID: kill requested" for line in said), said
     assert said[-1].startswith("debug: workload ID: killed: killed"), said
     assert not re.search("s3cret|t0p-secret-of-the-test", text, re.I)
 
