@@ -31,8 +31,7 @@ const struct command command_config = {
         .summary = "print all settings and where their values come from",
         .usage = "[OPTIONS]",
         .about = "Prints every setting and the source of its value: a flag, the environment, a "
-                 "line of "
-                 "the settings file, or the default. Accepts the flags of all verbs.",
+                 "line of the settings file, or the default. Accepts the flags of all verbs.",
         .options = options,
         .settings = EVERY_SETTING,
         .exit_codes = "0, or 2 if a setting is invalid.",

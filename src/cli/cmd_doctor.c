@@ -20,8 +20,7 @@ const struct command command_doctor = {
         .summary = "check what works on this machine, and how to fix the rest",
         .usage = "[OPTIONS]",
         .about = "Checks what Vulcan can use on this machine, and prints how to fix the rest. "
-                 "Starts "
-                 "no VM and leaves nothing behind.",
+                 "Starts no VM and leaves nothing behind.",
         .options = own_options,
         .settings = SETTINGS_DOCTOR,
         .exit_codes = "0 if a workload with --network none can run, 1 if not, 2 for wrong use.",

@@ -17,8 +17,7 @@ const struct command command_kill = {
         .summary = "kill workloads",
         .usage = "[OPTIONS] ID...",
         .about = "Kills workloads that wait or run, and prints the id of each one killed. A "
-                 "workload "
-                 "that has ended already is an error; the others are killed "
+                 "workload that has ended already is an error; the others are killed "
                  "nevertheless." CLI_ABOUT_IDS,
         .options = options,
         .settings = SETTINGS_CLIENT,

@@ -45,10 +45,9 @@ const struct command command_run = {
                  "--runtime R [OPTIONS] -e CODE [ARGS...]\n"
                  "--runtime R [OPTIONS] - [ARGS...]            code from standard input\n"
                  "--runtime R [OPTIONS] --archive FILE [ARGS...]",
-        .about = "Runs a program in its own microVM and prints its output as it appears. No daemon "
-                 "is "
-                 "needed. With --server (or VULCAN_SERVER), that daemon runs the program; standard "
-                 "input is then read to its end before the program starts.",
+        .about = "Runs a program in its own microVM and prints its output as it appears. No "
+                 "daemon is needed. With --server (or VULCAN_SERVER), that daemon runs the "
+                 "program; standard input is then read to its end before the program starts.",
         .options = run_args_options,
         .settings = SETTINGS_RUN | SETTINGS_CLIENT,
         .exit_codes = "the program's own; 128+N if signal N ended it (137 if the VM ran out of "
@@ -233,8 +232,7 @@ static void flush_output(struct run *run)
 
         if (run->writer.dropped)
                 log_warn("%llu bytes of output were dropped: the reader did not read them before "
-                         "the "
-                         "program's time limit",
+                         "the program's time limit",
                          (unsigned long long)run->writer.dropped);
         if (r == -ECANCELED)
                 run->end.caught = stop_signals_take(&run->signals);

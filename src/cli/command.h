@@ -37,8 +37,9 @@ struct cli_option {
 
 /* The end of `about` for verbs that take IDs. */
 #define CLI_ABOUT_IDS                                                                              \
-        "\n\nAn ID may be shortened to its last characters, at least 4, if they match exactly "    \
-        "one "                                                                                     \
+        "\n"                                                                                       \
+        "\n"                                                                                       \
+        "An ID may be shortened to its last characters, at least 4, if they match exactly one "    \
         "workload. (Its first characters encode the time, so they are seldom unique.) @last is "   \
         "the newest workload."
 
