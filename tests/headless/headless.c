@@ -389,6 +389,8 @@ static void headless_free(struct backend *base)
 
         if (h->freed)
                 *h->freed = true;
+        if (h->dir[0])
+                rmdir(h->dir);
         close_fd(&h->gate[0]);
         close_fd(&h->gate[1]);
         pthread_cond_destroy(&h->changed);

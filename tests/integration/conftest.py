@@ -79,10 +79,19 @@ def pytest_runtest_call(item):
 # ---- VMMs ---------------------------------------------------------------------------------
 
 class Vmm:
-    def __init__(self, name, path, env=None, images=None, skip=""):
+    """What workloads run in: a VMM, or another backend in a `vulcan` of its own."""
+
+    def __init__(self, name, path, env=None, images=None, skip="", program=vulcan.VULCAN):
         self.name, self.path, self.env = name, path, env or {}
-        self.images, self.skip = images, skip
-        self.is_vm = not name.startswith("fake")
+        self.images, self.skip, self.program = images, skip, program
+        self.is_vm = name in ("vulcan-vmm", "firecracker")
+
+
+def other_backends():
+    """The test backends: each tests/NAME of the build has a `vulcan` with backend NAME in place of
+    the product's, which runs programs in the real agent if NAME_GUEST is "agent"."""
+    programs = glob.glob(os.path.join(vulcan.BUILD, "tests", "*", "vulcan"))
+    return sorted(os.path.basename(os.path.dirname(path)) for path in programs)
 
 
 def real_images():
@@ -112,6 +121,10 @@ def make_vmm(name, fake_images):
         return Vmm(name, vulcan.FAKE, images=fake_images, skip=vulcan.agent_lacks())
     if name == "fake-thread":
         return Vmm(name, vulcan.FAKE, {"FAKE_FC_GUEST": "builtin"}, fake_images)
+    backend, _, guest = name.partition("-")
+    if backend in other_backends():
+        return Vmm(name, "", {f"{backend.upper()}_GUEST": guest}, fake_images,
+                   program=os.path.join(vulcan.BUILD, "tests", backend, "vulcan"))
     if name == "bare":
         return Vmm(name, os.path.join(os.path.dirname(vulcan.FAKE), "bare_firecracker"),
                    images=fake_images)
@@ -136,11 +149,18 @@ def fake_images(tmp_path_factory):
 
 
 def pytest_generate_tests(metafunc):
-    """Runs a test with each available VMM; `vms_only` leaves out the one without a VM."""
+    """Each VMM there is; `vms_only` where a process cannot stand in for a VM. `any_backend`: also over
+    the test backends, except where the test `needs_vmm`."""
+    marks = {mark.name for mark in metafunc.definition.iter_markers()}
+    others = other_backends() if "any_backend" in marks and "needs_vmm" not in marks else []
+    agents = [name + "-agent" for name in others]
     if "vmm" in metafunc.fixturenames:
-        names = ["fake", "vulcan-vmm", "firecracker"]
-        vms_only = any(mark.name == "vms_only" for mark in metafunc.definition.iter_markers())
-        metafunc.parametrize("vmm", names[1:] if vms_only else names, indirect=True)
+        names = ["fake", *agents, "vulcan-vmm", "firecracker"]
+        metafunc.parametrize("vmm", names[-2:] if "vms_only" in marks else names, indirect=True)
+    if "fake_box" in metafunc.fixturenames and others:
+        metafunc.parametrize("fake_box", ["fake-thread", *others], indirect=True)
+    if "fake_box_agent" in metafunc.fixturenames and others:
+        metafunc.parametrize("fake_box_agent", ["fake", *agents], indirect=True)
 
 
 @pytest.fixture

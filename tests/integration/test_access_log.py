@@ -14,6 +14,8 @@ import pytest
 
 import vulcan
 
+pytestmark = pytest.mark.any_backend
+
 ULID = r"[0-7][0-9A-HJKMNP-TV-Z]{25}"
 
 

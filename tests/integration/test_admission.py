@@ -7,6 +7,8 @@ import pytest
 
 import vulcan
 
+pytestmark = pytest.mark.any_backend
+
 HANG = "hang"
 
 
@@ -117,6 +119,7 @@ def test_the_counts_balance_in_every_scrape(fake_box):
                 daemon.json("GET", f"/v1/workloads?status={status}")["total"])
 
 
+@pytest.mark.needs_vmm
 @pytest.mark.parametrize("way", ["queued", "slow-boot:3000", "hang", "running", "flushing"])
 def test_a_kill_is_fast_at_any_moment(fake_box, way):
     """Within 100 ms plus cleanup; the limit here leaves room for a busy machine."""

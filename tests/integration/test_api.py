@@ -11,6 +11,8 @@ import pytest
 
 import vulcan
 
+pytestmark = pytest.mark.any_backend
+
 ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 
 
@@ -18,6 +20,7 @@ def test_healthz_answers_ok(fake_box):
     assert fake_box.serve().json("GET", "/healthz") == {"status": "ok"}
 
 
+@pytest.mark.needs_vmm
 def test_a_workload_is_run_and_recorded(box):
     daemon = box.serve()
     record = daemon.submit("sh", "echo out; echo err >&2; cat; exit 3", input="word\n",
@@ -96,6 +99,7 @@ def test_an_archive_is_run(fake_box):
     assert record["status"] == "completed", record
 
 
+@pytest.mark.needs_vmm
 def test_backends_are_listed(fake_box):
     (backend,) = fake_box.serve("--max-vms", "3").json("GET", "/v1/backends")
     assert backend["name"] == "firecracker"
@@ -105,6 +109,7 @@ def test_backends_are_listed(fake_box):
     assert can["max_concurrency"] == 3
 
 
+@pytest.mark.needs_vmm
 def test_many_workloads_run_concurrently(fake_box):
     daemon = fake_box.serve("--max-vms", "4", "--max-queue", "100")
     records, threads = [], []

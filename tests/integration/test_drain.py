@@ -11,6 +11,8 @@ import time
 import pytest
 
 import vulcan
+
+pytestmark = pytest.mark.any_backend
 from test_admission import running, until
 
 
@@ -112,6 +114,7 @@ def test_a_second_signal_after_the_drain_changes_nothing(fake_box):
         assert daemon.wait().code == 0, i
 
 
+@pytest.mark.needs_vmm
 def test_a_third_signal_ends_the_process_and_the_next_start_recovers(fake_box):
     daemon = fake_box.serve("--drain", "300")
     workload = daemon.start("sh", "hang")
@@ -173,6 +176,7 @@ def test_systemd_is_notified_of_ready_watchdog_and_stop(fake_box):
     systemd.socket.close()
 
 
+@pytest.mark.needs_vmm
 def test_a_vmm_does_not_inherit_systemds_socket(fake_box):
     systemd = Systemd(fake_box)
     daemon = fake_box.serve()

@@ -13,6 +13,8 @@ import pytest
 
 import vulcan
 
+pytestmark = pytest.mark.any_backend
+
 MIX = """mkdir -p plots/sub out
 cat data.csv data/b.csv > out/all.txt
 echo one > plots/a.png; echo two > plots/b.png; echo deep > plots/sub/c.png; echo x > plots/.hidden

@@ -11,6 +11,8 @@ import pytest
 
 import vulcan
 
+pytestmark = pytest.mark.any_backend
+
 
 class Events:
     """A subscriber over a raw connection. Iterating yields (id, event, data) until the body ends."""

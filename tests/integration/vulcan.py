@@ -253,7 +253,7 @@ class Box:
 
     def __init__(self, folder, vmm, images):
         self.folder = folder
-        self.vmm, self.images = vmm, images
+        self.vmm, self.images, self.program = vmm, images, vmm.program
         self.state = os.path.join(folder, "state")
         self.tmp = os.path.join(folder, "tmp")
         os.makedirs(self.tmp)
@@ -266,7 +266,7 @@ class Box:
         self.env.update(vmm.env)
 
     def start(self, *words, stdin=b"", env=None, prefix=(), **popen):
-        return Command([*prefix, *wrap([VULCAN, *words])], {**self.env, **(env or {})}, stdin,
+        return Command([*prefix, *wrap([self.program, *words])], {**self.env, **(env or {})}, stdin,
                        **popen)
 
     def vulcan(self, *words, stdin=b"", env=None, limit=LIMIT_S, **popen):
@@ -278,7 +278,7 @@ class Box:
         return self.vulcan("run", "--runtime", runtime, *words, "-e", code, **more)
 
     def serve(self, *words, env=None, prefix=(), **popen):
-        daemon = Daemon([*prefix, *wrap([VULCAN, "serve", "--listen", "127.0.0.1:0", *words])],
+        daemon = Daemon([*prefix, *wrap([self.program, "serve", "--listen", "127.0.0.1:0", *words])],
                         {**self.env, **(env or {})}, **popen)
         self.daemons.append(daemon)
         return daemon
