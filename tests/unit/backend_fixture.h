@@ -219,3 +219,20 @@ static inline struct workload_outcome box_run(struct box *box, const char *code)
         workload_spec_release(&spec);
         return out;
 }
+
+/* Series for box_value(). */
+#define BOOT "vulcan_firecracker_vm_boot_seconds_count"
+#define VSOCK "vulcan_firecracker_vsock_latency_seconds_count"
+#define RTT "vulcan_firecracker_vsock_rtt_seconds_count"
+#define CLEANUP "vulcan_firecracker_vm_cleanup_seconds_count"
+#define ENDED(status) "vulcan_firecracker_workloads_total{runtime=\"fake\",status=\"" status "\"}"
+#define REMAINS(kind) "vulcan_firecracker_remains{kind=\"" kind "\"}"
+#define FAILURE(stage, reason)                                                                     \
+        "vulcan_firecracker_boot_failures_total{reason=\"" reason "\",stage=\"" stage "\"}"
+
+/* Workloads that have ended, whatever their status. */
+static inline double box_ended(struct box *box)
+{
+        return box_value(box, ENDED("completed")) + box_value(box, ENDED("failed")) +
+               box_value(box, ENDED("killed"));
+}
