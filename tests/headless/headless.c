@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "headless.h"
 
+#include "backend/resolve.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fs.h"
@@ -154,18 +155,9 @@ static int headless_resolve(struct backend *b, struct workload_spec *spec, struc
 
         if (r < 0)
                 return r;
-        if (!spec->limits.cpus)
-                spec->limits.cpus = 1;
-        if (!spec->limits.mem_mb)
-                spec->limits.mem_mb = runtime.mem_mb;
-        if (!spec->limits.timeout_s)
-                spec->limits.timeout_s = WORKLOAD_TIMEOUT_S;
-        if (!spec->limits.processes)
-                spec->limits.processes = 512;
-        if (!spec->limits.output_max)
-                spec->limits.output_max = UINT64_C(64) << 20;
+        r = backend_resolve(spec, &runtime, UINT64_C(64) << 20, err);
         image_runtime_release(&runtime);
-        return 0;
+        return r;
 }
 
 /* ---- one execution ---- */

@@ -5,6 +5,7 @@
 #include "backend/firecracker/fc.h"
 #include "backend/firecracker/reclaim.h"
 #include "backend/firecracker/vmm_choice.h"
+#include "backend/resolve.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/trust.h"
@@ -15,8 +16,6 @@
 #include <string.h>
 
 enum {
-        DEFAULT_CPUS = 1,
-        DEFAULT_PROCESSES = 512,
         DEFAULT_BOOT_TIMEOUT_MS = 30 * 1000,
         RESULT_GRACE_MS = 5 * 1000,
 };
@@ -38,19 +37,6 @@ static void fc_capabilities(struct backend *base, struct backend_capabilities *r
         ret->n_runtimes = image_list_runtimes(b->image_dir, ret->runtimes, BACKEND_RUNTIMES_MAX);
 }
 
-/* A file in the place of the program would be run in its stead. */
-static int check_files(const struct workload_spec *spec, const struct image_runtime *runtime,
-                       struct err *err)
-{
-        for (size_t i = 0; i < spec->n_files && !spec->archive; i++)
-                if (strcmp(spec->files[i].name, runtime->file) == 0)
-                        return err_set(err, EINVAL,
-                                       "files: \"%s\" is the name of the program itself; give the "
-                                       "file another name",
-                                       runtime->file);
-        return 0;
-}
-
 static int fc_resolve(struct backend *base, struct workload_spec *spec, struct err *err)
 {
         struct fc_backend *b = (struct fc_backend *)base;
@@ -59,27 +45,13 @@ static int fc_resolve(struct backend *base, struct workload_spec *spec, struct e
 
         if (r < 0)
                 return r;
-        if ((r = check_files(spec, &runtime, err)) < 0) {
-                image_runtime_release(&runtime);
-                return r;
-        }
-        if (spec->network == WORKLOAD_NETWORK_NAT && (r = net_check(err)) < 0) {
-                image_runtime_release(&runtime);
-                return err_wrap(err, "network");
-        }
-        if (!spec->limits.cpus)
-                spec->limits.cpus = DEFAULT_CPUS;
-        if (!spec->limits.mem_mb)
-                spec->limits.mem_mb = runtime.mem_mb;
-        if (!spec->limits.timeout_s)
-                spec->limits.timeout_s = WORKLOAD_TIMEOUT_S;
-        if (!spec->limits.processes)
-                spec->limits.processes = DEFAULT_PROCESSES;
-        if (!spec->limits.output_max)
-                spec->limits.output_max = b->output_max;
-        fc_metrics_add_runtime(&b->metrics, spec->runtime);
+        r = backend_resolve(spec, &runtime, b->output_max, err);
         image_runtime_release(&runtime);
-        return 0;
+        if (r == 0 && spec->network == WORKLOAD_NETWORK_NAT && (r = net_check(err)) < 0)
+                return err_wrap(err, "network");
+        if (r == 0)
+                fc_metrics_add_runtime(&b->metrics, spec->runtime);
+        return r;
 }
 
 static int fc_cleanup(struct backend *b, struct backend_run *run)
