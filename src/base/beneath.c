@@ -46,7 +46,7 @@ static int open_directory(int dir, const char *path)
         return (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
 }
 
-/* Opens one component, creating it if it is missing. */
+/* Opens one component, which is created if it is missing. */
 static int enter(int dir, const char *name, uid_t uid)
 {
         int fd = open_directory(dir, name);

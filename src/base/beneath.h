@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Creating files below a directory from names that are not trusted. No name leaves the directory
- * and no symbolic link is followed, whatever is there.
- */
+/* Creates files below a directory from untrusted names. No name can lead out of the directory, and
+ * no symbolic link is followed. Any thread. */
 #pragma once
 
 #include "base/err.h"
@@ -11,21 +9,17 @@
 
 enum { BENEATH_PATH_MAX = 4096 };
 
-/*
- * Writes the name without empty and "." components to ret; "" if nothing is left (the directory
- * itself). -EPERM if the name is absolute or has a ".." component, -ENAMETOOLONG.
- */
+/* Copies a name without its empty and "." components. "" is the directory itself. -EPERM if the
+ * name is absolute or has a ".." component, -ENAMETOOLONG. */
 int beneath_clean(const char *name, char ret[BENEATH_PATH_MAX]);
 
 /*
- * Opens the directory that holds `path` (cleaned, not empty), creating the missing ones (mode 0755,
- * owned by uid unless 0). Returns a descriptor of it (O_PATH) and the last component. -ELOOP if a
- * symbolic link is in the way.
+ * Opens the directory that contains `path` (cleaned, not empty) and creates missing ones, with mode
+ * 0755 and owned by `uid` unless that is 0. Returns a descriptor (O_PATH) and, in *ret_base, the
+ * last component. -ELOOP if a component is a symbolic link.
  */
 int beneath_parent(int dir, const char *path, uid_t uid, const char **ret_base, struct err *err);
 
-/*
- * Creates the file `path` below `dir` for writing, in place of what had the name. Errors have a
- * message that names it.
- */
+/* Creates a file for writing, replacing a file or link of this name. Returns a descriptor. Error
+ * messages name the file. */
 int beneath_create(int dir, const char *path, mode_t mode, uid_t uid, struct err *err);

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Release of locals at the end of their scope, by the compiler's `cleanup` attribute.
+ * Releases local variables at the end of their scope, by the compiler's `cleanup` attribute.
  *
  *     _cleanup_close_ int fd = open(...);         closed unless -1
  *     _cleanup_free_ char *s = strdup(...);       freed
- *     return steal_fd(&fd);                       handed to the caller: not closed
+ *     return steal_fd(&fd);                       handed to the caller, not closed
  *
- * DEFINE_CLEANUP(type, function) makes `_cleanup_(function##_p)` for a pointer type whose release
- * function takes NULL.
+ * DEFINE_CLEANUP(type, function) defines `_cleanup_(function##_p)` for a pointer type.
  */
 #pragma once
 
@@ -53,7 +52,7 @@ static inline int steal_fd(int *fd)
         return was;
 }
 
-/* Closes *fd unless it is -1 and leaves -1 behind. */
+/* Closes *fd unless it is -1, and sets it to -1. */
 static inline void close_fd(int *fd)
 {
         int was = steal_fd(fd);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Time. Durations come from CLOCK_MONOTONIC only; the wall clock is for people and records. */
+/* Time. Durations and deadlines are measured by CLOCK_MONOTONIC only; the wall clock is for people
+ * and records. Any thread. */
 #pragma once
 
 #include <errno.h>
@@ -12,7 +13,7 @@
 #define NS_PER_MS UINT64_C(1000000)
 #define NS_PER_US UINT64_C(1000)
 
-/* Nanoseconds of CLOCK_MONOTONIC. Any thread. */
+/* Nanoseconds of CLOCK_MONOTONIC. */
 static inline uint64_t clock_ns(void)
 {
         struct timespec now;
@@ -21,7 +22,7 @@ static inline uint64_t clock_ns(void)
         return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
-/* Milliseconds since 1970, UTC. Any thread. */
+/* Milliseconds since 1970, UTC. */
 static inline int64_t clock_wall_ms(void)
 {
         struct timespec now;
@@ -37,8 +38,8 @@ static inline struct timespec clock_timespec(uint64_t ns)
 }
 
 /*
- * Waits on a condition until clock_ns() reaches `deadline_ns`; UINT64_MAX: without a limit. False if
- * the deadline has passed. As with pthread_cond_wait(), true does not mean that the condition holds.
+ * Waits on a condition until clock_ns() reaches `deadline_ns`; UINT64_MAX waits without a limit.
+ * Returns false if the deadline has passed. As with pthread_cond_wait(), a wake-up may be spurious.
  */
 static inline bool clock_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock,
                                    uint64_t deadline_ns)
@@ -55,10 +56,8 @@ static inline double ns_to_s(uint64_t ns)
         return (double)ns / 1e9;
 }
 
-/*
- * Milliseconds from now until `deadline_ns`, rounded up, as poll() takes them: 0 when it has
- * passed, -1 (for ever) when deadline_ns is 0.
- */
+/* The timeout for poll(): milliseconds until `deadline_ns`, rounded up. 0 if the deadline has
+ * passed; -1, which waits without a limit, if deadline_ns is 0. */
 static inline int clock_poll_ms(uint64_t deadline_ns)
 {
         uint64_t now = clock_ns();

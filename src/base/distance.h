@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How far a mistyped word is from a known one: letters to insert, remove or replace (Levenshtein
- * 1965). Any thread.
+ * The edit distance between a mistyped word and a known one: how many letters to insert, remove or
+ * replace (Levenshtein, 1965). Any thread.
  *
  *     if (word_distance(typed, known) <= 2)
  *             ... did you mean `known`?
  */
 #pragma once
 
-enum { WORD_DISTANCE_MAX = 63 /* letters of a word; longer ones are like nothing */ };
+enum { WORD_DISTANCE_MAX = 63 /* letters of a word */ };
 
-/* 0: the same word. UINT_MAX where one of them is too long. */
+/* 0 if the words are equal; UINT_MAX if one of them is too long. */
 unsigned word_distance(const char *a, const char *b);

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Ends a message that did not fit with an ellipsis, so that a reader sees that it was cut. */
+/* Ends a message that did not fit with "...". */
 static void mark_cut(char *msg, size_t size, int wanted)
 {
         if (size >= 4 && wanted >= (int)size)
@@ -21,7 +21,7 @@ static int set_message(struct err *err, int code, const char *fmt, va_list ap)
                 err->code = code;
                 mark_cut(err->msg, sizeof(err->msg),
                          vsnprintf(err->msg, sizeof(err->msg), fmt, ap));
-                /* Messages quote what strangers wrote. */
+                /* Messages quote untrusted text. */
                 printable_clean(err->msg);
         }
         return -code;

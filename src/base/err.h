@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The one way errors travel.
+ * Errors.
  *
- * A function that can fail returns 0 (or a count >= 0) on success and a negative errno on failure,
- * and takes a caller-owned `struct err *` as its last argument, in which it leaves a message for a
- * person. The message is one line, says what failed and, where one can know it, what to do.
- * What would break the line, or a terminal would obey, becomes "?" (base/printable.h).
- * Nothing is allocated. A NULL `struct err *` is allowed everywhere: the message is then dropped.
- * Callers put their context in front with err_wrap(). Libraries return, programs print, once.
+ * A function that can fail returns 0 (or a count) on success and a negative errno on failure. Its
+ * last argument is a caller-owned `struct err *`, in which it leaves a message for a person. The
+ * message is one line. It says what failed and, if possible, what to do about it. Characters that
+ * could break the line or control a terminal become "?" (base/printable.h). Nothing is allocated.
+ * Every function accepts a NULL `struct err *` and then drops the message.
+ *
+ * Callers add context before the message with err_wrap(). Libraries return errors; programs print
+ * them, once.
  *
  *     int config_read(const char *path, struct err *err)
  *     {
@@ -24,17 +26,17 @@
 enum { ERR_MESSAGE_MAX = 512 };
 
 struct err {
-        int code;                  /* errno value, positive; 0 when nothing failed */
-        char msg[ERR_MESSAGE_MAX]; /* NUL-terminated, cut with "..." when too long */
+        int code;                  /* a positive errno value; 0: no error */
+        char msg[ERR_MESSAGE_MAX]; /* NUL-terminated; ends in "..." if it was cut */
 };
 
 #define ERR_INIT ((struct err){0})
 
-/* Sets code and message. Returns -code, so that `return err_set(err, EINVAL, "...")` reads well. */
+/* Sets code and message. Returns -code. */
 int err_set(struct err *err, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-/* Like err_set() with the current errno, whose text is appended after ": ". */
+/* The same with the current errno. Appends ": " and its text to the message. */
 int err_errno(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Puts "context: " in front of the message that is there. Returns -code (-EIO if code was 0). */
+/* Inserts "context: " before the message. Returns -code, or -EIO if there was no error. */
 int err_wrap(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -29,7 +29,7 @@ int fs_read_fd(int fd, const char *path, struct buf *ret, struct err *err)
                 if (r < 0)
                         return err_set(err, -r, "cannot read %s: out of memory", path);
         }
-        /* An empty file leaves an empty string, not NULL. */
+        /* The content of an empty file is an empty string, not NULL. */
         return buf_reserve(ret, 0) < 0 ? err_set(err, ENOMEM, "out of memory") : 0;
 }
 

@@ -16,8 +16,8 @@
  * that, it keeps the old ones and its chains grow longer. It never shrinks. It sets no limit on the
  * number of entries: the caller does.
  *
- * Ownership: the objects and their ids belong to the caller, who keeps both unchanged while they are
- * in the table. Thread rule: no lock of its own; the caller serialises all calls.
+ * Ownership: the objects and their ids belong to the caller, who keeps both unchanged while they
+ * are in the table. Thread rule: no lock of its own; the caller serialises all calls.
  */
 #pragma once
 

@@ -56,12 +56,12 @@ int log_level_parse(const char *text, enum log_level *ret)
 struct line {
         char text[LOG_LINE_MAX];
         size_t n;
-        bool cut; /* something found no room */
+        bool cut; /* something did not fit */
 };
 
 static void add(struct line *line, const char *bytes, size_t n)
 {
-        if (n >= sizeof(line->text) - line->n - 1) { /* of its end a byte is kept free */
+        if (n >= sizeof(line->text) - line->n - 1) { /* one byte is reserved for the newline */
                 line->cut = true;
                 return;
         }
@@ -78,7 +78,7 @@ static void add_word(struct line *line, const char *word)
 static void addf(struct line *line, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 static void addf(struct line *line, const char *fmt, ...)
 {
-        char text[128]; /* for numbers and names of ours */
+        char text[128]; /* enough for numbers and the names of fields */
         va_list ap;
 
         va_start(ap, fmt);
@@ -87,14 +87,14 @@ static void addf(struct line *line, const char *fmt, ...)
         add_word(line, text);
 }
 
-/* The bytes of a message or a value that count. */
+/* The length of a message or a value, cut to the limit. */
 static size_t length_of(const char *text)
 {
         return strnlen(text, LOG_MESSAGE_MAX);
 }
 
-/* A JSON string. What is harmful is escaped, so that a terminal sees none of it and a reader of the JSON
- * all of it; bytes that are not UTF-8 become U+FFFD. */
+/* Adds a JSON string. Harmful characters are escaped: a parser gets them, a terminal does not.
+ * Malformed UTF-8 becomes U+FFFD. */
 static void add_json_string(struct line *line, const char *text)
 {
         size_t n = length_of(text);
@@ -128,7 +128,7 @@ static void add_number(struct line *line, double number)
                 add_word(line, "null");
 }
 
-/* Messages about a workload begin with its ULID. */
+/* Messages about a workload begin with "workload" and its ULID. */
 static void add_workload(struct line *line, const char *message)
 {
         static const char begin[] = "workload ";
@@ -162,7 +162,7 @@ static void add_json(struct line *line, enum log_level level, const struct log_f
         add(line, "}", 1);
 }
 
-/* True if a value needs no quotes to be told from the rest of its line. */
+/* True if a value is unambiguous without quotes. */
 static bool is_plain(const char *text)
 {
         size_t n = length_of(text);
@@ -179,7 +179,7 @@ static bool is_plain(const char *text)
         return n > 0;
 }
 
-/* What is harmful is still in it. */
+/* add_text() replaces harmful characters afterwards. */
 static void add_text_value(struct line *line, const char *text)
 {
         size_t n = length_of(text);
@@ -224,15 +224,15 @@ static bool put(enum log_level level, const struct log_field *fields, size_t n, 
                         add_json(&line, level, fields, n, message);
                 else
                         add_text(&line, level, fields, n, message);
-                n = line.cut ? 0 : n; /* a message alone always fits */
+                n = line.cut ? 0 : n; /* without fields, a message always fits */
         } while (line.cut);
         line.text[line.n++] = '\n';
         if (to)
                 return to(line.text, line.n);
-        return write(STDERR_FILENO, line.text, line.n) >= 0; /* false: nobody reads it */
+        return write(STDERR_FILENO, line.text, line.n) >= 0;
 }
 
-/* ---- what is logged ---- */
+/* ---- messages ---- */
 
 bool log_fields(enum log_level level, const struct log_field *fields, size_t n, const char *message)
 {

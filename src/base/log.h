@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The programs' log: one line an event on standard error. Libraries return errors and do not log; what
- * they do log is what nobody is there to return to (a failed release).
+ * Diagnostics: one line per event on standard error. Libraries return errors instead; they log only
+ * what they cannot return, such as a failed release.
  *
- * Text: "level: message name=value"; a value with blanks, quotes or what is harmful in a line
- * (base/printable.h) is quoted. JSON: one object a line with "ts" (UTC, RFC 3339), "level", "msg", and a
- * member for each field; a message that begins with "workload ID" has "workload" as well. Nothing in a
- * message or a value can break a line or begin another.
+ * Text is "level: message name=value". A value with blanks, quotes or harmful characters
+ * (base/printable.h) is quoted. JSON is one object per line with "ts" (UTC, RFC 3339), "level",
+ * "msg" and one member per field; if the message begins with "workload ID", also "workload". No
+ * message or value can break its line or start another one.
  *
- * Each line is one write, by the thread that logs; a daemon has a thread of its own for that
+ * The calling thread writes each line with one system call. A daemon starts a thread for that
  * (base/log_writer.h).
  *
- * Thread rule: log_set_*() while no other thread logs; the rest from any.
+ * Thread rule: log_set_level() and log_set_format() while no other thread logs; the rest on any
+ * thread.
  */
 #pragma once
 
@@ -23,8 +24,8 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBU
 enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 
 enum {
-        LOG_MESSAGE_MAX = 1024, /* bytes of a message, or of a value; the rest is cut */
-        LOG_LINE_MAX = 8192,    /* bytes of a line; a longer one loses its fields */
+        LOG_MESSAGE_MAX = 1024, /* bytes of a message or a value; longer ones are cut */
+        LOG_LINE_MAX = 8192,    /* bytes of a line; a longer one is written without its fields */
 };
 
 struct log_field {
@@ -40,16 +41,17 @@ void log_set_level(enum log_level level);
 void log_set_format(enum log_format format);
 enum log_format log_format(void);
 
-/* 0 and the level for "error", "warn", "info", "debug"; -EINVAL otherwise. */
+/* Parses "error", "warn", "info" or "debug". -EINVAL. */
 int log_level_parse(const char *text, enum log_level *ret);
 
 void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* A line with fields, whatever the level that is set. False: it was dropped. */
+/* Logs a line with fields, even if the level is below the threshold. False if it was dropped. */
 bool log_fields(enum log_level level, const struct log_field *fields, size_t n,
                 const char *message);
 
-/* Takes lines in place of standard error, without waiting; false: it dropped one. NULL: none does. */
+/* Receives lines in place of standard error. It must not wait; it returns false if it dropped the
+ * line. NULL: back to standard error. */
 typedef bool log_sink_fn(const char *line, size_t n);
 void log_set_sink(log_sink_fn *sink);
 

@@ -22,9 +22,9 @@
 static struct {
         pthread_mutex_t lock; /* guards the next four */
         pthread_cond_t changed;
-        struct buf waiting; /* whole lines */
-        uint64_t untold;    /* lines dropped since the last one that was taken */
-        uint64_t stop_ns;   /* when to give up; 0: not stopping */
+        struct buf waiting;  /* whole lines */
+        uint64_t unreported; /* lines dropped since the last one that was queued */
+        uint64_t stop_ns;    /* when to give up; 0: not stopping */
         _Atomic uint64_t dropped;
         int stop_fd; /* eventfd: readable once stop_ns is set */
         pthread_t thread;
@@ -37,7 +37,7 @@ static struct {
 
 static _Thread_local bool is_writer;
 
-/* False once it is too late: we are to end and nobody takes anything. */
+/* Waits until standard error accepts bytes. False if the deadline for stopping has passed. */
 static bool wait_for_room(void)
 {
         struct pollfd p[] = {{.fd = STDERR_FILENO, .events = POLLOUT},
@@ -49,7 +49,7 @@ static bool wait_for_room(void)
                 pthread_mutex_lock(&writer.lock);
                 stop_ns = writer.stop_ns;
                 pthread_mutex_unlock(&writer.lock);
-                p[1].events = stop_ns ? 0 : POLLIN; /* it stays readable */
+                p[1].events = stop_ns ? 0 : POLLIN; /* it stays readable: poll it once */
                 if (poll(p, 2, clock_poll_ms(stop_ns)) < 0 && errno != EINTR)
                         return false;
                 if (p[0].revents)
@@ -59,7 +59,8 @@ static bool wait_for_room(void)
         }
 }
 
-/* Where there is room, PIPE_BUF bytes are taken at once. False: give up. */
+/* Writes at most PIPE_BUF bytes at a time: POLLOUT on a pipe means that this many fit, so write()
+ * does not block. False if the thread should give up. */
 static bool put(const char *at, size_t n)
 {
         while (n) {
@@ -69,7 +70,7 @@ static bool put(const char *at, size_t n)
                         return false;
                 done = write(STDERR_FILENO, at, n < PIPE_BUF ? n : PIPE_BUF);
                 if (done < 0 && errno != EINTR && errno != EAGAIN)
-                        return true; /* nobody reads it: these lines are lost, later ones may not be */
+                        return true; /* no reader: drop these lines, but later ones may be read */
                 if (done > 0) {
                         at += done;
                         n -= (size_t)done;
@@ -83,27 +84,27 @@ static void *run(void *arg)
         struct buf lines = {.max = LOG_QUEUE_MAX};
         bool go_on = true;
 
-        is_writer = true; /* its own message goes where the lines are missing */
+        is_writer = true; /* its message about dropped lines must not enter the queue */
         pthread_mutex_lock(&writer.lock);
         while (go_on) {
                 struct buf taken = writer.waiting;
-                uint64_t untold = writer.untold;
+                uint64_t unreported = writer.unreported;
 
-                if (!taken.len && !untold) {
+                if (!taken.len && !unreported) {
                         if (writer.stop_ns)
                                 break;
                         pthread_cond_wait(&writer.changed, &writer.lock);
                         continue;
                 }
                 writer.waiting = lines;
-                writer.untold = 0;
+                writer.unreported = 0;
                 pthread_mutex_unlock(&writer.lock);
                 go_on = put(taken.data, taken.len);
                 taken.len = 0;
                 lines = taken;
-                if (untold && go_on && wait_for_room())
+                if (unreported && go_on && wait_for_room())
                         log_warn("%" PRIu64 " lines were dropped here: standard error was blocked",
-                                 untold);
+                                 unreported);
                 pthread_mutex_lock(&writer.lock);
         }
         pthread_mutex_unlock(&writer.lock);
@@ -118,10 +119,11 @@ static bool take(const char *line, size_t n)
         if (is_writer)
                 return put(line, n);
         pthread_mutex_lock(&writer.lock);
-        /* Lines after dropped ones wait until the drop has been reported. */
-        taken = !writer.untold && buf_add(&writer.waiting, line, n) == 0;
+        /* Once a line was dropped, later ones are dropped too until the writer has reported it: so
+         * the report stands where the lines are missing. */
+        taken = !writer.unreported && buf_add(&writer.waiting, line, n) == 0;
         if (!taken) {
-                writer.untold++;
+                writer.unreported++;
                 atomic_fetch_add(&writer.dropped, 1);
         }
         pthread_cond_signal(&writer.changed);

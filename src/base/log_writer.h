@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The log of a daemon: a thread writes the lines, so that a blocked standard error (a full pipe, a
- * stopped terminal) delays no other thread. At most LOG_QUEUE_MAX bytes wait; further lines are dropped
- * and counted, and a line reports how many once there is room again.
+ * The thread that writes a daemon's diagnostics, so that a blocked standard error (a full pipe, a
+ * stopped terminal) delays no other thread. The queue holds LOG_QUEUE_MAX bytes. Lines that do not
+ * fit are dropped and counted, and a line reports their number once there is room again.
  *
  * Thread rule: start and stop on one thread; log_writer_dropped() on any.
  */
@@ -13,14 +13,15 @@
 #include <stdint.h>
 
 enum {
-        LOG_QUEUE_MAX = 256 * 1024, /* bytes that wait for standard error */
-        LOG_STOP_MS = 1000,         /* for standard error to take the rest at the end */
+        LOG_QUEUE_MAX = 256 * 1024, /* bytes */
+        LOG_STOP_MS = 1000,         /* how long stopping waits for standard error */
 };
 
 int log_writer_start(struct err *err);
 
-/* Writes what waits, for LOG_STOP_MS at most; from then on who logs writes. Not started: nothing. */
+/* Writes the rest of the queue, for at most LOG_STOP_MS. Afterwards threads that log write again.
+ * Does nothing if the writer was not started. */
 void log_writer_stop(void);
 
-/* Lines that were dropped so far. */
+/* The number of lines dropped so far. */
 uint64_t log_writer_dropped(void);

@@ -25,7 +25,7 @@ static int pidfd_open_pid(pid_t pid)
         return (int)syscall(SYS_pidfd_open, pid, 0);
 }
 
-/* Closes every descriptor above 2 but those in `keep`. `keep` is sorted by the caller. */
+/* Closes every descriptor above 2 except those in `keep`, which is sorted. */
 static void close_all_but(const int *keep, int n)
 {
         unsigned from = 3;
@@ -60,7 +60,7 @@ static int place_fd(int fd, int at)
         return fd == at ? fcntl(fd, F_SETFD, 0) : dup2(fd, at);
 }
 
-/* As struct sigaction of the kernel: all zero is the default action. */
+/* The kernel's struct sigaction. All zero is the default action. */
 struct kernel_sigaction {
         void (*handler)(int);
         unsigned long flags;
@@ -68,28 +68,27 @@ struct kernel_sigaction {
         uint64_t mask;
 };
 
-/* By system call: what a libc or a sanitizer remembers of handlers is the parent's memory. */
+/* Uses system calls directly: what libc and sanitizers remember of handlers is in memory that the
+ * child shares with its parent. */
 int proc_reset_signals(void)
 {
-        static const struct kernel_sigaction standard;
+        static const struct kernel_sigaction default_action;
         static const uint64_t none;
 
         for (int i = 1; i < NSIG; i++)
-                syscall(SYS_rt_sigaction, i, &standard, NULL, sizeof(standard.mask));
+                syscall(SYS_rt_sigaction, i, &default_action, NULL, sizeof(default_action.mask));
         return (int)syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof(none));
 }
 
-/* What a child has to know. It shares the parent's memory until it runs another program. */
+/* The child's arguments. It shares the parent's memory until it runs another program. */
 struct child {
         const struct proc_spec *spec;
         pid_t parent;
-        int report; /* errno goes here */
+        int report; /* a pipe for errno */
 };
 
-/*
- * The child until exec: it must leave the parent's memory as it is but for its own stack, so it
- * makes system calls and nothing else.
- */
+/* The child until exec. It may change no memory of the parent except its own stack, so it makes
+ * only system calls. */
 static int run_child(void *arg)
 {
         const struct child *child = arg;
@@ -107,8 +106,8 @@ static int run_child(void *arg)
                 _exit(127);
         proc_reset_signals();
 
-        /* Sources below 3 would be overwritten while the three are put in place: move them up. So
-         * low they are where this program was started without standard streams. */
+        /* Descriptors below 3 would be overwritten while the three are put in place, so move them
+         * up first. They are that low if this program was started without standard streams. */
         for (int i = 0; i < 3; i++) {
                 if (fds[i] >= 0 && fds[i] < 3)
                         fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
@@ -150,10 +149,10 @@ fail:
 #endif
 
 /*
- * A child that borrows our memory, while this one thread waits, costs 30 us whatever the size of
- * this process; fork() copies page tables and leaves a page fault behind for each page in use: 1 ms
- * with 20 MB, 4 ms with 200 MB. Sanitizers keep books in the memory that would be shared: with
- * them it is fork().
+ * A child that shares our memory, while the calling thread waits, takes 30 us however large this
+ * process is. fork() copies page tables and causes a page fault for each page in use: 1 ms with 20
+ * MB, 4 ms with 200 MB. Sanitized builds use fork(), because sanitizers keep state in the memory
+ * that would be shared.
  */
 static pid_t start_child(struct child *child)
 {
@@ -187,7 +186,7 @@ int proc_spawn(const struct proc_spec *spec, struct proc *ret, struct err *err)
         read_end = pipe_fds[0];
         write_end = child.report = pipe_fds[1];
 
-        /* No handler of ours may run in the child. */
+        /* No handler of ours may run in the child, which shares our memory. */
         thread_block_signals(&before);
         p.pid = start_child(&child);
         thread_restore_signals(&before);
@@ -221,7 +220,7 @@ void proc_kill(const struct proc *p)
         if (p->pidfd < 0)
                 return;
         syscall(SYS_pidfd_send_signal, p->pidfd, SIGKILL, NULL, 0);
-        /* The leader is not reaped before proc_reap(), so its number still names this group. */
+        /* The leader is reaped by proc_reap() only, so its pid still names this group. */
         if (!p->keep_group)
                 kill(-p->pid, SIGKILL);
 }
@@ -231,7 +230,7 @@ static int wait_status(const siginfo_t *si)
         return si->si_code == CLD_EXITED ? (si->si_status & 0xff) << 8 : si->si_status & 0x7f;
 }
 
-/* Waits with a bound for what cannot be polled: the rest of a group. */
+/* Sleeps for a moment. False after the deadline. The end of a group cannot be polled for. */
 static bool nap(uint64_t *pause_ns, uint64_t deadline_ns)
 {
         struct timespec pause = clock_timespec(*pause_ns);
@@ -264,8 +263,8 @@ int proc_reap_within(struct proc *p, unsigned timeout_ms, int *ret_status, struc
                 ;
         if (n == 0)
                 return err_lives(p, timeout_ms, err);
-        /* Members of the group that the leader had started die with it, not a moment later: the
-         * naps are short, and few. */
+        /* The rest of the group was killed together with its leader, so it takes a few short naps
+         * at most. */
         for (;;) {
                 siginfo_t si = {0};
 
@@ -301,7 +300,8 @@ int proc_become_subreaper(struct err *err)
         return 0;
 }
 
-/* Reads state and start time from /proc/PID/stat; the name in it can hold any character. */
+/* Reads state and start time from /proc/PID/stat. The name in it may contain any character, even
+ * ')'. */
 static int read_stat(pid_t pid, char *ret_state, uint64_t *ret_start)
 {
         char path[64], text[1024];

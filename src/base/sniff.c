@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* The longest magic first where one begins with another. */
+/* If one magic is a prefix of another, the longer one comes first. */
 static const struct {
         enum sniff_kind kind;
         const char *magic;
@@ -60,7 +60,7 @@ enum sniff_kind sniff(const void *bytes, size_t n)
         for (size_t i = 0; i < sizeof(magics) / sizeof(magics[0]); i++)
                 if (n >= magics[i].n && memcmp(bytes, magics[i].magic, magics[i].n) == 0)
                         return magics[i].kind;
-        /* A tar without entries is nothing but zeros. */
+        /* A tar without entries consists of zeros. */
         if (n >= SNIFF_SIZE && (is_tar_header(bytes) || is_zero(bytes, SNIFF_SIZE)))
                 return SNIFF_TAR;
         return SNIFF_UNKNOWN;

@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Tells the format of an archive from its first bytes.
- * Thread rule: pure functions.
- */
+/* Recognizes the format of an archive by its first bytes. Thread rule: pure functions. */
 #pragma once
 
 #include <stddef.h>
 
 enum {
-        SNIFF_SIZE = 512, /* bytes that suffice to tell every format */
+        SNIFF_SIZE = 512, /* bytes that are enough for every format */
 };
 
 enum sniff_kind {
@@ -16,7 +13,7 @@ enum sniff_kind {
         SNIFF_TAR, /* plain */
         SNIFF_GZIP,
         SNIFF_ZIP,
-        /* Recognised, so that a message can name them; nothing here unpacks them. */
+        /* Not supported; recognized so that a message can name them. */
         SNIFF_XZ,
         SNIFF_ZSTD,
         SNIFF_BZIP2,
@@ -26,7 +23,7 @@ enum sniff_kind {
         SNIFF_RAR,
 };
 
-/* The format of a file that begins with these n bytes (all of it, or at least SNIFF_SIZE). */
+/* The format of a file that begins with these n bytes: at least SNIFF_SIZE, or the whole file. */
 enum sniff_kind sniff(const void *bytes, size_t n);
 
 /* "gzip", "xz", ...; "unknown". */

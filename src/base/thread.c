@@ -15,15 +15,15 @@ int thread_start(pthread_t *ret, const char *name, size_t stack_size, void *(*ru
         pthread_attr_init(&attr);
         if (stack_size)
                 pthread_attr_setstacksize(&attr, stack_size);
-        /* A new thread inherits the mask of the one that starts it. Had it to set its own, a signal
-         * could still arrive before. */
+        /* The new thread inherits the mask. If it blocked the signals itself, one could arrive
+         * before it has done so. */
         thread_block_signals(&before);
         r = pthread_create(ret, &attr, run, arg);
         thread_restore_signals(&before);
         pthread_attr_destroy(&attr);
         if (r)
                 return err_set(err, r, "start a thread: %s", strerror(r));
-        /* The name is for people: a thread without one works as well. */
+        /* Failure is harmless: the name is only for people. */
         pthread_setname_np(*ret, name);
         return 0;
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Threads. Every thread but the main one blocks all signals, so that the kernel delivers them to the
- * thread that waits for them (a signalfd or sigtimedwait in the main thread) and no system call of
- * another is interrupted.
+ * Starting threads. Every thread except the main one blocks all signals. So signals reach only the
+ * main thread, which waits for them, and never interrupt a system call of another.
  *
  * Thread rule: any thread.
  */
@@ -17,16 +16,17 @@
 enum { THREAD_NAME_MAX = 15 }; /* the kernel's limit */
 
 /*
- * Starts a thread with all signals blocked, which the caller joins. `name` is what top and gdb show:
- * MODULE-JOB, at most THREAD_NAME_MAX bytes. `stack_size`: bytes; 0: the C library's default.
+ * Starts a thread with all signals blocked. The caller joins it. `name` is what top and gdb show:
+ * MODULE-PURPOSE, at most THREAD_NAME_MAX bytes. `stack_size` is in bytes; 0: the C library's
+ * default.
  *
  *     r = thread_start(&w->thread, "store-writer", 0, write_on, w, err);
  */
 int thread_start(pthread_t *ret, const char *name, size_t stack_size, void *(*run)(void *),
                  void *arg, struct err *err);
 
-/* Blocks all signals for this thread and what it starts: for libraries that start threads of their
- * own, and around fork(). */
+/* Blocks all signals in this thread and in threads and processes it starts: for use around calls of
+ * libraries that start threads, and around fork(). */
 static inline void thread_block_signals(sigset_t *ret_before)
 {
         sigset_t all;

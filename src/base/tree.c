@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Removing a tree that somebody hostile has made.
+ * Removing a directory tree that an attacker has made.
  *
- * Its paths can be longer than PATH_MAX and its depth without end, so nothing here walks by path or
- * recurses. Directories below the top are moved up into the top, under fresh names, until none is
- * deeper than one level: whatever the tree, three descriptors and no memory are needed, and what is
- * done stays done if we are stopped.
+ * Its paths may be longer than PATH_MAX and its depth unlimited, so this code neither walks by path
+ * nor recurses. It moves directories that are not empty up into the top directory, under new names,
+ * until none is deeper than one level. This needs three descriptors and no memory for any tree, and
+ * an interrupted removal keeps its progress.
  */
 #include "base/fs.h"
 
@@ -21,13 +21,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { NAME_ATTEMPTS = 100 }; /* at a fresh one */
+enum { NAME_ATTEMPTS = 100 }; /* at finding an unused name */
 
 struct sweep {
         int top;
         dev_t dev;
         size_t left;    /* entries that may still be looked at */
-        uint64_t fresh; /* number of the next fresh name */
+        uint64_t fresh; /* number of the next new name */
         bool progress;  /* of this pass */
         int failed;     /* first errno of this pass; 0: none */
         char what[NAME_MAX + 1];
@@ -41,7 +41,7 @@ static void note_failure(struct sweep *s, const char *name)
         snprintf(s->what, sizeof(s->what), "%s", name);
 }
 
-/* Makes a directory one that its owner may change, and that may be moved. */
+/* Gives the owner of a directory the permissions that removing and moving it need. */
 static void unlock_dir(int at, const char *name)
 {
         _cleanup_close_ int fd = openat(at, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -49,11 +49,11 @@ static void unlock_dir(int at, const char *name)
 
         if (fd < 0)
                 return;
-        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd); /* O_PATH knows no fchmod() */
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd); /* fchmod() fails with O_PATH */
         (void)!chmod(path, 0700);
 }
 
-/* Opens a directory's entries. NULL, and errno. */
+/* Opens a directory for reading. NULL with errno set. */
 static DIR *open_entries(int at, const char *name)
 {
         const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
@@ -72,7 +72,8 @@ static DIR *open_entries(int at, const char *name)
         return d;
 }
 
-/* Removes a file or an empty directory. ENOTEMPTY: it is a directory that holds something. */
+/* Removes a file or an empty directory. Returns an errno; ENOTEMPTY for a directory with
+ * content. */
 static int remove_entry(int at, const char *name)
 {
         int was;
@@ -89,7 +90,7 @@ static int remove_entry(int at, const char *name)
         return errno == EEXIST ? ENOTEMPTY : errno;
 }
 
-/* Moves a directory into the top. */
+/* Moves a directory into the top. Returns an errno. */
 static int move_up(struct sweep *s, int at, const char *name)
 {
         char fresh[64];
@@ -123,7 +124,8 @@ static bool next_entry(struct sweep *s, DIR *d, const char **ret)
         return false;
 }
 
-/* Empties a directory of the top: its files go, its directories move up. */
+/* Removes a directory of the top: deletes its files and moves its directories up. Returns an
+ * errno. */
 static int flatten(struct sweep *s, const char *name)
 {
         _cleanup_closedir_ DIR *d = open_entries(s->top, name);
@@ -147,7 +149,7 @@ static int flatten(struct sweep *s, const char *name)
         return remove_entry(s->top, name);
 }
 
-/* One pass over the top. False when it found nothing there. */
+/* One pass over the top. False if the top is empty. */
 static bool sweep_once(struct sweep *s, DIR *d)
 {
         const char *name;

@@ -44,7 +44,7 @@ int trust_check(int fd, const char *path, struct err *err)
         return 0;
 }
 
-/* No directory above lets everybody put another one in its place. */
+/* Checks that no directory above lets everybody replace this one. */
 static int check_above(int fd, const char *path, struct err *err)
 {
         char self[64], real[PATH_MAX];
@@ -57,7 +57,7 @@ static int check_above(int fd, const char *path, struct err *err)
                 return n < 0 ? err_errno(err, "find the place of %s", path) : 0;
         real[n] = '\0';
         for (char *slash; (slash = strrchr(real, '/')) != NULL && real[1];) {
-                slash[slash == real] = '\0'; /* of "/" itself the slash stays */
+                slash[slash == real] = '\0'; /* keep the slash of "/" itself */
                 if (stat(real, &st) == 0 && st.st_mode & S_IWOTH && !(st.st_mode & S_ISVTX))
                         return err_set(err, EPERM,
                                        "%.200s: everybody may rename it, since others can write to "

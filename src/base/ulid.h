@@ -11,7 +11,7 @@
 
 enum { ULID_LEN = 26 };
 
-/* Writes 26 characters and a NUL. Fails only where the kernel gives no random bytes. */
+/* Writes 26 characters and a NUL. Fails only if the kernel provides no random bytes. */
 int ulid_new(char ret[ULID_LEN + 1], struct err *err);
 
 /* True if text is a ULID: 26 characters of the alphabet, the first at most '7'. */

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * UTF-8 as the Unicode standard defines it (version 15, table 3-7): no overlong forms, no surrogates,
- * nothing above U+10FFFF. Thread rule: pure functions.
- */
+/* UTF-8 as the Unicode standard defines it (version 15, table 3-7): no overlong forms, no
+ * surrogates, nothing above U+10FFFF. Thread rule: pure functions. */
 #pragma once
 
 #include <stdbool.h>
@@ -17,7 +15,8 @@ enum { UTF8_BYTES_MAX = 4 /* bytes of a character */ };
  * the bytes are malformed; -1 if they are the beginning of a longer character. */
 int utf8_decode(const char *s, size_t n, uint32_t *ret);
 
-/* The length of the character that starts at s, where n > 0 bytes can be read; 0 if there is none. */
+/* The length of the character that starts at s, where n > 0 bytes can be read; 0 if there is
+ * none. */
 static inline size_t utf8_length(const char *s, size_t n)
 {
         uint32_t c;

@@ -22,10 +22,8 @@ json_t *json_base64_encode(const void *bytes, size_t n);
 int json_base64_decode(const json_t *value, const struct json_path *at, uint8_t **ret,
                        size_t *ret_n, struct err *err);
 
-/*
- * Decodes a string or {"base64": …} to a new JSON string that holds the bytes, UTF-8 or not: read it
- * by json_string_value() and json_string_length(), never dump it.
- */
+/* Decodes a string or {"base64": …} to a new JSON string that holds the bytes, UTF-8 or not: read
+ * it by json_string_value() and json_string_length(), never dump it. */
 int json_bytes_decode(json_t *value, const struct json_path *at, json_t **ret, struct err *err);
 
 /* The same for bytes that become a C string: a NUL among them is an error. */

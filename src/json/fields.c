@@ -296,9 +296,9 @@ int json_fields_decode_partial(const struct json_table *table, const struct json
 /* ---- encode ---- */
 
 /*
- * A text of any bytes for a terminal: cut to its bound, with "?" for control characters. If the rest
- * is not UTF-8 (it may quote a file name, or be cut inside a character), all that is not ASCII becomes
- * "?" too.
+ * A text of any bytes for a terminal: cut to its bound, with "?" for control characters. If the
+ * rest is not UTF-8 (it may quote a file name, or be cut inside a character), all that is not ASCII
+ * becomes "?" too.
  */
 static json_t *encode_printable(const char *text, size_t max)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * JSON objects and C structs, translated into each other by a table of fields. One row says what a
- * member is called, what it may be and where it is stored; the decoder and the encoder both work from
- * it, so they cannot drift apart.
+ * member is called, what it may be and where it is stored; the decoder and the encoder both work
+ * from it, so they cannot drift apart.
  *
  *     static const struct json_field limit_fields[] = {
  *             JSON_FIELD(limits, cpus, U32, 1, CPUS_MAX, JSON_REQUIRED),
@@ -11,15 +11,16 @@
  *     };
  *     static const struct json_table limits = {.fields = limit_fields, .strict = true};
  *
- *     r = json_fields_decode(&limits, NULL, object, &l, err);    // "cpus: 0 is not between 1 and 32"
+ *     r = json_fields_decode(&limits, NULL, object, &l, err);
+ *                                                         // "cpus: 0 is not between 1 and 32"
  *
  * A member that is missing or null leaves the struct as it is, unless its row is JSON_REQUIRED.
  *
  * Errors: a message that names the field, with -EINVAL (wrong type, missing, unknown, malformed),
  * -ERANGE (a value or a length out of bounds), what a custom row returns, or -ENOMEM.
  *
- * Ownership: texts of a decoded struct point into the JSON object, which the caller keeps for as long;
- * JSON_OWNED texts and lists belong to the struct until json_fields_release().
+ * Ownership: texts of a decoded struct point into the JSON object, which the caller keeps for as
+ * long; JSON_OWNED texts and lists belong to the struct until json_fields_release().
  *
  * Thread rule: pure functions.
  */
@@ -67,13 +68,15 @@ struct json_field {
         int64_t min, max;
         unsigned flags;
         size_t offset2;           /* LIST, ARRAY: of the size_t that counts the entries. OBJECT:
-                                         * of a bool, true if the object is present; 0: not stored */
+                                         * of a bool that tells if the object is present, or 0 */
         const char *const *words; /* WORD: NULL-terminated */
         const struct json_table *table; /* OBJECT */
 
-        /* CUSTOM. `member` is at `offset`. encode() returns a new reference, json_null() for none, or
-         * NULL if out of memory. Without decode(), the member must be missing or null; without
-         * encode(), it is null. */
+        /*
+         * CUSTOM. `member` is at `offset`. encode() returns a new reference, json_null() for none,
+         * or NULL if out of memory. Without decode(), the member must be missing or null; without
+         * encode(), it is null.
+         */
         int (*decode)(const struct json_field *f, const struct json_path *at, json_t *value,
                       void *member, struct err *err);
         json_t *(*encode)(const struct json_field *f, const void *member);

@@ -38,6 +38,6 @@ int json_fail(const struct json_path *at, struct err *err, int code, const char 
  * position of the error; *ret is a new reference. */
 int json_parse(const void *text, size_t n, size_t flags, json_t **ret, struct err *err);
 
-/* A new JSON string of a text that need not be UTF-8: each malformed byte becomes U+FFFD. NULL if out
- * of memory. */
+/* A new JSON string of a text that need not be UTF-8: each malformed byte becomes U+FFFD. NULL if
+ * out of memory. */
 json_t *json_string_lossy(const char *text);

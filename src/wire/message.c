@@ -10,8 +10,8 @@
 #include <string.h>
 
 #define AT(type, member) offsetof(struct type, member)
-#define NUMBER_MAX INT64_MAX /* of what is measured */
-#define NOTE JSON_PRINTABLE  /* a text for a person; NULL if there is nothing to say */
+#define NUMBER_MAX INT64_MAX /* for measurements */
+#define NOTE JSON_PRINTABLE  /* an optional text for a person */
 
 static const struct json_field hello_fields[] = {
         JSON_FIELD(wire_hello, protocol, INT, 0, INT_MAX, JSON_REQUIRED),
@@ -98,7 +98,7 @@ static const struct json_field result_fields[] = {
         {0},
 };
 
-/* ---- what no single field can tell ---- */
+/* ---- checks across fields ---- */
 
 static bool is_sha256(const char *text)
 {
@@ -163,7 +163,7 @@ static int check_result(const void *message, struct err *err)
         return 0;
 }
 
-/* Versions are compared before anything else: another version may have other fields. */
+/* The version is compared first: another version may have other fields. */
 static int check_protocol(const json_t *object, struct err *err)
 {
         const json_t *protocol = json_object_get(object, "protocol");
@@ -185,7 +185,7 @@ struct kind {
         struct json_table table;
         int (*check)(const void *message, struct err *err); /* -EINVAL; NULL: nothing to check */
         size_t size;                                        /* of the struct */
-        size_t json;                                        /* where it has its `json` */
+        size_t json;                                        /* offset of its `json` */
         size_t max;                                         /* bytes of payload */
         bool versioned;
 };
@@ -224,8 +224,7 @@ static const struct kind result = {
         .max = WIRE_CONTROL_MAX,
 };
 
-/* Puts the message's name before the text of an error. Returns the code: `code`, unless there was no
- * memory, which is nobody's fault. */
+/* Inserts the message's name before an error. Returns -code, or -ENOMEM if that was the error. */
 static int fail(const struct kind *k, int r, int code, struct err *err)
 {
         if (err) {
@@ -263,7 +262,7 @@ static void release(const struct kind *k, void *message)
 {
         json_t **json = (json_t **)((char *)message + k->json);
 
-        /* One that was not decoded has borrowed its lists. */
+        /* Without `json` it was not decoded and borrows its lists. */
         if (*json)
                 json_fields_release(&k->table, message);
         json_decref(*json);

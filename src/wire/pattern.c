@@ -38,7 +38,7 @@ bool wire_pattern_is_wild(const char *component)
         return strpbrk(component, "*?[\\") != NULL;
 }
 
-/* Copies the component at the front of a path, and takes it and its slash away. */
+/* Copies the first component of a path and advances the path past it and its slash. */
 static bool take(const char **path, char ret[NAME_MAX + 1])
 {
         size_t n = strcspn(*path, "/");

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which files of a guest a workload asks to get back: patterns, and the names of the files that fit.
+ * Patterns of files that a workload fetches from its guest.
  *
- * A pattern is a path relative to the working directory, or an absolute one. `*`, `?` and `[…]` stand
- * for names within one component (fnmatch(3); none of them stands for a leading dot), and a pattern
- * that is the path of a directory stands for all that is below it. The guest searches; the host
- * believes no name that does not fit.
+ * A pattern is an absolute path, or one relative to the working directory. `*`, `?` and `[…]` match
+ * within one component (fnmatch(3)) and do not match a leading dot. A pattern that matches a
+ * directory also matches everything below it. The guest searches; the host rejects every name that
+ * no pattern matches.
  *
  * Thread rule: pure functions.
  */
@@ -14,21 +14,21 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { WIRE_PATTERN_MAX = 4096 }; /* bytes of a pattern or a name, NUL included */
+enum { WIRE_PATTERN_MAX = 4096 }; /* bytes of a pattern or a name, including the NUL */
 
 /*
- * Writes a path without empty and "." components and without a slash at its end to ret; an absolute
- * path stays one. "" is the working directory itself. -EPERM if it has a ".." component,
+ * Copies a path without empty and "." components and without a trailing slash. An absolute path
+ * remains absolute. "" is the working directory itself. -EPERM if it has a ".." component,
  * -ENAMETOOLONG.
  */
 int wire_pattern_clean(const char *path, char ret[WIRE_PATTERN_MAX]);
 
-/* True if a name (clean, so without "..") is what a clean pattern stands for, or below that. */
+/* True if a clean name (thus without "..") matches a clean pattern, or is below a match. */
 bool wire_pattern_fits(const char *pattern, const char *name);
 
-/* True if a component may stand for other names than its own. */
+/* True if a component can match names other than itself. */
 bool wire_pattern_is_wild(const char *component);
 
-/* The length of the longest part of a pattern, up to a slash, that stands for itself: of "a/b*" that
- * is 1, of "b*" 0, of "a/b" 3. */
+/* The length of the longest leading part, up to a slash, that has no wildcards: 1 for "a/b*", 0 for
+ * "b*", 3 for "a/b". */
 size_t wire_pattern_fixed(const char *pattern);
