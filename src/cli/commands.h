@@ -1,11 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The verbs of vulcan. */
+/*
+ * The verbs of vulcan, in the order in which help lists them. To add one, write cmd_VERB.c and add VERB
+ * here and in meson.build.
+ */
 #pragma once
 
 #include "cli/command.h"
 
-extern const struct command command_backends, command_completion, command_config, command_doctor,
-        command_help, command_inspect, command_kill, command_logs, command_ls, command_run,
-        command_serve, command_stats, command_version;
+#define COMMANDS(X)                                                                                \
+        X(run)                                                                                     \
+        X(ls)                                                                                      \
+        X(logs)                                                                                    \
+        X(inspect)                                                                                 \
+        X(kill)                                                                                    \
+        X(stats)                                                                                   \
+        X(backends)                                                                                \
+        X(serve)                                                                                   \
+        X(config)                                                                                  \
+        X(doctor)                                                                                  \
+        X(completion)                                                                              \
+        X(help)                                                                                    \
+        X(version)
+
+#define COMMANDS_DECLARE(verb) extern const struct command command_##verb;
+COMMANDS(COMMANDS_DECLARE)
 
 extern const struct command_table vulcan_commands;
