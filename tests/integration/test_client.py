@@ -251,12 +251,12 @@ def test_inspect_accepts_parts_of_an_id(client):
     client.fails("inspect", "7ZZZZ", says="begins or ends with 7ZZZZ")
     client.fails("inspect", "@first", says="@last")
     client.fails("inspect", NOBODY, says=NOBODY)
-    client.fails("inspect", "../../metrics", says="is no id")
+    client.fails("inspect", "../../metrics", says="invalid id")
     client.fails("inspect", code=2, says="ID")
 
 
 def test_kill_prints_the_ids(client):
-    client.fails("kill", "@last", says="there is no workload")
+    client.fails("kill", "@last", says="there are no workloads")
     running = [client.start("hang") for _ in range(2)]
     ended = client.daemon.submit("sh", "exit 0")["id"]
     result = client("kill", running[0], ended, NOBODY, running[1], code=1)
@@ -410,7 +410,7 @@ def test_an_unreachable_daemon_is_reported(fake_box):
         result = fake_box.vulcan(*words, env={"VULCAN_SERVER": "http://127.0.0.1:1"})
         assert result.code == code and b"vulcan serve" in result.err, result
         result = fake_box.vulcan(*words, env={"VULCAN_SERVER": "unix:" + fake_box.folder + "/s"})
-        assert result.code == code and b"nobody listens" in result.err, result
+        assert result.code == code and b"nothing listens" in result.err, result
         result = fake_box.vulcan(*words, env={"VULCAN_SERVER": "ftp://x"})
         assert result.code in (2, 125) and b"neither http" in result.err, result
 
@@ -577,7 +577,7 @@ def test_check_config_finds_invalid_settings(fake_box):
     for words in ([], ["--listen", "0.0.0.0:80", "--token-file", token],
                   ["--listen", f"unix:{fake_box.folder}/s"], ["--max-memory-mb", "128"]):
         result = fake_box.vulcan("serve", "--check-config", *words)
-        assert result.code == 0 and b"fine" in result.out, result
+        assert result.code == 0 and b"valid" in result.out, result
     bad = fake_box.file("settings", "VULCAN_MAX_VMS=many\n")
     for words, says in ((["--listen", "0.0.0.0:80"], "--token-file"),
                         (["--listen", "somewhere"], "listen"),
@@ -601,7 +601,7 @@ def test_an_unknown_variable_is_a_warning(fake_box):
     assert fake_box.run("sh", "exit 0", env=env).err == says
     assert fake_box.run("sh", "exit 0", "--quiet", env=env).err == b""
     result = fake_box.vulcan("serve", "--check-config", env=env)
-    assert result.code == 2 and result.err.startswith(says + b"vulcan: 1 variable "), result
+    assert result.code == 2 and result.err.startswith(says + b"vulcan: unknown settings in the environment: 1 variable;"), result
 
 
 def test_help_fits_a_terminal(fake_box):

@@ -82,7 +82,7 @@ def test_healthz_reports_the_drain(fake_box):
     empty = os.path.join(fake_box.folder, "empty")
     os.mkdir(empty)
     daemon = fake_box.serve("--images", empty)
-    daemon.wait_for("no image of any runtime", "err")
+    daemon.wait_for("no runtime has an image", "err")
     other = fake_box.vulcan("serve", "--listen", daemon.url.removeprefix("http://"), "--state-dir",
                             os.path.join(fake_box.folder, "other"))
     assert other.code == 1 and "--listen" in other.text and other.text.count("\n") == 1, other
