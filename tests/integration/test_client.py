@@ -601,7 +601,8 @@ def test_an_unknown_variable_is_a_warning(fake_box):
     assert fake_box.run("sh", "exit 0", env=env).err == says
     assert fake_box.run("sh", "exit 0", "--quiet", env=env).err == b""
     result = fake_box.vulcan("serve", "--check-config", env=env)
-    assert result.code == 2 and result.err.startswith(says + b"vulcan: unknown settings in the environment: 1 variable;"), result
+    assert result.code == 2 and result.err.startswith(
+        says + b"vulcan: unknown settings in the environment: 1 variable;"), result
 
 
 def test_help_fits_a_terminal(fake_box):
