@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A body of POST /v1/workloads with any bytes is an order within its bounds, or refused with a
- * message. */
+/* A body of POST /v1/workloads with any bytes is a valid submission within its bounds, or refused
+ * with a message. */
 #include "api/submission.h"
 
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Any line of output: its JSON parses and gives the bytes back; its event keeps its frame. */
+/* For any line of output, its JSON parses and contains the bytes, and its event stays one event. */
 #include "api/line.h"
 
 #include <jansson.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Requests from anywhere, in one piece and byte by byte: both are framed alike, and the part of a piece
- * that holds whole requests holds as many when it is read alone. */
+/* Any bytes are framed alike in one piece and byte by byte, and the part of a piece that holds
+ * complete requests holds as many when it is read on its own. */
 #include "http/framing.h"
 
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A body with Content-Encoding: gzip, in pieces whose size the first byte tells: whatever comes, no more
- * comes out than is taken, and an end that is accepted is the end of what zlib accepts. */
+/* A body with Content-Encoding: gzip, in pieces of the size in the first byte: output stops at the
+ * receiver's bound, and a body counts as complete exactly if zlib agrees. */
 #include "http/inflate.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Two lines, a pattern and a path, match or do not; and any text becomes a JSON string. */
+/* Matches a path with a pattern, given as two lines, and makes a JSON string of any text. */
 #include "http/route.h"
 #include "http/text.h"
 

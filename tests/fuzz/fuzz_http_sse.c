@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An event stream from anywhere, in one piece and byte by byte: both say the same. */
+/* Any event stream gives the same events in one piece and byte by byte. */
 #include "http/sse_reader.h"
 
 #include <stdint.h>

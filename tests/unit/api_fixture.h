@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the tests of the API share: the whole daemon but for its VMs, on a free port. */
+/* For tests of the API: the whole daemon, on a free port, with a headless backend. */
 #pragma once
 
 #include "api/api.h"
@@ -22,8 +22,8 @@ struct daemon {
         char dir[64];
 };
 
-/* `log_lines`: lines that a log keeps, `heartbeat_ms`: of the logs that are followed; 0: the
- * default, as for the connections. */
+/* `log_lines`: the most lines of a log; `heartbeat_ms`: of streams of logs. 0 means the default,
+ * also for max_connections. */
 static inline struct daemon *daemon_bounded(unsigned max_vms, unsigned max_queue, const char *token,
                                             unsigned log_lines, unsigned heartbeat_ms,
                                             unsigned max_connections)
@@ -89,7 +89,7 @@ static inline struct daemon *daemon_new(unsigned max_vms, unsigned max_queue, co
         return daemon_with(max_vms, max_queue, token, 0, 0);
 }
 
-/* In the order of the real daemon. The metrics are complete afterwards. */
+/* Stops in the order of the real daemon. The metrics are complete afterwards. */
 static inline void daemon_stop(struct daemon *d)
 {
         http_server_quiesce(d->served.server);
@@ -112,7 +112,7 @@ static inline void daemon_free(struct daemon *d)
         free(d);
 }
 
-/* Asks and reads the answer as JSON; NULL if it is none. */
+/* Sends a request and expects this status, with a body in JSON. */
 static inline json_t *ask_json(struct daemon *d, const char *method, const char *path,
                                const char *body, unsigned want)
 {
@@ -137,7 +137,7 @@ static inline const char *text_in(json_t *json, const char *key)
         return text;
 }
 
-/* Asks for what must be refused with this status and a message that has this part. */
+/* Sends a request that must be refused with this status and a message with this part. */
 static inline void assert_refused(struct daemon *d, const char *method, const char *path,
                                   const char *body, unsigned status, const char *part)
 {
@@ -149,7 +149,8 @@ static inline void assert_refused(struct daemon *d, const char *method, const ch
         json_decref(json);
 }
 
-/* Waits by asking until a workload has this status; each question is a round trip. */
+/* Fetches a workload until it has this status. Each attempt is a round trip, so this does not
+ * spin. */
 static inline json_t *wait_status(struct daemon *d, const char *id, const char *status)
 {
         char path[64];

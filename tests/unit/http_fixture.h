@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the tests of http and api share: a server on a free port of loopback, and a raw client. */
+/* For tests of http and api: a server on a free port of loopback, and a raw client. */
 #pragma once
 
 #include "base/buf.h"
@@ -31,7 +31,7 @@ struct served {
         struct http_listener listener;
         struct http_server *server;
         struct prom_registry *registry;
-        struct buf metrics; /* filled in by served_stop() */
+        struct buf metrics; /* set by served_stop() */
 };
 
 static inline void served_start(struct served *s, struct http_server_config config)
@@ -47,7 +47,7 @@ static inline void served_start(struct served *s, struct http_server_config conf
                 fail_msg("%s", err.msg);
 }
 
-/* Ends the server; afterwards all requests are counted. */
+/* Stops the server. The metrics are complete afterwards. */
 static inline void served_stop(struct served *s)
 {
         struct prom_buf text = PROM_BUF_INIT;
@@ -77,7 +77,7 @@ static inline int client_connect(const struct served *s)
         return fd;
 }
 
-/* False when the server does not want more. */
+/* False: the server has closed the connection. */
 static inline bool client_send(int fd, const void *bytes, size_t n)
 {
         const char *at = bytes;
@@ -93,7 +93,7 @@ static inline bool client_send(int fd, const void *bytes, size_t n)
         return true;
 }
 
-/* Reads to the end of the connection. */
+/* Reads until the connection ends. */
 static inline void client_read(int fd, struct buf *ret)
 {
         for (;;) {
@@ -108,7 +108,7 @@ static inline void client_read(int fd, struct buf *ret)
 }
 
 struct answer {
-        unsigned status; /* 0: there was none */
+        unsigned status; /* 0: no answer */
         char *headers;   /* within `all` */
         char *body;      /* within `all`; exact length in body_size */
         size_t body_size;
@@ -132,7 +132,7 @@ static inline void answer_release(struct answer *a)
         buf_release(&a->all);
 }
 
-/* Sends bytes as they are and reads all that comes. */
+/* Sends raw bytes on a new connection and reads until it ends. */
 static inline struct answer talk(const struct served *s, const char *bytes, size_t n)
 {
         struct answer a = {.all = BUF_INIT(CLIENT_ANSWER_MAX)};
@@ -145,7 +145,7 @@ static inline struct answer talk(const struct served *s, const char *bytes, size
         return a;
 }
 
-/* One request with a body on a connection of its own. `extra`: headers with CRLF, or "". */
+/* Sends one request with a body on a new connection. `extra`: headers with CRLF, or "". */
 static inline struct answer ask_with(const struct served *s, const char *method, const char *path,
                                      const char *extra, const char *body, size_t n)
 {

@@ -32,7 +32,7 @@ static inline void *answer_from_elsewhere(void *arg)
         return NULL;
 }
 
-/* Answers from a thread that runs while the handler returns. */
+/* Answers from another thread, while the handler returns. */
 static inline void later(struct http_request *request, void *ctx)
 {
         pthread_t thread;
@@ -46,7 +46,7 @@ static inline void empty(struct http_request *request, void *ctx)
         http_answer(request, 204, NULL, NULL);
 }
 
-/* A request that is answered when the test says so. */
+/* A request that the test answers. */
 static struct {
         pthread_mutex_t lock;
         pthread_cond_t changed;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Probes and scrapes are answered whatever orders, kills and those who follow wait for. */
+/* Probes and scrapes are answered while submissions, kills and followers of logs wait. */
 #include "api_fixture.h"
 #include "output/log.h"
 
@@ -8,7 +8,7 @@
 
 enum { MANY = 2 * API_WORKERS };
 
-/* What the end of each workload waits for. */
+/* Holds the end of each workload back. */
 static struct {
         pthread_mutex_t lock;
         pthread_cond_t changed;
@@ -71,7 +71,8 @@ static void assert_probes_are_answered(struct daemon *d)
         }
 }
 
-/* Asks for the metrics, which is a test of its own, until they have this line. */
+/* Scrapes until the metrics have this line. Each scrape must be answered, which is part of the
+ * test. */
 static void wait_metric(struct daemon *d, const char *line)
 {
         for (bool found = false; !found;) {
@@ -92,7 +93,7 @@ static void submit(struct daemon *d, char id[ULID_LEN + 1])
         json_decref(json);
 }
 
-static void kills_that_wait_for_a_cleanup_hold_nobody_up(void **state)
+static void kills_that_wait_for_a_cleanup_delay_no_probe(void **state)
 {
         struct daemon *d = daemon_new(MANY, 4, NULL);
         char ids[MANY][ULID_LEN + 1], path[64];
@@ -107,8 +108,8 @@ static void kills_that_wait_for_a_cleanup_hold_nobody_up(void **state)
                 snprintf(path, sizeof(path), "/v1/workloads/%.*s", ULID_LEN, ids[i]);
                 fds[i] = send_request(d, "DELETE", path, "");
         }
-        headless_wait_stops(d->backend, MANY);                /* each is told at once, */
-        headless_wait_cleanups(d->backend, API_KILL_WORKERS); /* and few are waited for at a time */
+        headless_wait_stops(d->backend, MANY);                /* each kill starts immediately, */
+        headless_wait_cleanups(d->backend, API_KILL_WORKERS); /* and a few workers wait for them */
         assert_int_equal(d->backend->n_cleanups, API_KILL_WORKERS);
         wait_metric(d, "vulcan_http_long_requests 32\n");
         assert_probes_are_answered(d);
@@ -122,8 +123,8 @@ static void kills_that_wait_for_a_cleanup_hold_nobody_up(void **state)
         daemon_free(d);
 }
 
-/* Waits until so many logs have begun: before the record of their workload can be seen, so that
- * nobody who finds it is told that its log is complete. */
+/* Waits until that many logs have begun. A log begins before the record of its workload is visible,
+ * so a client that finds the record never sees its log as complete too early. */
 static void wait_logs(struct daemon *d, size_t n)
 {
         size_t there;
@@ -136,7 +137,7 @@ static void wait_logs(struct daemon *d, size_t n)
         } while (there != n);
 }
 
-static void orders_that_wait_for_the_store_hold_nobody_up(void **state)
+static void submissions_that_wait_for_the_store_delay_no_probe(void **state)
 {
         struct daemon *d = daemon_new(2, MANY, NULL);
         char path[96];
@@ -160,19 +161,19 @@ static void orders_that_wait_for_the_store_hold_nobody_up(void **state)
         daemon_free(d);
 }
 
-/* What reads the store waits for what is being written. */
-static void reads_that_wait_for_the_store_hold_nobody_up(void **state)
+/* Reads of the store wait for the writer. */
+static void reads_that_wait_for_the_store_delay_no_probe(void **state)
 {
         enum { CONNECTIONS = 64, ROOM = 56 };
         struct daemon *d = daemon_bounded(2, MANY, NULL, 0, 0, CONNECTIONS);
-        int order, fds[ROOM], refused = 0;
+        int async, fds[ROOM], refused = 0;
         char path[96];
         sqlite3 *other;
 
         snprintf(path, sizeof(path), "%s/db", d->dir);
         assert_int_equal(sqlite3_open(path, &other), SQLITE_OK);
         assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
-        order = send_request(d, "POST", "/v1/workloads/async",
+        async = send_request(d, "POST", "/v1/workloads/async",
                              "{\"runtime\":\"sh\",\"code\":\"exit 0\"}");
         wait_logs(d, 1);
         for (int i = 0; i < ROOM; i++)
@@ -184,13 +185,13 @@ static void reads_that_wait_for_the_store_hold_nobody_up(void **state)
         for (int i = 0; i < ROOM; i++)
                 refused += status_of(fds[i]) == 503;
         assert_int_equal(refused, 1);
-        assert_int_equal(status_of(order), 202);
+        assert_int_equal(status_of(async), 202);
         daemon_stop(d);
         daemon_free(d);
 }
 
-/* Those who follow and those who wait take what they get; kills and async orders have some more. */
-static void those_who_wait_leave_connections_to_probes(void **state)
+/* Followers and waiting submissions have a limit; kills and async submissions may use more. */
+static void long_requests_leave_connections_to_probes(void **state)
 {
         enum { CONNECTIONS = 32, HOLD = 16, FOLLOW = 10 };
         struct daemon *d = daemon_bounded(CONNECTIONS, 4, NULL, 0, 0, CONNECTIONS);
@@ -229,10 +230,10 @@ static void those_who_wait_leave_connections_to_probes(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(kills_that_wait_for_a_cleanup_hold_nobody_up),
-                cmocka_unit_test(orders_that_wait_for_the_store_hold_nobody_up),
-                cmocka_unit_test(reads_that_wait_for_the_store_hold_nobody_up),
-                cmocka_unit_test(those_who_wait_leave_connections_to_probes),
+                cmocka_unit_test(kills_that_wait_for_a_cleanup_delay_no_probe),
+                cmocka_unit_test(submissions_that_wait_for_the_store_delay_no_probe),
+                cmocka_unit_test(reads_that_wait_for_the_store_delay_no_probe),
+                cmocka_unit_test(long_requests_leave_connections_to_probes),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

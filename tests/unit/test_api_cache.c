@@ -33,7 +33,7 @@ static bool has(struct api_cache *c, const char *id, const char *text)
         return found;
 }
 
-static void test_what_was_added_is_found(void **state)
+static void a_cached_answer_is_found(void **state)
 {
         struct api_cache *c = api_cache_new();
         char id[ULID_LEN + 1], other[ULID_LEN + 1];
@@ -48,7 +48,7 @@ static void test_what_was_added_is_found(void **state)
         api_cache_free(c);
 }
 
-static void test_nothing_outlives_a_deletion(void **state)
+static void a_deletion_invalidates_cached_answers(void **state)
 {
         struct api_cache *c = api_cache_new();
         char id[ULID_LEN + 1];
@@ -62,7 +62,7 @@ static void test_nothing_outlives_a_deletion(void **state)
         api_cache_free(c);
 }
 
-static void test_it_is_bounded(void **state)
+static void the_cache_is_bounded(void **state)
 {
         struct api_cache *c = api_cache_new();
         char id[ULID_LEN + 1], ids[4 * API_CACHE_ENTRIES][ULID_LEN + 1];
@@ -76,7 +76,7 @@ static void test_it_is_bounded(void **state)
         for (size_t i = 0; i < 4 * API_CACHE_ENTRIES; i++) {
                 assert_int_equal(ulid_new(ids[i], NULL), 0);
                 add(c, ids[i], ids[i], ULID_LEN);
-                assert_true(has(c, ids[i], ids[i])); /* the last one is always there */
+                assert_true(has(c, ids[i], ids[i])); /* the last one is always cached */
         }
         for (size_t i = 0; i < 4 * API_CACHE_ENTRIES; i++)
                 found += has(c, ids[i], ids[i]);
@@ -88,9 +88,9 @@ static void test_it_is_bounded(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_what_was_added_is_found),
-                cmocka_unit_test(test_nothing_outlives_a_deletion),
-                cmocka_unit_test(test_it_is_bounded),
+                cmocka_unit_test(a_cached_answer_is_found),
+                cmocka_unit_test(a_deletion_invalidates_cached_answers),
+                cmocka_unit_test(the_cache_is_bounded),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

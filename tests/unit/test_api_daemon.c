@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the daemon says about itself, and who may ask. */
+/* Health, metrics, backends and statistics, and the token they need. */
 #include "api_fixture.h"
 
 static void a_running_daemon_is_healthy(void **state)
@@ -84,7 +84,7 @@ static void a_token_guards_everything_but_health(void **state)
         daemon_free(d);
 }
 
-/* Lines that are not kept wake those who follow for nothing: they hear comments all the same. */
+/* A full log wakes its followers without a new line. They still get comments. */
 static void a_follower_of_a_full_log_gets_heartbeats(void **state)
 {
         struct daemon *d = daemon_with(1, 4, NULL, 1, 1);

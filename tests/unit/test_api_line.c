@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lines, which are bytes, as JSON and as events, which are text. */
+/* Lines are bytes; JSON and events are text. */
 #include "api/line.h"
 
 #include <jansson.h>
@@ -23,7 +23,7 @@ static struct output_event line_of(const char *bytes, size_t n)
                                      .size = n};
 }
 
-static void json_is_as_documented(void **state)
+static void a_line_in_json_has_the_documented_members(void **state)
 {
         struct output_event e = line_of("say \"hi\"\\\t\x01\x7f é 😀", 20);
         struct buf text = BUF_INIT(4096);
@@ -44,8 +44,8 @@ static void json_is_as_documented(void **state)
         buf_release(&text);
 }
 
-/* What is not UTF-8 by the book is replaced, each byte for itself. */
-static void ill_formed_text_is_replaced(void **state)
+/* Each invalid byte is replaced by one U+FFFD. */
+static void invalid_utf8_is_replaced(void **state)
 {
         static const struct {
                 const char *bytes;
@@ -82,8 +82,8 @@ static void ill_formed_text_is_replaced(void **state)
         }
 }
 
-/* Any bytes: the text parses, and the bytes can be had back from it. */
-static void any_bytes_come_back(void **state)
+/* The JSON of any bytes parses, and contains the bytes. */
+static void base64_preserves_any_bytes(void **state)
 {
         uint8_t bytes[64], back[BASE64_DECODE_LENGTH(128)];
         unsigned seed = 3;
@@ -123,7 +123,7 @@ static void any_bytes_come_back(void **state)
         }
 }
 
-static void events_keep_their_frame(void **state)
+static void line_ends_in_a_line_do_not_break_its_event(void **state)
 {
         static const struct {
                 const char *bytes;
@@ -155,10 +155,10 @@ static void events_keep_their_frame(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(json_is_as_documented),
-                cmocka_unit_test(ill_formed_text_is_replaced),
-                cmocka_unit_test(any_bytes_come_back),
-                cmocka_unit_test(events_keep_their_frame),
+                cmocka_unit_test(a_line_in_json_has_the_documented_members),
+                cmocka_unit_test(invalid_utf8_is_replaced),
+                cmocka_unit_test(base64_preserves_any_bytes),
+                cmocka_unit_test(line_ends_in_a_line_do_not_break_its_event),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

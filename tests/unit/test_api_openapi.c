@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The OpenAPI document against the implementation, both ways: each route is in the document and
- * each operation of the document is a route; each field of a real answer is in the schema of that
- * answer, with its type, and each property of each schema was seen in an answer.
+ * Compares the OpenAPI document with the implementation, in both directions. Each route is in the
+ * document, and each operation of the document is a route. Each member of a real answer is in the
+ * schema of that answer, with its type, and each property of each schema occurs in some answer.
  */
 #include "api/openapi.h"
 #include "api_fixture.h"
@@ -10,7 +10,7 @@
 #include <ctype.h>
 
 static json_t *document;
-static json_t *seen; /* "Schema.property" that an answer had */
+static json_t *seen; /* "Schema.property" of each member that an answer had */
 
 static int load(void **state)
 {
@@ -27,7 +27,7 @@ static int unload(void **state)
         return 0;
 }
 
-/* Follows "$ref": "#/components/…"; *name becomes the last word of it. */
+/* Follows "$ref": "#/components/…". *name becomes its last component. */
 static json_t *resolve(json_t *node, const char **name)
 {
         const char *ref;
@@ -132,7 +132,7 @@ static json_t *operation_of(const char *method, const char *pattern)
         return json_object_get(path, lower);
 }
 
-/* Asks, and compares status, content type and body with what the document says of the operation. */
+/* Sends a request and compares status, content type and body with the document. */
 static json_t *ask_documented(struct daemon *d, const char *method, const char *pattern,
                               const char *path, const char *body, unsigned want)
 {
@@ -162,7 +162,7 @@ static json_t *ask_documented(struct daemon *d, const char *method, const char *
         return json;
 }
 
-static void routes_and_paths_are_the_same(void **state)
+static void the_document_has_every_route_and_no_other(void **state)
 {
         static const char *const methods[] = {"get", "post", "put", "patch", "delete"};
         size_t n, operations = 0;
@@ -179,12 +179,12 @@ static void routes_and_paths_are_the_same(void **state)
                 for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
                         operations += json_object_get(item, methods[i]) != NULL;
         }
-        assert_int_equal(operations, n); /* so none is in the document alone */
+        assert_int_equal(operations, n); /* so the document has no other */
         assert_string_equal(json_string_value(json_object_get(document, "openapi")), "3.1.0");
 }
 
-/* Every field of an order is taken, and no other. */
-static void orders_are_as_documented(void **state)
+/* Each documented member of a submission is accepted, and no other. */
+static void submissions_have_the_documented_members(void **state)
 {
         struct daemon *d = daemon_new(1, 4, NULL);
         json_t *schemas = json_object_get(json_object_get(document, "components"), "schemas");
@@ -195,7 +195,7 @@ static void orders_are_as_documented(void **state)
 
         json_object_foreach(fields, key, field)
         {
-                if (strcmp(key, "input") == 0) /* may be anything */
+                if (strcmp(key, "input") == 0) /* any value is valid */
                         continue;
                 snprintf(body, sizeof(body), "{\"%s\": [[]]}", key);
                 assert_refused(d, "POST", "/v1/workloads", body, 400, key);
@@ -216,8 +216,9 @@ static void orders_are_as_documented(void **state)
         daemon_free(d);
 }
 
-/* What an operation takes behind the "?" is what it says when asked for something else. */
-static void parameters_are_as_documented(void **state)
+/* The documented query parameters are those that an operation lists when it rejects an unknown
+ * one. */
+static void requests_take_the_documented_parameters(void **state)
 {
         static const struct {
                 const char *method, *pattern, *path;
@@ -251,7 +252,7 @@ static void parameters_are_as_documented(void **state)
         daemon_free(d);
 }
 
-static json_t *order(struct daemon *d, const char *how, const char *code, unsigned want)
+static json_t *submit_documented(struct daemon *d, const char *how, const char *code, unsigned want)
 {
         char body[128];
         const char *pattern = strstr(how, "async") ? how : "/v1/workloads";
@@ -262,12 +263,12 @@ static json_t *order(struct daemon *d, const char *how, const char *code, unsign
 
 static void ask_all(struct daemon *d)
 {
-        json_t *said = order(d, "/v1/workloads", "say bytes \\u0001\\n", 201);
-        json_t *accepted = order(d, "/v1/workloads?wait=false", "hang", 202);
+        json_t *said = submit_documented(d, "/v1/workloads", "say bytes \\u0001\\n", 201);
+        json_t *accepted = submit_documented(d, "/v1/workloads?wait=false", "hang", 202);
         const char *id = text_in(said, "id"), *running = text_in(accepted, "id");
         char path[128];
 
-        json_decref(order(d, "/v1/workloads/async", "exit 1", 202));
+        json_decref(submit_documented(d, "/v1/workloads/async", "exit 1", 202));
 #define ASK(method, pattern, status, ...)                                                          \
         do {                                                                                       \
                 snprintf(path, sizeof(path), __VA_ARGS__);                                         \
@@ -297,7 +298,7 @@ static void ask_all(struct daemon *d)
         json_decref(accepted);
 }
 
-/* Takes the frames of a chunked body out, in place. */
+/* Removes the chunk headers of a chunked body, in place. */
 static void dechunk(char *body)
 {
         char *to = body, *from = body;
@@ -311,7 +312,7 @@ static void dechunk(char *body)
         *to = '\0';
 }
 
-/* The data of an event of a log is a schema of the document too. */
+/* The data of an event of a log has a documented schema. */
 static void ask_events(struct daemon *d)
 {
         json_t *ref = json_pack("{s:s}", "$ref", "#/components/schemas/LogLine");
@@ -323,7 +324,8 @@ static void ask_events(struct daemon *d)
 
         memset(line, '\xff', sizeof(line));
         output_log_write(log, WORKLOAD_STDERR, line, sizeof(line));
-        output_log_write(log, WORKLOAD_STDERR, "x", 1); /* so the first is a piece, and no text */
+        output_log_write(log, WORKLOAD_STDERR, "x",
+                         1); /* so the first line is partial, and not UTF-8 */
         for (int i = 0; i < 3; i++)
                 output_log_write(log, WORKLOAD_STDERR, "ok\n", 3);
         output_log_end(&log);
@@ -350,7 +352,7 @@ static void ask_events(struct daemon *d)
         json_decref(dropped);
 }
 
-static void answers_are_as_documented(void **state)
+static void answers_match_their_documented_schemas(void **state)
 {
         struct daemon *d = daemon_with(1, 4, NULL, 2, 0);
         json_t *schemas = json_object_get(json_object_get(document, "components"), "schemas");
@@ -369,7 +371,7 @@ static void answers_are_as_documented(void **state)
         daemon_free(d);
         json_object_foreach(schemas, name, schema)
         {
-                if (strcmp(name, "Order") == 0) /* goes the other way */
+                if (strcmp(name, "Order") == 0) /* is only sent by clients */
                         continue;
                 json_object_foreach(json_object_get(schema, "properties"), key, property)
                 {
@@ -383,10 +385,10 @@ static void answers_are_as_documented(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(routes_and_paths_are_the_same),
-                cmocka_unit_test(orders_are_as_documented),
-                cmocka_unit_test(parameters_are_as_documented),
-                cmocka_unit_test(answers_are_as_documented),
+                cmocka_unit_test(the_document_has_every_route_and_no_other),
+                cmocka_unit_test(submissions_have_the_documented_members),
+                cmocka_unit_test(requests_take_the_documented_parameters),
+                cmocka_unit_test(answers_match_their_documented_schemas),
         };
 
         return cmocka_run_group_tests(tests, load, unload);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Records of workloads: fetching, listing, killing. */
+/* Workloads are fetched, listed and killed. */
 #include "api_fixture.h"
 
 #include <ctype.h>
@@ -40,7 +40,7 @@ static void unknown_workloads_get_404(void **state)
         daemon_stop(d);
 }
 
-/* Answers have the id as it is kept, whether they come from the store, the cache or a log. */
+/* Answers have the id in upper case, whether they come from the store, the cache or a log. */
 static void an_id_may_be_in_lower_case(void **state)
 {
         struct daemon *d = *state;
@@ -108,12 +108,12 @@ static void a_list_is_paged(void **state)
         daemon_stop(d);
 }
 
-/* A slip of the pen is not answered with everything there is. */
+/* A typo in a parameter does not return the unfiltered list. */
 static void unknown_parameters_are_refused(void **state)
 {
         struct daemon *d = *state;
-        static const char order[] = "{\"runtime\":\"sh\",\"code\":\"say x\"}";
-        json_t *json = ask_json(d, "POST", "/v1/workloads", order, 201);
+        static const char submission[] = "{\"runtime\":\"sh\",\"code\":\"say x\"}";
+        json_t *json = ask_json(d, "POST", "/v1/workloads", submission, 201);
         struct answer a;
         char path[128];
 
@@ -123,12 +123,12 @@ static void unknown_parameters_are_refused(void **state)
         assert_refused(d, "GET", "/v1/workloads?limits=1", NULL, 400, "limits: unknown");
         assert_refused(d, "GET", "/v1/workloads?=1", NULL, 400, ": unknown");
         assert_refused(d, "GET", "/v1/workloads?limit%00=1", NULL, 400, "%00");
-        assert_refused(d, "POST", "/v1/workloads?wiat=false", order, 400,
+        assert_refused(d, "POST", "/v1/workloads?wiat=false", submission, 400,
                        "wiat: unknown parameter; there are: wait");
-        assert_refused(d, "POST", "/v1/workloads/async?wait=true", order, 400,
+        assert_refused(d, "POST", "/v1/workloads/async?wait=true", submission, 400,
                        "wait: unknown parameter; there are none");
-        assert_refused(d, "POST", "/v1/workloads?wait=x", order, 400, "wait: ");
-        assert_refused(d, "POST", "/v1/workloads?wait=true&wait=false", order, 400,
+        assert_refused(d, "POST", "/v1/workloads?wait=x", submission, 400, "wait: ");
+        assert_refused(d, "POST", "/v1/workloads?wait=true&wait=false", submission, 400,
                        "wait: given twice");
         assert_refused(d, "GET", "/v1/workloads?limit=1&Limit=1", NULL, 400, "limit: given twice");
         snprintf(path, sizeof(path), "/v1/workloads/%s/logs?fllow=false", text_in(json, "id"));
@@ -150,22 +150,22 @@ static void unknown_parameters_are_refused(void **state)
                         "vulcan_workloads_rejected_total{reason=\"invalid\"} 4\n");
 }
 
-/* What was answered before is not kept longer than its record. */
+/* The cache does not outlive the record. */
 static void a_deleted_record_gets_404(void **state)
 {
-        static const char order[] = "{\"runtime\":\"sh\",\"code\":\"exit 0\"}";
+        static const char submission[] = "{\"runtime\":\"sh\",\"code\":\"exit 0\"}";
         struct daemon *d = *state;
         json_int_t kept, n = 1;
         char path[64];
         json_t *json;
 
         store_bound(d->store, 1, 0);
-        json = ask_json(d, "POST", "/v1/workloads", order, 201);
+        json = ask_json(d, "POST", "/v1/workloads", submission, 201);
         snprintf(path, sizeof(path), "/v1/workloads/%s", text_in(json, "id"));
         json_decref(json);
         json_decref(ask_json(d, "GET", path, NULL, 200));
         do {
-                json_decref(ask_json(d, "POST", "/v1/workloads", order, 201));
+                json_decref(ask_json(d, "POST", "/v1/workloads", submission, 201));
                 n++;
                 json = ask_json(d, "GET", "/v1/stats", NULL, 200);
                 kept = json_integer_value(json_object_get(json, "total"));

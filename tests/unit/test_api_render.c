@@ -14,7 +14,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-static void times_are_rfc_3339(void **state)
+static void times_follow_rfc_3339(void **state)
 {
         char text[API_TIME_MAX];
 
@@ -35,7 +35,7 @@ static void check(const struct workload *w, const char *want)
         buf_release(&text);
 }
 
-static void what_has_not_come_is_null(void **state)
+static void unknown_figures_are_null(void **state)
 {
         struct workload w = {
                 .id = "01ARZ3NDEKTSV4RRFFQ69G5FAV",
@@ -45,7 +45,7 @@ static void what_has_not_come_is_null(void **state)
                 .node_id = "here",
                 .limits = {.cpus = 1, .mem_mb = 128, .timeout_s = 60},
                 .created_ms = 1771490103123,
-                /* Not valid yet, and not to be shown. */
+                /* Values that are not valid yet are not shown. */
                 .outcome = {.exit_code = 3, .error = "garbage", .oom = true, .boot_ns = 5000000},
         };
 
@@ -71,8 +71,8 @@ static void add_file(struct workload_fetch *f, const char *name, const char *tex
         assert_int_equal(workload_fetch_add(f, &file), 0);
 }
 
-/* Of a record that an earlier version wrote. */
-static void streams_that_are_not_known_are_null(void **state)
+/* A record of an earlier version. */
+static void streams_of_old_records_are_null(void **state)
 {
         struct workload w = {.id = "x", .status = WORKLOAD_COMPLETED, .output = BUF_INIT(9)};
         json_t *json;
@@ -85,7 +85,7 @@ static void streams_that_are_not_known_are_null(void **state)
         workload_release(&w);
 }
 
-static void an_ended_one_says_all(void **state)
+static void a_finished_record_has_all_members(void **state)
 {
         struct workload w = {
                 .id = "01ARZ3NDEKTSV4RRFFQ69G5FAV",
@@ -145,7 +145,7 @@ static void an_ended_one_says_all(void **state)
         workload_release(&w);
 }
 
-static void lists_leave_the_output_out(void **state)
+static void lists_omit_the_output(void **state)
 {
         struct workload w = {.id = "x", .status = WORKLOAD_PENDING};
         json_t *json = api_render_workload(&w, false);
@@ -154,7 +154,7 @@ static void lists_leave_the_output_out(void **state)
         json_decref(json);
 }
 
-static void no_memory_is_no_answer(void **state)
+static void a_missing_value_renders_as_enomem(void **state)
 {
         struct buf small = BUF_INIT(10);
 
@@ -166,12 +166,12 @@ static void no_memory_is_no_answer(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(times_are_rfc_3339),
-                cmocka_unit_test(what_has_not_come_is_null),
-                cmocka_unit_test(an_ended_one_says_all),
-                cmocka_unit_test(streams_that_are_not_known_are_null),
-                cmocka_unit_test(lists_leave_the_output_out),
-                cmocka_unit_test(no_memory_is_no_answer),
+                cmocka_unit_test(times_follow_rfc_3339),
+                cmocka_unit_test(unknown_figures_are_null),
+                cmocka_unit_test(a_finished_record_has_all_members),
+                cmocka_unit_test(streams_of_old_records_are_null),
+                cmocka_unit_test(lists_omit_the_output),
+                cmocka_unit_test(a_missing_value_renders_as_enomem),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* GET /metrics over HTTP: formats, codings, filters, and bodies that are lent to the server. */
+/* GET /metrics over HTTP: formats, compression, filters, and bodies that the server borrows. */
 #include "api/scrape.h"
 #include "api_fixture.h"
 #include "prom/prom.h"
@@ -65,7 +65,7 @@ static void the_body_is_compressed_on_request(void **state)
         assert_contains(text, "\nprom_scrapes_total{code=\"200\"} 2\n");
         answer_release(&plain);
         answer_release(&coded);
-        /* Lines of the same header count together. */
+        /* Several lines of a header are one list. */
         coded = scrape(d, "", "Accept-Encoding: gzip;q=0.1\r\nAccept-Encoding: identity\r\n");
         assert_false(has_header(&coded, "Content-Encoding"));
         answer_release(&coded);
@@ -117,7 +117,7 @@ static void the_format_is_negotiated(void **state)
         daemon_free(d);
 }
 
-static void names_filter(void **state)
+static void names_select_metrics(void **state)
 {
         struct daemon *d = daemon_new(1, 1, NULL);
         struct answer a =
@@ -137,7 +137,7 @@ static void names_filter(void **state)
         daemon_free(d);
 }
 
-static void refusals_are_json(void **state)
+static void errors_are_answered_in_json(void **state)
 {
         struct daemon *d = daemon_new(1, 1, NULL);
         struct answer a = scrape(d, "", "Accept-Encoding: br, identity;q=0\r\n");
@@ -161,7 +161,7 @@ static void refusals_are_json(void **state)
 
 /* Clients that ask and hang up, or read nothing, give their bodies back when the connection
  * ends. */
-static void bodies_come_back(void **state)
+static void bodies_are_released_after_their_responses(void **state)
 {
         enum { CLIENTS = API_SCRAPES_MAX + 8 };
         static const char request[] = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -203,7 +203,7 @@ static void *scrape_often(void *arg)
         return NULL;
 }
 
-static void many_at_once(void **state)
+static void concurrent_scrapes_are_all_answered(void **state)
 {
         struct daemon *d = daemon_new(2, 8, NULL);
         pthread_t threads[SCRAPERS];
@@ -225,10 +225,10 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(the_body_is_compressed_on_request),
                 cmocka_unit_test(the_format_is_negotiated),
-                cmocka_unit_test(names_filter),
-                cmocka_unit_test(refusals_are_json),
-                cmocka_unit_test(bodies_come_back),
-                cmocka_unit_test(many_at_once),
+                cmocka_unit_test(names_select_metrics),
+                cmocka_unit_test(errors_are_answered_in_json),
+                cmocka_unit_test(bodies_are_released_after_their_responses),
+                cmocka_unit_test(concurrent_scrapes_are_all_answered),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

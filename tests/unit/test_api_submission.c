@@ -13,10 +13,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-/* printf x | tar … | gzip is not needed: the host looks at no more than the first two bytes. */
+/* A whole archive is not needed: the host reads only the first two bytes. */
 #define GZIP "H4sIAAAAAAAAAwMAAAAAAAAAAAA="
 
-static void a_whole_order_is_read(void **state)
+static void a_submission_with_all_members_is_parsed(void **state)
 {
         static const char body[] =
                 "{\"runtime\": \"python\", \"isolation\": \"microvm\", \"code\": "
@@ -50,7 +50,7 @@ static void a_whole_order_is_read(void **state)
         api_submission_release(&submission);
 }
 
-static void what_is_left_out_has_defaults(void **state)
+static void missing_members_have_defaults(void **state)
 {
         static const char body[] = "{\"runtime\": \"sh\", \"code\": \"x\", \"env\": null,"
                                    "\"code_archive\": null, \"resources\": {\"cpus\": null}}";
@@ -110,7 +110,7 @@ static void check_wrong(const struct wrong *w, size_t n)
         }
 }
 
-static void what_is_wrong_with_code_is_named(void **state)
+static void errors_in_code_name_their_member(void **state)
 {
         static const struct wrong cases[] = {
                 {"", "body: empty; it must be a JSON object"},
@@ -149,7 +149,7 @@ static void what_is_wrong_with_code_is_named(void **state)
         check_wrong(cases, sizeof(cases) / sizeof(cases[0]));
 }
 
-static void what_is_wrong_with_the_rest_is_named(void **state)
+static void errors_in_other_members_name_them(void **state)
 {
         static const struct wrong cases[] = {
                 {"{\"runtime\":\"sh\",\"code\":\"x\",\"args\":\"a b\"}",
@@ -226,7 +226,7 @@ static struct api_submission parse_good(const char *body)
         return submission;
 }
 
-static void bytes_that_are_not_utf8_are_taken(void **state)
+static void bytes_that_are_not_utf8_are_accepted(void **state)
 {
         struct api_submission submission =
                 parse_good("{\"runtime\":\"sh\",\"code\":{\"base64\":\"/wBh\"},"
@@ -250,7 +250,7 @@ static void bytes_that_are_not_utf8_are_taken(void **state)
         api_submission_release(&submission);
 }
 
-static void files_are_taken_in_each_form(void **state)
+static void files_are_accepted_in_each_form(void **state)
 {
         struct api_submission submission = parse_good(
                 "{\"runtime\":\"sh\",\"code\":\"x\",\"fetch\":[\"out/*\",{\"base64\":\"6Q==\"}],"
@@ -283,7 +283,7 @@ static void files_are_taken_in_each_form(void **state)
 #define FILES(text) "{\"runtime\":\"sh\",\"code\":\"x\",\"files\":" text "}"
 #define FETCH(text) "{\"runtime\":\"sh\",\"code\":\"x\",\"fetch\":" text "}"
 
-static void what_is_wrong_with_files_is_named(void **state)
+static void errors_in_files_name_the_file(void **state)
 {
         static const struct wrong cases[] = {
                 {FILES("\"a\""), "files: must be an object"},
@@ -315,7 +315,7 @@ static void what_is_wrong_with_files_is_named(void **state)
         check_wrong(cases, sizeof(cases) / sizeof(cases[0]));
 }
 
-static void empty_texts_count_as_left_out(void **state)
+static void empty_strings_count_as_missing(void **state)
 {
         struct api_submission submission =
                 parse_good("{\"runtime\":\"sh\",\"code\":\"\",\"isolation\":\"\",\"network\":\"\","
@@ -367,7 +367,7 @@ static void input_may_be_any_json(void **state)
                 assert_string_equal(got, cases[i].want);
                 api_submission_release(&submission);
         }
-        /* The name of the field may be written otherwise, too. */
+        /* The name of the member may have escapes. */
         {
                 struct api_submission submission = parse_good(
                         "{\"runtime\":\"sh\",\"code\":\"x\",\"\\u0069nput\":{\"a\": 1}}");
@@ -379,7 +379,7 @@ static void input_may_be_any_json(void **state)
         }
 }
 
-/* Nested deeper than anything needs is an error, not a stack that runs out. */
+/* Deep nesting is an error and does not exhaust the stack. */
 static void depth_is_bounded(void **state)
 {
         struct api_submission submission;
@@ -393,8 +393,8 @@ static void depth_is_bounded(void **state)
         free(body);
 }
 
-/* A megabyte of small values would take many times that to parse; one of text does not. */
-static void values_are_bounded_and_text_is_not_counted(void **state)
+/* Parsing a megabyte of small values takes many times its size; a megabyte of text does not. */
+static void the_number_of_values_is_bounded_outside_of_strings(void **state)
 {
         static const char head[] = "{\"runtime\":\"sh\",\"code\":\"\\\"";
         struct api_submission submission;
@@ -417,7 +417,7 @@ static void values_are_bounded_and_text_is_not_counted(void **state)
         free(body);
 }
 
-static void too_many_words_are_refused(void **state)
+static void too_many_arguments_are_refused(void **state)
 {
         struct api_submission submission;
         struct err err = ERR_INIT;
@@ -436,20 +436,20 @@ static void too_many_words_are_refused(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(a_whole_order_is_read),
-                cmocka_unit_test(what_is_left_out_has_defaults),
+                cmocka_unit_test(a_submission_with_all_members_is_parsed),
+                cmocka_unit_test(missing_members_have_defaults),
                 cmocka_unit_test(input_may_be_bytes),
                 cmocka_unit_test(archives_are_decoded),
-                cmocka_unit_test(what_is_wrong_with_code_is_named),
-                cmocka_unit_test(what_is_wrong_with_the_rest_is_named),
-                cmocka_unit_test(bytes_that_are_not_utf8_are_taken),
-                cmocka_unit_test(files_are_taken_in_each_form),
-                cmocka_unit_test(what_is_wrong_with_files_is_named),
-                cmocka_unit_test(empty_texts_count_as_left_out),
+                cmocka_unit_test(errors_in_code_name_their_member),
+                cmocka_unit_test(errors_in_other_members_name_them),
+                cmocka_unit_test(bytes_that_are_not_utf8_are_accepted),
+                cmocka_unit_test(files_are_accepted_in_each_form),
+                cmocka_unit_test(errors_in_files_name_the_file),
+                cmocka_unit_test(empty_strings_count_as_missing),
                 cmocka_unit_test(input_may_be_any_json),
                 cmocka_unit_test(depth_is_bounded),
-                cmocka_unit_test(values_are_bounded_and_text_is_not_counted),
-                cmocka_unit_test(too_many_words_are_refused),
+                cmocka_unit_test(the_number_of_values_is_bounded_outside_of_strings),
+                cmocka_unit_test(too_many_arguments_are_refused),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

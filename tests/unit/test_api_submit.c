@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Submitting workloads: waiting for them or not, and being refused. */
+/* Submissions wait for their workload or not, and may be refused. */
 #include "api_fixture.h"
 
 #include <pthread.h>
@@ -92,7 +92,7 @@ static void an_oversize_body_gets_413(void **state)
         assert_int_equal(a.status, 413);
         assert_contains(a.body, "the body is larger than");
         answer_release(&a);
-        /* The largest one is read and judged. */
+        /* The largest body is read and parsed. */
         a = ask_with(&d->served, "POST", "/v1/workloads", "", body, n - 1);
         assert_int_equal(a.status, 400);
         assert_contains(a.body, "not JSON");
@@ -111,11 +111,12 @@ static void a_full_queue_answers_429(void **state)
         char id[ULID_LEN + 1];
         struct answer a;
 
-        for (int i = 0; i < 6; i++) /* 2 that run and 4 that wait */
+        for (int i = 0; i < 6; i++) /* 2 run and 4 wait */
                 submit_async(d, "gate", id);
         a = ask(&d->served, "POST", "/v1/workloads", "{\"runtime\":\"sh\",\"code\":\"exit 0\"}");
         assert_int_equal(a.status, 429);
-        /* Nothing has ended yet: the limits of those that run tell, here 60 s. */
+        /* No workload has ended yet, so the estimate comes from the time limits of those running:
+         * 60 s. */
         assert_contains(a.headers, "Retry-After: ");
         assert_in_range(atoi(strstr(a.headers, "Retry-After: ") + 13), 20, 60);
         assert_contains(a.body,
@@ -128,7 +129,7 @@ static void a_full_queue_answers_429(void **state)
         daemon_stop(d);
 }
 
-/* Hanging up ends nothing: the workload goes on and can be fetched. */
+/* The workload goes on and can be fetched. */
 static void a_client_that_leaves_does_not_end_its_workload(void **state)
 {
         struct daemon *d = *state;
@@ -233,7 +234,7 @@ static void *mixed(void *arg)
         return NULL;
 }
 
-/* What was accepted is in the store, each once, and nothing else is. */
+/* The store has each accepted workload once, and no other. */
 static void concurrent_submissions_are_stored_once_each(void **state)
 {
         struct daemon *d = *state;

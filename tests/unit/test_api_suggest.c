@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What an unknown field is taken for. */
+/* Suggestions for unknown members. */
 #include "api/submission.h"
 #include "api/suggest.h"
 
@@ -12,7 +12,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-/* The message about a body with this field more than it should have. */
+/* The message about a body with this additional member. */
 static void check(const char *field, const char *want)
 {
         struct err err = ERR_INIT;
@@ -25,7 +25,7 @@ static void check(const char *field, const char *want)
                 fail_msg("%s: \"%s\", not \"%s\"", field, err.msg, want);
 }
 
-static void names_of_other_services_are_known(void **state)
+static void names_of_other_services_are_recognised(void **state)
 {
         check("\"stdin\":\"x\"", "stdin: unknown field; did you mean input?");
         check("\"stdin_base64\":\"x\"", "stdin_base64: unknown field; did you mean input_base64?");
@@ -48,7 +48,7 @@ static void names_of_other_services_are_known(void **state)
         check("\"resources\":{\"env\":1}", "resources.env: unknown field");
 }
 
-static void other_spellings_are_known(void **state)
+static void other_spellings_are_recognised(void **state)
 {
         check("\"timeoutSeconds\":5",
               "timeoutSeconds: unknown field; did you mean resources.timeout_s?");
@@ -58,7 +58,7 @@ static void other_spellings_are_known(void **state)
               "resources.mem-mb: unknown field; did you mean resources.mem_mb?");
 }
 
-static void slips_are_known(void **state)
+static void typos_are_recognised(void **state)
 {
         check("\"runtme\":\"x\"", "runtme: unknown field; did you mean runtime?");
         check("\"netwrok\":\"nat\"", "netwrok: unknown field; did you mean network?");
@@ -66,7 +66,7 @@ static void slips_are_known(void **state)
               "resources.timeot_s: unknown field; did you mean resources.timeout_s?");
 }
 
-static void nothing_is_made_up(void **state)
+static void unrelated_names_get_no_suggestion(void **state)
 {
         check("\"colour\":\"x\"", "colour: unknown field");
         check("\"x\":1", "x: unknown field");
@@ -74,8 +74,8 @@ static void nothing_is_made_up(void **state)
         check("\"\\u202e\\u009b\":1", "??: unknown field");
 }
 
-/* A meaning whose field there is not is not offered. */
-static void only_fields_that_there_are_are_offered(void **state)
+/* A member that does not exist is not suggested. */
+static void only_existing_members_are_suggested(void **state)
 {
         const char *const known[] = {"code"}, *const more[] = {"code", "fetch"};
 
@@ -86,11 +86,11 @@ static void only_fields_that_there_are_are_offered(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(names_of_other_services_are_known),
-                cmocka_unit_test(other_spellings_are_known),
-                cmocka_unit_test(slips_are_known),
-                cmocka_unit_test(nothing_is_made_up),
-                cmocka_unit_test(only_fields_that_there_are_are_offered),
+                cmocka_unit_test(names_of_other_services_are_recognised),
+                cmocka_unit_test(other_spellings_are_recognised),
+                cmocka_unit_test(typos_are_recognised),
+                cmocka_unit_test(unrelated_names_get_no_suggestion),
+                cmocka_unit_test(only_existing_members_are_suggested),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

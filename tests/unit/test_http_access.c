@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ids of requests, and the line that each one gets in the log. */
+/* Requests have an id, and a line in the access log. */
 #include "http_fixture.h"
 
 #include "base/log.h"
@@ -119,7 +119,7 @@ static void each_answer_has_an_id(void **state)
         second = header_of(&a, "X-Request-Id");
         assert_true(ulid_is_valid(first) && ulid_is_valid(second));
         assert_string_not_equal(first, second);
-        assert_contains(a.body, second); /* an error has it in its body too */
+        assert_contains(a.body, second); /* the body of an error has it too */
         answer_release(&a);
         free(first);
         free(second);
@@ -199,7 +199,7 @@ static void each_request_has_a_line(void **state)
         json_decref(line);
 }
 
-static void who_has_no_token_has_a_line(void **state)
+static void a_request_without_a_token_has_a_line(void **state)
 {
         struct http_server_config c = config(HTTP_ACCESS_ERRORS);
         struct served s;
@@ -224,7 +224,7 @@ static void who_has_no_token_has_a_line(void **state)
         assert_int_equal(n, 2);
 }
 
-static void what_is_no_request_has_a_line(void **state)
+static void a_malformed_request_has_a_line(void **state)
 {
         static const char two_hosts[] = "GET /hello HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n";
         static const char garbage[] = "GET /hello HTTP/7.7\r\nHost: x\r\n\r\n";
@@ -254,7 +254,7 @@ static void what_is_no_request_has_a_line(void **state)
         }
 }
 
-static void lines_that_are_not_taken_are_counted(void **state)
+static void dropped_lines_are_counted(void **state)
 {
         struct served s;
         struct answer a;
@@ -274,9 +274,9 @@ static void lines_that_are_not_taken_are_counted(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                TEST(each_answer_has_an_id),         TEST(a_valid_id_of_the_client_is_kept),
-                TEST(each_request_has_a_line),       TEST(who_has_no_token_has_a_line),
-                TEST(what_is_no_request_has_a_line), TEST(lines_that_are_not_taken_are_counted),
+                TEST(each_answer_has_an_id),          TEST(a_valid_id_of_the_client_is_kept),
+                TEST(each_request_has_a_line),        TEST(a_request_without_a_token_has_a_line),
+                TEST(a_malformed_request_has_a_line), TEST(dropped_lines_are_counted),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -43,7 +43,7 @@ static void exhaust(struct http_auth *auth, uint32_t address)
                 assert_int_equal(check(auth, WRONG, address), HTTP_AUTH_WRONG);
 }
 
-static void each_fault_has_its_verdict(void **state)
+static void each_kind_of_failure_has_its_verdict(void **state)
 {
         struct http_auth *auth = new_auth();
 
@@ -60,20 +60,21 @@ static void each_fault_has_its_verdict(void **state)
         http_auth_free(auth);
 }
 
-/* Otherwise the answer would tell a guesser which one was right. */
-static void beyond_the_burst_no_token_of_a_source_is_looked_at(void **state)
+/* Otherwise the answer would show a guesser which token was right. */
+static void beyond_the_burst_no_token_of_a_source_is_compared(void **state)
 {
         struct http_auth *auth = new_auth();
 
         exhaust(auth, 1);
         assert_int_equal(check(auth, WRONG, 1), HTTP_AUTH_LIMITED);
         assert_int_equal(check(auth, RIGHT, 1), HTTP_AUTH_LIMITED);
-        assert_int_equal(check(auth, NULL, 1), HTTP_AUTH_MISSING); /* nothing was tried */
-        assert_int_equal(check(auth, RIGHT, 2), HTTP_AUTH_OK);     /* another source */
+        assert_int_equal(check(auth, NULL, 1),
+                         HTTP_AUTH_MISSING); /* no token, so nothing was guessed */
+        assert_int_equal(check(auth, RIGHT, 2), HTTP_AUTH_OK); /* another source */
         http_auth_free(auth);
 }
 
-static void a_source_that_has_the_token_is_not_locked_out(void **state)
+static void a_source_that_has_sent_the_right_token_is_not_locked_out(void **state)
 {
         struct http_auth *auth = new_auth();
 
@@ -85,8 +86,8 @@ static void a_source_that_has_the_token_is_not_locked_out(void **state)
         http_auth_free(auth);
 }
 
-/* The limit opens again by itself: the next free try is not far away. */
-static void a_source_may_try_again_soon(void **state)
+/* The limit relaxes by itself: the next attempt is at most a period away. */
+static void a_limited_source_may_try_again_after_a_period(void **state)
 {
         struct http_auth *auth = new_auth();
 
@@ -94,14 +95,14 @@ static void a_source_may_try_again_soon(void **state)
         now_ns += HTTP_AUTH_PERIOD_MS * NS_PER_MS - 1;
         assert_int_equal(check(auth, RIGHT, 1), HTTP_AUTH_LIMITED);
         now_ns++;
-        assert_int_equal(check(auth, WRONG, 1), HTTP_AUTH_WRONG); /* a guesser was faster */
+        assert_int_equal(check(auth, WRONG, 1), HTTP_AUTH_WRONG); /* the guesser used the attempt */
         assert_int_equal(check(auth, RIGHT, 1), HTTP_AUTH_LIMITED);
         now_ns += HTTP_AUTH_PERIOD_MS * NS_PER_MS;
         assert_int_equal(check(auth, RIGHT, 1), HTTP_AUTH_OK);
         http_auth_free(auth);
 }
 
-static void an_old_success_counts_no_more(void **state)
+static void a_success_counts_for_a_limited_time(void **state)
 {
         struct http_auth *auth = new_auth();
 
@@ -112,7 +113,7 @@ static void an_old_success_counts_no_more(void **state)
         http_auth_free(auth);
 }
 
-static void an_ipv6_source_is_its_network(void **state)
+static void an_ipv6_source_is_its_64(void **state)
 {
         struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
         struct http_auth *auth = new_auth();
@@ -128,7 +129,7 @@ static void an_ipv6_source_is_its_network(void **state)
         in6.sin6_addr.s6_addr[7] = 1;
         assert_int_equal(http_auth_check(auth, RIGHT, (struct sockaddr *)&in6, now_ns),
                          HTTP_AUTH_OK);
-        /* An IPv4 address is the same source through an IPv6 socket. */
+        /* An IPv4 client of an IPv6 socket is the same source. */
         exhaust(auth, 0x7f000001);
         memset(&in6.sin6_addr, 0, 16);
         memcpy(&in6.sin6_addr, "\0\0\0\0\0\0\0\0\0\0\xff\xff\x7f\0\0\1", 16);
@@ -137,14 +138,14 @@ static void an_ipv6_source_is_its_network(void **state)
         http_auth_free(auth);
 }
 
-static void the_table_is_bounded_and_forgets_the_oldest(void **state)
+static void the_table_is_bounded_and_drops_the_most_silent_source(void **state)
 {
         struct http_auth *auth = new_auth();
 
         exhaust(auth, 1);
         for (uint32_t i = 2; i <= HTTP_AUTH_SOURCES; i++)
                 check(auth, WRONG, i);
-        assert_int_equal(check(auth, RIGHT, 1), HTTP_AUTH_LIMITED); /* the last that has room */
+        assert_int_equal(check(auth, RIGHT, 1), HTTP_AUTH_LIMITED); /* the table is now full */
         for (uint32_t i = 0; i < 3 * HTTP_AUTH_SOURCES; i++)
                 check(auth, WRONG, 100000 + i);
         assert_int_equal(check(auth, RIGHT, 1), HTTP_AUTH_OK);
@@ -225,13 +226,13 @@ static void failures_are_counted_and_limited(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(each_fault_has_its_verdict),
-                cmocka_unit_test(beyond_the_burst_no_token_of_a_source_is_looked_at),
-                cmocka_unit_test(a_source_that_has_the_token_is_not_locked_out),
-                cmocka_unit_test(a_source_may_try_again_soon),
-                cmocka_unit_test(an_old_success_counts_no_more),
-                cmocka_unit_test(an_ipv6_source_is_its_network),
-                cmocka_unit_test(the_table_is_bounded_and_forgets_the_oldest),
+                cmocka_unit_test(each_kind_of_failure_has_its_verdict),
+                cmocka_unit_test(beyond_the_burst_no_token_of_a_source_is_compared),
+                cmocka_unit_test(a_source_that_has_sent_the_right_token_is_not_locked_out),
+                cmocka_unit_test(a_limited_source_may_try_again_after_a_period),
+                cmocka_unit_test(a_success_counts_for_a_limited_time),
+                cmocka_unit_test(an_ipv6_source_is_its_64),
+                cmocka_unit_test(the_table_is_bounded_and_drops_the_most_silent_source),
                 cmocka_unit_test(failures_are_logged_at_a_bounded_rate),
                 cmocka_unit_test(failures_are_counted_and_limited),
         };

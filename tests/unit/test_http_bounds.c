@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What clients, and handlers that wait, may take of a server's connections and workers. */
+/* Slow clients and waiting handlers leave connections and workers to others. */
 #include "http_fixture.h"
 
 #include <errno.h>
@@ -8,7 +8,7 @@
 
 enum { BODY_MAX = 8 * 1024 * 1024, CONNECTIONS = 32, KEPT = 16, WORKERS = 3, STUCK_WORKERS = 2 };
 
-/* Handlers that wait until the test opens the gate, and requests that are parked until then. */
+/* Handlers on workers wait until the test opens the gate; parked requests are answered then. */
 static struct {
         pthread_mutex_t lock;
         pthread_cond_t changed;
@@ -112,7 +112,7 @@ static int send_get(struct served *s, const char *path)
         return fd;
 }
 
-/* Reads to the end; returns how many bytes. */
+/* Reads until the connection ends. Returns the number of bytes. */
 static size_t drain(int fd)
 {
         struct buf text = BUF_INIT(CLIENT_ANSWER_MAX);
@@ -137,7 +137,7 @@ static void assert_metric(struct served *s, const char *line)
         assert_contains(s->metrics.data, line);
 }
 
-/* More of them than there are workers, and one answers. */
+/* There are more stuck requests than workers, and other requests are still answered. */
 static void handlers_that_wait_leave_workers_to_others(void **state)
 {
         struct served s;
@@ -164,8 +164,7 @@ static void handlers_that_wait_leave_workers_to_others(void **state)
         served_release(&s);
 }
 
-/* Those that a client holds as long as it likes leave KEPT connections, those that wait half of
- * it. */
+/* Requests that a client may hold leave KEPT connections free, those that wait half of that. */
 static void requests_that_take_long_leave_connections_to_others(void **state)
 {
         struct served s;
@@ -201,9 +200,9 @@ static void requests_that_take_long_leave_connections_to_others(void **state)
         served_release(&s);
 }
 
-/* A new one takes the place of the one that has been idle longest, never that of a request that is
- * worked on, and only then that of one that is slow. */
-static void a_new_connection_takes_the_place_of_an_idle_one(void **state)
+/* The connection that has been idle longest is evicted. Slow ones are evicted only if none is idle,
+ * and those with a handler never. */
+static void a_new_connection_evicts_an_idle_one(void **state)
 {
         static const char half[] =
                 "POST /quick HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nab";
@@ -215,7 +214,7 @@ static void a_new_connection_takes_the_place_of_an_idle_one(void **state)
         wait_for(&gate.n_parked, 1);
         slow = client_connect(&s);
         assert_true(client_send(slow, half, sizeof(half) - 1));
-        assert_status(&s, "/quick", 204); /* so it has been read */
+        assert_status(&s, "/quick", 204); /* after this, it has been read */
         for (int i = 0; i < 4 * CONNECTIONS; i++) {
                 fds[i] = client_connect(&s);
                 if (i % 2)
@@ -223,9 +222,9 @@ static void a_new_connection_takes_the_place_of_an_idle_one(void **state)
                 if (i % 10 == 0)
                         assert_status(&s, "/worker", 204);
         }
-        assert_true(drain(fds[0]) > 0); /* the first of them was told, and closed */
+        assert_true(drain(fds[0]) > 0); /* the first of them got a status and was closed */
         assert_true(client_send(slow, "cdefghij", 8));
-        assert_int_equal(recv(slow, &(char[4]){0}, 4, 0), 4); /* the slow one was left alone */
+        assert_int_equal(recv(slow, &(char[4]){0}, 4, 0), 4); /* the slow one is still open */
         open_gate();
         assert_int_equal(recv(held, &(char[4]){0}, 4, 0), 4);
         for (int i = 0; i < 4 * CONNECTIONS; i++)
@@ -237,7 +236,7 @@ static void a_new_connection_takes_the_place_of_an_idle_one(void **state)
         served_release(&s);
 }
 
-static void slow_ones_go_where_nobody_is_idle(void **state)
+static void without_idle_connections_slow_ones_are_evicted(void **state)
 {
         static const char half[] =
                 "POST /quick HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nab";
@@ -256,7 +255,7 @@ static void slow_ones_go_where_nobody_is_idle(void **state)
         served_release(&s);
 }
 
-/* However steadily its bytes come. */
+/* Sends a byte every 20 ms: the client is never idle. */
 static void *trickle(void *arg)
 {
         while (client_send(*(int *)arg, "a", 1))
@@ -264,7 +263,7 @@ static void *trickle(void *arg)
         return NULL;
 }
 
-static void a_client_that_sends_byte_by_byte_has_its_time(void **state)
+static void a_client_that_sends_byte_by_byte_gets_408(void **state)
 {
         static const char *const beginnings[] = {
                 "", "GET /quick HTTP/1.1\r\nX: ",
@@ -280,7 +279,7 @@ static void a_client_that_sends_byte_by_byte_has_its_time(void **state)
                 assert_int_equal(pthread_create(&threads[i], NULL, trickle, &fds[i]), 0);
         }
         for (int i = 0; i < 3; i++) {
-                assert_true(drain(fds[i]) > 0); /* it is told, and closed */
+                assert_true(drain(fds[i]) > 0); /* it gets a status, and is closed */
                 pthread_join(threads[i], NULL);
                 close(fds[i]);
         }
@@ -288,10 +287,12 @@ static void a_client_that_sends_byte_by_byte_has_its_time(void **state)
         served_release(&s);
 }
 
-enum { STEP = BODY_MAX / 16 }; /* of a transfer that takes three times the limit of all of it */
+enum {
+        STEP = BODY_MAX / 16
+}; /* bytes; the transfer takes three times the limit for a whole body */
 
-/* The line is slow and not the client. */
-static void a_large_body_over_a_slow_line_comes_through(void **state)
+/* Each HTTP_TRANSFER_STEP bytes extend the limit. */
+static void a_large_body_over_a_slow_line_is_received(void **state)
 {
         struct served s;
         struct answer a = {.all = BUF_INIT(CLIENT_ANSWER_MAX)};
@@ -319,7 +320,7 @@ static void a_large_body_over_a_slow_line_comes_through(void **state)
         served_release(&s);
 }
 
-static void a_large_answer_over_a_slow_line_comes_through(void **state)
+static void a_large_answer_over_a_slow_line_is_sent(void **state)
 {
         struct served s;
         int small = 64 * 1024, fd, step = 0;
@@ -338,8 +339,8 @@ static void a_large_answer_over_a_slow_line_comes_through(void **state)
         served_release(&s);
 }
 
-/* A handler may take as long as it likes: for a queue, say. */
-static void a_request_that_waits_outlives_all_limits(void **state)
+/* A handler may take any time, such as in a queue. */
+static void no_time_limit_applies_while_a_handler_has_a_request(void **state)
 {
         struct served s;
         int fd;
@@ -355,8 +356,8 @@ static void a_request_that_waits_outlives_all_limits(void **state)
         served_release(&s);
 }
 
-/* Long before it would be due for being slow. */
-static void a_request_that_cannot_become_whole_is_let_go(void **state)
+/* It ends long before its time limit. */
+static void a_request_whose_client_stopped_sending_ends(void **state)
 {
         static const char *const parts[] = {
                 "G", "GET /quick HTTP/1.1\r\n", "GET /quick HTTP/1.1\r\nHost: localhost\r\nX-A",
@@ -379,14 +380,14 @@ static void a_request_that_cannot_become_whole_is_let_go(void **state)
         }
         wait_for(&gate.n_parked, 1);
         open_gate();
-        assert_true(drain(whole) > 0); /* a whole one is answered all the same */
+        assert_true(drain(whole) > 0); /* a complete request is still answered */
         close(whole);
         served_stop(&s);
         served_release(&s);
 }
 
-/* By libmicrohttpd, before any of our code sees it. */
-static void requests_that_are_refused_early_are_counted(void **state)
+/* They have no route, so they count as `other` and `unmatched`. */
+static void requests_refused_before_their_route_are_counted(void **state)
 {
         static const char chunk[] = "POST /quick HTTP/1.1\r\nHost: localhost\r\n"
                                     "Transfer-Encoding: chunked\r\n\r\nzz\r\n";
@@ -405,7 +406,7 @@ static void requests_that_are_refused_early_are_counted(void **state)
         memset(large, 'x', 2 * HTTP_HEADERS_MAX);
         memcpy(large, "GET /quick HTTP/1.1\r\nX: ", 24);
         a = talk(&s, large, 2 * HTTP_HEADERS_MAX);
-        answer_release(&a); /* it may be lost with what was not read */
+        answer_release(&a); /* a reset may discard it */
         memcpy(large, "GET /xxxxxxxxxxxxxxxxxxx", 24);
         a = talk(&s, large, 2 * HTTP_HEADERS_MAX);
         answer_release(&a);
@@ -424,14 +425,14 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(handlers_that_wait_leave_workers_to_others),
                 cmocka_unit_test(requests_that_take_long_leave_connections_to_others),
-                cmocka_unit_test(a_new_connection_takes_the_place_of_an_idle_one),
-                cmocka_unit_test(slow_ones_go_where_nobody_is_idle),
-                cmocka_unit_test(a_client_that_sends_byte_by_byte_has_its_time),
-                cmocka_unit_test(a_large_body_over_a_slow_line_comes_through),
-                cmocka_unit_test(a_large_answer_over_a_slow_line_comes_through),
-                cmocka_unit_test(a_request_that_waits_outlives_all_limits),
-                cmocka_unit_test(a_request_that_cannot_become_whole_is_let_go),
-                cmocka_unit_test(requests_that_are_refused_early_are_counted),
+                cmocka_unit_test(a_new_connection_evicts_an_idle_one),
+                cmocka_unit_test(without_idle_connections_slow_ones_are_evicted),
+                cmocka_unit_test(a_client_that_sends_byte_by_byte_gets_408),
+                cmocka_unit_test(a_large_body_over_a_slow_line_is_received),
+                cmocka_unit_test(a_large_answer_over_a_slow_line_is_sent),
+                cmocka_unit_test(no_time_limit_applies_while_a_handler_has_a_request),
+                cmocka_unit_test(a_request_whose_client_stopped_sending_ends),
+                cmocka_unit_test(requests_refused_before_their_route_are_counted),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

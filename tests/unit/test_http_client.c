@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The client against a server that says what it is told to: every way an answer can be wrong. */
+/* Runs the client against a scripted server, with every kind of wrong answer. */
 #include "base/cleanup.h"
 #include "http/client.h"
 #include "http/listen.h"
@@ -19,7 +19,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-/* Takes one connection, reads a request, says `answer`, and keeps the connection where `hang`. */
+/* Accepts one connection, reads a request and sends `answer`; with `hang` it keeps the connection
+ * open. */
 struct canned {
         struct http_listener listener;
         pthread_t thread;
@@ -30,7 +31,7 @@ struct canned {
         struct buf request;
 };
 
-/* Waits for a descriptor, or for the end of the test. */
+/* Waits until a descriptor is readable or the test ends. */
 static bool wait_for(const struct canned *s, int fd)
 {
         struct pollfd fds[] = {{fd, POLLIN, 0}, {s->end_fd, POLLIN, 0}};
@@ -123,7 +124,7 @@ static struct http_client *client_of(const char *server, const char *token)
         return c;
 }
 
-/* Asks a server that gives this answer. */
+/* Sends a request to a server that gives this answer. */
 static int ask(const char *canned, bool hang, const struct http_client_request *request,
                struct http_client_answer *ret, struct err *err)
 {
@@ -142,7 +143,7 @@ static int ask(const char *canned, bool hang, const struct http_client_request *
 
 static const struct http_client_request get = {.path = "/v1/stats"};
 
-static void test_an_answer(void **state)
+static void an_answer_has_status_and_body(void **state)
 {
         struct http_client_answer a = {0};
         struct err err = ERR_INIT;
@@ -154,7 +155,7 @@ static void test_an_answer(void **state)
         http_client_answer_release(&a);
 }
 
-static void test_what_is_sent(void **state)
+static void a_request_sends_its_headers_and_body(void **state)
 {
         struct http_client_request post = {.method = "POST",
                                            .path = "/v1/workloads/async?x=1",
@@ -185,7 +186,7 @@ static void test_what_is_sent(void **state)
         buf_release(&s.request);
 }
 
-static void test_over_a_unix_socket(void **state)
+static void a_unix_socket_works_like_tcp(void **state)
 {
         char dir[] = "/tmp/test_http_client.XXXXXX", listen[64];
         struct http_client_answer a = {0};
@@ -208,7 +209,7 @@ static void test_over_a_unix_socket(void **state)
         rmdir(dir);
 }
 
-static void test_other_statuses_are_answers(void **state)
+static void every_status_is_an_answer(void **state)
 {
         static const struct {
                 const char *canned;
@@ -236,7 +237,7 @@ static void test_other_statuses_are_answers(void **state)
         }
 }
 
-static void test_nobody_listens(void **state)
+static void a_server_that_does_not_listen_is_an_error(void **state)
 {
         struct http_client_answer a = {0};
         struct http_listener l = HTTP_LISTENER_INIT;
@@ -252,7 +253,7 @@ static void test_nobody_listens(void **state)
         http_client_free(c);
 }
 
-static void test_no_answer_in_time(void **state)
+static void a_silent_server_times_out(void **state)
 {
         struct http_client_request quick = {.path = "/", .silence_ms = 50};
         struct http_client_answer a = {0};
@@ -264,7 +265,7 @@ static void test_no_answer_in_time(void **state)
                 -ETIMEDOUT);
 }
 
-static void test_answers_that_are_none(void **state)
+static void an_answer_that_is_not_http_is_an_error(void **state)
 {
         struct http_client_answer a = {0};
         struct err err = ERR_INIT;
@@ -280,7 +281,7 @@ static void test_answers_that_are_none(void **state)
                         &a, &err) < 0);
 }
 
-static void test_an_answer_too_large(void **state)
+static void an_answer_above_its_bound_is_an_error(void **state)
 {
         struct http_client_request small = {.path = "/", .answer_max = 4};
         struct http_client_answer a = {0};
@@ -306,7 +307,7 @@ static int refuse(void *ctx, const char *bytes, size_t n)
         return -EPIPE;
 }
 
-static void test_pieces(void **state)
+static void a_body_is_handed_over_in_pieces(void **state)
 {
         static const char two[] = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
                                   "3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n";
@@ -321,7 +322,7 @@ static void test_pieces(void **state)
         http_client_answer_release(&a);
         stream.piece = refuse;
         assert_int_equal(ask(two, false, &stream, &a, &err), -EPIPE);
-        /* The body of an error is no piece of the stream. */
+        /* The body of an error is not handed over in pieces. */
         seen.len = 0;
         stream.piece = note;
         assert_int_equal(
@@ -332,7 +333,7 @@ static void test_pieces(void **state)
         buf_release(&seen);
 }
 
-static void test_stopped_from_outside(void **state)
+static void a_descriptor_interrupts_a_request(void **state)
 {
         struct http_client_request stream = {.path = "/"};
         int fd = eventfd(1, EFD_CLOEXEC);
@@ -351,7 +352,7 @@ static void test_stopped_from_outside(void **state)
         close(fd);
 }
 
-static void test_addresses(void **state)
+static void server_addresses_are_checked(void **state)
 {
         static const char *const good[] = {"http://127.0.0.1:8080", "http://[::1]:80/",
                                            "https://host.example/prefix", "unix:/run/v.sock"};
@@ -381,8 +382,8 @@ static void test_addresses(void **state)
         }
 }
 
-/* Where a daemon would listen, known without listening. */
-static void test_addresses_to_listen_on(void **state)
+/* Addresses are checked without listening on them. */
+static void addresses_to_listen_on_are_checked(void **state)
 {
         static const struct {
                 const char *address;
@@ -414,18 +415,18 @@ static void test_addresses_to_listen_on(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_an_answer),
-                cmocka_unit_test(test_what_is_sent),
-                cmocka_unit_test(test_over_a_unix_socket),
-                cmocka_unit_test(test_other_statuses_are_answers),
-                cmocka_unit_test(test_nobody_listens),
-                cmocka_unit_test(test_no_answer_in_time),
-                cmocka_unit_test(test_answers_that_are_none),
-                cmocka_unit_test(test_an_answer_too_large),
-                cmocka_unit_test(test_pieces),
-                cmocka_unit_test(test_stopped_from_outside),
-                cmocka_unit_test(test_addresses),
-                cmocka_unit_test(test_addresses_to_listen_on),
+                cmocka_unit_test(an_answer_has_status_and_body),
+                cmocka_unit_test(a_request_sends_its_headers_and_body),
+                cmocka_unit_test(a_unix_socket_works_like_tcp),
+                cmocka_unit_test(every_status_is_an_answer),
+                cmocka_unit_test(a_server_that_does_not_listen_is_an_error),
+                cmocka_unit_test(a_silent_server_times_out),
+                cmocka_unit_test(an_answer_that_is_not_http_is_an_error),
+                cmocka_unit_test(an_answer_above_its_bound_is_an_error),
+                cmocka_unit_test(a_body_is_handed_over_in_pieces),
+                cmocka_unit_test(a_descriptor_interrupts_a_request),
+                cmocka_unit_test(server_addresses_are_checked),
+                cmocka_unit_test(addresses_to_listen_on_are_checked),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

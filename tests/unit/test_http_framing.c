@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where requests begin and end, and every way in which that can be unclear: in one piece, in two,
- * and byte by byte. */
+/* Finds where requests begin and end, and rejects every ambiguity, whether bytes arrive in one
+ * piece, in two, or one by one. */
 #include "http/framing.h"
 
 #include <setjmp.h>
@@ -16,8 +16,8 @@
 
 struct sample {
         const char *bytes;
-        size_t n;          /* 0: to its NUL */
-        const char *fault; /* a part of it; NULL: none */
+        size_t n;          /* 0: up to its NUL */
+        const char *fault; /* a part of the message; NULL: no fault */
         unsigned status;   /* 0: 400 */
         unsigned whole;
         bool partial, over;
@@ -207,19 +207,19 @@ static void check(const struct sample *s)
         check_end(s, &f);
 }
 
-static void requests_that_are_clear(void **state)
+static void unambiguous_requests_are_accepted(void **state)
 {
         for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
                 check(&good[i]);
 }
 
-static void requests_that_are_not(void **state)
+static void ambiguous_requests_are_rejected(void **state)
 {
         for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
                 check(&faults[i]);
 }
 
-static void it_tells_where_the_unfinished_request_begins(void **state)
+static void the_start_of_an_incomplete_request_is_known(void **state)
 {
         static const char first[] = HEAD "Content-Length: 3\r\n\r\nabc", second[] = "GET / HTTP/9";
         char both[sizeof(first) + sizeof(second)];
@@ -234,13 +234,13 @@ static void it_tells_where_the_unfinished_request_begins(void **state)
         assert_int_equal(f.begin, 0);
         http_framing_feed(&f, both + 10, strlen(both) - 10);
         assert_int_equal(f.begin, sizeof(first) - 1 - 10);
-        /* The rest of a fault is not read. */
+        /* Bytes after a fault are not read. */
         http_framing_feed(&f, first, sizeof(first) - 1);
         assert_int_equal(f.n_whole, 1);
         assert_int_equal(f.begin, 0);
 }
 
-/* Repeats a text until the bounds are reached; never beyond them. */
+/* Repeats a text until a bound is reached. It must never be exceeded. */
 static void check_bound(const char *begin, const char *more, unsigned status)
 {
         struct http_framing f = HTTP_FRAMING_INIT;
@@ -254,7 +254,7 @@ static void check_bound(const char *begin, const char *more, unsigned status)
         assert_int_equal(f.n_whole, 0);
 }
 
-static void everything_is_bounded(void **state)
+static void heads_and_extensions_are_bounded(void **state)
 {
         check_bound("GET /", "x", 414);
         check_bound("GET /?", "&", 414);
@@ -273,10 +273,10 @@ static void everything_is_bounded(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(requests_that_are_clear),
-                cmocka_unit_test(requests_that_are_not),
-                cmocka_unit_test(it_tells_where_the_unfinished_request_begins),
-                cmocka_unit_test(everything_is_bounded),
+                cmocka_unit_test(unambiguous_requests_are_accepted),
+                cmocka_unit_test(ambiguous_requests_are_rejected),
+                cmocka_unit_test(the_start_of_an_incomplete_request_is_known),
+                cmocka_unit_test(heads_and_extensions_are_bounded),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

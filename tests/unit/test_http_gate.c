@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every request gets a status: one that is badly framed, one that does not come to its end, one for
- * which there is no room, and one that came while the server's thread was busy. */
+/* Every request gets a status: also if it is malformed or incomplete, if there are too many
+ * connections, or if it arrives while the server's thread is busy. */
 #include "http_fixture.h"
 #include "slow.h"
 
@@ -9,8 +9,7 @@
 
 enum { CONNECTIONS = 32, LIMIT_S = 1, BODY_MAX = 1000 };
 
-/* Handlers that wait until the test lets them go: `hold` on the server's own thread, `park` without
- * one. */
+/* Handlers that wait for the test: `hold` blocks the server's thread, `park` no thread. */
 static struct {
         pthread_mutex_t lock;
         pthread_cond_t changed;
@@ -42,7 +41,7 @@ static void park(struct http_request *request, void *ctx)
         pthread_mutex_unlock(&stage.lock);
 }
 
-/* With as large a head as there is. */
+/* Answers with the largest head that the API sends. */
 static void large_head(struct http_request *request, void *ctx)
 {
         struct buf body = BUF_INIT(100);
@@ -92,7 +91,7 @@ static void send_text(int fd, const char *text)
         client_send(fd, text, strlen(text));
 }
 
-/* The next status on a connection whose answers have no body, or that ends; 0: it ended without
+/* The next status on a connection whose answers have no body; 0: the connection ended without
  * one. */
 static unsigned next_status(int fd)
 {
@@ -105,7 +104,8 @@ static unsigned next_status(int fd)
         return sscanf(text, "HTTP/1.1 %u", &status) == 1 ? status : 0;
 }
 
-/* Sends and reads to the end, which must come with this status, in JSON. */
+/* Sends bytes and expects an error with this status, in JSON, and then the end of the
+ * connection. */
 static void check(struct served *s, const char *bytes, size_t n, unsigned status, const char *part)
 {
         struct answer a = talk(s, bytes, n);
@@ -120,9 +120,9 @@ static void check(struct served *s, const char *bytes, size_t n, unsigned status
         answer_release(&a);
 }
 
-/* The framing itself is tested in test_http_framing; here, that it stands before libmicrohttpd,
- * which would take each of these. */
-static void what_is_badly_framed_is_refused(void **state)
+/* test_http_framing tests the framing itself. This tests that it runs before libmicrohttpd, which
+ * would accept each of these. */
+static void malformed_requests_get_400(void **state)
 {
         static const char *const requests[][2] = {
                 {"POST /quick HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n"
@@ -155,7 +155,7 @@ static void what_is_badly_framed_is_refused(void **state)
         for (size_t i = 0; i < N; i++)
                 check(&s, requests[i][0], strlen(requests[i][0]), 400, requests[i][1]);
         check(&s, "GET /quick HTTP/1.1\r\nHost: localhost\r\nX: a\0\r\n\r\n", 47, 400, "control");
-        /* The answer survives what the client goes on to send. */
+        /* The answer reaches a client that goes on sending. */
         n = (size_t)sprintf(more, "%s", requests[0][0]);
         memset(more + n, 'x', (1 << 20) - n);
         check(&s, more, 1 << 20, 400, "both");
@@ -168,7 +168,7 @@ static void what_is_badly_framed_is_refused(void **state)
         served_release(&s);
 }
 
-/* The requests before it are answered first, those after it never. */
+/* Requests before the fault are answered first, those after it never. */
 static void check_pipelined(bool parks)
 {
         struct served s;
@@ -203,14 +203,15 @@ static void check_pipelined(bool parks)
         served_release(&s);
 }
 
-static void a_fault_waits_for_the_answers_before_it(void **state)
+static void a_fault_is_answered_after_the_requests_before_it(void **state)
 {
         check_pipelined(false);
         check_pipelined(true);
 }
 
-/* libmicrohttpd has one block of memory for what it notes of a request and for the head of the
- * answer: where the first leaves too little for the second it closes the connection. */
+/* libmicrohttpd has one buffer for its notes about a request and the head of the answer. If the
+ * notes leave too little, it closes the connection without an answer; framing.c must reject such a
+ * request before that. */
 static void a_head_of_any_size_gets_a_status(void **state)
 {
         static const char *const names[] = {"X", "Cookie"};
@@ -246,7 +247,7 @@ static void a_head_of_any_size_gets_a_status(void **state)
         stop(&s);
 }
 
-static void a_request_without_its_end_is_told(void **state)
+static void an_incomplete_request_gets_400(void **state)
 {
         static const char *const parts[] = {
                 "G", "GET /quick HTTP/1.1\r\n", "GET /quick HTTP/1.1\r\nHost: localhost\r\nX-A",
@@ -270,10 +271,10 @@ static void a_request_without_its_end_is_told(void **state)
         stop(&s);
 }
 
-static void a_request_that_is_late_is_told(void **state)
+static void a_late_request_gets_408(void **state)
 {
         static const char *const parts[] = {
-                "", /* a new connection: its client may be about to ask */
+                "", /* a new connection, whose client may be about to send */
                 "GET /quick HTTP/1.1\r\nHost: localhost\r\nX-A",
                 "POST /quick HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nab"};
         enum { N = sizeof(parts) / sizeof(parts[0]) };
@@ -290,7 +291,7 @@ static void a_request_that_is_late_is_told(void **state)
         assert_int_equal(next_status(again), 204);
         for (size_t i = 0; i < N; i++) {
                 assert_int_equal(next_status(fds[i]), 408);
-                /* Its last words are not taken back by what comes after them. */
+                /* The response survives bytes that arrive after it. */
                 send_text(fds[i], "GET /quick HTTP/1.1\r\nHost: localhost\r\n\r\n");
                 while (recv(fds[i], &(char){0}, 1, 0) == 1)
                         ;
@@ -299,12 +300,12 @@ static void a_request_that_is_late_is_told(void **state)
         assert_int_equal(next_status(again), 408);
         close(again);
         served_stop(&s);
-        /* Those that had begun. */
+        /* Only requests that had begun are counted. */
         assert_contains(s.metrics.data, "{method=\"other\",path=\"unmatched\",status=\"408\"} 2\n");
         served_release(&s);
 }
 
-/* The server's thread is busy until release_server(). */
+/* Blocks the server's thread until release_server(). */
 static int hold_server(struct served *s)
 {
         int fd = client_connect(s);
@@ -325,9 +326,9 @@ static void release_server(void)
         pthread_mutex_unlock(&stage.lock);
 }
 
-/* The server is late, not these clients: their bytes wait in its sockets while their time
- * passes. */
-static void requests_that_wait_to_be_read_are_not_late(void **state)
+/* The server is late, not these clients: their bytes are in its sockets when their time runs
+ * out. */
+static void unread_requests_are_not_late(void **state)
 {
         struct served s;
         int held, used, half;
@@ -339,7 +340,7 @@ static void requests_that_wait_to_be_read_are_not_late(void **state)
         half = client_connect(&s);
         send_text(half, "POST /quick HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\na");
         send_text(used, "GET /quick HTTP/1.1\r\nHost: localhost\r\n\r\n");
-        assert_int_equal(next_status(used), 204); /* so the half has been read */
+        assert_int_equal(next_status(used), 204); /* after this, the half has been read */
         held = hold_server(&s);
         send_text(used, "GET /quick HTTP/1.1\r\nHost: localhost\r\n\r\n");
         send_text(half, "b");
@@ -354,8 +355,8 @@ static void requests_that_wait_to_be_read_are_not_late(void **state)
         stop(&s);
 }
 
-/* More at once than there may be connections: whoever has asked is answered. */
-static void requests_of_a_crowd_are_all_answered(void **state)
+/* There are more clients than connections, and all that have sent a request are answered. */
+static void requests_beyond_the_connection_limit_are_all_answered(void **state)
 {
         enum { CROWD = 4 * CONNECTIONS };
         struct served s;
@@ -383,8 +384,8 @@ static void requests_of_a_crowd_are_all_answered(void **state)
         stop(&s);
 }
 
-/* Its connection was made by the kernel, and nobody takes it any more. */
-static void a_request_that_comes_at_the_end_is_told(void **state)
+/* The kernel has completed the connection, but the server does not accept it any more. */
+static void a_request_during_the_stop_gets_503(void **state)
 {
         struct served s;
         int held, late;
@@ -402,7 +403,7 @@ static void a_request_that_comes_at_the_end_is_told(void **state)
         stop(&s);
 }
 
-static void who_is_put_out_is_told(void **state)
+static void evicted_clients_get_a_status(void **state)
 {
         struct served s;
         int fds[2 * CONNECTIONS];
@@ -415,7 +416,7 @@ static void who_is_put_out_is_told(void **state)
                 fds[i] = client_connect(&s);
                 if (i % 2)
                         send_text(fds[i], "GET /qui");
-                a = ask(&s, "GET", "/quick", NULL); /* so it has been taken, and read */
+                a = ask(&s, "GET", "/quick", NULL); /* after this, it has been accepted and read */
                 assert_int_equal(a.status, 204);
                 answer_release(&a);
         }
@@ -436,15 +437,15 @@ static void who_is_put_out_is_told(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(what_is_badly_framed_is_refused),
-                cmocka_unit_test(a_fault_waits_for_the_answers_before_it),
+                cmocka_unit_test(malformed_requests_get_400),
+                cmocka_unit_test(a_fault_is_answered_after_the_requests_before_it),
                 cmocka_unit_test(a_head_of_any_size_gets_a_status),
-                cmocka_unit_test(a_request_without_its_end_is_told),
-                cmocka_unit_test(a_request_that_is_late_is_told),
-                cmocka_unit_test(requests_that_wait_to_be_read_are_not_late),
-                cmocka_unit_test(requests_of_a_crowd_are_all_answered),
-                cmocka_unit_test(a_request_that_comes_at_the_end_is_told),
-                cmocka_unit_test(who_is_put_out_is_told),
+                cmocka_unit_test(an_incomplete_request_gets_400),
+                cmocka_unit_test(a_late_request_gets_408),
+                cmocka_unit_test(unread_requests_are_not_late),
+                cmocka_unit_test(requests_beyond_the_connection_limit_are_all_answered),
+                cmocka_unit_test(a_request_during_the_stop_gets_503),
+                cmocka_unit_test(evicted_clients_get_a_status),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bodies with Content-Encoding: gzip: whole, broken, without end, and in another coding. */
+/* Bodies with Content-Encoding: gzip: complete, damaged, expanding without bound, or in another
+ * coding. */
 #include "http_fixture.h"
 
 #include "http/inflate.h"
@@ -31,7 +32,7 @@ static int keep(void *ctx, const char *bytes, size_t n)
         return buf_add(ctx, bytes, n);
 }
 
-/* In pieces of each of some sizes. */
+/* In pieces of several sizes. */
 static int decode(const char *bytes, size_t n, size_t piece, struct buf *ret, struct err *err)
 {
         struct http_inflate *z = http_inflate_new();
@@ -56,7 +57,7 @@ static int set_up(void **state)
         return 0;
 }
 
-static void what_was_packed_comes_out(void **state)
+static void a_compressed_body_is_decoded(void **state)
 {
         static const size_t pieces[] = {1, 7, 1000, 1 << 20};
         char packed[200000];
@@ -78,7 +79,7 @@ static void what_was_packed_comes_out(void **state)
         buf_release(&out);
 }
 
-static void what_is_broken_is_refused(void **state)
+static void damaged_gzip_is_refused(void **state)
 {
         char packed[1024];
         size_t n = pack("hello, hello, hello", 19, packed, sizeof(packed));
@@ -90,7 +91,7 @@ static void what_is_broken_is_refused(void **state)
                 assert_non_null(strstr(err.msg, "it is truncated"));
                 buf_release(&out);
         }
-        /* Any bit of the data, the checksum or the length. */
+        /* One flipped bit anywhere in the data, the checksum or the length. */
         for (size_t bit = 80; bit < 8 * n; bit++) {
                 packed[bit / 8] ^= (char)(1 << bit % 8);
                 if (decode(packed, n, n, &out, &err) == 0 &&
@@ -151,7 +152,7 @@ static void expect(const struct served *s, const char *coding, const char *body,
         answer_release(&a);
 }
 
-static void the_server_decodes(void **state)
+static void the_server_decodes_bodies(void **state)
 {
         struct http_server_config c = {.routes = routes, .n_routes = 2, .refused = note_refused};
         char packed[1024];
@@ -172,13 +173,13 @@ static void the_server_decodes(void **state)
         expect(&s, "gzip, gzip", packed, n, 415, "must be gzip");
         expect(&s, "", packed, n, 415, "must be gzip");
         a = ask_with(&s, "GET", "/echo", "Content-Encoding: br\r\n", NULL, 0);
-        assert_int_equal(a.status, 200); /* there is no body that could be in it */
+        assert_int_equal(a.status, 200); /* there is no body to decode */
         answer_release(&a);
         served_stop(&s);
         served_release(&s);
 }
 
-static void what_grows_without_end_is_cut(void **state)
+static void a_compression_bomb_stops_at_the_bound(void **state)
 {
         struct http_server_config c = {.routes = routes, .n_routes = 2, .refused = note_refused};
         char *zeros = calloc(1, BOMB), *packed = malloc(1 << 20);
@@ -187,7 +188,7 @@ static void what_grows_without_end_is_cut(void **state)
 
         served_start(&s, c);
         expect(&s, "gzip", packed, n, 413, "the body is larger than 1048576 bytes");
-        /* And its neighbour, which just fits. */
+        /* A body that just fits is accepted. */
         n = pack(zeros, BODY_MAX - 1, packed, 1 << 20);
         zeros[0] = 'z';
         n = pack(zeros, BODY_MAX, packed, 1 << 20);
@@ -201,10 +202,10 @@ static void what_grows_without_end_is_cut(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(what_was_packed_comes_out),
-                cmocka_unit_test(what_is_broken_is_refused),
-                cmocka_unit_test(the_server_decodes),
-                cmocka_unit_test(what_grows_without_end_is_cut),
+                cmocka_unit_test(a_compressed_body_is_decoded),
+                cmocka_unit_test(damaged_gzip_is_refused),
+                cmocka_unit_test(the_server_decodes_bodies),
+                cmocka_unit_test(a_compression_bomb_stops_at_the_bound),
         };
 
         return cmocka_run_group_tests(tests, set_up, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lines of the log: what is in them, what cannot be, and who waits for whom to take them. */
+/* Lines of the log: their content, and what happens if standard error is blocked. */
 #include "base/log.h"
 #include "base/log_writer.h"
 
@@ -63,7 +63,7 @@ static const char *member(const json_t *json, const char *name)
         return json_string_value(json_object_get(json, name));
 }
 
-static void text_is_level_and_message(void **state)
+static void a_line_of_text_has_level_and_message(void **state)
 {
         log_warn("%d of %s", 3, "four");
         assert_string_equal(line, "warn: 3 of four");
@@ -71,7 +71,7 @@ static void text_is_level_and_message(void **state)
         assert_int_equal(n_lines, 1);
 }
 
-static void nothing_forges_a_line(void **state)
+static void no_message_forges_a_line(void **state)
 {
         const struct log_field fields[] = {
                 {.name = "path", .text = "/a b\nerror: forged=\"1\"\x9b"},
@@ -88,7 +88,7 @@ static void nothing_forges_a_line(void **state)
                             "empty=\"\" status=404 ms=0.125");
 }
 
-static void json_is_one_object_a_line(void **state)
+static void json_is_one_object_per_line(void **state)
 {
         const struct log_field fields[] = {
                 {.name = "path",
@@ -111,7 +111,7 @@ static void json_is_one_object_a_line(void **state)
         json_decref(json);
 }
 
-static void a_workload_is_a_member(void **state)
+static void a_workload_has_a_member(void **state)
 {
         json_t *json;
 
@@ -126,7 +126,7 @@ static void a_workload_is_a_member(void **state)
         json_decref(json);
 }
 
-static void what_is_too_long_is_cut_and_still_a_line(void **state)
+static void a_long_message_is_cut_to_one_line(void **state)
 {
         char text[2 * LOG_LINE_MAX];
         struct log_field fields[3];
@@ -179,9 +179,9 @@ static void *read_all(void *arg)
         return NULL;
 }
 
-/* Nobody reads: who logs goes on, lines are dropped and counted, and that is told in their
- * place. */
-static void a_full_pipe_holds_up_nobody(void **state)
+/* Nobody reads the pipe: logging does not wait, lines are dropped and counted, and a later line
+ * reports the number. */
+static void a_full_pipe_delays_no_thread(void **state)
 {
         char number[16], *text = number;
         struct err err = ERR_INIT;
@@ -217,7 +217,7 @@ static void a_full_pipe_holds_up_nobody(void **state)
         free(text);
 }
 
-static void the_end_does_not_wait_for_a_reader_for_ever(void **state)
+static void the_stop_waits_for_a_reader_for_a_limited_time(void **state)
 {
         struct err err = ERR_INIT;
         int was, fd = replace_stderr(&was);
@@ -227,7 +227,7 @@ static void the_end_does_not_wait_for_a_reader_for_ever(void **state)
         for (unsigned i = 0; i < 10000; i++)
                 log_info("line %05u, and so many words that the pipe and the queue are soon full",
                          i);
-        log_writer_stop(); /* hangs if it is wrong */
+        log_writer_stop(); /* would hang otherwise */
         restore_stderr(was);
         close(fd);
 }
@@ -237,13 +237,13 @@ static void the_end_does_not_wait_for_a_reader_for_ever(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                TEST(text_is_level_and_message),
-                TEST(nothing_forges_a_line),
-                TEST(json_is_one_object_a_line),
-                TEST(a_workload_is_a_member),
-                TEST(what_is_too_long_is_cut_and_still_a_line),
-                TEST(a_full_pipe_holds_up_nobody),
-                TEST(the_end_does_not_wait_for_a_reader_for_ever),
+                TEST(a_line_of_text_has_level_and_message),
+                TEST(no_message_forges_a_line),
+                TEST(json_is_one_object_per_line),
+                TEST(a_workload_has_a_member),
+                TEST(a_long_message_is_cut_to_one_line),
+                TEST(a_full_pipe_delays_no_thread),
+                TEST(the_stop_waits_for_a_reader_for_a_limited_time),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

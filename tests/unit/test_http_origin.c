@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A server without a token answers no web page, by whatever name the page reaches it. */
+/* A server without a token refuses requests of web pages, whatever name they use for it. */
 #include "http_fixture.h"
 #include "http/origin.h"
 
@@ -42,7 +42,7 @@ static const char *const unsafe[] = {
         "localhost:80:80",
         "a_very_long_name_a_very_long_name_a_very_long_name_a_very_long_name.example"};
 
-static void hosts(void **state)
+static void addresses_and_localhost_are_safe_hosts(void **state)
 {
         for (size_t i = 0; i < sizeof(safe) / sizeof(safe[0]); i++)
                 if (!http_origin_host_is_safe(safe[i]))
@@ -76,7 +76,7 @@ static void start(struct served *s, const char *token)
                         });
 }
 
-/* The answer must be this status; 403 in JSON and with what to do. */
+/* Expects this status. A 403 must say in JSON what to do. */
 static void check(struct served *s, const char *path, const char *headers, unsigned status)
 {
         char text[1024];
@@ -101,8 +101,8 @@ static void check_host(struct served *s, const char *path, const char *host, uns
         check(s, path, header, status);
 }
 
-/* A page at rebind.example whose name now means 127.0.0.1: its requests are same-origin. */
-static void names_are_not_answered_without_a_token(void **state)
+/* A page at rebind.example, whose name now resolves to 127.0.0.1: its requests are same-origin. */
+static void host_names_need_a_token(void **state)
 {
         static const char *const paths[] = {"/v1/things", "/healthz", "/metrics", "/nowhere"};
         struct served s;
@@ -124,7 +124,7 @@ static void names_are_not_answered_without_a_token(void **state)
         served_release(&s);
 }
 
-static void web_pages_are_not_answered_without_a_token(void **state)
+static void requests_of_web_pages_need_a_token(void **state)
 {
         struct served s;
 
@@ -143,8 +143,8 @@ static void web_pages_are_not_answered_without_a_token(void **state)
         served_release(&s);
 }
 
-/* What a page does not know it cannot send. */
-static void with_a_token_any_name_will_do(void **state)
+/* A page cannot send a token it does not know. */
+static void with_a_token_any_host_is_accepted(void **state)
 {
         struct served s;
 
@@ -159,8 +159,8 @@ static void with_a_token_any_name_will_do(void **state)
         served_release(&s);
 }
 
-/* No browser leaves Host out. */
-static void a_client_without_host_is_no_browser(void **state)
+/* Every browser sends Host. */
+static void an_http_1_0_request_without_host_is_accepted(void **state)
 {
         static const char get[] = "GET /v1/things HTTP/1.0\r\n\r\n";
         struct served s;
@@ -174,8 +174,8 @@ static void a_client_without_host_is_no_browser(void **state)
         served_release(&s);
 }
 
-/* Nor does a page reach a Unix socket; clients call it what they like. */
-static void a_unix_socket_has_no_name(void **state)
+/* Pages cannot reach a Unix socket, so its clients may send any Host. */
+static void a_unix_socket_accepts_any_host(void **state)
 {
         static const char get[] = "GET /v1/things HTTP/1.1\r\nHost: whatever.example\r\n"
                                   "Connection: close\r\n\r\n";
@@ -209,12 +209,12 @@ static void a_unix_socket_has_no_name(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(hosts),
-                cmocka_unit_test(names_are_not_answered_without_a_token),
-                cmocka_unit_test(web_pages_are_not_answered_without_a_token),
-                cmocka_unit_test(with_a_token_any_name_will_do),
-                cmocka_unit_test(a_client_without_host_is_no_browser),
-                cmocka_unit_test(a_unix_socket_has_no_name),
+                cmocka_unit_test(addresses_and_localhost_are_safe_hosts),
+                cmocka_unit_test(host_names_need_a_token),
+                cmocka_unit_test(requests_of_web_pages_need_a_token),
+                cmocka_unit_test(with_a_token_any_host_is_accepted),
+                cmocka_unit_test(an_http_1_0_request_without_host_is_accepted),
+                cmocka_unit_test(a_unix_socket_accepts_any_host),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,7 +22,7 @@ static void large_bodies_are_refused(void **state)
         assert_contains(a.body,
                         "{\"error\":\"the body is larger than 1000 bytes\",\"request_id\":\"");
         answer_release(&a);
-        /* The size is not known beforehand. */
+        /* The size is not announced. */
         buf_printf(&text,
                    "POST /echo/x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
                    "Transfer-Encoding: chunked\r\n\r\n%x\r\n",
@@ -33,7 +33,7 @@ static void large_bodies_are_refused(void **state)
         assert_int_equal(a.status, 413);
         answer_release(&a);
         buf_release(&text);
-        /* More than is worth reading: the answer comes at once. */
+        /* The body is too large to be dropped: the answer does not wait for it. */
         buf_printf(
                 &text,
                 "POST /echo/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n");
@@ -151,7 +151,7 @@ static void slow_clients_get_408(void **state)
         silent = client_connect(&s);
         slow = client_connect(&s);
         client_send(slow, half, sizeof(half) - 1);
-        /* Both are told when the server has had enough. */
+        /* Both get a status when their time has passed. */
         assert_int_equal(read_status(silent), 408);
         assert_int_equal(read_status(slow), 408);
         close(silent);

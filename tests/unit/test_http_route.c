@@ -16,7 +16,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-static void targets_may_be_whole_urls(void **state)
+static void a_target_may_be_an_absolute_url(void **state)
 {
         assert_string_equal(http_route_path("/a", NULL), "/a");
         assert_string_equal(http_route_path("*", "h"), "*");
@@ -103,14 +103,14 @@ static void routes_are_found_by_method_and_path(void **state)
 #undef FIND
 }
 
-static void methods_are_bounded_labels(void **state)
+static void unknown_methods_share_a_label(void **state)
 {
         assert_string_equal(http_method_label("DELETE"), "DELETE");
         assert_string_equal(http_method_label("BREW"), "other");
         assert_string_equal(http_method_label("get"), "other");
 }
 
-static void listening_tells_the_real_port(void **state)
+static void a_listener_knows_its_real_port(void **state)
 {
         struct http_listener a, b;
         struct err err = ERR_INIT;
@@ -134,7 +134,7 @@ static void listening_tells_the_real_port(void **state)
         http_listener_release(&a);
 }
 
-static void wrong_addresses_are_refused(void **state)
+static void invalid_addresses_are_refused(void **state)
 {
         static const char *const wrong[] = {"",           "8080",       ":8080",   "127.0.0.1",
                                             "127.0.0.1:", "1.2.3:1",    "x.y:80",  "1.2.3.4:65536",
@@ -166,14 +166,14 @@ static void unix_sockets_are_private_and_replaced_when_stale(void **state)
         assert_int_equal(stat(a.path, &st), 0);
         assert_int_equal(st.st_mode & 0777, 0600);
         assert_int_equal(http_listen(address, &b, &err), -EADDRINUSE);
-        close(a.fd); /* as a process that died leaves it */
+        close(a.fd); /* as left by a process that was killed */
         assert_int_equal(http_listen(address, &b, &err), 0);
         http_listener_release(&b);
         assert_int_equal(access(address + 5, F_OK), -1);
         assert_int_equal(rmdir(dir), 0);
 }
 
-static void text_becomes_utf8(void **state)
+static void invalid_utf8_is_replaced_in_json(void **state)
 {
         static const struct {
                 const char *in, *out;
@@ -201,15 +201,15 @@ static void text_becomes_utf8(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(targets_may_be_whole_urls),
+                cmocka_unit_test(a_target_may_be_an_absolute_url),
                 cmocka_unit_test(patterns_match_whole_segments),
                 cmocka_unit_test(parameters_are_bounded),
                 cmocka_unit_test(routes_are_found_by_method_and_path),
-                cmocka_unit_test(methods_are_bounded_labels),
-                cmocka_unit_test(listening_tells_the_real_port),
-                cmocka_unit_test(wrong_addresses_are_refused),
+                cmocka_unit_test(unknown_methods_share_a_label),
+                cmocka_unit_test(a_listener_knows_its_real_port),
+                cmocka_unit_test(invalid_addresses_are_refused),
                 cmocka_unit_test(unix_sockets_are_private_and_replaced_when_stale),
-                cmocka_unit_test(text_becomes_utf8),
+                cmocka_unit_test(invalid_utf8_is_replaced_in_json),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

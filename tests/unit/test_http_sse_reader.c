@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Server-Sent Events, whole and byte by byte. */
+/* Server-Sent Events are parsed in one piece and byte by byte. */
 #include "http/sse_reader.h"
 
 #include <errno.h>
@@ -16,7 +16,7 @@ static int note(void *ctx, const struct sse_event *e)
         return buf_printf(ctx, "<%s|%s|%s>", e->event, e->id, e->data);
 }
 
-/* What the stream says, the same in pieces of any size. */
+/* Parses a stream in pieces of every size and expects the same events. */
 static void check(const char *stream, const char *want)
 {
         for (size_t piece = 1; piece <= strlen(stream); piece++) {
@@ -35,7 +35,7 @@ static void check(const char *stream, const char *want)
         }
 }
 
-static void test_events(void **state)
+static void events_are_parsed(void **state)
 {
         check("data: one\n\n", "<message||one>");
         check("id: 7\ndata: one\n\ndata: two\n\n", "<message|7|one><message|7|two>");
@@ -46,7 +46,7 @@ static void test_events(void **state)
         check("data: a:b\n\n", "<message||a:b>");
 }
 
-static void test_what_is_passed_over(void **state)
+static void comments_and_unknown_fields_are_ignored(void **state)
 {
         check(":\n\n: heartbeat\n\ndata: x\n\n", "<message||x>");
         check("retry: 10\nunknown: y\nevent: z\n\ndata: x\n\n", "<message||x>");
@@ -56,7 +56,7 @@ static void test_what_is_passed_over(void **state)
               "<message||x>");
 }
 
-static void test_line_ends(void **state)
+static void every_kind_of_line_end_is_accepted(void **state)
 {
         check("data: a\r\n\r\ndata: b\r\rdata: c\n\n", "<message||a><message||b><message||c>");
         check("data: a\rdata: b\r\n\n", "<message||a\nb>");
@@ -68,7 +68,7 @@ static int stop(void *ctx, const struct sse_event *e)
         return -ECANCELED;
 }
 
-static void test_the_function_can_end_it(void **state)
+static void the_callback_can_end_a_feed(void **state)
 {
         int n = 0;
         struct sse_reader r = SSE_READER_INIT(stop, &n);
@@ -78,7 +78,7 @@ static void test_the_function_can_end_it(void **state)
         sse_reader_release(&r);
 }
 
-static void test_bounds(void **state)
+static void lines_data_and_names_are_bounded(void **state)
 {
         struct buf seen = BUF_INIT(4096);
         struct sse_reader r = SSE_READER_INIT(note, &seen);
@@ -98,7 +98,7 @@ static void test_bounds(void **state)
         free(big);
 }
 
-static void test_a_new_connection_keeps_the_id(void **state)
+static void a_restart_keeps_the_id(void **state)
 {
         struct buf seen = BUF_INIT(4096);
         struct sse_reader r = SSE_READER_INIT(note, &seen);
@@ -114,12 +114,12 @@ static void test_a_new_connection_keeps_the_id(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_events),
-                cmocka_unit_test(test_what_is_passed_over),
-                cmocka_unit_test(test_line_ends),
-                cmocka_unit_test(test_the_function_can_end_it),
-                cmocka_unit_test(test_bounds),
-                cmocka_unit_test(test_a_new_connection_keeps_the_id),
+                cmocka_unit_test(events_are_parsed),
+                cmocka_unit_test(comments_and_unknown_fields_are_ignored),
+                cmocka_unit_test(every_kind_of_line_end_is_accepted),
+                cmocka_unit_test(the_callback_can_end_a_feed),
+                cmocka_unit_test(lines_data_and_names_are_bounded),
+                cmocka_unit_test(a_restart_keeps_the_id),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,7 +29,7 @@ static void unfinished_requests_do_not_delay_the_stop(void **state)
                 if (i % 2)
                         client_send(fds[i], "GET /hel", 8);
         }
-        a = ask(&s, "GET", "/hello", NULL); /* so they have been taken */
+        a = ask(&s, "GET", "/hello", NULL); /* after this, they have been accepted */
         answer_release(&a);
         served_stop(&s);
         for (int i = 0; i < 10; i++) {
@@ -91,7 +91,7 @@ static void *stop_it(void *arg)
         return NULL;
 }
 
-/* One answer on a connection that is kept. */
+/* Sends a request and reads its answer on a connection that stays open. */
 static unsigned ask_on(int fd, const char *text)
 {
         struct answer a = {.all = BUF_INIT(1 << 16)};
@@ -112,8 +112,8 @@ static unsigned ask_on(int fd, const char *text)
         return status;
 }
 
-/* Else a handler could hold a connection when libmicrohttpd is stopped, which aborts then; and who
- * asks and asks would hold the end up. */
+/* Otherwise a handler could have a connection when libmicrohttpd is stopped, which aborts the
+ * program, and a client that keeps sending could delay the stop for ever. */
 static void requests_during_the_stop_are_refused(void **state)
 {
         static const char get[] =
@@ -150,7 +150,7 @@ static void requests_during_the_stop_are_refused(void **state)
         served_release(&s);
 }
 
-/* Who comes too late is turned away at once, while the rest is served on. */
+/* New clients are rejected immediately, and open connections are still served. */
 static void a_quiesced_server_accepts_no_connection(void **state)
 {
         static const char get[] =
@@ -163,7 +163,8 @@ static void a_quiesced_server_accepts_no_connection(void **state)
         served_start(&s, config());
         early = client_connect(&s);
         client_send(early, get, 10);
-        served = ask(&s, "GET", "/hello", NULL); /* so the first connection is accepted too */
+        served = ask(&s, "GET", "/hello",
+                     NULL); /* after this, the first connection has been accepted */
         answer_release(&served);
         http_server_quiesce(s.server);
         to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Answers that come bit by bit. */
+/* Answers whose body comes bit by bit. */
 #include "http_fixture.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 
-/* A source that has what it was given, and ends when it was told. */
+/* A source that the test fills and ends. */
 struct source {
         pthread_mutex_t lock;
         pthread_cond_t changed;
         struct http_stream *stream;
-        const char *text; /* NULL: nothing now */
+        const char *text; /* NULL: there is nothing now */
         bool ended, fails, gone;
         unsigned reads;
 };
@@ -133,7 +133,7 @@ static void a_body_comes_bit_by_bit(void **state)
         fd = ask_stream(&s);
         give(&source, "one ", false);
         wait_reads(&source, 3);
-        other = ask(&s, "GET", "/still", NULL); /* others are served meanwhile */
+        other = ask(&s, "GET", "/still", NULL); /* other requests are served meanwhile */
         assert_int_equal(other.status, 404);
         answer_release(&other);
         give(&source, "two", true);
@@ -154,7 +154,7 @@ static void a_body_comes_bit_by_bit(void **state)
         served_release(&s);
 }
 
-/* A wake that comes while read() says "nothing" is not lost: each one leads to another read(). */
+/* A wake during a read() that finds nothing is not lost: each wake leads to another read(). */
 static void no_wake_is_lost(void **state)
 {
         struct served s;
@@ -178,7 +178,7 @@ static void no_wake_is_lost(void **state)
         served_release(&s);
 }
 
-static void a_client_that_hangs_up_is_noticed_at_the_next_bytes(void **state)
+static void a_client_that_hangs_up_is_noticed_at_the_next_write(void **state)
 {
         struct served s;
         int fd;
@@ -212,7 +212,8 @@ static void a_source_that_fails_ends_the_connection(void **state)
         source.fails = true;
         wake(&source);
         client_read(fd, &text);
-        assert_null(strstr(text.data ? text.data : "", "\r\n0\r\n")); /* not a whole body */
+        assert_null(
+                strstr(text.data ? text.data : "", "\r\n0\r\n")); /* the body is not terminated */
         wait_gone(&source);
         close(fd);
         buf_release(&text);
@@ -220,7 +221,7 @@ static void a_source_that_fails_ends_the_connection(void **state)
         served_release(&s);
 }
 
-static void the_end_of_the_server_cuts_streams_off(void **state)
+static void the_stop_of_the_server_ends_streams(void **state)
 {
         struct served s;
         int fd;
@@ -238,9 +239,9 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_body_comes_bit_by_bit),
                 cmocka_unit_test(no_wake_is_lost),
-                cmocka_unit_test(a_client_that_hangs_up_is_noticed_at_the_next_bytes),
+                cmocka_unit_test(a_client_that_hangs_up_is_noticed_at_the_next_write),
                 cmocka_unit_test(a_source_that_fails_ends_the_connection),
-                cmocka_unit_test(the_end_of_the_server_cuts_streams_off),
+                cmocka_unit_test(the_stop_of_the_server_ends_streams),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A token admits requests. */
+/* Requests need the token, if there is one. */
 #include "http_handlers.h"
 
 #include <errno.h>
@@ -27,7 +27,7 @@ static void requests_need_the_token(void **state)
         assert_int_equal(a.status, 401);
         answer_release(&a);
         a = ask(&s, "GET", "/nothing", NULL);
-        assert_int_equal(a.status, 401); /* who has no token learns nothing */
+        assert_int_equal(a.status, 401); /* without the token, paths are not revealed */
         answer_release(&a);
         a = ask_with(&s, "POST", "/echo/x", "", "body", 4);
         assert_int_equal(a.status, 401);
@@ -67,7 +67,7 @@ static void web_pages_need_a_token(void **state)
         served_release(&s);
 }
 
-/* The longest token is well within the bound, beside what clients and proxies add. */
+/* The longest token fits, together with the headers that clients and proxies add. */
 static void the_longest_token_fits(void **state)
 {
         char token[HTTP_TOKEN_MAX + 1], extra[HTTP_HEADERS_MAX];
@@ -101,7 +101,7 @@ static void a_server_refuses_a_short_token(void **state)
 
         assert_int_equal(http_listen("127.0.0.1:0", &l, &err), 0);
         c.listener = &l;
-        c.token = "fifteen-bytes-x"; /* one too few */
+        c.token = "fifteen-bytes-x"; /* one byte too short */
         assert_int_equal(http_server_new(&c, &server, &err), -EINVAL);
         assert_contains(err.msg, "token: must have 16 to ");
         assert_null(server);

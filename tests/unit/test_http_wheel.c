@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Timers expire in their tick, and waiting ones cost nothing. */
+/* Timers expire in their tick, and timers that wait cost nothing. */
 #include "http/wheel.h"
 
 #include <setjmp.h>
@@ -56,7 +56,7 @@ static void a_timer_that_is_cleared_or_moved_does_not_expire(void **state)
         http_wheel_clear(&w, &timers[0]);
         http_wheel_clear(&w, &timers[0]);
         assert_ptr_equal(http_wheel_next(&w, at(1)), &timers[1]);
-        http_wheel_set(&w, &timers[2], at(5)); /* in the middle of a collection */
+        http_wheel_set(&w, &timers[2], at(5)); /* during a collection */
         assert_null(http_wheel_next(&w, at(4)));
         assert_ptr_equal(http_wheel_next(&w, at(5)), &timers[2]);
 }
@@ -73,7 +73,7 @@ static void a_timer_beyond_a_turn_of_the_wheel_waits_for_its_turn(void **state)
         assert_ptr_equal(http_wheel_next(&w, at(3 * HTTP_WHEEL_SLOTS + 1)), &timer);
 }
 
-static void a_long_pause_expires_all_that_is_due(void **state)
+static void a_long_pause_expires_all_due_timers(void **state)
 {
         struct http_wheel w;
         struct http_timer timers[200] = {0}, later = {0};
@@ -89,8 +89,8 @@ static void a_long_pause_expires_all_that_is_due(void **state)
         assert_ptr_equal(http_wheel_next(&w, at(1000001)), &later);
 }
 
-/* 10,000 connections that are kept, and one that is late each second. */
-static void the_cost_depends_on_what_expires_alone(void **state)
+/* 10,000 connections are kept, and one is late each second. */
+static void the_cost_depends_only_on_expired_timers(void **state)
 {
         enum { KEPT = 10000, SECONDS = 74 };
         struct http_timer *kept = calloc(KEPT, sizeof(*kept)), late[SECONDS] = {0};
@@ -120,8 +120,8 @@ int main(void)
                 cmocka_unit_test(a_timer_in_the_past_expires_at_the_next_tick),
                 cmocka_unit_test(a_timer_that_is_cleared_or_moved_does_not_expire),
                 cmocka_unit_test(a_timer_beyond_a_turn_of_the_wheel_waits_for_its_turn),
-                cmocka_unit_test(a_long_pause_expires_all_that_is_due),
-                cmocka_unit_test(the_cost_depends_on_what_expires_alone),
+                cmocka_unit_test(a_long_pause_expires_all_due_timers),
+                cmocka_unit_test(the_cost_depends_only_on_expired_timers),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
