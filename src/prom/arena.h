@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Memory that lives as long as its family, and arrays that grow. */
+/* Arenas, whose memory lives as long as a family; and growing arrays. */
 #pragma once
 
 #include <stdbool.h>
@@ -14,11 +14,13 @@ struct arena {
         size_t chunk_size;
 };
 
-/* n bytes, aligned to ARENA_ALIGNMENT, zeroed; NULL without memory. */
+/* n zero bytes, aligned to ARENA_ALIGNMENT; NULL without memory. They are freed only with the whole
+ * arena: use it for what the family keeps, and reuse what it replaces. */
 void *prom_arena_get_(struct arena *arena, size_t n);
 void prom_arena_release_(struct arena *arena);
 
-/* Makes room for `need` elements in the array at *p (at least 1); false without memory. */
+/* Makes room for `need` (at least 1) elements in the array *p of *cap elements, at least doubling
+ * it when it grows. False without memory; the array is unchanged then. */
 #define GROW(p, cap, need)                                                                         \
         ({                                                                                         \
                 const size_t need_ = (need);                                                       \

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Relaxed and ordered access to words that several threads use, branch hints, and the bits of a double.
+ * Access to words that several threads share, branch hints, and the bits of a double.
+ *
+ * LOAD, STORE and COUNT are relaxed: they only make the access atomic. A pointer or a count that
+ * publishes other data is stored with STORE_RELEASE and loaded with LOAD_ACQUIRE.
  */
 #pragma once
 
@@ -12,7 +15,7 @@
 #define STORE_RELEASE(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 #define COUNT(p, n) __atomic_fetch_add((p), (n), __ATOMIC_RELAXED)
 
-/* gcc and clang tell in different ways that they build for the thread sanitizer. */
+/* gcc and clang announce the thread sanitizer in different ways. */
 #if defined(__SANITIZE_THREAD__)
 #define PROM_CHECK_THREADS 1
 #elif defined(__has_feature)

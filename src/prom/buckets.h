@@ -9,16 +9,17 @@
 typedef double bound_pair __attribute__((vector_size(16), aligned(8)));
 typedef int64_t bound_mask __attribute__((vector_size(16)));
 
-/* Minus how many of eight bounds are below, in two parts. */
+/* Minus the number of the eight bounds that are below, in two parts: true is -1 in a vector
+ * comparison. */
 static inline bound_mask below_of(const double *bounds, bound_pair wanted)
 {
         const bound_pair *p = (const bound_pair *)bounds;
         return (p[0] < wanted) + (p[1] < wanted) + (p[2] < wanted) + (p[3] < wanted);
 }
 
-/* How many bounds are below v, which is the index of v's bucket. `bounds` is filled up with +Inf to
- * n, a multiple of 8. Halving steps without a branch down to 32, then counts them all; those of the
- * usual number without a loop. */
+/* The number of bounds below v, which is the index of its bucket. `bounds` is padded with +Inf to
+ * n, a multiple of 8. Halves the range without branches down to 32 bounds and compares all of
+ * these; 9 to 16 bounds, the common case, without a loop. */
 static inline size_t prom_find_bucket_(const double *bounds, size_t n, double v)
 {
         const bound_pair wanted = {v, v};

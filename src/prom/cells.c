@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Cells, the slabs they are in, and adding them up. */
+/* Slabs, the allocation of cells, and sums over all slabs. */
 #include "prom/cells.h"
 
 #include <errno.h>
@@ -24,24 +24,28 @@ struct percpu prom_percpu_;
 
 /* Under slab_lock. */
 static struct slab *slabs, **last_slab = &slabs;
-static uint32_t extent = EXTENT_FIRST; /* of the cells of every slab; all in use are below it */
+static uint32_t extent = EXTENT_FIRST; /* words of each slab that are accessible; covers all
+                                          cells in use */
 
-/* Slabs get their cells under slab_lock; readers without it load them with acquire. */
+/* A slab's cells are set once, under slab_lock, with release: whoever loads them with acquire,
+ * without the lock, also sees that the memory is mapped. */
 static struct slab cpu_slabs[PROM_CPUS_MAX];
-static struct slab slots[PROM_SLOTS_MAX]; /* those that are locked for an update */
+static struct slab slots[PROM_SLOTS_MAX]; /* the locked slabs */
 static pthread_mutex_t slot_locks[PROM_SLOTS_MAX];
 static unsigned n_slots;
 
 /* Under table_lock. */
-static uint32_t n_chunks; /* all cells in use are in these */
+static uint32_t n_chunks; /* all cells in use are in these chunks */
 static uint64_t used_cells[PROM_CELLS_MAX / 64];
-static uint16_t largest_run[CHUNKS_MAX]; /* of unused cells in the chunk, at most; all of it if none
-                                            was taken since the last was freed */
+static uint16_t largest_run[CHUNKS_MAX]; /* an upper bound of the unused cells in a row in the
+                                            chunk; CHUNK_WORDS if none was allocated since one
+                                            was freed */
 static uint8_t kinds[CHUNKS_MAX];        /* enum chunk_kind */
-static uint32_t from_chunk[SERIES_CELLS_MAX + 1]; /* by length: no such run is before it */
+static uint32_t from_chunk[SERIES_CELLS_MAX + 1]; /* by length: no earlier chunk has such a run */
 
-/* The whole parts of counters stand close together, which makes a scrape of many a good deal faster,
- * and their fractions in the chunk after it, a page that has no memory until there is one. */
+/* The integer parts of counters are adjacent, so that a scrape of many counters reads few cache
+ * lines. The fractional part of a counter is at the same position in the next chunk, a page that
+ * uses no memory until a fraction is added. */
 enum chunk_kind {
         CHUNK_OF_ANY,
         CHUNK_OF_INTS, /* the next one is of the same counters' floats */
@@ -50,7 +54,7 @@ enum chunk_kind {
 
 /* ---- slabs -------------------------------------------------------------------------------- */
 
-/* Address space for all cells, the first `extent` of them usable; NULL if there is none. */
+/* Reserves address space for all cells and makes the first `extent` accessible; NULL on failure. */
 static uint64_t *cells_new(void)
 {
         const size_t size = PROM_CELLS_MAX * sizeof(uint64_t);
@@ -58,7 +62,7 @@ static uint64_t *cells_new(void)
                 mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (cells == MAP_FAILED)
                 return NULL;
-        /* Huge pages would give every slab megabytes for its first count. */
+        /* With huge pages, the first count in a slab would use megabytes. */
         (void)madvise(cells, size, MADV_NOHUGEPAGE);
         if (mprotect(cells, extent * sizeof(uint64_t), PROT_READ | PROT_WRITE) == 0)
                 return cells;
@@ -66,7 +70,8 @@ static uint64_t *cells_new(void)
         return NULL;
 }
 
-/* Makes the cells below `end` usable in every slab. */
+/* Makes the cells below `end` accessible in every slab. No thread updates them before the caller
+ * has published their numbers, so the order of mprotect() and updates needs no other care. */
 static bool extend(uint32_t end)
 {
         uint32_t n = extent;
@@ -84,7 +89,8 @@ static bool extend(uint32_t end)
         return done;
 }
 
-/* Sees to it that the slab has cells; false without memory. Appended, see prom_sum_counters_(). */
+/* Gives the slab its cells, unless it has them; false without memory. Appends it to the list: see
+ * prom_sum_counters_(). */
 static __attribute__((noinline)) bool slab_make(struct slab *slab)
 {
         pthread_mutex_lock(&prom_slab_lock_);
@@ -104,16 +110,19 @@ bool prom_percpu_make_(void)
         uint32_t number;
         if (!percpu_number(&number) || !slab_make(&cpu_slabs[number]))
                 return false;
+        /* The thread may have migrated since; then its next sequence uses another number, finds no
+         * slab and comes here again. Sequences load this pointer without acquire: the loads of the
+         * cells depend on it, which orders them on x86. */
         STORE_RELEASE(&prom_percpu_.cells[number], cpu_slabs[number].cells);
         return true;
 }
 
-/* The one this thread had before, if nobody has it, else the next; so that a thread which is preempted
- * while it holds one, or interrupted by a signal, is in nobody's way. */
+/* Prefers the slab that this thread locked last, and takes the next one that is free. So a thread
+ * that is preempted while it holds a slab delays no other thread, unless all slabs are held. */
 struct slab *prom_slab_take_(void)
 {
         static unsigned n_threads;
-        static __thread unsigned own; /* its number + 1 */
+        static __thread unsigned own; /* the number of the preferred slab + 1 */
         struct slab *any = NULL;
         if (own == 0)
                 own = COUNT(&n_threads, 1) % n_slots + 1;
@@ -195,7 +204,8 @@ void prom_percpu_init_(void)
 
 static bool held_over_fork[PROM_SLOTS_MAX];
 
-/* No update by another thread is to be half done in the child. */
+/* Holding all slabs ensures that no update of another thread is half done in the child. Processors'
+ * slabs need no care: their updates are one store. */
 void prom_slabs_before_fork_(void)
 {
         for (unsigned i = 0; i < n_slots; i++)
@@ -207,12 +217,12 @@ void prom_slabs_after_fork_(bool in_child)
         for (unsigned i = 0; i < n_slots; i++) {
                 if (held_over_fork[i])
                         pthread_mutex_unlock(&slot_locks[i]);
-                else if (in_child) /* whoever held it is not here */
+                else if (in_child) /* its holder does not exist in the child */
                         pthread_mutex_init(&slot_locks[i], NULL);
         }
 }
 
-/* ---- numbers of cells --------------------------------------------------------------------- */
+/* ---- allocating cells --------------------------------------------------------------------- */
 
 static void set_used(uint32_t cell, unsigned n, bool used)
 {
@@ -222,7 +232,7 @@ static void set_used(uint32_t cell, unsigned n, bool used)
         }
 }
 
-/* The first n unused cells in a row, in a chunk of that kind. */
+/* Finds the first n unused cells in a row, in a chunk of that kind. */
 static bool find_run(uint32_t chunk, enum chunk_kind kind, unsigned n, uint32_t *ret_cell)
 {
         const uint32_t first = chunk * CHUNK_WORDS, end = first + CHUNK_WORDS;
@@ -264,7 +274,8 @@ static bool is_unused(uint32_t chunk)
         return any == 0;
 }
 
-/* Two chunks for counters: such ones, or unused ones. */
+/* Whether this chunk and the next are for counters; dedicates them to counters if both are unused.
+ */
 static bool is_pair(uint32_t chunk)
 {
         if (kinds[chunk] == CHUNK_OF_INTS)
@@ -328,12 +339,12 @@ void prom_cells_clear_(uint32_t cell, unsigned n)
         }
 }
 
-/* Cells of the chunk were freed. */
+/* After cells of the chunk were freed: lets searches start at it again. */
 static void look_again(uint32_t chunk)
 {
-        const uint32_t from = chunk > 0 ? chunk - 1 : 0; /* where a pair may begin */
+        const uint32_t from = chunk > 0 ? chunk - 1 : 0; /* a pair of chunks may begin there */
         bool changed = largest_run[chunk] != CHUNK_WORDS;
-        largest_run[chunk] = CHUNK_WORDS; /* the next search for a run corrects it */
+        largest_run[chunk] = CHUNK_WORDS; /* the next search corrects it */
         if (kinds[chunk] == CHUNK_OF_INTS && is_unused(chunk)) {
                 kinds[chunk] = kinds[chunk + 1] = CHUNK_OF_ANY;
                 largest_run[chunk + 1] = CHUNK_WORDS;
@@ -357,7 +368,7 @@ void prom_cells_free_(uint32_t cell, unsigned n)
         n_chunks = left;
 }
 
-/* ---- adding up ---------------------------------------------------------------------------- */
+/* ---- sums --------------------------------------------------------------------------------- */
 
 void prom_sum_counters_(const uint32_t *cells, size_t n, bool with_parts,
                         struct counter_value *values)
@@ -367,7 +378,7 @@ void prom_sum_counters_(const uint32_t *cells, size_t n, bool with_parts,
                 const uint64_t *next = slab->next ? slab->next->cells : NULL;
                 for (size_t i = 0; i < n; i++) {
                         sums[i] += LOAD(&slab->cells[cells[i]]);
-                        /* The same cells of the next slab are far away. */
+                        /* The same cells of the next slab are in other pages. */
                         if (next && i % 8 == 0)
                                 __builtin_prefetch(&next[cells[i]]);
                 }
@@ -378,8 +389,7 @@ void prom_sum_counters_(const uint32_t *cells, size_t n, bool with_parts,
                 values[i].whole += sums[i];
 }
 
-/* The sums of the buckets are added up with some more bits, as what was observed may be of very different
- * size. */
+/* Adds in long double, because observations of different buckets can differ much in size. */
 void prom_sum_histogram_(uint32_t cell, size_t n_buckets, uint64_t *buckets, double *sum)
 {
         long double total = 0;

@@ -1,20 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Cells: the words that counters, histograms and the blocks of native ones are counted in. Internal.
+ * Cells: the words in which counters, histograms and native histograms are counted.
  *
- * A *slab* is an array of all cells, without memory where nothing was counted. There is one for each
- * processor that has counted, updated without a lock (percpu.h), and, for updates that cannot go there,
- * up to PROM_SLOTS_MAX and as many as there are processors, of which a thread locks any one that
- * nobody else has. What a series shows is the sum over all slabs. So memory and the time of a scrape
- * grow with the number of processors, never with that of threads, and a thread that ends leaves
- * nothing to be done.
+ * A *slab* is a sparse array of all cells; pages where nothing is counted use no memory. There is
+ * one slab per processor, updated without a lock (percpu.h). For updates that cannot use it there
+ * are as many *locked slabs* as processors, at most PROM_SLOTS_MAX; a thread locks one that no
+ * other thread holds, if there is one. The value of a series is the sum over all slabs. So memory
+ * and the duration of a scrape grow with the number of processors, not of threads, and a thread
+ * that exits leaves nothing to clean up.
  *
  *     if (!percpu_add(cell, n))
- *             add_slowly(cell, n);   // percpu_make_() and once more, else prom_slab_take_()
+ *             add_slowly(cell, n);   // makes the slab and tries again; else prom_slab_take_()
  *
- * A histogram is a struct pair for each bucket, the sum of its observations beside their count. Both
- * change at once, so whoever reads the buckets one after the other has a sum of exactly the observations
- * counted in them, and never has to wait for a thread or to read again.
+ * A histogram has a struct pair for each bucket: the sum of its observations next to their count.
+ * Both change in one store, so a reader that reads the buckets one after the other gets a sum of
+ * exactly the observations that it counts, without waiting for writers and without reading again.
+ *
+ * Who may write a cell: of a processor's slab, only restartable sequences on that processor; of a
+ * locked slab, the holder of its lock. Both use single stores of the whole cell or pair. Cells are
+ * cleared only while no thread may update them: before the series has a handle, or after its family
+ * is freed or its grace period is over (grace.h). Slabs are never freed: a sequence on another
+ * processor could still be using one.
  */
 #pragma once
 
@@ -28,38 +34,39 @@ enum {
         COUNTER_INT = 0, /* words of a counter */
         COUNTER_FLOAT = 1,
         COUNTER_WORDS = 2,
-        COUNTER_APART = CHUNK_WORDS, /* cells from one to the other: see cells.c */
-        PAIR_WORDS = 2,              /* of a bucket */
+        COUNTER_APART = CHUNK_WORDS, /* distance between the two words: see enum chunk_kind */
+        PAIR_WORDS = 2,              /* words of a bucket */
         SERIES_CELLS_MAX = PAIR_WORDS * (PROM_BUCKETS_MAX + 1),
-        SUM_BATCH = 512, /* counters summed under one hold of slab_lock */
+        SUM_BATCH = 512, /* counters summed while slab_lock is held once */
 };
 
 struct counter_value {
         uint64_t whole;
         double part;
-        int64_t created_ms; /* if asked for */
-        bool shown;         /* false: leave the series out */
+        int64_t created_ms; /* if requested */
+        bool shown;         /* false: omit the series */
 };
 
-/* A slab. Its cells are never given back. */
+/* A slab. Its memory is never freed. */
 struct slab {
-        uint64_t *cells; /* NULL: it is not in use */
+        uint64_t *cells; /* NULL until it is first used */
         struct slab *next;
-        pthread_mutex_t *lock; /* NULL: of a processor */
-        bool stuck;            /* under slab_lock: it was waited for in vain */
+        pthread_mutex_t *lock; /* NULL: the slab of a processor */
+        bool stuck;            /* under slab_lock: its lock was not released within a second */
 };
 
 /* ---- updates ------------------------------------------------------------------------------ */
 
-/* Sees to it that there is a slab for this processor. False if there can be none. Takes slab_lock. */
+/* Makes the slab of the current processor. False without rseq or memory. Takes slab_lock. */
 bool prom_percpu_make_(void);
 
-/* Locks a slab for a short update. NULL without memory for any. Takes slab_lock for a moment, so it is
- * not to be held; who holds it may lock slab->lock after it, never the other way round. */
+/* Locks a slab for a short update; NULL without memory. Takes slab_lock briefly, so the caller must
+ * not hold it. A holder of slab_lock may lock slab->lock; the opposite order would deadlock. */
 struct slab *prom_slab_take_(void);
 void prom_slab_give_(struct slab *slab);
 
-/* The pair in cells `cell` and the next one. By way of void *: cells are words of any kind. */
+/* The pair in cells `cell` and `cell + 1`. The conversion through void * says that the words are
+ * untyped. */
 static inline struct pair *prom_pair_at_(const struct slab *slab, uint64_t cell)
 {
         void *at = slab->cells + cell;
@@ -72,36 +79,41 @@ static inline void prom_pair_add_(struct pair *pair, double v)
         STORE(&pair->count, LOAD(&pair->count) + 1);
 }
 
-/* Updates lost because there was no memory for the cells. */
+/* Counts an update that is lost because there is no memory for the cells. */
 extern uint64_t prom_lost_updates_;
 void prom_lose_update_(void);
 
-/* ---- numbers of cells, with table_lock held ------------------------------------------------- */
+/* ---- allocating cells, with table_lock held ------------------------------------------------- */
 
-/* n consecutive cells within one chunk, the first of an even number if n > 1 (COUNTER_WORDS of them:
- * two that are COUNTER_APART), zero in every slab. -ENOSPC. */
+/* Allocates n consecutive cells within one chunk, zero in every slab. The first has an even number
+ * if n > 1, so that pairs are aligned. COUNTER_WORDS cells are special: two cells that are
+ * COUNTER_APART.
+ * -ENOSPC. */
 int prom_cells_alloc_(unsigned n, uint32_t *ret_cell);
 void prom_cells_free_(uint32_t cell, unsigned n);
 
-/* With slab_lock held: makes them zero in every slab, which no thread may be updating. */
+/* With slab_lock held: clears the cells in every slab. No thread may be updating them. */
 void prom_cells_clear_(uint32_t cell, unsigned n);
 
 /* ---- sums over all slabs, with slab_lock held ------------------------------------------------ */
 
-/* What of a sum is a double is added up in the order of the slabs, to which new ones are appended: sums
- * of what only grows never become smaller by rounding. Values are added to. */
+/* Both functions add to the values. They add doubles in the order of the slabs, and new slabs are
+ * appended: then rounding never makes the sum of growing values smaller, which scrapers would take
+ * for a restart. */
 void prom_sum_counters_(const uint32_t *cells, size_t n, bool with_parts,
                         struct counter_value *values);
 void prom_sum_histogram_(uint32_t cell, size_t n_buckets, uint64_t *buckets, double *sum);
 
-/* Locks a slab for reading pairs, if it is one that has a lock. Waits for a second at most, and once: a
- * thread may be stopped in mid-update, by a debugger, say. Whether it is to be unlocked. */
+/* Locks a slab for reading pairs, if it has a lock: writers of locked slabs store the two words of
+ * a pair separately. Returns whether the caller must unlock it. Waits at most one second, and only
+ * once per slab, because a debugger may have stopped the writer in the middle of an update. */
 bool prom_slab_hold_(struct slab *slab);
 
-/* ---- fork(), with slab_lock held; before and after, and in the child ------------------------- */
+/* ---- fork(), with slab_lock held ------------------------------------------------------------- */
 
 void prom_slabs_before_fork_(void);
 void prom_slabs_after_fork_(bool in_child);
 
-/* Before there is a first handle: finds out about rseq. */
+/* Called once, before the first handle exists: prepares the locked slabs and finds the rseq fields.
+ */
 void prom_percpu_init_(void);

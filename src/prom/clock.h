@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The times a metric needs. prom_now_ns() in prom.h is the monotonic one. */
+/* The time of day. prom_now_ns() in metrics.h is the monotonic clock. */
 #pragma once
 
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Metrics computed at scrape time. */
+/* Registering and removing collectors. */
 #include "prom/collect.h"
 
 #include "prom/error.h"
@@ -10,7 +10,7 @@
 
 /* ---- registering -------------------------------------------------------------------------- */
 
-/* `like` has all but the families. */
+/* Adds a collector like *like, which has all members except `families`. */
 static int add_collector(const struct prom_collector *like, const struct prom_desc *descs,
                          struct prom_collector **ret_collector, struct prom_error *error)
 {
@@ -39,7 +39,7 @@ static int add_collector(const struct prom_collector *like, const struct prom_de
         return 0;
 }
 
-/* Is it of a kind with this trait? False of no kind, too. */
+/* Whether the description is of a kind with this trait. False for an invalid kind. */
 static bool is_kind(const struct prom_desc *desc, enum kind_trait trait)
 {
         return desc->kind >= PROM_COUNTER && desc->kind <= PROM_STATESET &&
@@ -122,8 +122,8 @@ static void retire(struct prom_registry *registry, struct prom_family *family)
         }
 }
 
-/* The families themselves stay until the registry is freed, as a scrape may be rendering them, and
- * serve the next collector with the same ones. */
+/* The families are kept until the registry is freed, because a scrape may be rendering them. The
+ * next collector with the same families reuses them. */
 void prom_collector_remove(struct prom_collector *collector)
 {
         if (!collector)

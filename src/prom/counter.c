@@ -10,7 +10,7 @@
 #include <math.h>
 #include <string.h>
 
-/* Whole numbers below this are counted in the integer word. */
+/* Integers below this are counted in the integer cell. */
 #define WHOLE_LIMIT 0x1p63
 
 /* ---- updates ------------------------------------------------------------------------------ */
@@ -159,14 +159,14 @@ static void counter_sums(const struct prom_series *series, uint64_t *ret_words)
         ret_words[COUNTER_FLOAT] = bits_of(value.part);
 }
 
-/* What was added in parts, rounded up to what can be counted. */
+/* The growth of the fractional part, rounded up to an integer. */
 static uint64_t ignored_parts(uint64_t before, uint64_t now)
 {
         const double added = double_of(now) - double_of(before);
         if (now == before)
                 return 0;
         if (!(added >= 1 && added < 0x1p63))
-                return 1; /* with less, and with what cannot be said */
+                return 1; /* less than 1, or beyond what an integer can hold */
         const uint64_t whole = (uint64_t)added;
         return whole + ((double)whole < added);
 }

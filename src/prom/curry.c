@@ -19,7 +19,7 @@ static bool same_fixed(const struct prom_family *curried, const struct pattern *
         return true;
 }
 
-/* The one with the same labels set, or NULL; and how many there are. */
+/* The curried family with the same fixed values, or NULL; and the number of curried families. */
 static struct prom_family *curried_find(const struct prom_family *base,
                                         const struct pattern *pattern, size_t *ret_n)
 {

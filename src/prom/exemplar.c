@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Exemplars: what a trace was called that made a counter or a bucket grow. Off the paths that count:
- * kept under a lock of their own, the last of the lock order, which no update waits for. */
 #include "prom/exemplar.h"
 
 #include "prom/buckets.h"
@@ -13,10 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One that is kept, in memory of its own, which the next in its slot uses again. */
+/* A kept exemplar. The next one in its slot reuses the memory. */
 struct kept_exemplar {
         double value;
-        int64_t time_ms; /* NEVER: there is none */
+        int64_t time_ms; /* NEVER: dropped */
         unsigned n_labels;
         uint16_t len;
         uint16_t cap;
@@ -25,7 +23,7 @@ struct kept_exemplar {
 
 #define NEVER INT64_MIN
 
-/* ---- what may be one ---------------------------------------------------------------------- */
+/* ---- checking ----------------------------------------------------------------------------- */
 
 static size_t count_runes(const char *s)
 {
@@ -40,7 +38,7 @@ static bool is_label_name(const char *name)
         return *name && strlen(name) <= PROM_NAME_MAX && prom_is_utf8_(name);
 }
 
-/* As it is or escaped, whatever is longest. */
+/* The characters of the longest form of the name, unescaped or escaped. */
 static size_t count_name_runes(const char *name)
 {
         char escaped[ESCAPED_NAME_MAX + 1];
@@ -63,8 +61,8 @@ static bool append(struct exemplar *e, size_t *len, const char *s)
         return true;
 }
 
-/* Lays the labels out, of which there may be none; false if they are no exemplar's (OpenMetrics 1.0,
- * "Exemplars"). */
+/* Writes the labels to the exemplar; false if they are invalid (OpenMetrics 1.0, "Exemplars"). An
+ * exemplar may have no labels. */
 static bool lay_out(const struct prom_label *labels, struct exemplar *e, size_t *ret_len)
 {
         size_t len = 0, runes = 0;
@@ -86,9 +84,9 @@ static bool lay_out(const struct prom_label *labels, struct exemplar *e, size_t 
         return true;
 }
 
-/* ---- keeping it --------------------------------------------------------------------------- */
+/* ---- keeping ------------------------------------------------------------------------------ */
 
-/* With the lock held. Without memory the exemplar is dropped. */
+/* With the lock held: the slot, or NULL without memory; then the exemplar is dropped. */
 static struct kept_exemplar **slot_at(struct prom_series *series, size_t slot)
 {
         struct kept_exemplar **slots = series->cold->exemplars;

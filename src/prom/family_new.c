@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Making a family from its description. */
 #include "prom/family_new.h"
 
 #include "prom/error.h"
@@ -25,7 +24,7 @@ static int compare_slots(const void *a, const void *b)
         return strcmp(((const struct label_slot *)a)->name, ((const struct label_slot *)b)->name);
 }
 
-/* After its labels. The names of a legacy family are the same under all escapings. */
+/* Needs the labels. The names of a legacy family are the same under all escapings. */
 static bool make_open_names(struct prom_family *f)
 {
         f->legacy_names = prom_is_legacy_name_(f->name, prom_kind_has_(f->ops, KIND_STATES));
@@ -120,7 +119,7 @@ static bool copy_quantiles(struct prom_family *f, const struct prom_desc *desc)
         return true;
 }
 
-/* Defaults are client_golang's, but for the number of buckets, which has none there. */
+/* The defaults of client_golang, except that there the number of buckets has none. */
 static void set_limits(struct prom_family *f, const struct prom_desc *desc)
 {
         f->native = desc->native_factor > 0;

@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Running the collectors of a registry.
+ * A collector is code of the program: it may end its thread, throw, or never return. A scrape must
+ * lose only the families of that collector. Therefore collectors run on a thread that is created
+ * for the scrape, which waits at most collect_timeout_s for each. When a collector takes longer,
+ * its thread keeps the gathering, and the scrape starts a new one without that collector. Until it
+ * returns, the collector is `busy` and scrapes skip it.
  *
- * A collector is the program's code: it may end its thread, throw, or never return. None of that may
- * cost a scrape more than the families of that collector. So collectors run on a thread made for the
- * scrape. The scrape waits for it at most collect_timeout_s per collector; after that the thread
- * keeps the gathering, and the scrape begins another one without the collector that did not return.
- * Until that one returns it is `busy`, and scrapes leave it out without waiting.
- *
- * The thread is made per scrape, not kept: no thread outlives a scrape (but that of a busy
- * collector), so there is nothing to make again in the child of a fork() and nothing that runs in a
- * library that was unloaded. A registry without collectors of the program's needs none.
+ * A thread per scrape, not a permanent one: then no thread outlives a scrape, except that of a busy
+ * collector. So nothing has to be recreated in the child of a fork(), and nothing runs in a library
+ * that has been unloaded. A registry without collectors of the program needs no thread.
  */
 #include "prom/gather.h"
 
@@ -71,7 +69,7 @@ static void count_failure(struct prom_collector *collector)
 
 /* ---- the gathering thread ----------------------------------------------------------------- */
 
-/* The collector has returned, and the scrape that called it has gone on without it. */
+/* The collector has returned after its scrape stopped waiting. */
 static void come_back(struct gathering *gathering)
 {
         struct prom_registry *registry = gathering->registry;
@@ -83,7 +81,8 @@ static void come_back(struct gathering *gathering)
         pthread_mutex_unlock(&registry->collect_lock);
 }
 
-/* The thread ends: by its return, or because a collector ended it (pthread_exit(), cancellation). */
+/* Runs when the thread ends, by returning or because a collector ended it (pthread_exit(),
+ * cancellation). */
 static void end_thread(void *arg)
 {
         struct gathering *gathering = arg;
@@ -99,7 +98,8 @@ static void end_thread(void *arg)
                 come_back(gathering);
 }
 
-/* False when the scrape has gone on, or memory ran out. */
+/* After a collector: goes to the next one. False if the scrape stopped waiting, or without memory.
+ */
 static bool step(struct gathering *gathering, int r)
 {
         pthread_mutex_lock(&gathering->lock);
@@ -137,7 +137,7 @@ static void *thread_main(void *arg)
 
 /* ---- the scrape --------------------------------------------------------------------------- */
 
-/* Signals are for the program's own threads. */
+/* Blocks all signals in the new thread: they are for threads of the program. */
 static bool start_thread(struct gathering *gathering, pthread_t *ret_thread)
 {
         sigset_t all, before;
@@ -148,8 +148,8 @@ static bool start_thread(struct gathering *gathering, pthread_t *ret_thread)
         return r == 0;
 }
 
-/* With the gathering's lock held: until the thread has ended, or one collector takes longer than
- * the timeout. */
+/* With the gathering's lock held: waits until the thread has ended or a collector exceeds the
+ * timeout. */
 static void await(struct gathering *gathering, uint64_t timeout_ns)
 {
         while (gathering->state == GATHERING) {
@@ -164,13 +164,13 @@ static void await(struct gathering *gathering, uint64_t timeout_ns)
         }
 }
 
-/* Runs what is left to run on one thread. Returns how that ended. */
+/* Runs the remaining collectors on one thread and returns its final state. */
 static int run_on_thread(struct gathering *gathering, uint64_t timeout_ns)
 {
         pthread_t thread;
         gathering->state = GATHERING;
         gathering->since_ns = prom_now_ns();
-        if (!start_thread(gathering, &thread)) { /* then without protection */
+        if (!start_thread(gathering, &thread)) { /* then run them here, unprotected */
                 run_collectors(gathering);
                 return GATHER_DONE;
         }
@@ -181,7 +181,8 @@ static int run_on_thread(struct gathering *gathering, uint64_t timeout_ns)
                 gathering->collectors[gathering->at]->busy = true;
                 count_failure(gathering->collectors[gathering->at]);
         }
-        pthread_mutex_unlock(&gathering->lock); /* the gathering may be gone now if abandoned */
+        pthread_mutex_unlock(&gathering->lock); /* if abandoned, its thread may free the
+                                                   gathering from here on */
         if (state == GATHER_ABANDONED)
                 pthread_detach(thread);
         else
@@ -195,10 +196,10 @@ static bool is_wanted(const struct prom_collector *collector,
         for (size_t i = 0; i < collector->n; i++)
                 if (prom_is_wanted_(collector->families[i], options))
                         return true;
-        return collector->n == 0; /* it may update any */
+        return collector->n == 0; /* a collector without families may update any metric */
 }
 
-/* With collect_lock held: which collectors to run on a thread. */
+/* With collect_lock held: lists the collectors to run on a thread. */
 static int list_collectors(struct prom_registry *registry, const struct prom_scratch *scratch,
                            bool count_busy)
 {
@@ -222,8 +223,8 @@ static int list_collectors(struct prom_registry *registry, const struct prom_scr
         return 0;
 }
 
-/* With collect_lock held. A collector that ends its thread is left out and the rest goes on in
- * another; where one did not return, its thread has the gathering, and all others run again. */
+/* With collect_lock held. If a collector ends its thread, the rest runs on another thread. If one
+ * does not return, its thread keeps the gathering, and all others run again. */
 static int run_all(struct prom_registry *registry, struct prom_scratch *scratch)
 {
         const double limit_s = scratch->options ? scratch->options->collect_timeout_s : 0;
@@ -250,7 +251,8 @@ static int run_all(struct prom_registry *registry, struct prom_scratch *scratch)
         return r;
 }
 
-/* The registry's own come last: they count what happened to the others in this scrape. */
+/* The library's own collectors run last, because they count the failures of the others in this
+ * scrape. */
 static int run_own(struct prom_registry *registry, const struct prom_scratch *scratch)
 {
         int r = 0;

@@ -4,8 +4,7 @@
 
 #include "prom/scrape.h"
 
-/* Runs the collectors, except those without a wanted family; their samples are in
- * scratch->gathering afterwards. Without its samples: a collector that fails or does not return.
- * 0 or -ENOMEM. */
+/* Runs the collectors that feed a wanted family. Their samples are in scratch->gathering
+ * afterwards, except those of collectors that failed or did not return in time. 0 or -ENOMEM. */
 int prom_gather_(struct prom_registry *registry, struct prom_scratch *scratch);
 void prom_gathering_free_(struct gathering *gathering);

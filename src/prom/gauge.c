@@ -5,7 +5,7 @@
 #include "prom/grace.h"
 #include "prom/kind.h"
 
-/* NULL, and counted, if there is nothing to update. */
+/* The word of the gauge. NULL for no gauge; NULL and an ignored update if it is removed. */
 static inline uint64_t *gauge_cell(struct prom_gauge *gauge)
 {
         struct prom_series *series = (struct prom_series *)gauge;

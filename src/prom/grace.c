@@ -6,8 +6,8 @@
 
 uint64_t prom_grace_ns_ = PROM_HANDLE_GRACE_S * NS_PER_S;
 
-static uint64_t n_recycled; /* in this process; both under table_lock */
-static unsigned n_visits;
+static uint64_t n_recycled; /* under table_lock: recyclings in this process */
+static unsigned n_visits;   /* under table_lock */
 static __thread unsigned own_visits;
 __thread uint64_t prom_reading_ = UINT64_MAX;
 
@@ -34,6 +34,7 @@ void prom_end_reading_(struct reading reading)
         pthread_mutex_unlock(&prom_table_lock_);
 }
 
+/* Only the visits of the forking thread exist in the child. */
 void prom_readings_after_fork_(void)
 {
         n_visits = own_visits;

@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * When memory that readers without a lock may have found can be used again: a grace later, and only while
- * there is no visit.
+ * When memory can be reused that a reader without a lock may still be accessing: after a grace
+ * period, and only while there is no visit.
+ *
+ * A look-up or an update accesses a key or a series for well under a second after it has found it.
+ * So what was unlinked prom_grace_ns_ ago, a minute by default, is accessed by no such reader. (A
+ * thread stopped for that long in the middle of a look-up would count for the new series or show
+ * its name once; it accesses valid memory of the same family in any case.) Only a visit may take
+ * longer, as it calls the program; nothing is reused during one.
  */
 #pragma once
 
 #include "prom/family.h"
 
-/* How long a thread may take over one call: what it may have found before is left as it is for so
- * long. A variable for the tests. */
+/* The grace period. Tests change it. */
 extern uint64_t prom_grace_ns_;
 
-/* Time that passes is no synchronization to the thread sanitizer, so it is told. */
+/* The thread sanitizer does not accept elapsed time as synchronization, so these calls tell it. */
 #ifdef PROM_CHECK_THREADS
 void __tsan_acquire(void *addr);
 void __tsan_release(void *addr);
@@ -32,20 +37,23 @@ static inline void grace_begin_writing(void)
 }
 #endif
 
-/* A scrape or a visit begins and ends on this thread, perhaps one within another. What is recycled in
- * between is not shown to it; a visit, which may take long, keeps keys as they are. */
+/* Brackets a scrape or a visit by this thread; they may nest. Series recycled in between are not
+ * shown to it. During a visit, keys stay unchanged. */
 struct reading {
         bool visit;
-        uint64_t before; /* what was under way on this thread */
+        uint64_t before; /* prom_reading_ of the enclosing scrape or visit */
 };
 struct reading prom_begin_reading_(bool visit);
 void prom_end_reading_(struct reading reading);
 void prom_readings_after_fork_(void);
 
-/* The number of the last recycling before what is read on this thread began; UINT64_MAX: nothing is. */
+/* The number of the last recycling before this thread's scrape or visit began; UINT64_MAX outside
+ * one. */
 extern __thread uint64_t prom_reading_;
 
-/* Is it live, and has been since before what is read on this thread began? */
+/* Whether the series is live and was not recycled since this thread's scrape or visit began.
+ * Acquire pairs with the release that makes a series live: its key and its cleared values are
+ * visible then. */
 static inline bool prom_is_shown_(const struct prom_series *series)
 {
         return LOAD_ACQUIRE(&series->state) == SERIES_LIVE &&
@@ -53,8 +61,9 @@ static inline bool prom_is_shown_(const struct prom_series *series)
                 LOAD(&series->cold->recycling) <= prom_reading_);
 }
 
-/* With table_lock held: may what was unlinked at `since_ns` (prom_now_ns()) be written now? */
+/* With table_lock held: whether memory that was unlinked at `since_ns` (prom_now_ns()) may be
+ * reused. */
 bool prom_grace_is_over_(uint64_t since_ns);
 
-/* With table_lock held: the number of a recycling that is done now. */
+/* With table_lock held: numbers a recycling. */
 uint64_t prom_count_recycling_(void);

@@ -52,7 +52,7 @@ void prom_histogram_observe_since_ns(struct prom_histogram *histogram, uint64_t 
 }
 /* ---- reading ------------------------------------------------------------------------------ */
 
-/* With slab_lock held: the sums since ever. Only n_buckets, buckets and sum. */
+/* With slab_lock held: sums over all lives. Sets only n_buckets, buckets and sum. */
 static void sum_histogram(const struct prom_series *series, struct prom_snapshot *ret)
 {
         const size_t n = series->family->n_buckets + 1;
@@ -153,7 +153,7 @@ static uint64_t histogram_updates(const struct prom_family *family, const uint64
         return n;
 }
 
-/* Never COUNTER_WORDS cells, which are placed otherwise. */
+/* At least two pairs: COUNTER_WORDS cells would be allocated as those of a counter. */
 static void histogram_lay_out(struct prom_family *family)
 {
         const unsigned n = (unsigned)family->n_buckets + 1;

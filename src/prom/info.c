@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Infos: always 1; what they tell is in their labels. */
+/* Infos: always 1, with the information in the labels. */
 #include "prom/format.h"
 #include "prom/grace.h"
 #include "prom/kind.h"
@@ -8,9 +8,11 @@
 #include "prom/remove.h"
 #include "prom/series.h"
 
-/* In one step for all who set it, so that one is left. The others go first, and a scrape that is under
- * way, which may have read one of them, leaves the new one out: it finds none, rather than two that
- * contradict each other. The series of the overflow alone is always shown. */
+/* One step under table_lock, so exactly one info is left however many threads set it. A concurrent
+ * scrape may already have read one that is removed here. So a scrape omits infos whose set_number
+ * is above the n_sets that it loaded, with acquire, before it read the first series of the family:
+ * it shows no info rather than two that contradict each other. n_sets is stored with release, after
+ * the new series is complete. The overflow series is always shown. */
 struct prom_info *prom_info_set_values(struct prom_family *family, const char *const *values,
                                        size_t n)
 {
@@ -18,7 +20,7 @@ struct prom_info *prom_info_set_values(struct prom_family *family, const char *c
         struct pattern pattern;
         if (!family || family->kind != PROM_INFO || family->n_labels != n ||
             LOAD(&family->collector))
-                return prom_info_with_values(family, values, n); /* counts it */
+                return prom_info_with_values(family, values, n); /* counts the misuse */
         struct prom_family *base = prom_base_of_(family);
         prom_clean_values_(family, values, &clean);
         prom_fixed_pattern_(family, &pattern);
@@ -32,7 +34,7 @@ struct prom_info *prom_info_set_values(struct prom_family *family, const char *c
         return series ? (struct prom_info *)series : prom_info_with_values(family, values, n);
 }
 
-/* An info that was set after the scrape of its family had begun is left out: see above. */
+/* Omits an info that was set after the scrape of its family had begun: see above. */
 static bool is_shown(const struct prom_series *series, uint64_t n_sets)
 {
         return likely(prom_is_shown_(series)) && LOAD(&series->cold->set_number) <= n_sets;

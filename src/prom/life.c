@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The states of a series: it is removed, expires, and comes back. */
 #include "prom/life.h"
 
 #include "prom/baseline.h"
@@ -84,7 +83,7 @@ bool prom_series_remove_(struct prom_series *series)
         return done;
 }
 
-/* With both locks held. False without memory. */
+/* With both locks held: removes and revives in one step. False without memory. */
 static bool reset_locked(struct prom_series *series)
 {
         if (series->state == SERIES_REMOVED || !prom_kind_has_(series->family->ops, KIND_CHANGES))
@@ -108,7 +107,7 @@ bool prom_series_reset_(struct prom_series *series)
 
 /* ---- expiry ------------------------------------------------------------------------------- */
 
-/* With slab_lock held: something that changes when the value does. */
+/* With slab_lock held: see kind_ops.digest. */
 static uint64_t digest(struct prom_series *series)
 {
         const struct prom_family *family = series->family;
@@ -132,7 +131,7 @@ static void expire_or_show(struct prom_series *series, uint64_t now_ns, uint64_t
         }
         const bool idle = now_ns - cold->idle_since_ns >= timeout_ns;
         if (series->state == SERIES_LIVE && idle && series->family->idle_remove)
-                (void)remove_locked(series); /* without memory at the next scrape */
+                (void)remove_locked(series); /* without memory, the next scrape tries again */
         else if (series->state == SERIES_LIVE && idle)
                 set_state(series, SERIES_HIDDEN);
         else if (series->state == SERIES_HIDDEN && !idle &&

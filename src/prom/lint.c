@@ -37,7 +37,7 @@ static void problem(struct lint *lint, const char *fmt, ...)
 
 /* ---- words of a name ---------------------------------------------------------------------- */
 
-/* The next word of a name between underscores, in *p; false at the end. */
+/* The next word of a name, between underscores, at *p; false at the end. */
 static bool next_word(const char **p, const char **ret_word, size_t *ret_len)
 {
         if (!*p)
@@ -95,7 +95,7 @@ static const char *const prefixes[] = {"pico",  "nano", "micro", "milli", "centi
 static const char *const abbreviations[] = {"s",  "ms", "us", "ns", "sec", "b", "kb",
                                             "mb", "gb", "tb", "pb", "m",   "h", "d"};
 
-/* The base unit of a word that is one, with a prefix or without; NULL if it is none. */
+/* The base unit for a word that is a unit, with or without a prefix; NULL for other words. */
 static const char *base_unit(const char *word, size_t len)
 {
         for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
@@ -125,7 +125,7 @@ static void lint_units(struct lint *lint, const struct prom_view *family)
                 }
         }
         p = family->name;
-        next_word(&p, &word, &len); /* the first is no unit */
+        next_word(&p, &word, &len); /* the first word is not a unit */
         while (next_word(&p, &word, &len)) {
                 for (size_t i = 0; i < sizeof(abbreviations) / sizeof(abbreviations[0]); i++) {
                         if (!is_word_in_any_case(word, len, abbreviations[i]))
@@ -181,7 +181,7 @@ static void lint_label(struct lint *lint, enum prom_kind kind, const char *label
                 problem(lint, "label names should be written in 'snake_case' not 'camelCase'");
 }
 
-/* The view of a family has no const labels. */
+/* A view lacks constant labels, so this reads the slots of the family. */
 static void lint_labels(struct lint *lint, const struct prom_view *view)
 {
         const struct prom_family *family = prom_registry_find(lint->registry, view->name);
@@ -196,7 +196,7 @@ static void lint_name(struct lint *lint, const struct prom_view *family)
         static const char *const kinds[] = {"counter", "gauge", "histogram", "summary"};
         const char *p = family->name, *word;
         size_t len;
-        next_word(&p, &word, &len); /* gauge_readings_total is about gauges */
+        next_word(&p, &word, &len); /* skip the first word: gauge_readings_total is about gauges */
         while (next_word(&p, &word, &len)) {
                 for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
                         if (is_word_in_any_case(word, len, kinds[i]))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Counting in sparse exponential buckets. See native.h. */
+/* Counting in sparse exponential buckets. native.h explains why this needs no lock. */
 #include "prom/native.h"
 
 #include "prom/buckets.h"
@@ -14,12 +14,13 @@
 
 struct observed {
         double magnitude;
-        int32_t index; /* at schema 8; any of 0 */
-        uint32_t away; /* the search begins so far away from where that of a positive one would */
-        uint64_t key;  /* of the tag: the classic bucket, and 1 for a negative value */
+        int32_t index; /* at schema 8; for 0, any number */
+        uint32_t away; /* distance from the start of the search to that for a positive value */
+        uint64_t key;  /* the part of the tag besides the bucket: the classic bucket, and 1 if
+                          negative */
 };
 
-/* Half a table, or some such part: the negative buckets lie apart from the positive ones. */
+/* Some part of a table: keeps the negative buckets apart from the positive ones. */
 static inline uint32_t away_of(bool negative)
 {
         return negative ? UINT32_C(0xaaaaaaaa) : 0;
@@ -38,7 +39,7 @@ static inline struct observed observed(const struct prom_series *series, double 
         return o;
 }
 
-/* The tag but for its key, at the resolution of the block. */
+/* The bucket's number in the tag, at the resolution of the block. */
 static inline uint32_t number_of(const struct native_block *block, const struct observed *o)
 {
         if (o->magnitude <= block->zero_threshold)
@@ -46,8 +47,8 @@ static inline uint32_t number_of(const struct native_block *block, const struct 
         return (uint32_t)(native_coarser(o->index, block->coarser) + NATIVE_INDEX_BIAS);
 }
 
-/* Where the tag is, or where its place would be. Buckets in use mostly lie one beside the other, and so
- * do their tags: each is found at once. */
+/* The position of the tag, or the free one where it belongs. Buckets in use are mostly adjacent,
+ * and so are their tags, so most searches end at the first position. */
 static inline size_t place_of(const struct native_block *block, uint64_t tag)
 {
         const uint32_t away = away_of(tag & 1);
@@ -60,8 +61,9 @@ static inline size_t place_of(const struct native_block *block, uint64_t tag)
 
 #ifdef PROM_RSEQ
 
-/* The parts of the two sequences below, see percpu.h. First the block goes to %rax and the number of the
- * tag to %edx; in the end the place of the tag is in %rdx. */
+/* The parts of the two restartable sequences below (percpu.h). FIND_BLOCK leaves the block in %rax,
+ * the number of the bucket in %edx and the tags in %r9. ADD_TO_PAIR expects the position in %edx;
+ * its last instruction commits. */
 /* clang-format off */
 #define FIND_BLOCK                                                                                 \
         "movq (%%rax,%[cell],8), %%rax\n"                                                          \
@@ -84,8 +86,8 @@ static inline size_t place_of(const struct native_block *block, uint64_t tag)
                 [below] "r"((index_) - 1), [bias] "i"(NATIVE_INDEX_BIAS + 1),                      \
                 FIELD(coarser), FIELD(mask), FIELD(tags), FIELD(pairs)
 
-/* In the block of this processor, as number_of() and place_of() say, the search being at 78. False if
- * there is no block, it is stale, or it does not have the tag. */
+/* Counts v in the block of this processor. Does what number_of() and place_of() do; 78 is the
+ * search. False if there is no block, if it is stale, or if it lacks the tag. */
 static inline bool observe_here(uint32_t cell, const struct observed *o, double v)
 {
         __asm__ goto volatile(
@@ -118,7 +120,7 @@ fail:
         return false;
 }
 
-/* The same for a value above quick_above whose tag is where the search begins. */
+/* The same for values above quick_above, if the tag is at the first position of the search. */
 static inline bool observe_quickly(uint32_t cell, int32_t index, double v)
 {
         __asm__ goto volatile(
@@ -176,7 +178,7 @@ static void enter_tag(struct native_block *block, size_t i, uint64_t tag)
         STORE_RELEASE(&block->tags[i], tag);
 }
 
-/* As the series is set. */
+/* A new block with the current settings of the series. NULL without memory. */
 static struct native_block *block_new(struct native *native, size_t capacity, struct slab *slab)
 {
         size_t size = sizeof(struct native_block) + capacity * sizeof(struct pair);
@@ -225,8 +227,8 @@ static void add_pair(struct native_block *block, uint64_t tag, const struct pair
         sum->count += pair->count;
 }
 
-/* A block as the series is set, with the counts of *block, which nobody updates, in its place. False
- * without memory. */
+/* Replaces *block, which the caller owns, by a block with the current settings and the converted
+ * counts, and frees it. False without memory. */
 static bool replace(struct native_block **block, size_t capacity)
 {
         struct native_block *old = *block;
@@ -248,8 +250,8 @@ static bool replace(struct native_block **block, size_t capacity)
         return true;
 }
 
-/* Sees to it that the block, which nobody else updates, has the tag of what was observed. False without
- * memory. */
+/* Makes sure that *block, which the caller owns, has the tag of the observation, replacing the
+ * block if it is stale or full. False without memory. */
 static bool make_place(struct prom_series *series, const struct observed *o,
                        struct native_block **block)
 {
@@ -275,8 +277,13 @@ static bool make_place(struct prom_series *series, const struct observed *o,
         }
 }
 
-/* Makes a block for the series in this slab, or in that of this processor if it is NULL; or makes it
- * ready for what was observed. False if that cannot be. */
+/* Makes sure that the series has a block in this slab, or if it is NULL in that of the current
+ * processor, that is ready for the observation. False without memory or rseq.
+ *
+ * For a processor's slab: the block that percpu_take() returns is owned by this thread until it is
+ * stored back with release, because meanwhile the cell is 0 and sequences fail. The thread may have
+ * migrated since; `cells` is the slab it was taken from. Another thread on that processor cannot
+ * put a block into the cell in the meantime, because it would need slab_lock. */
 static bool make_ready(struct prom_series *series, const struct observed *o, struct slab *slab)
 {
         struct native *native = series->native;
@@ -292,7 +299,7 @@ static bool make_ready(struct prom_series *series, const struct observed *o, str
         }
         if (slab || percpu_take(series->cell, &cells, &word)) {
                 struct native_block *block = (struct native_block *)(uintptr_t)word;
-                if (!block) /* as large as that of another one has become */
+                if (!block) /* as large as another block of the series has become */
                         block = block_new(native,
                                           native->blocks ? native_capacity(native->blocks)
                                                          : NATIVE_BLOCK_FIRST,
@@ -309,7 +316,7 @@ static bool make_ready(struct prom_series *series, const struct observed *o, str
 
 /* ---- observing ------------------------------------------------------------------------------ */
 
-/* The pair to add to in a slab that is locked, if the block is ready for it. */
+/* The pair for the observation in a locked slab; NULL if its block is not ready. */
 static struct pair *pair_in(const struct slab *slab, const struct prom_series *series,
                             const struct observed *o)
 {
@@ -350,8 +357,8 @@ static __attribute__((noinline)) void observe_any(struct prom_series *series, do
                 observe_slowly(series, v);
 }
 
-/* The common case has no calls and needs few registers. The index means nothing if v is not normal and
- * above 0, see quick_above; and infinity has no tag. */
+/* The common case calls nothing and needs few registers. If v is not a normal positive double, the
+ * index is meaningless, but then v is not above quick_above; infinity has no tag. */
 void prom_native_observe_(struct prom_series *series, double v)
 {
         const uint64_t bits = bits_of(v);

@@ -1,22 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sparse exponential buckets: what native histograms and summaries count in. Internal.
+ * Sparse exponential buckets, in which native histograms and summaries are counted.
  *
- * Each slab (cells.h) that counts observations of a series has a block for it: a small hash table from
- * tags to pairs of sum and count. The cell of the series in the slab holds the block's address. A tag is
- * a bucket, or the zeros, and in a family with classic buckets the classic one as well, so that one pair
- * is all that an observation changes: whoever reads the pairs sees whole observations.
+ * Each slab (cells.h) that counts observations of a series has a *block* for it: a hash table from
+ * tags to pairs of sum and count. The series' cell in the slab holds the address of the block. A
+ * *tag* names a native bucket or the zeros, and in a family with classic buckets also the classic
+ * bucket. So an observation changes one pair, and a reader of the pairs sees whole observations.
  *
- * What the series is set to (resolution, zero threshold, epoch) stands in struct native and changes
- * under slab_lock, together with `version`. All blocks are marked stale then; the next observation in a
- * stale one replaces it, and a block of an older epoch was counted before a reset and is worth nothing.
+ * The *settings* of a series (resolution, zero threshold, epoch) are in struct native. They change
+ * under slab_lock, which increases `version` and marks all blocks stale. The next observation in a
+ * stale block replaces it by one with the new settings. A block of an older epoch was counted
+ * before a reset; its counts are dropped.
  *
- * A block gets new tags under slab_lock, and is replaced under it too (when it is full, or stale),
- * once nothing else updates it: by a thread on its processor that has taken it out of the cell
- * (percpu_take()), or has locked its slab. So it can be freed at once.
+ * Why blocks need no lock:
  *
- * Sources: the bucket layout is that of Prometheus ("Native Histograms", specification), the rules
- * of the limit those documented with client_golang's HistogramOpts.
+ * - Only one thread updates a block at a time: a restartable sequence on its processor, or the
+ *   holder of its slab's lock.
+ * - A new tag, or a new block in place of a full or stale one, is made under slab_lock by a thread
+ *   that owns the block: it has taken it out of the cell (percpu_take()), so no sequence holds its
+ *   address any more, or it holds the slab's lock. Readers hold slab_lock. Therefore the old block
+ *   can be freed immediately.
+ * - Marking a block stale stores to fields that only stop updates (`above`, `quick_above`,
+ *   `stale`). An update that has read them before still counts in the old settings, in a block that
+ *   remains valid; the reader converts its tags (prom_native_converted_()).
+ *
+ * Sources: the bucket layout of the Prometheus specification "Native Histograms"; the rules of the
+ * limit as documented with HistogramOpts of client_golang.
  */
 #pragma once
 
@@ -27,13 +36,13 @@
 #include <math.h>
 
 enum {
-        NATIVE_COARSEST = 264, /* buckets populated at most at NATIVE_SCHEMA_MIN: the exponents of
-                                  doubles, -1074 to 1024, in steps of 16, for either sign */
-        NATIVE_INDEX_BIAS = 1 << 20, /* above all indexes, so that a tag is never 0 */
-        NATIVE_BLOCK_FIRST = 16,     /* tags of a series' first block */
-        NATIVE_ZEROS = 1,            /* stands for the zeros in place of an index and the bias */
-        NATIVE_CLASSIC_SHIFT = 32,   /* of the number of the classic bucket in a tag */
-        SUMMARY_SCHEMA = 5,          /* of the sketch behind quantiles */
+        NATIVE_COARSEST = 264, /* buckets there can be at NATIVE_SCHEMA_MIN: exponents of doubles,
+                                  -1074 to 1024, in steps of 16, for both signs */
+        NATIVE_INDEX_BIAS = 1 << 20, /* larger than all indexes, so that no tag is 0 */
+        NATIVE_BLOCK_FIRST = 16,     /* capacity of the first block of a series */
+        NATIVE_ZEROS = 1,            /* the zeros, where other tags have index + bias */
+        NATIVE_CLASSIC_SHIFT = 32,   /* position of the classic bucket in a tag */
+        SUMMARY_SCHEMA = 5,          /* resolution of the sketch of a summary */
 };
 
 #define NATIVE_ZERO_THRESHOLD 0x1p-128
@@ -44,15 +53,16 @@ struct native_entry {
 };
 
 struct native_block {
-        double above; /* the zero threshold; INFINITY: the block is stale */
-        double quick_above; /* values above it are normal, and not stale, and counted in no classic bucket */
-        uint64_t *tags;   /* 0: free */
-        uint32_t mask;    /* number of tags - 1 */
-        uint32_t coarser; /* NATIVE_SCHEMA_MAX - schema */
-        uint32_t stale;   /* 1: it is */
-        uint32_t used;    /* tags */
-        uint32_t buckets; /* tags that are not of zeros, */
-        uint32_t room;    /* and how many there may be before the series is held to its limit */
+        double above;       /* the zero threshold; INFINITY: the block is stale */
+        double quick_above; /* observe_quickly() may count larger values: they are normal doubles
+                               and not zeros, the block is not stale and has no classic buckets */
+        uint64_t *tags;     /* 0: free */
+        uint32_t mask;      /* number of tags - 1 */
+        uint32_t coarser;   /* NATIVE_SCHEMA_MAX - schema */
+        uint32_t stale;     /* 1: it is */
+        uint32_t used;      /* tags */
+        uint32_t buckets;   /* tags that are not of zeros, */
+        uint32_t room;      /* and how many there may be before the series is held to its limit */
         uint64_t version;
         uint64_t epoch;
         double zero_threshold;
@@ -112,13 +122,16 @@ static inline int32_t native_coarser(int32_t index, unsigned steps)
 
 /* ---- with slab_lock held ------------------------------------------------------------------ */
 
-/* The plain tag of an entry of the block as the series is set; 0: it is one of the zeros. */
+/* The tag, without classic bucket, that an entry of the block has in the current settings of the
+ * series; 0 if it is now one of the zeros. */
 uint64_t prom_native_converted_(const struct native_block *block, uint64_t tag);
 
-/* The slab whose lock the thread that holds slab_lock has, too; or NULL. */
+/* The slab whose lock the holder of slab_lock holds too, so that sums do not lock it again; or
+ * NULL. */
 extern struct slab *prom_native_held_;
 
-/* The next observation in the block is to replace it. */
+/* Makes the next observation in the block replace it. Relaxed stores suffice: a later observation
+ * may still use the block, whose counts remain valid in its own settings. */
 static inline void native_make_stale(struct native_block *block)
 {
         double never = (double)INFINITY;
@@ -127,10 +140,10 @@ static inline void native_make_stale(struct native_block *block)
         STORE(&block->stale, 1);
 }
 
-/* Everything is 0 again, at the resolution and threshold the family begins with. */
+/* Restarts the series at 0, with the initial resolution and threshold of its family. */
 void prom_native_reset_(struct prom_series *series);
 
-/* Sums of all blocks as of one moment, in static memory. NULL without memory. */
+/* The sums of all blocks, in static memory; NULL without memory. */
 struct native_sums {
         struct native_entry *entries; /* populated: the positive by index, then the negative */
         size_t n;
@@ -148,22 +161,22 @@ struct native_sums *prom_native_sum_(struct prom_series *series);
 void prom_native_settle_(struct prom_series *series);
 uint64_t prom_native_digest_(struct prom_series *series);
 
-/* As prom_native_sum_(), and held to the limit, which may set the series to coarser buckets, or
- * reset it once the sums are taken. */
+/* As prom_native_sum_(), but with at most the allowed number of buckets, for which it may make the
+ * buckets of the series coarser, or reset the series after the sums are computed. */
 struct native_sums *prom_native_sum_limited_(struct prom_series *series);
 
-/* The series needs a bucket more, that of this tag, than a block may have: resets it,
+/* Makes room when the series needs the bucket of this tag beyond its limit: resets the series,
  * widens the zero threshold, or makes the buckets coarser. */
 void prom_native_limit_(struct prom_series *series, uint64_t tag);
 
-/* ---- without ------------------------------------------------------------------------------ */
+/* ---- without slab_lock -------------------------------------------------------------------- */
 
-/* Of a new series; false without memory. */
+/* The init and release of kind_ops. */
 bool prom_native_init_(struct prom_series *series);
 void prom_native_release_(struct prom_series *series);
 
-/* Of any v. */
+/* Observes v, which may be any double. */
 void prom_native_observe_(struct prom_series *series, double v);
 
-/* summary.c: for the tests. */
+/* For tests (summary.c): as if all observations and scrapes so far were `ns` older. */
 void prom_summary_age_(struct prom_summary *summary, uint64_t ns);

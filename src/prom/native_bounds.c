@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The bounds of native buckets at the finest resolution, schema 8, which hold those of all others: the
- * 52 bits behind the binary point of about 2^(i/256), and a step on the way to the bucket of a mantissa.
+ * The bounds of native buckets at the finest resolution, schema 8, which contains those of all
+ * other schemas: the 52 fraction bits of about 2^(i/256). And a table that finds the bucket of a
+ * mantissa.
  *
- * They are the very doubles that Prometheus and client_golang have (exponentialBounds in
+ * They are bit for bit the doubles of Prometheus and client_golang (exponentialBounds in
  * model/histogram/generic.go, nativeHistogramBounds in prometheus/histogram.go), which are up to 4
- * units of the last place off 2^(i/256): schema after schema, every second bound is that of the schema
- * before, and each between is the one in front of it times 2^(2^-schema), in doubles. Correctly rounded
- * ones would put values beside a bound into another bucket than Prometheus thinks, and a zero bucket
- * widened to such a bound would overlap a populated one, which Prometheus takes for a counter reset.
- * tests/unit/test_prom_native.c makes them anew and compares.
+ * units of the last place off 2^(i/256): in each schema, every second bound is that of the schema
+ * before, and each other one is the preceding bound times 2^(2^-schema), in doubles. With correctly
+ * rounded bounds, values next to a bound would be in another bucket than Prometheus assumes, and a
+ * zero bucket widened to such a bound would overlap a populated one, which Prometheus takes for a
+ * counter reset. tests/unit/test_prom_native.c computes them anew and compares.
  */
 #include "prom/native_bounds.h"
 
 #include <math.h>
 
-/* The last is above all mantissas. */
+/* The last bound is above all mantissas. */
 const uint64_t prom_native_bounds_[NATIVE_BOUNDS + 1] = {
         0x0000000000000, 0x00b1afa5abcbf,  0x0163da9fb3335, 0x02168143b0281, 0x02c9a3e778061,
         0x037d42e11bbcc, 0x04315e86e7f84,  0x04e5f72f654b1, 0x059b0d3158574, 0x0650a0e3c1f89,
@@ -71,8 +72,8 @@ const uint64_t prom_native_bounds_[NATIVE_BOUNDS + 1] = {
         0xfe9d96b2a23d6, 0x10000000000000,
 };
 
-/* How many bounds are below the first mantissa that begins with these 9 bits. At most one more is
- * below any other of them. */
+/* The number of bounds below the first mantissa that begins with these 9 bits. For any other
+ * mantissa with these bits, at most one more bound is below. */
 const uint16_t prom_native_guess_[NATIVE_GUESSES] = {
         0,   1,   2,   3,   3,   4,   5,   6,   6,   7,   8,   8,   9,   10,  10,  11,  12,  13,
         13,  14,  15,  15,  16,  17,  17,  18,  19,  19,  20,  21,  22,  22,  23,  24,  24,  25,
@@ -110,7 +111,7 @@ int32_t prom_native_index_(double v)
         return index_of(bits_of(v) & ~SIGN_BIT);
 }
 
-/* 2^e, 0 or infinity out of range. */
+/* 2^e; out of range, 0 or infinity. */
 static double power_of_two(int e)
 {
         if (e > EXPONENT_BIAS)
@@ -130,9 +131,9 @@ double prom_native_bound_(int32_t index, int schema)
         return m * power_of_two(e);
 }
 
-/* client_golang's pickSchema(): the smallest schema whose 2^(2^-schema) is <= `factor`, by -floor(log2(
- * log2(factor))) in the doubles of Go. These are the smallest factors that come out as each schema from
- * the coarsest to the second finest. */
+/* As pickSchema() of client_golang: the smallest schema whose 2^(2^-schema) is <= `factor`,
+ * computed there as -floor(log2(log2(factor))) in doubles. The table has the smallest factors that
+ * give each schema, from the coarsest to the second finest. */
 int prom_native_schema_(double factor)
 {
         static const double widths[] = {

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 
 enum {
-        NATIVE_BOUNDS = 256, /* of schema 8, for one power of two */
+        NATIVE_BOUNDS = 256, /* bounds of schema 8 in a power of two */
         NATIVE_GUESSES = 512,
         NATIVE_SCHEMA_MAX = 8,
         NATIVE_SCHEMA_MIN = -4,
@@ -16,20 +16,21 @@ enum {
 extern const uint64_t prom_native_bounds_[NATIVE_BOUNDS + 1];
 extern const uint16_t prom_native_guess_[NATIVE_GUESSES];
 
-/* The index at schema 8 of the bucket of |v|, which is neither 0 nor infinite. */
+/* The index at schema 8 of the bucket of |v|, which must be neither 0 nor infinite. */
 int32_t prom_native_index_(double v);
 
 /* The upper bound of a bucket. */
 double prom_native_bound_(int32_t index, int schema);
 
-/* The schema of the widest buckets that are at most `factor` > 1 wide. */
+/* The coarsest schema whose buckets are at most `factor` > 1 wide. */
 int prom_native_schema_(double factor);
 #define MANTISSA_BITS 52
 #define MANTISSA_MASK ((UINT64_C(1) << MANTISSA_BITS) - 1)
 #define SIGN_BIT (UINT64_C(1) << 63)
 #define EXPONENT_BIAS 1023
 
-/* v = m * 2^e with m in [1, 2): 256 buckets up to 2^e, and one more for each bound below m. */
+/* The index for v = m * 2^e with m in [1, 2): 256 buckets end at 2^e, and one more for each bound
+ * below m. */
 static inline int32_t index_of_parts(int32_t e, uint64_t m)
 {
         const unsigned below = prom_native_guess_[m >> (MANTISSA_BITS - 9)];

@@ -26,7 +26,7 @@ static void fill_native(const struct native_sums *from, struct prom_native_snaps
         ret->n_negative = from->n - ret->n_positive;
 }
 
-/* Without classic buckets, +Inf counts everything. */
+/* Without classic buckets, all observations are in +Inf. */
 static void fill_classic(const struct native *native, const struct native_sums *from,
                          struct prom_snapshot *ret)
 {
@@ -38,7 +38,7 @@ static void fill_classic(const struct native *native, const struct native_sums *
                 memcpy(ret->buckets, from->classic, native->n_classic * sizeof(ret->buckets[0]));
 }
 
-/* A new epoch drops what was observed after the removal. */
+/* The reset drops the updates since the series was last settled, with their epoch. */
 void prom_native_settle_(struct prom_series *series)
 {
         const struct native_sums *from = prom_native_sum_(series);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Adding up the blocks of a native histogram, and holding it to its limit. See native.h. */
+/* Summing the blocks of a native histogram, and enforcing its limit. See native.h. */
 #include "prom/arena.h"
 #include "prom/baseline.h"
 #include "prom/native.h"
@@ -9,7 +9,7 @@
 
 /* Under slab_lock. */
 static struct native_sums sums;
-static long double total; /* becomes sums.sum; see prom_sum_histogram_() */
+static long double total; /* becomes sums.sum */
 static struct native_entry *spare;
 static size_t cap_spare;
 
@@ -65,7 +65,7 @@ static inline uint64_t rank(const struct native_entry *entry)
         return entry->tag >> 1 | entry->tag << 63;
 }
 
-/* The end of the run of ascending entries that begins at i. */
+/* The end of the ascending run that begins at i. */
 static size_t run_end(const struct native_entry *entries, size_t n, size_t i)
 {
         for (i++; i < n && rank(&entries[i - 1]) <= rank(&entries[i]);)
@@ -85,9 +85,8 @@ static void merge(struct native_entry *out, const struct native_entry *a,
                 *out++ = *b++;
 }
 
-/* By merging neighbouring runs, of which there are few: a block has its entries in the order of
- * their indexes, begun somewhere in the middle. Not qsort(), which may allocate. False without
- * memory. */
+/* Merges neighbouring runs, of which there are few: the entries of a block are in the order of
+ * their indexes, starting somewhere in the middle. qsort() might allocate. False without memory. */
 static bool sort(void)
 {
         const size_t n = sums.n;
@@ -112,7 +111,7 @@ static bool sort(void)
         return true;
 }
 
-/* Adds up neighbours of the same bucket. */
+/* Combines neighbouring entries of the same bucket. */
 static void combine(void)
 {
         size_t n = 0;
@@ -165,7 +164,7 @@ struct native_sums *prom_native_sum_(struct prom_series *series)
 
 /* ---- the limit ---------------------------------------------------------------------------- */
 
-/* The entry at *at becomes part of the zeros if it is there and of that index. */
+/* Moves the entry at *at to the zeros if it has that index. */
 static void take_bucket(struct native_entry **at, const struct native_entry *end, int32_t index)
 {
         if (*at == end || native_index((*at)->tag) != index)
@@ -174,15 +173,15 @@ static void take_bucket(struct native_entry **at, const struct native_entry *end
         ++*at;
 }
 
-/* Takes the n entries at `from` along to behind those that stay. */
+/* Moves the n entries at `from` to the end of those that are kept. */
 static void keep_entries(const struct native_entry *from, size_t n)
 {
         memmove(sums.entries + sums.n, from, n * sizeof(*from));
         sums.n += n;
 }
 
-/* Makes the smallest buckets part of the zeros, one after the other, while there are more than `most`
- * and the threshold may be that large. */
+/* Moves the smallest buckets to the zeros, one after the other, while there are more than `most`
+ * and the threshold may be widened that far. */
 static void widen_zeros(size_t most, double max_threshold)
 {
         struct native_entry *const end = sums.entries + sums.n;
@@ -223,7 +222,7 @@ static bool halve_resolution(void)
         return true;
 }
 
-/* After a change of what the series is set to. */
+/* After a change of the settings: makes all blocks stale. */
 static void renew(struct native *native)
 {
         native->version++;
@@ -231,7 +230,7 @@ static void renew(struct native *native)
                 native_make_stale(block);
 }
 
-/* Sets the series as the sums are. */
+/* Makes the resolution and threshold of the sums the settings of the series. */
 static void set_as_sums(struct native *native)
 {
         if (native->schema == sums.schema && native->zero_threshold == sums.zero_threshold)
@@ -282,7 +281,7 @@ void prom_native_limit_(struct prom_series *series, uint64_t tag)
         set_as_sums(series->native);
 }
 
-/* That a reset comes after the sums are taken, rather than before, loses no observation. */
+/* Resets only after the sums are computed, so that no observation is lost. */
 struct native_sums *prom_native_sum_limited_(struct prom_series *series)
 {
         struct native *native = series->native;

@@ -1,23 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Updates of the slab of the processor that the thread runs on, without a lock or an atomic operation.
+ * Updates of the current processor's slab, without locks or atomic instructions.
  *
- * Each is a restartable sequence (rseq(2)): it looks up the slab, reads and computes, and ends with the
- * one instruction that stores. A thread that is preempted, migrated or interrupted by a signal before
- * that instruction begins anew, so while a sequence runs nothing else updates this slab, and the slab
- * never holds half an update, whatever becomes of the thread.
+ * Each update is a restartable sequence (rseq(2)): it looks up the slab, reads, computes, and ends
+ * with a single store, which commits it.
  *
- * All functions return false, having done nothing, if the update must go another way (cells.h): there is
- * no slab for the processor yet, the kernel or the C library has no rseq for this thread (an old
- * kernel, GLIBC_TUNABLES=glibc.pthread.rseq=0, seccomp, valgrind), or the build has none (not x86-64,
- * the thread sanitizer). Any thread may call them, in a signal handler too.
+ * Why this is correct:
  *
- * The slabs are numbered by the concurrency id of the thread, which the kernel chooses below the number
- * of threads and of processors in the affinity mask; before Linux 6.3 by the processor. Either way two
- * threads that run at the same time have different numbers.
+ * - One writer. If the kernel preempts or migrates the thread, or delivers a signal to it, before
+ *   the commit, it resumes the thread at the abort handler, which starts the sequence again. So
+ *   between the first instruction of a sequence and its commit, no other thread has run on this
+ *   slab number, and the value that was read is still current. No update is lost.
+ * - No torn update. The commit is one store: of 8 bytes, or of 16 aligned bytes, which processors
+ *   with AVX perform atomically (see the sources). A slab therefore never holds half an update,
+ *   even if the thread is killed.
+ * - Readers on other processors use relaxed loads of the same size (pair_load()). They need no
+ *   ordering between cells: all that a scrape shows of a series either is in one cell or pair, or
+ *   is summed from independent ones.
+ * - The slab number. It is the concurrency id of the thread, which the kernel chooses below the
+ *   number of threads and the number of usable processors; before Linux 6.3 it is the processor. In
+ *   both cases two threads that run at the same time have different numbers. The number is read
+ *   inside the sequence, so it cannot change before the commit.
  *
- * Sources: include/uapi/linux/rseq.h; "Restartable Sequences" in the manual of the GNU C library; Intel
- * SDM volume 3, 9.1.1, and AMD64 APM volume 2, 7.3.2: with AVX, an aligned store of 16 bytes is atomic.
+ * Every function returns false, with no effect, if the update has to take the slow path (cells.h).
+ * This happens if the slab does not exist yet; if the thread is not registered with rseq (an old
+ * kernel, GLIBC_TUNABLES=glibc.pthread.rseq=0, seccomp, valgrind); or if the build has no sequences
+ * (not x86-64, or the thread sanitizer, which does not understand them). Any thread may call these
+ * functions, also in a signal handler.
+ *
+ * Sources: include/uapi/linux/rseq.h; "Restartable Sequences" in the manual of the GNU C library;
+ * Intel SDM volume 3, 9.1.1, and AMD64 APM volume 2, 7.3.2: with AVX, aligned 16-byte loads and
+ * stores are atomic.
  */
 #pragma once
 
@@ -26,21 +39,22 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { PROM_CPUS_MAX = 1024 }; /* slabs of processors; those with a higher number have none */
+enum { PROM_CPUS_MAX = 1024 }; /* slabs of processors; higher numbers take the slow path */
 
-/* How observations are kept: both words change at once. */
+/* The observations of one bucket. Both words change in one store. */
 struct pair {
         uint64_t sum; /* a double */
         uint64_t count;
 } __attribute__((aligned(16)));
 
-/* Where the thread's numbers are, from its thread pointer. Set before there is a handle, and not changed.
- * The GNU C library has this memory even if there is no rseq. */
+/* Where the rseq fields of a thread are, relative to its thread pointer. The offsets are written
+ * once, before the first handle exists. glibc reserves this memory even if rseq is disabled, so
+ * reading it is always safe. */
 struct percpu {
-        ptrdiff_t cs; /* rseq_cs; 4 bytes before it is cpu_id, which is negative without rseq */
-        ptrdiff_t id; /* what the slabs are numbered by */
-        bool usable;  /* false: no slab is made, so that every update goes another way */
-        uint64_t *cells[PROM_CPUS_MAX]; /* of each slab; NULL: there is none yet */
+        ptrdiff_t cs; /* rseq_cs; cpu_id, 4 bytes before it, is negative without rseq */
+        ptrdiff_t id; /* the slab number */
+        bool usable;  /* false: no slab is created, so every update takes the slow path */
+        uint64_t *cells[PROM_CPUS_MAX]; /* by slab number; NULL: the slab does not exist yet */
 };
 extern struct percpu prom_percpu_;
 
@@ -52,8 +66,14 @@ extern struct percpu prom_percpu_;
 
 #ifdef PROM_RSEQ
 
-/* The parts of a sequence. It begins with the address of the slab's cells in %rax, and a jump to 74 is
- * its failure. The address of the descriptor does not stay behind: the code may be unloaded. */
+/* The parts of a sequence. PERCPU_BEGIN leaves the address of the slab's cells in %rax; a jump to
+ * 74 makes the function return false.
+ *
+ * The labels: 77 is the descriptor (start 70, length to 71, abort handler 72), which 73 stores in
+ * rseq_cs to enter the critical section. The kernel requires the signature word before the abort
+ * handler. 71 is after the commit. Both exits clear rseq_cs: the kernel would otherwise read a
+ * descriptor that is gone if the library is unloaded. Clearing it after the commit is harmless,
+ * since a thread outside [70, 71) is not restarted. */
 #define PERCPU_BEGIN                                                                               \
         ".pushsection __rseq_cs, \"aw\"\n"                                                         \
         ".balign 32\n"                                                                             \
@@ -131,8 +151,10 @@ fail:
         return false;
 }
 
-/* Takes the word of a cell out of the slab, which is 0 from then on, and no sequence is under way that
- * has seen it: it would have run on this processor. */
+/* Takes a word out of the current slab and leaves 0. Afterwards no sequence holds the old word: a
+ * sequence that had read it ran on this slab number, so it has been aborted or has committed, and
+ * one that starts now reads 0. The caller therefore owns what the word points to. The stores to
+ * `out` precede the commit and are repeated if the sequence restarts. */
 static inline bool percpu_take(uint32_t cell, uint64_t **ret_cells, uint64_t *ret_word)
 {
         uint64_t *cells, word;
@@ -154,7 +176,7 @@ fail:
         return false;
 }
 
-/* The number of the slab, which may be another one at once; false without rseq. */
+/* The current slab number, which may be outdated as soon as this returns. False without rseq. */
 static inline bool percpu_number(uint32_t *ret)
 {
         const char *thread = __builtin_thread_pointer();
@@ -164,7 +186,7 @@ static inline bool percpu_number(uint32_t *ret)
         return *ret < PROM_CPUS_MAX;
 }
 
-/* Both words at one moment, while other processors update them. */
+/* Reads both words in one atomic load, while other processors update them. */
 static inline struct pair pair_load(const struct pair *p)
 {
         struct pair pair;

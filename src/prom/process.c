@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Metrics of the process itself, and of its build. */
+/* The standard process metrics, and build information. */
 #include "prom/collect.h"
 
 #include <dirent.h>
@@ -27,12 +27,12 @@ enum {
         N_PROCESS
 };
 
-enum { NETSTAT_MAX = 8192 }; /* bytes of /proc/self/net/netstat that are read */
+enum { NETSTAT_MAX = 8192 }; /* bytes read of /proc/self/net/netstat */
 
-/* Found once, so that it never wobbles, and anew in a child of fork(), which has another field 22 in
- * /proc/self/stat. The second is stored last; scrapes of two registries may store at once. */
+/* Computed once, so that it never varies; again in the child of a fork(), whose field 22 of
+ * /proc/self/stat differs. */
 static double start_time;  /* 0 if unknown */
-static double start_ticks; /* that field */
+static double start_ticks; /* the value of field 22 */
 
 static const struct prom_desc process_metrics[N_PROCESS] = {
         [CPU] = {.kind = PROM_COUNTER,
@@ -84,7 +84,7 @@ static bool stat_field(const char *stat, int field, double *ret)
         return end != p + 1;
 }
 
-/* As much of the file as there is room for, with a NUL. */
+/* Reads as much of the file as fits, and appends a NUL. */
 static bool read_file(const char *path, char *out, size_t size)
 {
         int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -142,7 +142,7 @@ static void collect_network(struct prom_emitter *emitter)
                 prom_emit(emitter, TRANSMITTED, v);
 }
 
-/* Not opendir(), which allocates. */
+/* Uses getdents64 because opendir() allocates. */
 static bool count_open_fds(double *ret)
 {
         char entries[4096];
@@ -160,7 +160,7 @@ static bool count_open_fds(double *ret)
                 }
         }
         close(fd);
-        *ret = (double)(count - 1); /* without the one just used */
+        *ret = (double)(count - 1); /* without the descriptor used here */
         return n == 0;
 }
 
@@ -171,7 +171,7 @@ static double timespec_seconds(clockid_t clock)
         return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* Field 22 is in clock ticks after boot. */
+/* Field 22 is in clock ticks since boot. */
 static double start_time_of(const char *stat)
 {
         double ticks, known, seconds;
@@ -196,7 +196,7 @@ static void collect_process(struct prom_emitter *emitter, void *data)
                 prom_emit(emitter, OPEN_FDS, v);
         if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
                 prom_emit(emitter, MAX_FDS, (double)limit.rlim_cur);
-        if (getrlimit(RLIMIT_AS, &limit) == 0) /* without one it is 2^64, as elsewhere */
+        if (getrlimit(RLIMIT_AS, &limit) == 0) /* no limit counts as 2^64, as in other clients */
                 prom_emit(emitter, VIRTUAL_MEMORY_MAX, (double)limit.rlim_cur);
         collect_network(emitter);
         const bool has_stat = read_stat(stat, sizeof(stat));

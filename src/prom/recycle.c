@@ -1,21 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The memory of removed series is used again, for other label values.
+ * The series removed last, up to PROM_KEPT_FACTOR times max_series of a family, can come back when
+ * their values are looked up again. Older ones are *retired*: their keys are removed from the
+ * tables, so no new look-up finds them. After the grace period (grace.h) a retired series may be
+ * recycled, because nothing uses it any more:
  *
- * The last removed ones of a family, PROM_KEPT_FACTOR times max_series, stay as they are, to come back
- * when their values are looked up again. Those before are *retired*: their keys are taken out of the
- * tables, so nobody comes upon them any more. A grace later, what a thread may have found before is
- * not in use any more:
+ * - no handle, by the rule in metrics.h;
+ * - no look-up that was comparing its key when it was retired, and no update that follows such a
+ *   look-up;
+ * - no scrape that was copying its text, having found the series live.
  *
- * - a handle of the series, by contract (prom.h);
- * - a key that a look-up without a lock is comparing, and the series it has from there;
- * - a text that a scrape is copying, which has found the series live.
- *
- * The last two are a matter of microseconds. (Should a thread be stopped right there for as long as the
- * grace, it counts in the series that has taken the place, or shows its name once: it is memory of a
- * series of the family, or a key of it, at any time.) Only a visitor has labels for as long as it likes,
- * so nothing is recycled while there is a visit. Scrapes and visits that began before a series was
- * recycled do not show it.
+ * A visitor may keep labels for longer, so nothing is recycled during a visit. A scrape or visit
+ * that began before a series was recycled does not show it (prom_is_shown_()).
  */
 #include "prom/recycle.h"
 
@@ -51,7 +47,8 @@ static void forget_in_curried(struct prom_family *curried, struct prom_series *s
         prom_key_spare_(curried, key);
 }
 
-/* The series keeps its key, be it that of another one day: a visitor may be reading it. */
+/* Removes the key from all tables. The series keeps pointing to it, because a visitor may be
+ * reading it. */
 static void forget_key(struct prom_series *series)
 {
         struct prom_family *family = series->family;
@@ -115,7 +112,7 @@ void prom_recycle_later_(struct prom_series *series)
                 family->removed_first = series;
         family->removed_last = series;
         family->n_removed++;
-        /* Of a family that is nearly full none is kept. */
+        /* A family that is nearly full keeps none for a return. */
         if (family->n_removed > family->max_series * PROM_KEPT_FACTOR ||
             family->n_series > family->max_series * (PROM_TOMBSTONES_FACTOR - 1))
                 retire(family->removed_first);
@@ -129,7 +126,7 @@ bool prom_may_recycle_(const struct prom_family *family)
 
 /* ---- recycling, with table_lock held ------------------------------------------------------- */
 
-/* What was counted in it, and in vain since, goes. */
+/* Drops the counts of its lives, and counts the updates since its removal as ignored. */
 static void clear(struct prom_series *series)
 {
         const struct prom_family *family = series->family;

@@ -16,7 +16,7 @@
 
 /* ---- names -------------------------------------------------------------------------------- */
 
-/* Where the name is, or would be. */
+/* The position of the first family of this name, or where it belongs. */
 static size_t position(const struct prom_registry *registry, const char *name)
 {
         size_t low = 0, high = registry->n_families;
@@ -30,7 +30,7 @@ static size_t position(const struct prom_registry *registry, const char *name)
         return low;
 }
 
-/* Whether family i is there and has this name. */
+/* Whether family i exists and has this name. */
 static bool has_name(const struct prom_registry *registry, size_t i, const char *name)
 {
         return i < registry->n_families && strcmp(registry->families[i]->name, name) == 0;
@@ -73,7 +73,7 @@ static bool same_const_labels(const struct prom_family *a, const struct prom_fam
         return n == b->n_slots - b->n_labels;
 }
 
-/* What its users count on; neither the help nor bounds that protect memory. */
+/* Compares what callers rely on: not the help, and not limits of memory. */
 static bool same_family(const struct prom_family *a, const struct prom_family *b)
 {
         if (a->kind != b->kind || a->n_labels != b->n_labels || a->n_slots != b->n_slots ||
@@ -96,7 +96,7 @@ static bool same_family(const struct prom_family *a, const struct prom_family *b
                same_values(a->quantiles, a->n_quantiles, b->quantiles, b->n_quantiles);
 }
 
-/* The one of its name with the same const labels. */
+/* The family of this name with the same constant labels. */
 static struct prom_family *find_like(const struct prom_registry *registry,
                                      const struct prom_family *like)
 {
@@ -108,7 +108,7 @@ static struct prom_family *find_like(const struct prom_registry *registry,
 
 /* ---- registering -------------------------------------------------------------------------- */
 
-/* Families being registered; those that were there already are in `taken`. */
+/* The families of one call. `taken` has those that were registered before. */
 struct batch {
         struct prom_registry *registry;
         struct prom_family **made;
@@ -164,8 +164,8 @@ static bool same_string(const char *a, const char *b)
         return a == b || (a && b && strcmp(a, b) == 0);
 }
 
-/* A family like this one whose collector was removed, or NULL. Registering such a collector again and
- * again shall not take memory each time. */
+/* A retired family like this one, or NULL. Reusing it bounds the memory of a program that registers
+ * and removes a collector repeatedly. */
 static struct prom_family *find_retired(const struct prom_registry *registry,
                                         const struct prom_family *like)
 {
@@ -177,7 +177,7 @@ static struct prom_family *find_retired(const struct prom_registry *registry,
         return NULL;
 }
 
-/* The family is the registry's from now on, unless a retired one takes its place. */
+/* Gives the family to the registry, or takes a retired one in its place. */
 static struct prom_family *settle(struct prom_registry *registry, struct prom_family **made)
 {
         struct prom_family *family = *made;
@@ -197,7 +197,7 @@ static void publish(struct prom_registry *registry, struct prom_family *family)
 {
         size_t at = position(registry, family->name);
         while (has_name(registry, at, family->name))
-                at++; /* in the order of registering */
+                at++; /* after those registered before */
         memmove(&registry->families[at + 1], &registry->families[at],
                 (registry->n_families - at) * sizeof(registry->families[0]));
         registry->families[at] = family;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Registries are made and freed; what fork() does to them. */
+/* Creating and freeing registries; fork(). */
 #include "prom/collect.h"
 #include "prom/family_new.h"
 #include "prom/grace.h"
@@ -10,7 +10,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-/* All registries, under table_lock, for the child of a fork(). */
+/* Under table_lock: all registries, for the child of a fork(). */
 static struct prom_registry *registries;
 static struct prom_registry default_registry;
 static pthread_once_t default_once = PTHREAD_ONCE_INIT;
@@ -39,7 +39,7 @@ static void after_fork_parent(void)
         unlock_all();
 }
 
-/* Scrapes and collectors of other threads are not in the child. */
+/* The child has none of the scrapes and collectors of other threads. */
 static void collect_after_fork(struct prom_registry *registry)
 {
         pthread_mutex_init(&registry->collect_lock, NULL);
@@ -52,7 +52,8 @@ static void after_fork_child(void)
 {
         prom_slabs_after_fork_(true);
         prom_readings_after_fork_();
-        /* Whoever was collecting is not here. Waiting for it before the fork could take long. */
+        /* A thread that held collect_lock does not exist here. before_fork() does not take that
+         * lock, because it could be held for long. */
         for (struct prom_registry *r = registries; r; r = r->next)
                 collect_after_fork(r);
         unlock_all();
@@ -94,7 +95,7 @@ struct prom_registry *prom_registry_new(void)
 
 static void init_default(void)
 {
-        /* Should memory lack, the registry does without the counters about itself. */
+        /* Without memory, the registry works without the counters about itself. */
         (void)registry_init(&default_registry);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Removing series, and making all of a registry begin anew. */
+/* Removing series, and resetting all series of a registry. */
 #include "prom/remove.h"
 
 #include "prom/life.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What collectors give to a scrape. */
+/* Storing the samples that collectors emit. */
 #include "prom/samples.h"
 
 #include "prom/arena.h"
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Puts the last sample into the table of those seen; false if its labels are there already. */
+/* Enters the last sample in `seen`; false if one with the same labels is there. */
 static bool is_new_sample(struct gathering *gathering)
 {
         const size_t mask = gathering->cap_seen - 1;
@@ -28,7 +28,7 @@ static bool is_new_sample(struct gathering *gathering)
         return true;
 }
 
-/* Puts a sample that is not in the table of those seen into it. */
+/* Enters a sample that is not in `seen`. */
 static void enter_seen(struct gathering *gathering, size_t s)
 {
         const size_t mask = gathering->cap_seen - 1;
@@ -38,7 +38,7 @@ static void enter_seen(struct gathering *gathering, size_t s)
         gathering->seen[i] = s + 1;
 }
 
-/* Keeps `seen` at most half full with one more sample. */
+/* Makes room in `seen` for one more sample; keeps it at most half full. */
 static bool reserve_seen(struct gathering *gathering)
 {
         if ((gathering->n_samples + 1) * 2 <= gathering->cap_seen)
@@ -55,7 +55,7 @@ static bool reserve_seen(struct gathering *gathering)
         return true;
 }
 
-/* Forgets the samples from `first` on. Those of one collector stand together. */
+/* Drops the samples from `first` on. The samples of one collector are adjacent. */
 static void drop_samples(struct gathering *gathering, size_t first)
 {
         if (first >= gathering->n_samples)
@@ -74,7 +74,7 @@ static size_t values_size(const char *const *values, size_t n)
         return size;
 }
 
-/* Puts the label values behind the text and makes it the last sample; false without memory. */
+/* Appends a sample and its label values; false without memory. */
 static bool add_sample(struct gathering *gathering, const struct prom_family *family,
                        const char *const *values, double v, const uint64_t *counts)
 {
@@ -101,7 +101,8 @@ static bool add_sample(struct gathering *gathering, const struct prom_family *fa
         return true;
 }
 
-/* counts: of a histogram, whose sum is v, those of its buckets. */
+/* Emits a sample. Of a histogram, v is the sum and `counts` the buckets; otherwise counts is NULL.
+ */
 static void emit(struct prom_emitter *emitter, size_t index, double v, const uint64_t *counts,
                  const char *const *values, size_t n)
 {
@@ -109,7 +110,7 @@ static void emit(struct prom_emitter *emitter, size_t index, double v, const uin
         struct prom_collector *collector = emitter->collector;
         if (emitter->failed || collector->n == 0)
                 return;
-        if (index >= collector->n) { /* whose it was meant to be cannot be known */
+        if (index >= collector->n) { /* the intended family is unknown */
                 COUNT(&collector->families[0]->ignored, 1);
                 return;
         }
@@ -203,7 +204,7 @@ int prom_run_collector_(struct prom_collector *collector, struct gathering *gath
         else
                 collector->collect(&emitter, collector->data);
         if (!collector->own)
-                pthread_testcancel(); /* it may have cancelled its thread: it is its own to lose */
+                pthread_testcancel(); /* it may have cancelled its thread */
         if (emitter.failed == -ECANCELED)
                 prom_drop_collected_(gathering, collector);
         return emitter.failed;
@@ -215,7 +216,7 @@ void prom_collector_failed_(struct prom_emitter *emitter)
                 emitter->failed = -ECANCELED;
 }
 
-/* The places in `text` and `counts` are not given back before the next scrape: this is rare. */
+/* The space in `text` and `counts` is reused only by the next scrape. Failures are rare. */
 void prom_drop_collected_(struct gathering *gathering, const struct prom_collector *collector)
 {
         gathering->n_per_family -= collector->n;
@@ -225,7 +226,8 @@ void prom_drop_collected_(struct gathering *gathering, const struct prom_collect
                                      gathering->per_family[gathering->n_per_family + i].first - 1);
 }
 
-/* Another scrape, of other families, may have stored another place meanwhile. */
+/* Tries the index of the last gathering first. Another scrape, of other families, may have
+ * overwritten it. */
 const struct family_samples *prom_samples_of_(const struct gathering *gathering,
                                               const struct prom_family *family)
 {

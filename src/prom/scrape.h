@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a scrape works with. */
+/* The working memory of a scrape. */
 #pragma once
 
 #include "prom/cells.h"
@@ -10,7 +10,7 @@ enum { LABELS_TEXT_MAX = PROM_LABELS_MAX * (ESCAPED_NAME_MAX + 2 * PROM_LABEL_VA
 
 struct gauge_value {
         double v;
-        bool shown; /* false: leave the series out */
+        bool shown; /* false: omit the series */
 };
 
 struct prom_scratch {
@@ -32,9 +32,9 @@ struct prom_scratch {
         size_t cap_text;
 };
 
-/* Copies the registry's families into scratch. 0 or -ENOMEM. */
+/* Copies the list of the registry's families to the scratch. 0 or -ENOMEM. */
 int prom_list_families_(struct prom_registry *registry, struct prom_scratch *scratch);
 
-/* Whether the options ask for the family, by its name or by that of one of its samples in any format. No
- * options, and options without names, ask for all. */
+/* Whether the options ask for the family, by its name or by that of one of its samples in any
+ * format. No options, and options without names, ask for all. */
 bool prom_is_wanted_(const struct prom_family *family, const struct prom_render_options *options);

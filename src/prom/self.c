@@ -40,7 +40,7 @@ static void collect_self(struct prom_emitter *emitter, void *data)
                 failures += LOAD(&family->failures);
                 if (i + 1 < scratch->n_families &&
                     strcmp(family->name, scratch->families[i + 1]->name) == 0)
-                        continue; /* counted together with the next of its name */
+                        continue; /* counted with the next family of this name */
                 if (overflows)
                         prom_emit(emitter, SELF_OVERFLOWS, (double)overflows, family->name);
                 if (ignored)

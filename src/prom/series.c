@@ -12,11 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FEW_VALUES = 4 }; /* looked up by code of their own */
+enum { FEW_VALUES = 4 }; /* up to this many values have a faster look-up */
 
 /* ---- making series ------------------------------------------------------------------------ */
 
-/* Zeros that begin a cache line. */
+/* Zeroed memory at the start of a cache line. */
 static void *lines_new(size_t size)
 {
         size = (size + CACHE_LINE - 1) & ~(size_t)(CACHE_LINE - 1);
@@ -47,7 +47,7 @@ static struct prom_series *make_with_cell(struct prom_family *family, uint32_t c
         struct prom_series *series = next_series(family);
         if (!series)
                 return NULL;
-        /* What one try without memory for the rest leaves is the next one's. */
+        /* An earlier attempt that ran out of memory may have left this. */
         if (!series->cold)
                 series->cold = prom_arena_get_(&family->arena, sizeof(*series->cold));
         struct series_cold *cold = series->cold;
@@ -63,8 +63,7 @@ static struct prom_series *make_with_cell(struct prom_family *family, uint32_t c
         return series;
 }
 
-/* The cells come first: they can run out for good, and what was taken of the family's memory is not
- * given back. */
+/* Allocates the cells first: they can run out for good, and the arena does not take memory back. */
 struct prom_series *prom_series_make_(struct prom_family *family, struct key *key)
 {
         const unsigned n = family->n_cells;
@@ -90,7 +89,7 @@ struct prom_series *prom_series_find_(const struct prom_family *family, const ch
         return key ? key->series : family->only;
 }
 
-/* One of the removed ones, if there is one that may be used again; else a new one. */
+/* Recycles a removed series if possible, otherwise makes a new one. */
 static struct prom_series *recycle_or_make(struct prom_family *family, struct key *key,
                                            bool past_cap)
 {
@@ -104,7 +103,7 @@ static struct prom_series *recycle_or_make(struct prom_family *family, struct ke
         return series;
 }
 
-/* A series with these values, which has none yet. */
+/* Inserts a series with these values, which are not in the table. */
 static struct prom_series *insert(struct prom_family *family, const char *const *values,
                                   bool past_cap)
 {
@@ -117,7 +116,8 @@ static struct prom_series *insert(struct prom_family *family, const char *const 
         return series;
 }
 
-/* Has a curried family know the series by its own values. Without memory, look-ups stay slow. */
+/* Enters the series in the table of a curried family. Without memory, look-ups there remain slow.
+ */
 static void insert_curried(struct prom_family *family, const char *const *values,
                            struct prom_series *of_base)
 {
@@ -128,7 +128,7 @@ static void insert_curried(struct prom_family *family, const char *const *values
         prom_table_put_(family, key);
 }
 
-/* Finds, makes or shows again the series of a family that is not curried. */
+/* The live series of a family that is not curried; creates it or brings it back if necessary. */
 static struct prom_series *obtain(struct prom_family *family, const char *const *values,
                                   bool past_cap)
 {
@@ -143,7 +143,8 @@ static struct prom_series *obtain(struct prom_family *family, const char *const 
         return series;
 }
 
-/* Where look-ups go past the cap. The series counts outside of it. */
+/* The series for look-ups beyond max_series, to which it does not count. It is never recycled, so
+ * reading family->overflow without the lock is safe. */
 static struct prom_series *overflow(struct prom_family *family)
 {
         COUNT(&family->overflows, 1);
@@ -193,8 +194,8 @@ struct prom_series *prom_series_obtain_(struct prom_family *family, const char *
         return series;
 }
 
-/* The live series with these clean values in the family's own table, or NULL. A curried family has to be
- * told of a series that only its base knows. */
+/* The live series with these clean values if the family's own table has it, otherwise NULL. A
+ * curried family does not yet have a series that was created through its base. */
 static struct prom_series *find_clean(const struct prom_family *family, const struct key *of_base,
                                       const struct clean_values *clean)
 {
@@ -210,8 +211,10 @@ static struct prom_series *find_clean(const struct prom_family *family, const st
         return key && LOAD(&key->series->state) == SERIES_LIVE ? key->series : NULL;
 }
 
-/* The values are in no table, perhaps only because they have to be cleaned first, or the series is
- * not live. */
+/* For values that are in no table as they are, perhaps only because they are not clean, or whose
+ * series is not live. The fence and the second load of `moves` complete the protocol of table.h:
+ * only if it is even and unchanged is it certain that the key is missing, and a full family needs
+ * no lock then. */
 static __attribute__((noinline)) struct prom_series *with_new_values(struct prom_family *family,
                                                                      const char *const *values)
 {
@@ -230,11 +233,11 @@ static __attribute__((noinline)) struct prom_series *with_new_values(struct prom
         pthread_mutex_lock(&prom_table_lock_);
         series = prom_series_obtain_(family, clean.values);
         pthread_mutex_unlock(&prom_table_lock_);
-        /* No memory, or no cells left: as if the family were full. */
+        /* Without memory or cells, treat the family as full. */
         return series ? series : overflow(base);
 }
 
-/* Everything but the common case. */
+/* All cases that find_few() does not handle. */
 static __attribute__((noinline)) struct prom_series *
 with_any(struct prom_family *family, enum prom_kind kind, const char *const *values, size_t n)
 {
@@ -251,7 +254,7 @@ with_any(struct prom_family *family, enum prom_kind kind, const char *const *val
         return with_new_values(family, values);
 }
 
-/* With the same arguments as with_few(). */
+/* As with_any(), with the arguments of with_few(). */
 static __attribute__((noinline)) struct prom_series *with_any_few(struct prom_family *family,
                                                                   enum prom_kind kind, size_t n,
                                                                   const char *a, const char *b,
@@ -261,8 +264,8 @@ static __attribute__((noinline)) struct prom_series *with_any_few(struct prom_fa
         return with_any(family, kind, values, n);
 }
 
-/* The common case of 1 to FEW_VALUES short values whose series is there, or NULL: no calls, so that it
- * needs few registers. */
+/* The series of 1 to FEW_VALUES short values, if it is live; NULL in all other cases. It calls
+ * nothing, so the compiler need not save registers. */
 static inline __attribute__((always_inline)) struct prom_series *
 find_few(struct prom_family *family, enum prom_kind kind, size_t n, const char *a, const char *b,
          const char *c, const char *d)

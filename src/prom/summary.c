@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Summaries: a sketch of sparse buckets (native.h) that only grows, and quantiles of what it grew by
- * since an earlier scrape. So no update reads a clock; the window moves when somebody looks.
+ * Summaries: a sketch of sparse buckets (native.h) that only grows, and quantiles of its growth
+ * since an earlier scrape. So updates need not read a clock; the window moves when a scrape or
+ * snapshot reads the summary.
  */
 #include "prom/native.h"
 
@@ -16,11 +17,11 @@
 #include <string.h>
 
 enum {
-        WINDOW_STEPS = 5,              /* sketches kept in the time of a window */
-        WINDOW_MAX = WINDOW_STEPS + 2, /* and one before it, and a scrape that came late */
+        WINDOW_STEPS = 5,              /* sketches per window */
+        WINDOW_MAX = WINDOW_STEPS + 2, /* plus one before the window, and one for a late scrape */
 };
 
-/* The sums as they were. */
+/* The sums at an earlier time. */
 struct sketch {
         uint64_t time_ns;
         uint64_t zeros;
@@ -30,7 +31,7 @@ struct sketch {
         size_t cap;
 };
 
-/* Under slab_lock; sketches from the oldest to the newest. */
+/* Under slab_lock. Sketches are sorted from the oldest to the newest. */
 struct summary_window {
         uint64_t epoch;
         size_t n;
@@ -52,7 +53,7 @@ void prom_summary_observe_since_ns(struct prom_summary *summary, uint64_t start_
 
 /* ---- the window, with slab_lock held ------------------------------------------------------ */
 
-/* The oldest goes to the end, its memory to be used again. */
+/* Moves the oldest sketch to the end, where its memory is reused. */
 static void rotate(struct summary_window *window)
 {
         const struct sketch oldest = window->sketches[0];
@@ -62,8 +63,8 @@ static void rotate(struct summary_window *window)
         window->sketches[window->n] = oldest;
 }
 
-/* What the sketch grew by since then is in the window; NULL: all of it. The oldest sketch is the
- * last that is at least max_age old, once there is one. */
+/* The sketch at the start of the window, whose growth since then the quantiles cover; NULL: they
+ * cover all. Drops sketches until the oldest is the last one that is at least max_age old. */
 static const struct sketch *window_base(const struct prom_series *series,
                                         struct summary_window *window, uint64_t now_ns)
 {
@@ -81,7 +82,8 @@ static const struct sketch *window_base(const struct prom_series *series,
         return young ? NULL : &window->sketches[0];
 }
 
-/* Keeps the sums, if the newest sketch is old enough. Without memory the window becomes longer. */
+/* Stores the sums as a sketch if the newest is old enough. Without memory the window becomes
+ * longer. */
 static void keep(struct summary_window *window, const struct native_sums *sums, uint64_t now_ns,
                  uint64_t max_age_ns)
 {
@@ -102,8 +104,8 @@ static void keep(struct summary_window *window, const struct native_sums *sums, 
         window->n++;
 }
 
-/* Takes the base from the sums, which thereby are those of the window. The base's buckets are a part
- * of theirs, in the same order, but perhaps finer. */
+/* Subtracts the base, which leaves the sums of the window. The buckets of the base are a subset of
+ * those of the sums, in the same order, but may be finer. */
 static void subtract(struct native_sums *sums, const struct sketch *base)
 {
         size_t at = 0;
@@ -123,7 +125,7 @@ static void subtract(struct native_sums *sums, const struct sketch *base)
                 sums->count += sums->entries[i].count;
 }
 
-/* The middle of a bucket, by ratio: the bound halfway at twice the resolution. */
+/* The geometric middle of a bucket: the bound halfway at twice the resolution. */
 static double middle(const struct native_sums *sums, const struct native_entry *entry)
 {
         const int32_t index = native_index(entry->tag);
@@ -131,7 +133,8 @@ static double middle(const struct native_sums *sums, const struct native_entry *
         return entry->tag & 1 ? -v : v;
 }
 
-/* The smallest value such that at least q of all are not larger (nearest rank). */
+/* The quantile by nearest rank: the smallest value such that at least the part q of all values is
+ * not larger. */
 static double quantile(const struct native_sums *sums, double q)
 {
         if (sums->count == 0)
@@ -155,7 +158,7 @@ static double quantile(const struct native_sums *sums, double q)
                 if (seen >= rank)
                         return middle(sums, &sums->entries[i]);
         }
-        return (double)NAN; /* not reached: rank <= count */
+        return (double)NAN; /* unreachable: rank <= count */
 }
 
 static bool read_quantiles(struct prom_series *series, struct native_sums *sums,
@@ -173,7 +176,7 @@ static bool read_quantiles(struct prom_series *series, struct native_sums *sums,
         const uint64_t now_ns = prom_now_ns();
         const struct sketch *base = window_base(series, native->window, now_ns);
         struct sketch none = {.schema = sums->schema};
-        struct sketch before = base ? *base : none; /* the newest may take its place */
+        struct sketch before = base ? *base : none; /* keep() may overwrite *base */
         keep(native->window, sums, now_ns, family->max_age_ns);
         subtract(sums, &before);
         for (size_t i = 0; i < family->n_quantiles; i++) {
@@ -211,7 +214,7 @@ int prom_summary_snapshot(struct prom_summary *summary, struct prom_quantile_sna
         return r < 0 ? r : 0;
 }
 
-/* For tests: as if all that was seen so far had been seen so much earlier. */
+/* For tests: makes all observations and sketches `ns` older. */
 void prom_summary_age_(struct prom_summary *summary, uint64_t ns)
 {
         struct native *native = ((struct prom_series *)summary)->native;

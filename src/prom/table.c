@@ -17,8 +17,7 @@ enum {
 
 /* ---- hashing and comparing ---------------------------------------------------------------- */
 
-/* Of the family's id too, so that equal values in two families part, and nobody can choose values of
- * one hash: see prom_family_id_(). */
+/* The seed is the id of the family, so equal values have different hashes in different families. */
 uint64_t prom_hash_values_(uint64_t seed, const char *const *values, size_t n)
 {
         uint64_t hash = seed;
@@ -56,8 +55,9 @@ static inline bool key_equals(const struct key *key, const char *const *values, 
 
 uint64_t prom_hash_secret_ = UINT64_C(0x9e3779b97f4a7c15);
 
-/* The first is what nobody outside of the process knows: with ids begin the hashes of label values,
- * and who could choose values of one hash would make every look-up as long as the family is. */
+/* The first id comes from the random bytes that the kernel gives each process. With predictable
+ * seeds, a client could send label values with equal hashes, and each look-up would walk through
+ * the whole family. */
 uint64_t prom_family_id_(void)
 {
         static uint64_t last_id;
@@ -74,9 +74,9 @@ uint64_t prom_family_id_(void)
 
 /* ---- keys, with table_lock held ------------------------------------------------------------ */
 
-/* Memory for a key whose values take `len` bytes: that of the one that was removed the longest ago, once
- * nobody can be reading it any more (see recycle.c). Even if: a NUL stands behind all values at any
- * time, and `series` is one of this family. */
+/* Memory for a key whose values take `len` bytes. Reuses that of the key removed first, once its
+ * grace period is over. A reader that were still comparing it would find a NUL after the values at
+ * any time, and a series of this family. */
 static struct key *key_room(struct prom_family *family, size_t head, size_t len)
 {
         struct key *key = family->spare_first;
@@ -86,7 +86,7 @@ static struct key *key_room(struct prom_family *family, size_t head, size_t len)
                 family->spare_first = key->next_spare;
                 if (key->room >= len)
                         return key;
-                if (room < 2 * (size_t)key->room) /* what is left behind is less, then */
+                if (room < 2 * (size_t)key->room) /* bounds the memory that is abandoned */
                         room = 2 * (size_t)key->room;
         }
         key = prom_arena_get_(&family->arena, head + room + 1);
@@ -172,7 +172,8 @@ static void put(struct table *table, uint64_t hash, struct key *key)
         table->used++;
 }
 
-/* At most half full, and a small one a quarter: most look-ups then find their series at once. */
+/* Keeps the table at most half full, a small one a quarter, so that most look-ups need one probe.
+ */
 bool prom_table_reserve_(struct prom_family *family)
 {
         struct table *old = family->table;
@@ -206,15 +207,16 @@ void prom_table_put_(struct prom_family *family, struct key *key)
         put(family->table, hash_of_key(family, key), key);
 }
 
-/* Closes the gap, as linear probing asks for (Knuth, The Art of Computer Programming, 6.4, algorithm
- * R). Who looks up meanwhile may miss a series that is there; see `moves`. */
+/* Closes the gap that a removal leaves in a linearly probed table (Knuth, The Art of Computer
+ * Programming, 6.4, algorithm R). A concurrent look-up may miss a key that is being moved; `moves`
+ * tells it. */
 static void close_gap(struct table *table, size_t gap)
 {
         struct table_entry *entries = table->entries;
         for (size_t i = (gap + 1) & table->mask; entries[i].key; i = (i + 1) & table->mask) {
                 const size_t home = entries[i].hash & table->mask;
                 if (((i - home) & table->mask) < ((i - gap) & table->mask))
-                        continue; /* the gap is before its home */
+                        continue; /* its home is after the gap */
                 set_entry(&entries[gap], entries[i].hash, entries[i].key);
                 gap = i;
         }
@@ -230,6 +232,9 @@ void prom_table_remove_(struct prom_family *family, struct key *key)
                 i = (i + 1) & table->mask;
         if (!table->entries[i].key)
                 return;
+        /* The fence keeps the stores of close_gap() after the odd value; the release below keeps
+         * them before the even one. A reader that saw a moved entry therefore sees that `moves` has
+         * changed. */
         STORE(&family->moves, family->moves + 1);
         __atomic_thread_fence(__ATOMIC_RELEASE);
         close_gap(table, i);

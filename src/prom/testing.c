@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What tests ask of a registry. */
 #include "prom/testing.h"
 
 #include "prom/arena.h"
@@ -28,7 +27,7 @@ static const char *wanted_value(const struct wanted *wanted, const char *label)
         return NULL;
 }
 
-/* Const labels are those that are neither variable nor a state set's own. */
+/* Constant labels are those that are neither variable nor the label of a state set. */
 static bool is_const(const struct prom_view *family, const char *label)
 {
         for (size_t i = 0; i < family->n_labels; i++)
@@ -96,7 +95,7 @@ size_t prom_test_count(struct prom_registry *registry, const char *family)
 struct line {
         const char *text;
         size_t len;
-        size_t key_len; /* up to the number; all of a comment */
+        size_t key_len; /* up to the number; of a comment, the whole line */
 };
 
 struct lines {
@@ -109,7 +108,7 @@ static bool is_blank(char c)
         return c == ' ' || c == '\t' || c == '\r';
 }
 
-/* The number is behind the last blank; timestamps are not known here. */
+/* The number follows the last blank: lines have no timestamps here. */
 static size_t key_length(const char *text, size_t len)
 {
         if (*text == '#')
@@ -142,7 +141,7 @@ static int compare_bytes(const char *a, size_t n, const char *b, size_t m)
         return order ? order : n < m ? -1 : n > m;
 }
 
-/* The name a line is about: families stay together, their comments first. */
+/* The metric of a line. Lines of a family stay together, with its comments first. */
 static size_t name_of(const struct line *line, const char **ret)
 {
         *ret = line->text + (*line->text == '#' ? 7 : 0);
@@ -177,7 +176,7 @@ static bool split(const char *text, struct lines *ret)
         return true;
 }
 
-/* Of two lines with the same key. An exposition has points whatever the program's locale. */
+/* Compares the numbers of two lines with the same key. They use a decimal point in any locale. */
 static bool same_number(const struct line *a, const struct line *b, locale_t c)
 {
         if (compare_bytes(a->text, a->len, b->text, b->len) == 0)
@@ -201,7 +200,7 @@ static bool differ(struct prom_buf *out, char sign, const struct line *line)
         return true;
 }
 
-/* Both are sorted. 0, 1, -ENOMEM. */
+/* Compares two sorted lists. 0, 1 or -ENOMEM. */
 static int merge(const struct lines *expected, const struct lines *got, locale_t c,
                  struct prom_buf *out)
 {

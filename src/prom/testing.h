@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * For the tests of programs that have metrics. Part of libprom; nothing here is meant to be fast.
+ * Helpers for the tests of programs with metrics. Part of libprom; not meant to be fast.
  *
  *     static void complain(const char *metric, const char *problem, void *data)
  *     {
@@ -21,7 +21,7 @@
  *             errx(1, "%s", difference.data);
  *     prom_buf_release(&difference);
  *
- * Threads. As prom_visit(): any thread, no lock held while a callback runs.
+ * Threads. Any thread may call these functions. No lock is held during callbacks.
  */
 #pragma once
 
@@ -34,28 +34,28 @@ extern "C" {
 
 /* ---- lint ------------------------------------------------------------------------------- */
 
-/* One thing that is against custom. Both strings are valid during the call. */
+/* A violation of a convention. Both strings are valid during the call. */
 typedef void prom_lint_fn(const char *metric, const char *problem, void *data);
 
-/* Looks at the names, labels, help and units of all families, those without series included: what
- * `promtool check metrics` complains of, and what is particular to units and OpenMetrics.
+/* Checks the names, labels, help and units of all families, even without series, for what `promtool
+ * check metrics` reports and for the rules of units and OpenMetrics:
  *
  * - no help text
- * - a counter without _total; _total, _bucket, _count, _sum or _created where the kind has no
- *   such thing; labels "le" and "quantile" likewise, const ones included
- * - another unit than the base one (milliseconds, kilobytes, hours …), or one cut short (_ms, _kb)
- * - a unit declared by the unit of the description that is none of the base ones
+ * - a counter without _total; _total, _bucket, _count, _sum or _created in a kind without such
+ *   samples; the labels "le" and "quantile" likewise, including constant ones
+ * - a unit in the name that is not a base unit (milliseconds, kilobytes, hours), or an abbreviation
+ *   (_ms, _kb)
+ * - a prom_desc.unit that is not a base unit
  * - the kind in the name (app_counter_jobs), a colon, camelCase in a name or label
  *
- * The number of problems (callback may be NULL), or -ENOMEM. */
+ * Returns the number of problems, or -ENOMEM. callback may be NULL. */
 int prom_lint(struct prom_registry *registry, prom_lint_fn *callback, void *data);
 
 /* ---- values ----------------------------------------------------------------------------- */
 
-/* One number as a scrape would show it now: `name` as in the text format (with _bucket, _sum or
- * _count), then the names and values of its labels in any order, const ones as you like, "le",
- * "quantile" and the label of a state set included. NaN if there is no such series. Collectors
- * run. */
+/* The number that a scrape would show now for `name`, as in the text format (with _bucket, _sum or
+ * _count), and the labels: names and values in any order, including "le", "quantile" and the label
+ * of a state set; constant labels are optional. NaN if there is no such series. Runs collectors. */
 #define prom_test_value(registry, ...)                                                             \
         __extension__({                                                                            \
                 PROM_VALUES_HERE_(__VA_ARGS__);                                                    \
@@ -65,19 +65,19 @@ int prom_lint(struct prom_registry *registry, prom_lint_fn *callback, void *data
 double prom_test_value_of(struct prom_registry *registry, const char *name,
                           const char *const *labels, size_t n);
 
-/* Series of the family that a scrape would show now; of a state set its states. */
+/* How many series of the family a scrape would show now; for a state set, how many states. */
 size_t prom_test_count(struct prom_registry *registry, const char *family);
 
 /* ---- expositions ------------------------------------------------------------------------ */
 
-/* Compares what a scrape in text 0.0.4 would show now with `expected`. Order of lines, blanks around
- * them, empty lines, comments other than # HELP and # TYPE, and how a number is written do not
- * count. names: the families to look at, ended by NULL; NULL for all (then also those the registry
- * has about itself).
+/* Compares what a scrape in text 0.0.4 would show now with `expected`. It ignores the order of
+ * lines, blanks around them, empty lines, comments other than # HELP and # TYPE, and the spelling
+ * of numbers. names: the families to compare, terminated by NULL; NULL means all, including those
+ * the registry has about itself.
  *
- * 0: the same. 1: different; ret_difference, which may be NULL, then holds a line "- ..." for each
- * that is missing and "+ ..." for each that is not expected, by name; it is the caller's to release.
- * -ENOMEM. */
+ * Returns 0 if they are equal, -ENOMEM, or 1 if they differ. Then ret_difference, which may be
+ * NULL, has a line "- ..." for each missing line and "+ ..." for each unexpected one, sorted by
+ * name. The caller releases it. */
 int prom_test_compare(struct prom_registry *registry, const char *expected,
                       const char *const *names, struct prom_buf *ret_difference);
 

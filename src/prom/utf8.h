@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* UTF-8, and label values made valid. */
+/* Checking UTF-8, and making label values valid. */
 #pragma once
 
 #include "prom/prom.h"
 
-/* Writes value, made valid UTF-8 and at most PROM_LABEL_VALUE_MAX bytes long. Returns the length.
- */
+/* Copies the value, with invalid bytes replaced by U+FFFD, truncated to PROM_LABEL_VALUE_MAX bytes.
+ * NULL counts as "". Returns the length. */
 size_t prom_clean_value_(const char *value, char out[PROM_LABEL_VALUE_MAX + 1]);
 bool prom_is_utf8_(const char *s);

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What may be registered. */
 #include "prom/validate.h"
 
 #include "prom/atomic.h"
@@ -14,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Any UTF-8, as Prometheus has it since 3.0. */
+/* Any UTF-8, as in Prometheus 3.0 and later. */
 static bool is_name(const char *name)
 {
         const size_t n = strnlen(name, PROM_NAME_MAX + 1);
@@ -36,9 +35,9 @@ const double *prom_desc_buckets_(const struct prom_desc *desc)
         return desc->buckets && desc->n_buckets ? desc->buckets : prom_default_buckets;
 }
 
-/* Does the label begin with "__", which is Prometheus' own, as scrapers get it that know no UTF-8? Some
- * would refuse the scrape. (By dots every first character that is no ASCII letter becomes "__", as
- * the scheme wants it.) */
+/* Whether scrapers without UTF-8 support would see a label that begins with "__", which is reserved
+ * for Prometheus; some would reject the scrape. (Escaping by dots turns any first character other
+ * than an ASCII letter into "__", by definition of the scheme.) */
 static bool is_reserved(const char *label)
 {
         char escaped[ESCAPED_NAME_MAX + 1];

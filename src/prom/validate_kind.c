@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a description may say beyond names, labels and buckets. */
+/* Checks that depend on the kind of metric. */
 #include "prom/validate.h"
 
 #include "prom/error.h"
@@ -66,7 +66,7 @@ static int check_quantiles(const struct prom_desc *desc, struct prom_error *erro
         return 0;
 }
 
-/* OpenMetrics 1.0, "Info": the sample is named so. */
+/* OpenMetrics 1.0, "Info": the sample has this name. */
 static int check_suffix(const struct prom_desc *desc, struct prom_error *error)
 {
         const struct kind_ops *ops = prom_kind_ops_(desc->kind, false);
@@ -110,7 +110,7 @@ static int check_native(const struct prom_desc *desc, struct prom_error *error)
         return 0;
 }
 
-/* OpenMetrics 1.0, "Unit": the name of the family has to end with it. */
+/* OpenMetrics 1.0, "Unit": the name of the family must end with it. */
 static int check_unit(const struct prom_desc *desc, struct prom_error *error)
 {
         if (!desc->unit)

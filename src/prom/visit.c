@@ -20,7 +20,7 @@ struct visit {
         uint64_t n_sets; /* of the family: see kind_ops.point */
 };
 
-/* The labels of a series in the order of their names; `values` stand one after the other. */
+/* Lists the labels of a series, sorted by name. `values` are one after the other. */
 static size_t list_labels(const struct prom_family *family, const char *values,
                           struct prom_label labels[PROM_LABELS_MAX])
 {
@@ -37,7 +37,7 @@ static size_t list_labels(const struct prom_family *family, const char *values,
         return family->n_slots;
 }
 
-/* A point for each state, whose name is the value of a label named as the family. */
+/* Makes a point for each state, with the state as the value of a label named like the family. */
 static int visit_states(struct visit *visit, const struct prom_view *view,
                         const struct prom_series *series)
 {
@@ -132,7 +132,7 @@ struct visit_scope {
         int cancel_state;
 };
 
-/* Gives back what a visit has, also when its callback ends the thread. */
+/* Releases the resources of a visit, also if its callback ends the thread. */
 static void end_visit(void *arg)
 {
         struct visit_scope *scope = arg;

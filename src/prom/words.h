@@ -2,9 +2,10 @@
 /*
  * Label values sixteen bytes at a time, for hashing and comparing them.
  *
- * The bytes are read one by one up to the NUL, in code without a loop: that is as fast as one read of
- * all sixteen (which would go past the NUL) for values of common length, and a loop is 5 ns slower per
- * look-up by two values. Measured by the cases lookup-in-turn and lookup-copies of bench/prom/ours.
+ * The bytes are read one by one up to the NUL, in code without a loop: that is as fast as one read
+ * of all sixteen (which would go past the NUL) for values of common length, and a loop is 5 ns
+ * slower per look-up by two values. Measured by the cases lookup-in-turn and lookup-copies of
+ * bench/prom/ours.
  */
 #pragma once
 
