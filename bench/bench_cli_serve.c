@@ -3,13 +3,13 @@
  * Load on `vulcan serve` over a VMM that does almost nothing (tests/fake/bare_firecracker.c), which
  * shows the cost of the daemon itself. Prints, for one daemon in one run:
  *
- *     workloads per second, HTTP to result, with CONNECTIONS clients that send the next request when they
- *     have a response; and the CPU time of each process meanwhile
- *     the daemon's own overhead at a fixed rate: from the moment a request is due until its response is
- *     read, minus boot and program as recorded
+ *     workloads per second, HTTP to result, with CONNECTIONS clients that send the next request
+ *     when they have a response; and the CPU time of each process meanwhile
+ *     the daemon's own overhead at a fixed rate: from the moment a request is due until its
+ *     response is read, minus boot and program as recorded
  *     resident memory at rest, and the memory that each active VM adds
- *     status reads per second, compared with nginx serving a file of the same size (with wrk; skipped if
- *     either is missing)
+ *     status reads per second, compared with nginx serving a file of the same size (with wrk;
+ *     skipped if either is missing)
  *
  * bench_cli_serve [SECONDS [MAX_VMS [TMPFS]]]. Load generator, daemon and VMMs share the machine.
  * The directories of the VMs are in the state directory, below /tmp, or in the directory TMPFS.

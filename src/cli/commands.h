@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The verbs of vulcan, in the order in which help lists them. To add one, write cmd_VERB.c and add VERB
- * here and in meson.build.
+ * The verbs of vulcan, in the order in which help lists them. To add one, write cmd_VERB.c and add
+ * VERB here and in meson.build.
  */
 #pragma once
 

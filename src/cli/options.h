@@ -18,12 +18,12 @@
 #include "cli/command.h"
 #include "config/settings.h"
 
-/* The index of the verb, or of --help or --version, in the command line of the program. Settings may
- * precede it. -EINVAL: there is no verb, or an option that is not a setting precedes it. */
+/* The index of the verb, or of --help or --version, in the command line of the program. Settings
+ * may precede it. -EINVAL: there is no verb, or an option that is not a setting precedes it. */
 int cli_find_verb(int argc, char **argv, struct err *err);
 
-/* Sets one option of the verb's own. `value` is NULL if the option was given without one. Returns 0,
- * or -errno with a message. */
+/* Sets one option of the verb's own. `value` is NULL if the option was given without one. Returns
+ * 0, or -errno with a message. */
 typedef int cli_option_fn(void *ctx, int id, const char *value, struct err *err);
 
 /* For verbs whose only option of their own is a flag: ctx is a bool. */

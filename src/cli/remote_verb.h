@@ -27,7 +27,7 @@ int remote_begin_ids(const struct command *command, int argc, char **argv, bool 
 /* Releases the remote and prints the error if result < 0. Returns the exit code. */
 int remote_end(struct remote *r, int result, const struct err *err);
 
-/* A whole verb that prints the daemon's answer to GET path: as JSON with --json, else by print(), which
- * returns 0 or -errno. Returns the exit code. */
+/* A whole verb that prints the daemon's answer to GET path: as JSON with --json, else by print(),
+ * which returns 0 or -errno. Returns the exit code. */
 int remote_show(const struct command *command, int argc, char **argv, const char *path,
                 int (*print)(json_t *answer));

@@ -336,8 +336,8 @@ int run_args_parse(struct run_args *ret, const struct command *command, int argc
 
 /* ---- code, files and standard input ---- */
 
-/* Reads the descriptor itself. Opening /dev/stdin would start at the beginning of a file, and fails for
- * a socket. */
+/* Reads the descriptor itself. Opening /dev/stdin would start at the beginning of a file, and fails
+ * for a socket. */
 static int read_stdin(struct buf *ret, struct err *err)
 {
         char chunk[16384];

@@ -2,8 +2,8 @@
 /*
  * The command line of `vulcan run` as a struct, and the workload made from it.
  *
- *     run_args_parse(&args, &command_run, argc, argv, &err);    // reads no file but the settings file
- *     run_args_load(&args, &err);                               // reads the code and the files
+ *     run_args_parse(&args, &command_run, argc, argv, &err);  // reads only the settings file
+ *     run_args_load(&args, &err);                             // reads the code and the files
  *     engine_submit(engine, &args.spec, ...);
  *     run_args_release(&args);
  *
@@ -41,8 +41,8 @@ struct run_args {
 /* The options of `vulcan run`. */
 extern const struct cli_option run_args_options[];
 
-/* Parses the command line of `command`, which has these options. -EINVAL with a one-line message. If
- * `help` is set, nothing else has been checked. */
+/* Parses the command line of `command`, which has these options. -EINVAL with a one-line message.
+ * If `help` is set, nothing else has been checked. */
 int run_args_parse(struct run_args *ret, const struct command *command, int argc, char **argv,
                    struct err *err);
 

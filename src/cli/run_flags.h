@@ -11,6 +11,6 @@
  * Replaces the field at the start of a message by its flag, after "run: "; a message that does not
  * begin with a known field stays as it is.
  *   code    what to call the program: "-e", the file, "--archive FILE"
- *   server  the message comes from the daemon at this URL and begins with "URL: "; NULL: it does not
+ *   server  URL of the daemon that sent the message, which begins with "URL: "; NULL: none
  */
 void run_flags_name(const char *code, const char *server, struct err *err);

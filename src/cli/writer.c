@@ -38,8 +38,9 @@ static void wake(struct writer *w)
                 return; /* the counter is at its maximum, so the descriptor is readable */
 }
 
-/* Both functions set the flag before they wake the writer, so a writer that sees wake_fd readable also
- * sees the flag. wake_fd stays readable, so a writer that polls only later does not miss it. */
+/* Both functions set the flag before they wake the writer, so a writer that sees wake_fd
+ * readable also sees the flag. wake_fd stays readable, so a writer that polls only later does
+ * not miss it. */
 void writer_interrupt(struct writer *w)
 {
         atomic_store(&w->interrupted, true);

@@ -35,7 +35,7 @@ struct metric_desc {
         size_t n_buckets;
 };
 
-/* Buckets that several metrics share: METRIC_BUCKETS(array), for the array's definition in scope. */
+/* Sets the buckets to those of an array, which several metrics can share. */
 #define METRIC_BUCKETS(array) .buckets = (array), .n_buckets = sizeof(array) / sizeof((array)[0])
 
 /* Registers the n metrics, or finds them if the registry already has them (prom_obtain_all()).
