@@ -152,7 +152,7 @@ def test_run_reports_a_fault_in_one_line(fake_box, way):
     assert result.code == 125, result
     *warnings, last = result.text.strip().splitlines()
     assert last.startswith("vulcan: "), result
-    assert all("trying once more" in line for line in warnings), result
+    assert all("retrying" in line for line in warnings), result
 
 
 # ---- the store ----------------------------------------------------------------------------------

@@ -13,7 +13,7 @@
 enum { SIGNALLED = -1 };
 
 static const struct row {
-        struct fc_vmm_end end; /* ended, exit code, panicked, triple fault */
+        struct fc_vmm_exit end; /* ended, exit code, panicked, triple fault */
         enum fc_reason reason;
         bool retry;
 } table[] = {

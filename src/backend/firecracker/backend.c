@@ -20,7 +20,7 @@ enum {
         RESULT_GRACE_MS = 5 * 1000,
 };
 
-/* What a VMM sees of our environment beside PATH: the settings of vulcan-vmm. */
+/* The variables that a VMM inherits in addition to PATH: the settings of vulcan-vmm. */
 static const char *const vmm_variables[] = {"VULCAN_VMM_ACCEL", "VULCAN_VMM_QEMU", NULL};
 
 static const uint64_t default_output_max = UINT64_C(64) << 20;
@@ -104,7 +104,7 @@ const struct backend_ops firecracker_backend = {
         .free = fc_free,
 };
 
-/* Directories, their length and what a dead owner left in them. */
+/* Makes the directory of VMs and reclaims what dead owners left in it. */
 static int open_state(struct fc_backend *b, const struct fc_config *config, struct err *err)
 {
         /* "<vms_dir>/<ULID>/v.sock_5000" has to fit into a Unix socket's address. */

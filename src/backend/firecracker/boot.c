@@ -13,10 +13,10 @@
 #include <string.h>
 
 enum {
-        CONSOLE_MAX = 240, /* bytes of console in an error message */
-        LOG_MAX = 160, /* bytes of the VMM's log in one that shows a console, which then has less */
-        VMM_NAME_MAX = 120, /* bytes of its path in one */
-        EXIT_WAIT_MS = 100, /* for the end of a VMM whose connection has ended */
+        CONSOLE_MAX = 240,  /* bytes of console in an error message */
+        LOG_MAX = 160,      /* bytes of the VMM's log in a message that also shows the console */
+        VMM_NAME_MAX = 120, /* bytes of the VMM's path in a message */
+        EXIT_WAIT_MS = 100, /* for the exit of a VMM whose connection has closed */
 };
 
 /* Exit codes of Firecracker (src/vmm/src/lib.rs, FcExitCode). */
@@ -32,15 +32,15 @@ struct boot {
         struct session *session;
         const struct backend_run *run;
         unsigned timeout_ms;
-        uint64_t deadline_ns; /* of all attempts; 0: no VMM has been started */
-        int attempt;          /* from 1 */
+        uint64_t deadline_ns; /* of both attempts; 0: no VMM has been started */
+        int attempt;          /* 1 or 2 */
         uint64_t boot_ns;
         enum fc_stage stage;
         enum fc_reason reason;
-        struct fc_vmm_end end;
+        struct fc_vmm_exit end;
 };
 
-enum fc_reason fc_boot_reason(const struct fc_vmm_end *end)
+enum fc_reason fc_boot_reason(const struct fc_vmm_exit *end)
 {
         bool by_guest = end->exit_code == EXIT_OK ||
                         (end->exit_code == EXIT_GENERIC_ERROR && end->triple_fault);
@@ -72,13 +72,13 @@ bool fc_boot_may_retry(enum fc_reason reason, int exit_code)
         return false;
 }
 
-/* ---- messages about the end of a VM ---- */
+/* ---- error messages ---- */
 
-static void look_at_end(struct fc_vm *vm, struct fc_vmm_end *ret)
+static void examine_vmm(struct fc_vm *vm, struct fc_vmm_exit *ret)
 {
         char text[8];
 
-        fc_vm_read_words(vm);
+        fc_vm_read_output(vm);
         ret->ended = fc_vm_exit_text(vm, text, sizeof(text)) != NULL;
         ret->exit_code = fc_vm_exit_code(vm);
         ret->panicked = fc_tail_panic(&vm->console, text, sizeof(text));
@@ -86,10 +86,11 @@ static void look_at_end(struct fc_vm *vm, struct fc_vmm_end *ret)
 }
 
 /*
- * "; log: ...; console: ...", of those that say something. Of a panic its lines, and nothing else. A
- * VMM that ended well gives no reason; one that refuses has no guest, whose room its log then has.
+ * Formats "; log: ...; console: ...", without a part that is empty. After a panic, only the lines of the
+ * panic. The log of a VMM that exited with 0 holds no reason. If the console is empty, the log may take
+ * its space.
  */
-static void last_words(struct fc_vm *vm, const struct fc_vmm_end *end, char *ret, size_t size)
+static void format_output(struct fc_vm *vm, const struct fc_vmm_exit *end, char *ret, size_t size)
 {
         char console[CONSOLE_MAX], log[CONSOLE_MAX] = "";
 
@@ -106,17 +107,17 @@ static void last_words(struct fc_vm *vm, const struct fc_vmm_end *end, char *ret
                  console);
 }
 
-int fc_err_vmm_ended(struct fc_vm *vm, const char *what, struct fc_vmm_end *ret, struct err *err)
+int fc_err_vmm_exited(struct fc_vm *vm, const char *what, struct fc_vmm_exit *ret, struct err *err)
 {
         struct pollfd exited = {.fd = vm->proc.pidfd, .events = POLLIN};
         char how[128], words[CONSOLE_MAX + LOG_MAX + 32];
-        struct fc_vmm_end end;
+        struct fc_vmm_exit end;
         const char *panic = "";
 
-        /* A process that dies closes its connections a moment before its end can be seen. */
+        /* A dying process closes its connections shortly before its exit can be observed. */
         poll(&exited, 1, EXIT_WAIT_MS);
-        look_at_end(vm, &end);
-        last_words(vm, &end, words, sizeof(words));
+        examine_vmm(vm, &end);
+        format_output(vm, &end, words, sizeof(words));
         if (!fc_vm_exit_text(vm, how, sizeof(how)))
                 snprintf(how, sizeof(how), "still runs");
         if (fc_boot_reason(&end) == FC_REASON_GUEST_PANIC)
@@ -133,9 +134,9 @@ static int err_timeout(struct boot *b, struct err *err)
         unsigned ms = last ? b->timeout_ms : b->timeout_ms * FC_BOOT_FIRST_SHARE / 100;
         char words[CONSOLE_MAX + LOG_MAX + 32];
 
-        look_at_end(b->vm, &b->end);
+        examine_vmm(b->vm, &b->end);
         b->reason = fc_boot_reason(&b->end);
-        last_words(b->vm, &b->end, words, sizeof(words));
+        format_output(b->vm, &b->end, words, sizeof(words));
         return err_set(err, ETIMEDOUT, "%smicroVM was not ready within %u ms%s%s",
                        b->reason == FC_REASON_GUEST_PANIC ? "guest panic: " : "", ms,
                        b->attempt > 1 ? " (2 attempts)" : "", words);
@@ -164,9 +165,8 @@ static void observe_boot(const struct fc_vm *vm, uint64_t boot_ns, const struct 
         }
 }
 
-/* Takes in what the agent sends before its HELLO is whole. 0 when it is ready, -EAGAIN when more has
- * to come. */
-static int take_hello(struct boot *b, struct err *err)
+/* Receives HELLO. 0: the agent is ready; -EAGAIN: incomplete. */
+static int receive_hello(struct boot *b, struct err *err)
 {
         struct wire_hello hello;
         int r = session_read_hello(b->session, b->vm->conn_fd, &hello, err);
@@ -174,8 +174,8 @@ static int take_hello(struct boot *b, struct err *err)
         if (r == -EAGAIN)
                 return r;
         if (r == -ECONNRESET) {
-                r = fc_err_vmm_ended(b->vm, "the guest agent hung up at boot", &b->end, err);
-                /* One that still runs is not what timed out. */
+                r = fc_err_vmm_exited(b->vm, "the guest agent hung up at boot", &b->end, err);
+                /* A VMM that still runs here has not timed out, as fc_boot_reason() would have it. */
                 b->reason = b->end.ended ? fc_boot_reason(&b->end) : FC_REASON_VMM_EXIT;
                 return r;
         }
@@ -194,20 +194,20 @@ static int take_hello(struct boot *b, struct err *err)
         return r;
 }
 
-/* When this attempt is given up. An agent that has connected has all the time there is. */
-static uint64_t give_up_ns(const struct boot *b)
+/* The deadline of this attempt. Once the agent has connected, it is that of the whole boot. */
+static uint64_t attempt_deadline_ns(const struct boot *b)
 {
         if (b->attempt > 1 || b->vm->conn_fd >= 0)
                 return b->deadline_ns;
         return b->vm->start_ns + b->timeout_ms * NS_PER_MS * FC_BOOT_FIRST_SHARE / 100;
 }
 
-/* Waits for the agent: the accept and its HELLO are "ready". */
+/* Waits until the agent has connected and sent HELLO. */
 static int await_agent(struct boot *b, struct err *err)
 {
         for (;;) {
                 struct fc_event e;
-                int r = fc_vm_await(b->vm, give_up_ns(b), POLLIN, -1, &e, err);
+                int r = fc_vm_await(b->vm, attempt_deadline_ns(b), POLLIN, -1, &e, err);
 
                 b->reason = FC_REASON_ERROR;
                 if (r < 0)
@@ -220,12 +220,12 @@ static int await_agent(struct boot *b, struct err *err)
                                 return r;
                         continue;
                 }
-                if (e.conn && (r = take_hello(b, err)) != -EAGAIN)
+                if (e.conn && (r = receive_hello(b, err)) != -EAGAIN)
                         return r;
                 if (e.timed_out)
                         return err_timeout(b, err);
                 if (e.exited && !e.conn) {
-                        r = fc_err_vmm_ended(b->vm, "microVM did not boot", &b->end, err);
+                        r = fc_err_vmm_exited(b->vm, "microVM did not boot", &b->end, err);
                         b->reason = fc_boot_reason(&b->end);
                         return r;
                 }
@@ -243,12 +243,12 @@ static int boot_once(struct boot *b, struct err *err)
 
         b->stage = FC_STAGE_PREPARE;
         b->reason = FC_REASON_ERROR;
-        b->end = (struct fc_vmm_end){.exit_code = -1};
+        b->end = (struct fc_vmm_exit){.exit_code = -1};
         if (is_killed(b))
                 return err_set(err, ECANCELED, "killed");
         if ((r = fc_vm_prepare(b->vm, &b->stage, err)) < 0)
                 return r;
-        if (is_killed(b)) /* a network takes its time */
+        if (is_killed(b)) /* making the network can take long */
                 return err_set(err, ECANCELED, "killed");
         b->stage = FC_STAGE_SPAWN;
         if ((r = fc_vm_start(b->vm, err)) < 0)
@@ -275,7 +275,7 @@ int fc_boot(struct fc_vm *vm, struct session *session, unsigned timeout_ms,
                 if (b.attempt == FC_BOOT_ATTEMPTS || clock_ns() >= b.deadline_ns ||
                     !fc_boot_may_retry(b.reason, b.end.exit_code))
                         return r;
-                log_warn("workload %s: %s; trying once more", vm->spec->id, err->msg);
+                log_warn("workload %s: %s; retrying", vm->spec->id, err->msg);
                 fc_vm_cleanup(vm, false);
                 session_release(session);
         }

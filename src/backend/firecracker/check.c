@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What this machine lacks for microVMs, and what of the settings is wrong. */
+/* Checks of the settings and of this machine, for `vulcan serve` and `vulcan doctor`. */
 #include "backend/firecracker/check.h"
 
 #include "backend/firecracker/reclaim.h"
@@ -20,7 +20,7 @@
 
 enum { VERSION_WAIT_MS = 5000 };
 
-/* The first line that `program --version` prints, "" if there is none in time. */
+/* The first line of `program --version`; "" if none comes in time. */
 static void version_of(const char *program, char *ret, size_t size)
 {
         const char *const argv[] = {program, "--version", NULL};
@@ -48,7 +48,7 @@ static void version_of(const char *program, char *ret, size_t size)
         proc_reap(&proc, NULL, NULL);
 }
 
-/* ---- the machine ---- */
+/* ---- CPU and KVM ---- */
 
 static bool examine_cpu(struct backend_findings *report)
 {
@@ -64,8 +64,7 @@ static bool examine_cpu(struct backend_findings *report)
         return flag;
 }
 
-/* True if VMs can use it. An openable /dev/kvm proves nothing where the CPU cannot virtualise: it may
- * only emulate. */
+/* True if VMs can use KVM. On a CPU without virtualisation, /dev/kvm may exist and only emulate. */
 static bool examine_kvm(struct backend_findings *report, bool cpu_can)
 {
         _cleanup_close_ int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
@@ -123,7 +122,7 @@ static void examine_firecracker(struct backend_findings *report, bool kvm_works)
         }
 }
 
-/* "Firecracker v1.17.0 (vulcan-vmm v0.1.0)": what it stands in for, and itself. */
+/* vulcan-vmm's own version in "Firecracker v1.17.0 (vulcan-vmm v0.1.0)". */
 static const char *own_version(char *version)
 {
         char *own = strstr(version, "(vulcan-vmm ");

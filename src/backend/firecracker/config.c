@@ -8,14 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { FC_GUEST_CID = 3 }; /* CIDs need not differ: each VM has a Unix socket of its own */
+enum { FC_GUEST_CID = 3 }; /* the same for all: each VM has a Unix socket of its own */
 
 /*
- * Kernel command line for any VMM. Quiet, because each line on a serial console costs milliseconds;
- * errors and panics are still printed, and kept for the error message of a failed boot. panic=-1
- * restarts at once after a panic, and reboot=k ends Firecracker with exit code 0 (a triple fault is
- * an error to it); vulcan-vmm appends what QEMU needs. The i8042 words save its probe, which takes
- * tens of ms.
+ * Kernel command line for any VMM. `quiet`, because each line on a serial console costs milliseconds;
+ * errors and panics are still printed, for the error message of a failed boot. `panic=-1` restarts
+ * immediately after a panic, and `reboot=k` makes Firecracker exit with 0 (it treats a triple fault as an
+ * error). vulcan-vmm appends what QEMU needs. The i8042 options skip a probe that takes tens of ms.
  */
 static const char kernel_args[] =
         "console=ttyS0 quiet loglevel=3 reboot=k panic=-1 pci=off rdinit=/init "

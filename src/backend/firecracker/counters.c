@@ -7,8 +7,8 @@
 static const struct counter {
         const char *section, *key; /* in the VMM's line */
         enum fc_metric metric;
-        const char *label; /* value of the metric's label; NULL: it has none */
-        bool absolute;     /* not a difference to the last line */
+        const char *label; /* value of the metric's label; NULL: no label */
+        bool absolute;     /* the total so far, not an increment */
 } table[] = {
         {"vsock", "rx_bytes_count", FC_VMM_VSOCK_BYTES_TOTAL, "rx", false},
         {"vsock", "tx_bytes_count", FC_VMM_VSOCK_BYTES_TOTAL, "tx", false},

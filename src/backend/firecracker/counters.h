@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Firecracker's own counters as cumulative totals that outlive each VM.
+ * Firecracker's own counters, summed into totals that outlive each VM.
  *
- * A VMM writes one JSON object a line: most values are what was added since its last line, some are
- * absolute (docs/metrics.md of Firecracker; src/vmm/src/logger/metrics.rs). The sum of the first
- * and the last of the second over a VM's lines are what this VM adds to the totals. A line can be
- * torn when the VMM dies: it is counted as lost and skipped.
+ * A VMM writes lines of one JSON object each. Most values are increments since the last line, some are
+ * absolute (Firecracker's docs/metrics.md and src/vmm/src/logger/metrics.rs). A VM contributes the sum of
+ * the former and the last of the latter. A line that was torn by the VMM's death counts as lost.
+ *
+ * Thread rule: one thread per struct; fc_counters_publish() on any thread.
  */
 #pragma once
 
@@ -16,8 +17,9 @@
 
 enum {
         FC_COUNTERS_MAX = 24,
-        FC_COUNTERS_LINE_MAX = 64 * 1024,        /* a line has 5 KB */
-        FC_COUNTERS_FILE_MAX = 32 * 1024 * 1024, /* a line a minute: three days */
+        FC_COUNTERS_LINE_MAX = 64 * 1024, /* bytes of a line; the usual one has 5 KB */
+        FC_COUNTERS_FILE_MAX =
+                32 * 1024 * 1024, /* bytes of a file: three days at a line a minute */
 };
 
 /* Totals of one VM, by row of the table in counters.c. */
@@ -25,8 +27,7 @@ struct fc_counters {
         uint64_t value[FC_COUNTERS_MAX];
 };
 
-/* Takes in one line (without its newline). -EINVAL, with nothing changed, if it is no JSON object.
- */
+/* Adds one line, without its newline. -EINVAL, with nothing changed, if it is not a JSON object. */
 int fc_counters_add_line(struct fc_counters *c, const char *line, size_t n);
 
 /* Adds a VM's totals to the metrics; with totals of 0 it makes all their series exist. */

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Execute: image, network and configuration -> VMM -> agent connects -> request -> first byte ->
- * stream -> result -> cleanup, always. What each of the five metrics measures starts and stops here
- * and in fc_vm_cleanup().
+ * One workload: find its images, boot its VM (boot.c), send the request and exchange frames until the
+ * result arrives (session), and always clean up (vm.c). The five metrics of a VM's life start and stop
+ * here, in boot.c and in fc_vm_cleanup().
  */
 #include "backend/firecracker/execute.h"
 
 #include "backend/firecracker/boot.h"
+#include "base/clock.h"
 #include "session/outcome.h"
 #include "session/session.h"
-#include "base/clock.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -25,7 +25,7 @@ struct fc_run {
         struct fc_vm_spec vm_spec;
         struct fc_vm vm;
         struct session session;
-        bool ready; /* the agent has said HELLO */
+        bool ready; /* HELLO has arrived */
 };
 
 static void stop(void *execution)
@@ -76,11 +76,11 @@ static void on_pong(void *ctx, uint64_t since_ping_ns)
         prom_histogram_observe(run->backend->metrics.vsock_rtt, ns_to_s(since_ping_ns));
 }
 
-/* The VM ended under its program. */
+/* The VMM exited, or the agent hung up, before the result. */
 static int err_ended(struct fc_run *run, const char *what, struct err *err)
 {
-        struct fc_vmm_end end;
-        int r = fc_err_vmm_ended(&run->vm, what, &end, err);
+        struct fc_vmm_exit end;
+        int r = fc_err_vmm_exited(&run->vm, what, &end, err);
 
         if (fc_boot_reason(&end) == FC_REASON_GUEST_PANIC)
                 prom_counter_inc(run->backend->metrics.panics);
@@ -169,8 +169,8 @@ static int run_to_result(struct fc_run *run, struct err *err)
         return converse(run, err);
 }
 
-/* Hands on what came of the files asked for. It says nothing about the workload's status. */
-static void hand_on_files(struct fc_run *run, int r)
+/* Passes the fetched files to the sink. They never affect the workload's status. */
+static void pass_files(struct fc_run *run, int r)
 {
         const struct backend_sink *sink = &run->task->sink;
         const char *why = r == 0 ? NULL : run->out->error[0] ? run->out->error : "lost";
@@ -208,7 +208,7 @@ void fc_execute(struct backend *base, const struct backend_task *task, struct wo
                 backend_run_enter(task->run, stop, &run);
                 r = run_to_result(&run, &err);
                 session_decide(&run.session, r, &err, is_killed(&run), ret);
-                hand_on_files(&run, r);
+                pass_files(&run, r);
                 publish(&run);
                 ret->cleanup_ns = fc_vm_cleanup(&run.vm, run.ready);
                 publish(&run);

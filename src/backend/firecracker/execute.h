@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Execute of the Firecracker backend: one workload from nothing to its end. Private to this folder.
- */
+/* The backend's state, and execute(), which runs one workload. Private to this folder. */
 #pragma once
 
 #include "backend/backend.h"
@@ -15,13 +14,14 @@ struct fc_backend {
         char vmm[PATH_MAX];
         unsigned max_vms;
         unsigned boot_timeout_ms;
-        unsigned result_grace_ms; /* past the time limit, until the agent counts as lost */
-        uint64_t output_max;
+        unsigned result_grace_ms; /* from the time limit until the agent counts as lost */
+        uint64_t output_max;      /* default of workload_limits.output_max */
         struct fc_metrics metrics;
         struct net *net;
         struct fc_remains *remains;
         struct environment vmm_environment;
-        const char *const *vmm_env; /* the same as envp; NULL: ours (tests that steer their VMM) */
+        const char *const
+                *vmm_env; /* of vmm_environment; NULL, in tests: this process's environment */
 };
 
 void fc_execute(struct backend *b, const struct backend_task *task, struct workload_outcome *ret);

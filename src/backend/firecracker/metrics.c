@@ -337,7 +337,7 @@ static const char *const reason_names[FC_REASON_COUNT] = {
         [FC_REASON_GUEST_REBOOT] = "guest_reboot",
 };
 
-/* How far a start may get, and what may then be wrong: the pairs that boot.c can come to. */
+/* The pairs of stage and reason that boot.c can count. */
 static const struct {
         enum fc_stage stage;
         enum fc_reason reason;
@@ -352,7 +352,7 @@ static const struct {
         {FC_STAGE_AGENT, FC_REASON_GUEST_REBOOT},
 };
 
-/* Codes that Firecracker documents have a class each. */
+/* True for the codes that Firecracker documents: each has a class of its own. */
 static bool has_class(int code)
 {
         return (code >= 0 && code <= 2) || (code >= 148 && code <= 157);
@@ -371,7 +371,8 @@ static struct prom_counter *exits_with(const struct fc_metrics *m, int code)
         return exits_of(m, class);
 }
 
-/* What an alert waits for the first of exists at 0: increase() does not see a series begin. */
+/* Makes the series that alerts watch exist at 0: increase() misses the first event of a series that
+ * begins with it. */
 static void add_failures(struct fc_metrics *m)
 {
         static const char *const others[] = {"killed", "signal", "stuck", "other"};

@@ -3,8 +3,10 @@
  * The metrics of the Firecracker backend, declared in one table (fc_metric_descs), from which they
  * are registered and docs/metrics.md is made.
  *
- * The first five are those of the specification; what starts and stops each is said in its help and
- * kept by execute.c and vm.c alone. Thread rule: any thread, as prom's handles.
+ * The first five describe a VM's life. Their help says where each measurement starts and stops; execute.c,
+ * boot.c and vm.c take them.
+ *
+ * Thread rule: any thread, as for prom's handles.
  */
 #pragma once
 
@@ -62,9 +64,9 @@ enum fc_stage {
 };
 
 enum fc_cleanup_stage {
-        FC_CLEANUP_FLUSH,   /* VMM asked for its counters */
-        FC_CLEANUP_STOP,    /* SIGKILL to reaped; beside it */
-        FC_CLEANUP_NETWORK, /* TAP and address given back, beside one of the two above */
+        FC_CLEANUP_FLUSH,   /* request for the VMM's counters */
+        FC_CLEANUP_STOP,    /* from SIGKILL until the VMM is reaped */
+        FC_CLEANUP_NETWORK, /* TAP and address released, in parallel with one of the two above */
         FC_CLEANUP_FILES,   /* directory removed */
         FC_CLEANUP_STAGE_COUNT,
 };
@@ -72,17 +74,17 @@ enum fc_cleanup_stage {
 /* Why a VM did not become ready. Label values in metrics.c. */
 enum fc_reason {
         FC_REASON_NONE,
-        FC_REASON_ERROR,        /* a step of ours failed: see the workload's error */
-        FC_REASON_VMM_EXIT,     /* the VMM refused its configuration, or crashed */
-        FC_REASON_TIMEOUT,      /* the boot watchdog's time passed */
-        FC_REASON_PROTOCOL,     /* the agent sent what is not HELLO, or of another version */
-        FC_REASON_GUEST,        /* the agent said that it cannot run (image, modules) */
-        FC_REASON_GUEST_PANIC,  /* the guest's kernel did */
-        FC_REASON_GUEST_REBOOT, /* the guest ended the VM without a word */
+        FC_REASON_ERROR,        /* a step on the host failed: see the workload's error */
+        FC_REASON_VMM_EXIT,     /* the VMM rejected its configuration, or crashed */
+        FC_REASON_TIMEOUT,      /* the boot timeout passed */
+        FC_REASON_PROTOCOL,     /* the agent's first frame was not a HELLO of this version */
+        FC_REASON_GUEST,        /* the agent reported an error (image, modules) */
+        FC_REASON_GUEST_PANIC,  /* the guest's kernel panicked */
+        FC_REASON_GUEST_REBOOT, /* the guest restarted without an error message */
         FC_REASON_COUNT,
 };
 
-/* What was left behind and reclaimed. Label values in metrics.c. */
+/* Kinds of leaks that are reclaimed. Label values in metrics.c. */
 enum fc_leak {
         FC_LEAK_PROCESS, /* a VMM */
         FC_LEAK_DIRECTORY,
@@ -92,15 +94,15 @@ enum fc_leak {
         FC_LEAK_COUNT,
 };
 
-/* What is left of VMs and cannot be removed at once. Label values in metrics.c. */
+/* Remains of VMs that could not be removed yet. Label values in metrics.c. */
 enum fc_remains_kind {
-        FC_REMAINS_PROCESS,   /* VMMs, and what they started, that were killed and have not ended */
-        FC_REMAINS_DIRECTORY, /* of VMs that are gone */
-        FC_REMAINS_FOREIGN,   /* entries among the VMs' directories that are not Vulcan's */
+        FC_REMAINS_PROCESS, /* VMMs, and processes they started, that were killed and still exist */
+        FC_REMAINS_DIRECTORY, /* directories of VMs that are gone */
+        FC_REMAINS_FOREIGN,   /* entries in the directory of VMs that are not Vulcan's */
         FC_REMAINS_COUNT,
 };
 
-/* Handles of the backend's metrics. Series that are known beforehand exist at 0 from the start. */
+/* Handles of the backend's metrics. Series with known labels exist from the start, at 0. */
 struct fc_metrics {
         struct prom_family *family[FC_METRIC_COUNT];
         struct prom_histogram *boot, *vsock, *vsock_rtt, *cleanup;
@@ -109,21 +111,22 @@ struct fc_metrics {
         struct prom_histogram *cleanup_stage[FC_CLEANUP_STAGE_COUNT];
         struct prom_counter *output[3]; /* by enum workload_stream */
         struct prom_counter *dropped;
-        struct prom_counter *panics; /* under a program */
+        struct prom_counter *panics; /* while a program ran */
         struct prom_counter *lost_lines, *lost_counters;
         struct prom_counter *leaks[FC_LEAK_COUNT];
         struct prom_gauge *remains[FC_REMAINS_COUNT];
         struct prom_counter *net_connections, *net_packets, *net_bandwidth, *net_refused;
 };
 
-/* Registers (or finds) the metrics. `runtimes`: those whose workloads_total series start at 0. */
+/* Registers the metrics, or finds them if they are. `runtimes`: whose workloads_total series exist from
+ * the start. */
 int fc_metrics_init(struct fc_metrics *m, struct prom_registry *registry,
                     char (*runtimes)[WORKLOAD_RUNTIME_MAX], size_t n_runtimes, struct err *err);
 
-/* Makes the three series of one more runtime exist. */
+/* Makes the workloads_total series of another runtime exist. */
 void fc_metrics_add_runtime(struct fc_metrics *m, const char *runtime);
 
-/* Adds what the network has dropped since the last time. */
+/* Adds the packets that the network has dropped since the last call. */
 void fc_metrics_count_dropped(struct fc_metrics *m, struct net *net);
 
 void fc_metrics_count_workload(struct fc_metrics *m, const char *runtime,
@@ -131,7 +134,7 @@ void fc_metrics_count_workload(struct fc_metrics *m, const char *runtime,
 void fc_metrics_count_boot_failure(struct fc_metrics *m, enum fc_stage stage,
                                    enum fc_reason reason);
 
-/* Counts how a VMM ended: "killed" (by us), "exit_0", "exit_1", "exit_148" …, "signal", "other". */
+/* Counts a VMM's exit by class: "killed" (by us), "exit_0", "exit_1", "exit_148" …, "signal", "other". */
 void fc_metrics_count_exit(struct fc_metrics *m, int wait_status, bool killed_by_us);
-/* Counts one that was killed and did not end, as "stuck". */
+/* Counts a VMM that was killed and does not exit, as class "stuck". */
 void fc_metrics_count_stuck(struct fc_metrics *m);

@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-enum { DEATH_WAIT_MS = 2000 }; /* for all VMMs together */
+enum { EXIT_WAIT_MS = 2000 }; /* for all VMMs together */
 
 struct reclaim {
         const char *vms_dir;
@@ -31,8 +31,8 @@ static void count_leak(struct fc_metrics *m, enum fc_leak kind)
         prom_counter_inc(m->leaks[kind]);
 }
 
-/* Kills the VMM that the directory names, if that very process still runs, and waits for its end.
- * False if it does not end: then it is in *ret. */
+/* Kills the VMM that the directory names, if that same process still runs, and waits for its exit. False
+ * if it does not exit in time: then *ret has it. */
 static bool kill_vmm(const struct reclaim *r, const char *dir, struct proc *ret)
 {
         _cleanup_buf_ struct buf text = BUF_INIT(64);
@@ -46,8 +46,8 @@ static bool kill_vmm(const struct reclaim *r, const char *dir, struct proc *ret)
             sscanf(text.data, "%d %llu", &pid, &start) != 2 || pid <= 1)
                 return true;
         pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-        /* The descriptor is held before the start time is compared, so the number cannot change
-         * hands in between. */
+        /* The pidfd is opened before the start time is compared: if the pid is reused afterwards, the
+         * descriptor still refers to the process that was compared. */
         if (pidfd < 0 || !proc_is_alive(pid, start))
                 return true;
         syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
@@ -57,13 +57,12 @@ static bool kill_vmm(const struct reclaim *r, const char *dir, struct proc *ret)
                 count_leak(r->metrics, FC_LEAK_PROCESS);
                 return true;
         }
-        log_warn("the VMM that %s names was killed and has not ended: see /proc/%d/stack", dir,
-                 pid);
+        log_warn("the VMM of %s was killed but has not exited: see /proc/%d/stack", dir, pid);
         *ret = (struct proc){.pid = pid, .pidfd = steal_fd(&pidfd), .start_time = start};
         return false;
 }
 
-/* An entry with the name of a VM that is not a directory: some VMM has put it there. */
+/* Removes an entry that has a VM's name and is not a directory: a VMM must have put it there. */
 static bool reclaim_file(const char *path, struct fc_metrics *m)
 {
         struct stat st;
@@ -74,7 +73,7 @@ static bool reclaim_file(const char *path, struct fc_metrics *m)
         return true;
 }
 
-/* True if the directory was an orphan and is gone now. */
+/* True if the directory was an orphan and has been removed. */
 static bool reclaim_dir(const struct reclaim *r, const char *name)
 {
         struct fc_remain left = {.dir_fd = -1, .proc = PROC_INIT, .orphan = true};
@@ -88,9 +87,9 @@ static bool reclaim_dir(const struct reclaim *r, const char *name)
         if (fd < 0)
                 return reclaim_file(left.dir, r->metrics);
         if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-                return false; /* its owner lives */
+                return false; /* its owner is alive */
         if (fstat(fd, &st) < 0 || st.st_nlink == 0)
-                return false; /* its owner has just removed it: no leak */
+                return false; /* its owner has just removed it, so nothing leaked */
         if (kill_vmm(r, left.dir, &left.proc)) {
                 if (fc_remove_vm_dir(fd, left.dir, FC_REMAINS_DIR_FILES, &err) == 0) {
                         count_leak(r->metrics, FC_LEAK_DIRECTORY);
@@ -108,7 +107,7 @@ static bool reclaim_dir(const struct reclaim *r, const char *name)
         return false;
 }
 
-/* A VM's directory, or one that was about to become it. */
+/* True for a VM's directory, under its final name or the one before it is locked. */
 static bool is_ours(const char *name)
 {
         size_t n = strlen(FC_NEW_PREFIX);
@@ -122,7 +121,7 @@ int fc_reclaim(const char *vms_dir, struct fc_metrics *metrics, struct fc_remain
         struct reclaim r = {.vms_dir = vms_dir,
                             .metrics = metrics,
                             .remains = remains,
-                            .deadline_ns = clock_ns() + DEATH_WAIT_MS * NS_PER_MS};
+                            .deadline_ns = clock_ns() + EXIT_WAIT_MS * NS_PER_MS};
         _cleanup_closedir_ DIR *d = opendir(vms_dir);
         struct dirent *e;
         int n = 0, foreign = 0;
@@ -137,7 +136,7 @@ int fc_reclaim(const char *vms_dir, struct fc_metrics *metrics, struct fc_remain
         }
         prom_gauge_set(metrics->remains[FC_REMAINS_FOREIGN], foreign);
         if (foreign)
-                log_warn("%s holds %d entries that are not Vulcan's: look at them and remove them",
+                log_warn("%s contains %d entries that are not Vulcan's: inspect and remove them",
                          vms_dir, foreign);
         return n;
 }
@@ -168,7 +167,7 @@ void fc_reclaim_network(struct net *net, struct fc_metrics *metrics)
         if (!net_may_have_remains(net))
                 return;
         r = net_sweep(net, &swept, &err);
-        if (r < 0 && r != -EPERM) /* without the right there is nothing of ours */
+        if (r < 0 && r != -EPERM) /* without the privilege we cannot have made anything */
                 log_warn("%s", err.msg);
         for (int i = 0; i < swept.taps; i++)
                 count_leak(metrics, FC_LEAK_TAP);

@@ -15,7 +15,7 @@
 /*
  * Reclaims directories whose owner has died: kills a VMM that still runs, removes the rest, counts
  * both in leaks_reclaimed_total. Returns the number of directories reclaimed. Processes that do not
- * exit and directories that cannot be removed are handed to `remains` (NULL: left to the next start).
+ * exit and directories that cannot be removed are handed to `remains` (NULL: they stay).
  * Entries that are not Vulcan's are counted as foreign and left alone.
  */
 int fc_reclaim(const char *vms_dir, struct fc_metrics *metrics, struct fc_remains *remains,
@@ -27,5 +27,5 @@ int fc_reclaim(const char *vms_dir, struct fc_metrics *metrics, struct fc_remain
  */
 void fc_reclaim_network(struct net *net, struct fc_metrics *metrics);
 
-/* How many directories in vms_dir fc_reclaim() would find without a living owner. */
+/* The number of directories in vms_dir whose owner has died. */
 unsigned fc_count_orphans(const char *vms_dir);

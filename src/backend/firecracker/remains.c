@@ -19,17 +19,18 @@
 #include <sys/stat.h>
 
 enum {
-        FIRST_LOOK_MS = 20, /* at a group without its leader; each next one takes twice that */
-        LAST_LOOK_MS = 1000,
+        CHECK_FIRST_MS =
+                20, /* interval of checks on a group without its leader; doubles each time */
+        CHECK_MAX_MS = 1000,
 };
 
 struct entry {
         struct fc_remain what;
-        uint64_t next_ns; /* when to look again, whatever happens */
-        unsigned pause_ms;
-        bool process;      /* it is waited for; afterwards its directory */
-        bool leader_ended; /* its pidfd has nothing new */
-        bool told;
+        uint64_t next_ns; /* time of the next check if no event comes before */
+        unsigned interval_ms;
+        bool process;       /* waits for the processes; later for the directory */
+        bool leader_exited; /* the pidfd will signal no more events */
+        bool reported;      /* the log has the error */
         TAILQ_ENTRY(entry) at;
 };
 
@@ -37,20 +38,20 @@ TAILQ_HEAD(entry_list, entry);
 
 struct fc_remains {
         struct fc_metrics *metrics;
-        int wake_fd; /* eventfd: entries came, or it is over */
+        int wake_fd; /* eventfd: entries were added, or `quit` was set */
         bool has_thread;
         pthread_t thread;
-        struct pollfd polled[FC_REMAINS_MAX + 1]; /* the thread's */
+        struct pollfd polled[FC_REMAINS_MAX + 1]; /* of the thread */
 
-        pthread_mutex_t lock; /* guards all below; held briefly */
-        struct entry_list coming;
+        pthread_mutex_t lock;    /* guards all below; held briefly */
+        struct entry_list added; /* the thread moves them to its own list, which needs no lock */
         size_t n;
         bool quit;
 };
 
 /* ---- directories ---- */
 
-/* True if the directory has no name any more. */
+/* True if the directory has been removed. */
 static bool is_unlinked(int dir_fd)
 {
         struct stat st;
@@ -58,7 +59,7 @@ static bool is_unlinked(int dir_fd)
         return fstat(dir_fd, &st) == 0 && st.st_nlink == 0;
 }
 
-/* Removes an empty directory by the name that it has now. */
+/* Removes an empty directory by its current name. */
 static int remove_where_it_is(int dir_fd, struct err *err)
 {
         char link[64], path[PATH_MAX];
@@ -67,14 +68,14 @@ static int remove_where_it_is(int dir_fd, struct err *err)
         snprintf(link, sizeof(link), "/proc/self/fd/%d", dir_fd);
         n = readlink(link, path, sizeof(path) - 1);
         if (n <= 0)
-                return err_errno(err, "cannot find out where the directory was moved to");
+                return err_errno(err, "cannot find the new name of a directory that was moved");
         path[n] = '\0';
         return rmdir(path) < 0 ? err_errno(err, "cannot remove %s", path) : 0;
 }
 
 int fc_remove_vm_dir(int dir_fd, const char *dir, size_t max, struct err *err)
 {
-        /* What is known to be in it by name: that needs no descriptor, of which there may be none. */
+        /* Unlinking the usual files by name needs no descriptor; there may be none left. */
         static const char *const files[] = {"v.sock",      "api.sock", "v.sock_5000", "vmm.log",
                                             "config.json", "metrics",  "vmm"};
         int r;
@@ -87,7 +88,7 @@ int fc_remove_vm_dir(int dir_fd, const char *dir, size_t max, struct err *err)
                 return err_wrap(err, "%s", dir);
         if (!is_unlinked(dir_fd) && (r = remove_where_it_is(dir_fd, err)) < 0)
                 return r;
-        return fs_remove_tree(dir, err); /* what somebody put in its place */
+        return fs_remove_tree(dir, err); /* whatever has taken its place */
 }
 
 /* ---- one entry ---- */
@@ -97,7 +98,7 @@ static struct prom_gauge *gauge_of(struct fc_remains *r, const struct entry *e)
         return r->metrics->remains[e->process ? FC_REMAINS_PROCESS : FC_REMAINS_DIRECTORY];
 }
 
-/* The process is gone, or given up: the VM is no longer one. */
+/* The processes are gone, or were given up: the entry is now about the directory. */
 static void end_process(struct fc_remains *r, struct entry *e)
 {
         prom_gauge_dec(gauge_of(r, e));
@@ -108,14 +109,14 @@ static void end_process(struct fc_remains *r, struct entry *e)
                 prom_gauge_dec(r->metrics->active);
 }
 
-/* True when nothing of the process lives. */
+/* True once no process of the VM exists. */
 static bool reap(struct fc_remains *r, struct entry *e)
 {
         struct pollfd p = {.fd = e->what.proc.pidfd, .events = POLLIN};
         int status = 0;
 
-        e->leader_ended = poll(&p, 1, 0) == 1;
-        if (!e->leader_ended)
+        e->leader_exited = poll(&p, 1, 0) == 1;
+        if (!e->leader_exited)
                 return false;
         if (e->what.orphan) {
                 prom_counter_inc(r->metrics->leaks[FC_LEAK_PROCESS]);
@@ -127,20 +128,20 @@ static bool reap(struct fc_remains *r, struct entry *e)
         return true;
 }
 
-/* One look. True when nothing is left of it. */
-static bool look_at(struct fc_remains *r, struct entry *e)
+/* Checks an entry and does what can be done. True once nothing is left of the VM. */
+static bool check(struct fc_remains *r, struct entry *e)
 {
         struct err err = ERR_INIT;
         int left = 0;
 
         if (e->process) {
                 if (!reap(r, e)) {
-                        e->pause_ms =
-                                e->pause_ms * 2 < LAST_LOOK_MS ? e->pause_ms * 2 : LAST_LOOK_MS;
-                        e->next_ns = clock_ns() + e->pause_ms * NS_PER_MS;
+                        e->interval_ms = e->interval_ms * 2 < CHECK_MAX_MS ? e->interval_ms * 2
+                                                                           : CHECK_MAX_MS;
+                        e->next_ns = clock_ns() + e->interval_ms * NS_PER_MS;
                         return false;
                 }
-                log_info("workload %s: its VMM has ended", e->what.id);
+                log_info("workload %s: its VMM has exited", e->what.id);
                 end_process(r, e);
         }
         if (e->what.dir_fd >= 0)
@@ -151,14 +152,14 @@ static bool look_at(struct fc_remains *r, struct entry *e)
                 return true;
         }
         e->next_ns = left == -EAGAIN ? clock_ns() : clock_ns() + FC_REMAINS_DIR_RETRY_S * NS_PER_S;
-        if (left != -EAGAIN && !e->told)
-                log_error("workload %s: %s; tried again every %d s", e->what.id, err.msg,
+        if (left != -EAGAIN && !e->reported)
+                log_error("workload %s: %s; retried every %d s", e->what.id, err.msg,
                           FC_REMAINS_DIR_RETRY_S);
-        e->told = e->told || left != -EAGAIN;
+        e->reported = e->reported || left != -EAGAIN;
         return false;
 }
 
-/* Takes an entry off the books. */
+/* Removes and frees an entry. */
 static void drop(struct fc_remains *r, struct entry_list *list, struct entry *e)
 {
         prom_gauge_dec(gauge_of(r, e));
@@ -172,8 +173,8 @@ static void drop(struct fc_remains *r, struct entry_list *list, struct entry *e)
 
 /* ---- the thread ---- */
 
-/* Sleeps until a process ends, entries come, or `until_ns`. */
-static void rest(struct fc_remains *r, struct entry_list *list, uint64_t until_ns)
+/* Waits for a process to exit, for new entries, for the next check, or until `until_ns` (0: never). */
+static void await_event(struct fc_remains *r, struct entry_list *list, uint64_t until_ns)
 {
         struct pollfd *polled = r->polled;
         uint64_t wakes;
@@ -183,7 +184,7 @@ static void rest(struct fc_remains *r, struct entry_list *list, uint64_t until_n
         polled[n++] = (struct pollfd){.fd = r->wake_fd, .events = POLLIN};
         TAILQ_FOREACH(e, list, at)
         {
-                if (e->process && !e->leader_ended)
+                if (e->process && !e->leader_exited)
                         polled[n++] = (struct pollfd){.fd = e->what.proc.pidfd, .events = POLLIN};
                 if (e->next_ns < until_ns || !until_ns)
                         until_ns = e->next_ns;
@@ -193,15 +194,15 @@ static void rest(struct fc_remains *r, struct entry_list *list, uint64_t until_n
                 log_error("remains: eventfd: %s", strerror(errno));
 }
 
-/* What does not end until the program does is left to the next start. */
+/* Drops the entries that are left when the program exits; the next start reclaims them. */
 static void give_up(struct fc_remains *r, struct entry_list *list)
 {
         struct entry *e;
 
         while ((e = TAILQ_FIRST(list)) != NULL) {
                 if (e->process) {
-                        log_error("workload %s: the VMM was killed but does not end; see "
-                                  "/proc/%d/stack for what holds it; left to the next start",
+                        log_error("workload %s: the VMM was killed but does not exit (see "
+                                  "/proc/%d/stack for the reason); the next start reclaims it",
                                   e->what.id, (int)e->what.proc.pid);
                         if (!e->what.orphan)
                                 fc_metrics_count_stuck(r->metrics);
@@ -223,7 +224,7 @@ static bool any_process(const struct entry_list *list)
         return false;
 }
 
-static void *attend(void *arg)
+static void *complete_cleanups(void *arg)
 {
         struct fc_remains *r = arg;
         struct entry_list list = TAILQ_HEAD_INITIALIZER(list);
@@ -234,7 +235,7 @@ static void *attend(void *arg)
                 bool quit;
 
                 pthread_mutex_lock(&r->lock);
-                TAILQ_CONCAT(&list, &r->coming, at);
+                TAILQ_CONCAT(&list, &r->added, at);
                 quit = r->quit;
                 pthread_mutex_unlock(&r->lock);
                 for (e = TAILQ_FIRST(&list); e; e = next) {
@@ -242,26 +243,27 @@ static void *attend(void *arg)
                         bool due = clock_ns() >= e->next_ns;
 
                         next = TAILQ_NEXT(e, at);
-                        if (!due && e->process && !e->leader_ended)
+                        if (!due && e->process && !e->leader_exited)
                                 due = poll(&p, 1, 0) == 1;
-                        if (due && look_at(r, e))
+                        if (due && check(r, e))
                                 drop(r, &list, e);
                 }
                 if (quit && !end_ns)
                         end_ns = clock_ns() + FC_REMAINS_STOP_MS * NS_PER_MS;
                 if (quit && (clock_ns() >= end_ns || !any_process(&list)))
                         break;
-                rest(r, &list, end_ns);
+                await_event(r, &list, end_ns);
         }
         give_up(r, &list);
         return NULL;
 }
 
-/* With the lock. */
+/* Starts the thread if there is none. With the lock. */
 static void ensure_thread(struct fc_remains *r)
 {
         if (!r->has_thread)
-                r->has_thread = thread_start(&r->thread, "fc-remains", 0, attend, r, NULL) == 0;
+                r->has_thread =
+                        thread_start(&r->thread, "fc-remains", 0, complete_cleanups, r, NULL) == 0;
 }
 
 static void wake(struct fc_remains *r)
@@ -284,7 +286,7 @@ struct fc_remains *fc_remains_new(struct fc_metrics *metrics)
                 free(r);
                 return NULL;
         }
-        TAILQ_INIT(&r->coming);
+        TAILQ_INIT(&r->added);
         pthread_mutex_init(&r->lock, NULL);
         return r;
 }
@@ -298,14 +300,14 @@ bool fc_remains_take(struct fc_remains *r, const struct fc_remain *what)
                 return false;
         e->what = *what;
         e->process = what->proc.pidfd >= 0;
-        e->pause_ms = FIRST_LOOK_MS;
+        e->interval_ms = CHECK_FIRST_MS;
         pthread_mutex_lock(&r->lock);
         if (r->n < FC_REMAINS_MAX)
                 ensure_thread(r);
         taken = r->n < FC_REMAINS_MAX && r->has_thread;
         if (taken) {
                 prom_gauge_inc(gauge_of(r, e));
-                TAILQ_INSERT_TAIL(&r->coming, e, at);
+                TAILQ_INSERT_TAIL(&r->added, e, at);
                 r->n++;
         }
         pthread_mutex_unlock(&r->lock);

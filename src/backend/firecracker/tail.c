@@ -6,11 +6,11 @@
 #include <string.h>
 
 enum {
-        CAUSE_LINES = 64,  /* before a panic, in which its cause is looked for */
-        MESSAGE_LINES = 4, /* of a message in the log, which rarely has two */
+        CAUSE_LINES = 64,  /* before a panic, searched for its cause */
+        MESSAGE_LINES = 4, /* of one message in the log; most have one, few have two */
 };
 
-/* The whole ring as text: NULs and what does not print become '?', line ends stay. */
+/* The whole ring as text: unprintable bytes become '?', line ends stay. */
 struct text {
         char bytes[FC_TAIL_ROOM + 1];
         size_t n;
@@ -67,13 +67,13 @@ void fc_tail_lines(const struct fc_tail *t, char *ret, size_t size)
         ret[used] = '\0';
 }
 
-/* A line within a text: no terminator. Without an address: none. */
+/* A line within a text, not terminated; `at` is NULL if there is no line. */
 struct line {
         const char *at;
         size_t n;
 };
 
-/* The line that ends at `end` (exclusive, its line end not counted). */
+/* The line that ends before `end`. */
 static struct line line_before(const struct text *text, const char *end)
 {
         const char *at = end;
@@ -97,7 +97,7 @@ static struct line trim(struct line l)
         return l;
 }
 
-/* Skips what the kernel puts before a message: "[    1.234567] ", "[    T1] ". */
+/* Skips the kernel's prefixes: "[    1.234567] ", "[    T1] ". */
 static struct line without_stamp(struct line l)
 {
         for (l = trim(l); l.n && *l.at == '['; l = trim(l)) {
@@ -113,7 +113,7 @@ static struct line without_stamp(struct line l)
         return l;
 }
 
-/* Words by which a kernel says what brought it down. */
+/* True for a kernel message that can explain a panic. */
 static bool is_cause(struct line l)
 {
         static const char *const words[] = {
@@ -130,8 +130,8 @@ static bool is_cause(struct line l)
         return false;
 }
 
-/* The cause of a panic whose line begins at `panic`: the last line before it that names one, else
- * the line before it. Empty: there is none. */
+/* The cause of the panic reported at `panic`: the last line before it that names a cause; otherwise the
+ * line before it, which may be empty. */
 static struct line find_cause(const struct text *text, const char *panic)
 {
         struct line nearest = {panic, 0};
@@ -165,7 +165,7 @@ bool fc_tail_panic(const struct fc_tail *t, char *ret, size_t size)
         if (!at)
                 return false;
         panic = (struct line){at, strcspn(at, "\n")};
-        /* After a long trace the first line may have left the ring: the last one repeats it. */
+        /* A long trace may have pushed the first line out of the ring; the last line repeats it. */
         if (at - text.bytes >= (ptrdiff_t)strlen(mark) &&
             strncmp(at - strlen(mark), mark, strlen(mark)) == 0) {
                 if (panic.n > strlen(mark_end) && contains(panic, mark_end))
@@ -183,7 +183,7 @@ bool fc_tail_panic(const struct fc_tail *t, char *ret, size_t size)
         return true;
 }
 
-/* Skips "2026-11-30T21:22:23.123456789 [id:main] ", as Firecracker's logger begins a message. */
+/* Skips Firecracker's prefix: "2026-11-30T21:22:23.123456789 [id:main] ". */
 static struct line without_prefix(struct line l)
 {
         const char *end;
@@ -199,7 +199,7 @@ static struct line without_prefix(struct line l)
         return trim(l);
 }
 
-/* A line of the logger's, or one that names itself ("Error: ", "qemu-system-x86_64: "). Any other
+/* True for a line with the logger's prefix or with a name ("Error: ", "qemu-system-x86_64: "). Any other
  * line continues the message before it. */
 static bool begins_message(struct line l)
 {
@@ -209,8 +209,8 @@ static bool begins_message(struct line l)
                (colon && !memchr(l.at, ' ', (size_t)(colon - l.at)));
 }
 
-/* True for lines that give no reason: those of every start and end, and what a VMM says of accesses
- * that every Linux tries. */
+/* True for lines that are not a reason: those of every start and exit, and reports of accesses that
+ * every Linux kernel tries. */
 static bool is_noise(struct line l)
 {
         static const char *const words[] = {
@@ -230,14 +230,14 @@ static bool is_noise(struct line l)
         return !l.n;
 }
 
-/* The reason once more, in the notation of a debugger, or without saying anything new. */
+/* True for a message that only repeats the reason before it. */
 static bool is_repetition(const char *message)
 {
         return strncmp(message, "Error: ", 7) == 0 ||
                strstr(message, "MicroVM stopped with an error");
 }
 
-/* The lines of a message as one. A backslash at a line's end is how the next one was broken off. */
+/* Joins the lines of a message; a backslash at the end of a line marks a wrapped message. */
 static void join(const char *at, const char *end, struct text *ret)
 {
         ret->n = 0;
@@ -259,9 +259,9 @@ static void join(const char *at, const char *end, struct text *ret)
         ret->bytes[ret->n] = '\0';
 }
 
-/* Firecracker's messages go from the general to the particular ("A error: B: C"): of one that is too
- * long the front is left out. */
-static void keep_particular(const char *message, char *ret, size_t size)
+/* Firecracker's messages proceed from the general to the specific ("A error: B: C"), so a message that
+ * is too long is cut at the front. */
+static void keep_specific(const char *message, char *ret, size_t size)
 {
         const char *at = message, *next;
         size_t n;
@@ -293,7 +293,7 @@ void fc_tail_reason(const struct fc_tail *t, char *ret, size_t size)
                 lines = 0;
                 if (!message.n || (*ret && is_repetition(message.bytes)))
                         continue;
-                keep_particular(message.bytes, ret, size);
+                keep_specific(message.bytes, ret, size);
                 if (!is_repetition(message.bytes))
                         return;
         }

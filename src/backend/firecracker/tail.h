@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The last words of a guest (its serial console) and of a VMM (its log): a ring of bytes, and what
- * an error message takes from it. All of it is foreign text: what comes out is one line of printable
- * ASCII that fits.
+ * The end of a guest's console or of a VMM's log, in a ring buffer, and the excerpts of it that error
+ * messages quote. The input is untrusted; every excerpt is one line of printable ASCII that fits its
+ * buffer.
  *
- * Pure data. Thread rule: one thread.
+ * Thread rule: plain data, one thread.
  */
 #pragma once
 
@@ -20,22 +20,22 @@ struct fc_tail {
 
 void fc_tail_add(struct fc_tail *t, const char *bytes, size_t n);
 
-/* The last lines that fit, joined with " | ". Empty if nothing was said. */
+/* The last lines that fit, joined by " | "; "" if there is no output. */
 void fc_tail_lines(const struct fc_tail *t, char *ret, size_t size);
 
 /*
- * The lines of a kernel panic: its cause, where one precedes it (an oops, a failed mount, no memory),
- * " | ", and the line "Kernel panic - not syncing: ...", without time stamps. False, and "", if the
- * console shows no panic. The panic has precedence where both do not fit.
+ * The lines of a kernel panic without time stamps: its cause, if one precedes it (an oops, a failed mount,
+ * no memory), then " | " and "Kernel panic - not syncing: ...". If both do not fit, the cause is cut.
+ * False, and "", if there is no panic.
  */
 bool fc_tail_panic(const struct fc_tail *t, char *ret, size_t size);
 
 /*
- * Why a VMM gave up: the last message of its log that gives a reason, on one line, without time stamp
- * and thread. One that does not fit loses its front, which says least. Empty if there is none.
+ * The reason why a VMM exited: the last informative message of its log, on one line, without time stamp
+ * and thread. If it does not fit, its beginning, the least specific part, is cut. "" if there is none.
  */
 void fc_tail_reason(const struct fc_tail *t, char *ret, size_t size);
 
-/* True if the log says that a virtual CPU stopped by a triple fault, which is how a guest restarts
- * that finds no other way. */
+/* True if the log reports a virtual CPU that stopped after a triple fault: the guest's last resort to
+ * restart. */
 bool fc_tail_triple_fault(const struct fc_tail *t);

@@ -23,10 +23,10 @@
 
 enum {
         CONFIG_MAX = 64 * 1024,
-        DIR_ATTEMPTS = 8,          /* at a directory, while reclaimers take it for an orphan */
-        WORDS_AT_ONCE = 64 * 1024, /* bytes taken in before looking at anything else again */
-        FLUSH_AT_ONCE_MS = 5,      /* for counters, before the network goes meanwhile */
-        CONSOLE_DRAIN_MS = 1000,   /* wait for the console's end after the VMM's death, at most */
+        DIR_ATTEMPTS = 8,        /* to make a directory while reclaimers remove it */
+        READ_MAX = 64 * 1024,    /* bytes of output read before other events are checked */
+        FLUSH_FIRST_MS = 5,      /* wait for counters before the network is torn down meanwhile */
+        CONSOLE_DRAIN_MS = 1000, /* wait for end of file on the console after the VMM's exit */
 };
 
 int fc_vm_init(struct fc_vm *vm, const struct fc_vm_spec *spec, struct err *err)
@@ -48,7 +48,7 @@ int fc_vm_init(struct fc_vm *vm, const struct fc_vm_spec *spec, struct err *err)
         return 0;
 }
 
-/* Makes a directory and locks it. -EAGAIN: a reclaimer was there between the two. */
+/* Makes a directory and locks it. -EAGAIN: a reclaimer took it for an orphan in between. */
 static int make_locked(const char *path, int *ret_fd, struct err *err)
 {
         _cleanup_close_ int fd = -1;
@@ -62,7 +62,7 @@ static int make_locked(const char *path, int *ret_fd, struct err *err)
                 int r;
 
                 if (fd >= 0 && errno == EWOULDBLOCK)
-                        return -EAGAIN; /* and removes it */
+                        return -EAGAIN; /* a reclaimer holds the lock and removes it */
                 r = err_errno(err, "cannot lock %s", path);
                 rmdir(path);
                 return r;
@@ -72,9 +72,9 @@ static int make_locked(const char *path, int *ret_fd, struct err *err)
 }
 
 /*
- * Makes the VM's directory and locks it: the lock says that its owner lives. It gets its name once it
- * is locked, so that under that name nobody ever takes it for an orphan. A reclaimer may take it for
- * one before: then there is another. Nobody waits for anybody.
+ * Makes the VM's directory and locks it; the lock shows that its owner is alive. The directory gets its
+ * final name only once it is locked, so no reclaimer ever mistakes that name for an orphan's. Before
+ * that, a reclaimer may remove it; then another attempt is made. Neither side waits for the other.
  */
 static int make_dir(struct fc_vm *vm, struct err *err)
 {
@@ -100,10 +100,12 @@ static int make_dir(struct fc_vm *vm, struct err *err)
                 close_fd(&fd);
                 r = r == -EAGAIN ? 0 : r;
         }
-        return r < 0 ? r : err_set(err, EBUSY, "cannot create %s: it is removed again", path);
+        return r < 0 ? r
+                     : err_set(err, EBUSY, "cannot create %s: other processes keep removing it",
+                               path);
 }
 
-/* The socket at which the guest's connections to CID 2, port WIRE_PORT, arrive. */
+/* The VMM forwards the guest's connections to CID 2, port WIRE_PORT, to this socket. */
 #define LISTENER "v.sock_5000"
 _Static_assert(WIRE_PORT == 5000, "as in the name");
 
@@ -126,8 +128,8 @@ static int make_listener(struct fc_vm *vm, struct err *err)
 }
 
 /*
- * The VMM's log. A file would grow as a guest likes, since a VMM logs what its guest does wrong. We
- * hold both ends of the FIFO, so that it has no end of file, whoever opens and closes it.
+ * Makes the FIFO for the VMM's log. A regular file could grow without bound, since a VMM logs what its
+ * guest does wrong. Opening both ends here means that no end of file occurs when the VMM closes it.
  */
 static int make_log(struct fc_vm *vm, struct err *err)
 {
@@ -142,7 +144,7 @@ static int make_log(struct fc_vm *vm, struct err *err)
         return vm->log_fd < 0 ? err_errno(err, "cannot open %s", path) : 0;
 }
 
-/* Writes the files that the VMM opens. */
+/* Writes the files that the VMM reads or appends to. */
 static int write_files(struct fc_vm *vm, struct err *err)
 {
         _cleanup_buf_ struct buf text = BUF_INIT(CONFIG_MAX);
@@ -155,7 +157,7 @@ static int write_files(struct fc_vm *vm, struct err *err)
                 return r;
         if ((r = fs_create(path, text.data, text.len, 0600, err)) < 0)
                 return r;
-        /* Older Firecrackers want the metrics file to be there. */
+        /* Older Firecracker versions require the metrics file to exist. */
         if ((r = fs_join(path, sizeof(path), vm->dir, "metrics", err)) < 0)
                 return r;
         return fs_create(path, "", 0, 0600, err);
@@ -167,7 +169,7 @@ int fc_vm_prepare(struct fc_vm *vm, enum fc_stage *ret_stage, struct err *err)
         int r;
 
         *ret_stage = FC_STAGE_PREPARE;
-        vm->console.len = vm->log.len = 0; /* what an earlier attempt said was said then */
+        vm->console.len = vm->log.len = 0; /* forget the output of an earlier attempt */
         if ((r = make_dir(vm, err)) < 0 || (r = make_listener(vm, err)) < 0 ||
             (r = make_log(vm, err)) < 0)
                 return r;
@@ -191,7 +193,7 @@ int fc_vm_prepare(struct fc_vm *vm, enum fc_stage *ret_stage, struct err *err)
         return 0;
 }
 
-/* Writes down which process the VMM is, for whoever reclaims this directory after our death. */
+/* Records the VMM's pid and start time, for the process that reclaims this directory after a crash. */
 static void note_vmm(struct fc_vm *vm)
 {
         char path[PATH_MAX], text[64];
@@ -228,7 +230,7 @@ int fc_vm_start(struct fc_vm *vm, struct err *err)
         vm->console_fd = pipe_fds[0];
         console_in = pipe_fds[1];
         fcntl(vm->console_fd, F_SETFL, O_NONBLOCK);
-        /* A guest that floods its console waits for us, not we for it; the VMM must not. */
+        /* Nonblocking on both ends: a guest that floods its console must block neither us nor its VMM. */
         fcntl(console_in, F_SETFL, O_NONBLOCK);
         spec.stdout_fd = console_in;
         spec.stderr_fd = vm->log_fd;
@@ -242,6 +244,8 @@ int fc_vm_start(struct fc_vm *vm, struct err *err)
         vm->spawned_ns = clock_ns();
         pthread_mutex_lock(&vm->proc_lock);
         vm->proc = proc;
+        /* fc_vm_stop() sets `stopped` before it takes the lock. If it came first, it found no process
+         * to kill, and its flag is seen here; if it comes later, it finds the process. */
         if (atomic_load(&vm->stopped))
                 proc_kill(&vm->proc);
         pthread_mutex_unlock(&vm->proc_lock);
@@ -250,14 +254,14 @@ int fc_vm_start(struct fc_vm *vm, struct err *err)
 }
 
 /*
- * Takes in what a descriptor has, but no more at once than a pipe holds: a guest that floods it does
- * not keep us here. False at its end, which for the console is the death of all who could write.
+ * Reads the available output, up to READ_MAX, so that a guest that floods the descriptor cannot keep
+ * this thread here. False at end of file; on the console that means that every writer has exited.
  */
-static bool read_words(int fd, struct fc_tail *tail)
+static bool read_output(int fd, struct fc_tail *tail)
 {
         char chunk[4096];
 
-        for (size_t taken = 0; taken < WORDS_AT_ONCE; taken += sizeof(chunk)) {
+        for (size_t taken = 0; taken < READ_MAX; taken += sizeof(chunk)) {
                 ssize_t n = read(fd, chunk, sizeof(chunk));
 
                 if (n < 0 && errno == EINTR)
@@ -273,12 +277,12 @@ static bool read_words(int fd, struct fc_tail *tail)
         return true;
 }
 
-void fc_vm_read_words(struct fc_vm *vm)
+void fc_vm_read_output(struct fc_vm *vm)
 {
         if (vm->console_fd >= 0)
-                read_words(vm->console_fd, &vm->console);
+                read_output(vm->console_fd, &vm->console);
         if (vm->log_fd >= 0)
-                read_words(vm->log_fd, &vm->log);
+                read_output(vm->log_fd, &vm->log);
 }
 
 enum { AT_STOP, AT_CONN, AT_LISTEN, AT_CONSOLE, AT_LOG, AT_PIDFD, AT_EXTRA, AT_COUNT };
@@ -305,8 +309,8 @@ int fc_vm_await(struct fc_vm *vm, uint64_t deadline_ns, short conn_events, int e
                 if (n < 0)
                         return err_errno(err, "poll");
                 if (p[AT_LOG].revents)
-                        read_words(vm->log_fd, &vm->log);
-                if (p[AT_CONSOLE].revents && !read_words(vm->console_fd, &vm->console)) {
+                        read_output(vm->log_fd, &vm->log);
+                if (p[AT_CONSOLE].revents && !read_output(vm->console_fd, &vm->console)) {
                         close_fd(&vm->console_fd);
                         p[AT_CONSOLE].fd = -1;
                 }
@@ -347,7 +351,7 @@ void fc_vm_stop(struct fc_vm *vm)
                 log_error("workload %s: eventfd: %s", vm->spec->id, strerror(errno));
 }
 
-/* Looks at how the VMM ended without taking that from proc_reap(). False while it runs. */
+/* Reads the VMM's exit status and leaves the VMM to be reaped by proc_reap(). False while it runs. */
 static bool peek_exit(struct fc_vm *vm, siginfo_t *ret)
 {
         siginfo_t si = {0};
@@ -378,11 +382,11 @@ int fc_vm_exit_code(struct fc_vm *vm)
 }
 
 /*
- * Waits for the end of the VMM and of all that hold its console: what it started, and where orphans
- * are not ours to reap, too. Event by event, until `end_ns`; then there is little left for
- * proc_reap_within() to wait for.
+ * Waits, until end_ns at most, for the exit of the VMM and for end of file on its console, which comes
+ * when every process that the VMM started has exited, even one that this process could not reap. After
+ * that, proc_reap_within() has little left to wait for.
  */
-static void await_end(struct fc_vm *vm, const struct proc *proc, uint64_t end_ns)
+static void await_exit(struct fc_vm *vm, const struct proc *proc, uint64_t end_ns)
 {
         struct pollfd p[] = {{.fd = proc->pidfd, .events = POLLIN},
                              {.fd = vm->console_fd, .events = POLLIN}};
@@ -390,7 +394,7 @@ static void await_end(struct fc_vm *vm, const struct proc *proc, uint64_t end_ns
         while ((p[0].fd >= 0 || p[1].fd >= 0) && clock_ns() < end_ns) {
                 if (poll(p, 2, clock_poll_ms(end_ns)) < 0 && errno != EINTR)
                         break;
-                if (p[1].revents && !read_words(vm->console_fd, &vm->console))
+                if (p[1].revents && !read_output(vm->console_fd, &vm->console))
                         p[1].fd = -1;
                 if (p[0].fd >= 0 && p[0].revents) {
                         uint64_t drained = clock_ns() + CONSOLE_DRAIN_MS * NS_PER_MS;
@@ -402,23 +406,23 @@ static void await_end(struct fc_vm *vm, const struct proc *proc, uint64_t end_ns
         close_fd(&vm->console_fd);
 }
 
-/* Kills the VMM and all it started. True if it had ended by itself before. */
+/* Kills the VMM and everything it started. True if the VMM had exited by itself before. */
 static bool kill_vmm(struct fc_vm *vm)
 {
         siginfo_t si;
-        bool ended_before = peek_exit(vm, &si);
+        bool exited_before = peek_exit(vm, &si);
 
         pthread_mutex_lock(&vm->proc_lock);
         proc_kill(&vm->proc);
         pthread_mutex_unlock(&vm->proc_lock);
-        return ended_before;
+        return exited_before;
 }
 
-/* Waits for the end of what kill_vmm() killed and counts how it ended. False if it does not end in
- * time: then it is in *ret_left. */
-static bool reap_vmm(struct fc_vm *vm, bool ended_before, struct proc *ret_left)
+/* Waits for the processes that kill_vmm() killed and counts how the VMM exited. False if they do not
+ * exit in time: then *ret_left has taken over the VMM. */
+static bool reap_vmm(struct fc_vm *vm, bool exited_before, struct proc *ret_left)
 {
-        uint64_t end = clock_ns() + FC_VM_END_MS * NS_PER_MS, now;
+        uint64_t end = clock_ns() + FC_VM_EXIT_WAIT_MS * NS_PER_MS, now;
         struct err err = ERR_INIT;
         struct proc proc;
         int status = 0;
@@ -427,7 +431,7 @@ static bool reap_vmm(struct fc_vm *vm, bool ended_before, struct proc *ret_left)
         proc = vm->proc;
         vm->proc = PROC_INIT;
         pthread_mutex_unlock(&vm->proc_lock);
-        await_end(vm, &proc, end);
+        await_exit(vm, &proc, end);
         now = clock_ns();
         if (proc_reap_within(&proc, now < end ? (unsigned)((end - now) / NS_PER_MS) : 0, &status,
                              &err) < 0) {
@@ -437,7 +441,7 @@ static bool reap_vmm(struct fc_vm *vm, bool ended_before, struct proc *ret_left)
                 return false;
         }
         fc_metrics_count_exit(vm->spec->metrics, status,
-                              !ended_before || atomic_load(&vm->stopped));
+                              !exited_before || atomic_load(&vm->stopped));
         return true;
 }
 
@@ -461,14 +465,14 @@ static void detach(struct fc_vm *vm, uint64_t since)
         fc_metrics_count_dropped(vm->spec->metrics, vm->spec->net);
 }
 
-/* Has the VMM write down its counters. One that does so at once dies while its network goes; the
- * network of one that takes its time goes meanwhile. */
+/* Makes the VMM write its counters. If it responds quickly, the network is torn down later, while the
+ * VMM exits; otherwise the network is torn down while waiting for the response. */
 static void flush(struct fc_vm *vm, uint64_t since)
 {
         if (fc_vm_exit_code(vm) == 0)
-                return; /* it wrote them when it ended */
+                return; /* it wrote them when it exited */
         fc_flush_ask(&vm->flush, vm->dir, vm->dir_fd);
-        if (!fc_flush_await(&vm->flush, vm->stop_fd, FLUSH_AT_ONCE_MS)) {
+        if (!fc_flush_await(&vm->flush, vm->stop_fd, FLUSH_FIRST_MS)) {
                 detach(vm, since);
                 fc_flush_await(&vm->flush, vm->stop_fd, 0);
         }
@@ -477,46 +481,46 @@ static void flush(struct fc_vm *vm, uint64_t since)
 }
 
 /*
- * Until the VMM is reaped and the network is torn down. The kernel takes its time for both (a VM's
- * memory, a grace period for a TAP): so the network goes while the VMM dies. Its TAP may: a VMM that
- * still has it open is left with a dead descriptor. False: see reap_vmm().
+ * Stops the VMM and tears down the network. The kernel takes time for both (freeing a VM's memory, a
+ * grace period for a TAP), so the network is torn down between SIGKILL and reaping. That is safe: a
+ * VMM that still has the TAP open is left with a dead descriptor. False: see reap_vmm().
  */
 static bool stop_and_detach(struct fc_vm *vm, bool was_ready, uint64_t since,
                             struct fc_remain *left)
 {
         bool started = vm->start_ns != 0;
-        bool ended_before = false, gone = true;
+        bool exited_before = false, gone = true;
 
         if (started && was_ready && !atomic_load(&vm->stopped)) {
                 flush(vm, since);
                 since = clock_ns();
         }
         if (started)
-                ended_before = kill_vmm(vm);
+                exited_before = kill_vmm(vm);
         detach(vm, since);
         if (started) {
-                left->killed_by_us = !ended_before || atomic_load(&vm->stopped);
-                gone = reap_vmm(vm, ended_before, &left->proc);
+                left->killed_by_us = !exited_before || atomic_load(&vm->stopped);
+                gone = reap_vmm(vm, exited_before, &left->proc);
                 observe_stage(vm, FC_CLEANUP_STOP, since);
         }
         close_fd(&vm->console_fd);
         return gone;
 }
 
-/* The VMM's last words go with it: for those who look closer, they are in the program's log. */
-static void tell_log(struct fc_vm *vm)
+/* Copies the end of the VMM's log to our own log, at debug. */
+static void log_last_lines(struct fc_vm *vm)
 {
         char text[256];
 
         if (vm->log_fd >= 0)
-                read_words(vm->log_fd, &vm->log);
+                read_output(vm->log_fd, &vm->log);
         fc_tail_lines(&vm->log, text, sizeof(text));
         if (*text)
                 log_debug("workload %s: the VMM's log ends: %s", vm->spec->id, text);
         close_fd(&vm->log_fd);
 }
 
-/* Removes the directory, or puts it to what is left. False if it is still there. */
+/* Removes the directory. False if it still exists: then *left has taken it over. */
 static bool remove_dir(struct fc_vm *vm, bool gone, struct fc_remain *left)
 {
         if (gone && fc_remove_vm_dir(vm->dir_fd, vm->dir, FC_REMAINS_DIR_FILES, NULL) == 0) {
@@ -528,14 +532,15 @@ static bool remove_dir(struct fc_vm *vm, bool gone, struct fc_remain *left)
         return false;
 }
 
-/* Hands over what did not end or could not be removed. Without room it is left to the next start. */
+/* Hands over processes that did not exit and a directory that was not removed. If there is no room for
+ * them, the next start reclaims them. */
 static void hand_over(struct fc_vm *vm, struct fc_remain *left)
 {
         snprintf(left->id, sizeof(left->id), "%s", vm->spec->id);
         left->active = left->proc.pidfd >= 0;
         if (fc_remains_take(vm->spec->remains, left))
                 return;
-        log_error("workload %s: left to the next start", vm->spec->id);
+        log_error("workload %s: its VM could not be removed; the next start does it", vm->spec->id);
         if (left->active) {
                 fc_metrics_count_stuck(vm->spec->metrics);
                 prom_gauge_dec(vm->spec->metrics->active);
@@ -562,7 +567,7 @@ uint64_t fc_vm_cleanup(struct fc_vm *vm, bool was_ready)
                 took = at - begin;
                 prom_histogram_observe(m->cleanup, ns_to_s(took));
         }
-        tell_log(vm);
+        log_last_lines(vm);
         if (vm->dir_fd >= 0) {
                 if (started)
                         fc_flush_collect(&vm->flush, vm->dir_fd, atomic_load(&vm->stopped), m);

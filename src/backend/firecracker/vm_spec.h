@@ -6,7 +6,7 @@
 #include "image/image.h"
 #include "net/net.h"
 
-/* What a microVM is made of; borrowed, valid for the life of the VM. */
+/* The parameters of a microVM; everything is borrowed and outlives the VM. */
 struct fc_vm_spec {
         const char *id;
         const char *vms_dir; /* <state_dir>/vms */
@@ -16,6 +16,7 @@ struct fc_vm_spec {
         unsigned cpus, mem_mb;
         struct net *net; /* NULL: no network */
         struct fc_metrics *metrics;
-        const char *const *env;     /* the VMM's whole environment; NULL: ours */
-        struct fc_remains *remains; /* NULL: what does not end at once is left to the next start */
+        const char *const *env; /* the VMM's whole environment; NULL: that of this process */
+        struct fc_remains
+                *remains; /* completes cleanups that take long; NULL: the next start does */
 };
