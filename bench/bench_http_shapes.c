@@ -7,8 +7,8 @@
  * or a status is wrong.
  *
  * Two rows use a way around a limit of libmicrohttpd 0.9.75:
- *   - It cannot send a response before it has read the whole body. "both ways at once" gives it the
- *     head of the request only; a thread reads the body from the socket. The connection then
+ *   - It cannot send a response before it has read the whole body. "in both directions" gives it
+ *     the head of the request only; a thread reads the body from the socket. The connection then
  *     closes.
  *   - MHD_resume_connection() makes it visit every suspended connection. "own writes" suspends a
  *     stream once, after its head, and sends chunks to the socket from another thread, which
@@ -36,7 +36,7 @@
 #include <unistd.h>
 
 enum {
-        STALL_MS = 300,      /* a peer that moves nothing for so long is blocked */
+        STALL_MS = 300,      /* a peer that moves no byte for this time is blocked */
         HELD_MAX = 12 << 20, /* bytes held between two ends: our rings and the sockets' buffers */
         GROWTH_MAX_KB = 2048,
         ROUND_TRIPS = 5000,
@@ -58,7 +58,7 @@ static long status_kb(const char *name)
         return kb;
 }
 
-/* Resident memory now; the high-water mark begins anew. */
+/* Resident memory now; the high-water mark is reset. */
 static long reset_peak_kb(void)
 {
         int fd = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
@@ -193,7 +193,7 @@ static void measure_proxy(uint64_t size)
         CHECK(io_receive_chunked(fd) == size);
         growth = status_kb("VmHWM:") - kb;
         CHECK(growth <= GROWTH_MAX_KB);
-        row("proxy, one way after other", "%6.0f MB/s; peak memory +%ld KB for %llu MB each way",
+        row("proxy, one after the other", "%6.0f MB/s; peak memory +%ld KB for %llu MB each way",
             (double)size / 1e6 / ns_to_s(clock_ns() - from), growth,
             (unsigned long long)size >> 20);
         close(fd);
@@ -225,7 +225,7 @@ static void measure_duplex(uint64_t size)
         pthread_join(sender, NULL);
         growth = status_kb("VmHWM:") - kb;
         CHECK(growth <= GROWTH_MAX_KB);
-        row("proxy, both ways at once", "%6.0f MB/s; peak memory +%ld KB for %llu MB each way",
+        row("proxy, in both directions", "%6.0f MB/s; peak memory +%ld KB for %llu MB each way",
             (double)size / 1e6 / ns_to_s(clock_ns() - from), growth,
             (unsigned long long)size >> 20);
         close(s.fd);

@@ -44,7 +44,7 @@ static ssize_t refuse(struct connection *c)
 }
 
 /* libmicrohttpd reads no body once it has a response. So that a response can begin before the body
- * of its request has come, it gets the head alone, and the body stays in the socket. */
+ * of its request has come, it gets only the head, and the body stays in the socket. */
 static size_t size_of_duplex_head(struct connection *c, char *bytes, size_t n)
 {
         static const char start_of_line[] = "POST /duplex";
@@ -143,7 +143,7 @@ static void *produce(void *arg)
         return NULL;
 }
 
-/* The response of the server behind the proxy. */
+/* The response of the upstream server. */
 struct response {
         struct request *request;
         int fd;
@@ -395,7 +395,7 @@ void origin_end(unsigned stream)
         ring_end(&origin.streams[stream]->down);
 }
 
-/* ---- the server behind the proxy ---- */
+/* ---- the upstream server ---- */
 
 /* /echo sends each piece back as it comes; /mirror sends as much as came, once all of it is
  * there. */

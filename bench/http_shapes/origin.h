@@ -5,7 +5,7 @@
  *
  *     POST /upload            consumes the body on a thread of its own, answers one byte
  *     GET  /download?size=N   sends N bytes that a thread produces
- *     GET  /stream            sends what origin_event() gives it, for ever
+ *     GET  /stream            sends events (origin_event()) until origin_end()
  *     GET  /push              the same, but writes to the socket past libmicrohttpd
  *     GET  /websocket         echoes frames (RFC 6455)
  *     POST /proxy             passes the body to the other server, then its response back

@@ -40,7 +40,7 @@ static int add(struct workload_spec *spec, const char *name, unsigned mode, cons
         return 0;
 }
 
-/* {"text": …} or {"base64": …}, each with or without "mode"; or bytes alone. */
+/* {"text": …} or {"base64": …}, each with or without "mode"; or just bytes. */
 static int take_member(struct workload_spec *spec, const struct json_path *at, json_t *value,
                        struct err *err)
 {

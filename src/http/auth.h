@@ -8,7 +8,7 @@
  * Guessing is limited by source: an IPv4 address, the /64 of an IPv6 address, or the Unix socket. A
  * source may send HTTP_AUTH_BURST wrong tokens in a row, and then one per HTTP_AUTH_PERIOD_MS.
  * Beyond that its tokens are not compared and get 429 with Retry-After. A client that shares its
- * source with a guesser (behind a proxy, on loopback) is not locked out: for HTTP_AUTH_KNOWN_S
+ * source with a guesser (a proxy, or loopback) is not locked out: for HTTP_AUTH_KNOWN_S
  * after a source has sent the right token, every token from it is compared, and only wrong ones get
  * 429. Otherwise the client can try again after HTTP_AUTH_PERIOD_MS. Requests without a token do
  * not count.

@@ -9,13 +9,13 @@
 #include <errno.h>
 #include <stdio.h>
 
-/* Reads no more than HTTP_DRAIN_MAX of a body that nobody wants. */
+/* Drops bytes of an unwanted body, up to HTTP_DRAIN_MAX. Beyond that the connection is refused. */
 static void drop(struct http_request *request, size_t n)
 {
         request->dropped += n;
         if (request->dropped > HTTP_DRAIN_MAX)
                 http_connection_refuse(request->connection, request->status ? request->status : 413,
-                                       "the body is too large to be read to its end");
+                                       "the body is too large to be read and dropped");
 }
 
 /* Buffers decoded bytes. -ECANCELED: the request is now refused; -ENOMEM. */
@@ -29,8 +29,7 @@ static int keep(void *ctx, const char *data, size_t n)
         if (atomic_fetch_add(&service->body_bytes, n) + n > HTTP_BODIES_MAX) {
                 atomic_fetch_sub(&service->body_bytes, n);
                 http_answer_header(request, "Retry-After", "5");
-                http_request_refuse(request, 503,
-                                    "too many large requests at once; try again later");
+                http_request_refuse(request, 503, "too many large requests; try again later");
                 return -ECANCELED;
         }
         request->counted += n;

@@ -40,8 +40,8 @@ static uint64_t earlier(uint64_t a, uint64_t b)
         return a < b ? a : b;
 }
 
-/* When a limit may have passed. heard_ns only grows, so this is never too late; if bytes have come
- * since, the connection is looked at once too early, and its timer set again. */
+/* When a limit may have passed. heard_ns only grows, so this is never too late. If bytes arrive
+ * later, the timer expires too early once, and is set again. */
 static uint64_t due_of(const struct http_connection *c)
 {
         uint64_t heard = atomic_load_explicit(&c->heard_ns, memory_order_relaxed);

@@ -3,8 +3,8 @@
  * The connections of a server, and what each of them has to do next. Private to the server.
  *
  * A connection is in one phase (enum http_phase). Each phase but HANDLER has a time limit, which
- * deadline.h enforces, and a list, in which connections stand in the order in which they entered
- * it: evict.h takes the first of a list when a new connection needs a slot.
+ * deadline.h enforces, and a list of its connections in the order in which they entered it: evict.h
+ * takes the first of a list when a new connection needs a slot.
  *
  * A connection may be refused: it gets one last response, which does not go through libmicrohttpd,
  * and enters the phase CLOSING. From then on whatever its client sends is dropped (receive.h), and
@@ -12,9 +12,9 @@
  * socket with unread bytes resets the connection, and a reset may discard the response before its
  * client has read it.
  *
- * Thread rule: the server's thread opens and closes connections, and alone uses fields without a
- * note. Functions ending in _locked need all->lock. No other lock is taken under it, except those
- * of the log and of metrics.
+ * Thread rule: the server's thread opens and closes connections. Only that thread uses fields
+ * without a note. Functions ending in _locked need all->lock. No other lock is taken under it,
+ * except those of the log and of metrics.
  */
 #pragma once
 
@@ -57,7 +57,7 @@ struct http_connection {
          * as if the byte had come a moment later. No other decision depends on them.
          */
         _Atomic uint64_t heard_ns; /* when bytes came last, or it entered its phase */
-        atomic_bool partial;       /* the head or the body of a request has come in part */
+        atomic_bool partial;       /* a request has begun and is incomplete */
 
         /* Set once, under the lock, and read without it by the server's thread in recv(): a late
          * read takes one more piece of the socket, as if it had come before. */
@@ -112,7 +112,7 @@ struct http_connection *http_connection_open(struct http_connections *all, int f
 void http_connection_close(struct http_connection *c);
 
 /*
- * Enters a phase, not CLOSING, and starts its time limit anew. False: the connection was refused.
+ * Enters a phase, not CLOSING, and restarts its time limit. False: the connection was refused.
  * Then there is no request to handle and no response to send. Any thread.
  */
 bool http_connection_enter(struct http_connection *c, enum http_phase phase);
@@ -135,7 +135,7 @@ void http_connection_cut_locked(struct http_connection *c);
  * now, since responses must come in the order of requests. Server's thread. */
 void http_connection_answered(struct http_connection *c, unsigned n);
 
-/* True between requests: it has had one and no byte of another has come. */
+/* True between requests: one has been answered, and no byte of the next has arrived. */
 bool http_connection_is_kept_locked(const struct http_connection *c);
 
 /* Sets the timer to the earliest time at which a limit of its phase can have passed. */

@@ -53,7 +53,7 @@ static struct http_request *begin(struct http_service *service, struct MHD_Conne
         struct http_connection *connection = info ? info->socket_context : NULL;
         struct http_request *request;
 
-        if (!connection) /* it could not be opened and its client has been told */
+        if (!connection) /* it could not be opened, and has been refused */
                 return NULL;
         request = calloc(1, sizeof(*request));
         if (!request) {
@@ -133,7 +133,7 @@ static enum MHD_Result handle(struct http_request *request)
         if (!http_connection_enter(request->connection, HTTP_PHASE_HANDLER))
                 return MHD_NO;
         if (!http_drain_handle(&service->drain)) {
-                http_request_refuse(request, 503, "the server is ending");
+                http_request_refuse(request, 503, "the server is shutting down");
                 return send_response(request);
         }
         request->handler = request->route->handler;
@@ -146,7 +146,8 @@ static enum MHD_Result handle(struct http_request *request)
         if (request->handler != request->route->handler) /* http_request_defer() */
                 return give_to_worker(request);
         /* It will be answered from another thread, maybe just now: see http_request_answered(). The
-         * connection is suspended first, so whoever loses the exchange may resume it. */
+         * connection is suspended first, so it may be resumed as soon as the exchange is
+         * decided. */
         MHD_suspend_connection(request->mhd);
         if (!atomic_compare_exchange_strong(&request->state, &state, HTTP_REQUEST_SUSPENDED))
                 MHD_resume_connection(request->mhd);
@@ -159,7 +160,7 @@ enum MHD_Result http_dispatch_call(void *ctx, struct MHD_Connection *mhd, const 
 {
         struct http_request *request = *ret;
 
-        if (!request) { /* the head has come */
+        if (!request) { /* the head is complete */
                 *ret = request = begin(ctx, mhd, url, method);
                 if (!request)
                         return MHD_NO;

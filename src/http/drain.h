@@ -3,7 +3,7 @@
  * Counts the requests of a server, so that it can stop: libmicrohttpd aborts the program if it is
  * stopped while a handler still has a connection.
  *
- *     http_drain_begin(d);              // the head of a request has come
+ *     http_drain_begin(d);              // the head of a request is complete
  *     if (http_drain_handle(d))    // a handler is about to get it; false: the server stops
  *             ... http_drain_answered(d) when the handler has answered ...
  *     http_drain_end(d);                // the response has been sent, or the connection has ended
@@ -19,7 +19,7 @@
 
 struct http_drain {
         pthread_mutex_t lock; /* guards all below; a leaf */
-        pthread_cond_t fell;  /* a count has come to 0 */
+        pthread_cond_t fell;  /* a count fell to 0 */
         size_t n_active;      /* requests between begin and end */
         size_t n_handled;     /* those of them that a handler has yet to answer */
         bool stopping;

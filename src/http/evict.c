@@ -81,7 +81,8 @@ void http_evict_unfinished(struct http_connections *all)
                         next = TAILQ_NEXT(c, at);
                         if (phase == HTTP_PHASE_BODY || atomic_load(&c->partial) ||
                             http_socket_has_unread(c->fd))
-                                http_connection_refuse_locked(c, 503, "the server is ending", true);
+                                http_connection_refuse_locked(c, 503, "the server is shutting down",
+                                                              true);
                 }
         pthread_mutex_unlock(&all->lock);
 }

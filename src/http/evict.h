@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Frees slots for new connections at the limit: ends the connection that has waited longest for a
- * request of which no byte has come, or else the one that has been sending or receiving for
+ * Frees slots for new connections at the limit: ends the connection that has waited longest for the
+ * first byte of a request, or else the one that has been sending or receiving for
  * longest. Connections with a handler are left alone, and so are those with unread bytes, which
  * wait for this server.
  *

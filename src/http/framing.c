@@ -346,7 +346,7 @@ static bool take_value(struct http_framing *f, unsigned char c)
                 return true;
         }
         if (is_control(c))
-                return bad(f, c == '\n' ? "a line ends with LF alone"
+                return bad(f, c == '\n' ? "a line ends with LF instead of CRLF"
                                         : "a header has a control character");
         if (f->flags & IS_COOKIE && c == '"')
                 f->flags ^= IN_QUOTES;

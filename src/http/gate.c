@@ -10,10 +10,10 @@
  * One slot for each descriptor. recv() reads the slot of its own descriptor and no other.
  *
  * A registered descriptor is opened, received from and closed on one thread, so program order keeps
- * its slot right. The slot of any other descriptor is NULL: if another thread used the number before,
- * it stored NULL before it closed the descriptor, and the kernel hands a number out again only after
- * it was closed. Release and acquire cost nothing on x86; they would also publish the gate's contents
- * if a descriptor were opened on one thread and received from on another.
+ * its slot right. The slot of any other descriptor is NULL: if another thread used the number
+ * before, it stored NULL before it closed the descriptor, and the kernel hands a number out again
+ * only after it was closed. Release and acquire cost nothing on x86; they would also publish the
+ * gate's contents if a descriptor were opened on one thread and received from on another.
  */
 static struct http_gate *_Atomic gates[HTTP_GATE_FDS];
 

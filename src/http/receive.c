@@ -51,10 +51,11 @@ static ssize_t check(struct http_connection *c, char *bytes, size_t n)
 /*
  * libmicrohttpd 0.9.75 uses edge-triggered epoll. If a read returns less than was asked for, it
  * takes the socket for empty and waits for the next edge. But when the end of the stream has
- * arrived together with the bytes, there is no further edge, and it would wait for ever. Reading
- * once more finds that end; shutdown() then makes the kernel report the socket again.
+ * arrived together with the bytes, there is no further edge, and it would wait for good. A second
+ * read finds that end; shutdown() then makes the kernel report the socket again.
  *
- * If the end arrives after this read, it is a new edge. If bytes arrive, they are taken along.
+ * If the end arrives after this read, it is a new edge. If this read finds bytes, they are passed
+ * on.
  */
 static size_t receive_rest(int fd, char *bytes, size_t got, size_t n)
 {

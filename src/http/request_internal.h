@@ -48,14 +48,14 @@ struct http_service {
 };
 
 /*
- * Who may use a request, and who resumes its connection:
+ * The thread that may use a request, and the one that resumes its connection:
  *
  *     RECEIVING   the server's thread: its head and body come
  *     HANDLING    its handler, which runs on the server's thread and has not answered
- *     SUSPENDED   its handler, on another thread; whoever answers resumes the connection
+ *     SUSPENDED   its handler, on another thread; the answer resumes the connection
  *     ANSWERED    the server's thread: it sends the answer
  *
- * See http_request_answered() for how two threads agree on who resumes.
+ * http_request_answered() explains how two threads agree on which of them resumes.
  */
 enum http_request_state {
         HTTP_REQUEST_RECEIVING,

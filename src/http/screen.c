@@ -47,8 +47,8 @@ static bool has_right_token(struct http_request *request)
                 http_answer_header(request, "WWW-Authenticate", "Bearer");
                 http_request_refuse(
                         request, 401,
-                        value ? "that is not the bearer token (Authorization: Bearer TOKEN)"
-                              : "a bearer token is needed (Authorization: Bearer TOKEN)");
+                        value ? "wrong bearer token (Authorization: Bearer TOKEN)"
+                              : "a bearer token is required (Authorization: Bearer TOKEN)");
         }
         return false;
 }
@@ -72,7 +72,7 @@ static bool may_come_from_page(struct http_request *request)
         if (!host || request->service->is_unix || http_origin_host_is_safe(host))
                 return false;
         snprintf(message, sizeof(message),
-                 "without a token only an IP address or localhost is answered to, not the name "
+                 "without a token the daemon answers only to an IP address or localhost, not to "
                  "\"%.60s\": use the address, or start the daemon with --token-file",
                  host);
         http_request_refuse(request, 403, message);
@@ -168,7 +168,6 @@ bool http_screen_capacity(struct http_request *request)
         if (request->is_long)
                 return true;
         add_retry_after(request, HTTP_RETRY_AFTER_S);
-        http_request_refuse(request, 503,
-                            "too many requests that take long are under way; try again later");
+        http_request_refuse(request, 503, "too many long requests are under way; try again later");
         return false;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the head of a request decides: who may send it, which route it is for, and whether its body
+ * Decides by the head of a request: who may send it, which route it is for, and whether its body
  * can be taken. Private to the server. Thread rule: the server's thread.
  */
 #pragma once

@@ -39,7 +39,7 @@ struct http_server {
 
 /* ---- connections ---- */
 
-/* NULL: it could not be opened, and its client has been told. libmicrohttpd then finds its end. */
+/* NULL: it could not be opened, and was refused. libmicrohttpd then finds the end of its stream. */
 static struct http_connection *open_connection(struct http_connections *all,
                                                struct MHD_Connection *mhd)
 {
@@ -182,7 +182,7 @@ static void refuse_waiting(int fd)
                 if (client < 0)
                         return;
                 ulid_new(id, NULL);
-                http_refusal_send(client, 503, "the server is ending", id);
+                http_refusal_send(client, 503, "the server is shutting down", id);
                 close(client);
         }
 }

@@ -343,7 +343,7 @@ def test_a_token_is_sent(fake_box):
     assert client("run", "--runtime", "sh", "-e", "print x").out == b"x\n"
     wrong = fake_box.file("wrong", "nothing-but-a-guess\n")
     os.chmod(wrong, 0o600)
-    client.fails("stats", "--token-file", wrong, says="that is not the bearer token")
+    client.fails("stats", "--token-file", wrong, says="wrong bearer token")
     client.fails("stats", "--token-file", fake_box.folder + "/none", code=2, says="token file")
 
 

@@ -72,7 +72,7 @@ static void check_type(json_t *schema, json_t *value, const char *where)
         fits = !choices;
         json_array_foreach(choices, i, one) fits |= json_equal(one, value);
         if (!fits)
-                fail_msg("%s is none of its values", where);
+                fail_msg("%s is not one of its values", where);
 }
 
 static void check(json_t *schema, json_t *value, const char *where);

@@ -337,7 +337,7 @@ static void empty_strings_count_as_missing(void **state)
         api_submission_release(&submission);
 }
 
-/* What is not a string arrives as its JSON text: as it was written, but for white space. */
+/* A value that is not a string arrives as its JSON text, as it was written, without white space. */
 static void input_may_be_any_json(void **state)
 {
         static const struct {

@@ -178,7 +178,7 @@ static void requests_that_take_long_leave_connections_to_others(void **state)
         a = ask(&s, "GET", "/park", NULL);
         assert_int_equal(a.status, 503);
         assert_contains(a.headers, "Retry-After: 5");
-        assert_contains(a.body, "{\"error\":\"too many requests that take long are under way");
+        assert_contains(a.body, "{\"error\":\"too many long requests are under way");
         answer_release(&a);
         while (n < CONNECTIONS - KEPT / 2)
                 fds[n++] = send_get(&s, "/wait");

@@ -98,7 +98,7 @@ static const struct sample faults[] = {
         {HEAD "X: a\x0b\r\n\r\n", 0, "control character", 0, 0, false, false},
         {HEAD "X: a\rb\r\n\r\n", 0, "no LF", 0, 0, false, false},
         {HEAD "X: a\r\r\n\r\n", 0, "no LF", 0, 0, false, false},
-        {HEAD "X: a\nY: b\r\n\r\n", 0, "LF alone", 0, 0, false, false},
+        {HEAD "X: a\nY: b\r\n\r\n", 0, "LF instead", 0, 0, false, false},
         {HEAD "\n", 0, "no name", 0, 0, false, false},
         {HEAD "\rX: a\r\n\r\n", 0, "no LF", 0, 0, false, false},
         {HEAD "Cookie: a=b; c=\"\r\n\r\n", 0, "quotation mark", 0, 0, false, false},

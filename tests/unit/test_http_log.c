@@ -67,7 +67,7 @@ static void a_line_of_text_has_level_and_message(void **state)
 {
         log_warn("%d of %s", 3, "four");
         assert_string_equal(line, "warn: 3 of four");
-        log_debug("not told");
+        log_debug("not logged");
         assert_int_equal(n_lines, 1);
 }
 

@@ -15,12 +15,12 @@ static void requests_need_the_token(void **state)
         a = ask(&s, "GET", "/later", NULL);
         assert_int_equal(a.status, 401);
         assert_contains(a.headers, "WWW-Authenticate: Bearer");
-        assert_contains(a.body, "{\"error\":\"a bearer token is needed");
+        assert_contains(a.body, "{\"error\":\"a bearer token is required");
         answer_release(&a);
         a = ask_with(&s, "GET", "/later", "Authorization: Bearer a secret word of mout\r\n", NULL,
                      0);
         assert_int_equal(a.status, 401);
-        assert_contains(a.body, "{\"error\":\"that is not the bearer token");
+        assert_contains(a.body, "{\"error\":\"wrong bearer token");
         answer_release(&a);
         a = ask_with(&s, "GET", "/later", "Authorization: Basic a secret word of mouth\r\n", NULL,
                      0);
