@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A registry for each test, and families in it. For a program of one file. */
+/* A registry for each test, and families in it. Include it in one file per program. */
 #pragma once
 
 #include "prom/prom.h"
@@ -15,7 +15,7 @@
 #define LABELS(...) ((const struct prom_label[]){__VA_ARGS__, {NULL, NULL}})
 
 static struct prom_registry *registry;
-static struct prom_buf buf; /* of the last scrape */
+static struct prom_buf buf; /* the last scrape */
 
 static int set_up(void **state)
 {
@@ -30,7 +30,7 @@ static int tear_down(void **state)
         return 0;
 }
 
-/* Registers it with some help. */
+/* Registers the metric with some help. */
 static inline struct prom_family *add(struct prom_desc desc)
 {
         struct prom_family *family;
@@ -41,7 +41,7 @@ static inline struct prom_family *add(struct prom_desc desc)
         return family;
 }
 
-/* Does a scrape have this in it? */
+/* Whether a scrape contains this text. */
 static inline bool mentions(const char *text)
 {
         assert_int_equal(prom_render_text(registry, &buf), 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which slabs a test counts in. For a program of one file. */
+/* Chooses the slabs that a test counts in. Include it in one file per program. */
 #pragma once
 
 #include "prom/cells.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A scrape that finds no more to say than the one before allocates nothing, in every format; one
- * that gets no memory fails as a whole, and the next one says it all. */
+/* A scrape that needs no more space than the one before allocates nothing, in every format; one
+ * whose allocation fails reports it and leaves nothing broken. */
 #include "prom/prom.h"
 
 #include <errno.h>
@@ -71,7 +71,7 @@ static void fill(struct prom_registry *r)
         assert_int_equal(prom_register_collector(r, &desc, 1, collect, NULL, NULL, NULL), 0);
 }
 
-static void test_repeated_scrapes(void **state)
+static void repeated_scrapes_allocate_nothing(void **state)
 {
         skip_unless_counted();
         struct prom_registry *r = prom_registry_new();
@@ -82,7 +82,7 @@ static void test_repeated_scrapes(void **state)
                         struct prom_format format = {(enum prom_format_kind)kind,
                                                      (enum prom_escaping)e};
                         struct prom_buf buf = PROM_BUF_INIT;
-                        /* Two, as a summary keeps what it was at the first. */
+                        /* Two scrapes, because a summary stores a sketch at the first. */
                         assert_int_equal(prom_render(r, format, &options, &buf), 0);
                         assert_int_equal(prom_render(r, format, &options, &buf), 0);
                         const unsigned long before = n_allocations;
@@ -97,8 +97,7 @@ static void test_repeated_scrapes(void **state)
         prom_registry_free(r);
 }
 
-/* A first scrape whose nth allocation fails, and the next one, which gets what it needs: if the first
- * did without it, it says the same. False if the first needed no more than n. */
+/* Lets the nth allocation of a first scrape fail. The next scrape must succeed. */
 static bool scrape_without_memory(struct prom_format format, unsigned long n)
 {
         struct prom_registry *r = prom_registry_new();
@@ -122,7 +121,7 @@ static bool scrape_without_memory(struct prom_format format, unsigned long n)
         return failed;
 }
 
-static void test_without_memory(void **state)
+static void a_scrape_without_memory_fails_cleanly(void **state)
 {
         static const struct prom_format formats[] = {
                 {PROM_TEXT_1_0_0, PROM_ALLOW_UTF8},
@@ -144,8 +143,8 @@ static int count_point(const struct prom_view *family, const struct prom_point *
         return 0;
 }
 
-/* A visit whose nth allocation fails shows all series or says so. */
-static void test_visit_without_memory(void **state)
+/* If the nth allocation of a visit fails, it shows all series or reports the failure. */
+static void a_visit_without_memory_fails_cleanly(void **state)
 {
         skip_unless_counted();
         for (unsigned long n = 1;; n++) {
@@ -168,8 +167,8 @@ static void test_visit_without_memory(void **state)
 
 int main(void)
 {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(test_repeated_scrapes),
-                                           cmocka_unit_test(test_without_memory),
-                                           cmocka_unit_test(test_visit_without_memory)};
+        const struct CMUnitTest tests[] = {cmocka_unit_test(repeated_scrapes_allocate_nothing),
+                                           cmocka_unit_test(a_scrape_without_memory_fails_cleanly),
+                                           cmocka_unit_test(a_visit_without_memory_fails_cleanly)};
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

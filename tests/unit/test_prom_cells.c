@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Cells are given out, taken back and given out in other pieces. */
+/* Cells are allocated, freed, and allocated in other lengths. */
 #include "prom/cells.h"
 
 #include <errno.h>
@@ -15,12 +15,12 @@ enum { WIDEST = SERIES_CELLS_MAX, NARROWEST = 4, BLOCKS = 4000, STEPS = 200000 }
 
 struct block {
         uint32_t cell;
-        unsigned n; /* 0: none */
+        unsigned n; /* 0: not allocated */
 };
 
 static uint8_t taken[PROM_CELLS_MAX];
 
-/* Marks the cells of a block, of which none, or all, have to be marked. */
+/* Marks or unmarks the cells of a block, all of which must be in the other state. */
 static void mark(const struct block *block, bool now)
 {
         const unsigned apart = block->n == COUNTER_WORDS ? COUNTER_APART : 1;
@@ -56,7 +56,7 @@ static void give_back(struct block *block)
         block->n = 0;
 }
 
-/* Takes blocks until there are no more. Their number. */
+/* Allocates blocks until no cells are left. Returns their number. */
 static size_t take_all(unsigned n, struct block *blocks)
 {
         size_t i = 0;
@@ -71,17 +71,18 @@ static void give_all_back(struct block *blocks, size_t n)
                 give_back(&blocks[i]);
 }
 
-static void test_freed_cells_serve_other_lengths(void **state)
+static void freed_cells_serve_other_lengths(void **state)
 {
         struct block *wide = calloc(PROM_CELLS_MAX / WIDEST + 1, sizeof(*wide));
         struct block *narrow = calloc(PROM_CELLS_MAX / NARROWEST + 1, sizeof(*narrow));
         assert_true(wide && narrow);
         const size_t n_wide = take_all(WIDEST, wide);
         assert_in_range(n_wide, PROM_CELLS_MAX / CHUNK_WORDS - 2, PROM_CELLS_MAX / CHUNK_WORDS);
-        const size_t n_gaps = take_all(NARROWEST, narrow); /* what a wide one leaves of a chunk */
+        const size_t n_gaps = take_all(NARROWEST, narrow); /* the rest of each chunk after the
+                                                              wide ones */
         assert_true(n_gaps >= PROM_CELLS_MAX / CHUNK_WORDS * 2);
         give_back(&wide[n_wide / 2]);
-        const size_t n_again = take_all(NARROWEST, narrow + n_gaps); /* and a rest of the gap */
+        const size_t n_again = take_all(NARROWEST, narrow + n_gaps); /* and the rest of the gap */
         assert_in_range(n_again, WIDEST / NARROWEST, WIDEST / NARROWEST + 1);
         give_all_back(narrow + n_gaps, n_again);
         assert_int_equal(take_all(WIDEST, &wide[n_wide / 2]), 1);
@@ -102,8 +103,8 @@ static void test_freed_cells_serve_other_lengths(void **state)
         free(narrow);
 }
 
-/* Those of counters are given out two chunks at a time, which then serve others again. */
-static void test_counters(void **state)
+/* Counters get pairs of chunks, which later serve other lengths. */
+static void both_words_of_a_counter_are_found(void **state)
 {
         struct block *blocks = calloc(PROM_CELLS_MAX, sizeof(*blocks));
         struct block wide[16];
@@ -129,7 +130,7 @@ static void test_counters(void **state)
         free(blocks);
 }
 
-static void test_at_random(void **state)
+static void random_allocations_never_overlap(void **state)
 {
         static struct block blocks[BLOCKS];
         uint64_t x = 88172645463325252; /* Marsaglia, "Xorshift RNGs" (2003) */
@@ -168,7 +169,7 @@ static void *count_here_and_there(void *data)
         return NULL;
 }
 
-static void test_exiting_threads_leave_all_counts_behind(void **state)
+static void exiting_threads_leave_all_counts_behind(void **state)
 {
         struct prom_registry *registry = prom_registry_new();
         struct prom_family *families[2];
@@ -210,10 +211,10 @@ static void test_exiting_threads_leave_all_counts_behind(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_freed_cells_serve_other_lengths),
-                cmocka_unit_test(test_counters),
-                cmocka_unit_test(test_at_random),
-                cmocka_unit_test(test_exiting_threads_leave_all_counts_behind),
+                cmocka_unit_test(freed_cells_serve_other_lengths),
+                cmocka_unit_test(both_words_of_a_counter_are_found),
+                cmocka_unit_test(random_allocations_never_overlap),
+                cmocka_unit_test(exiting_threads_leave_all_counts_behind),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

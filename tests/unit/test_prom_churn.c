@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Threads make, count in and remove series whose label values never come again, beside scrapes, a curried
- * family and threads that look up what is there: each count is where it belongs. */
+/* Threads create, update and remove series whose label values never return, during scrapes, in a
+ * curried family and through handles that are fetched again. No count may show up in another
+ * series. */
 #include "prom/grace.h"
 #include "prom_fixture.h"
 
@@ -11,13 +12,14 @@ enum {
         CAP = 64,
         KEPT = CAP * PROM_KEPT_FACTOR,
         WORKERS = 4,
-        RECYCLED = 2 * CAP * PROM_TOMBSTONES_FACTOR, /* all that the family has memory for, twice */
+        RECYCLED = 2 * CAP * PROM_TOMBSTONES_FACTOR, /* twice the series that the family has
+                                                        memory for */
 };
 
 static struct prom_family *family, *curried;
 static uint64_t next_number = 1000, stop;
 
-/* The value says what each update adds, so what a series shows is a multiple of it. */
+/* The label value is the amount that each update adds, so a series shows a multiple of it. */
 static void count_in(struct prom_family *f, uint64_t n)
 {
         char value[24];
@@ -35,7 +37,8 @@ static void *work(void *data)
                 const uint64_t n = COUNT(&next_number, 1);
                 count_in(family, n);
                 count_in(curried, n);
-                /* Perhaps another thread's, perhaps removed already, or just being forgotten. */
+                /* The series may belong to another thread, may be removed, or may be about to be
+                 * forgotten. */
                 const uint64_t again[] = {n, n - 1, n - KEPT, n - KEPT - WORKERS};
                 for (size_t i = 1; i < 4; i++)
                         count_in(i % 2 ? family : curried, again[i]);
@@ -69,13 +72,12 @@ static void check_sums(void)
         }
 }
 
-static void test_counts_stay_where_they_belong(void **state)
+static void counts_stay_in_their_series_while_others_come_and_go(void **state)
 {
         pthread_t threads[WORKERS];
         size_t scrapes = 0;
         (void)state;
-        prom_grace_ns_ =
-                1000000000; /* as long as no thread may take over a look-up and an update */
+        prom_grace_ns_ = 1000000000; /* no thread may take this long for a look-up and an update */
         family = add((struct prom_desc){PROM_COUNTER, "c_total", .labels = NAMES("i", "way"),
                                         .max_series = CAP});
         assert_int_equal(prom_curry(family, LABELS({"way", "way"}), &curried, NULL), 0);
@@ -101,8 +103,8 @@ static void test_counts_stay_where_they_belong(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(test_counts_stay_where_they_belong, set_up,
-                                                tear_down),
+                cmocka_unit_test_setup_teardown(
+                        counts_stay_in_their_series_while_others_come_and_go, set_up, tear_down),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

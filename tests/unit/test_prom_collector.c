@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Metrics computed at scrape time, and those of the process. */
+/* Metrics computed during a scrape, and those of the process. */
 #include "prom/prom.h"
 
 #include <arpa/inet.h>
@@ -49,7 +49,7 @@ static void collect_pool(struct prom_emitter *emitter, void *data)
 {
         struct pool *pool = data;
         pool->calls++;
-        /* Of two families in turn: the text keeps each together. */
+        /* Samples of two families alternate; the text keeps each family together. */
         prom_emit(emitter, POOL_SIZE, pool->size, "a\n");
         prom_emit(emitter, POOL_DONE, pool->calls);
         prom_emit(emitter, POOL_SIZE, 2.5, "b");
@@ -66,7 +66,7 @@ static struct prom_desc *pool_descs(void)
         return descs;
 }
 
-static void test_collects(void **state)
+static void a_collector_feeds_its_families(void **state)
 {
         struct prom_registry *r = prom_registry_new();
         struct pool pool = {.size = 7};
@@ -88,7 +88,7 @@ static void test_collects(void **state)
         expect(r, "pool_size{pool=\"a\\n\"} 8\n", true);
         expect(r, "pool_done_total 3\n", true);
 
-        /* Its families have no handles, and their names are taken. */
+        /* Families of a collector have no handles, and their names are registered. */
         assert_null(prom_gauge_with(prom_registry_find(r, "pool_size"), "a"));
         struct prom_error error;
         assert_int_equal(prom_register(r, &pool_descs()[POOL_SIZE], NULL, &error), -EEXIST);
@@ -120,10 +120,10 @@ static void emit_badly(struct prom_emitter *emitter, void *data)
         prom_emit(emitter, POOL_DONE, NAN);
         prom_emit(emitter, 99, 1);
         prom_emit(emitter, POOL_SIZE, NAN, "\xff");
-        prom_emit(emitter, POOL_SIZE, 5, "\xfe"); /* the same once it is UTF-8 */
+        prom_emit(emitter, POOL_SIZE, 5, "\xfe"); /* a duplicate once it is valid UTF-8 */
 }
 
-static void test_bad_samples(void **state)
+static void bad_samples_are_ignored_and_counted(void **state)
 {
         struct prom_registry *r = prom_registry_new();
         assert_int_equal(prom_register_collector(r, pool_descs(), 2, emit_badly, NULL, NULL, NULL),
@@ -149,7 +149,7 @@ static void emit_many(struct prom_emitter *emitter, void *data)
         }
 }
 
-static void test_many_samples_and_cap(void **state)
+static void samples_beyond_the_cap_are_dropped(void **state)
 {
         struct prom_registry *r = prom_registry_new();
         struct prom_desc desc = {.kind = PROM_GAUGE,
@@ -165,7 +165,7 @@ static void test_many_samples_and_cap(void **state)
         assert_int_equal(lines, 400);
         assert_non_null(strstr(text, "\nmany{i=\"399\"} 399\n"));
         free(text);
-        /* From the 400th on everything is beyond the cap, the repeated 399 too. */
+        /* From the 400th sample on, all are beyond the cap, including the repeated 399. */
         assert_int_equal(prom_family_ignored(prom_registry_find(r, "many")), 399);
         assert_int_equal(prom_family_overflows(prom_registry_find(r, "many")), 201);
         prom_registry_free(r);
@@ -184,7 +184,7 @@ static void register_within(struct prom_emitter *emitter, void *data)
                                  0);
 }
 
-static void test_a_collector_may_register(void **state)
+static void a_collector_may_register_metrics(void **state)
 {
         struct prom_registry *r = prom_registry_new();
         struct pool pool = {.registry = r};
@@ -209,7 +209,7 @@ static double value_of(const char *text, const char *name)
         return strtod(p + strlen(start), NULL);
 }
 
-static void test_process(void **state)
+static void the_process_collector_shows_this_process(void **state)
 {
         struct prom_registry *r = prom_registry_new();
         assert_int_equal(prom_register_process_collector(r, NULL), 0);
@@ -234,7 +234,7 @@ static void test_process(void **state)
         close(fd);
         free(text);
 
-        /* A child started later. */
+        /* The child started later than its parent. */
         for (const uint64_t from = prom_now_ns(); prom_now_ns() - from < 50000000;)
                 ;
         const pid_t child = fork();
@@ -258,8 +258,8 @@ static void test_process(void **state)
         prom_registry_free(r);
 }
 
-/* Bytes over loopback are seen by both counters. */
-static void test_network_bytes(void **state)
+/* Both counters include bytes over loopback. */
+static void network_bytes_are_those_of_the_namespace(void **state)
 {
         enum { SENT = 100000 };
         static char data[SENT];
@@ -293,7 +293,7 @@ static double next_value(void *data)
         return ++*(double *)data;
 }
 
-/* A visitor that scrapes some families, whose samples are elsewhere then. */
+/* A visitor that scrapes other families, which moves the samples. */
 static int scrape_within(const struct prom_view *family, const struct prom_point *point, void *data)
 {
         const char *const name = "n_total";
@@ -316,7 +316,7 @@ static double one(void *data)
         return 1;
 }
 
-static void test_scrape_within_visit(void **state)
+static void a_visitor_may_scrape_another_registry(void **state)
 {
         static const char *const names[] = {"a", "b", "n_total"};
         struct prom_collector *collectors[3];
@@ -336,7 +336,7 @@ static void test_scrape_within_visit(void **state)
                 prom_collector_remove(collectors[i]);
 }
 
-static void test_values(void **state)
+static void a_function_gives_the_value_of_a_metric(void **state)
 {
         struct prom_registry *r = prom_registry_new();
         struct prom_collector *collector;
@@ -396,7 +396,7 @@ static void test_values(void **state)
         prom_registry_free(r);
 }
 
-static void test_build_info(void **state)
+static void build_info_carries_its_labels(void **state)
 {
         struct prom_registry *r = prom_registry_new();
         const struct prom_label labels[] = {{"version", "1.2"},
@@ -414,15 +414,15 @@ static void test_build_info(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_collects),
-                cmocka_unit_test(test_bad_samples),
-                cmocka_unit_test(test_many_samples_and_cap),
-                cmocka_unit_test(test_a_collector_may_register),
-                cmocka_unit_test(test_scrape_within_visit),
-                cmocka_unit_test(test_process),
-                cmocka_unit_test(test_network_bytes),
-                cmocka_unit_test(test_values),
-                cmocka_unit_test(test_build_info),
+                cmocka_unit_test(a_collector_feeds_its_families),
+                cmocka_unit_test(bad_samples_are_ignored_and_counted),
+                cmocka_unit_test(samples_beyond_the_cap_are_dropped),
+                cmocka_unit_test(a_collector_may_register_metrics),
+                cmocka_unit_test(a_visitor_may_scrape_another_registry),
+                cmocka_unit_test(the_process_collector_shows_this_process),
+                cmocka_unit_test(network_bytes_are_those_of_the_namespace),
+                cmocka_unit_test(a_function_gives_the_value_of_a_metric),
+                cmocka_unit_test(build_info_carries_its_labels),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

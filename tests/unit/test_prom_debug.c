@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* With PROM_DEBUG a look-up that cannot be right ends the program and names its place. */
+/* With PROM_DEBUG, an invalid look-up prints its file and line and aborts. */
 #define PROM_DEBUG
 #include "prom_fixture.h"
 
@@ -62,7 +62,7 @@ static void wrong_removal(void)
         prom_remove(counter, "x");
 }
 
-/* Runs it in a child. Its end, as waitpid() has it, and what it wrote to standard error. */
+/* Runs `call` in a child. Returns its wait status, and its standard error. */
 static int run(void (*use)(void), char *text, size_t size)
 {
         int pipes[2], status;
@@ -84,7 +84,7 @@ static int run(void (*use)(void), char *text, size_t size)
         return status;
 }
 
-static void test_misuse_is_loud(void **state)
+static void misuse_aborts_with_file_and_line(void **state)
 {
         static const struct {
                 void (*use)(void);
@@ -115,7 +115,8 @@ static void test_misuse_is_loud(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(test_misuse_is_loud, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(misuse_aborts_with_file_and_line, set_up,
+                                                tear_down),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,7 +9,7 @@ static bool kept(const void *handle, size_t slot, struct exemplar *e)
         return prom_read_exemplar_(handle, slot, e);
 }
 
-static void test_counter(void **state)
+static void a_counter_shows_its_last_exemplar(void **state)
 {
         struct prom_family *f = add((struct prom_desc){.kind = PROM_COUNTER, .name = "c_total"});
         struct prom_counter *c = prom_counter_with(f);
@@ -33,7 +33,7 @@ static void test_counter(void **state)
         assert_int_equal(prom_family_ignored(f), 0);
 }
 
-static void test_without_labels(void **state)
+static void an_exemplar_may_have_no_labels(void **state)
 {
         static const struct prom_format open = {PROM_OPENMETRICS_1_0_0, PROM_ESCAPE_UNDERSCORES};
         struct prom_family *f = add((struct prom_desc){.kind = PROM_COUNTER, .name = "c_total"});
@@ -50,8 +50,8 @@ static void test_without_labels(void **state)
         assert_non_null(strstr(buf.data, "c_total 3.5 # {} 2 "));
 }
 
-/* A foreign name in every escaping, at the greatest length. */
-static void test_names(void **state)
+/* A non-ASCII name in every escaping, at the greatest length. */
+static void exemplar_names_are_escaped(void **state)
 {
         static const struct {
                 enum prom_escaping escaping;
@@ -88,7 +88,7 @@ static void test_names(void **state)
         }
 }
 
-static void test_refusals(void **state)
+static void invalid_exemplars_are_ignored_and_counted(void **state)
 {
         struct prom_family *f = add((struct prom_desc){.kind = PROM_COUNTER, .name = "c_total"});
         struct prom_counter *c = prom_counter_with(f);
@@ -127,7 +127,7 @@ static void test_refusals(void **state)
         assert_string_equal(e.text + 2, wide);
 }
 
-static void test_buckets(void **state)
+static void each_bucket_shows_its_own_exemplar(void **state)
 {
         static const double bounds[] = {1, 2};
         struct prom_family *f = add((struct prom_desc){
@@ -150,7 +150,7 @@ static void test_buckets(void **state)
         assert_int_equal(s.count, 2);
 }
 
-static void test_native_keeps_the_last(void **state)
+static void native_buckets_keep_the_last_exemplars(void **state)
 {
         struct prom_family *f =
                 add((struct prom_desc){.kind = PROM_HISTOGRAM, .name = "h", .native_factor = 1.1});
@@ -184,7 +184,7 @@ static uint64_t varint(struct span *s)
         }
 }
 
-/* The next field of that number, a message or a double; false at the end. */
+/* The next field with that number, a message or a double; false at the end. */
 static bool next_field(struct span *s, unsigned number, struct span *ret)
 {
         while (s->p < s->end) {
@@ -205,7 +205,8 @@ static bool next_field(struct span *s, unsigned number, struct span *ret)
         return false;
 }
 
-/* Whether the exemplars of the only histogram, outside of its classic buckets, have these values. */
+/* Whether the exemplars of the only histogram, apart from those of classic buckets, have these
+ * values. */
 static bool native_exemplars_are(const double *values, size_t n)
 {
         static const struct prom_format proto = {PROM_PROTOBUF_DELIMITED, PROM_ALLOW_UTF8};
@@ -225,7 +226,7 @@ static bool native_exemplars_are(const double *values, size_t n)
         return i == n;
 }
 
-/* An exemplar with a time of its own. */
+/* Adds an exemplar with a later time than all before. */
 static void observe_later(struct prom_histogram *h, double v)
 {
         const int64_t before = prom_wall_ms_();
@@ -234,7 +235,7 @@ static void observe_later(struct prom_histogram *h, double v)
         prom_histogram_observe_exemplar(h, v, LABELS({"t", "x"}));
 }
 
-static void test_native_exemplars_by_time(void **state)
+static void both_kinds_of_buckets_show_the_newest_exemplars(void **state)
 {
         static const double bounds[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
         static const double newest[] = {10, 9, 8, 7, 6, 5, 4, 3, 2, 1}, later[] = {1, 5};
@@ -258,7 +259,7 @@ static void test_native_exemplars_by_time(void **state)
         assert_true(native_exemplars_are(later, 2));
 }
 
-static void test_native_buckets_alone_by_time(void **state)
+static void native_exemplars_are_sorted_by_time(void **state)
 {
         double last[PROM_NATIVE_EXEMPLARS];
         struct prom_histogram *h = prom_histogram_with(
@@ -271,7 +272,7 @@ static void test_native_buckets_alone_by_time(void **state)
         assert_true(native_exemplars_are(last, PROM_NATIVE_EXEMPLARS));
 }
 
-static void test_removal(void **state)
+static void a_removed_series_loses_its_exemplars(void **state)
 {
         struct prom_family *f = add((struct prom_desc){.kind = PROM_COUNTER,
                                                        .name = "c_total",
@@ -293,15 +294,15 @@ static void test_removal(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                TEST(test_counter),
-                TEST(test_without_labels),
-                TEST(test_names),
-                TEST(test_refusals),
-                TEST(test_buckets),
-                TEST(test_native_keeps_the_last),
-                TEST(test_native_exemplars_by_time),
-                TEST(test_native_buckets_alone_by_time),
-                TEST(test_removal),
+                TEST(a_counter_shows_its_last_exemplar),
+                TEST(an_exemplar_may_have_no_labels),
+                TEST(exemplar_names_are_escaped),
+                TEST(invalid_exemplars_are_ignored_and_counted),
+                TEST(each_bucket_shows_its_own_exemplar),
+                TEST(native_buckets_keep_the_last_exemplars),
+                TEST(both_kinds_of_buckets_show_the_newest_exemplars),
+                TEST(native_exemplars_are_sorted_by_time),
+                TEST(a_removed_series_loses_its_exemplars),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Collectors that end their thread or never return, and scrapes whose thread is to be cancelled: each
- * costs its own families, and later scrapes go on. */
+/* Collectors that end their thread or never return, and scrapes whose thread is cancelled. Each
+ * affects only its own families. */
 #include "prom/prom.h"
 #include "sanitized.h"
 
@@ -87,7 +87,7 @@ static int n_calls(const struct part *part)
         return __atomic_load_n(&part->calls, __ATOMIC_RELAXED);
 }
 
-/* A scrape that waits half a second for each collector: long enough for one that is well. */
+/* A scrape that waits half a second for each collector, which suffices for working ones. */
 static void scrape(struct test *t, struct prom_buf *buf)
 {
         const struct prom_render_options options = {.collect_timeout_s = 0.5};
@@ -124,8 +124,9 @@ static void expect_failures(struct test *t, const char *family, int n)
         prom_buf_release(&buf);
 }
 
-/* Whatever way a collector ends its thread, the others are there, and so is it when it is well. */
-static void test_a_collector_ends_its_thread(void **state)
+/* However a collector ends its thread, the other families are shown, and its own again when it
+ * works. */
+static void a_collector_may_end_its_thread(void **state)
 {
         const enum failure ways[] = {EXITS, CANCELLED, CANCELLED_LATE};
         for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
@@ -146,7 +147,7 @@ static void test_a_collector_ends_its_thread(void **state)
         }
 }
 
-static void test_a_collector_does_not_return(void **state)
+static void a_collector_that_does_not_return_costs_only_its_families(void **state)
 {
         struct test t;
         set_up(&t);
@@ -155,7 +156,8 @@ static void test_a_collector_does_not_return(void **state)
         const int calls = n_calls(&t.parts[SECOND]);
         for (int i = 0; i < 5; i++)
                 expect_parts(&t, true, false, true);
-        assert_int_equal(n_calls(&t.parts[SECOND]), calls); /* it is not called again */
+        assert_int_equal(n_calls(&t.parts[SECOND]), calls); /* the stuck collector is not called
+                                                               again */
         expect_failures(&t, "second", 7);
 
         make(&t, SECOND, NONE);
@@ -173,8 +175,8 @@ static void *let_go(void *arg)
         return NULL;
 }
 
-/* After it has returned it is called again; what it emits late is dropped. */
-static void test_a_collector_comes_back(void **state)
+/* After it has returned it is called again; its late samples are dropped. */
+static void a_collector_that_returns_late_is_called_again(void **state)
 {
         struct test t;
         struct prom_collector *probe;
@@ -184,7 +186,7 @@ static void test_a_collector_comes_back(void **state)
         expect_parts(&t, true, true, false);
         make(&t, THIRD, NONE);
         sem_post(&t.parts[THIRD].gate);
-        /* It gives the registry back by the lock that removing takes. */
+        /* It releases the registry under the lock that prom_collector_remove() takes. */
         struct prom_buf buf = PROM_BUF_INIT;
         do {
                 assert_int_equal(
@@ -198,7 +200,7 @@ static void test_a_collector_comes_back(void **state)
         tear_down(&t);
 }
 
-static void test_all_collectors_are_stuck(void **state)
+static void a_scrape_ends_while_all_collectors_are_stuck(void **state)
 {
         struct test t;
         pthread_t threads[N_PARTS];
@@ -210,7 +212,7 @@ static void test_all_collectors_are_stuck(void **state)
                 pthread_create(&threads[i], NULL, let_go, &t.parts[i]);
         for (int i = 0; i < N_PARTS; i++)
                 pthread_join(threads[i], NULL);
-        tear_down(&t); /* freeing waits for them */
+        tear_down(&t); /* freeing waits for the collectors */
 }
 
 static double stuck_value(void *data)
@@ -221,7 +223,7 @@ static double stuck_value(void *data)
         return 1;
 }
 
-static void test_a_value_does_not_return(void **state)
+static void a_value_function_that_does_not_return_costs_only_its_family(void **state)
 {
         struct test t;
         struct part part = {0};
@@ -249,7 +251,7 @@ static void *scrape_cancelled(void *arg)
         return NULL;
 }
 
-static void test_a_scraping_thread_is_cancelled(void **state)
+static void cancelling_a_scraping_thread_leaves_no_lock(void **state)
 {
         struct test t;
         pthread_t thread;
@@ -272,7 +274,7 @@ static void *serve_cancelled(void *arg)
         return NULL;
 }
 
-static void test_a_serving_thread_is_cancelled(void **state)
+static void cancelling_a_serving_thread_leaves_no_lock(void **state)
 {
         struct test t;
         struct prom_handler *handler;
@@ -303,7 +305,7 @@ static void *visit_and_exit(void *arg)
         return NULL;
 }
 
-static void test_a_visit_is_left(void **state)
+static void a_visitor_may_end_its_thread(void **state)
 {
         struct test t;
         pthread_t thread;
@@ -316,8 +318,8 @@ static void test_a_visit_is_left(void **state)
         tear_down(&t);
 }
 
-/* The child has no thread that could return, and is not held up by it. */
-static void test_fork_while_one_is_stuck(void **state)
+/* The child has no thread that could return, and does not wait for one. */
+static void a_child_scrapes_though_a_collector_was_stuck(void **state)
 {
         struct test t;
         int status;
@@ -343,15 +345,15 @@ static void test_fork_while_one_is_stuck(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_a_collector_ends_its_thread),
-                cmocka_unit_test(test_a_collector_does_not_return),
-                cmocka_unit_test(test_a_collector_comes_back),
-                cmocka_unit_test(test_all_collectors_are_stuck),
-                cmocka_unit_test(test_a_value_does_not_return),
-                cmocka_unit_test(test_a_scraping_thread_is_cancelled),
-                cmocka_unit_test(test_a_serving_thread_is_cancelled),
-                cmocka_unit_test(test_a_visit_is_left),
-                cmocka_unit_test(test_fork_while_one_is_stuck),
+                cmocka_unit_test(a_collector_may_end_its_thread),
+                cmocka_unit_test(a_collector_that_does_not_return_costs_only_its_families),
+                cmocka_unit_test(a_collector_that_returns_late_is_called_again),
+                cmocka_unit_test(a_scrape_ends_while_all_collectors_are_stuck),
+                cmocka_unit_test(a_value_function_that_does_not_return_costs_only_its_family),
+                cmocka_unit_test(cancelling_a_scraping_thread_leaves_no_lock),
+                cmocka_unit_test(cancelling_a_serving_thread_leaves_no_lock),
+                cmocka_unit_test(a_visitor_may_end_its_thread),
+                cmocka_unit_test(a_child_scrapes_though_a_collector_was_stuck),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

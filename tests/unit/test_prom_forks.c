@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A process that is replaced by its child, which is replaced by its own, and so on: the threads left
- * behind each time leave their counts, and no memory. */
+/* A process is replaced by its child, which is replaced by its own child, and so on, while other
+ * threads are in the middle of updates. The counts stay correct in each generation. */
 #include "prom_fixture.h"
 #include "sanitized.h"
 
@@ -15,7 +15,7 @@ enum { GENERATIONS = 25, FIRST = 3, THREADS = 3, COUNTS = 10, GROWTH_MAX_PAGES =
 
 static struct prom_family *families[3]; /* a counter, a classic and a native histogram */
 static sem_t counted;
-static bool stop;                          /* in the process whose child goes on */
+static bool stop;                          /* in the process whose child continues */
 static struct prom_native_snapshot native; /* too large for a stack */
 
 static void *count_and_stay(void *unused)
@@ -28,7 +28,7 @@ static void *count_and_stay(void *unused)
         return NULL;
 }
 
-/* Is most likely in the middle of one when the process forks. */
+/* Most likely in the middle of an update when the process forks. */
 static void *observe_and_stay(void *unused)
 {
         prom_histogram_observe(prom_histogram_with(families[1]), 1);
@@ -51,7 +51,7 @@ static long pages(void)
         return n;
 }
 
-/* 0, or the line of what is wrong. */
+/* Returns 0, or the line of the check that failed. */
 static int check(int generation)
 {
         struct prom_snapshot snapshot;
@@ -81,7 +81,7 @@ static int start_threads(void)
         return 0;
 }
 
-/* What came of this generation and all that follow. */
+/* The result of this generation and all that follow. */
 static int live(int generation, long pages_before)
 {
         int status, r = start_threads();
@@ -100,13 +100,14 @@ static int live(int generation, long pages_before)
         return WEXITSTATUS(status);
 }
 
-static void test_generations(void **state)
+static void generations_of_forks_keep_counting(void **state)
 {
         if (SANITIZED) {
                 print_message("skip: a sanitizer starts no threads in a child of many\n");
                 skip();
         }
-        mallopt(M_ARENA_MAX, 1); /* those of threads left behind are kept by libc */
+        mallopt(M_ARENA_MAX, 1); /* libc keeps the arenas of threads that do not exist in the
+                                    child */
         sem_init(&counted, 0, 0);
         families[0] = add((struct prom_desc){.kind = PROM_COUNTER, .name = "c_total"});
         families[1] = add((struct prom_desc){.kind = PROM_HISTOGRAM, .name = "classic"});
@@ -124,7 +125,8 @@ static void test_generations(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(test_generations, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(generations_of_forks_keep_counting, set_up,
+                                                tear_down),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Buckets: which one a value falls into, and what the snapshot says. */
+/* Histograms: which bucket a value falls into, and what a snapshot shows. */
 #include "prom/prom.h"
 
 #include <errno.h>
@@ -22,7 +22,7 @@ static struct prom_histogram *make(struct prom_registry *r, const double *bounds
         return prom_histogram_with(family);
 }
 
-/* The next larger double of a positive one. */
+/* The next larger double; v must be positive. */
 static double next_after(double v)
 {
         uint64_t bits;
@@ -32,7 +32,7 @@ static double next_after(double v)
         return v;
 }
 
-static void test_a_bound_belongs_to_its_bucket(void **state)
+static void a_bound_belongs_to_its_bucket(void **state)
 {
         struct prom_registry *r = prom_registry_new();
         struct prom_histogram *h = make(r, NULL, 0);
@@ -54,8 +54,8 @@ static void test_a_bound_belongs_to_its_bucket(void **state)
         prom_registry_free(r);
 }
 
-/* All sizes there are, against the plain definition. */
-static void test_search(void **state)
+/* Compares the search with its definition, for all numbers of buckets. */
+static void the_search_finds_the_bucket_of_every_value(void **state)
 {
         double bounds[PROM_BUCKETS_MAX];
         for (size_t n = 1; n <= PROM_BUCKETS_MAX; n += n < 70 ? 1 : 13) {
@@ -80,7 +80,7 @@ static void test_search(void **state)
         }
 }
 
-static void test_sum_and_refusals(void **state)
+static void values_that_are_not_finite_are_ignored(void **state)
 {
         struct prom_registry *r = prom_registry_new();
         struct prom_histogram *h = make(r, (const double[]){1}, 1);
@@ -100,7 +100,7 @@ static void test_sum_and_refusals(void **state)
         prom_registry_free(r);
 }
 
-static void test_since(void **state)
+static void seconds_since_a_time_are_observed(void **state)
 {
         struct prom_registry *r = prom_registry_new();
         struct prom_histogram *h = make(r, (const double[]){1}, 1);
@@ -116,7 +116,7 @@ static void test_since(void **state)
         prom_registry_free(r);
 }
 
-static void test_helpers(void **state)
+static void bucket_helpers_check_their_bounds(void **state)
 {
         double b[PROM_BUCKETS_MAX + 1] = {42};
         assert_int_equal(prom_linear_buckets(0, 1, 0, b), -EINVAL);
@@ -140,11 +140,11 @@ static void test_helpers(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_a_bound_belongs_to_its_bucket),
-                cmocka_unit_test(test_search),
-                cmocka_unit_test(test_sum_and_refusals),
-                cmocka_unit_test(test_since),
-                cmocka_unit_test(test_helpers),
+                cmocka_unit_test(a_bound_belongs_to_its_bucket),
+                cmocka_unit_test(the_search_finds_the_bucket_of_every_value),
+                cmocka_unit_test(values_that_are_not_finite_are_ignored),
+                cmocka_unit_test(seconds_since_a_time_are_observed),
+                cmocka_unit_test(bucket_helpers_check_their_bounds),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

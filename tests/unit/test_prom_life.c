@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Series that are removed, come back, expire, and are reached through curried families. */
+/* Series are removed, come back, expire, and are reached through curried families. */
 #include "prom/family.h"
 #include "prom_fixture.h"
 
@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <time.h>
 
-/* Is the line in a scrape? "" asks for the metric at all: its TYPE line. */
+/* Whether a scrape has this line of the metric. "" stands for its TYPE line. */
 static bool shows(const char *line)
 {
         char wanted[256];
@@ -20,7 +20,7 @@ static bool shows(const char *line)
 
 /* ---- removal ------------------------------------------------------------------------------ */
 
-static void test_counter_goes_and_comes_back(void **state)
+static void a_removed_counter_comes_back_at_zero(void **state)
 {
         struct prom_family *f =
                 add((struct prom_desc){PROM_COUNTER, "c_total", .labels = NAMES("a", "b")});
@@ -63,7 +63,7 @@ static void test_counter_goes_and_comes_back(void **state)
         assert_int_equal(prom_family_ignored(f), 6 + 3002 + 1 + 1);
 }
 
-static void test_gauge_goes_and_comes_back(void **state)
+static void a_removed_gauge_comes_back_at_zero(void **state)
 {
         struct prom_family *f = add((struct prom_desc){PROM_GAUGE, "g", .labels = NAMES("a")});
         struct prom_gauge *g = prom_gauge_with(f, "x");
@@ -79,7 +79,7 @@ static void test_gauge_goes_and_comes_back(void **state)
         assert_true(shows("g{a=\"x\"} 0"));
 }
 
-static void test_histogram_goes_and_comes_back(void **state)
+static void a_removed_histogram_comes_back_at_zero(void **state)
 {
         static const double bounds[] = {1, 2};
         struct prom_family *f = add((struct prom_desc){PROM_HISTOGRAM, "h", .labels = NAMES("a"),
@@ -106,10 +106,10 @@ static void test_histogram_goes_and_comes_back(void **state)
                           "h_count{a=\"x\"} 1"));
 }
 
-/* However fast they follow each other: what is less than before under the same time of creation
- * would be a counter that went back. */
-/* No NaN: what is infinite stays so. */
-static void test_overflowed_sums_come_back(void **state)
+/* A value that decreases without a later time of creation would look like an error to a scraper, so
+ * the times differ however fast the lives follow each other. */
+/* An infinite sum stays infinite and never becomes NaN. */
+static void an_overflowed_sum_stays_infinite(void **state)
 {
         struct prom_family *cf =
                 add((struct prom_desc){PROM_COUNTER, "c_total", .labels = NAMES("a")});
@@ -151,7 +151,7 @@ static void test_overflowed_sums_come_back(void **state)
         assert_int_equal(prom_family_ignored(cf) + prom_family_ignored(hf), 0);
 }
 
-static void test_no_two_lives_begin_at_once(void **state)
+static void each_life_has_a_later_time_of_creation(void **state)
 {
         struct prom_family *f = add((struct prom_desc){.kind = PROM_HISTOGRAM, .name = "h"});
         struct prom_family *n =
@@ -170,7 +170,7 @@ static void test_no_two_lives_begin_at_once(void **state)
         }
 }
 
-static void test_without_labels(void **state)
+static void a_series_without_labels_can_be_removed(void **state)
 {
         struct prom_family *f = add((struct prom_desc){PROM_COUNTER, "c_total", .labels = NULL});
         prom_counter_inc(prom_counter_with(f));
@@ -181,7 +181,7 @@ static void test_without_labels(void **state)
         assert_true(shows("c_total 1"));
 }
 
-static void test_partial(void **state)
+static void series_are_removed_by_some_of_their_labels(void **state)
 {
         struct prom_family *f = add((struct prom_desc){PROM_GAUGE, "g", .labels = NAMES("a", "b")});
         prom_gauge_with(f, "1", "x");
@@ -201,7 +201,7 @@ static void test_partial(void **state)
         assert_int_equal(prom_clear(f), 1);
 }
 
-static void test_bad_removals(void **state)
+static void invalid_removals_are_refused_and_counted(void **state)
 {
         struct prom_family *f = add((struct prom_desc){PROM_GAUGE, "g", .labels = NAMES("a")});
         assert_int_equal(prom_remove(f), -EINVAL);
@@ -213,12 +213,13 @@ static void test_bad_removals(void **state)
         assert_int_equal(prom_family_ignored(f), 2);
 }
 
-static void test_room(void **state)
+static void removed_series_make_room_for_others(void **state)
 {
         struct prom_family *f = add(
                 (struct prom_desc){PROM_COUNTER, "c_total", .labels = NAMES("i"), .max_series = 2});
         char value[16];
-        /* As many at once as may be, over and over; then the memory of removed ones is used up. */
+        /* Creates as many series as allowed, again and again, until the memory of removed ones is
+         * used up. */
         for (int i = 0; i < 2 * PROM_TOMBSTONES_FACTOR; i++) {
                 snprintf(value, sizeof(value), "%d", i);
                 assert_non_null(prom_counter_with(f, value));
@@ -231,7 +232,7 @@ static void test_room(void **state)
         prom_counter_inc(prom_counter_with(f, "one more"));
         assert_int_equal(prom_family_overflows(f), 1);
         assert_true(shows("c_total{i=\"overflow\"} 1"));
-        prom_counter_inc(prom_counter_with(f, "0")); /* forgotten, but for others it is too early */
+        prom_counter_inc(prom_counter_with(f, "0")); /* forgotten, but not yet reusable */
         assert_int_equal(prom_family_overflows(f), 2);
         assert_true(shows("c_total{i=\"overflow\"} 2"));
         prom_clear(f);
@@ -242,7 +243,7 @@ static void test_room(void **state)
 
 /* ---- curried families --------------------------------------------------------------------- */
 
-static void test_curry(void **state)
+static void a_curried_family_takes_the_remaining_labels(void **state)
 {
         struct prom_family *f =
                 add((struct prom_desc){PROM_COUNTER, "c_total", .labels = NAMES("a", "b", "c")});
@@ -281,8 +282,8 @@ static void *look_up_unclean(void *curried)
         return of_cut && of_cut != of_bad ? of_bad : NULL;
 }
 
-/* Values that have to be cleaned first are found without the lock too. */
-static void test_unclean_values_in_curried(void **state)
+/* Values that have to be made valid are found without the lock as well. */
+static void values_of_curried_families_are_made_valid(void **state)
 {
         struct prom_family *f =
                 add((struct prom_desc){PROM_COUNTER, "c_total", .labels = NAMES("a", "b")});
@@ -308,7 +309,7 @@ static void test_unclean_values_in_curried(void **state)
         assert_true(prom_counter_value(c) == 0);
 }
 
-static void test_curried_families_are_bounded(void **state)
+static void the_number_of_curried_families_is_bounded(void **state)
 {
         struct prom_family *f = add((struct prom_desc){PROM_GAUGE, "g", .labels = NAMES("a", "b")});
         struct prom_family *first, *same, *other;
@@ -327,7 +328,7 @@ static void test_curried_families_are_bounded(void **state)
         assert_non_null(strstr(error.msg, "metric g"));
 }
 
-static void test_removal_through_curried(void **state)
+static void a_curried_family_removes_only_its_series(void **state)
 {
         struct prom_family *f =
                 add((struct prom_desc){PROM_COUNTER, "c_total", .labels = NAMES("a", "b")});
@@ -352,7 +353,7 @@ static void test_removal_through_curried(void **state)
         assert_int_equal(prom_remove(all), -ENOENT);
 }
 
-static void test_curried_over_the_cap(void **state)
+static void a_curried_family_gets_the_overflow_series(void **state)
 {
         struct prom_family *x,
                 *f = add((struct prom_desc){PROM_COUNTER, "c_total", .labels = NAMES("a", "b"),
@@ -370,9 +371,9 @@ static void test_curried_over_the_cap(void **state)
 
 /* ---- expiry ------------------------------------------------------------------------------- */
 
-static void test_idle(void **state)
+static void an_idle_series_is_hidden_until_it_changes(void **state)
 {
-        /* So short that any two scrapes are further apart. */
+        /* Shorter than the time between any two scrapes. */
         struct prom_family *f = add((struct prom_desc){
                 PROM_COUNTER, "c_total", .labels = NAMES("i"), .idle_timeout_s = 1e-9});
         struct prom_counter *a = prom_counter_with(f, "a"), *b = prom_counter_with(f, "b");
@@ -384,15 +385,15 @@ static void test_idle(void **state)
         assert_false(mentions("i=\"a\""));
         assert_false(mentions("c_total{"));
         assert_false(mentions("# TYPE c_total"));
-        prom_counter_inc(a); /* nothing was lost, the counter goes on */
+        prom_counter_inc(a); /* nothing was lost: the counter continues */
         assert_true(shows("c_total{i=\"a\"} 4"));
         assert_true(prom_counter_value(b) == 5);
-        assert_ptr_equal(prom_counter_with(f, "b"), b); /* who asks for it sees it */
+        assert_ptr_equal(prom_counter_with(f, "b"), b); /* a look-up shows it again */
         assert_true(shows("c_total{i=\"b\"} 5"));
         assert_int_equal(prom_family_ignored(f), 0);
 }
 
-static void test_idle_kinds(void **state)
+static void series_of_all_kinds_can_be_idle(void **state)
 {
         struct prom_family *g = add((struct prom_desc){PROM_GAUGE, "g", .idle_timeout_s = 1e-9});
         struct prom_family *h =
@@ -415,7 +416,7 @@ static void test_idle_kinds(void **state)
         prom_gauge_with(slow);
 }
 
-static void test_no_room_to_be_shown_again(void **state)
+static void a_hidden_series_stays_hidden_in_a_full_family(void **state)
 {
         struct prom_family *f = add((struct prom_desc){PROM_GAUGE, "g", .labels = NAMES("i"),
                                                        .max_series = 1, .idle_timeout_s = 1e-9});
@@ -428,7 +429,7 @@ static void test_no_room_to_be_shown_again(void **state)
         assert_false(mentions("i=\"a\""));
 }
 
-static void test_bad_descriptions(void **state)
+static void descriptions_that_cannot_be_idle_are_refused(void **state)
 {
         static const struct prom_desc bad[] = {
                 {PROM_GAUGE, "g", "h", .idle_timeout_s = -1},
@@ -459,24 +460,24 @@ static void test_bad_descriptions(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                TEST(test_counter_goes_and_comes_back),
-                TEST(test_gauge_goes_and_comes_back),
-                TEST(test_histogram_goes_and_comes_back),
-                TEST(test_overflowed_sums_come_back),
-                TEST(test_no_two_lives_begin_at_once),
-                TEST(test_without_labels),
-                TEST(test_partial),
-                TEST(test_bad_removals),
-                TEST(test_room),
-                TEST(test_curry),
-                TEST(test_unclean_values_in_curried),
-                TEST(test_curried_families_are_bounded),
-                TEST(test_removal_through_curried),
-                TEST(test_curried_over_the_cap),
-                TEST(test_idle),
-                TEST(test_idle_kinds),
-                TEST(test_no_room_to_be_shown_again),
-                TEST(test_bad_descriptions),
+                TEST(a_removed_counter_comes_back_at_zero),
+                TEST(a_removed_gauge_comes_back_at_zero),
+                TEST(a_removed_histogram_comes_back_at_zero),
+                TEST(an_overflowed_sum_stays_infinite),
+                TEST(each_life_has_a_later_time_of_creation),
+                TEST(a_series_without_labels_can_be_removed),
+                TEST(series_are_removed_by_some_of_their_labels),
+                TEST(invalid_removals_are_refused_and_counted),
+                TEST(removed_series_make_room_for_others),
+                TEST(a_curried_family_takes_the_remaining_labels),
+                TEST(values_of_curried_families_are_made_valid),
+                TEST(the_number_of_curried_families_is_bounded),
+                TEST(a_curried_family_removes_only_its_series),
+                TEST(a_curried_family_gets_the_overflow_series),
+                TEST(an_idle_series_is_hidden_until_it_changes),
+                TEST(series_of_all_kinds_can_be_idle),
+                TEST(a_hidden_series_stays_hidden_in_a_full_family),
+                TEST(descriptions_that_cannot_be_idle_are_refused),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

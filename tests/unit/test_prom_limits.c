@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What happens when cells or memory run out, and other edges of what prom.h promises. */
+/* What happens when cells or memory run out, and other limits that prom.h documents. */
 #include "prom/prom.h"
 #include "prom/testing.h"
 #include "sanitized.h"
@@ -38,8 +38,8 @@ static struct prom_counter *counter_number(struct prom_family *family, unsigned 
         return prom_counter_with(family, value);
 }
 
-/* Look-ups that find no cells any more go to the overflow series, and leave no memory behind. */
-static void test_look_ups_without_cells_cost_no_memory(void **state)
+/* Look-ups when no cells are left return the overflow series and allocate nothing. */
+static void look_ups_without_cells_allocate_nothing(void **state)
 {
         (void)state;
         enum { WIDE = 250, TRIES = 20000 };
@@ -80,7 +80,7 @@ static void test_look_ups_without_cells_cost_no_memory(void **state)
         assert_true(mallinfo2().uordblks < before + (size_t)TRIES * 16);
         prom_registry_free(r);
 
-        r = prom_registry_new(); /* all are free again */
+        r = prom_registry_new(); /* all cells are free again */
         narrow = new_family(r, &(struct prom_desc){.kind = PROM_COUNTER,
                                                    .name = "narrow_total",
                                                    .help = "h",
@@ -110,7 +110,7 @@ static void *count_without_cells(void *data)
         return NULL;
 }
 
-/* A thread that gets no address space for its cells loses what it counts, and nothing else. */
+/* A thread without address space for cells loses its updates and nothing else. */
 static int lose_updates(void)
 {
         struct prom_registry *r = prom_registry_new();
@@ -148,7 +148,7 @@ static int lose_updates(void)
                        : 6;
 }
 
-static void test_a_thread_without_memory_for_cells(void **state)
+static void updates_without_memory_are_counted_as_lost(void **state)
 {
         (void)state;
 #if SANITIZED
@@ -179,8 +179,8 @@ static void emit_two(struct prom_emitter *emitter, void *data)
         prom_emit(emitter, 1, 2);
 }
 
-/* One without families of its own, to update others' before they are shown. */
-static void test_a_collector_without_families_runs(void **state)
+/* A collector without families can update metrics before they are shown. */
+static void a_collector_without_families_runs(void **state)
 {
         (void)state;
         struct prom_registry *r = prom_registry_new();
@@ -197,8 +197,9 @@ static void test_a_collector_without_families_runs(void **state)
         prom_registry_free(r);
 }
 
-/* One that comes and goes takes no memory each time, and its families are the same. */
-static void test_collectors_that_come_and_go(void **state)
+/* A collector that is registered and removed repeatedly uses no additional memory and keeps its
+ * families. */
+static void collectors_that_come_and_go_keep_memory_bounded(void **state)
 {
         (void)state;
         enum { TRIES = 3000 };
@@ -250,7 +251,7 @@ static void *scrape_on(void *data)
         return NULL;
 }
 
-static void test_collectors_that_come_and_go_during_scrapes(void **state)
+static void collectors_may_come_and_go_during_scrapes(void **state)
 {
         (void)state;
         const struct prom_desc descs[] = {
@@ -282,8 +283,8 @@ static void test_collectors_that_come_and_go_during_scrapes(void **state)
 
 /* ---- names ---------------------------------------------------------------------------------- */
 
-/* No label may begin with "__", as that of the metric's name does, where it is escaped by default. */
-static void test_labels_that_would_be_reserved(void **state)
+/* No label may begin with "__", as the name of the metric does after the default escaping. */
+static void labels_that_escape_to_reserved_names_are_refused(void **state)
 {
         (void)state;
         static const char *const names[] = {"..name..", " _name__", "_\xc3\xa9name__",
@@ -312,11 +313,12 @@ static void test_labels_that_would_be_reserved(void **state)
         prom_registry_free(r);
 }
 
-/* ---- the largest ------------------------------------------------------------------------------ */
+/* ---- the largest ------------------------------------------------------------------------------
+ */
 
 enum { WIDEST = 200 }; /* PROM_NAME_MAX */
 
-/* A name of the longest form under each escaping, and different from others. */
+/* A name that is longest under each escaping, and different from others. */
 static const char *widest_name(unsigned n)
 {
         static char names[PROM_LABELS_MAX + 2][PROM_NAME_MAX + 1];
@@ -339,7 +341,7 @@ static void check_widest(struct prom_registry *r)
                                                            (enum prom_escaping)escaping};
                         const struct prom_render_options options = {.created = true};
                         assert_int_equal(prom_render(r, format, &options, &buf), 0);
-                        /* A byte of a value is two of text. */
+                        /* Each byte of a value becomes two in the text. */
                         size_t values = (size_t)PROM_LABELS_MAX * PROM_LABEL_VALUE_MAX;
                         size_t lines = kind == PROM_PROTOBUF_DELIMITED ? 1 : 4;
                         assert_true(buf.len >
@@ -353,14 +355,14 @@ static void emit_widest(struct prom_emitter *emitter, void *data)
         prom_emit_values(emitter, 0, -0x1.fffffffffffffp+1023, data, PROM_LABELS_MAX);
 }
 
-/* As many labels as there may be, with the longest names, values and help. */
-static void test_the_largest_series(void **state)
+/* The greatest number of labels, with the longest names, values and help. */
+static void the_largest_series_is_rendered(void **state)
 {
         (void)state;
         static char value[PROM_LABEL_VALUE_MAX + 10], help[PROM_HELP_MAX + 1];
         const char *labels[PROM_LABELS_MAX + 1] = {NULL}, *values[PROM_LABELS_MAX];
         struct prom_registry *r = prom_registry_new();
-        memset(value, '\n', sizeof(value) - 1); /* longer than it may be: it is cut */
+        memset(value, '\n', sizeof(value) - 1); /* too long: it is truncated */
         memset(help, '\\', sizeof(help) - 1);
         for (unsigned i = 0; i < PROM_LABELS_MAX; i++) {
                 labels[i] = widest_name(i);
@@ -388,8 +390,8 @@ static void test_the_largest_series(void **state)
         prom_registry_free(r);
 }
 
-/* What was never registered can be asked and updated all the same. */
-static void test_nothing_of_nothing(void **state)
+/* Metrics that were never registered can be read and updated. */
+static void an_empty_registry_renders_nothing(void **state)
 {
         (void)state;
         struct prom_snapshot snapshot;
@@ -412,7 +414,8 @@ static void test_nothing_of_nothing(void **state)
         PROM_IN_PROGRESS_SCOPE(NULL);
 }
 
-/* ---- earlier lives ---------------------------------------------------------------------------- */
+/* ---- earlier lives ----------------------------------------------------------------------------
+ */
 
 enum { EARLIER = 1000000000 };
 
@@ -429,8 +432,8 @@ static void *read_on(void *data)
         return NULL;
 }
 
-/* What was counted before a removal is not seen again, also by who reads while it comes back. */
-static void test_a_counter_read_while_it_comes_back(void **state)
+/* Counts from before a removal are never shown again, even by a reader during the return. */
+static void a_counter_that_comes_back_never_shows_old_counts(void **state)
 {
         (void)state;
         struct prom_registry *r = prom_registry_new();
@@ -476,8 +479,8 @@ static void *set_infos(void *value)
         return NULL;
 }
 
-/* Whoever sets it last, the others are gone. */
-static void test_infos_set_at_once_leave_one(void **state)
+/* Whichever thread sets the info last, exactly one is left. */
+static void concurrent_info_sets_leave_one_info(void **state)
 {
         (void)state;
         static char values[INFO_THREADS][2] = {"a", "b", "c", "d"};
@@ -500,16 +503,16 @@ static void test_infos_set_at_once_leave_one(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_a_thread_without_memory_for_cells),
-                cmocka_unit_test(test_a_collector_without_families_runs),
-                cmocka_unit_test(test_collectors_that_come_and_go),
-                cmocka_unit_test(test_collectors_that_come_and_go_during_scrapes),
-                cmocka_unit_test(test_labels_that_would_be_reserved),
-                cmocka_unit_test(test_the_largest_series),
-                cmocka_unit_test(test_nothing_of_nothing),
-                cmocka_unit_test(test_a_counter_read_while_it_comes_back),
-                cmocka_unit_test(test_infos_set_at_once_leave_one),
-                cmocka_unit_test(test_look_ups_without_cells_cost_no_memory),
+                cmocka_unit_test(updates_without_memory_are_counted_as_lost),
+                cmocka_unit_test(a_collector_without_families_runs),
+                cmocka_unit_test(collectors_that_come_and_go_keep_memory_bounded),
+                cmocka_unit_test(collectors_may_come_and_go_during_scrapes),
+                cmocka_unit_test(labels_that_escape_to_reserved_names_are_refused),
+                cmocka_unit_test(the_largest_series_is_rendered),
+                cmocka_unit_test(an_empty_registry_renders_nothing),
+                cmocka_unit_test(a_counter_that_comes_back_never_shows_old_counts),
+                cmocka_unit_test(concurrent_info_sets_leave_one_info),
+                cmocka_unit_test(look_ups_without_cells_allocate_nothing),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

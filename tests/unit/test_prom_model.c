@@ -21,12 +21,12 @@ enum { VALUES = 4, SERIES = VALUES * VALUES, OVERFLOW = SERIES, CAP = 6, STEPS =
 static const char *const names[VALUES] = {"", "x", "a value of more than sixteen bytes", "\"\n\\"};
 static const double bounds[] = {1, 4};
 
-/* A series as it should be. */
+/* The expected state of a series. */
 struct model {
         bool live;
-        double value; /* of a counter or gauge; of a histogram: its sum */
+        double value; /* of a counter or gauge; of a histogram, the sum */
         uint64_t count;
-        void *handle; /* once made */
+        void *handle; /* NULL until it is created */
 };
 
 static struct {
@@ -205,7 +205,7 @@ static void check(void)
         assert_int_equal(prom_family_overflows(m.family), m.overflows);
 }
 
-/* What was counted in vain is known once a scrape has been through all series. */
+/* Ignored updates are counted once a scrape has read all series. */
 static void check_ignored(void)
 {
         struct prom_buf buf = PROM_BUF_INIT;
@@ -257,27 +257,27 @@ static void run(enum prom_kind kind, bool native, bool classic)
         prom_registry_free(m.registry);
 }
 
-static void test_counters(void **state)
+static void counters_agree_with_the_model(void **state)
 {
         run(PROM_COUNTER, false, false);
 }
 
-static void test_gauges(void **state)
+static void gauges_agree_with_the_model(void **state)
 {
         run(PROM_GAUGE, false, false);
 }
 
-static void test_histograms(void **state)
+static void histograms_agree_with_the_model(void **state)
 {
         run(PROM_HISTOGRAM, false, true);
 }
 
-static void test_native_histograms(void **state)
+static void native_histograms_agree_with_the_model(void **state)
 {
         run(PROM_HISTOGRAM, true, false);
 }
 
-static void test_both(void **state)
+static void histograms_of_both_kinds_agree_with_the_model(void **state)
 {
         run(PROM_HISTOGRAM, true, true);
 }
@@ -285,9 +285,11 @@ static void test_both(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_counters),   cmocka_unit_test(test_gauges),
-                cmocka_unit_test(test_histograms), cmocka_unit_test(test_native_histograms),
-                cmocka_unit_test(test_both),
+                cmocka_unit_test(counters_agree_with_the_model),
+                cmocka_unit_test(gauges_agree_with_the_model),
+                cmocka_unit_test(histograms_agree_with_the_model),
+                cmocka_unit_test(native_histograms_agree_with_the_model),
+                cmocka_unit_test(histograms_of_both_kinds_agree_with_the_model),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

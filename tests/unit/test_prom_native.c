@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Native histograms: which bucket a value falls into, the limit, resets, threads. */
+/* Native histograms: buckets of values, the limit, resets, threads. */
 #include "prom/native.h"
 #include "prom_fixture.h"
 
@@ -52,10 +52,8 @@ static double fine_bound(int i)
         return 1 + (double)prom_native_bounds_[i] / 0x1p52;
 }
 
-/* As the comments in client_golang's histogram.go and Prometheus' generic.go have it: half a factor
- * apart, from 0.5 on. The factors are 2^(2^-schema); the first is one unit below the closest double, as
- * Go's math.Exp2() gives it. */
-static void test_bounds(void **state)
+/* As client_golang's histogram.go and Prometheus' generic.go describe it: half a factor */
+static void bounds_are_those_of_prometheus(void **state)
 {
         static const double factors[NATIVE_SCHEMA_MAX + 1] = {
                 2,
@@ -87,8 +85,8 @@ static void test_bounds(void **state)
         assert_true(fine_bound(NATIVE_BOUNDS) == 2);
 }
 
-/* At most one bound is below some, but not all, of the mantissas that begin with the same bits. */
-static void test_guesses(void **state)
+/* At most one bound lies between two mantissas that begin with the same bits. */
+static void guesses_are_at_most_one_off(void **state)
 {
         for (uint64_t i = 0; i < NATIVE_GUESSES; i++) {
                 const uint64_t first = i << (52 - 9), last = ((i + 1) << (52 - 9)) - 1;
@@ -109,7 +107,7 @@ static void check_index(double v)
         }
 }
 
-static void test_index(void **state)
+static void each_value_is_in_the_bucket_of_its_index(void **state)
 {
         for (int i = 0; i < 200000; i++) {
                 double v = double_of(random_bits() & ~(UINT64_C(1) << 63));
@@ -131,46 +129,45 @@ static void test_index(void **state)
         assert_int_equal(prom_native_index_(0x3p-1074), -1073 * 256 + 150);
 }
 
-static void test_schema(void **state)
+static void the_schema_fits_the_factor(void **state)
 {
         static const struct {
                 double factor;
                 int schema;
-        } cases[] = {
-                {1.0001, 8},
-                {1.002, 8},
-                {1.0028, 8},
-                {1.006, 7},
-                {1.1, 3},
-                {1.2, 2},
-                {1.5, 1},
-                {1.99, 1},
-                {2, 0},
-                {3.9, 0},
-                {4, -1},
-                {16, -2},
-                {256, -3},
-                {65535, -3},
-                {65536, -4},
-                {1e300, -4},
-                /* the doubles closest to 2^(2^-n) for n from 1 to 8, as client_golang takes them */
-                {1.4142135623730951, 1},
-                {1.189207115002721, 3},
-                {1.0905077326652577, 3},
-                {1.0442737824274138, 5},
-                {1.0218971486541166, 5},
-                {1.0108892860517005, 6},
-                {1.0054299011128027, 8},
-                {1.0027112750502025, 8},
-                {1.414213562373095, 2},
-                {15.999999999999998, -2}};
+        } cases[] = {{1.0001, 8},
+                     {1.002, 8},
+                     {1.0028, 8},
+                     {1.006, 7},
+                     {1.1, 3},
+                     {1.2, 2},
+                     {1.5, 1},
+                     {1.99, 1},
+                     {2, 0},
+                     {3.9, 0},
+                     {4, -1},
+                     {16, -2},
+                     {256, -3},
+                     {65535, -3},
+                     {65536, -4},
+                     {1e300, -4},
+                     /* the doubles closest to 2^(2^-n) for n from 1 to 8, as in client_golang */
+                     {1.4142135623730951, 1},
+                     {1.189207115002721, 3},
+                     {1.0905077326652577, 3},
+                     {1.0442737824274138, 5},
+                     {1.0218971486541166, 5},
+                     {1.0108892860517005, 6},
+                     {1.0054299011128027, 8},
+                     {1.0027112750502025, 8},
+                     {1.414213562373095, 2},
+                     {15.999999999999998, -2}};
         for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
                 assert_int_equal(prom_native_schema_(cases[i].factor), cases[i].schema);
 }
 
 /* ---- counting ----------------------------------------------------------------------------- */
 
-static void test_counts(void **state)
+static void observations_are_counted_in_their_buckets(void **state)
 {
         struct prom_histogram *h = make((struct prom_desc){.native_factor = 2});
         static const double values[] = {0, -0.0, 1e-39, -1e-39, 1, 1, 1.5, 2, -3, -4, 1000};
@@ -194,14 +191,14 @@ static void test_counts(void **state)
         }
         assert_int_equal(prom_family_ignored(prom_registry_find(registry, "h")), 2);
 
-        struct prom_snapshot classic; /* +Inf alone */
+        struct prom_snapshot classic; /* only +Inf */
         prom_histogram_snapshot(h, &classic);
         assert_int_equal(classic.n_buckets, 0);
         assert_int_equal(classic.buckets[0], 11);
         assert_true(classic.count == 11 && classic.sum == 998.5);
 }
 
-static void test_both(void **state)
+static void both_kinds_of_buckets_agree(void **state)
 {
         static const double bounds[] = {1, 2};
         struct prom_histogram *h =
@@ -219,7 +216,7 @@ static void test_both(void **state)
         assert_true(s.sum == classic.sum);
 }
 
-static void test_zero_threshold(void **state)
+static void values_up_to_the_threshold_are_zeros(void **state)
 {
         struct prom_histogram *h =
                 make((struct prom_desc){.native_factor = 2, .native_zero_threshold = 0.5});
@@ -244,7 +241,7 @@ static void test_zero_threshold(void **state)
 
 /* ---- the limit ---------------------------------------------------------------------------- */
 
-static void test_resolution_is_halved(void **state)
+static void too_many_buckets_halve_the_resolution(void **state)
 {
         struct prom_histogram *h =
                 make((struct prom_desc){.native_factor = 1.1, .native_max_buckets = 4});
@@ -267,7 +264,7 @@ static void test_resolution_is_halved(void **state)
         }
 }
 
-static void test_the_coarsest_is_not_held(void **state)
+static void the_coarsest_resolution_exceeds_the_limit(void **state)
 {
         struct prom_histogram *h = make((struct prom_desc){
                 .native_factor = 2, .native_max_buckets = 1, .native_zero_threshold = -1});
@@ -283,7 +280,7 @@ static void test_the_coarsest_is_not_held(void **state)
         assert_true(s.n_positive == s.n_negative && s.n_positive <= NATIVE_COARSEST / 2);
 }
 
-static void test_zeros_are_widened(void **state)
+static void too_many_buckets_widen_the_zeros(void **state)
 {
         struct prom_histogram *h = make((struct prom_desc){
                 .native_factor = 2, .native_max_buckets = 3, .native_max_zero_threshold = 0.25});
@@ -300,15 +297,16 @@ static void test_zeros_are_widened(void **state)
         assert_true(s.n_positive == 2 && s.n_negative == 0);
         prom_histogram_observe(h, 0.12);
         prom_histogram_observe(h, 4);
-        prom_histogram_observe(h, 8); /* one too many, and 1 is above what zeros may be */
+        prom_histogram_observe(h, 8); /* one bucket too many, and 1 is above the maximum
+                                         threshold */
         take(h);
         assert_int_equal(s.schema, -1);
         assert_int_equal(s.zero_count, 3);
         assert_int_equal(s.count, 7);
 }
 
-/* The threshold is a bound in the eyes of Prometheus too, to the last bit. */
-static void test_widened_threshold_is_a_bound(void **state)
+/* The widened threshold equals, to the last bit, a bound of Prometheus. */
+static void a_widened_threshold_is_a_bound(void **state)
 {
         static const double values[] = {0.7, 0.9, 1.3, 1.9, 2.5};
         struct prom_histogram *h = make((struct prom_desc){
@@ -323,7 +321,7 @@ static void test_widened_threshold_is_a_bound(void **state)
         assert_int_equal(s.buckets[0].index, 0);
 }
 
-static void test_reset(void **state)
+static void too_many_buckets_reset_the_histogram(void **state)
 {
         static const double bounds[] = {100};
         struct prom_histogram *h = make((struct prom_desc){.native_factor = 1.1,
@@ -334,7 +332,8 @@ static void test_reset(void **state)
         struct prom_snapshot classic;
         prom_histogram_observe(h, 1);
         prom_histogram_observe(h, 2);
-        prom_histogram_observe(h, 200); /* too many: all begins anew, with this one */
+        prom_histogram_observe(h, 200); /* too many buckets: a reset, which keeps only this
+                                           observation */
         take(h);
         assert_int_equal(s.count, 1);
         assert_true(s.sum == 200);
@@ -343,7 +342,7 @@ static void test_reset(void **state)
         assert_true(classic.buckets[0] == 0 && classic.buckets[1] == 1);
 }
 
-static void test_later_reset(void **state)
+static void a_reset_that_became_due_happens_at_a_scrape(void **state)
 {
         struct prom_histogram *h = make((struct prom_desc){
                 .native_factor = 1.1, .native_max_buckets = 2, .native_min_reset_s = 1e6});
@@ -351,19 +350,19 @@ static void test_later_reset(void **state)
         prom_histogram_observe(h, 2);
         prom_histogram_observe(h, 200);
         take(h);
-        assert_int_equal(s.count, 3); /* too early to reset it */
+        assert_int_equal(s.count, 3); /* too early for a reset */
         assert_true(s.schema < 3);
         struct prom_series *series = (struct prom_series *)h;
         series->native->reset_ns -= UINT64_C(1000000) * 1000000000; /* as if it were long ago */
         take(h);
-        assert_int_equal(s.count, 3); /* reset once this was read */
+        assert_int_equal(s.count, 3); /* reset after this was read */
         take(h);
         assert_int_equal(s.count, 0);
         assert_int_equal(s.schema, 3);
         assert_true(s.sum == 0);
 }
 
-static void test_removal(void **state)
+static void a_removed_native_histogram_comes_back_at_zero(void **state)
 {
         struct prom_family *f = add_histogram((struct prom_desc){
                 .native_factor = 1.1, .labels = (const char *const[]){"a", NULL}});
@@ -395,7 +394,7 @@ static void *observe(void *h)
         return NULL;
 }
 
-static void test_threads_exit(void **state)
+static void counts_of_exited_threads_remain(void **state)
 {
         static const double bounds[] = {50};
         struct prom_histogram *h = make((struct prom_desc){
@@ -422,7 +421,7 @@ static void test_threads_exit(void **state)
         assert_true(classic.buckets[0] == total / 2 && classic.buckets[1] == total / 2);
 }
 
-/* Threads with buckets of their own: each within the limit, their sum not. */
+/* Each thread has its own buckets, within the limit; their sum exceeds it. */
 static void *observe_decade(void *data)
 {
         struct prom_histogram *h = prom_histogram_with(prom_registry_find(registry, "h"));
@@ -434,7 +433,7 @@ static void *observe_decade(void *data)
         return NULL;
 }
 
-static void test_limit_of_the_sum(void **state)
+static void the_sum_of_growing_counts_never_shrinks(void **state)
 {
         struct prom_histogram *h =
                 make((struct prom_desc){.native_factor = 1.1, .native_max_buckets = 70});
@@ -461,7 +460,7 @@ static void *observe_busily(void *h)
         return (void *)(uintptr_t)n;
 }
 
-/* The other thread is not here any more, wherever in an observation it was. */
+/* The child lacks the other thread, which may have been in the middle of an observation. */
 static int check_child(struct prom_histogram *h)
 {
         if (prom_histogram_native_snapshot(h, &s) < 0)
@@ -474,7 +473,7 @@ static int check_child(struct prom_histogram *h)
         return before >= 10 ? 0 : 3;
 }
 
-static void test_fork(void **state)
+static void a_child_continues_with_the_counts(void **state)
 {
         struct prom_histogram *h =
                 make((struct prom_desc){.native_factor = 1.1, .native_max_buckets = 40});
@@ -492,7 +491,7 @@ static void test_fork(void **state)
                         _exit(check_child(h));
                 assert_int_equal(waitpid(pid, &status, 0), pid);
                 assert_int_equal(status, 0);
-                take(h); /* it observes without pause, and is read exactly */
+                take(h); /* exact while the thread keeps observing */
         }
         __atomic_store_n(&busy, 0, __ATOMIC_RELAXED);
         pthread_join(observer, &observed);
@@ -500,7 +499,7 @@ static void test_fork(void **state)
         assert_int_equal(s.count, (uint64_t)(uintptr_t)observed + 10);
 }
 
-static void test_descriptions(void **state)
+static void invalid_native_descriptions_are_refused(void **state)
 {
         const struct prom_desc bad[] = {
                 {PROM_HISTOGRAM, "h", "h", .native_factor = 1},
@@ -530,24 +529,24 @@ static void test_descriptions(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_bounds),
-                cmocka_unit_test(test_guesses),
-                cmocka_unit_test(test_index),
-                cmocka_unit_test(test_schema),
-                TEST(test_counts),
-                TEST(test_both),
-                TEST(test_zero_threshold),
-                TEST(test_resolution_is_halved),
-                TEST(test_the_coarsest_is_not_held),
-                TEST(test_zeros_are_widened),
-                TEST(test_widened_threshold_is_a_bound),
-                TEST(test_reset),
-                TEST(test_later_reset),
-                TEST(test_removal),
-                TEST(test_threads_exit),
-                TEST(test_limit_of_the_sum),
-                TEST(test_fork),
-                TEST(test_descriptions),
+                cmocka_unit_test(bounds_are_those_of_prometheus),
+                cmocka_unit_test(guesses_are_at_most_one_off),
+                cmocka_unit_test(each_value_is_in_the_bucket_of_its_index),
+                cmocka_unit_test(the_schema_fits_the_factor),
+                TEST(observations_are_counted_in_their_buckets),
+                TEST(both_kinds_of_buckets_agree),
+                TEST(values_up_to_the_threshold_are_zeros),
+                TEST(too_many_buckets_halve_the_resolution),
+                TEST(the_coarsest_resolution_exceeds_the_limit),
+                TEST(too_many_buckets_widen_the_zeros),
+                TEST(a_widened_threshold_is_a_bound),
+                TEST(too_many_buckets_reset_the_histogram),
+                TEST(a_reset_that_became_due_happens_at_a_scrape),
+                TEST(a_removed_native_histogram_comes_back_at_zero),
+                TEST(counts_of_exited_threads_remain),
+                TEST(the_sum_of_growing_counts_never_shrinks),
+                TEST(a_child_continues_with_the_counts),
+                TEST(invalid_native_descriptions_are_refused),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

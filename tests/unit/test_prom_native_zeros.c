@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The limit of a native histogram: which buckets become zeros, and how coarse the rest gets. */
+/* The limit of a native histogram: which buckets become zeros, and the resolution of the rest. */
 #include "prom/native.h"
 #include "prom_fixture.h"
 
 #include <math.h>
 
-enum {
-        BUCKETS_MAX = 4096,
-        THREADS = 4 /* no more than there are slabs with a lock */,
-        CASES = 300
-};
+enum { BUCKETS_MAX = 4096, THREADS = 4 /* at most the number of locked slabs */, CASES = 300 };
 
 static uint64_t random_bits(void)
 {
@@ -26,7 +22,7 @@ static double random_part(void)
         return (double)(random_bits() >> 11) * 0x1p-53;
 }
 
-/* Of an exponent from -spread/2 to spread/2. */
+/* With an exponent from -spread/2 to spread/2. */
 static double random_power(double spread)
 {
         const double exponent = (random_part() - 0.5) * spread;
@@ -133,8 +129,8 @@ static void *observe(void *data)
         return NULL;
 }
 
-/* Some threads, each with no more buckets than there may be and a slab of its own, so that only the sum is
- * beyond. */
+/* Some threads, each with no more buckets than there may be and a slab of its own, so that only the
+ * sum is beyond. */
 static void observe_in_threads(struct prom_histogram *histogram, size_t most, double spread,
                                bool negative)
 {
@@ -169,13 +165,13 @@ static void check(const struct prom_histogram *histogram)
         }
 }
 
-static void test_as_bucket_by_bucket(void **state)
+static void zeros_are_widened_as_bucket_by_bucket(void **state)
 {
         prom_percpu_.usable = false;
         size_t widened = 0, both = 0;
         for (int i = 0; i < CASES; i++) {
                 const size_t most = 2 + random_bits() % 60;
-                const double spread = (double)(1 << random_bits() % 9); /* of the exponents */
+                const double spread = (double)(1 << random_bits() % 9); /* range of the exponents */
                 const double max_threshold = i % 5 ? random_power(spread) : 0;
                 char name[16];
                 snprintf(name, sizeof(name), "h%d", i);
@@ -205,7 +201,8 @@ static void test_as_bucket_by_bucket(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(test_as_bucket_by_bucket, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(zeros_are_widened_as_bucket_by_bucket, set_up,
+                                                tear_down),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

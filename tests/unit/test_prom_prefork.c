@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A server that forks its workers: each begins at 0 and counts for itself. */
+/* A server that forks its workers: each starts at 0 and counts for itself. */
 #include "prom/prom.h"
 
 #include <setjmp.h>
@@ -15,7 +15,7 @@ enum { WORKERS = 8 };
 
 static struct prom_registry *registry;
 static struct prom_family *requests, *level, *seconds, *sparse, *sizes, *state, *info;
-static struct prom_counter *kept; /* a handle of before the fork */
+static struct prom_counter *kept; /* a handle from before the fork */
 
 static struct prom_family *add(const struct prom_desc *desc)
 {
@@ -70,7 +70,7 @@ static int tear_down(void **unused)
         return 0;
 }
 
-/* The exposition of a process in which count_some(n) ran since it was reset. */
+/* The expected exposition of a process that ran count_some(n) since the reset. */
 static void expected(char *out, size_t size, unsigned n)
 {
         snprintf(out, size,
@@ -80,7 +80,7 @@ static void expected(char *out, size_t size, unsigned n)
                  n, n, n / 2, n, n, n);
 }
 
-/* 0 if the registry shows exactly these of its lines. */
+/* 0 if the registry shows exactly these lines. */
 static int shows(const char *lines)
 {
         struct prom_buf buf = PROM_BUF_INIT;
@@ -126,7 +126,8 @@ static void test_eight_workers_count_for_themselves(void **unused)
                 assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
                 assert_int_equal(status, 0);
         }
-        assert_int_equal((int)prom_counter_value(kept), 1000); /* the parent's are its own */
+        assert_int_equal((int)prom_counter_value(kept), 1000); /* the parent's values are
+                                                                  unaffected */
 }
 
 static void test_handles_and_removed_series(void **unused)
@@ -141,7 +142,7 @@ static void test_handles_and_removed_series(void **unused)
         assert_null(strstr(buf.data, "PUT"));
         prom_buf_release(&buf);
 
-        for (int i = 0; i < 3; i++) { /* again and again takes the same memory */
+        for (int i = 0; i < 3; i++) { /* repeating it uses no more memory */
                 assert_int_equal(prom_registry_reset(registry), 0);
                 count_some(4);
                 expected(lines, sizeof(lines), 4);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The memory of removed series is used again: what is promised to handles, and what the new series are. */
+/* Recycling: what handles of removed series may rely on, and what recycled series show. */
 #include "prom/exemplar.h"
 #include "prom/grace.h"
 #include "prom/table.h"
@@ -35,7 +35,7 @@ static struct prom_family *counters(void)
                                       .max_series = CAP});
 }
 
-/* Makes, counts in and removes series begin to end - 1. */
+/* Creates, updates and removes the series begin to end - 1. */
 static void churn(struct prom_family *f, int begin, int end)
 {
         for (int i = begin; i < end; i++) {
@@ -44,8 +44,8 @@ static void churn(struct prom_family *f, int begin, int end)
         }
 }
 
-/* Label values that never come again, for ever, with all that a series may have. */
-static void test_no_end(void **state)
+/* New label values for ever, with everything that a series can have, in bounded memory. */
+static void label_values_may_come_and_go_for_ever(void **state)
 {
         const double bounds[] = {1, 2};
         struct prom_family *f = counters();
@@ -86,8 +86,8 @@ static void test_no_end(void **state)
         assert_true(SANITIZED || mallinfo2().uordblks < settled + 100000);
 }
 
-/* A recycled series has nothing of what it was, in any format, and the time is its own. */
-static void test_begins_anew(void **state)
+/* A recycled series shows nothing of its past, in any format, and has its own time of creation. */
+static void a_recycled_series_starts_at_zero(void **state)
 {
         struct prom_family *f = counters();
         struct prom_counter *first = prom_counter_with(f, "old", "in");
@@ -98,7 +98,7 @@ static void test_begins_anew(void **state)
         assert_true(mentions("c_total{i=\"old\",way=\"in\"} +Inf"));
         const int64_t created_ms = ((struct prom_series *)first)->cold->created_ms;
         prom_remove(f, "old", "in");
-        churn(f, 0, KEPT); /* as many as are left alone */
+        churn(f, 0, KEPT); /* as many as can come back */
         struct prom_counter *again = prom_counter_with(f, "a \"new\" one", "out");
         assert_ptr_equal(again, first);
         assert_false(prom_read_exemplar_((struct prom_series *)again, 0, &e));
@@ -117,8 +117,8 @@ static void test_begins_anew(void **state)
         assert_ptr_not_equal(prom_counter_with(f, "old", "in"), again);
 }
 
-/* The last KEPT removed ones come back as they were, whatever was made since. */
-static void test_the_last_ones_stay(void **state)
+/* The KEPT series removed last come back, however many were created since. */
+static void the_series_removed_last_can_come_back(void **state)
 {
         struct prom_family *f = counters();
         churn(f, 0, 10 * WHOLE);
@@ -129,15 +129,15 @@ static void test_the_last_ones_stay(void **state)
         }
         churn(f, 10 * WHOLE, 10 * WHOLE + 1);
         for (int i = 1; i < CAP; i++) {
-                prom_counter_inc(handles[i]); /* in vain */
+                prom_counter_inc(handles[i]); /* ignored */
                 assert_ptr_equal(prom_counter_with(f, "kept", number(i)), handles[i]);
                 assert_true(prom_counter_value(handles[i]) == 0);
         }
         assert_int_equal(prom_family_ignored(f), CAP - 1);
 }
 
-/* Nothing is taken before its time, nor while a visit is under way. */
-static void test_grace(void **state)
+/* Nothing is recycled before the grace period is over, nor during a visit. */
+static void no_series_is_recycled_within_the_grace_period(void **state)
 {
         struct prom_family *f = counters();
         prom_grace_ns_ = UINT64_MAX / 2;
@@ -157,13 +157,13 @@ static int make_one(const struct prom_view *view, const struct prom_point *point
         return 0;
 }
 
-static void test_not_in_a_visit(void **state)
+static void no_series_is_recycled_during_a_visit(void **state)
 {
         struct prom_family *f = counters();
         prom_grace_ns_ = UINT64_MAX / 2;
         churn(f, 0, 2 * KEPT);
         prom_grace_ns_ = 0;
-        churn(f, 2 * KEPT, 2 * KEPT + 1); /* the first of them learns of it */
+        churn(f, 2 * KEPT, 2 * KEPT + 1); /* the first of them sees the end of the visit */
         (void)prom_counter_with(f, "shown", "in");
         const size_t made = f->n_series;
         assert_int_equal(prom_visit(registry, make_one, f), 0);
@@ -173,8 +173,8 @@ static void test_not_in_a_visit(void **state)
         assert_int_equal(f->n_series, made + 1);
 }
 
-/* A curried family forgets what its base has given to others, and finds the new ones. */
-static void test_curried(void **state)
+/* A curried family forgets the series that its base recycled, and finds the new ones. */
+static void curried_families_forget_recycled_series(void **state)
 {
         struct prom_family *f = counters(), *in, *one;
         const char *way = number(7), *i = "x";
@@ -196,8 +196,8 @@ static void test_curried(void **state)
         assert_int_equal(prom_family_overflows(f), 0);
 }
 
-/* Idle ones that are removed make room for good; those that are hidden do not. */
-static void test_idle(void **state)
+/* Idle series that are removed make room; hidden ones do not. */
+static void idle_series_are_recycled(void **state)
 {
         for (int removed = 0; removed < 2; removed++) {
                 struct prom_family *f = add((struct prom_desc){
@@ -221,8 +221,8 @@ static void test_idle(void **state)
         assert_string_equal(error.msg, "metric g: idle_remove needs an idle_timeout_s");
 }
 
-/* Tables in which keys come and go find all that is there, and only that. */
-static void test_tables(void **state)
+/* Tables in which keys come and go find exactly the keys that are in them. */
+static void tables_stay_correct_while_keys_are_removed(void **state)
 {
         enum { N = 500, ROUNDS = 20000 };
         struct prom_family *f = add((struct prom_desc){PROM_COUNTER, "c_total",
@@ -264,9 +264,14 @@ static void test_tables(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                CASE(test_no_end), CASE(test_begins_anew),    CASE(test_the_last_ones_stay),
-                CASE(test_grace),  CASE(test_not_in_a_visit), CASE(test_curried),
-                CASE(test_idle),   CASE(test_tables),
+                CASE(label_values_may_come_and_go_for_ever),
+                CASE(a_recycled_series_starts_at_zero),
+                CASE(the_series_removed_last_can_come_back),
+                CASE(no_series_is_recycled_within_the_grace_period),
+                CASE(no_series_is_recycled_during_a_visit),
+                CASE(curried_families_forget_recycled_series),
+                CASE(idle_series_are_recycled),
+                CASE(tables_stay_correct_while_keys_are_removed),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What can be registered, what cannot, and what the errors say. */
+/* What can be registered, what cannot, and the error messages. */
 #include "prom/prom.h"
 #include "sanitized.h"
 
@@ -37,7 +37,7 @@ static void refuses(struct prom_registry *r, struct prom_desc desc, int code, co
         assert_int_equal(prom_register(r, &desc, NULL, NULL), -code);
 }
 
-static void test_names(void **state)
+static void invalid_metric_names_are_refused(void **state)
 {
         static const char *const bad[] = {"", "\xff", "a\xc3", "\xed\xa0\x80", "\xc0\xaf"};
         static const char *const good[] = {"a", "_", ":", "a:b_C9", "__x", "x\xc3\xa4", "1 {\n\"}"};
@@ -60,7 +60,7 @@ static void test_names(void **state)
         refuses(*state, desc, EINVAL, "not valid");
 }
 
-static void test_labels(void **state)
+static void invalid_labels_are_refused(void **state)
 {
         struct prom_desc desc = {.kind = PROM_COUNTER, .name = "m_total", .help = "h"};
         desc.labels = NAMES("a\xff");
@@ -103,7 +103,7 @@ static void test_labels(void **state)
         refuses(*state, desc, EINVAL, "le_seconds: label le is reserved");
 }
 
-static void test_help_kind_and_buckets(void **state)
+static void invalid_help_kinds_and_buckets_are_refused(void **state)
 {
         struct prom_desc desc = {.kind = PROM_HISTOGRAM, .name = "h_seconds"};
         refuses(*state, desc, EINVAL, "help");
@@ -143,7 +143,7 @@ static void test_help_kind_and_buckets(void **state)
         assert_int_equal(prom_register(*state, &desc, NULL, NULL), 0);
 }
 
-static void test_duplicates_and_collisions(void **state)
+static void duplicates_and_collisions_are_refused(void **state)
 {
         struct prom_desc gauge = {.kind = PROM_GAUGE, .name = "x", .help = "h"};
         struct prom_desc histogram = {.kind = PROM_HISTOGRAM, .name = "y", .help = "h"};
@@ -162,7 +162,7 @@ static void test_duplicates_and_collisions(void **state)
         refuses(*state, gauge, EEXIST, "prom_series_overflow_total");
 }
 
-static void test_all_or_none(void **state)
+static void a_batch_is_registered_entirely_or_not_at_all(void **state)
 {
         struct prom_desc descs[3] = {{.kind = PROM_GAUGE, .name = "one", .help = "h"},
                                      {.kind = PROM_HISTOGRAM, .name = "two", .help = "h"},
@@ -180,7 +180,7 @@ static void test_all_or_none(void **state)
         assert_int_equal(prom_register_all(*state, descs, 0, NULL, &error), 0);
 }
 
-static void test_obtain_again(void **state)
+static void obtaining_again_returns_the_same_family(void **state)
 {
         struct prom_desc descs[2] = {
                 {.kind = PROM_COUNTER, .name = "a_total", .help = "h", .labels = NAMES("l")},
@@ -204,8 +204,8 @@ static void test_obtain_again(void **state)
         assert_non_null(strstr(error.msg, "b_seconds"));
 }
 
-/* As many as there may be, and those that are there can still be had. */
-static void test_full_registry(void **state)
+/* A full registry still returns the families that it has. */
+static void a_full_registry_refuses_families(void **state)
 {
         static char names[PROM_FAMILIES_MAX + 1][8];
         static struct prom_desc descs[PROM_FAMILIES_MAX + 1];
@@ -233,7 +233,7 @@ static void test_full_registry(void **state)
         assert_int_equal(prom_obtain_all(*state, descs, 3, families, &error), -ENOSPC);
 }
 
-static void test_strings_are_copied(void **state)
+static void strings_are_copied(void **state)
 {
         char name[] = "copied", help[] = "help", label[] = "label", value[] = "value";
         struct prom_desc desc = {.kind = PROM_GAUGE, .name = name, .help = help};
@@ -249,7 +249,7 @@ static void test_strings_are_copied(void **state)
         prom_buf_release(&buf);
 }
 
-static void test_default_registry(void **state)
+static void the_default_registry_is_never_freed(void **state)
 {
         struct prom_desc desc = {.kind = PROM_COUNTER, .name = "default_total", .help = "h"};
         struct prom_family *family;
@@ -257,12 +257,12 @@ static void test_default_registry(void **state)
         assert_int_equal(prom_register(prom_default_registry(), &desc, &family, NULL), 0);
         assert_ptr_equal(prom_registry_find(prom_default_registry(), "default_total"), family);
         assert_null(prom_registry_find(*state, "default_total"));
-        prom_registry_free(prom_default_registry()); /* is left alone */
+        prom_registry_free(prom_default_registry()); /* ignored */
         assert_ptr_equal(prom_registry_find(prom_default_registry(), "default_total"), family);
         prom_registry_free(NULL);
 }
 
-static void test_cells_are_used_again(void **state)
+static void cells_of_a_freed_registry_are_reused(void **state)
 {
         struct prom_desc desc = {.kind = PROM_COUNTER, .name = "reused_total", .help = "h"};
         for (int i = 0; i < 3; i++) {
@@ -277,8 +277,8 @@ static void test_cells_are_used_again(void **state)
         }
 }
 
-/* A registry that is filled until no cells are left says so, and gives them all back. */
-static void test_cells_run_out(void **state)
+/* A registry is filled until no cells are left, which is reported; freeing it returns them all. */
+static void registering_without_cells_fails(void **state)
 {
         double bounds[PROM_BUCKETS_MAX];
         assert_int_equal(prom_linear_buckets(0, 1, PROM_BUCKETS_MAX, bounds), 0);
@@ -323,17 +323,25 @@ static void test_cells_run_out(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(test_names, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(test_labels, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(test_help_kind_and_buckets, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(test_duplicates_and_collisions, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(test_all_or_none, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(test_obtain_again, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(test_full_registry, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(test_strings_are_copied, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(test_default_registry, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(test_cells_are_used_again, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(test_cells_run_out, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(invalid_metric_names_are_refused, set_up,
+                                                tear_down),
+                cmocka_unit_test_setup_teardown(invalid_labels_are_refused, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(invalid_help_kinds_and_buckets_are_refused, set_up,
+                                                tear_down),
+                cmocka_unit_test_setup_teardown(duplicates_and_collisions_are_refused, set_up,
+                                                tear_down),
+                cmocka_unit_test_setup_teardown(a_batch_is_registered_entirely_or_not_at_all,
+                                                set_up, tear_down),
+                cmocka_unit_test_setup_teardown(obtaining_again_returns_the_same_family, set_up,
+                                                tear_down),
+                cmocka_unit_test_setup_teardown(a_full_registry_refuses_families, set_up,
+                                                tear_down),
+                cmocka_unit_test_setup_teardown(strings_are_copied, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(the_default_registry_is_never_freed, set_up,
+                                                tear_down),
+                cmocka_unit_test_setup_teardown(cells_of_a_freed_registry_are_reused, set_up,
+                                                tear_down),
+                cmocka_unit_test_setup_teardown(registering_without_cells_fails, set_up, tear_down),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

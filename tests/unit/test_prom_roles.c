@@ -20,8 +20,8 @@ enum { OBSERVERS = 3, GENERATIONS = 6, ROUNDS = 1500, VALUES = 12 };
 #define NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
 #define LABELS(...) ((const struct prom_label[]){__VA_ARGS__, {NULL, NULL}})
 
-/* Some families nobody removes anything from, and the same kinds again where it is done all the
- * time. */
+/* Families from which nothing is removed, and families of the same kinds from which series are
+ * removed all the */
 enum {
         STEADY_COUNTER,
         STEADY_HISTOGRAM,
@@ -74,7 +74,7 @@ static void set_up(void)
         assert_int_equal(prom_curry(families[COUNTER], LABELS({"a", "c"}), &curried, NULL), 0);
 }
 
-/* cmocka's assertions are for the thread of the test. */
+/* Only the thread of the test may use cmocka's assertions. */
 #define CHECK(condition)                                                                           \
         do {                                                                                       \
                 if (!(condition)) {                                                                \
@@ -108,7 +108,7 @@ static void observe_once(int i)
                 prom_counter_inc(prom_counter_with(families[IDLE], value));
 }
 
-/* With handles that are kept, whatever becomes of their series. */
+/* Uses handles that are kept whatever happens to their series. */
 static void observe_stale(int i, struct prom_counter *counter, struct prom_histogram *histogram,
                           struct prom_histogram *native, struct prom_gauge *gauge)
 {
@@ -213,7 +213,7 @@ static void check_histogram(struct scraper *s, struct prom_series *series, struc
         check_grows(last, s->histogram.created_ms, (double)count);
 }
 
-/* Of the steady ones, whose observations are 0 to 4. */
+/* For the steady families, whose observations are 0 to 4. */
 static void check_sum(const struct prom_snapshot *s)
 {
         double sum = 0;
@@ -302,7 +302,7 @@ static void check_totals(void)
         assert_true((double)natively == rounds && (double)summarized == rounds);
 }
 
-static void test_all_roles(void **state)
+static void all_roles_at_once_lose_nothing(void **state)
 {
         static void *(*const roles[])(void *) = {create, delete, scrape, scrape};
         enum { N_ROLES = sizeof(roles) / sizeof(roles[0]) };
@@ -326,8 +326,9 @@ static void test_all_roles(void **state)
 
 /* ---- sums of fractions -------------------------------------------------------------------- */
 
-/* Threads that count one after the other, each in a slab of its own, and then one after the other count
- * so little that it changes no sum, in so many buckets that its block is replaced by a larger one. */
+/* Threads that count one after the other, each in a slab of its own, and then one after the other
+ * count so little that it changes no sum, in so many buckets that its block is replaced by a larger
+ * one. */
 enum { N_COUNTING = 3, MANY_BUCKETS = 40 };
 static struct {
         double v;
@@ -367,9 +368,9 @@ static void read_sums(struct prom_family **f, double sums[4])
         sums[3] = summary.sum;
 }
 
-/* In this order, 2^-53 + 2^-53 + 1.5 is more than 1.5 + 2^-53 + 2^-53, into which it turns when the block
- * with 1.5, the first, is replaced. */
-static void test_sums_never_shrink(void **state)
+/* In this order, 2^-53 + 2^-53 + 1.5 is more than 1.5 + 2^-53 + 2^-53, into which it turns when the
+ * block with 1.5, the first, is replaced. */
+static void sums_never_shrink(void **state)
 {
         static const double values[N_COUNTING] = {1.5, 0x1p-53, 0x1p-53};
         const struct prom_desc descs[] = {
@@ -409,8 +410,8 @@ static void test_sums_never_shrink(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_all_roles),
-                cmocka_unit_test(test_sums_never_shrink),
+                cmocka_unit_test(all_roles_at_once_lose_nothing),
+                cmocka_unit_test(sums_never_shrink),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Handles: look-up, the cap on series, label values of every kind, and misuse. */
+/* Handles: look-up, the cap on series, label values of all kinds, and misuse. */
 #include "prom/prom.h"
 
 #include <math.h>
@@ -30,7 +30,7 @@ static bool says(struct prom_registry *r, const char *text)
         return found;
 }
 
-static void test_handles(void **state)
+static void the_same_values_give_the_same_handle(void **state)
 {
         struct prom_registry *r = prom_registry_new();
         struct prom_family *two = add(r, (struct prom_desc){.kind = PROM_COUNTER,
@@ -39,14 +39,14 @@ static void test_handles(void **state)
                                                             .labels = NAMES("a", "b")});
         struct prom_counter *c = prom_counter_with(two, "x", "yz");
         assert_non_null(c);
-        char x[] = "x", yz[] = "yz"; /* it is the content that counts */
+        char x[] = "x", yz[] = "yz"; /* the contents matter, not the addresses */
         assert_ptr_equal(prom_counter_with(two, x, yz), c);
         assert_ptr_not_equal(prom_counter_with(two, "xy", "z"), c);
         assert_ptr_not_equal(prom_counter_with(two, "yz", "x"), c);
         assert_ptr_not_equal(prom_counter_with(two, "x", ""), c);
         assert_ptr_not_equal(prom_counter_with(two, "x", "yzz"), c);
         assert_ptr_equal(prom_counter_with(two, "x", "yz"), c);
-        yz[0] = 'Z'; /* a buffer used again names another series */
+        yz[0] = 'Z'; /* a reused buffer names another series */
         assert_ptr_not_equal(prom_counter_with(two, x, yz), c);
         assert_ptr_equal(prom_counter_with(two, NULL, "q"), prom_counter_with(two, "", "q"));
         struct prom_family *none =
@@ -55,7 +55,7 @@ static void test_handles(void **state)
         prom_registry_free(r);
 }
 
-static void test_many_series(void **state)
+static void many_series_are_found_again(void **state)
 {
         enum { MANY = 20000 };
         struct prom_registry *r = prom_registry_new();
@@ -82,7 +82,7 @@ static void test_many_series(void **state)
         prom_registry_free(r);
 }
 
-static void test_cap(void **state)
+static void look_ups_beyond_the_cap_get_the_overflow_series(void **state)
 {
         struct prom_registry *r = prom_registry_new();
         struct prom_family *family = add(r, (struct prom_desc){.kind = PROM_COUNTER,
@@ -101,13 +101,13 @@ static void test_cap(void **state)
                             "capped_total{user=\"overflow\",verb=\"overflow\"} 97\n"));
         assert_false(says(r, "user3"));
         assert_true(says(r, "prom_series_overflow_total{family=\"capped_total\"} 97\n"));
-        /* Who is called so shares the series. */
+        /* A series with these label values is the overflow series. */
         assert_ptr_equal(prom_counter_with(family, "overflow", "overflow"),
                          prom_counter_with(family, "anybody", "POST"));
         prom_registry_free(r);
 }
 
-static void test_default_cap(void **state)
+static void the_default_cap_applies(void **state)
 {
         struct prom_registry *r = prom_registry_new();
         struct prom_family *family =
@@ -122,7 +122,7 @@ static void test_default_cap(void **state)
         prom_registry_free(r);
 }
 
-static void test_values_are_cleaned(void **state)
+static void invalid_values_are_made_valid(void **state)
 {
         static const struct {
                 const char *value, *text;
@@ -150,7 +150,8 @@ static void test_values_are_cleaned(void **state)
         char longer[PROM_LABEL_VALUE_MAX + 100], cut[PROM_LABEL_VALUE_MAX + 1];
         memset(longer, 'x', sizeof(longer) - 1);
         longer[sizeof(longer) - 1] = '\0';
-        memcpy(longer + PROM_LABEL_VALUE_MAX - 1, "\xc3\xbc", 2); /* would be cut in the middle */
+        memcpy(longer + PROM_LABEL_VALUE_MAX - 1, "\xc3\xbc", 2); /* would be truncated in the
+                                                                     middle of a character */
         memset(cut, 'x', sizeof(cut));
         cut[PROM_LABEL_VALUE_MAX - 1] = '\0';
         assert_ptr_equal(prom_gauge_with(family, longer), prom_gauge_with(family, cut));
@@ -189,7 +190,7 @@ static void look_up_lengths(struct prom_family *family, size_t n, char *page)
         }
 }
 
-static void test_values_of_every_length(void **state)
+static void values_of_every_length_are_told_apart(void **state)
 {
         static const char *const names[] = {"a", "b", "c", "d", "e", "f"};
         char *pages =
@@ -210,13 +211,13 @@ static void test_values_of_every_length(void **state)
         munmap(pages, 2 * 4096);
 }
 
-/* One place in the program, with literals alone. */
+/* One call with literals only. */
 static struct prom_counter *of_literals(struct prom_family *family)
 {
         return prom_counter_with(family, "GET", "200");
 }
 
-static void test_a_place_with_literals(void **state)
+static void one_call_finds_the_series_of_each_family(void **state)
 {
         const char *const values[] = {"GET", "200"}, *const others[] = {"PUT", "500"};
         const struct prom_desc desc = {.kind = PROM_COUNTER,
@@ -253,7 +254,7 @@ static void test_a_place_with_literals(void **state)
         prom_registry_free(r);
 }
 
-static void test_misuse(void **state)
+static void misuse_is_ignored_and_counted(void **state)
 {
         struct prom_registry *r = prom_registry_new();
         struct prom_family *family =
@@ -281,13 +282,13 @@ static void test_misuse(void **state)
         prom_registry_free(r);
 }
 
-static void test_counter_parts(void **state)
+static void integers_and_fractions_add_up(void **state)
 {
         struct prom_registry *r = prom_registry_new();
         struct prom_counter *c = prom_counter_with(
                 add(r, (struct prom_desc){.kind = PROM_COUNTER, .name = "c_total", .help = "h"}));
         prom_counter_add(c, 0);
-        prom_counter_add(c, 0x1p53); /* a double alone would lose the ones that follow */
+        prom_counter_add(c, 0x1p53); /* a double would lose the following additions of 1 */
         prom_counter_inc(c);
         prom_counter_inc(c);
         assert_true(says(r, "\nc_total 9007199254740994\n"));
@@ -296,7 +297,7 @@ static void test_counter_parts(void **state)
         prom_registry_free(r);
 }
 
-static void test_gauge(void **state)
+static void a_gauge_takes_any_double(void **state)
 {
         struct prom_registry *r = prom_registry_new();
         struct prom_gauge *g = prom_gauge_with(
@@ -315,16 +316,16 @@ static void test_gauge(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_handles),
-                cmocka_unit_test(test_many_series),
-                cmocka_unit_test(test_cap),
-                cmocka_unit_test(test_default_cap),
-                cmocka_unit_test(test_misuse),
-                cmocka_unit_test(test_values_are_cleaned),
-                cmocka_unit_test(test_counter_parts),
-                cmocka_unit_test(test_gauge),
-                cmocka_unit_test(test_values_of_every_length),
-                cmocka_unit_test(test_a_place_with_literals),
+                cmocka_unit_test(the_same_values_give_the_same_handle),
+                cmocka_unit_test(many_series_are_found_again),
+                cmocka_unit_test(look_ups_beyond_the_cap_get_the_overflow_series),
+                cmocka_unit_test(the_default_cap_applies),
+                cmocka_unit_test(misuse_is_ignored_and_counted),
+                cmocka_unit_test(invalid_values_are_made_valid),
+                cmocka_unit_test(integers_and_fractions_add_up),
+                cmocka_unit_test(a_gauge_takes_any_double),
+                cmocka_unit_test(values_of_every_length_are_told_apart),
+                cmocka_unit_test(one_call_finds_the_series_of_each_family),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One name registered several times with different const labels: one metric to a scraper. */
+/* A name registered several times with different constant labels is one metric to a scraper. */
 #include "prom_fixture.h"
 
 #include <errno.h>
@@ -30,7 +30,7 @@ static void refused(struct prom_desc desc, const char *part)
         assert_non_null(strstr(error.msg, part));
 }
 
-static void test_one_metric_in_text(void **state)
+static void siblings_are_one_metric_in_text(void **state)
 {
         const struct prom_desc a = sibling(LABELS({"queue", "a"}));
         const struct prom_desc b = sibling(LABELS({"queue", "b"}));
@@ -73,7 +73,7 @@ static size_t varint(const unsigned char **p)
         }
 }
 
-static void test_one_metric_in_protobuf(void **state)
+static void siblings_are_one_metric_in_protobuf(void **state)
 {
         enum { METRIC = 4 << 3 | 2 };
         size_t families = 0, metrics = 0;
@@ -82,7 +82,8 @@ static void test_one_metric_in_protobuf(void **state)
                 const struct prom_desc desc = sibling(LABELS({"queue", queues[i]}));
                 prom_counter_inc(prom_counter_with(added(&desc), "ok"));
         }
-        for (int again = 0; again < 2; again++) { /* the width of the length is guessed at first */
+        for (int again = 0; again < 2; again++) { /* the first scrape guesses the width of the
+                                                     length */
                 const struct prom_format format = {PROM_PROTOBUF_DELIMITED, PROM_ALLOW_UTF8};
                 assert_int_equal(prom_render(registry, format, NULL, &buf), 0);
                 const unsigned char *p = (unsigned char *)buf.data, *end = p + buf.len;
@@ -108,7 +109,7 @@ static void collect(struct prom_emitter *emitter, void *data)
         prom_emit(emitter, 0, 5, "late");
 }
 
-static void test_of_a_collector(void **state)
+static void a_collector_may_feed_siblings(void **state)
 {
         const struct prom_desc a = sibling(LABELS({"queue", "a"}));
         const struct prom_desc b = sibling(LABELS({"queue", "b"}));
@@ -120,7 +121,7 @@ static void test_of_a_collector(void **state)
                                       "jobs_total{queue=\"b\",result=\"late\"} 5\n");
 }
 
-static void test_what_stays_refused(void **state)
+static void siblings_that_differ_otherwise_are_refused(void **state)
 {
         struct prom_desc desc = sibling(LABELS({"queue", "a"}));
         added(&desc);
@@ -133,7 +134,8 @@ static void test_what_stays_refused(void **state)
         desc.help = "Jobs.";
         desc.kind = PROM_GAUGE;
         refused(desc, "kind");
-        /* A label that is const in one and variable in the other could give one series twice. */
+        /* A label that is constant in one family and variable in the other could name one series
+         * twice. */
         desc = sibling(LABELS({"result", "ok"}));
         desc.labels = PROM_LABELS("queue");
         refused(desc, "names of labels");
@@ -142,10 +144,12 @@ static void test_what_stays_refused(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(test_one_metric_in_text, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(test_one_metric_in_protobuf, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(test_of_a_collector, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(test_what_stays_refused, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(siblings_are_one_metric_in_text, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(siblings_are_one_metric_in_protobuf, set_up,
+                                                tear_down),
+                cmocka_unit_test_setup_teardown(a_collector_may_feed_siblings, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(siblings_that_differ_otherwise_are_refused, set_up,
+                                                tear_down),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

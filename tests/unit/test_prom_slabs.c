@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Updates by any number of threads, on any processor, interrupted and forked at any moment: none is lost
- * or torn, and memory is bounded by the number of processors. All of it with restartable sequences (if
- * there are any here), in locked slabs, and in a process whose C library was told not to use rseq.
+ * Updates by any number of threads, on any processor, interrupted and forked at any moment: none is
+ * lost or torn, and memory is bounded by the number of processors. All of it with restartable
+ * sequences (if there are any here), in locked slabs, and in a process whose C library was told not
+ * to use rseq.
  */
 #include "prom/clock.h"
 #include "prom_fixture.h"
@@ -34,7 +35,7 @@ static unsigned long n_slabs_mapped, block_bytes;
 #if !SANITIZED
 void *__libc_memalign(size_t alignment, size_t n);
 
-/* Only blocks of native histograms, and series, are allocated so. */
+/* Only blocks of native histograms, and series, are allocated with this function. */
 void *aligned_alloc(size_t alignment, size_t n)
 {
         __atomic_fetch_add(&block_bytes, n, __ATOMIC_RELAXED);
@@ -49,7 +50,7 @@ void *mmap(void *at, size_t n, int prot, int flags, int fd, off_t offset)
 }
 #endif
 
-/* Of either kind. */
+/* Of both kinds. */
 static unsigned long slabs_max(void)
 {
         const long cpus = sysconf(_SC_NPROCESSORS_CONF);
@@ -83,8 +84,8 @@ static void add_families(void)
         }
 }
 
-/* One update of each. Values are 0 to VALUES - 1 in turn, in a native histogram every second one below
- * 0, so that all sums are exact. */
+/* One update of each. Values are 0 to VALUES - 1 in turn, in a native histogram every second one
+ * below 0, so that all sums are exact. */
 static void count_in_series(const char *series, unsigned round)
 {
         const double v = round % VALUES;
@@ -150,7 +151,7 @@ static void *touch_and_stay(void *data)
         return NULL;
 }
 
-static void test_memory_is_bounded_by_processors(void **state)
+static void memory_is_bounded_by_processors(void **state)
 {
         pthread_t threads[THREADS];
         if (SANITIZED) {
@@ -175,7 +176,7 @@ static void test_memory_is_bounded_by_processors(void **state)
         pthread_barrier_wait(&may_end);
         for (int i = 0; i < THREADS; i++)
                 pthread_join(threads[i], NULL);
-        /* Nor do threads that come and go take more. */
+        /* Threads that come and go use no more memory. */
         const unsigned long slabs = n_slabs_mapped;
         for (int i = 0; i < THREADS; i++) {
                 pthread_barrier_init(&touched, NULL, 1);
@@ -212,7 +213,7 @@ static void *count_and_move(void *data)
         return NULL;
 }
 
-static void test_migration(void **state)
+static void migrating_threads_lose_no_update(void **state)
 {
         pthread_t threads[WORKERS];
         assert_int_equal(sched_getaffinity(0, sizeof(all_cpus), &all_cpus), 0);
@@ -220,7 +221,7 @@ static void test_migration(void **state)
                 print_message("one processor: threads are preempted, but not moved\n");
         for (uintptr_t i = 0; i < WORKERS; i++)
                 start(&threads[i], count_and_move, (void *)i);
-        for (int i = 0; i < 20; i++) /* beside scrapes */
+        for (int i = 0; i < 20; i++) /* during scrapes */
                 assert_int_equal(prom_render_text(registry, &buf), 0);
         for (int i = 0; i < WORKERS; i++)
                 pthread_join(threads[i], NULL);
@@ -253,7 +254,7 @@ static void *count_until_told(void *data)
         return NULL;
 }
 
-static void test_signals(void **state)
+static void signals_lose_no_update(void **state)
 {
         pthread_t thread;
         uint64_t rounds = 0;
@@ -293,7 +294,7 @@ static void *count_on(void *data)
         return NULL;
 }
 
-/* In the child: whole observations, and its own are added. */
+/* In the child: sees whole observations, and can add its own. */
 static int check_in_child(void)
 {
         struct prom_snapshot before, after;
@@ -310,7 +311,7 @@ static int check_in_child(void)
         return wrong_after("child", 1) ? 2 : 0;
 }
 
-static void test_fork(void **state)
+static void a_child_has_the_counts_of_its_parent(void **state)
 {
         enum { FORKS = 50 };
         pthread_t threads[WORKERS];
@@ -331,7 +332,8 @@ static void test_fork(void **state)
                 pthread_join(threads[i], NULL);
 }
 
-/* ---- a thread that is stopped in mid-update --------------------------------------------------- */
+/* ---- a thread that is stopped in mid-update ---------------------------------------------------
+ */
 
 static pthread_barrier_t stopped, may_go_on;
 
@@ -344,8 +346,8 @@ static void *stop_in_mid_update(void *data)
         return NULL;
 }
 
-/* Others count in other slabs, and scrapes wait for it once. */
-static void test_stopped_thread(void **state)
+/* Other threads count in other slabs, and scrapes wait for it only once. */
+static void a_stopped_thread_does_not_stop_a_scrape(void **state)
 {
         pthread_t thread;
         pthread_barrier_init(&stopped, NULL, 2);
@@ -359,7 +361,7 @@ static void test_stopped_thread(void **state)
         const uint64_t begin_ns = prom_now_ns();
         for (int i = 0; i < 100; i++)
                 assert_int_equal(wrong_after("others", 2), 0);
-        assert_true(prom_now_ns() - begin_ns < 50 * NS_PER_S); /* not one for each look */
+        assert_true(prom_now_ns() - begin_ns < 50 * NS_PER_S); /* not one second per scrape */
         pthread_barrier_wait(&may_go_on);
         pthread_join(thread, NULL);
         assert_int_equal(wrong_after("others", 2), 0);
@@ -375,7 +377,7 @@ static __attribute__((unused)) void *count_rounds(void *data)
 }
 
 #ifdef PROM_RSEQ
-/* As in a thread that the C library does not know. */
+/* As in a thread that the C library does not know of. */
 static void *count_without_rseq(void *data)
 {
         void *area = (char *)__builtin_thread_pointer() + __rseq_offset;
@@ -384,7 +386,7 @@ static void *count_without_rseq(void *data)
         return count_rounds(NULL);
 }
 
-static void test_threads_without_rseq(void **state)
+static void threads_without_rseq_count_too(void **state)
 {
         pthread_t threads[WORKERS];
         for (int i = 0; i < WORKERS; i++)
@@ -403,7 +405,7 @@ static void *count_with_number(void *data)
 }
 
 /* Numbers far apart, the last of the table, and beyond it. Each thread has one of its own. */
-static void test_numbers(void **state)
+static void concurrent_threads_have_different_slabs(void **state)
 {
         static const uint32_t numbers[WORKERS] = {3,    511,       PROM_CPUS_MAX - 1, PROM_CPUS_MAX,
                                                   8191, UINT32_MAX};
@@ -420,13 +422,13 @@ static void test_numbers(void **state)
         assert_int_equal(wrong_after("mixed", (uint64_t)(WORKERS + 1) * ROUNDS / VALUES), 0);
 }
 #else
-static void test_threads_without_rseq(void **state)
+static void threads_without_rseq_count_too(void **state)
 {
         print_message("skip: this build has no rseq\n");
         skip();
 }
 
-static void test_numbers(void **state)
+static void concurrent_threads_have_different_slabs(void **state)
 {
         print_message("skip: this build has no rseq\n");
         skip();
@@ -451,11 +453,13 @@ static int set_up_locked(void **state)
 
 #define TEST(test_, set_up_) cmocka_unit_test_setup_teardown(test_, set_up_, tear_down)
 #define TESTS(set_up_)                                                                             \
-        TEST(test_memory_is_bounded_by_processors, set_up_), TEST(test_migration, set_up_),        \
-                TEST(test_signals, set_up_), TEST(test_fork, set_up_),                             \
-                TEST(test_stopped_thread, set_up_)
+        TEST(memory_is_bounded_by_processors, set_up_),                                            \
+                TEST(migrating_threads_lose_no_update, set_up_),                                   \
+                TEST(signals_lose_no_update, set_up_),                                             \
+                TEST(a_child_has_the_counts_of_its_parent, set_up_),                               \
+                TEST(a_stopped_thread_does_not_stop_a_scrape, set_up_)
 
-static void test_program_without_rseq(void **state)
+static void a_program_without_rseq_counts_too(void **state)
 {
         int status;
         const pid_t child = fork();
@@ -470,11 +474,11 @@ static void test_program_without_rseq(void **state)
 
 int main(void)
 {
-        const struct CMUnitTest usual[] = {TESTS(set_up_families),
-                                           TEST(test_threads_without_rseq, set_up_families),
-                                           TEST(test_numbers, set_up_families)};
+        const struct CMUnitTest usual[] = {
+                TESTS(set_up_families), TEST(threads_without_rseq_count_too, set_up_families),
+                TEST(concurrent_threads_have_different_slabs, set_up_families)};
         const struct CMUnitTest locked[] = {TESTS(set_up_locked)};
-        const struct CMUnitTest program[] = {cmocka_unit_test(test_program_without_rseq)};
+        const struct CMUnitTest program[] = {cmocka_unit_test(a_program_without_rseq_counts_too)};
         if (getenv("GLIBC_TUNABLES"))
                 return cmocka_run_group_tests_name("without rseq", usual, NULL, NULL);
         return cmocka_run_group_tests_name("as it comes", usual, NULL, NULL) +

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Infos, state sets, and the helpers for gauges, times and failures. */
+/* Infos, state sets, and helpers for gauges, times and failures. */
 #include "prom_fixture.h"
 
 #include <errno.h>
@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <time.h>
 
-static void test_info(void **state)
+static void an_info_is_always_one(void **state)
 {
         struct prom_family *f =
                 add((struct prom_desc){PROM_INFO, "app_info", .labels = NAMES("version")});
@@ -30,7 +30,7 @@ static void test_info(void **state)
 
 struct replacement {
         struct prom_family *family;
-        const char *by; /* set when the first info is seen; NULL: nothing is */
+        const char *by; /* set when the first info is seen; NULL: set nothing */
         int seen;
 };
 
@@ -54,21 +54,21 @@ static int seen_while_set(struct prom_family *family, const char *by)
         return r.seen;
 }
 
-/* Whatever is set in the middle of a scrape, it does not show two. */
-static void test_info_set_beside_a_scrape(void **state)
+/* Whatever is set during a scrape, it does not show two infos. */
+static void a_scrape_never_shows_contradicting_infos(void **state)
 {
         struct prom_family *f =
                 add((struct prom_desc){PROM_INFO, "app_info", .labels = NAMES("version")});
         prom_info_set(f, "1");
         prom_info_set(f, "2");
         prom_info_set(f, "1");
-        assert_int_equal(seen_while_set(f, "2"), 1); /* one that comes back */
+        assert_int_equal(seen_while_set(f, "2"), 1); /* an info that comes back */
         assert_true(mentions("version=\"2\""));
-        assert_int_equal(seen_while_set(f, "3"), 1); /* one that is made */
+        assert_int_equal(seen_while_set(f, "3"), 1); /* a new info */
         assert_true(mentions("version=\"3\""));
         assert_int_equal(seen_while_set(f, "3"), 1);
         assert_int_equal(seen_while_set(f, NULL), 1);
-        assert_non_null(prom_info_with(f, "1")); /* two, as the program wants it */
+        assert_non_null(prom_info_with(f, "1")); /* two infos, created explicitly */
         assert_int_equal(seen_while_set(f, NULL), 2);
         prom_info_set(f, "3");
         assert_int_equal(seen_while_set(f, NULL), 1);
@@ -94,7 +94,7 @@ static void *set_versions(void *data)
         return NULL;
 }
 
-static void test_info_set_beside_renderings(void **state)
+static void concurrent_renderings_never_show_contradicting_infos(void **state)
 {
         static const enum prom_format_kind formats[] = {PROM_TEXT_0_0_4, PROM_OPENMETRICS_1_0_0,
                                                         PROM_PROTOBUF_DELIMITED};
@@ -120,7 +120,7 @@ static void test_info_set_beside_renderings(void **state)
         assert_true(mentions("version=\"v"));
 }
 
-static void test_stateset(void **state)
+static void a_state_set_shows_its_states(void **state)
 {
         struct prom_family *f =
                 add((struct prom_desc){PROM_STATESET, "phase", .labels = NAMES("vm"),
@@ -153,7 +153,7 @@ static void test_stateset(void **state)
         assert_null(prom_info_with(f, "a"));
 }
 
-static void test_descriptions(void **state)
+static void invalid_infos_and_state_sets_are_refused(void **state)
 {
         static const char *const none[] = {NULL}, *const twice[] = {"a", "a", NULL};
         static const double one = 1;
@@ -194,7 +194,7 @@ static void test_descriptions(void **state)
         assert_true(prom_stateset_value(prom_stateset_with(f)) == UINT64_C(1) << 63);
 }
 
-static void test_obtain(void **state)
+static void obtaining_compares_the_states(void **state)
 {
         static const double median[] = {0.5}, other[] = {0.9};
         const struct prom_desc first[] = {
@@ -221,7 +221,7 @@ static void test_obtain(void **state)
 
 /* ---- helpers ------------------------------------------------------------------------------ */
 
-static void test_times(void **state)
+static void gauges_can_be_set_to_times(void **state)
 {
         struct prom_gauge *g =
                 prom_gauge_with(add((struct prom_desc){.kind = PROM_GAUGE, .name = "g"}));
@@ -249,7 +249,7 @@ static int work(struct prom_gauge *running, struct prom_histogram *times,
         return (int)prom_gauge_value(running);
 }
 
-static void test_scopes(void **state)
+static void scopes_end_with_their_block(void **state)
 {
         struct prom_gauge *g =
                 prom_gauge_with(add((struct prom_desc){.kind = PROM_GAUGE, .name = "g"}));
@@ -270,7 +270,7 @@ static void test_scopes(void **state)
         assert_int_equal(s.count, 2);
         assert_int_equal(prom_summary_snapshot(recent, &q), 0);
         assert_int_equal(q.count, 2);
-        assert_true(q.sum >= 0 && q.sum <= s.sum); /* begun later, ended before */
+        assert_true(q.sum >= 0 && q.sum <= s.sum); /* started later, ended earlier */
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -278,14 +278,14 @@ static void test_scopes(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                TEST(test_info),
-                TEST(test_info_set_beside_a_scrape),
-                TEST(test_info_set_beside_renderings),
-                TEST(test_stateset),
-                TEST(test_descriptions),
-                TEST(test_obtain),
-                TEST(test_times),
-                TEST(test_scopes),
+                TEST(an_info_is_always_one),
+                TEST(a_scrape_never_shows_contradicting_infos),
+                TEST(concurrent_renderings_never_show_contradicting_infos),
+                TEST(a_state_set_shows_its_states),
+                TEST(invalid_infos_and_state_sets_are_refused),
+                TEST(obtaining_compares_the_states),
+                TEST(gauges_can_be_set_to_times),
+                TEST(scopes_end_with_their_block),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Summaries: quantiles of a window that moves when it is looked at. */
+/* Summaries: quantiles of a window that moves when the summary is read. */
 #include "prom/native.h"
 #include "prom_fixture.h"
 
@@ -37,7 +37,7 @@ static void near(double v, double expected)
                 fail_msg("%g is not near %g", v, expected);
 }
 
-static void test_quantiles(void **state)
+static void quantiles_are_within_their_error(void **state)
 {
         struct prom_summary *summary = make(0);
         for (int i = 1; i <= 10000; i++)
@@ -55,7 +55,7 @@ static void test_quantiles(void **state)
         assert_true(s.created_ms > 0);
 }
 
-static void test_signs(void **state)
+static void quantiles_of_negative_values_are_negative(void **state)
 {
         struct prom_summary *summary = make(0);
         for (int i = -100; i < 0; i++)
@@ -75,7 +75,7 @@ static void test_signs(void **state)
         near(s.values[1], 7);
 }
 
-static void test_empty(void **state)
+static void an_empty_summary_has_no_quantiles(void **state)
 {
         struct prom_summary *summary = make(0);
         take(summary);
@@ -88,7 +88,7 @@ static void test_empty(void **state)
                 near(s.values[i], 3);
 }
 
-static void test_window(void **state)
+static void quantiles_cover_the_window(void **state)
 {
         struct prom_summary *summary = make(100);
         prom_summary_observe(summary, 1000);
@@ -101,9 +101,9 @@ static void test_window(void **state)
                 near(s.values[0], step < 5 ? 1 : step - 4 + 1);
                 near(s.values[4], step < 4 ? 1000 : step + 1);
         }
-        assert_int_equal(s.count, 11); /* of all time */
+        assert_int_equal(s.count, 11); /* counts everything */
         prom_summary_age_(summary, 1000 * SECOND);
-        take(summary); /* nothing since the last look, which is too long ago */
+        take(summary); /* nothing since the last scrape, which is too long ago */
         assert_true(isnan(s.values[1]));
         assert_int_equal(s.count, 11);
         prom_summary_observe(summary, 5);
@@ -112,10 +112,10 @@ static void test_window(void **state)
         near(s.values[4], 5);
 }
 
-static void test_frequent_looks(void **state)
+static void frequent_scrapes_keep_few_sketches(void **state)
 {
         struct prom_summary *summary = make(100);
-        for (int i = 1; i <= 300; i++) { /* one a second */
+        for (int i = 1; i <= 300; i++) { /* one per second */
                 prom_summary_observe(summary, i);
                 take(summary);
                 prom_summary_age_(summary, SECOND);
@@ -126,23 +126,23 @@ static void test_frequent_looks(void **state)
         near(s.values[4], 300);
 }
 
-static void test_first_look_late(void **state)
+static void a_late_first_scrape_starts_the_window(void **state)
 {
         struct prom_summary *summary = make(100);
         prom_summary_observe(summary, 1);
         prom_summary_age_(summary, 1000 * SECOND);
-        take(summary); /* when that was nobody knows */
+        take(summary); /* their time is unknown */
         near(s.values[1], 1);
         prom_summary_observe(summary, 2);
         take(summary);
         near(s.values[0], 2);
 }
 
-static void test_wide_values(void **state)
+static void wide_ranges_double_the_bucket_width(void **state)
 {
         struct prom_summary *summary = make(0);
         double v = 1e-12;
-        for (int i = 0; i < 2400; i++, v *= 1.0235) /* some 2,400 buckets of schema 5 */
+        for (int i = 0; i < 2400; i++, v *= 1.0235) /* about 2,400 buckets of schema 5 */
                 prom_summary_observe(summary, v);
         take(summary);
         assert_int_equal(s.count, 2400);
@@ -150,7 +150,7 @@ static void test_wide_values(void **state)
         assert_true(s.values[4] > v / 1.08 && s.values[4] < v);
 }
 
-static void test_removal_and_misuse(void **state)
+static void a_removed_summary_comes_back_at_zero(void **state)
 {
         struct prom_family *f =
                 add_summary((struct prom_desc){.quantiles = quantiles,
@@ -182,7 +182,7 @@ static void test_removal_and_misuse(void **state)
         assert_int_equal(prom_summary_snapshot(NULL, &s), -EINVAL);
 }
 
-static void test_without_quantiles(void **state)
+static void a_summary_may_have_no_quantiles(void **state)
 {
         struct prom_summary *summary =
                 prom_summary_with(add_summary((struct prom_desc){.labels = NULL}));
@@ -191,7 +191,7 @@ static void test_without_quantiles(void **state)
         assert_true(s.count == 1 && s.sum == 2.5 && s.n_quantiles == 0);
 }
 
-static void test_descriptions(void **state)
+static void invalid_summaries_are_refused(void **state)
 {
         static const double down[] = {0.5, 0.1}, beyond[] = {0.5, 1.5}, below[] = {-0.5},
                             nan[] = {(double)NAN}, many[PROM_QUANTILES_MAX + 1] = {0};
@@ -218,16 +218,16 @@ static void test_descriptions(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                TEST(test_quantiles),
-                TEST(test_signs),
-                TEST(test_empty),
-                TEST(test_window),
-                TEST(test_frequent_looks),
-                TEST(test_first_look_late),
-                TEST(test_wide_values),
-                TEST(test_removal_and_misuse),
-                TEST(test_without_quantiles),
-                TEST(test_descriptions),
+                TEST(quantiles_are_within_their_error),
+                TEST(quantiles_of_negative_values_are_negative),
+                TEST(an_empty_summary_has_no_quantiles),
+                TEST(quantiles_cover_the_window),
+                TEST(frequent_scrapes_keep_few_sketches),
+                TEST(a_late_first_scrape_starts_the_window),
+                TEST(wide_ranges_double_the_bucket_width),
+                TEST(a_removed_summary_comes_back_at_zero),
+                TEST(a_summary_may_have_no_quantiles),
+                TEST(invalid_summaries_are_refused),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

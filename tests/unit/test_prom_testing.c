@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lint, and what tests of others ask of a registry. */
+/* Lint, and the helpers for the tests of programs. */
 #include "prom/testing.h"
 
 #include <errno.h>
@@ -38,11 +38,11 @@ static void write_down(const char *metric, const char *problem, void *data)
         snprintf(text + n, TEXT_MAX - n, "%s: %s\n", metric, problem);
 }
 
-static void test_lint(void **state)
+static void lint_finds_violations(void **state)
 {
         const struct {
                 struct prom_desc desc;
-                const char *says; /* without the name; NULL: nothing */
+                const char *says; /* the problem without the name; NULL: none */
         } cases[] = {
                 {{.kind = PROM_COUNTER, .name = "app_jobs_total"}, NULL},
                 {{.kind = PROM_HISTOGRAM, .name = "app_request_seconds"}, NULL},
@@ -124,7 +124,7 @@ static void test_lint(void **state)
         }
 }
 
-static void test_lint_of_several(void **state)
+static void lint_checks_all_families(void **state)
 {
         struct prom_registry *r = prom_registry_new();
         char text[TEXT_MAX] = "";
@@ -144,7 +144,7 @@ static void test_lint_of_several(void **state)
         prom_registry_free(r);
 }
 
-static void test_lint_of_own_collectors(void **state)
+static void lint_accepts_the_librarys_own_metrics(void **state)
 {
         static const struct prom_label version[] = {{"version", "1"}, {NULL, NULL}};
         struct prom_registry *r = prom_registry_new();
@@ -194,7 +194,7 @@ static struct prom_registry *filled(void)
         return r;
 }
 
-static void test_values(void **state)
+static void a_value_is_found_by_name_and_labels(void **state)
 {
         struct prom_registry *r = filled();
         assert_true(prom_test_value(r, "jobs_total", "way", "in", "code", "200") == 3);
@@ -224,7 +224,7 @@ static void test_values(void **state)
         prom_registry_free(r);
 }
 
-static void test_counts(void **state)
+static void series_are_counted(void **state)
 {
         struct prom_registry *r = filled();
         assert_int_equal(prom_test_count(r, "jobs_total"), 2);
@@ -246,7 +246,7 @@ static void expect(struct prom_registry *r, const char *expected, const char *co
         prom_buf_release(&out);
 }
 
-static void test_same(void **state)
+static void equal_expositions_compare_equal(void **state)
 {
         struct prom_registry *r = filled();
         expect(r,
@@ -259,7 +259,7 @@ static void test_same(void **state)
         prom_registry_free(r);
 }
 
-static void test_different(void **state)
+static void differences_are_listed(void **state)
 {
         struct prom_registry *r = filled();
         expect(r,
@@ -294,7 +294,7 @@ static bool use_comma(const char *folder)
         return strcmp(localeconv()->decimal_point, ",") == 0;
 }
 
-static void test_locale_does_not_matter(void **state)
+static void the_locale_does_not_matter(void **state)
 {
         char folder[] = "/tmp/test_prom_XXXXXX", command[64];
         assert_non_null(mkdtemp(folder));
@@ -317,7 +317,7 @@ static void test_locale_does_not_matter(void **state)
         }
 }
 
-static void test_all_families(void **state)
+static void all_families_can_be_compared(void **state)
 {
         struct prom_registry *r = prom_registry_new();
         declare(r, (struct prom_desc){.kind = PROM_GAUGE, .name = "only"});
@@ -329,15 +329,15 @@ static void test_all_families(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_lint),
-                cmocka_unit_test(test_lint_of_several),
-                cmocka_unit_test(test_lint_of_own_collectors),
-                cmocka_unit_test(test_values),
-                cmocka_unit_test(test_counts),
-                cmocka_unit_test(test_same),
-                cmocka_unit_test(test_different),
-                cmocka_unit_test(test_locale_does_not_matter),
-                cmocka_unit_test(test_all_families),
+                cmocka_unit_test(lint_finds_violations),
+                cmocka_unit_test(lint_checks_all_families),
+                cmocka_unit_test(lint_accepts_the_librarys_own_metrics),
+                cmocka_unit_test(a_value_is_found_by_name_and_labels),
+                cmocka_unit_test(series_are_counted),
+                cmocka_unit_test(equal_expositions_compare_equal),
+                cmocka_unit_test(differences_are_listed),
+                cmocka_unit_test(the_locale_does_not_matter),
+                cmocka_unit_test(all_families_can_be_compared),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

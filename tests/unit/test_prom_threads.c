@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Exactness under threads that count, come, go and fork while others scrape. */
+/* Exactness while threads count, start, exit and fork during scrapes. */
 #include "prom/prom.h"
 
 #include <pthread.h>
@@ -113,7 +113,8 @@ static void check_histogram(const char *text, const char *label, double *count_b
                 last = cumulative;
         }
         assert_memory_equal(p, "\nhistogram_sum", 14);
-        assert_true(strtod(strchr(p, ' '), NULL) == sum); /* of exactly these observations */
+        assert_true(strtod(strchr(p, ' '), NULL) == sum); /* the sum is of exactly these
+                                                             observations */
         p = strchr(p + 1, '\n');
         assert_memory_equal(p, "\nhistogram_count", 16);
         assert_true(strtod(strchr(p, ' '), NULL) == last);
@@ -144,7 +145,7 @@ static void *scrape(void *data)
         return NULL;
 }
 
-static void test_exact(void **state)
+static void concurrent_updates_lose_nothing(void **state)
 {
         pthread_t scraper, workers[WORKERS];
         for (int g = 0; g < GENERATIONS; g++) {
@@ -152,7 +153,7 @@ static void test_exact(void **state)
                 assert_int_equal(pthread_create(&scraper, NULL, scrape, NULL), 0);
                 for (int i = 0; i < WORKERS; i++)
                         assert_int_equal(pthread_create(&workers[i], NULL, work, NULL), 0);
-                scrape(NULL); /* a second one at the same time */
+                scrape(NULL); /* a second scrape at the same time */
                 for (int i = 0; i < WORKERS; i++)
                         pthread_join(workers[i], NULL);
                 pthread_join(scraper, NULL);
@@ -179,7 +180,7 @@ static void *observe(void *data)
         return NULL;
 }
 
-static void test_busy_observer(void **state)
+static void a_busy_observer_never_tears_a_snapshot(void **state)
 {
         enum { SCRAPES_DURING_OBSERVATION = 500 };
         pthread_t observer;
@@ -213,7 +214,7 @@ static void *count_in_destructor(void *data)
         return NULL;
 }
 
-static void test_destructors_may_count(void **state)
+static void destructors_of_threads_may_count(void **state)
 {
         enum { THREADS = 10 };
         assert_int_equal(pthread_key_create(&late_key, count_late), 0);
@@ -253,7 +254,7 @@ static void *register_and_remove(void *data)
         return NULL;
 }
 
-static void test_register_while_scraping(void **state)
+static void registering_during_scrapes_is_safe(void **state)
 {
         pthread_t changer, worker;
         shared.running = 2;
@@ -280,7 +281,7 @@ static int count_in_child(void)
         return counted >= 111 ? 0 : 2;
 }
 
-static void test_fork(void **state)
+static void a_child_of_a_busy_process_can_count(void **state)
 {
         pthread_t observer;
         for (int i = 0; i < 100; i++)
@@ -304,11 +305,15 @@ static void test_fork(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(test_exact, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(test_busy_observer, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(test_destructors_may_count, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(test_register_while_scraping, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(test_fork, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(concurrent_updates_lose_nothing, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(a_busy_observer_never_tears_a_snapshot, set_up,
+                                                tear_down),
+                cmocka_unit_test_setup_teardown(destructors_of_threads_may_count, set_up,
+                                                tear_down),
+                cmocka_unit_test_setup_teardown(registering_during_scrapes_is_safe, set_up,
+                                                tear_down),
+                cmocka_unit_test_setup_teardown(a_child_of_a_busy_process_can_count, set_up,
+                                                tear_down),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A registry read series by series shows what a scrape shows. */
+/* A visit shows what a scrape shows. */
 #include "prom/prom.h"
 
 #include <errno.h>
@@ -108,7 +108,7 @@ static struct prom_registry *filled(void)
         return r;
 }
 
-static void test_everything(void **state)
+static void a_visit_shows_everything(void **state)
 {
         struct prom_registry *r = filled();
         struct seen seen = {0};
@@ -136,8 +136,8 @@ static void test_everything(void **state)
         prom_registry_free(r);
 }
 
-/* What a collector gave is there again in the next visit, and what it gave twice has been counted. */
-static void test_twice(void **state)
+/* The samples of a collector are in the next visit again, and duplicates are counted. */
+static void a_visit_can_be_repeated(void **state)
 {
         struct prom_registry *r = filled();
         struct seen first = {0}, second = {0};
@@ -149,7 +149,7 @@ static void test_twice(void **state)
         prom_registry_free(r);
 }
 
-static void test_stopped(void **state)
+static void a_visitor_can_stop_the_visit(void **state)
 {
         struct prom_registry *r = filled();
         struct seen seen = {.stop_after = 2};
@@ -159,7 +159,7 @@ static void test_stopped(void **state)
         prom_registry_free(r);
 }
 
-static void test_infos_and_states(void **state)
+static void a_visit_shows_infos_and_states(void **state)
 {
         struct prom_registry *r = prom_registry_new();
         struct prom_family *info = declare(r, (struct prom_desc){.kind = PROM_INFO,
@@ -195,7 +195,7 @@ static int write_numbers(const struct prom_view *family, const struct prom_point
         return point ? prom_point_samples(family, point, write_number, data) : 0;
 }
 
-static void test_numbers(void **state)
+static void the_numbers_of_a_point_are_those_of_text(void **state)
 {
         struct prom_registry *r = prom_registry_new();
         struct prom_family *native = declare(
@@ -245,7 +245,7 @@ static int find_exemplars(const struct prom_view *family, const struct prom_poin
         return point ? prom_point_samples(family, point, write_exemplars, data) : 0;
 }
 
-static void test_exemplars(void **state)
+static void a_visit_shows_exemplars(void **state)
 {
         static const struct prom_label one[] = {{"trace_id", "a\n"}, {"span", "s"}, {NULL, NULL}};
         static const struct prom_label empty[] = {{"x", ""}, {NULL, NULL}};
@@ -270,7 +270,7 @@ static void test_exemplars(void **state)
         prom_registry_free(r);
 }
 
-static void test_summary(void **state)
+static void a_visit_shows_summaries(void **state)
 {
         struct prom_registry *r = prom_registry_new();
         struct prom_family *family =
@@ -292,7 +292,7 @@ static void test_summary(void **state)
         prom_registry_free(r);
 }
 
-/* As many samples as make the text of the collectors move while it grows. */
+/* Enough samples to make the text of the collectors move while it grows. */
 static void collect_many(struct prom_emitter *emitter, void *data)
 {
         char name[32];
@@ -314,7 +314,7 @@ static int sum_up(const struct prom_view *family, const struct prom_point *point
         return 0;
 }
 
-static void test_many_samples(void **state)
+static void a_visit_shows_many_samples(void **state)
 {
         struct prom_registry *r = prom_registry_new();
         const struct prom_desc many = {
@@ -349,7 +349,7 @@ static void *update(void *data)
         return NULL;
 }
 
-/* Of each histogram count and buckets belong together, and no removed series has a value. */
+/* The count and the buckets of each histogram agree, and no removed series has a value. */
 static int check_whole(const struct prom_view *family, const struct prom_point *point, void *data)
 {
         unsigned *visited = data;
@@ -364,7 +364,7 @@ static int check_whole(const struct prom_view *family, const struct prom_point *
         return 0;
 }
 
-static void test_beside_others(void **state)
+static void concurrent_visits_are_independent(void **state)
 {
         struct prom_registry *r = prom_registry_new();
         struct work work = {
@@ -390,11 +390,15 @@ static void test_beside_others(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_everything),   cmocka_unit_test(test_twice),
-                cmocka_unit_test(test_stopped),      cmocka_unit_test(test_infos_and_states),
-                cmocka_unit_test(test_numbers),      cmocka_unit_test(test_exemplars),
-                cmocka_unit_test(test_summary),      cmocka_unit_test(test_beside_others),
-                cmocka_unit_test(test_many_samples),
+                cmocka_unit_test(a_visit_shows_everything),
+                cmocka_unit_test(a_visit_can_be_repeated),
+                cmocka_unit_test(a_visitor_can_stop_the_visit),
+                cmocka_unit_test(a_visit_shows_infos_and_states),
+                cmocka_unit_test(the_numbers_of_a_point_are_those_of_text),
+                cmocka_unit_test(a_visit_shows_exemplars),
+                cmocka_unit_test(a_visit_shows_summaries),
+                cmocka_unit_test(concurrent_visits_are_independent),
+                cmocka_unit_test(a_visit_shows_many_samples),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
