@@ -7,8 +7,8 @@
 
 #include <stdbool.h>
 
-/* Every reservation includes this many bytes: for a number and a newline, and for copies that write past
- * the end of what they copy. */
+/* Every reservation includes this many bytes: for a number and a newline, and for copies that write
+ * past the end of what they copy. */
 enum { LINE_EXTRA = 64 };
 
 bool prom_buf_grow_(struct prom_buf *buf, size_t n);

@@ -21,8 +21,8 @@ void prom_bytes_release_(struct prom_bytes_ *bytes);
 struct prom_codec_ {
         void *(*state_new)(void); /* working memory, to be used for many bodies; or NULL */
         void (*state_free)(void *state);
-        /* Replaces *out by the n bytes at `data`, compressed. 0 or -ENOMEM. Allocates nothing if *out
-         * has room. */
+        /* Replaces *out by the n bytes at `data`, compressed. 0 or -ENOMEM. Allocates nothing if
+         * *out has room. */
         int (*run)(void *state, const char *data, size_t n, struct prom_bytes_ *out);
 };
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Names that cannot be in one registry. OpenMetrics sets the rule: no name of a family, with or without
- * the suffixes its kind may have, may be a name of another. It must hold under each escaping; otherwise a
- * scraper that knows no UTF-8 would take two metrics for one and reject the whole scrape.
+ * Names that cannot be in one registry. OpenMetrics sets the rule: no name of a family, with or
+ * without the suffixes its kind may have, may be a name of another. It must hold under each
+ * escaping; otherwise a scraper that knows no UTF-8 would take two metrics for one and reject the
+ * whole scrape.
  */
 #pragma once
 

@@ -12,9 +12,9 @@
 
 #define TEN_TO_8 UINT64_C(100000000)
 
-/* Splits n < 10^8 into eight bytes of value 0 to 9, the first digit lowest: first into halves of four
- * digits, then into pairs, then into digits. Multiplying by 10486 and 103 and shifting divides numbers below
- * 10^4 by 100 and numbers below 100 by 10. */
+/* Splits n < 10^8 into eight bytes of value 0 to 9, the first digit lowest: first into halves of
+ * four digits, then into pairs, then into digits. Multiplying by 10486 and 103 and shifting divides
+ * numbers below 10^4 by 100 and numbers below 100 by 10. */
 static inline uint64_t eight_digits(uint64_t n)
 {
         const uint64_t halves = n / 10000 | n % 10000 << 32;
@@ -31,8 +31,8 @@ static inline char *put_eight_digits(char *out, uint64_t digits)
         return out + sizeof(digits);
 }
 
-/* Writes n < 10^8, which has `length` digits. This function and those below may write up to 7 bytes past
- * the end they return. */
+/* Writes n < 10^8, which has `length` digits. This function and those below may write up to 7 bytes
+ * past the end they return. */
 static inline char *put_short(char *out, uint64_t n, unsigned length)
 {
         const uint64_t text = (eight_digits(n) | UINT64_C(0x3030303030303030)) >> (64 - 8 * length);

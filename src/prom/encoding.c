@@ -30,7 +30,8 @@ static const struct encoding {
         [ENCODING_ZSTD] = {"zstd", ZSTD},
 };
 
-/* The fastest first. For the same size ISA-L's gzip takes two thirds of the time of zstd's level 1. */
+/* The fastest first. For the same size ISA-L's gzip takes two thirds of the time of zstd's level
+ * 1. */
 static const enum prom_encoding_ preference[N_ENCODINGS] = {ENCODING_GZIP, ENCODING_ZSTD,
                                                             ENCODING_IDENTITY};
 
@@ -83,7 +84,8 @@ static int parse_qvalue(const char *s, size_t n)
         return weight < WEIGHT_ONE ? weight : WEIGHT_ONE;
 }
 
-/* Finds the weight among the parameters of an element, which end at `end`. WEIGHT_ONE if there is none. */
+/* Finds the weight among the parameters of an element, which end at `end`. WEIGHT_ONE if there is
+ * none. */
 static int find_weight(const char *s, const char *end)
 {
         while (s < end && *s == ';') {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Names for scrapers that know only [a-zA-Z0-9_:]: the schemes of Prometheus' "UTF-8 metric and label
- * name escaping schemes". As in Prometheus' own libraries, no scheme changes a name of these characters.
+ * Names for scrapers that know only [a-zA-Z0-9_:]: the schemes of Prometheus' "UTF-8 metric and
+ * label name escaping schemes". As in Prometheus' own libraries, no scheme changes a name of these
+ * characters.
  *
  * All functions are pure; names must be valid UTF-8 of at most PROM_NAME_MAX bytes.
  */
@@ -26,8 +27,8 @@ bool prom_is_legacy_name_(const char *name, bool label);
 size_t prom_escape_name_(const char *name, enum prom_escaping escaping, bool label,
                          char out[ESCAPED_NAME_MAX + 1]);
 
-/* What OpenMetrics appends to the family's name in its samples: "_total" of a counter, "_info" of an
- * info, "" of the other kinds. */
+/* What OpenMetrics appends to the family's name in its samples: "_total" of a counter, "_info" of
+ * an info, "" of the other kinds. */
 const char *prom_open_suffix_(enum prom_kind kind);
 
 /* Writes the escaped name of a family in OpenMetrics, which is without that suffix. */

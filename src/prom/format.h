@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Exposition formats: one row of operations for each. Start here to follow a scrape, which goes through
- * these files from top to bottom:
+ * Exposition formats: one row of operations for each. Start here to follow a scrape, which goes
+ * through these files from top to bottom:
  *
- *     handler.c     prom_handler_serve(): admission, deadline; scrapes that wait share one rendering
+ *     handler.c     prom_handler_serve(): admission, deadline, shared renderings
  *     negotiate.c     prom_negotiate(): the Accept header, compared with the rows below
  *     render.c        prom_render(): runs the collectors, then for each family
  *     layout.c          prom_layout_(), prom_layout_extend_(): all its text but the numbers, kept
@@ -45,8 +45,8 @@ enum created {
         CREATED_ALWAYS,
 };
 
-/* Functions return false without memory. `text` is that of the series, `series` is NULL for a sample of a
- * collector. Bytes are appended to s->buf. */
+/* Functions return false without memory. `text` is that of the series, `series` is NULL for a
+ * sample of a collector. Bytes are appended to s->buf. */
 struct format_ops {
         /* What an Accept header calls it, and the Content-Type of a body. A NULL parameter is not
          * looked at. */

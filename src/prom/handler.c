@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Answering scrapes. Scrapes that ask for the same format while one is being rendered wait for the next
- * rendering and share it, so that however many arrive, at most one more is made, and none gets a state
- * older than its own arrival.
+ * Answering scrapes. Scrapes that ask for the same format while one is being rendered wait for the
+ * next rendering and share it, so that however many arrive, at most one more is made, and none gets
+ * a state older than its own arrival.
  *
- * The life of a rendering: a scrape makes it WAITING, and others join. The first of them that finds no
- * rendering of the format RUNNING runs it; from then on nobody joins. When it is DONE, its scrapes take
- * its body, compressed once for each coding asked for. The last one that leaves puts it aside, and its
- * buffers serve a later scrape.
+ * The life of a rendering: a scrape makes it WAITING, and others join. The first of them that finds
+ * no rendering of the format RUNNING runs it; from then on nobody joins. When it is DONE, its
+ * scrapes take its body, compressed once for each coding asked for. The last one that leaves puts
+ * it aside, and its buffers serve a later scrape.
  */
 #include "prom/atomic.h"
 #include "prom/clock.h"
@@ -206,8 +206,8 @@ static bool is_too_large(size_t cap, size_t usual)
         return cap > TRIM_MIN && cap / TRIM_RATIO > usual;
 }
 
-/* Frees buffers that have become too large, so that one big scrape does not hold its memory for ever.
- * `len` is the size of the last body. */
+/* Frees buffers that have become too large, so that one big scrape does not hold its memory for
+ * ever. `len` is the size of the last body. */
 static void trim(struct prom_rendering *rendering, size_t len)
 {
         rendering->usual = follow(rendering->usual, len);
@@ -268,8 +268,8 @@ static struct prom_rendering *join(struct prom_handler *handler, const struct pr
         return r;
 }
 
-/* A scrape no longer needs the rendering. Returns it if it is to be freed, which the caller does without
- * the lock; else NULL. */
+/* A scrape no longer needs the rendering. Returns it if it is to be freed, which the caller does
+ * without the lock; else NULL. */
 static struct prom_rendering *leave(struct prom_handler *handler, struct prom_rendering *rendering)
 {
         if (--rendering->users > 0)
@@ -309,8 +309,8 @@ static void wait_for_change(const struct serving *scrape)
         pthread_cond_timedwait(&handler->changed, &handler->lock, &until);
 }
 
-/* How long to wait for each collector: half of the time that is left, so that one collector cannot use up
- * all of it. */
+/* How long to wait for each collector: half of the time that is left, so that one collector cannot
+ * use up all of it. */
 static double collect_s(const struct serving *scrape)
 {
         const uint64_t now = prom_now_ns();

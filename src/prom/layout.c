@@ -196,8 +196,8 @@ bool prom_layout_text_(const struct layout *l, const char *values, char *labels,
         return true;
 }
 
-/* Room for n bytes in place of the present text, if there is one. A longer text gets twice the room of
- * the one before it, as the arena cannot take that back. NULL without memory. */
+/* Room for n bytes in place of the present text, if there is one. A longer text gets twice the room
+ * of the one before it, as the arena cannot take that back. NULL without memory. */
 static char *text_room(const struct layout *l, struct series_text *text, size_t n)
 {
         if (text->room >= n)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Layouts: everything that a scrape shows of a family except the numbers, in one dialect with one
- * escaping. The first scrape that asks for a layout makes it and the text of each series; later scrapes
- * add the series that have come since. A layout lives as long as its family.
+ * escaping. The first scrape that asks for a layout makes it and the text of each series; later
+ * scrapes add the series that have come since. A layout lives as long as its family.
  *
- * Threads. Layouts and texts are written under table_lock, by functions that take it themselves unless
- * they say otherwise. Scrapes read them without a lock: a text is complete before `n_series` (stored with
- * release) includes it, and it changes only if its series is recycled, which no scrape that shows the
- * series can overlap (grace.h).
+ * Threads. Layouts and texts are written under table_lock, by functions that take it themselves
+ * unless they say otherwise. Scrapes read them without a lock: a text is complete before `n_series`
+ * (stored with release) includes it, and it changes only if its series is recycled, which no scrape
+ * that shows the series can overlap (grace.h).
  */
 #pragma once
 
@@ -47,7 +47,8 @@ struct line_part {
         uint32_t prefix_len, suffix_len;
 };
 
-/* The text of a series: with layout_ops.lines all its lines without their numbers, otherwise its labels. */
+/* The text of a series: with layout_ops.lines all its lines without their numbers, otherwise its
+ * labels. */
 struct series_text {
         char *text;
         uint32_t labels_len;
@@ -92,8 +93,7 @@ struct layout {
         struct series_text *blocks[SERIES_BLOCKS_MAX]; /* in blocks as those of the family */
         size_t n_series;                               /* series that have a text */
         size_t n_stale;                                /* texts to be renewed */
-        unsigned
-                length_width; /* protobuf: bytes of the last message's length, as a guess for the next */
+        unsigned length_width; /* protobuf: bytes that the length took last time; the next guess */
 };
 
 static inline size_t part_len(const struct line_part *part)
@@ -101,7 +101,8 @@ static inline size_t part_len(const struct line_part *part)
         return part->prefix_len + part->suffix_len;
 }
 
-/* For rows of kind_ops: how many lines a series of the kind has, and what distinguishes number i. */
+/* For rows of kind_ops: how many lines a series of the kind has, and what distinguishes number
+ * i. */
 size_t prom_one_line_(const struct layout *layout);
 size_t prom_bucket_lines_(const struct layout *layout);
 size_t prom_quantile_lines_(const struct layout *layout);
@@ -124,6 +125,7 @@ bool prom_layout_extend_(struct layout *layout, size_t n, char *labels);
 void prom_layouts_stale_(struct prom_series *series);
 
 /* Writes the labels for these values (each with its NUL, one after the other) to `labels`, and
- * makes *ret a series text in the array *buffer of *cap bytes, which grows. False without memory. */
+ * makes *ret a series text in the array *buffer of *cap bytes, which grows. False without
+ * memory. */
 bool prom_layout_text_(const struct layout *layout, const char *values, char *labels, char **buffer,
                        size_t *cap, struct series_text *ret);

@@ -191,8 +191,8 @@ static bool is_wildcard(unsigned formats)
         return (formats & (formats - 1)) != 0;
 }
 
-/* The higher q is better; then the named format, compared with one that a wildcard allows; then the one
- * that comes first. */
+/* The higher q is better; then the named format, compared with one that a wildcard allows; then the
+ * one that comes first. */
 static bool is_better(const struct candidate *a, const struct candidate *b)
 {
         return a->q != b->q ? a->q > b->q : !is_wildcard(a->formats) && is_wildcard(b->formats);

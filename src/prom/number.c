@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Doubles as the shortest decimal that reads back the same, by the method of Raffaele Giulietti, "The
- * Schubfach way to render doubles" (2020): scale the interval of decimals that round to the double by a
- * power of ten, in 128 bits, and take the shortest decimal within it.
+ * Doubles as the shortest decimal that reads back the same, by the method of Raffaele Giulietti,
+ * "The Schubfach way to render doubles" (2020): scale the interval of decimals that round to the
+ * double by a power of ten, in 128 bits, and take the shortest decimal within it.
  */
 #include "prom/number.h"
 
@@ -13,8 +13,8 @@
 #include <math.h>
 #include <string.h>
 
-/* The most digits before the point that are written without an exponent. Values follow Go; bounds follow
- * client_golang and OpenMetrics ("Canonical Numbers"). */
+/* The most digits before the point that are written without an exponent. Values follow Go; bounds
+ * follow client_golang and OpenMetrics ("Canonical Numbers"). */
 enum { POINT_MAX = 21, BOUND_POINT_MAX = 6 };
 
 const char prom_digit_pairs_[] = "00010203040506070809101112131415161718192021222324"
@@ -43,7 +43,8 @@ static inline int log2_pow10(int e)
         return (int)((int64_t)e * 913124641741 >> 38);
 }
 
-/* The high 64 bits of power * n / 2^64, with the lowest bit set if the rest is not 0: "round to odd". */
+/* The high 64 bits of power * n / 2^64, with the lowest bit set if the rest is not 0: "round to
+ * odd". */
 static inline uint64_t multiply_odd(const uint64_t power[2], uint64_t n)
 {
         unsigned __int128 low = (unsigned __int128)power[1] * n;

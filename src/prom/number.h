@@ -4,8 +4,8 @@
 
 #include "prom/prom.h"
 
-/* Bounds of buckets and quantiles as the text formats write them: "1", "1e+06". Returns the length; there
- * is no NUL. */
+/* Bounds of buckets and quantiles as the text formats write them: "1", "1e+06". Returns the length;
+ * there is no NUL. */
 size_t prom_format_bound_(double v, char out[PROM_NUMBER_MAX]);
 
 /* The same for OpenMetrics: "1.0", "1e+06". */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * For each k from POW10_MIN to POW10_MAX the 128 bits g = ceil(10^k / 2^(floor(log2(10^k)) - 127)), high word
- * first. The highest bit is always set. Any program with big integers can compute the table anew.
+ * For each k from POW10_MIN to POW10_MAX the 128 bits g = ceil(10^k / 2^(floor(log2(10^k)) - 127)),
+ * high word first. The highest bit is always set. Any program with big integers can compute the
+ * table anew.
  */
 #include "prom/pow10.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Delimited protobuf: messages io.prometheus.client.MetricFamily, each preceded by its length. The field
- * numbers are those of client_model's metrics.proto.
+ * Delimited protobuf: messages io.prometheus.client.MetricFamily, each preceded by its length. The
+ * field numbers are those of client_model's metrics.proto.
  *
  * When memory runs out, s->failed stays set and nothing more is written.
  */
@@ -136,8 +136,8 @@ static void put_string(struct scrape *s, unsigned field, const char *string)
 
 /* ---- messages ----------------------------------------------------------------------------- */
 
-/* A message under construction. Its length precedes it but is known only at the end: begin() leaves room for
- * a guessed number of bytes, and end() moves the message if the guess was wrong. */
+/* A message under construction. Its length precedes it but is known only at the end: begin() leaves
+ * room for a guessed number of bytes, and end() moves the message if the guess was wrong. */
 struct mark {
         size_t at; /* where the message begins */
         unsigned width;
@@ -242,8 +242,8 @@ static char *write_tag(char *out, unsigned field, unsigned type)
         return out;
 }
 
-/* The same for a series without an exemplar, in a third of the time: all lengths except that of the metric
- * are below 128, so each takes one byte and is known before it is written. */
+/* The same for a series without an exemplar, in a third of the time: all lengths except that of the
+ * metric are below 128, so each takes one byte and is known before it is written. */
 static void put_counter(struct scrape *s, const struct series_text *text,
                         const struct counter_value *value)
 {
@@ -376,8 +376,8 @@ static bool begins_span(const struct prom_native_bucket *buckets, size_t i)
         return i == 0 || (int64_t)buckets[i].index - buckets[i - 1].index - 1 > GAP_FILLED;
 }
 
-/* Spans of buckets: the distance of each from the end of the one before (of the first, from 0) and its
- * length. */
+/* Spans of buckets: the distance of each from the end of the one before (of the first, from 0) and
+ * its length. */
 static void put_spans(struct scrape *s, unsigned field, const struct prom_native_bucket *buckets,
                       size_t n)
 {
@@ -392,7 +392,8 @@ static void put_spans(struct scrape *s, unsigned field, const struct prom_native
         }
 }
 
-/* Counts of the buckets in all spans, empty ones included, each as the difference from the one before. */
+/* Counts of the buckets in all spans, empty ones included, each as the difference from the one
+ * before. */
 static void put_deltas(struct scrape *s, unsigned field, const struct prom_native_bucket *buckets,
                        size_t n)
 {
@@ -419,8 +420,8 @@ static void put_native_buckets(struct scrape *s, const struct prom_native_snapsh
         put_deltas(s, HISTOGRAM_NEGATIVE_DELTA, negative, value->n_negative);
         put_spans(s, HISTOGRAM_POSITIVE_SPAN, value->buckets, value->n_positive);
         put_deltas(s, HISTOGRAM_POSITIVE_DELTA, value->buckets, value->n_positive);
-        /* A native histogram without observations and with a zero bucket of no width looks like a classic
-         * one; an empty span marks it. */
+        /* A native histogram without observations and with a zero bucket of no width looks like a
+         * classic one; an empty span marks it. */
         if (value->n_positive + value->n_negative == 0 && value->zero_count == 0 &&
             !(value->zero_threshold > 0))
                 put_span(s, HISTOGRAM_POSITIVE_SPAN, 0, 0);
@@ -536,7 +537,8 @@ static void text_header(struct text *t, const struct prom_family *family, const 
                 text_string(t, FAMILY_UNIT, family->unit);
 }
 
-/* The metrics of a state set differ in the label of the state, those of other kinds only in numbers. */
+/* The metrics of a state set differ in the label of the state, those of other kinds only in
+ * numbers. */
 static void text_line(struct text *prefix, struct text *suffix, const struct prom_family *family,
                       const char *name, const struct line *line)
 {

@@ -10,8 +10,8 @@
 
 /* ---- families ----------------------------------------------------------------------------- */
 
-/* Families of one name, which differ in their const labels, are one to the scraper: the first that shows
- * a series begins it. */
+/* Families of one name, which differ in their const labels, are one to the scraper: the first that
+ * shows a series begins it. */
 static bool begin_family(struct scrape *s)
 {
         if (s->begun)

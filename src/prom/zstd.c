@@ -24,8 +24,8 @@ static void zstd_free(void *state)
 static int zstd_run(void *state, const char *data, size_t n, struct prom_bytes_ *out)
 {
         out->len = 0;
-        /* The bound is large, but pages that are never written cost nothing. Compressing in pieces would
-         * cost a copy. */
+        /* The bound is large, but pages that are never written cost nothing. Compressing in pieces
+         * would cost a copy. */
         if (!prom_bytes_reserve_(out, ZSTD_compressBound(n)))
                 return -ENOMEM;
         size_t len = ZSTD_compress2(state, out->data, out->cap, data, n);

@@ -326,7 +326,7 @@ def test_an_unsupported_version_2_is_an_error(prometheus):
     if pushed.code == 0:
         pytest.skip("this Prometheus knows remote-write 2.0")
     assert pushed.result["samples"] == 0
-    assert "answered 204 without a count" in pushed.error or "answered 4" in pushed.error, pushed
+    assert "answered 204 without counting" in pushed.error or "answered 4" in pushed.error, pushed
     assert query(prometheus, '{__name__=~"test_.*"}') == []
 
 
@@ -500,7 +500,7 @@ def test_a_refused_connection_is_an_error():
 
 def test_an_unknown_host_is_an_error():
     pushed = refused("put", "http://nowhere.invalid", "--attempts", "1")
-    assert "there is no host of this name" in pushed.error
+    assert "unknown host" in pushed.error
 
 
 @pytest.mark.parametrize("status", [301, 400, 401, 404, 413])

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is asked of a Pushgateway, and when it is asked again. */
+/* Requests to a Pushgateway: paths, retries, credentials, answers. */
 #include "push_fixture.h"
 
 #include "prom/push/gateway.h"
@@ -32,7 +32,7 @@ static struct outcome push(struct world *w, const struct prom_push_target *t,
         return o;
 }
 
-static void test_verbs(void **state)
+static void each_verb_sends_its_method(void **state)
 {
         struct world *w = WORLD(STATUS(202));
         assert_int_equal(push(w, &target, PROM_PUSH_REPLACE, &group).r, 0);
@@ -48,7 +48,7 @@ static void test_verbs(void **state)
         free(w);
 }
 
-static void test_paths(void **state)
+static void values_are_encoded_into_the_path(void **state)
 {
         static const struct {
                 const char *value, *path;
@@ -70,7 +70,7 @@ static void test_paths(void **state)
         }
 }
 
-static void test_group(void **state)
+static void the_group_becomes_the_path(void **state)
 {
         struct world *w = WORLD(STATUS(200));
         const struct prom_push_group g = {.job = "a/b",
@@ -81,7 +81,7 @@ static void test_group(void **state)
         free(w);
 }
 
-static void test_refused_groups(void **state)
+static void invalid_groups_are_rejected(void **state)
 {
         const struct {
                 struct prom_push_group group;
@@ -93,7 +93,7 @@ static void test_refused_groups(void **state)
                 {{.job = "x", .labels = LABELS({"a b", "y"})}, "\"a b\" cannot be a label"},
                 {{.job = "x", .labels = LABELS({"__x", "y"})}, "\"__x\" cannot be a label"},
                 {{.job = "x", .labels = LABELS({"way", "y"})},
-                 "metric jobs_total has a label way, as the group has"},
+                 "metric jobs_total has label way, which the group has too"},
         };
         for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
                 struct world *w = WORLD(STATUS(200));
@@ -105,7 +105,7 @@ static void test_refused_groups(void **state)
         }
 }
 
-static void test_refused_urls(void **state)
+static void invalid_urls_are_rejected(void **state)
 {
         static const char *const urls[] = {NULL,          "",
                                            "host:9091",   "ftp://host/",
@@ -124,7 +124,7 @@ static void test_refused_urls(void **state)
         }
 }
 
-static void test_names(void **state)
+static void only_the_named_families_are_sent(void **state)
 {
         struct world *w = WORLD(STATUS(200));
         const struct prom_push_target t = {
@@ -134,9 +134,9 @@ static void test_names(void **state)
         free(w);
 }
 
-/* ---- again, or not ------------------------------------------------------------------------ */
+/* ---- retries ------------------------------------------------------------------------------ */
 
-static void test_retries(void **state)
+static void transient_failures_are_retried(void **state)
 {
         struct world *w = WORLD(BROKEN(ECONNREFUSED), STATUS(503), STATUS(429), STATUS(202));
         struct outcome o = push(w, &target, PROM_PUSH_DELETE, &group);
@@ -147,7 +147,7 @@ static void test_retries(void **state)
         free(w);
 }
 
-static void test_gives_up(void **state)
+static void the_last_try_returns_its_error(void **state)
 {
         struct world *w = WORLD(STATUS(500, .line = "no disk"));
         struct outcome o = push(w, &target, PROM_PUSH_DELETE, &group);
@@ -165,7 +165,7 @@ static void test_gives_up(void **state)
         free(w);
 }
 
-static void test_final(void **state)
+static void other_statuses_are_final(void **state)
 {
         static const struct reply replies[] = {STATUS(400),      STATUS(404), STATUS(413),
                                                STATUS(301),      STATUS(199), BROKEN(EIO),
@@ -180,13 +180,13 @@ static void test_final(void **state)
         }
 }
 
-static void test_retry_after(void **state)
+static void retry_after_prolongs_the_pause(void **state)
 {
         struct world *w = WORLD(STATUS(503, .retry_after_s = 2), STATUS(429), STATUS(200));
         assert_int_equal(push(w, &target, PROM_PUSH_DELETE, &group).r, 0);
         assert_int_equal(w->now_ms, 1000 + 2000 + 200);
         free(w);
-        /* Longer than there is time: not waited for at all. */
+        /* Longer than the deadline: the push fails immediately. */
         w = WORLD(STATUS(503, .retry_after_s = INT32_MAX), STATUS(200));
         struct outcome o = push(w, &target, PROM_PUSH_DELETE, &group);
         assert_int_equal(o.r, -EREMOTEIO);
@@ -194,13 +194,13 @@ static void test_retry_after(void **state)
         free(w);
 }
 
-static void test_deadline(void **state)
+static void no_try_begins_after_the_deadline(void **state)
 {
         const struct prom_push_target t = {
                 .url = "http://h", .timeout_ms = 1000, .attempts_max = 100};
         struct world *w = WORLD({.answer = {.status = 500}, .takes_ms = 150});
         assert_int_equal(push(w, &t, PROM_PUSH_DELETE, &group).r, -EREMOTEIO);
-        /* 150, wait 100, 150, wait 200, 150: another 400 would not leave any time. */
+        /* 150, wait 100, 150, wait 200, 150: waiting 400 more would pass the deadline. */
         assert_int_equal(w->now_ms, 1000 + 750);
         assert_int_equal(w->last_timeout_ms, 1000 - 600);
         free(w);
@@ -217,7 +217,7 @@ static void with_file(const char *content, char path[64])
         close(fd);
 }
 
-static void test_credentials(void **state)
+static void credentials_come_from_files(void **state)
 {
         char path[64];
         struct world *w = WORLD(STATUS(200));
@@ -251,7 +251,7 @@ static void test_credentials(void **state)
         free(w);
 }
 
-static void test_bad_secrets(void **state)
+static void invalid_secret_files_are_rejected(void **state)
 {
         static const char *const contents[] = {"", "\nx", "a\tb\n", "a\x7f"};
         for (size_t i = 0; i < sizeof(contents) / sizeof(contents[0]); i++) {
@@ -268,7 +268,7 @@ static void test_bad_secrets(void **state)
 
 /* ---- answers ------------------------------------------------------------------------------ */
 
-static void test_first_line(void **state)
+static void the_first_line_of_an_answer_is_kept(void **state)
 {
         struct push_answer a = {0};
         prom_push_take_body_(&a, "\r\n\nbad\x1b[1m \xc3\xa9", 13);
@@ -288,7 +288,7 @@ static void take(struct push_answer *a, const char *line)
         prom_push_take_header_(a, line, strlen(line));
 }
 
-static void test_counts(void **state)
+static void counts_are_read_from_the_header(void **state)
 {
         struct push_answer a = {0};
         take(&a, "Content-Length: 12\r\n");
@@ -308,14 +308,21 @@ static void test_counts(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_verbs),        cmocka_unit_test(test_paths),
-                cmocka_unit_test(test_group),        cmocka_unit_test(test_refused_groups),
-                cmocka_unit_test(test_refused_urls), cmocka_unit_test(test_names),
-                cmocka_unit_test(test_retries),      cmocka_unit_test(test_gives_up),
-                cmocka_unit_test(test_final),        cmocka_unit_test(test_retry_after),
-                cmocka_unit_test(test_deadline),     cmocka_unit_test(test_credentials),
-                cmocka_unit_test(test_bad_secrets),  cmocka_unit_test(test_first_line),
-                cmocka_unit_test(test_counts),
+                cmocka_unit_test(each_verb_sends_its_method),
+                cmocka_unit_test(values_are_encoded_into_the_path),
+                cmocka_unit_test(the_group_becomes_the_path),
+                cmocka_unit_test(invalid_groups_are_rejected),
+                cmocka_unit_test(invalid_urls_are_rejected),
+                cmocka_unit_test(only_the_named_families_are_sent),
+                cmocka_unit_test(transient_failures_are_retried),
+                cmocka_unit_test(the_last_try_returns_its_error),
+                cmocka_unit_test(other_statuses_are_final),
+                cmocka_unit_test(retry_after_prolongs_the_pause),
+                cmocka_unit_test(no_try_begins_after_the_deadline),
+                cmocka_unit_test(credentials_come_from_files),
+                cmocka_unit_test(invalid_secret_files_are_rejected),
+                cmocka_unit_test(the_first_line_of_an_answer_is_kept),
+                cmocka_unit_test(counts_are_read_from_the_header),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a push keeps of an answer. */
+/* Reading an answer: its counts from the header, its first line from the body. */
 #include "prom/push/io.h"
 
 #include <string.h>

@@ -25,7 +25,6 @@ static bool reserve(struct bytes *b, size_t n)
         return true;
 }
 
-/* A NUL stands behind what is there, so text can be used as it is. */
 void bytes_add(struct bytes *b, const void *data, size_t n)
 {
         if (!reserve(b, n))

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A growing array of bytes, and Protocol Buffers in it. Once memory has run out, `failed` stays set and
- * additions do nothing, so only the end of a long construction needs a check. Not shared by threads.
+ * A growing array of bytes, and Protocol Buffers in it. Once memory has run out, `failed` stays set
+ * and additions do nothing, so only the end of a long construction needs a check. Not shared by
+ * threads.
  */
 #pragma once
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One request by libcurl. */
+/* Requests by libcurl. */
 #include "prom/push/curl.h"
 #include "prom/push.h"
 #include "prom/push/error.h"
@@ -15,7 +15,7 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *ctx)
         return size * count;
 }
 
-/* Past the bound the transfer ends here; the status is known by then. */
+/* Ends the transfer beyond the limit. The status is known by then. */
 static size_t on_body(char *bytes, size_t size, size_t count, void *ctx)
 {
         struct push_answer *answer = ctx;
@@ -34,7 +34,7 @@ static CURLcode set_up(CURL *easy, const struct push_request *request, unsigned 
         SET(CURLOPT_PROTOCOLS_STR, "http,https");
         SET(CURLOPT_NOPROXY, "*");
         SET(CURLOPT_NOSIGNAL, 1L);
-        SET(CURLOPT_QUICK_EXIT, 1L); /* a name server that does not answer is not waited for */
+        SET(CURLOPT_QUICK_EXIT, 1L); /* do not wait for name servers that do not answer */
         SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
         SET(CURLOPT_TIMEOUT_MS, (long)timeout_ms);
         SET(CURLOPT_CONNECTTIMEOUT_MS, (long)timeout_ms);
@@ -53,13 +53,13 @@ static CURLcode set_up(CURL *easy, const struct push_request *request, unsigned 
         return r;
 }
 
-/* What libcurl says, as errno and a message. */
+/* Translates an error of libcurl into an errno and a message. */
 static int explain(CURL *easy, CURLcode code, const char *details, struct prom_error *error)
 {
         long os = 0;
         switch (code) {
         case CURLE_COULDNT_RESOLVE_HOST:
-                return prom_push_fail_(error, EHOSTUNREACH, "there is no host of this name");
+                return prom_push_fail_(error, EHOSTUNREACH, "unknown host");
         case CURLE_COULDNT_CONNECT:
                 curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &os);
                 return prom_push_fail_(error, os ? (int)os : ECONNREFUSED, "cannot connect%s%s",
@@ -70,11 +70,11 @@ static int explain(CURL *easy, CURLcode code, const char *details, struct prom_e
         case CURLE_SEND_ERROR:
         case CURLE_RECV_ERROR:
                 return prom_push_fail_(error, ECONNRESET,
-                                       "the connection ended before the answer came");
+                                       "the connection broke before the answer arrived");
         case CURLE_OUT_OF_MEMORY:
                 return prom_push_fail_(error, ENOMEM, "out of memory");
         case CURLE_URL_MALFORMAT:
-                return prom_push_fail_(error, EINVAL, "this is no URL");
+                return prom_push_fail_(error, EINVAL, "invalid URL");
         default:
                 return prom_push_fail_(error, EIO, "%s",
                                        *details ? details : curl_easy_strerror(code));
@@ -93,12 +93,12 @@ static int perform(CURL *easy, struct push_answer *answer, const char *details,
         answer->retry_after_s = retry_after > 0 && retry_after < INT32_MAX ? (unsigned)retry_after
                                 : retry_after > 0                          ? INT32_MAX
                                                                            : 0;
-        /* An answer cut off behind its status line says enough. */
+        /* The status line is enough of an answer. */
         const bool cut = code == CURLE_WRITE_ERROR || code == CURLE_PARTIAL_FILE;
         return code == CURLE_OK || (cut && status) ? 0 : explain(easy, code, details, error);
 }
 
-/* Without "Expect": the other side may refuse a body when it likes, and nothing waits. */
+/* An empty "Expect:" keeps libcurl from waiting for "100 Continue". */
 static struct curl_slist *make_headers(const struct push_request *request)
 {
         struct curl_slist *headers = curl_slist_append(NULL, "Expect:");
@@ -111,7 +111,7 @@ static struct curl_slist *make_headers(const struct push_request *request)
         return headers;
 }
 
-/* The session is libcurl's handle, which keeps the connection. */
+/* The session is a handle of libcurl, which keeps the connection. */
 static int send_request(void *ctx, void **session, const struct push_request *request,
                         unsigned timeout_ms, struct push_answer *ret, struct prom_error *error)
 {
@@ -122,11 +122,11 @@ static int send_request(void *ctx, void **session, const struct push_request *re
         *session = easy;
         if (!easy || !headers ||
             set_up(easy, request, timeout_ms, headers, ret, details) != CURLE_OK)
-                prom_push_fail_(error, ENOMEM, "libcurl cannot be set up");
+                prom_push_fail_(error, ENOMEM, "cannot set up libcurl");
         else
                 r = perform(easy, ret, details, error);
         if (easy)
-                curl_easy_reset(easy); /* of what ends here: headers, answer, details */
+                curl_easy_reset(easy); /* it must forget headers, answer and details */
         curl_slist_free_all(headers);
         return r;
 }

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The Pushgateway: https://github.com/prometheus/pushgateway, README, section "API".
- */
+/* The Pushgateway: https://github.com/prometheus/pushgateway, README, section "API". */
 #include "prom/push/gateway.h"
 #include "prom/push/curl.h"
 #include "prom/push/error.h"
@@ -13,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- where ---------------------------------------------------------------------------------- */
+/* ---- the URL -------------------------------------------------------------------------------- */
 
 /* RFC 4648, section 5, without padding. */
 static void add_base64url(struct bytes *url, const char *value)
@@ -33,7 +31,7 @@ static void add_base64url(struct bytes *url, const char *value)
         }
 }
 
-/* What may stand in a path as it is: the unreserved characters of RFC 3986. */
+/* Unreserved characters of RFC 3986, which a path may contain unescaped. */
 static bool is_plain(char c)
 {
         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
@@ -52,7 +50,7 @@ static void add_encoded(struct bytes *url, const char *value)
         }
 }
 
-/* A server may resolve a path, so "." and ".." cannot stand for themselves either. */
+/* Values with a slash need base 64, and so do "." and "..", which a server may resolve. */
 void prom_push_add_path_(struct bytes *url, const char *name, const char *value)
 {
         bytes_string(url, "/");
@@ -66,7 +64,7 @@ void prom_push_add_path_(struct bytes *url, const char *name, const char *value)
         if (*value)
                 add_base64url(url, value);
         else
-                bytes_string(url, "="); /* an empty part of a path would be lost */
+                bytes_string(url, "="); /* an empty part of a path would get lost */
 }
 
 static bool is_label_name(const char *name)
@@ -83,7 +81,7 @@ static int make_url(const struct prom_push_target *target, const struct prom_pus
         if (!group->job || !*group->job)
                 return prom_push_fail_(error, EINVAL, "a push needs a job");
         if (strpbrk(target->url, "?#"))
-                return prom_push_fail_(error, EINVAL, "\"%.150s\" is no URL of a Pushgateway",
+                return prom_push_fail_(error, EINVAL, "\"%.150s\" is not the URL of a Pushgateway",
                                        target->url);
         bytes_string(url, target->url);
         while (url->len && url->data[url->len - 1] == '/')
@@ -105,7 +103,7 @@ static int make_url(const struct prom_push_target *target, const struct prom_pus
         return 0;
 }
 
-/* ---- what ----------------------------------------------------------------------------------- */
+/* ---- the body ------------------------------------------------------------------------------- */
 
 struct check {
         const struct prom_push_target *target;
@@ -121,7 +119,7 @@ static bool is_of_group(const struct prom_push_group *group, const char *name)
         return strcmp(name, "job") == 0 || (l && l->name);
 }
 
-/* The gateway would put the group's value in its place without a word. */
+/* The gateway would silently replace the value of such a label by that of the group. */
 static int check_point(const struct prom_view *family, const struct prom_point *point, void *data)
 {
         const struct check *check = data;
@@ -130,12 +128,12 @@ static int check_point(const struct prom_view *family, const struct prom_point *
         for (size_t i = 0; i < point->n_labels; i++)
                 if (is_of_group(check->group, point->labels[i].name))
                         return prom_push_fail_(check->error, EINVAL,
-                                               "metric %s has a label %s, as the group has",
+                                               "metric %s has label %s, which the group has too",
                                                family->name, point->labels[i].name);
         return 0;
 }
 
-/* Replaces the body of the request by its gzip. */
+/* Replaces the body of the request by its compressed form. */
 static int gzip_body(struct push_request *request, char **ret_zipped, struct prom_error *error)
 {
         const int r =
@@ -185,7 +183,7 @@ static int send_body(struct push *push, const struct prom_push_group *group,
         return r;
 }
 
-/* ---- the public side ------------------------------------------------------------------------ */
+/* ---- pushing -------------------------------------------------------------------------------- */
 
 int prom_push_gateway_with_(const struct prom_push_io *io, const struct prom_push_target *target,
                             enum prom_push_verb verb, const struct prom_push_group *group,

@@ -30,14 +30,15 @@ struct push_answer {
         size_t read;         /* bytes of the body so far */
 };
 
-/* Takes one line of the answer's header, or a piece of its body, as they arrive. Neither needs a NUL. */
+/* Takes one line of the answer's header, or a piece of its body, as they arrive. Neither needs a
+ * NUL. */
 void prom_push_take_header_(struct push_answer *answer, const char *bytes, size_t n);
 void prom_push_take_body_(struct push_answer *answer, const char *bytes, size_t n);
 
 struct prom_push_io {
-        /* Sends one request. 0 with an answer of any status; a negative errno if the connection failed,
-         * with a message that does not name the URL. *session is NULL at first; it may keep the
-         * connection for the next request. */
+        /* Sends one request. 0 with an answer of any status; a negative errno if the connection
+         * failed, with a message that does not name the URL. *session is NULL at first; it may keep
+         * the connection for the next request. */
         int (*send)(void *ctx, void **session, const struct push_request *request,
                     unsigned timeout_ms, struct push_answer *ret, struct prom_error *error);
         void (*end)(void *ctx, void *session); /* takes NULL */

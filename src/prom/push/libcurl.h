@@ -3,8 +3,8 @@
  * libcurl under its usual names, for libprom-push and for HTTP clients that are built with it.
  *
  * With PROM_LAZY_CURL the first prom_curl_load_() loads the library; without, the program is linked
- * with it. libcurl brings TLS, Kerberos, LDAP and more: a quarter of the resident memory of a daemon
- * that never makes a request.
+ * with it. libcurl brings TLS, Kerberos, LDAP and more: a quarter of the resident memory of a
+ * daemon that never makes a request.
  *
  * Any thread may call everything here.
  */

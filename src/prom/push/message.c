@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A registry as messages of remote-write.
+ * A registry as remote-write messages.
+ *
  * 1.0: https://prometheus.io/docs/specs/prw/remote_write_spec/ (prometheus.WriteRequest)
  * 2.0: https://prometheus.io/docs/specs/prw/remote_write_spec_2_0/ (io.prometheus.write.v2.Request)
  */
@@ -25,7 +26,7 @@ enum {
         V1_SERIES_HISTOGRAMS = 4,
         V1_LABEL_NAME = 1,
         V1_LABEL_VALUE = 2,
-        /* io.prometheus.write.v2.Request; its symbols: symbols.c */
+        /* io.prometheus.write.v2.Request; symbols.c writes its symbols */
         V2_TIMESERIES = 5,
         V2_SERIES_SAMPLES = 2,
         V2_SERIES_HISTOGRAMS = 3,
@@ -35,7 +36,7 @@ enum {
         V2_METADATA_HELP = 3,
         V2_METADATA_UNIT = 4,
         V2_SAMPLE_CREATED = 3,
-        /* in both */
+        /* both */
         LABELS = 1, /* of a series or an exemplar */
         SAMPLE_VALUE = 1,
         SAMPLE_TIMESTAMP = 2,
@@ -55,8 +56,7 @@ enum {
         SPAN_OFFSET = 1,
         SPAN_LENGTH = 2,
 
-        /* "__name__" and "le" as well */
-        LABELS_MAX = PROM_LABELS_MAX + PROM_PUSH_LABELS_MAX + 2,
+        LABELS_MAX = PROM_LABELS_MAX + PROM_PUSH_LABELS_MAX + 2, /* 2: "__name__" and "le" */
 };
 
 struct writer {
@@ -66,9 +66,9 @@ struct writer {
         int64_t timestamp_ms;
         struct messages *out;
         struct symbols symbols;
-        struct bytes list; /* the series of the message being made */
+        struct bytes list; /* the series of the current message */
         struct bytes one;  /* one series */
-        struct bytes part; /* one of its parts */
+        struct bytes part; /* one field of it */
         struct bytes exemplar;
         size_t samples, histograms; /* as in struct message */
 };
@@ -80,7 +80,8 @@ struct labels {
         size_t n;
 };
 
-/* Before or among those that are there. The first of a name stays; an empty value is no label. */
+/* Inserts a label in order of names. Of two with the same name the first stays. Labels with empty
+ * values do not exist. */
 static void add_label(struct labels *labels, const char *name, const char *value)
 {
         size_t at = labels->n;
@@ -117,7 +118,7 @@ static void put_labels_2(struct writer *w, const struct labels *labels, struct b
         bytes_field_bytes(out, LABELS, w->part.data, w->part.len);
 }
 
-/* Of a series or an exemplar. */
+/* The labels of a series or an exemplar. */
 static void put_labels(struct writer *w, const struct labels *labels, struct bytes *out)
 {
         if (w->version == 1)
@@ -203,8 +204,8 @@ static void put_exemplar(struct writer *w, const struct prom_exemplar *exemplar)
                           w->exemplar.data, w->exemplar.len);
 }
 
-/* A bound, "1", as OpenMetrics has it, "1.0": what Prometheus 2 scrapes, and Prometheus 3 makes of any
- * other form, but only when it scrapes. */
+/* Writes a bound such as "1" as OpenMetrics does, "1.0". Prometheus 2 stores this form when it
+ * scrapes OpenMetrics, and Prometheus 3 converts any other to it, but only when it scrapes. */
 static const char *open_bound(const char *text, char out[PROM_NUMBER_MAX + sizeof(".0")])
 {
         if (strpbrk(text, ".eIN")) /* "1e+06", "+Inf", "NaN" */
@@ -213,7 +214,7 @@ static const char *open_bound(const char *text, char out[PROM_NUMBER_MAX + sizeo
         return out;
 }
 
-/* A series for each number, as the other side would have them from a scrape. */
+/* One series for each number, as the receiver would store them from a scrape. */
 static int put_number(const struct prom_view *family, const struct prom_point *point,
                       const struct prom_sample *sample, void *data)
 {
@@ -237,7 +238,7 @@ static int put_number(const struct prom_view *family, const struct prom_point *p
 
 /* ---- native histograms -------------------------------------------------------------------- */
 
-/* Runs of buckets, and each count as the difference to the one before. */
+/* Spans of buckets, and each count as the difference from the one before. */
 static void put_buckets(struct bytes *out, const struct prom_native_bucket *buckets, size_t n,
                         unsigned spans_field, unsigned deltas_field)
 {
@@ -265,7 +266,7 @@ static void put_buckets(struct bytes *out, const struct prom_native_bucket *buck
         bytes_release(&deltas);
 }
 
-/* Field numbers are the same in both versions, but for the last. */
+/* The versions have the same field numbers, except for the last field. */
 static void put_histogram(struct writer *w, const struct prom_native_snapshot *h)
 {
         w->part.len = 0;
@@ -287,7 +288,7 @@ static void put_histogram(struct writer *w, const struct prom_native_snapshot *h
         w->histograms++;
 }
 
-/* A marker has the sum of nothing. */
+/* A stale marker has a special sum and nothing else. */
 static void put_stale_histogram(struct writer *w, const struct prom_native_snapshot *h)
 {
         w->part.len = 0;
@@ -305,8 +306,8 @@ static bool is_later(const struct prom_exemplar *a, const struct prom_exemplar *
         return a->time_ms != b->time_ms ? a->time_ms > b->time_ms : a->value > b->value;
 }
 
-/* The one series that has several. Receivers want them in order, and refuse what is older than the
- * newest they have of the series, but for that one itself. */
+/* Only native histograms have several exemplars. Receivers want them in order of time, and reject
+ * those that are older than the newest one they have of the series. */
 static void put_native_exemplars(struct writer *w, const struct prom_point *point)
 {
         struct prom_exemplar all[PROM_NATIVE_EXEMPLARS];
@@ -324,7 +325,7 @@ static void put_native_exemplars(struct writer *w, const struct prom_point *poin
         }
         for (size_t i = out->newest_only && n ? n - 1 : 0; i < n; i++) {
                 if (i + 1 < n && !is_later(sorted[i + 1], sorted[i]))
-                        continue; /* of the same moment and value: there is no telling which is first */
+                        continue; /* same time and value: the order is unknown */
                 put_exemplar(w, sorted[i]);
                 if (sorted[i]->time_ms > out->newest_ms)
                         out->newest_ms = sorted[i]->time_ms;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* When a push is tried, tried again and given up; whose credentials it carries. */
+/* Credentials, deadlines and retries of a push. */
 #include "prom/push/send.h"
 
 #include "prom/push/error.h"
@@ -31,7 +31,7 @@ static int read_secret(const char *path, char secret[PROM_PUSH_SECRET_MAX],
         secret[len] = '\0';
         for (size_t i = 0; i < len; i++)
                 if ((unsigned char)secret[i] < 0x20 || secret[i] == 0x7f)
-                        return prom_push_fail_(error, EINVAL, "%.150s: the first line is no text",
+                        return prom_push_fail_(error, EINVAL, "%.150s: the first line is not text",
                                                path);
         return len ? 0 : prom_push_fail_(error, EINVAL, "%.150s: the first line is empty", path);
 }
@@ -60,7 +60,7 @@ static int take_credentials(struct push *push, struct prom_error *error)
                 return 0;
         if ((target->user && target->token_file) || !target->user != !target->password_file)
                 return prom_push_fail_(error, EINVAL,
-                                       "credentials are either a token, or a user and a password");
+                                       "give either a token file, or a user and a password file");
         int r = read_secret(target->user ? target->password_file : target->token_file, secret,
                             error);
         if (r < 0)
@@ -72,7 +72,7 @@ static int take_credentials(struct push *push, struct prom_error *error)
         }
         int n = snprintf(both, sizeof(both), "%s:%s", target->user, secret);
         if (n >= (int)sizeof(both) || strchr(target->user, ':'))
-                return prom_push_fail_(error, EINVAL, "user \"%.100s\" is not valid", target->user);
+                return prom_push_fail_(error, EINVAL, "invalid user \"%.100s\"", target->user);
         size_t at = (size_t)sprintf(push->authorization, "Authorization: Basic ");
         put_base64(push->authorization + at, both, (size_t)n);
         return 0;
@@ -86,14 +86,16 @@ static int check_url(const char *url, struct prom_error *error)
                            : url && strncmp(url, "https://", 8) == 0 ? url + 8
                                                                      : NULL;
         if (!host || !*host || *host == '/' || strlen(url) > PROM_PUSH_URL_MAX)
-                return prom_push_fail_(error, EINVAL, "\"%.150s\" is no http://HOST:PORT/PATH",
+                return prom_push_fail_(error, EINVAL,
+                                       "\"%.150s\" is not of the form http://HOST:PORT/PATH",
                                        url ? url : "");
         if (memchr(host, '@', strcspn(host, "/?#")))
-                return prom_push_fail_(error, EINVAL,
-                                       "a URL is no place for credentials: name a file with them");
+                return prom_push_fail_(
+                        error, EINVAL,
+                        "credentials are not allowed in the URL; put them into a file");
         for (const char *p = url; *p; p++)
                 if ((unsigned char)*p <= 0x20 || *p == 0x7f)
-                        return prom_push_fail_(error, EINVAL, "\"%.150s\" has a blank in it", url);
+                        return prom_push_fail_(error, EINVAL, "\"%.150s\" contains a blank", url);
         return 0;
 }
 
@@ -139,8 +141,8 @@ static void add_header(struct push_request *request, const char *line)
                 request->headers[n] = line;
 }
 
-/* Is it worth another try? result: what the transport returned. */
-static bool is_passing(int result, unsigned status)
+/* Whether another try may succeed. `result` is that of prom_push_io.send(). */
+static bool is_transient(int result, unsigned status)
 {
         switch (-result) {
         case 0:
@@ -178,8 +180,7 @@ int prom_push_send_(struct push *push, struct push_request *request, struct prom
                 struct prom_error why = {.msg = ""};
                 uint64_t now = io->now_ms(io->ctx);
                 if (now >= push->deadline_ms)
-                        return prom_push_fail_(error, ETIMEDOUT,
-                                               "push to %.150s: the time for it is over",
+                        return prom_push_fail_(error, ETIMEDOUT, "push to %.150s: timed out",
                                                request->url);
                 push->answer = (struct push_answer){0};
                 int r = io->send(io->ctx, &push->session, request,
@@ -190,7 +191,7 @@ int prom_push_send_(struct push *push, struct push_request *request, struct prom
                         return 0;
                 uint64_t wait_ms = push->answer.retry_after_s * UINT64_C(1000);
                 wait_ms = wait_ms > backoff_ms ? wait_ms : backoff_ms;
-                if (!is_passing(r, push->answer.status) || attempt == attempts ||
+                if (!is_transient(r, push->answer.status) || attempt == attempts ||
                     io->now_ms(io->ctx) + wait_ms >= push->deadline_ms)
                         return explain(push, request, r, &why, error);
                 io->wait_ms(io->ctx, (unsigned)wait_ms);

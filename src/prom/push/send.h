@@ -17,13 +17,14 @@ struct push {
         struct prom_push_result result;
 };
 
-/* Checks the target and reads its password or token file. Call prom_push_end_() even if it fails. */
+/* Checks the target and reads its password or token file. Call prom_push_end_() even if it
+ * fails. */
 int prom_push_begin_(struct push *push, const struct prom_push_target *target,
                      const struct prom_push_io *io, struct prom_error *error);
 void prom_push_end_(struct push *push, struct prom_push_result *ret_result);
 
-/* Sends the request, with the target's headers added, and retries it as push.h describes. 0 if the answer
- * is 2xx. The last answer is in push->answer in any case. */
+/* Sends the request, with the target's headers added, and retries it as push.h describes. 0 if the
+ * answer is 2xx. The last answer is in push->answer in any case. */
 int prom_push_send_(struct push *push, struct push_request *request, struct prom_error *error);
 
 /* Whether the target's list of families includes this one. */

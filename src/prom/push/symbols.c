@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of strings of a remote-write 2.0 request. */
 #include "prom/push/symbols.h"
 
 #include <stdlib.h>
@@ -29,7 +28,7 @@ static void insert(const struct symbols *s, uint32_t number)
         s->table[i] = number + 1;
 }
 
-/* Keeps the table at most half full with one more. */
+/* Makes room for one more; the table stays at most half full. */
 static bool grow(struct symbols *s)
 {
         if (s->n < s->cap)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Remote-write: which version is spoken, and sending it. */
+/* Remote-write: choosing the protocol version, and sending. */
 #include "prom/push/write.h"
 #include "prom/push/curl.h"
 #include "prom/push/error.h"
@@ -20,14 +20,15 @@ static int64_t wall_ms(void)
         return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* ---- what was sent before ----------------------------------------------------------------- */
+/* ---- exemplars sent before ---------------------------------------------------------------- */
 
-/* When the newest of the exemplars that were sent was made, for each place to which something of some
- * registry is pushed. Entries are never given up: of what has none, nobody knows what was sent. */
-static struct place {
+/* The time of the newest exemplar sent, for each destination (URL, labels, names) and registry.
+ * Entries are never freed; a destination without one has no known history. Threads claim and update
+ * entries by compare-and-swap. Relaxed order suffices, as nothing else is published with them. */
+static struct destination {
         uint64_t key; /* 0: free */
         int64_t newest_ms;
-} places[PROM_WRITE_PLACES_MAX];
+} destinations[PROM_WRITE_PLACES_MAX];
 
 static uint64_t hash_string(uint64_t hash, const char *text)
 {
@@ -37,10 +38,10 @@ static uint64_t hash_string(uint64_t hash, const char *text)
         return hash;
 }
 
-/* NULL if there is none left. */
-static struct place *find_place(const struct prom_push_target *target,
-                                const struct prom_write_options *options,
-                                const struct prom_registry *registry)
+/* The destination's entry, which may be new. NULL if all are taken. */
+static struct destination *find_destination(const struct prom_push_target *target,
+                                            const struct prom_write_options *options,
+                                            const struct prom_registry *registry)
 {
         uint64_t key = UINT64_C(0xcbf29ce484222325) ^ (uintptr_t)registry;
         key = hash_string(key, target->url);
@@ -49,21 +50,22 @@ static struct place *find_place(const struct prom_push_target *target,
         for (const char *const *name = target->names; name && *name; name++)
                 key = hash_string(key, *name);
         key |= 1;
-        for (struct place *place = places; place < &places[PROM_WRITE_PLACES_MAX]; place++) {
+        for (struct destination *entry = destinations; entry < &destinations[PROM_WRITE_PLACES_MAX];
+             entry++) {
                 uint64_t there = 0;
-                if (__atomic_compare_exchange_n(&place->key, &there, key, false, __ATOMIC_RELAXED,
+                if (__atomic_compare_exchange_n(&entry->key, &there, key, false, __ATOMIC_RELAXED,
                                                 __ATOMIC_RELAXED) ||
                     there == key)
-                        return place;
+                        return entry;
         }
         return NULL;
 }
 
-static void remember(struct place *place, int64_t newest_ms)
+static void remember(struct destination *entry, int64_t newest_ms)
 {
-        int64_t before = __atomic_load_n(&place->newest_ms, __ATOMIC_RELAXED);
+        int64_t before = __atomic_load_n(&entry->newest_ms, __ATOMIC_RELAXED);
         while (before < newest_ms &&
-               !__atomic_compare_exchange_n(&place->newest_ms, &before, newest_ms, false,
+               !__atomic_compare_exchange_n(&entry->newest_ms, &before, newest_ms, false,
                                             __ATOMIC_RELAXED, __ATOMIC_RELAXED))
                 ;
 }
@@ -93,15 +95,15 @@ static int send_message(struct push *push, const struct message *message, struct
         return r;
 }
 
-/* 2.0, section "Required Written Response Headers": who takes the newer message without counting
- * what is in it has read it as an older one, which comes out empty. */
+/* 2.0, section "Required Written Response Headers": a receiver that accepts a 2.0 message without
+ * counting its content has read it as a 1.0 message, which then looks empty. */
 static bool is_unread(const struct push *push)
 {
         return push->result.version == 2 && !push->answer.counted;
 }
 
-/* 2.0, section "Partial Write": 400 is the answer to a request of which something was refused, with
- * counts of what was written. Was all of it, but for exemplars? */
+/* 2.0, section "Partial Write": 400 with counts answers a request of which something was rejected.
+ * Whether all samples were written, that is, only exemplars were rejected. */
 static bool is_written(const struct push *push, const struct message *message)
 {
         const struct push_answer *answer = &push->answer;
@@ -124,8 +126,8 @@ static int send_all(struct push *push, const struct messages *messages, struct p
                 if (is_unread(push))
                         return prom_push_fail_(
                                 error, EREMOTEIO,
-                                "push to %.150s: answered %u without a count of what "
-                                "was written: it does not know remote-write 2.0",
+                                "push to %.150s: answered %u without counting what was "
+                                "written; the receiver does not know remote-write 2.0",
                                 push->target->url, push->answer.status);
                 if (push->result.version == 1)
                         push->result.samples += messages->list[i].samples;
@@ -137,24 +139,24 @@ static int send_version(struct push *push, unsigned version,
                         const struct prom_write_options *options, struct prom_registry *registry,
                         struct prom_error *error)
 {
-        struct place *place = find_place(push->target, options, registry);
-        struct messages messages = {.newest_only = !place};
+        struct destination *entry = find_destination(push->target, options, registry);
+        struct messages messages = {.newest_only = !entry};
         int64_t when = options->timestamp_ms ? options->timestamp_ms : wall_ms();
-        if (place)
-                messages.after_ms = __atomic_load_n(&place->newest_ms, __ATOMIC_RELAXED);
+        if (entry)
+                messages.after_ms = __atomic_load_n(&entry->newest_ms, __ATOMIC_RELAXED);
         push->result.version = version;
         int r = prom_push_messages_(version, push->target, options, when, registry, &messages,
                                     error);
         if (r == 0)
                 r = send_all(push, &messages, error);
-        if (r == 0 && place)
-                remember(place, messages.newest_ms);
+        if (r == 0 && entry)
+                remember(entry, messages.newest_ms);
         prom_push_messages_release_(&messages);
         return r;
 }
 
-/* Does what became of the 2.0 request say that 1.0 may be understood? Who counts, even to 0, knows
- * 2.0. */
+/* Whether the failure of a 2.0 request suggests that the receiver knows only 1.0. One that counts,
+ * even 0, knows 2.0. */
 static bool is_older(const struct push *push, int result)
 {
         const unsigned status = push->answer.status;
@@ -166,10 +168,10 @@ int prom_push_write_with_(const struct prom_push_io *io, const struct prom_push_
                           const struct prom_write_options *options, struct prom_registry *registry,
                           struct prom_push_result *ret_result, struct prom_error *error)
 {
-        static const struct prom_write_options standard;
+        static const struct prom_write_options defaults;
         struct push push;
         struct prom_error why = {.msg = ""};
-        options = options ? options : &standard;
+        options = options ? options : &defaults;
         int r = prom_push_begin_(&push, target, io, &why);
         if (r == 0)
                 r = send_version(&push, options->version == PROM_WRITE_1 ? 1 : 2, options, registry,
