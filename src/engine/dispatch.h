@@ -4,7 +4,7 @@
  * a VM and memory (JOB_QUEUED), then in `ready` for a worker (JOB_READY). The thread that takes it
  * moves it to JOB_CLAIMED and into `running`, where it stays until it has ended.
  *
- * Worker threads are started as they are needed, up to max_workers, and live until JOBS_CLOSED.
+ * Worker threads are started as they are needed, up to max_threads, and live until JOBS_CLOSED.
  *
  * Thread rule: all functions are called with jobs.lock held, except dispatch_init(), _join() and
  * _release().
