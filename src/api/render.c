@@ -3,7 +3,6 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "http/text.h"
 #include "json/bytes.h"
 #include "workload/streams.h"
 
@@ -45,7 +44,7 @@ static json_t *ms_or_null(uint64_t us)
 
 static json_t *text_or_null(const char *text)
 {
-        return *text ? http_json_text(text) : json_null();
+        return *text ? json_string_lossy(text) : json_null();
 }
 
 /* Figures that are known so far. Members that are known only at the end are null before. */
@@ -138,7 +137,7 @@ json_t *api_render_workload(const struct workload *w, bool with_output)
         json_t *object = json_pack(
                 "{s:s, s:s, s:s, s:o, s:o, s:s, s:i, s:i, s:i, s:o, s:o, s:o}", "id", w->id,
                 "status", workload_status_name(w->status), "isolation", w->isolation, "runtime",
-                http_json_text(w->runtime), "node_id", http_json_text(w->node_id), "network",
+                json_string_lossy(w->runtime), "node_id", json_string_lossy(w->node_id), "network",
                 workload_network_name(w->network), "cpu_limit", (int)w->limits.cpus, "mem_limit",
                 (int)w->limits.mem_mb, "timeout_s", (int)w->limits.timeout_s, "created_at",
                 time_or_null(w->created_ms), "started_at", time_or_null(w->started_ms),

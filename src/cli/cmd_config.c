@@ -4,7 +4,7 @@
 #include "cli/cli.h"
 #include "cli/options.h"
 #include "cli/table.h"
-#include "http/text.h"
+#include "json/json.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -80,9 +80,9 @@ static int print_json(const struct settings *s)
                         all,
                         json_pack("{s:s, s:s, s:o, s:s, s:o, s:o}", "setting", settings_flag(i),
                                   "variable", settings_variable(i), "value",
-                                  http_json_text(value.len ? value.data : ""), "from",
+                                  json_string_lossy(value.len ? value.data : ""), "from",
                                   sources[source], "file",
-                                  file ? http_json_text(s->config) : json_null(), "line",
+                                  file ? json_string_lossy(s->config) : json_null(), "line",
                                   file ? json_integer(settings_source_line(s, i)) : json_null()));
         }
         if (r == 0)

@@ -4,7 +4,7 @@
 #include "base/err.h"
 #include "http/answer_internal.h"
 #include "http/request_internal.h"
-#include "http/text.h"
+#include "json/json.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -85,8 +85,8 @@ static struct MHD_Response *make_response(struct http_request *request, const ch
 /* The body of an error; empty if there is no memory for it. */
 static void error_body(const struct http_request *request, const char *message, struct buf *ret)
 {
-        json_t *object = json_pack("{s:o*, s:s*}", "error", http_json_text(message), "request_id",
-                                   request->id[0] ? request->id : NULL);
+        json_t *object = json_pack("{s:o*, s:s*}", "error", json_string_lossy(message),
+                                   "request_id", request->id[0] ? request->id : NULL);
         char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
 
         *ret = BUF_INIT(8 * ERR_MESSAGE_MAX);

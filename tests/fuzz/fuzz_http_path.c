@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Matches a path with a pattern, given as two lines, and makes a JSON string of any text. */
 #include "http/route.h"
-#include "http/text.h"
+#include "json/json.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 return 0;
         memcpy(text, data, size);
         text[size] = '\0';
-        json = http_json_text(text);
+        json = json_string_lossy(text);
         if (!json)
                 abort();
         json_decref(json);
