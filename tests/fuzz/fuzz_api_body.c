@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A body of POST /v1/workloads with any bytes is a valid submission within its bounds, or refused
- * with a message. */
+/* Any body of POST /v1/workloads is parsed to a submission within its bounds, or rejected with a
+ * message. */
 #include "api/submission.h"
 
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a guest's console and a VMM's log say: one line of printable ASCII comes out, within bounds. */
+/* Any output of a guest's console or a VMM's log becomes one bounded line of printable ASCII. */
 #include "backend/firecracker/tail.h"
 
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A line event of a log, as any server may send it. */
+/* Events of a log from any server. */
 #include "cli/log_stream.h"
 
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An error message of any server, in which `vulcan run` replaces the API's field by a flag. */
+/* Error messages from any server, in which `vulcan run` replaces the API's field by a flag. */
 #include "cli/run_flags.h"
 
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A text exposition, as any server may answer GET /metrics: `vulcan run --metrics` prints some of
- * its lines. The first byte of the input says whether all of Vulcan's metrics are wanted.
+ * Responses to GET /metrics from any server, of which `vulcan run --metrics` prints some lines. The
+ * first byte of the input selects whether to print all of Vulcan's metrics.
  */
 #include "cli/metrics_filter.h"
 
@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 return 0;
         if (metrics_filter((const char *)data + 1, size - 1, all, &once) < 0)
                 abort();
-        /* Whole lines are taken out, and what was picked is picked again. */
+        /* The filter removes whole lines, and changes nothing when applied to its own output. */
         if (once.len > size - 1 ||
             (once.len && metrics_filter(once.data, once.len, all, &twice) < 0) ||
             once.len != twice.len || (once.len && memcmp(once.data, twice.data, once.len) != 0))

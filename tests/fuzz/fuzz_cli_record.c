@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The record of a workload, as any server may send it: its outcome and the files that came back. */
+/* Records of workloads from any server: the outcome and the fetched files. */
 #include "cli/run_record.h"
 
 #include <stdint.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Output of a program on its way to a terminal. The filter must come to the same result for any
- * division of the bytes into pieces, and pass no escape sequence but those it lists. The first byte
- * of the input is the size of a piece.
+ * The filter between a program's output and a terminal. The result must not depend on how the bytes
+ * are divided into pieces, and the filter may pass only the escape sequences that it lists. The
+ * first byte of the input is the size of the pieces.
  */
 #include "cli/terminal.h"
 #include "cli/table.h"

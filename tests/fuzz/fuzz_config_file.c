@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A settings file with any bytes is taken, or refused with a message of one line. */
+/* Any settings file is accepted, or rejected with a message of one line. */
 #include "config/settings.h"
 
 #include <stdint.h>

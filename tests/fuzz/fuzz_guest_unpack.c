@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Unpacks the input into a subdirectory, next to a file that links in the input can point to, and
- * checks that nothing outside the subdirectory was created or changed. Then searches the unpacked
- * files for an entry point.
+ * Unpacks the input into a subdirectory, beside a file that links in the input can point to, and
+ * checks that nothing outside was created or changed. Then searches the unpacked files for an entry
+ * point.
  */
 #include "guest/entry.h"
 #include "guest/unpack.h"
@@ -58,7 +58,7 @@ static void check_outside(const char *outer, int fd)
         close(fd);
 }
 
-/* An entry point must be a file or directory below, with a name that does not leave. */
+/* An entry point must be a file or directory below the top, with a name that stays below it. */
 static void find_entry(int dir)
 {
         static const struct wire_entry wanted = {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Any bytes are framed alike in one piece and byte by byte, and the part of a piece that holds
- * complete requests holds as many when it is read on its own. */
+/* Framing gives the same result for one piece and byte by byte. If a piece contains complete
+ * requests, their part of it contains as many when it is read alone. */
 #include "http/framing.h"
 
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Descriptions of runtimes, and the commands made from those that parse. */
+/* Descriptions of runtimes, and the commands that are made from valid ones. */
 #include "image/image.h"
 
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Any Accept header gets a format that exists, and a type that asks for that same format. */
+/* Any Accept header selects an existing format, whose content type selects the same format. */
 #include "prom/prom.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Any Accept-Encoding leads to a coding that is built in, or to none. */
+/* Any Accept-Encoding selects a coding that is built in, or none. */
 #include "prom/encoding.h"
 
 #include <stdint.h>
@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         int small = prom_choose_encoding_(header, true);
         if (large >= N_ENCODINGS || (large >= 0 && !prom_encoding_built_(large)))
                 abort();
-        /* A small body changes the choice to identity alone, and never whether there is one. */
+        /* A small body can change the choice only to identity, and never to an error. */
         if ((large < 0) != (small < 0) || (small != large && small != ENCODING_IDENTITY))
                 abort();
         free(header);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Label values of any bytes, divided by NULs: a series each, but for those that are the same once
- * made UTF-8, and as many lines as series, whose quotes are those of two values.
+ * Label values of any bytes, separated by NULs. Each becomes a series of its own, unless it equals
+ * another after it was made UTF-8, and each series is one line with correctly quoted values.
  */
 #include "prom/prom.h"
 

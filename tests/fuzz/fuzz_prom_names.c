@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * A metric and a label of any name, divided by the first NUL: refused with a message, or rendered in
- * every format and escaping as exactly one sample, whose line begins as a name may.
- */
+/* A metric and a label of any name, separated by the first NUL. They are rejected with a message,
+ * or rendered in every format and escaping as exactly one sample with a valid name. */
 #include "prom/prom.h"
 
 #include <stdlib.h>

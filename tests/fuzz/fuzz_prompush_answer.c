@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a receiver of pushes answers: lines of a header, an empty line, a body in pieces. */
+/* Responses of a receiver of pushes: header lines, an empty line, and a body in pieces. */
 #include "prom/push/io.h"
 
 #include <stdlib.h>

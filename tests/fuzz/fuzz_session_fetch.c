@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Frames from a guest, as the host takes its files: FILE and DATA, in any order. Whatever comes, no
- * more is kept than was asked for, under names that were.
+ * FILE and DATA frames from a guest, in any order, while the host fetches files. The host keeps no
+ * more than the requested size, and only files with requested names.
  */
 #include "session/fetch.h"
 #include "wire/frame.h"

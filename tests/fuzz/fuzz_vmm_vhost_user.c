@@ -36,7 +36,7 @@ static void send_some(int fd, const uint8_t *bytes, size_t n, int memfd, int n_f
                         memcpy(CMSG_DATA(c) + (size_t)i * sizeof(int), &memfd, sizeof(int));
         }
         if (sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-                return; /* the socket is full of unread replies: not an error */
+                return; /* the socket is full of unread replies */
 }
 
 static void take_chains(struct vhost_user *vu)

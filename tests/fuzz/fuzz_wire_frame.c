@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Decodes a stream whole and cut in two: both ways give the same frames and the same end. */
+/* Decoding a stream gives the same frames and the same result in one piece and cut in two. */
 #include "wire/frame.h"
 
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The first byte chooses the message (H, Q, F, R), the rest is its JSON. What is accepted must be
- * encodable again, and that text be accepted in turn.
+ * The first byte selects the message (H, Q, F, R); the rest is its JSON. An accepted message can be
+ * encoded again, and the result is accepted too.
  */
 #include "wire/message.h"
 #include "wire/frame.h"
@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
                         return;                                                                    \
                 }                                                                                  \
                 if (wire_##noun##_encode(&m, &b, &err) < 0) {                                      \
-                        /* Escaping may make it longer than it came. */                            \
+                        /* Escapes may make it longer than the input. */                           \
                         if (err.code != EMSGSIZE)                                                  \
                                 abort();                                                           \
                 } else {                                                                           \

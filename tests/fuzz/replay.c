@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Replays corpus files through a fuzz target: replay FILE|DIRECTORY... Exit code 0 when every input
- * was read and none made the target fail; a crash is the failure. Prints the number of inputs.
+ * Replays corpus files through a fuzz target: replay FILE|DIRECTORY... Prints the number of inputs.
+ * Exits with code 0 if it could read all of them; a target reports a failure by crashing.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -28,7 +28,7 @@ static int replay_file(const char *path)
         fclose(f);
         if (!data)
                 return -1;
-        /* An exact-size copy, so that the address sanitizer sees a read one byte past the end. */
+        /* A copy of the exact size: the address sanitizer detects reads past its end. */
         uint8_t *exact = malloc(n ? n : 1);
 
         if (exact) {

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-static void what_strangers_wrote_stays_one_line(void **state)
+static void untrusted_text_stays_on_one_line(void **state)
 {
         struct err err = ERR_INIT;
 
@@ -24,7 +24,7 @@ static void what_strangers_wrote_stays_one_line(void **state)
         assert_string_equal(err.msg, "open ?\xc3\xa4: No such file or directory");
 }
 
-static void long_messages_are_cut_and_say_so(void **state)
+static void long_messages_end_in_an_ellipsis(void **state)
 {
         struct err err = ERR_INIT;
         char text[2 * ERR_MESSAGE_MAX];
@@ -41,8 +41,8 @@ static void long_messages_are_cut_and_say_so(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(what_strangers_wrote_stays_one_line),
-                cmocka_unit_test(long_messages_are_cut_and_say_so),
+                cmocka_unit_test(untrusted_text_stays_on_one_line),
+                cmocka_unit_test(long_messages_end_in_an_ellipsis),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

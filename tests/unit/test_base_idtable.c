@@ -99,7 +99,7 @@ static void a_removed_object_can_be_added_again(void **state)
         idtable_release(&table);
 }
 
-static void ids_with_one_hash_are_told_apart(void **state)
+static void ids_with_the_same_hash_are_distinguished(void **state)
 {
         /* A known collision of 32-bit FNV-1a. */
         struct object a = {.id = "costarring"}, b = {.id = "liquid"};
@@ -141,7 +141,7 @@ int main(void)
                 cmocka_unit_test(a_table_of_the_expected_size_does_not_grow),
                 cmocka_unit_test(a_removed_object_is_not_found_and_the_others_are),
                 cmocka_unit_test(a_removed_object_can_be_added_again),
-                cmocka_unit_test(ids_with_one_hash_are_told_apart),
+                cmocka_unit_test(ids_with_the_same_hash_are_distinguished),
                 cmocka_unit_test(the_hash_is_fnv_1a),
                 cmocka_unit_test(releasing_a_zeroed_table_is_harmless),
         };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What text from strangers may not do to a terminal or a log. */
+/* What untrusted text must not do to a terminal or a log. */
 #include "base/printable.h"
 
 #include <setjmp.h>
@@ -20,7 +20,7 @@ static void check(const char *text, const char *want)
         assert_string_equal(copy, want);
 }
 
-static void plain_text_stays(void **state)
+static void plain_text_is_kept(void **state)
 {
         check("", "");
         check("caf\xc3\xa9 \xe6\x97\xa5\xe6\x9c\xac \xf0\x9f\x98\x80", "caf\xc3\xa9 "
@@ -49,7 +49,7 @@ static void controls_are_replaced(void **state)
         }
 }
 
-static void what_is_not_utf8_is_replaced(void **state)
+static void malformed_utf8_is_replaced(void **state)
 {
         check("\xe9t\xe9", "?t?");
         check("\xc0\x9b", "??");           /* an overlong C1 */
@@ -59,7 +59,7 @@ static void what_is_not_utf8_is_replaced(void **state)
         check("cut \xe6\x97", "cut ??");
 }
 
-static void text_that_reorders_or_hides_is_replaced(void **state)
+static void characters_that_reorder_or_hide_text_are_replaced(void **state)
 {
         static const uint32_t harmful[] = {0x061c, 0x200b, 0x200c, 0x200d, 0x200e, 0x200f, 0x2028,
                                            0x2029, 0x202a, 0x202b, 0x202c, 0x202d, 0x202e, 0x2060,
@@ -85,10 +85,10 @@ static void text_that_reorders_or_hides_is_replaced(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(plain_text_stays),
+                cmocka_unit_test(plain_text_is_kept),
                 cmocka_unit_test(controls_are_replaced),
-                cmocka_unit_test(what_is_not_utf8_is_replaced),
-                cmocka_unit_test(text_that_reorders_or_hides_is_replaced),
+                cmocka_unit_test(malformed_utf8_is_replaced),
+                cmocka_unit_test(characters_that_reorder_or_hide_text_are_replaced),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

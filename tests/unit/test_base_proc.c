@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Processes: started clean, reported when they cannot be, ended with all they started, in time. */
+/* Processes start in a clean state, report failures to start, and end in time with all they
+ * started. */
 #include "base/proc.h"
 
 #include "base/cleanup.h"
@@ -29,7 +30,7 @@ static int count_fds(void)
         return n;
 }
 
-/* Runs a shell line and returns what it wrote to its standard output. */
+/* Runs a shell command and returns its standard output. */
 static void shell(const char *line, struct proc_spec *spec, char *ret, size_t size, int *ret_status)
 {
         const char *const argv[] = {"/bin/sh", "-c", line, NULL};
@@ -64,7 +65,7 @@ static void a_child_starts_clean(void **state)
         signal(SIGUSR1, SIG_IGN);
         sigfillset(&set);
         pthread_sigmask(SIG_BLOCK, &set, &was);
-        /* read by the shell itself: while it starts a program it blocks signals */
+        /* The shell reads it itself, because it blocks signals while it starts a program. */
         shell("ls /proc/$$/fd; pwd; while read -r l; do case $l in SigBlk*|SigIgn*|SigCgt*) "
               "echo \"$l\";; esac; done </proc/$$/status; "
               "cut -d' ' -f5,6 /proc/$$/stat; echo $$ $$; exit 7",
@@ -72,21 +73,21 @@ static void a_child_starts_clean(void **state)
         pthread_sigmask(SIG_SETMASK, &was, NULL);
         assert_int_equal(WEXITSTATUS(status), 7);
 
-        /* Its shell may have taken handlers; none is ignored or blocked. */
+        /* The shell may have installed handlers, but no signal is ignored or blocked. */
         assert_non_null(strstr(out, "0\n1\n2\n/\n"));
         assert_non_null(strstr(out, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n"));
-        /* Group and session are its own. */
+        /* It leads a group and a session. */
         char *group = strstr(strstr(out, "SigCgt"), "\n") + 1;
         char *own = strchr(group, '\n') + 1;
         assert_int_equal(strncmp(group, own, (size_t)(own - group)), 0);
 
-        /* And ours are as they were. */
+        /* Ours are unchanged. */
         assert_ptr_equal(signal(SIGUSR1, SIG_DFL), SIG_IGN);
         close(open_anyway);
         assert_int_equal(count_fds(), before);
 }
 
-static void what_cannot_run_is_reported(void **state)
+static void a_program_that_cannot_run_is_reported(void **state)
 {
         static const struct {
                 const char *path, *dir;
@@ -115,7 +116,7 @@ static void what_cannot_run_is_reported(void **state)
         assert_int_equal(errno, ECHILD);
 }
 
-/* In a process of its own: one that was started with its standard streams closed. */
+/* Runs in a process that was started with its standard streams closed. */
 static int without_streams(void)
 {
         const char *const good[] = {"/bin/sh", "-c", "exit 3", NULL};
@@ -144,7 +145,7 @@ static void standard_streams_may_be_closed(void **state)
         assert_int_equal(status, 0);
 }
 
-static void a_group_ends_whole_and_in_time(void **state)
+static void a_whole_group_is_ended_in_time(void **state)
 {
         const char *const argv[] = {"/bin/sh", "-c", "sleep 1000 & sleep 1000 & echo; wait", NULL};
         int before = count_fds(), status = 0, fds[2];
@@ -159,21 +160,21 @@ static void a_group_ends_whole_and_in_time(void **state)
         close(fds[1]);
         assert_int_equal(read(fds[0], &c, 1), 1);
 
-        /* It lives: the wait has an end, and can be taken up again. */
+        /* It still runs: the wait times out, and can be repeated. */
         assert_int_equal(proc_reap_within(&p, 1, &status, &err), -ETIMEDOUT);
         assert_true(p.pid > 0 && p.pidfd >= 0);
 
         proc_kill(&p);
         assert_int_equal(proc_reap(&p, &status, &err), 0);
         assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-        assert_int_equal(read(fds[0], &c, 1), 0); /* nobody is left who could write */
+        assert_int_equal(read(fds[0], &c, 1), 0); /* no writer is left */
         assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
         close(fds[0]);
         assert_int_equal(count_fds(), before);
 }
 
-/* The leader has gone, one that it started has not. */
-static void members_outlive_their_leader(void **state)
+/* The leader has ended, a process that it started has not. */
+static void members_of_a_group_may_outlive_their_leader(void **state)
 {
         const char *const argv[] = {"/bin/sh", "-c", "sleep 1000 & exit 5", NULL};
         struct proc_spec spec = {.argv = argv, .stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1};
@@ -223,8 +224,8 @@ static void threads_spawn_at_once(void **state)
         assert_int_equal(count_fds(), before);
 }
 
-/* As under a parent that ignored SIGCHLD, which passes through exec. */
-static void an_ignored_sigchld_does_no_harm(void **state)
+/* As with a parent that ignored SIGCHLD: exec preserves that. */
+static void an_ignored_sigchld_is_reset(void **state)
 {
         struct proc_spec spec = {.stdin_fd = -1, .stderr_fd = -1};
         struct err err = ERR_INIT;
@@ -240,12 +241,12 @@ static void an_ignored_sigchld_does_no_harm(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(an_ignored_sigchld_does_no_harm), /* makes us a subreaper */
+                cmocka_unit_test(an_ignored_sigchld_is_reset), /* first: it makes us a subreaper */
                 cmocka_unit_test(a_child_starts_clean),
-                cmocka_unit_test(what_cannot_run_is_reported),
+                cmocka_unit_test(a_program_that_cannot_run_is_reported),
                 cmocka_unit_test(standard_streams_may_be_closed),
-                cmocka_unit_test(a_group_ends_whole_and_in_time),
-                cmocka_unit_test(members_outlive_their_leader),
+                cmocka_unit_test(a_whole_group_is_ended_in_time),
+                cmocka_unit_test(members_of_a_group_may_outlive_their_leader),
                 cmocka_unit_test(threads_spawn_at_once),
         };
 

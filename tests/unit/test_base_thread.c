@@ -23,7 +23,7 @@ static void *look(void *arg)
         struct seen *seen = arg;
         pthread_attr_t attr;
 
-        pthread_mutex_lock(&seen->lock); /* the starter has set the name */
+        pthread_mutex_lock(&seen->lock); /* thread_start() has set the name */
         pthread_sigmask(SIG_SETMASK, NULL, &seen->mask);
         pthread_getattr_np(pthread_self(), &attr);
         pthread_attr_getstacksize(&attr, &seen->stack_size);
@@ -48,7 +48,7 @@ static void start_and_look(struct seen *ret, size_t stack_size)
         pthread_mutex_destroy(&ret->lock);
 }
 
-static void a_thread_blocks_all_signals_and_its_starter_none(void **state)
+static void a_thread_blocks_all_signals_and_its_parent_none(void **state)
 {
         static const int some[] = {SIGTERM, SIGINT, SIGCHLD, SIGHUP, SIGUSR1};
         struct seen seen;
@@ -116,7 +116,7 @@ static void nanoseconds_become_a_timespec(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(a_thread_blocks_all_signals_and_its_starter_none),
+                cmocka_unit_test(a_thread_blocks_all_signals_and_its_parent_none),
                 cmocka_unit_test(a_thread_has_the_given_name),
                 cmocka_unit_test(a_thread_has_a_stack_of_the_given_size),
                 cmocka_unit_test(a_thread_that_cannot_start_is_an_error),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Trees that resist removal are removed; what cannot be is named, and the rest goes. */
+/* Trees that resist removal are removed. If an entry cannot be, it is named and the rest is
+ * removed. */
 #include "base/cleanup.h"
 #include "base/fs.h"
 
@@ -32,7 +33,7 @@ static void open_place(struct place *p)
         assert_int_equal(mkdir(p->other, 0700), 0);
 }
 
-/* All that is left is what was beside it. */
+/* Checks that only the files beside the tree are left. */
 static void close_place(struct place *p)
 {
         assert_int_equal(access(p->dir, F_OK), -1);
@@ -40,7 +41,7 @@ static void close_place(struct place *p)
         assert_int_equal(rmdir(p->outer), 0);
 }
 
-/* Directories in each other, `depth` deep, with a file in each. */
+/* Makes nested directories, `depth` deep, with a file in each. */
 static void make_nested(const char *dir, int depth, size_t name_len)
 {
         int at = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -62,7 +63,7 @@ static void make_nested(const char *dir, int depth, size_t name_len)
         close(at);
 }
 
-static void paths_beyond_path_max_go(void **state)
+static void paths_longer_than_path_max_are_removed(void **state)
 {
         struct place p;
         struct err err = ERR_INIT;
@@ -111,15 +112,15 @@ static void no_link_is_followed(void **state)
         assert_int_equal(fs_remove_tree(p.dir, NULL), 0);
         assert_int_equal(access(kept, F_OK), 0);
 
-        /* Not at the top either. */
+        /* Nor at the top. */
         assert_int_equal(symlink(p.other, p.dir), 0);
         assert_int_equal(fs_remove_tree(p.dir, NULL), 0);
         assert_int_equal(unlink(kept), 0);
         close_place(&p);
 }
 
-/* As an unprivileged daemon meets it; root removes these anyhow. */
-static void closed_directories_go(void **state)
+/* Runs without privileges, because root can remove these anyway. */
+static void directories_without_permissions_are_removed(void **state)
 {
         struct place p;
         char path[160];
@@ -135,7 +136,7 @@ static void closed_directories_go(void **state)
         close_place(&p);
 }
 
-static void a_bound_is_kept(void **state)
+static void removal_stops_at_its_bound(void **state)
 {
         _cleanup_close_ int fd = -1;
         struct place p;
@@ -163,7 +164,7 @@ static bool set_immutable(const char *path, bool on)
         return ioctl(fd, FS_IOC_SETFLAGS, &flags) == 0;
 }
 
-static void what_cannot_go_is_named_and_the_rest_goes(void **state)
+static void the_rest_is_removed_and_the_obstacle_is_named(void **state)
 {
         struct err err = ERR_INIT;
         struct place p;
@@ -183,7 +184,7 @@ static void what_cannot_go_is_named_and_the_rest_goes(void **state)
         snprintf(path, sizeof(path), "%s/file", p.dir);
         assert_int_equal(access(path, F_OK), -1);
 
-        /* It has moved up, and can be removed once it is let go. */
+        /* It was moved up, and can be removed once it is no longer protected. */
         {
                 _cleanup_closedir_ DIR *d = opendir(p.dir);
                 struct dirent *e;
@@ -198,7 +199,7 @@ static void what_cannot_go_is_named_and_the_rest_goes(void **state)
         close_place(&p);
 }
 
-static void absent_is_removed(void **state)
+static void removing_nothing_succeeds(void **state)
 {
         assert_int_equal(fs_remove_tree("/tmp/vulcan-unit-absent/x", NULL), 0);
 }
@@ -206,13 +207,13 @@ static void absent_is_removed(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(paths_beyond_path_max_go),
+                cmocka_unit_test(paths_longer_than_path_max_are_removed),
                 cmocka_unit_test(few_descriptors_are_enough),
                 cmocka_unit_test(no_link_is_followed),
-                cmocka_unit_test(closed_directories_go),
-                cmocka_unit_test(a_bound_is_kept),
-                cmocka_unit_test(what_cannot_go_is_named_and_the_rest_goes),
-                cmocka_unit_test(absent_is_removed),
+                cmocka_unit_test(directories_without_permissions_are_removed),
+                cmocka_unit_test(removal_stops_at_its_bound),
+                cmocka_unit_test(the_rest_is_removed_and_the_obstacle_is_named),
+                cmocka_unit_test(removing_nothing_succeeds),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which files and directories are relied on. */
+/* Which files and directories are trusted. */
 #include "base/trust.h"
 
 #include <errno.h>
@@ -72,11 +72,11 @@ static void a_new_directory_is_private(void **state)
         assert_int_equal(stat(at("dir"), &st), 0);
         assert_int_equal(st.st_mode & 07777, 0700);
         accepts_dir(at("dir"));
-        chmod(at("dir"), 0755); /* to be read is no harm */
+        chmod(at("dir"), 0755); /* others may read it */
         accepts_dir(at("dir"));
 }
 
-static void a_directory_that_others_can_write_is_refused(void **state)
+static void a_directory_that_others_can_write_is_rejected(void **state)
 {
         accepts_dir(at("dir"));
         chmod(at("dir"), 0777);
@@ -87,26 +87,26 @@ static void a_directory_that_others_can_write_is_refused(void **state)
         refuses_dir(at("dir"), "can be written by its group (mode 0770)");
 }
 
-static void a_directory_of_somebody_else_is_refused(void **state)
+static void a_directory_of_another_user_is_rejected(void **state)
 {
         accepts_dir(at("dir"));
         if (chown(at("dir"), STRANGER, (gid_t)-1) < 0)
-                skip(); /* takes root */
+                skip(); /* needs root */
         refuses_dir(at("dir"), "belongs to user 54321");
 }
 
-static void a_place_where_everybody_may_rename_is_refused(void **state)
+static void a_directory_that_everybody_can_replace_is_rejected(void **state)
 {
         accepts_dir(at("open"));
         accepts_dir(at("open/dir"));
         chmod(at("open"), 0777);
         refuses_dir(at("open/dir"), "everybody may rename it");
-        chmod(at("open"), 01777); /* as /tmp */
+        chmod(at("open"), 01777); /* like /tmp */
         accepts_dir(at("open/dir"));
         chmod(at("open"), 0700);
 }
 
-static void a_link_of_somebody_else_is_refused(void **state)
+static void a_link_of_another_user_is_rejected(void **state)
 {
         char target[PATH_MAX];
 
@@ -116,11 +116,11 @@ static void a_link_of_somebody_else_is_refused(void **state)
         assert_int_equal(symlink(target, at("open/link")), 0);
         accepts_dir(at("open/link"));
         if (lchown(at("open/link"), STRANGER, (gid_t)-1) < 0)
-                skip(); /* takes root */
+                skip(); /* needs root */
         refuses_dir(at("open/link"), "belongs to user 54321");
 }
 
-static void files_are_checked_as_they_are_open(void **state)
+static void files_are_checked_through_their_descriptor(void **state)
 {
         int fd = open(at("file"), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
         struct buf text = BUF_INIT(64);
@@ -151,11 +151,11 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 TEST(a_new_directory_is_private),
-                TEST(a_directory_that_others_can_write_is_refused),
-                TEST(a_directory_of_somebody_else_is_refused),
-                TEST(a_place_where_everybody_may_rename_is_refused),
-                TEST(a_link_of_somebody_else_is_refused),
-                TEST(files_are_checked_as_they_are_open),
+                TEST(a_directory_that_others_can_write_is_rejected),
+                TEST(a_directory_of_another_user_is_rejected),
+                TEST(a_directory_that_everybody_can_replace_is_rejected),
+                TEST(a_link_of_another_user_is_rejected),
+                TEST(files_are_checked_through_their_descriptor),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

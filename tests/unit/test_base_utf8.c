@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-/* Writes the character as a decoder must accept it. Returns its length. */
+/* Encodes a character. Returns its length. */
 static size_t encode(uint32_t c, char ret[UTF8_BYTES_MAX])
 {
         size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
@@ -46,17 +46,17 @@ static void every_character_is_decoded(void **state)
 static void malformed_bytes_are_rejected(void **state)
 {
         static const char *const malformed[] = {
-                "\x80",             /* a continuation without a beginning */
+                "\x80",             /* a continuation byte without a first byte */
                 "\xc0\x80",         /* overlong: two bytes for U+0000 */
                 "\xc1\xbf",         /* overlong: the largest of two bytes */
                 "\xe0\x9f\xbf",     /* overlong: the largest of three */
                 "\xf0\x8f\xbf\xbf", /* overlong: the largest of four */
                 "\xed\xa0\x80",     /* the first surrogate */
                 "\xf4\x90\x80\x80", /* U+110000 */
-                "\xf5\x80\x80\x80", /* a first byte that no character has */
+                "\xf5\x80\x80\x80", /* not the first byte of any character */
                 "\xff",
-                "\xe6x\x80",     /* a letter in place of a continuation */
-                "\xf0\x9f\x98x", /* in place of the last one */
+                "\xe6x\x80",     /* a letter instead of a continuation byte */
+                "\xf0\x9f\x98x", /* instead of the last one */
         };
         uint32_t c;
 
@@ -69,7 +69,7 @@ static void malformed_bytes_are_rejected(void **state)
         }
 }
 
-static void a_cut_character_is_not_taken_for_a_malformed_one(void **state)
+static void a_truncated_character_is_not_malformed(void **state)
 {
         uint32_t c;
 
@@ -101,7 +101,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(every_character_is_decoded),
                 cmocka_unit_test(malformed_bytes_are_rejected),
-                cmocka_unit_test(a_cut_character_is_not_taken_for_a_malformed_one),
+                cmocka_unit_test(a_truncated_character_is_not_malformed),
                 cmocka_unit_test(a_nul_is_a_character),
                 cmocka_unit_test(valid_text_is_valid),
         };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What guests can reach, with real frames, and what they and others cannot. Needs root. */
+/* What guests can and cannot reach, with real frames. Needs root. */
 #include "net_fixture.h"
 
 #include "base/cleanup.h"
@@ -66,7 +66,7 @@ static struct scene *enter(void **state)
         return *state;
 }
 
-static void reaches_the_world_and_is_answered(void **state)
+static void a_guest_reaches_the_world_and_gets_answers(void **state)
 {
         struct scene *s = enter(state);
 
@@ -75,7 +75,7 @@ static void reaches_the_world_and_is_answered(void **state)
         assert_reaches_world(&s->a, &s->world);
 }
 
-static void the_host_is_refused(void **state)
+static void packets_to_the_host_are_rejected(void **state)
 {
         struct scene *s = enter(state);
         static const uint8_t protocols[] = {IPPROTO_UDP, IPPROTO_TCP};
@@ -93,7 +93,7 @@ static void the_host_is_refused(void **state)
         assert_int_equal(errno, EAGAIN);
 }
 
-static void published_ports_of_the_host_are_refused(void **state)
+static void packets_to_published_ports_are_rejected(void **state)
 {
         struct scene *s = enter(state);
         struct datagram d = datagram(&s->a, IPPROTO_UDP, HOST);
@@ -110,7 +110,7 @@ static void published_ports_of_the_host_are_refused(void **state)
         free(nft("delete table ip publish\n"));
 }
 
-static void cloud_metadata_is_refused(void **state)
+static void packets_to_cloud_metadata_are_rejected(void **state)
 {
         struct scene *s = enter(state);
         struct datagram udp = datagram(&s->a, IPPROTO_UDP, "169.254.169.254");
@@ -120,7 +120,7 @@ static void cloud_metadata_is_refused(void **state)
         assert_refused(&s->a, &tcp);
 }
 
-static void metadata_elsewhere_is_refused(void **state)
+static void packets_to_listed_metadata_services_are_rejected(void **state)
 {
         static const char *const services[] = {"100.100.100.200", "168.63.129.16", "192.0.0.192"};
         struct scene *s = enter(state);
@@ -134,7 +134,8 @@ static void metadata_elsewhere_is_refused(void **state)
         }
 }
 
-/* An ICMP error about a flow as the world sees it: conntrack takes it for part of that flow. */
+/* An ICMP error about a flow as the world sees it. Connection tracking treats it as part of the
+ * flow. */
 static void send_error(const struct guest *g, const char *to, const struct datagram *flow)
 {
         size_t n = sizeof(struct icmphdr) + sizeof(struct iphdr) + sizeof(struct udphdr);
@@ -168,7 +169,7 @@ static void send_error(const struct guest *g, const char *to, const struct datag
         guest_write(g, &f, sizeof(f.ether) + sizeof(f.ip) + n);
 }
 
-/* Whether what is bridged passes the rules for IP as well, where br_netfilter is loaded. */
+/* With br_netfilter loaded: whether bridged packets also pass the IP rules. */
 static void set_bridge_netfilter(const char *value)
 {
         _cleanup_close_ int fd = open("/proc/sys/net/bridge/bridge-nf-call-iptables", O_RDWR);
@@ -197,10 +198,10 @@ static void errors_about_flows_go_nowhere(struct scene *s)
         reply.dst = flow.src;
         reply.src_port = flow.dst_port;
         reply.dst_port = flow.src_port;
-        send_error(&s->a, HOST, &flow);   /* as from the world, to the other guest */
-        send_error(&s->a, WORLD, &reply); /* as from the host, to the world */
+        send_error(&s->a, HOST, &flow);   /* as if from the world to the other guest */
+        send_error(&s->a, WORLD, &reply); /* as if from the host to the world */
         reply.dst = s->b.address;
-        send_error(&s->a, WORLD, &reply); /* as from the other guest */
+        send_error(&s->a, WORLD, &reply); /* as if from the other guest */
         assert_reaches_world(&s->a, &s->world);
         assert_reaches_world(&s->b, &s->world);
         assert_no_stray(&s->b);
@@ -208,7 +209,7 @@ static void errors_about_flows_go_nowhere(struct scene *s)
         close(heard);
 }
 
-static void errors_about_flows_of_others_go_nowhere(void **state)
+static void icmp_errors_about_flows_of_others_are_dropped(void **state)
 {
         struct scene *s = enter(state);
 
@@ -218,7 +219,7 @@ static void errors_about_flows_of_others_go_nowhere(void **state)
         errors_about_flows_go_nowhere(s);
 }
 
-static void other_guests_are_out_of_reach(void **state)
+static void guests_cannot_reach_each_other(void **state)
 {
         struct scene *s = enter(state);
         struct arp_frame arp = arp_request(&s->a, s->a.mac, s->a.address);
@@ -228,18 +229,18 @@ static void other_guests_are_out_of_reach(void **state)
         strcpy(address, s->lease[1].address);
         *strchr(address, '/') = '\0';
         d = datagram(&s->a, IPPROTO_UDP, address);
-        guest_send(&s->a, &d); /* by way of the gateway */
+        guest_send(&s->a, &d); /* through the gateway */
         memcpy(d.dst_mac, s->b.mac, 6);
         guest_send(&s->a, &d); /* over the bridge */
         memset(d.dst_mac, 0xff, 6);
-        guest_send(&s->a, &d); /* to everybody */
+        guest_send(&s->a, &d); /* broadcast */
         memcpy(arp.ether.ether_dhost, s->b.mac, 6);
         guest_write(&s->a, &arp, sizeof(arp));
         assert_reaches_world(&s->a, &s->world);
         assert_no_stray(&s->b);
 }
 
-static void forged_senders_are_dropped(void **state)
+static void packets_with_a_forged_source_are_dropped(void **state)
 {
         struct scene *s = enter(state);
         struct datagram address = datagram(&s->a, IPPROTO_UDP, WORLD);
@@ -258,7 +259,7 @@ static void forged_senders_are_dropped(void **state)
         guest_send(&s->a, &both);
         assert_reaches_world(&s->a, &s->world);
         assert_silent(s->world.world_udp);
-        assert_reaches_world(&s->b, &s->world); /* the bridge still knows where it is */
+        assert_reaches_world(&s->b, &s->world); /* the bridge still has its port */
 }
 
 static void forged_arp_is_dropped(void **state)
@@ -304,7 +305,7 @@ static unsigned count_received(int fd)
         return n;
 }
 
-/* A scene whose guests have limits. */
+/* The same with limits for guests. */
 static struct scene *enter_limited(void **state, struct net_limits limits)
 {
         struct scene *s = enter(state);
@@ -336,9 +337,9 @@ static void new_connections_are_limited_and_counted(void **state)
         }
         n = count_received(s->world.world_udp);
         assert_in_range(n, 1, FLOOD - 1);
-        assert_reaches_world(&s->b, &s->world); /* each guest has limits of its own */
+        assert_reaches_world(&s->b, &s->world); /* limits are per guest */
         net_take_dropped(s->net, &d);
-        assert_int_equal(d.connections, 0); /* read at the end of a lease */
+        assert_int_equal(d.connections, 0); /* counters are read when a lease ends */
         detach(s->net, &s->lease[0]);
         net_take_dropped(s->net, &d);
         assert_int_equal(d.connections, FLOOD - n);
@@ -380,7 +381,7 @@ static void bandwidth_is_limited_and_counted(void **state)
         assert_int_equal(d.connections + d.packets + d.refused, 0);
 }
 
-static void the_kernel_takes_the_largest_limits(void **state)
+static void the_kernel_accepts_the_largest_limits(void **state)
 {
         struct scene *s =
                 enter_limited(state, (struct net_limits){10000000, 1000000000, NET_BANDWIDTH_MAX});
@@ -389,7 +390,7 @@ static void the_kernel_takes_the_largest_limits(void **state)
         assert_reaches_world(&s->b, &s->world);
 }
 
-static void what_is_refused_is_counted(void **state)
+static void rejected_packets_are_counted(void **state)
 {
         struct scene *s = enter(state);
         struct datagram host = datagram(&s->a, IPPROTO_UDP, HOST);
@@ -404,7 +405,7 @@ static void what_is_refused_is_counted(void **state)
         assert_int_equal(d.connections + d.packets + d.bandwidth, 0);
 }
 
-static void ends_with_its_connections(void **state)
+static void a_detached_guest_loses_its_connections(void **state)
 {
         struct scene *s = enter(state);
         static const char count[] = "/proc/sys/net/netfilter/nf_conntrack_count";
@@ -427,22 +428,22 @@ static void ends_with_its_connections(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                NET_TEST(reaches_the_world_and_is_answered),
-                NET_TEST(the_host_is_refused),
-                NET_TEST(published_ports_of_the_host_are_refused),
-                NET_TEST(cloud_metadata_is_refused),
-                NET_TEST(metadata_elsewhere_is_refused),
-                NET_TEST(errors_about_flows_of_others_go_nowhere),
-                NET_TEST(other_guests_are_out_of_reach),
-                NET_TEST(forged_senders_are_dropped),
+                NET_TEST(a_guest_reaches_the_world_and_gets_answers),
+                NET_TEST(packets_to_the_host_are_rejected),
+                NET_TEST(packets_to_published_ports_are_rejected),
+                NET_TEST(packets_to_cloud_metadata_are_rejected),
+                NET_TEST(packets_to_listed_metadata_services_are_rejected),
+                NET_TEST(icmp_errors_about_flows_of_others_are_dropped),
+                NET_TEST(guests_cannot_reach_each_other),
+                NET_TEST(packets_with_a_forged_source_are_dropped),
                 NET_TEST(forged_arp_is_dropped),
                 NET_TEST(the_world_cannot_connect_to_guests),
                 NET_TEST(new_connections_are_limited_and_counted),
                 NET_TEST(packets_are_limited_and_counted),
                 NET_TEST(bandwidth_is_limited_and_counted),
-                NET_TEST(the_kernel_takes_the_largest_limits),
-                NET_TEST(what_is_refused_is_counted),
-                NET_TEST(ends_with_its_connections),
+                NET_TEST(the_kernel_accepts_the_largest_limits),
+                NET_TEST(rejected_packets_are_counted),
+                NET_TEST(a_detached_guest_loses_its_connections),
         };
 
         possible = world_is_possible();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Leases come and go, in several processes and after crashes, and leave nothing. Needs root. */
+/* Leases of several processes, also after crashes, and that they leave nothing. Needs root. */
 #include "net_fixture.h"
 
 #include "base/cleanup.h"
@@ -49,7 +49,7 @@ static int teardown(void **state)
 static struct world *enter(void **state)
 {
         if (!*state) {
-                possible = world_is_possible(); /* says why not, for each test */
+                possible = world_is_possible(); /* prints the reason for each test */
                 skip();
         }
         return *state;
@@ -60,7 +60,7 @@ static bool exists(const char *interface)
         return if_nametoindex(interface) != 0;
 }
 
-static void leaves_nothing_behind(void **state)
+static void a_detached_lease_leaves_nothing(void **state)
 {
         struct world *w = enter(state);
         struct net *net = manager(w, NULL, NULL);
@@ -78,7 +78,7 @@ static void leaves_nothing_behind(void **state)
         net_free(net);
 }
 
-static void fills_the_lease(void **state)
+static void a_lease_has_all_fields(void **state)
 {
         struct world *w = enter(state);
         struct net *net = manager(w, NULL, "10.9.8.0/24");
@@ -94,7 +94,7 @@ static void fills_the_lease(void **state)
         assert_nothing_left();
 }
 
-static void speaks_no_ipv6(void **state)
+static void the_bridge_has_no_ipv6(void **state)
 {
         struct world *w = enter(state);
         struct net *net = manager(w, NULL, NULL);
@@ -110,7 +110,7 @@ static void speaks_no_ipv6(void **state)
         net_free(net);
 }
 
-static void ends_a_lease_whose_vmm_lives(void **state)
+static void a_lease_can_end_while_its_vmm_runs(void **state)
 {
         struct world *w = enter(state);
         struct net *net = manager(w, NULL, NULL);
@@ -128,7 +128,7 @@ static void ends_a_lease_whose_vmm_lives(void **state)
         net_free(net);
 }
 
-static void keeps_forwarding_that_was_on(void **state)
+static void forwarding_that_was_on_is_kept(void **state)
 {
         struct world *w = enter(state);
         struct net *net = manager(w, NULL, NULL);
@@ -144,7 +144,7 @@ static void keeps_forwarding_that_was_on(void **state)
         net_free(net);
 }
 
-static void refuses_to_forward_for_others(void **state)
+static void other_interfaces_are_not_forwarded(void **state)
 {
         struct world *w = enter(state);
         struct net *net = manager(w, NULL, NULL);
@@ -157,7 +157,7 @@ static void refuses_to_forward_for_others(void **state)
         net_free(net);
 }
 
-static void managers_share_a_bridge(void **state)
+static void two_processes_share_a_bridge(void **state)
 {
         struct world *w = enter(state);
         struct net *a = manager(w, NULL, NULL);
@@ -181,7 +181,7 @@ static void managers_share_a_bridge(void **state)
         net_free(b);
 }
 
-static void bridges_share_forwarding(void **state)
+static void two_bridges_share_forwarding(void **state)
 {
         struct world *w = enter(state);
         struct net *a = manager(w, "vulcan0", "172.30.0.0/24");
@@ -199,7 +199,7 @@ static void bridges_share_forwarding(void **state)
         net_free(b);
 }
 
-static void free_gives_leases_back(void **state)
+static void freeing_the_manager_gives_leases_back(void **state)
 {
         struct world *w = enter(state);
         struct net *net = manager(w, NULL, NULL);
@@ -211,7 +211,7 @@ static void free_gives_leases_back(void **state)
         assert_nothing_left();
 }
 
-static void says_when_the_pool_is_used_up(void **state)
+static void an_exhausted_pool_is_an_error(void **state)
 {
         struct world *w = enter(state);
         struct net *a = manager(w, NULL, "172.30.0.0/29");
@@ -258,7 +258,7 @@ static void crash(const struct world *w, const char *pool)
         assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
-static void sweeps_what_a_crash_left(void **state)
+static void a_sweep_removes_the_remains_of_a_crash(void **state)
 {
         struct world *w = enter(state);
         struct net *net = manager(w, NULL, NULL);
@@ -275,7 +275,7 @@ static void sweeps_what_a_crash_left(void **state)
         net_free(net);
 }
 
-static void sweeps_beside_living_leases(void **state)
+static void a_sweep_keeps_living_leases(void **state)
 {
         struct world *w = enter(state);
         struct net *net = manager(w, NULL, NULL);
@@ -287,7 +287,7 @@ static void sweeps_beside_living_leases(void **state)
         crash(w, NULL);
         crash(w, NULL);
         assert_int_equal(net_sweep(net, &swept, NULL), 2);
-        assert_false(swept.bridge || swept.rules); /* they are of use */
+        assert_false(swept.bridge || swept.rules); /* still in use */
         assert_true(exists(lease.tap));
         guest_boot(&guest, &lease);
         assert_reaches_world(&guest, w);
@@ -297,7 +297,7 @@ static void sweeps_beside_living_leases(void **state)
         net_free(net);
 }
 
-static void reclaims_the_lease_of_a_crash(void **state)
+static void the_lease_of_a_crashed_process_is_reused(void **state)
 {
         struct world *w = enter(state);
         struct net *net = manager(w, NULL, "172.30.0.0/30"); /* one address only */
@@ -315,7 +315,7 @@ static void reclaims_the_lease_of_a_crash(void **state)
         net_free(net);
 }
 
-static void reclaims_a_tap_beside_living_leases(void **state)
+static void a_tap_of_a_crashed_process_is_replaced(void **state)
 {
         struct world *w = enter(state);
         struct net *net = manager(w, NULL, "172.30.0.0/29");
@@ -335,7 +335,7 @@ static void reclaims_a_tap_beside_living_leases(void **state)
         assert_nothing_left();
 }
 
-static void the_last_lease_takes_crashed_ones_along(void **state)
+static void the_last_lease_removes_crashed_ones(void **state)
 {
         struct world *w = enter(state);
         struct net *net = manager(w, NULL, NULL);
@@ -348,7 +348,7 @@ static void the_last_lease_takes_crashed_ones_along(void **state)
         net_free(net);
 }
 
-/* Attaches and detaches for ever, with a byte before and after each. */
+/* Attaches and detaches forever. Writes a byte before and after each. */
 static void come_and_go_aloud(const struct world *w, int fd)
 {
         struct net_config config = {.run_dir = w->run_dir};
@@ -363,7 +363,7 @@ static void come_and_go_aloud(const struct world *w, int fd)
         _exit(2);
 }
 
-static void survives_kills_at_any_moment(void **state)
+static void kills_at_any_moment_leave_nothing(void **state)
 {
         struct world *w = enter(state);
         struct net *net = manager(w, NULL, NULL);
@@ -393,7 +393,7 @@ static void survives_kills_at_any_moment(void **state)
         net_free(net);
 }
 
-static void one_bridge_has_one_pool(void **state)
+static void a_bridge_has_one_pool(void **state)
 {
         struct world *w = enter(state);
         struct net *a = manager(w, NULL, NULL);
@@ -408,14 +408,14 @@ static void one_bridge_has_one_pool(void **state)
         detach(a, &one);
         assert_nothing_left();
         crash(w, NULL);
-        attach(b, &two); /* nobody uses the other pool any more */
+        attach(b, &two); /* the other pool is unused now */
         assert_string_equal(two.gateway, "10.9.0.1");
         net_free(b);
         net_free(a);
         assert_nothing_left();
 }
 
-static void leaves_the_bridges_of_others_alone(void **state)
+static void bridges_of_other_programs_are_left_alone(void **state)
 {
         struct world *w = enter(state);
         struct net *net = manager(w, NULL, NULL);
@@ -434,7 +434,7 @@ static void leaves_the_bridges_of_others_alone(void **state)
         net_free(net);
 }
 
-static void refuses_a_pool_that_is_somebodys_network(void **state)
+static void a_pool_that_overlaps_a_network_is_rejected(void **state)
 {
         struct world *w = enter(state);
         struct net *net = manager(w, NULL, "203.0.113.0/28");
@@ -447,7 +447,7 @@ static void refuses_a_pool_that_is_somebodys_network(void **state)
         net_free(net);
 }
 
-static void puts_flushed_rules_back(void **state)
+static void flushed_rules_are_restored(void **state)
 {
         struct world *w = enter(state);
         struct net *net = manager(w, NULL, NULL);
@@ -468,7 +468,7 @@ static void puts_flushed_rules_back(void **state)
         assert_reaches_world(&guest, w);
         close(guest.fd);
         free(nft("flush ruleset\n"));
-        detach(net, &one); /* nothing of it is left either */
+        detach(net, &one); /* leaves nothing either */
         detach(other, &two);
         detach(net, &three);
         assert_nothing_left();
@@ -476,7 +476,7 @@ static void puts_flushed_rules_back(void **state)
         net_free(other);
 }
 
-static void makes_a_deleted_bridge_again(void **state)
+static void a_deleted_bridge_is_restored(void **state)
 {
         struct world *w = enter(state);
         struct net *net = manager(w, NULL, NULL);
@@ -515,7 +515,7 @@ static void *come_and_go(void *arg)
         return NULL;
 }
 
-static void serves_many_threads(void **state)
+static void many_threads_attach_and_detach(void **state)
 {
         struct world *w = enter(state);
         struct net *net[2] = {manager(w, NULL, NULL), manager(w, NULL, NULL)};
@@ -533,7 +533,7 @@ static void serves_many_threads(void **state)
         net_free(net[1]);
 }
 
-static void says_what_rights_are_missing(void **state)
+static void missing_privileges_are_named(void **state)
 {
         struct world *w = enter(state);
         int status;
@@ -560,7 +560,7 @@ static void says_what_rights_are_missing(void **state)
         assert_nothing_left();
 }
 
-static void check_finds_nothing_missing(void **state)
+static void the_check_passes_with_all_privileges(void **state)
 {
         struct err err = ERR_INIT;
 
@@ -575,30 +575,30 @@ static void check_finds_nothing_missing(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                NET_TEST(leaves_nothing_behind),
-                NET_TEST(fills_the_lease),
-                NET_TEST(speaks_no_ipv6),
-                NET_TEST(ends_a_lease_whose_vmm_lives),
-                NET_TEST(keeps_forwarding_that_was_on),
-                NET_TEST(refuses_to_forward_for_others),
-                NET_TEST(managers_share_a_bridge),
-                NET_TEST(bridges_share_forwarding),
-                NET_TEST(free_gives_leases_back),
-                NET_TEST(says_when_the_pool_is_used_up),
-                NET_TEST(sweeps_what_a_crash_left),
-                NET_TEST(sweeps_beside_living_leases),
-                NET_TEST(reclaims_the_lease_of_a_crash),
-                NET_TEST(reclaims_a_tap_beside_living_leases),
-                NET_TEST(the_last_lease_takes_crashed_ones_along),
-                NET_TEST(survives_kills_at_any_moment),
-                NET_TEST(one_bridge_has_one_pool),
-                NET_TEST(leaves_the_bridges_of_others_alone),
-                NET_TEST(refuses_a_pool_that_is_somebodys_network),
-                NET_TEST(puts_flushed_rules_back),
-                NET_TEST(makes_a_deleted_bridge_again),
-                NET_TEST(serves_many_threads),
-                NET_TEST(says_what_rights_are_missing),
-                NET_TEST(check_finds_nothing_missing),
+                NET_TEST(a_detached_lease_leaves_nothing),
+                NET_TEST(a_lease_has_all_fields),
+                NET_TEST(the_bridge_has_no_ipv6),
+                NET_TEST(a_lease_can_end_while_its_vmm_runs),
+                NET_TEST(forwarding_that_was_on_is_kept),
+                NET_TEST(other_interfaces_are_not_forwarded),
+                NET_TEST(two_processes_share_a_bridge),
+                NET_TEST(two_bridges_share_forwarding),
+                NET_TEST(freeing_the_manager_gives_leases_back),
+                NET_TEST(an_exhausted_pool_is_an_error),
+                NET_TEST(a_sweep_removes_the_remains_of_a_crash),
+                NET_TEST(a_sweep_keeps_living_leases),
+                NET_TEST(the_lease_of_a_crashed_process_is_reused),
+                NET_TEST(a_tap_of_a_crashed_process_is_replaced),
+                NET_TEST(the_last_lease_removes_crashed_ones),
+                NET_TEST(kills_at_any_moment_leave_nothing),
+                NET_TEST(a_bridge_has_one_pool),
+                NET_TEST(bridges_of_other_programs_are_left_alone),
+                NET_TEST(a_pool_that_overlaps_a_network_is_rejected),
+                NET_TEST(flushed_rules_are_restored),
+                NET_TEST(a_deleted_bridge_is_restored),
+                NET_TEST(many_threads_attach_and_detach),
+                NET_TEST(missing_privileges_are_named),
+                NET_TEST(the_check_passes_with_all_privileges),
         };
 
         possible = world_is_possible();

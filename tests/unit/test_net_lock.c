@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lock files that others could write are not relied on: they decide who has which address. */
+/* Lock files decide which guest has which address, so files that others can write are rejected. */
 #include "net/lock.h"
 
 #include <errno.h>
@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-static void a_file_that_others_can_write_is_refused(void **state)
+static void a_lock_file_that_others_can_write_is_rejected(void **state)
 {
         char dir[] = "/tmp/vulcan-lock-XXXXXX", path[64];
         struct err err = ERR_INIT;
@@ -33,7 +33,7 @@ static void a_file_that_others_can_write_is_refused(void **state)
         assert_int_equal(lock_open(path, &err), -EPERM);
         assert_non_null(strstr(err.msg, "can be written by others (mode 0666)"));
         chmod(path, 0600);
-        if (chown(path, 54321, (gid_t)-1) == 0) { /* takes root */
+        if (chown(path, 54321, (gid_t)-1) == 0) { /* needs root */
                 assert_int_equal(lock_open(path, &err), -EPERM);
                 assert_non_null(strstr(err.msg, "belongs to user 54321"));
         }
@@ -44,7 +44,7 @@ static void a_file_that_others_can_write_is_refused(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(a_file_that_others_can_write_is_refused),
+                cmocka_unit_test(a_lock_file_that_others_can_write_is_rejected),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Settings, addresses, names, name servers, rules and locks: all that needs no rights. */
+/* Settings, addresses, names, name servers, rules and locks: everything that needs no
+ * privileges. */
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "net/lock.h"
@@ -29,7 +30,7 @@ static struct pool usual_pool(void)
         return pool;
 }
 
-static void parses_pools(void **state)
+static void valid_pools_are_parsed(void **state)
 {
         static const struct {
                 const char *bridge, *cidr;
@@ -52,7 +53,7 @@ static void parses_pools(void **state)
         }
 }
 
-static void refuses_what_is_no_pool(void **state)
+static void invalid_pools_are_rejected(void **state)
 {
         static const char *const bad[] = {
                 "",
@@ -87,7 +88,7 @@ static void refuses_what_is_no_pool(void **state)
         }
 }
 
-static void refuses_bridges_that_cannot_be_told(void **state)
+static void bridge_names_that_are_not_ours_are_rejected(void **state)
 {
         static const char *const bad[] = {"",           "vulcan",   "br0",
                                           "docker0",    "vulcan-1", "vulcanA",
@@ -103,7 +104,7 @@ static void refuses_bridges_that_cannot_be_told(void **state)
         }
 }
 
-static void makes_a_lease_of_a_slot(void **state)
+static void a_slot_determines_the_lease(void **state)
 {
         struct pool pool = usual_pool();
         struct net_lease lease;
@@ -121,7 +122,7 @@ static void makes_a_lease_of_a_slot(void **state)
         assert_string_equal(lease.address, "172.30.255.254/16");
 }
 
-static void longest_names_fit(void **state)
+static void the_longest_names_fit(void **state)
 {
         struct pool pool;
         char name[IFNAMSIZ];
@@ -132,7 +133,7 @@ static void longest_names_fit(void **state)
         assert_int_equal(pool_tap_slot(&pool, name), pool.last);
 }
 
-static void knows_its_taps_by_name(void **state)
+static void taps_are_recognized_by_name(void **state)
 {
         struct pool pool = usual_pool();
         static const char *const others[] = {"vulcan0",    "vulcan0-",      "vulcan0-0",
@@ -152,7 +153,7 @@ static void knows_its_taps_by_name(void **state)
         }
 }
 
-static void bridges_have_groups_of_their_own(void **state)
+static void each_bridge_has_its_own_device_group(void **state)
 {
         static const char *const names[] = {"vulcan0", "vulcan1", "vulcan00", "vulcan01",
                                             "vulcan000"};
@@ -179,7 +180,7 @@ static const struct policy *usual_policy(void)
         return &policy;
 }
 
-static void reads_networks_to_refuse(void **state)
+static void lists_of_refused_networks_are_parsed(void **state)
 {
         static const char *const wrong[] = {
                 "x",         "1.2.3",        "1.2.3.4/33", "1.2.3.4/",    "1.2.3.4/-1",
@@ -217,7 +218,7 @@ static void reads_networks_to_refuse(void **state)
         assert_non_null(strstr(err.msg, "more than 64"));
 }
 
-static void name_servers_that_are_refused_are_left_out(void **state)
+static void refused_name_servers_are_skipped(void **state)
 {
         struct policy policy;
         char dns[NET_DNS_MAX][16];
@@ -250,7 +251,7 @@ static int read_servers(const char *text, char dns[NET_DNS_MAX][16])
         return n;
 }
 
-static void reads_name_servers(void **state)
+static void name_servers_are_read(void **state)
 {
         char dns[NET_DNS_MAX][16];
 
@@ -267,7 +268,7 @@ static void reads_name_servers(void **state)
         assert_string_equal(dns[1], "203.0.113.2");
 }
 
-static void takes_three_name_servers_at_most(void **state)
+static void at_most_three_name_servers_are_used(void **state)
 {
         char dns[NET_DNS_MAX][16];
 
@@ -278,7 +279,7 @@ static void takes_three_name_servers_at_most(void **state)
         assert_string_equal(dns[2], "203.0.113.3");
 }
 
-static void leaves_out_servers_that_guests_cannot_reach(void **state)
+static void unreachable_name_servers_are_skipped(void **state)
 {
         char dns[NET_DNS_MAX][16];
 
@@ -291,7 +292,7 @@ static void leaves_out_servers_that_guests_cannot_reach(void **state)
         assert_int_equal(read_servers("", dns), 0);
 }
 
-static void always_finds_a_name_server(void **state)
+static void there_is_always_a_name_server(void **state)
 {
         char dns[NET_DNS_MAX][16];
         int n = dns_find(usual_policy(), dns);
@@ -392,7 +393,7 @@ static const char tables_text[] =
         "  }\n"
         "}\n";
 
-static void writes_the_tables(void **state)
+static void the_tables_have_all_rules(void **state)
 {
         _cleanup_buf_ struct buf text = BUF_INIT(RULES_TEXT_MAX);
         _cleanup_buf_ struct buf shared = BUF_INIT(RULES_TEXT_MAX);
@@ -400,13 +401,13 @@ static void writes_the_tables(void **state)
 
         assert_int_equal(rules_text_tables(&text, &pool, usual_policy(), true), 0);
         assert_string_equal(text.data, tables_text);
-        /* Where the host forwards anyway, what others do is none of our business. */
+        /* If the host forwards anyway, our rules leave other interfaces alone. */
         assert_int_equal(rules_text_tables(&shared, &pool, usual_policy(), false), 0);
         assert_null(strstr(shared.data, "vulcan*"));
         assert_non_null(strstr(shared.data, "masquerade"));
 }
 
-static void writes_no_limits_where_there_are_none(void **state)
+static void without_limits_the_tables_have_no_rules_for_them(void **state)
 {
         _cleanup_buf_ struct buf text = BUF_INIT(RULES_TEXT_MAX);
         struct pool pool = usual_pool();
@@ -437,7 +438,7 @@ static void counters_are_read(void **state)
         assert_int_equal(d.refused, 7);
 }
 
-static void writes_leases(void **state)
+static void leases_are_added_and_removed(void **state)
 {
         _cleanup_buf_ struct buf text = BUF_INIT(RULES_TEXT_MAX);
         struct pool pool = usual_pool();
@@ -482,12 +483,12 @@ static void locks_exclude_other_descriptors(void **state)
         assert_int_equal(lock_share(a, 7), 0);
         assert_int_equal(lock_share(b, 7), 0);
         assert_int_equal(lock_try(a, 7), -EAGAIN);
-        close(b); /* as the end of a process does */
+        close(b); /* like the end of a process */
         assert_int_equal(lock_try(a, 7), 0);
         unlink(path);
 }
 
-static void locks_survive_that_the_file_is_removed(void **state)
+static void a_removed_lock_file_is_noticed(void **state)
 {
         char path[] = "/tmp/test_net_lock.XXXXXX";
         _cleanup_close_ int made = mkstemp(path);
@@ -497,11 +498,11 @@ static void locks_survive_that_the_file_is_removed(void **state)
         assert_int_equal(lock_enter(&a, path, NULL), 0);
         lock_drop(a, LOCK_GUARD);
         assert_int_equal(lock_enter(&b, path, NULL), 0);
-        assert_int_equal(unlink(path), 0); /* b leaves */
+        assert_int_equal(unlink(path), 0); /* as the last one does */
         lock_drop(b, LOCK_GUARD);
         assert_int_equal(lock_enter(&a, path, NULL), 0);
         assert_int_equal(access(path, F_OK), 0);
-        assert_int_equal(lock_try(b, LOCK_GUARD), 0); /* of the file that is gone */
+        assert_int_equal(lock_try(b, LOCK_GUARD), 0); /* of the unlinked file */
         close_fd(&b);
         b = lock_open(path, NULL);
         assert_int_equal(lock_try(b, LOCK_GUARD), -EAGAIN);
@@ -511,7 +512,7 @@ static void locks_survive_that_the_file_is_removed(void **state)
         unlink(path);
 }
 
-static void says_what_is_wrong_with_settings(void **state)
+static void invalid_settings_are_named(void **state)
 {
         struct net_config bad_pool = {.pool = "172.30.0.0"};
         struct net_config bad_dir = {.run_dir = "run/vulcan"};
@@ -528,7 +529,7 @@ static void says_what_is_wrong_with_settings(void **state)
         net_free(NULL);
 }
 
-static void nothing_to_detach_is_fine(void **state)
+static void detaching_a_zeroed_lease_does_nothing(void **state)
 {
         struct net_lease none = {0};
         struct net_config usual = {0};
@@ -542,28 +543,28 @@ static void nothing_to_detach_is_fine(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(parses_pools),
-                cmocka_unit_test(refuses_what_is_no_pool),
-                cmocka_unit_test(refuses_bridges_that_cannot_be_told),
-                cmocka_unit_test(makes_a_lease_of_a_slot),
-                cmocka_unit_test(longest_names_fit),
-                cmocka_unit_test(knows_its_taps_by_name),
-                cmocka_unit_test(bridges_have_groups_of_their_own),
-                cmocka_unit_test(reads_networks_to_refuse),
-                cmocka_unit_test(name_servers_that_are_refused_are_left_out),
-                cmocka_unit_test(reads_name_servers),
-                cmocka_unit_test(takes_three_name_servers_at_most),
-                cmocka_unit_test(leaves_out_servers_that_guests_cannot_reach),
-                cmocka_unit_test(always_finds_a_name_server),
-                cmocka_unit_test(writes_the_tables),
-                cmocka_unit_test(writes_no_limits_where_there_are_none),
+                cmocka_unit_test(valid_pools_are_parsed),
+                cmocka_unit_test(invalid_pools_are_rejected),
+                cmocka_unit_test(bridge_names_that_are_not_ours_are_rejected),
+                cmocka_unit_test(a_slot_determines_the_lease),
+                cmocka_unit_test(the_longest_names_fit),
+                cmocka_unit_test(taps_are_recognized_by_name),
+                cmocka_unit_test(each_bridge_has_its_own_device_group),
+                cmocka_unit_test(lists_of_refused_networks_are_parsed),
+                cmocka_unit_test(refused_name_servers_are_skipped),
+                cmocka_unit_test(name_servers_are_read),
+                cmocka_unit_test(at_most_three_name_servers_are_used),
+                cmocka_unit_test(unreachable_name_servers_are_skipped),
+                cmocka_unit_test(there_is_always_a_name_server),
+                cmocka_unit_test(the_tables_have_all_rules),
+                cmocka_unit_test(without_limits_the_tables_have_no_rules_for_them),
                 cmocka_unit_test(counters_are_read),
-                cmocka_unit_test(writes_leases),
+                cmocka_unit_test(leases_are_added_and_removed),
                 cmocka_unit_test(a_full_pool_fits_the_text),
                 cmocka_unit_test(locks_exclude_other_descriptors),
-                cmocka_unit_test(locks_survive_that_the_file_is_removed),
-                cmocka_unit_test(says_what_is_wrong_with_settings),
-                cmocka_unit_test(nothing_to_detach_is_fine),
+                cmocka_unit_test(a_removed_lock_file_is_noticed),
+                cmocka_unit_test(invalid_settings_are_named),
+                cmocka_unit_test(detaching_a_zeroed_lease_does_nothing),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,7 +17,7 @@ static size_t put(uint8_t *at, unsigned type, const void *payload, uint32_t len)
         return WIRE_HEADER_SIZE + len;
 }
 
-static void test_header_is_big_endian_length_then_type(void **state)
+static void the_header_is_a_big_endian_length_and_a_type(void **state)
 {
         uint8_t h[WIRE_HEADER_SIZE];
 
@@ -25,7 +25,7 @@ static void test_header_is_big_endian_length_then_type(void **state)
         assert_memory_equal(h, "\x00\x02\x01\x03\x06", 5);
 }
 
-static void test_stream_of_frames_cut_anywhere(void **state)
+static void a_stream_may_be_cut_anywhere(void **state)
 {
         uint8_t stream[256];
         size_t len = 0;
@@ -54,7 +54,7 @@ static void test_stream_of_frames_cut_anywhere(void **state)
         }
 }
 
-static void test_payload_is_borrowed(void **state)
+static void the_payload_is_borrowed(void **state)
 {
         uint8_t bytes[16];
         size_t n = put(bytes, WIRE_STDOUT, "xyz", 3);
@@ -66,7 +66,7 @@ static void test_payload_is_borrowed(void **state)
         assert_ptr_equal(f.payload, bytes + WIRE_HEADER_SIZE);
 }
 
-static void test_largest_frame(void **state)
+static void the_largest_frame_is_decoded(void **state)
 {
         uint8_t *bytes = malloc(WIRE_HEADER_SIZE + WIRE_PAYLOAD_MAX);
         struct wire_frame f;
@@ -84,13 +84,13 @@ static void expect_malformed(const char *header, const char *message)
         struct wire_frame f = {.len = 77};
         struct err err = ERR_INIT;
 
-        /* The header alone must be enough to see it: no payload is there. */
+        /* Without a payload: the header is enough to reject the frame. */
         assert_int_equal(wire_decode((const uint8_t *)header, WIRE_HEADER_SIZE, &f, &err), -EPROTO);
         assert_string_equal(err.msg, message);
         assert_int_equal(f.len, 77);
 }
 
-static void test_malformed(void **state)
+static void malformed_headers_are_rejected(void **state)
 {
         expect_malformed("\0\0\0\1\0", "frame of unknown type 0");
         expect_malformed("\0\0\0\1\14", "frame of unknown type 12");
@@ -107,14 +107,14 @@ static void test_malformed(void **state)
         expect_malformed("\0\0\0\0\7", "empty RESULT frame");
 }
 
-static void test_error_is_optional(void **state)
+static void the_error_is_optional(void **state)
 {
         struct wire_frame f;
 
         assert_int_equal(wire_decode((const uint8_t *)"\0\0\0\0\0", 5, &f, NULL), -EPROTO);
 }
 
-static void test_type_names(void **state)
+static void every_type_has_a_name(void **state)
 {
         assert_string_equal(wire_type_name(WIRE_HELLO), "HELLO");
         assert_string_equal(wire_type_name(WIRE_PONG), "PONG");
@@ -126,13 +126,13 @@ static void test_type_names(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_header_is_big_endian_length_then_type),
-                cmocka_unit_test(test_stream_of_frames_cut_anywhere),
-                cmocka_unit_test(test_payload_is_borrowed),
-                cmocka_unit_test(test_largest_frame),
-                cmocka_unit_test(test_malformed),
-                cmocka_unit_test(test_error_is_optional),
-                cmocka_unit_test(test_type_names),
+                cmocka_unit_test(the_header_is_a_big_endian_length_and_a_type),
+                cmocka_unit_test(a_stream_may_be_cut_anywhere),
+                cmocka_unit_test(the_payload_is_borrowed),
+                cmocka_unit_test(the_largest_frame_is_decoded),
+                cmocka_unit_test(malformed_headers_are_rejected),
+                cmocka_unit_test(the_error_is_optional),
+                cmocka_unit_test(every_type_has_a_name),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

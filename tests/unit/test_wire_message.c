@@ -154,7 +154,7 @@ static void a_result_survives_the_round_trip(void **state)
         buf_release(&b);
 }
 
-/* Texts for a person arrive printable whatever went in. */
+/* Any text for a person arrives printable. */
 static void expect_error_text(const char *in, const char *expected)
 {
         struct wire_result r = {.exit_code = -1, .error = in}, out;

@@ -42,7 +42,7 @@ static void paths_are_cleaned(void **state)
         assert_int_equal(wire_pattern_clean(longer, clean), -ENAMETOOLONG);
 }
 
-static void names_fit_or_do_not(void **state)
+static void names_match_patterns(void **state)
 {
         static const struct {
                 const char *pattern, *name;
@@ -80,7 +80,7 @@ static void names_fit_or_do_not(void **state)
                         fail_msg("%s, %s", cases[i].pattern, cases[i].name);
 }
 
-static void the_fixed_part_ends_before_a_wild_component(void **state)
+static void the_fixed_part_ends_before_a_wildcard(void **state)
 {
         assert_int_equal(wire_pattern_fixed("a/b*"), 1);
         assert_int_equal(wire_pattern_fixed("b*"), 0);
@@ -94,8 +94,8 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(paths_are_cleaned),
-                cmocka_unit_test(names_fit_or_do_not),
-                cmocka_unit_test(the_fixed_part_ends_before_a_wild_component),
+                cmocka_unit_test(names_match_patterns),
+                cmocka_unit_test(the_fixed_part_ends_before_a_wildcard),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
