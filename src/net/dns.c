@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* Only an address of this host can be bound; asking costs no dump of all addresses. */
+/* Only an address of this host can be bound. This is cheaper than listing all addresses. */
 static bool is_ours(struct in_addr in)
 {
         struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr = in};
@@ -28,7 +28,7 @@ static bool is_reachable(struct in_addr in, const struct policy *policy)
         return !policy_refuses(policy, in) && !is_ours(in);
 }
 
-/* Takes one line apart; true if it names a server that can be used. */
+/* Parses one line. True if it names a server that guests can use. */
 static bool line_parse(char *line, const struct policy *policy, struct in_addr *ret)
 {
         char *save = NULL;

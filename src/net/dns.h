@@ -8,11 +8,12 @@
 enum { DNS_FILE_MAX = 64 * 1024 };
 
 /*
- * Name servers of a file like /etc/resolv.conf that a guest can reach: IPv4, not loopback, not
- * link-local (cloud metadata), not refused, not an address of this host. Returns how many (0 to
- * NET_DNS_MAX).
+ * Reads a file like /etc/resolv.conf. Returns the number of name servers that a guest can reach (0
+ * to NET_DNS_MAX): IPv4, neither loopback, link-local (cloud metadata), refused, nor an address of
+ * this host.
  */
 int dns_read(const char *path, const struct policy *policy, char ret[NET_DNS_MAX][16]);
 
-/* From /etc/resolv.conf, else /run/systemd/resolve/resolv.conf, else 1.1.1.1 and 8.8.8.8. */
+/* The same from /etc/resolv.conf, else /run/systemd/resolve/resolv.conf, else 1.1.1.1 and
+ * 8.8.8.8. */
 int dns_find(const struct policy *policy, char ret[NET_DNS_MAX][16]);

@@ -28,8 +28,8 @@
 
 struct link {
         struct nl_sock *route;
-        struct nl_sock *netfilter; /* NULL where the kernel has none */
-        int error;                 /* of the last request: errno and, if it gave one, reason */
+        struct nl_sock *netfilter; /* NULL if the kernel does not support it */
+        int error;                 /* of the last request: errno and, if given, the reason */
         char reason[128];
 };
 
@@ -37,7 +37,7 @@ DEFINE_CLEANUP(struct nl_msg *, nlmsg_free);
 DEFINE_CLEANUP(struct rtnl_link *, rtnl_link_put);
 DEFINE_CLEANUP(struct ifaddrs *, freeifaddrs);
 
-/* libnl folds error numbers into fewer of its own; this keeps the kernel's, and its words. */
+/* libnl maps errors to fewer numbers of its own; this keeps the kernel's number and text. */
 static int on_error(struct sockaddr_nl *from, struct nlmsgerr *e, void *arg)
 {
         struct link *link = arg;
@@ -101,7 +101,7 @@ void link_free(struct link *link)
         free(link);
 }
 
-/* Sends a request, which is freed, and waits for the kernel's answer, which comes at once. */
+/* Sends a request, which it frees, and waits for the kernel's answer, which comes immediately. */
 static int talk(struct link *link, struct nl_sock *sock, struct nl_msg **msg)
 {
         int r;
@@ -114,7 +114,7 @@ static int talk(struct link *link, struct nl_sock *sock, struct nl_msg **msg)
         return link->error ? link->error : -EIO;
 }
 
-/* The same for rtnetlink, with a message made of what was tried. */
+/* The same for rtnetlink, with an error message that names the operation. */
 #define ROUTE_TALK(link, msg, err, ...)                                                            \
         ({                                                                                         \
                 int _r = talk(link, (link)->route, msg);                                           \
@@ -264,7 +264,7 @@ int link_pool_is_free(struct link *link, const struct pool *pool, struct err *er
         return 0;
 }
 
-/* Opens a TAP as Firecracker and QEMU expect to find it; keeps it when `fd` is closed. */
+/* Creates a TAP as Firecracker and QEMU expect it, which persists when its descriptor is closed. */
 static int tap_create(const char *name, int *ret_fd, struct err *err)
 {
         _cleanup_close_ int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
@@ -295,7 +295,8 @@ static int tap_enslave(struct link *link, const struct pool *pool, const char *n
         return ROUTE_TALK(link, &msg, err, "put on the bridge:", name);
 }
 
-/* Sets the flags of the port and only then, in the same request, brings it up. */
+/* Sets the flags of the port and, later in the same request, brings it up: so it is never up
+ * without them. */
 static int tap_isolate(struct link *link, const char *name, int index, struct err *err)
 {
         _cleanup_(nlmsg_free_p) struct nl_msg *msg = link_message(RTM_NEWLINK, 0, index, IFF_UP);
@@ -315,7 +316,7 @@ static int tap_isolate(struct link *link, const char *name, int index, struct er
         return ROUTE_TALK(link, &msg, err, "isolate and bring up", name);
 }
 
-/* Which port a MAC is at (family AF_BRIDGE), or which MAC an address has (AF_INET). */
+/* An entry that maps a MAC to a port (family AF_BRIDGE) or an address to a MAC (AF_INET). */
 static struct nl_msg *neighbour(const struct pool *pool, uint32_t slot, int type, uint8_t family,
                                 int index)
 {
@@ -374,7 +375,7 @@ int link_tap_add(struct link *link, const struct pool *pool, uint32_t slot, int 
                 r = tap_isolate(link, name, index, err);
         if (r == 0)
                 r = tap_introduce(link, pool, slot, index, bridge, name, err);
-        /* The last step: whatever fails before it, closing the descriptor removes the TAP. */
+        /* The last step: if anything before it fails, closing the descriptor removes the TAP. */
         if (r == 0 && ioctl(fd, TUNSETPERSIST, 1) < 0)
                 r = err_errno(err, "keep TAP %s", name);
         return r;
@@ -453,7 +454,7 @@ static void forget_connections(struct link *link, const struct pool *pool, uint3
 {
         _cleanup_(nlmsg_free_p) struct nl_msg *msg = nlmsg_alloc_simple(
                 NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE, NLM_F_REQUEST);
-        struct nfgenmsg info = {.nfgen_family = AF_INET, .version = 1}; /* 1: family counts */
+        struct nfgenmsg info = {.nfgen_family = AF_INET, .version = 1}; /* 1: filter by family */
         struct nlattr *tuple;
         struct nlattr *ip;
         struct nlattr *filter;
@@ -466,7 +467,7 @@ static void forget_connections(struct link *link, const struct pool *pool, uint3
         nla_nest_end(msg, ip);
         nla_nest_end(msg, tuple);
         filter = nla_nest_start(msg, CTA_FILTER | NLA_F_NESTED);
-        if (!filter || nla_put_u32(msg, CTA_FILTER_ORIG_FLAGS, 1) || /* the source address alone */
+        if (!filter || nla_put_u32(msg, CTA_FILTER_ORIG_FLAGS, 1) || /* by source address only */
             nla_put_u32(msg, CTA_FILTER_REPLY_FLAGS, 0))
                 return;
         nla_nest_end(msg, filter);
@@ -481,6 +482,6 @@ void link_forget(struct link *link, const struct pool *pool, uint32_t slot)
         if (bridge)
                 arp = neighbour(pool, slot, RTM_DELNEIGH, AF_INET, bridge);
         if (arp)
-                (void)talk(link, link->route, &arp); /* it goes with the bridge at the latest */
+                (void)talk(link, link->route, &arp); /* otherwise it disappears with the bridge */
         forget_connections(link, pool, slot);
 }

@@ -50,7 +50,7 @@ int lock_enter(int *fd, const char *path, struct err *err)
                         return r;
                 if (fstat(*fd, &st) < 0 || st.st_nlink > 0)
                         return 0;
-                close_fd(fd); /* somebody left it while we waited */
+                close_fd(fd); /* it was unlinked while we waited */
         }
 }
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Locks that vanish with their holder. A lock file is locked byte by byte with
- * open-file-description locks: a byte is held by the descriptor that took it, and the kernel gives
- * it back when the last copy of that descriptor is closed, however the process ended. Two
- * descriptors exclude each other even in one process.
+ * Locks that the kernel releases when their holder ends. They are open-file-description locks on
+ * single bytes of a lock file. A byte belongs to the descriptor that locked it, until its last copy
+ * is closed, however the process ends. Two descriptors exclude each other even within one process.
  *
- * Byte LOCK_GUARD is the one everybody takes, briefly, around changes to what the file stands for.
- * Whoever holds it and finds no other byte held may unlink the file: lock_enter() notices.
- * Thread rule: threads that share a descriptor do not exclude each other; their owner does that.
+ * Byte LOCK_GUARD is held briefly around changes to what the file stands for. A holder of the guard
+ * that finds no other byte locked may unlink the file: lock_enter() notices that.
+ *
+ * Thread rule: threads that share a descriptor do not exclude each other; its owner must do that.
  */
 #pragma once
 
@@ -18,23 +18,23 @@
 
 enum { LOCK_GUARD = 0 };
 
-/* Opens or creates a lock file of mode 0600. Returns the descriptor. */
+/* Opens or creates a lock file with mode 0600. Returns a descriptor. */
 int lock_open(const char *path, struct err *err);
 
-/* Takes the guard, waiting for its holder; for those who hold another byte already. */
+/* Waits for the guard and takes it. For callers that hold another byte: so the file is not
+ * unlinked. */
 int lock_guard(int fd, struct err *err);
 
-/*
- * Takes the guard of the file at `path`, opening it where *fd is -1 or where it was unlinked since.
- * For those who hold no byte of it. On failure *fd holds nothing, but may be open.
- */
+/* The same for callers that hold no byte. Opens the file at `path` if *fd is -1 or the file was
+ * unlinked since. On failure *fd holds no lock, but may be open. */
 int lock_enter(int *fd, const char *path, struct err *err);
 
-/* Takes a byte alone, or together with others who do the same; -EAGAIN if it is held otherwise. */
+/* Lock a byte exclusively, or shared with others. -EAGAIN if that conflicts with another
+ * descriptor. */
 int lock_try(int fd, uint32_t byte);
 int lock_share(int fd, uint32_t byte);
 
 void lock_drop(int fd, uint32_t byte);
 
-/* True if another descriptor holds any byte from first to last. */
+/* True if another descriptor holds any of the bytes from first to last. */
 bool lock_others(int fd, uint32_t first, uint32_t last);

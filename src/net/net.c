@@ -32,15 +32,15 @@
 #define POOL "172.30.0.0/16"
 
 /*
- * Two locks, always taken together: `mutex` between the threads of this process, then the guard
- * byte of `lock_fd` between processes. They are held for the milliseconds a lease takes to make or
- * to end, which the kernel does one after another anyway.
+ * Two locks are always taken together: first `mutex`, between the threads of this process, then the
+ * guard byte of `lock_fd`, between processes. They are held for the milliseconds that attaching or
+ * detaching takes; the kernel serializes these changes anyway.
  */
 struct net {
         pthread_mutex_t mutex;
         struct pool pool;
         struct policy policy;
-        struct net_dropped dropped; /* not taken yet */
+        struct net_dropped dropped; /* not reported yet */
         char dir[PATH_MAX - 64];
         struct link *link; /* NULL until the first use */
         struct rules *rules;
@@ -108,7 +108,7 @@ int net_new(const struct net_config *config, struct net **ret, struct err *err)
         return 0;
 }
 
-/* True rights, not the user id: a service may have this capability without being root. */
+/* Checks the capability and not the user id: a service may have it without being root. */
 static int may_administer(struct err *err)
 {
         struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -120,7 +120,7 @@ static int may_administer(struct err *err)
                        "network nat needs CAP_NET_ADMIN: run as root or use --network none");
 }
 
-/* Files are named by network namespace, since interfaces and rules belong to one. */
+/* Lock files are named after the network namespace, to which interfaces and rules belong. */
 static int net_paths(struct net *net, struct err *err)
 {
         struct stat ns;
@@ -152,7 +152,7 @@ static int net_open(struct net *net, struct err *err)
         return r == 0 ? rules_open(&net->rules, err) : r;
 }
 
-/* Takes mutex and guard, opening what is needed on first use. */
+/* Takes the mutex and the guard. Opens sockets and files at the first use. */
 static int net_lock(struct net *net, struct err *err)
 {
         int r;
@@ -174,7 +174,7 @@ static void net_unlock(struct net *net)
         pthread_mutex_unlock(&net->mutex);
 }
 
-/* Writes both tables anew, with every lease that is held, by whomever. */
+/* Replaces both tables, with the leases of all processes. */
 static int tables_make(struct net *net, struct err *err)
 {
         _cleanup_buf_ struct buf text = BUF_INIT(RULES_TEXT_MAX);
@@ -189,7 +189,7 @@ static int tables_make(struct net *net, struct err *err)
                      : rules_run(net->rules, text.data, err);
 }
 
-/* Takes everything from a slot but its TAP, which from now on can send nothing. */
+/* Removes everything of a slot except its TAP, which can send nothing from now on. */
 static int slot_silence(struct net *net, uint32_t slot, struct err *err)
 {
         _cleanup_buf_ struct buf text = BUF_INIT(RULES_TEXT_MAX);
@@ -198,7 +198,7 @@ static int slot_silence(struct net *net, uint32_t slot, struct err *err)
         if (r == 0)
                 r = rules_run(net->rules, text.data, err);
         if (r < 0 && !rules_exist(net->rules, &net->pool))
-                r = 0; /* somebody flushed the rules of the host */
+                r = 0; /* the rules of the host were flushed */
         link_forget(net->link, &net->pool, slot);
         return r;
 }
@@ -216,7 +216,7 @@ static void on_tap(uint32_t slot, void *arg)
                 taps->slot[taps->n++] = slot;
 }
 
-/* The slots of all TAPs there are, whoever holds them; to be freed. NULL on failure. */
+/* The slots of all TAPs, of all processes. The caller frees them. NULL on failure. */
 static struct taps *taps_list(struct net *net, struct err *err)
 {
         _cleanup_free_ struct taps *taps = malloc(sizeof(*taps));
@@ -229,7 +229,7 @@ static struct taps *taps_list(struct net *net, struct err *err)
         return link_taps(net->link, &net->pool, on_tap, taps, err) < 0 ? NULL : steal_ptr(&taps);
 }
 
-/* Removes the TAPs nobody holds while there are others. Returns how many. */
+/* Removes the TAPs of dead processes while others have leases. Returns their number. */
 static int taps_sweep(struct net *net, struct err *err)
 {
         _cleanup_free_ struct taps *taps = taps_list(net, err);
@@ -249,7 +249,7 @@ static int taps_sweep(struct net *net, struct err *err)
         return r < 0 ? r : n;
 }
 
-/* Removes all interfaces, when there is no lease that counts any more. Returns how many TAPs. */
+/* Removes all interfaces; no process has a lease. Returns the number of TAPs. */
 static int links_remove(struct net *net, struct err *err)
 {
         _cleanup_free_ struct taps *taps = taps_list(net, err);
@@ -263,7 +263,7 @@ static int links_remove(struct net *net, struct err *err)
         return r < 0 ? r : (int)taps->n;
 }
 
-/* Removes all there is, the lock file too. Returns how many TAPs. */
+/* Removes everything, including the lock file. Returns the number of TAPs. */
 static int shared_remove(struct net *net, struct err *err)
 {
         _cleanup_buf_ struct buf text = BUF_INIT(RULES_TEXT_MAX);
@@ -282,7 +282,8 @@ static int shared_remove(struct net *net, struct err *err)
         return r < 0 ? r : n;
 }
 
-/* Makes bridge and tables, with the leases there are, from whatever a crash may have left. */
+/* Creates the bridge and the tables with all leases, after removing what a crash may have left.
+ * Returns the index of the bridge. */
 static int shared_make(struct net *net, int bridge, bool first, struct err *err)
 {
         int r = 0;
@@ -302,7 +303,8 @@ static int shared_make(struct net *net, int bridge, bool first, struct err *err)
         return r < 0 ? r : bridge;
 }
 
-/* Makes sure of bridge and tables for the slot just taken. Returns the index of the bridge. */
+/* Ensures that the bridge and the tables exist for a slot just taken. Returns the index of the
+ * bridge. */
 static int shared_join(struct net *net, uint32_t slot, struct err *err)
 {
         _cleanup_buf_ struct buf text = BUF_INIT(RULES_TEXT_MAX);
@@ -311,7 +313,7 @@ static int shared_join(struct net *net, uint32_t slot, struct err *err)
         int r;
 
         if (bridge == -EBUSY && first)
-                bridge = 0; /* of another pool, but nobody uses it */
+                bridge = 0; /* of another pool, but unused */
         if (bridge < 0)
                 return bridge;
         if (first || bridge == 0)
@@ -323,11 +325,12 @@ static int shared_join(struct net *net, uint32_t slot, struct err *err)
         if (r < 0)
                 return err_set(err, -r, "rules: %s", strerror(-r));
         if (rules_run(net->rules, text.data, NULL) < 0)
-                r = tables_make(net, err); /* somebody flushed the rules of the host */
+                r = tables_make(net, err); /* the rules of the host were flushed */
         return r < 0 ? r : bridge;
 }
 
-/* Takes a free slot, first behind the one given out last: an address rests before it is reused. */
+/* Takes a free slot, starting after the one taken last, so that an address rests before it is
+ * reused. */
 static int slot_take(struct net *net, uint32_t *ret, struct err *err)
 {
         const struct pool *pool = &net->pool;
@@ -343,7 +346,7 @@ static int slot_take(struct net *net, uint32_t *ret, struct err *err)
 
                 if (is_held(net, slot) || lock_try(net->lock_fd, slot) < 0)
                         continue;
-                /* A hint only: losing it costs a few more tries. */
+                /* A hint only: if it is lost, the next search takes a few more attempts. */
                 (void)!pwrite(net->lock_fd, &next, sizeof(next), 0);
                 set_held(net, slot, true);
                 *ret = slot;
@@ -352,7 +355,8 @@ static int slot_take(struct net *net, uint32_t *ret, struct err *err)
         return err_set(err, EBUSY, "all %u addresses of the pool are in use", n);
 }
 
-/* Gives a slot back, and with the last one all that is shared; its TAP too, if it is still there. */
+/* Gives a slot back. The last one removes everything that is shared, and its TAP if that still
+ * exists. */
 static int slot_give(struct net *net, uint32_t slot, struct err *err)
 {
         int r = 0;
@@ -376,7 +380,7 @@ static int slot_setup(struct net *net, uint32_t slot, struct err *err)
         r = link_tap_add(net->link, &net->pool, slot, bridge, err);
         if (r != -EEXIST)
                 return r;
-        link_forget(net->link, &net->pool, slot); /* of a process that died */
+        link_forget(net->link, &net->pool, slot); /* left by a dead process */
         r = link_tap_remove(net->link, &net->pool, slot, err);
         return r < 0 ? r : link_tap_add(net->link, &net->pool, slot, bridge, err);
 }
@@ -404,7 +408,7 @@ int net_attach(struct net *net, struct net_lease *ret, struct err *err)
         return 0;
 }
 
-/* Takes the counters in before the tables go. Without tables there is nothing to tell. */
+/* Adds up the counters before the tables are removed. Fails silently if there are no tables. */
 static void read_dropped(struct net *net)
 {
         struct net_dropped d;
@@ -425,7 +429,11 @@ void net_take_dropped(struct net *net, struct net_dropped *ret)
         pthread_mutex_unlock(&net->mutex);
 }
 
-/* The slow part of ending a lease that is not the last: other leases come and go meanwhile. */
+/*
+ * Removes a TAP, the slow part of detaching a lease that is not the last one, without the locks, so
+ * that other leases can come and go meanwhile. This is safe: the slot is still held, so nobody else
+ * uses the TAP, and it uses a netlink socket of its own.
+ */
 static int tap_remove_unlocked(struct net *net, uint32_t slot, struct err *err)
 {
         struct link *link = NULL;
@@ -437,7 +445,7 @@ static int tap_remove_unlocked(struct net *net, uint32_t slot, struct err *err)
                 r = link_tap_remove(link, &net->pool, slot, err);
         link_free(link);
         pthread_mutex_lock(&net->mutex);
-        (void)lock_guard(net->lock_fd, NULL); /* it worked a moment ago */
+        (void)lock_guard(net->lock_fd, NULL); /* cannot fail: it worked before */
         return r;
 }
 
@@ -475,12 +483,12 @@ bool net_may_have_remains(struct net *net)
         return found;
 }
 
-/* Removes all there is, when nobody lives who has a lease. */
+/* Removes everything; no living process has a lease. */
 static int sweep_all(struct net *net, struct net_swept *swept, struct err *err)
 {
         int bridge = link_bridge_find(net->link, &net->pool, NULL);
 
-        swept->bridge = bridge > 0 || bridge == -EBUSY; /* or of another pool, but ours */
+        swept->bridge = bridge > 0 || bridge == -EBUSY; /* EBUSY: ours, but of another pool */
         swept->rules = rules_exist(net->rules, &net->pool);
         return shared_remove(net, err);
 }
@@ -502,7 +510,7 @@ int net_sweep(struct net *net, struct net_swept *ret, struct err *err)
         return r;
 }
 
-/* Gives all leases back: at once where they are the only ones. */
+/* Gives all leases back, in one step if no other process has any. */
 static void give_all(struct net *net)
 {
         bool lonely;

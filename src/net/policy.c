@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Clears the bits after the prefix: nftables takes a network, not an address in one. */
+/* Clears the bits after the prefix: nftables accepts a network, but not an address in one. */
 static void mask(struct policy_network *n)
 {
         unsigned bytes = n->family == AF_INET ? 4 : 16;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What an administrator lays down for guests with network `nat`: destinations that none may reach,
- * such as the metadata services of clouds, which hand credentials to whoever asks from this host; and
- * how much one guest may do.
+ * What an administrator decides for guests with network `nat`: destinations that none may reach,
+ * such as the metadata services of clouds, which give credentials to any client on this host; and
+ * limits per guest.
  *
- * Pure: no I/O. Thread rule: any thread.
+ * Thread rule: pure functions.
  */
 #pragma once
 
@@ -16,11 +16,12 @@
 #include <stdint.h>
 
 enum {
-        POLICY_REFUSE_MAX = 64,   /* networks in the list */
-        POLICY_NETWORK_TEXT = 48, /* bytes of one as text */
+        POLICY_REFUSE_MAX = 64,   /* networks in a list */
+        POLICY_NETWORK_TEXT = 48, /* bytes of a network as text */
 };
 
-/* In addition to 169.254.0.0/16, which is always refused: Alibaba, Azure, Oracle, AWS over IPv6. */
+/* The default, besides 169.254.0.0/16, which is always refused: Alibaba, Azure, Oracle, AWS over
+ * IPv6. */
 #define POLICY_REFUSE "100.100.100.200, 168.63.129.16, 192.0.0.192, fd00:ec2::254"
 
 struct policy_network {
@@ -32,14 +33,14 @@ struct policy_network {
 struct policy {
         struct policy_network refuse[POLICY_REFUSE_MAX];
         int n_refuse;
-        struct net_limits limits; /* policy_parse() leaves them 0 */
+        struct net_limits limits; /* policy_parse() sets them to 0 */
 };
 
-/* Reads networks and addresses, IPv4 and IPv6, separated by commas; "": none. -EINVAL with a message
- * that names the one that is wrong. */
+/* Parses IPv4 and IPv6 networks and addresses, separated by commas; "": none. -EINVAL with a
+ * message that names the invalid one. */
 int policy_parse(const char *refuse, struct policy *ret, struct err *err);
 
-/* True if an address lies in one of the networks. */
+/* True if an address is in one of the networks. */
 bool policy_refuses(const struct policy *policy, struct in_addr address);
 
 /* "100.100.100.200/32" */

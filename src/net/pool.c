@@ -27,7 +27,7 @@ static int bridge_check(const char *name, struct err *err)
                        name);
 }
 
-/* Networks that cannot be routed to guests: "this" network, loopback, link-local, multicast. */
+/* Networks whose addresses guests cannot have: "this" network, loopback, link-local, multicast. */
 static bool is_unusable(uint32_t base)
 {
         return base >> 24 == 0 || base >> 24 == 127 || base >> 16 == 0xa9fe || base >> 29 == 7;

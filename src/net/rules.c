@@ -11,8 +11,8 @@
 
 enum {
         LIMIT_TEXT_MAX = 256,
-        BURST_PART = 10,             /* a tenth of a second's may come at once */
-        BURST_BYTES_MIN = 64 * 1024, /* the largest packet that a guest may hand over */
+        BURST_PART = 10,             /* the burst is a tenth of what is allowed per second */
+        BURST_BYTES_MIN = 64 * 1024, /* the largest packet that a guest can send */
 };
 
 struct rules {
@@ -20,15 +20,15 @@ struct rules {
 };
 
 /*
- * %1$s: bridge, %2$s: pool, %3$s: a rule for forwarding between other interfaces, %4$s and %5$s:
- * elements of the sets of what is refused, %6$s to %9$s: rules that limit what a guest sends (two),
- * receives, and opens.
+ * %1$s: bridge; %2$s: pool; %3$s: a rule for forwarding between other interfaces; %4$s, %5$s:
+ * elements of the sets of refused destinations; %6$s to %9$s: rules that limit what a guest sends
+ * (packets, bytes), receives and opens.
  *
- * No packet goes from guest to guest, and that is said before the state of its connection is asked
- * for: an ICMP error of one guest about a masqueraded flow of another is "related" to that flow, and
- * the address of the host in it becomes the other's. For the same reason a guest's own errors, which
- * would reach the far ends of flows that are not its own, go nowhere. Nor does what belongs to no
- * flow, which would leave without being masqueraded.
+ * The rule that drops packets between guests precedes those that look at the state of a connection.
+ * Otherwise an ICMP error of one guest about a masqueraded flow of another would pass as "related"
+ * to that flow, and NAT would replace the host's address in it by the other guest's. For the same
+ * reason all ICMP errors of guests are dropped: they could reach the far ends of flows of others.
+ * Packets that belong to no flow are dropped because they would leave without being masqueraded.
  */
 static const char tables[] =
         "add table bridge %1$s\n"
@@ -132,7 +132,8 @@ static void list_refused(const struct policy *policy, int family, char *ret, siz
         }
 }
 
-/* The rule of one limit: a bucket for each `key`, refilled with `rate` a second. "" without one. */
+/* A rule that limits: a token bucket for each `key`, refilled at `rate` per second. "" if there is
+ * no limit. */
 static void limit(char ret[LIMIT_TEXT_MAX], const char *match, const char *set, const char *key,
                   uint64_t rate, const char *per, uint64_t burst, const char *unit,
                   const char *counter)
@@ -254,7 +255,7 @@ int rules_run(struct rules *rules, const char *text, struct err *err)
         return err_set(err, EIO, "nftables: %.*s", (int)strcspn(said, "\n"), said);
 }
 
-/* The packets of "counter NAME {\n packets N bytes M"; 0 if there is no such counter. */
+/* The number of packets in "counter NAME {\n packets N bytes M"; 0 if there is no such counter. */
 static uint64_t counter_of(const char *text, const char *name)
 {
         char start[64];

@@ -2,15 +2,16 @@
 /*
  * The nftables rules of one bridge, and running them by libnftables.
  *
- * Two tables carry the bridge's name. `bridge vulcan0` lets a TAP send nothing but IPv4 and ARP
- * from the MAC and the address of its lease, each a member of the set `leases`: a TAP without a
- * lease can send nothing. `inet vulcan0` refuses what guests may not reach and masquerades the
- * rest. What is refused is answered (TCP reset, ICMP prohibited) so that a program fails at once
- * instead of waiting; what is forged is dropped. Limits hold for each guest by itself: its TAP or its
- * address is a member of a set with a token bucket, which a packet makes and time removes. Counters
- * with names count what is not let through.
+ * Two tables have the bridge's name. `bridge vulcan0` accepts from a TAP only IPv4 and ARP with the
+ * MAC and the address of its lease, which is an element of the set `leases`; a TAP without a lease
+ * can send nothing. `inet vulcan0` rejects what guests may not reach and masquerades the rest.
+ * Rejected packets are answered (TCP reset, ICMP prohibited), so that a program fails immediately;
+ * forged ones are dropped. Limits are per guest: its TAP or its address is an element of a set with
+ * a token bucket, which the first packet adds and a timeout removes. Named counters count what does
+ * not pass.
  *
- * The texts are pure; each is to be run as one atomic transaction.
+ * The functions that make texts are pure. Each text is run as one atomic transaction.
+ *
  * Thread rule: a struct rules belongs to one thread at a time.
  */
 #pragma once
@@ -22,21 +23,19 @@
 
 #include <stdbool.h>
 
-enum { RULES_TEXT_MAX = 8 * 1024 * 1024 }; /* the tables and 65533 leases */
+enum { RULES_TEXT_MAX = 8 * 1024 * 1024 }; /* bytes of the tables with 65533 leases */
 
-/*
- * Makes both tables anew, without leases, whatever was there before. `alone`: this host forwards
- * only because of us, so forwarding between other interfaces is refused as if it were off.
- */
+/* Replaces both tables, without leases. `alone`: this host forwards only because of us, so
+ * forwarding between other interfaces is rejected as if it were off. */
 int rules_text_tables(struct buf *ret, const struct pool *pool, const struct policy *policy,
                       bool alone);
 
 int rules_text_lease(struct buf *ret, const struct pool *pool, uint32_t slot);
 
-/* Fine for a lease that is not there, too. */
+/* The lease need not exist. */
 int rules_text_unlease(struct buf *ret, const struct pool *pool, uint32_t slot);
 
-/* Removes both tables; fine if they are not there. */
+/* Removes both tables, if they exist. */
 int rules_text_remove(struct buf *ret, const struct pool *pool);
 
 struct rules;
@@ -44,14 +43,14 @@ struct rules;
 int rules_open(struct rules **ret, struct err *err);
 void rules_free(struct rules *rules);
 
-/* Runs commands as one transaction: all or nothing. */
+/* Runs commands as one transaction. */
 int rules_run(struct rules *rules, const char *text, struct err *err);
 
-/* Reads the counters of both tables and sets them to 0, in one step for each table. */
+/* Reads and resets the counters, atomically for each table. */
 int rules_read_dropped(struct rules *rules, const struct pool *pool, struct net_dropped *ret);
 
-/* Adds what nft's text says of them; counters that are not in it are left alone. */
+/* Adds the counters in nft's output to *ret. */
 void rules_parse_dropped(const char *text, struct net_dropped *ret);
 
-/* True if the table with the leases is there. */
+/* True if the table with the leases exists. */
 bool rules_exist(struct rules *rules, const struct pool *pool);

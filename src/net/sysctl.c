@@ -12,7 +12,7 @@
 
 #define IP_FORWARD "net/ipv4/ip_forward"
 
-enum { FORWARD_USERS = 1 }; /* byte of the lock file that everybody who forwards shares */
+enum { FORWARD_USERS = 1 }; /* byte of the lock file, shared by all that need forwarding */
 
 int sysctl_write(const char *name, const char *value, struct err *err)
 {
@@ -49,7 +49,7 @@ static int is_forwarding(bool *ret, struct err *err)
         return 0;
 }
 
-/* The lock file holds "1" while forwarding is on because of us, nothing otherwise. */
+/* The lock file contains "1" while forwarding is on because of us; otherwise it is empty. */
 static bool record_read(int fd)
 {
         char c = 0;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The kernel's network settings under /proc/sys/net of the calling thread's network namespace, and
+ * The kernel's settings below /proc/sys/net in the network namespace of the calling thread, and
  * IPv4 forwarding, which all bridges of a namespace share.
  *
- * Thread rule: any thread; a struct forward is guarded by its owner.
+ * Thread rule: any thread; the owner of a struct forward guards it.
  */
 #pragma once
 
@@ -11,17 +11,17 @@
 
 #include <stdbool.h>
 
-/* Writes a setting below /proc/sys, as "net/ipv4/ip_forward". -ENOENT where there is none. */
+/* Writes a setting such as "net/ipv4/ip_forward". -ENOENT if it does not exist. */
 int sysctl_write(const char *name, const char *value, struct err *err);
 
-/* Turns IPv6 off on an interface where the kernel has it and, in a container, lets us: it saves the
- * host from speaking it; what guests send of it is dropped by the rules. */
+/* Turns IPv6 off on an interface, if the kernel supports it and, in a container, permits that. This
+ * keeps the host from using it there; the rules drop what guests send. */
 int sysctl_no_ipv6(const char *interface, struct err *err);
 
 /*
- * IPv4 forwarding, on while somebody needs it. The file at `path` says whether it was us who turned
- * it on, written before that is done; whoever needs forwarding holds a lock on it, so that the last
- * one of all processes turns it off again, and only if it was off before.
+ * IPv4 forwarding, on while a process needs it. Each of them holds a lock on the file at `path`.
+ * The file says whether we have turned forwarding on; this is written before it is done. So the
+ * last process turns forwarding off again, and only if it was off before.
  */
 struct forward {
         int fd; /* -1: not held */
@@ -30,8 +30,8 @@ struct forward {
 
 #define FORWARD_INIT ((struct forward){.fd = -1})
 
-/* Turns forwarding on. `ours` tells then whether this host forwards for nobody but us. */
+/* Turns forwarding on. Afterwards `ours` is true if this host forwards only because of us. */
 int forward_take(struct forward *f, const char *path, struct err *err);
 
-/* Gives it back; if it is not held, what a process that died turned on. */
+/* Releases it. If it is not held, undoes what a dead process has turned on. */
 int forward_drop(struct forward *f, const char *path, struct err *err);
