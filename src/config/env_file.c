@@ -25,8 +25,7 @@ static int add(struct parser *p, struct buf *b, char c)
         int r;
 
         if (c == '\0')
-                return err_set(p->err, EINVAL, "line %u: a NUL byte; this is not a text file",
-                               p->line);
+                return err_set(p->err, EINVAL, "line %u: a NUL byte: not a text file", p->line);
         r = buf_add(b, &c, 1);
         if (r == -ENOBUFS)
                 return err_set(p->err, EINVAL, "line %u: longer than %d bytes", p->line,
@@ -58,12 +57,12 @@ static int parse_key(struct parser *p)
         for (size_t i = 0; ok && i < p->key.len; i++)
                 ok = isalnum((unsigned char)p->key.data[i]) || p->key.data[i] == '_';
         if (!ok)
-                return err_set(p->err, EINVAL, "line %u: \"%.60s\" is not a name", p->line,
+                return err_set(p->err, EINVAL, "line %u: \"%.60s\" is not a valid name", p->line,
                                p->key.len ? p->key.data : "");
         return 0;
 }
 
-/* Takes what stands between quotes; p->at is behind the opening one. */
+/* Parses a quoted part; p->at is after the opening quote. */
 static int parse_quoted(struct parser *p, char quote)
 {
         unsigned first = p->line;
@@ -99,8 +98,8 @@ static int parse_quoted(struct parser *p, char quote)
 
 static int parse_value(struct parser *p)
 {
-        size_t keep = 0;   /* length up to which blanks at the end are part of the value */
-        bool fresh = true; /* a quote opens a quoted part only here: at the start, after another */
+        size_t keep = 0;   /* length of the value without trailing blanks */
+        bool fresh = true; /* quotes count only at the start and after a quoted part */
         int r;
 
         for (; p->at < p->end && *p->at != '\n';) {
@@ -156,7 +155,7 @@ static int parse_all(struct parser *p, env_file_fn *fn, void *ctx)
                         continue;
                 if (*p->at == '#' || *p->at == ';') {
                         skip_line(p);
-                        p->at--; /* the loop steps onto the end of the line */
+                        p->at--; /* the loop advances to the end of the line */
                         continue;
                 }
                 p->key.len = p->value.len = 0;

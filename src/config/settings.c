@@ -15,8 +15,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* `where` opens the message when the value is refused. A value that a stronger source hides is
- * checked all the same, so that a wrong file does not come to light on the wrong day. */
+/* Errors begin with `where`. A value that a source of higher precedence overrides is checked too:
+ * otherwise a mistake in the file would show only when the override is removed. */
 static int take(struct settings *s, size_t row, const char *text, enum settings_source source,
                 const char *where, struct err *err)
 {
@@ -26,8 +26,8 @@ static int take(struct settings *s, size_t row, const char *text, enum settings_
 
         if (setting_take(&settings_table[row], hidden ? &unused : s, text) < 0) {
                 setting_allowed(&settings_table[row], allowed, sizeof(allowed));
-                return err_set(err, EINVAL, "%s: \"%.100s\" is not allowed; it takes %s", where,
-                               text, allowed);
+                return err_set(err, EINVAL, "%s: invalid value \"%.100s\"; must be %s", where, text,
+                               allowed);
         }
         if (!hidden)
                 s->source[row] = (uint8_t)source;
@@ -87,7 +87,7 @@ static int take_environment(struct settings *s, size_t row, struct err *err)
         return take(s, row, value, SETTINGS_FROM_ENVIRONMENT, where, err);
 }
 
-/* Adds what is most like `name`, two slips of the finger away at most. */
+/* Suggests the most similar setting, at an edit distance of at most two. */
 static int refuse_name(const char *name, const char *where, struct err *err)
 {
         const char *like = NULL;
@@ -102,9 +102,9 @@ static int refuse_name(const char *name, const char *where, struct err *err)
                 }
         }
         if (like)
-                return err_set(err, EINVAL, "%s%.100s is no setting; did you mean %s?", where, name,
-                               like);
-        return err_set(err, EINVAL, "%s%.100s is no setting; vulcan config lists them", where,
+                return err_set(err, EINVAL, "%sunknown setting %.100s; did you mean %s?", where,
+                               name, like);
+        return err_set(err, EINVAL, "%sunknown setting %.100s; vulcan config lists them", where,
                        name);
 }
 
@@ -113,7 +113,8 @@ static int take_line(void *ctx, unsigned line, const char *key, const char *valu
         struct settings *s = ctx;
         char where[96];
 
-        /* Row 0 is the file itself: one that names another would make the order a riddle. */
+        /* Row 0 is the file itself. A file must not name another one: their precedence would be
+         * unclear. */
         for (size_t i = 1; i < settings_rows; i++) {
                 if (strcmp(key, settings_table[i].variable) != 0)
                         continue;
@@ -125,7 +126,7 @@ static int take_line(void *ctx, unsigned line, const char *key, const char *valu
         }
         snprintf(where, sizeof(where), "line %u: ", line);
         if (strcmp(key, settings_table[0].variable) == 0)
-                return err_set(err, EINVAL, "%s%s cannot stand in the file it names", where, key);
+                return err_set(err, EINVAL, "%s%s is not allowed in a settings file", where, key);
         return refuse_name(key, where, err);
 }
 
@@ -169,9 +170,9 @@ int settings_load(struct settings *s, struct err *err)
         return 0;
 }
 
-/* ---- what is no setting ---- */
+/* ---- unknown variables ---- */
 
-/* The image scripts', vulcan-vmm's and the tests'. */
+/* Variables of the image scripts, of vulcan-vmm and of the tests. */
 static bool is_of_another(const char *name)
 {
         static const char *const names[] = {"VULCAN_CACHE", "VULCAN_MIRROR", "VULCAN_VMM_ACCEL",
@@ -205,12 +206,12 @@ int settings_check_environment(size_t *at, struct err *err)
                     is_setting(name))
                         continue;
                 ++*at;
-                return refuse_name(name, "the environment's ", err);
+                return refuse_name(name, "environment: ", err);
         }
         return 0;
 }
 
-/* ---- telling people ---- */
+/* ---- listing ---- */
 
 size_t settings_count(void)
 {

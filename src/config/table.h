@@ -8,8 +8,8 @@
 
 enum setting_type {
         TYPE_STRING,
-        TYPE_PATH,   /* made absolute */
-        TYPE_CHOICE, /* string: one of `choices`, or an absolute path where PATH_TOO */
+        TYPE_PATH,   /* string, made absolute */
+        TYPE_CHOICE, /* string: one of `choices`; with PATH_TOO also an absolute path */
         TYPE_LEVEL,  /* enum log_level */
         TYPE_UNSIGNED,
         TYPE_SECONDS, /* unsigned: 30, 30s, 5m, 1h */
@@ -22,10 +22,10 @@ enum { PATH_TOO = 1 };
 struct setting {
         const char *flag;     /* "max-vms" */
         const char *variable; /* "VULCAN_MAX_VMS" */
-        const char *value;    /* what `--help` calls the value */
+        const char *value;    /* the name of the value in `--help` */
         enum setting_type type;
         size_t offset;            /* into struct settings */
-        const char *default_text; /* as one would write it; NULL: compute() */
+        const char *default_text; /* as a user would write it; NULL: compute() */
         void (*compute)(char *ret, size_t size);
         uint64_t min, max;
         const char *choices; /* "a|b|c" */
@@ -33,6 +33,6 @@ struct setting {
         const char *help;
 };
 
-/* The row of the settings file itself is the first: it is looked up before the others. */
+/* The first row is the settings file. */
 extern const struct setting settings_table[];
 extern const size_t settings_rows;

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Digits, then at most one letter out of `units`, whose factors stand in `factors`. */
+/* Parses digits and at most one letter of `units`, which multiplies by the factor of the same
+ * index. */
 static int parse_number(const char *text, const char *units, const uint64_t *factors, uint64_t *ret)
 {
         const char *unit;

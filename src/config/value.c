@@ -47,12 +47,12 @@ void setting_allowed(const struct setting *t, char *ret, size_t size)
                 snprintf(ret, size, "a number from %" PRIu64 " to %" PRIu64, t->min, t->max);
                 break;
         case TYPE_SECONDS:
-                snprintf(ret, size, "a time from %s to %s, as in 30s, 5m, 1h",
+                snprintf(ret, size, "a time from %s to %s, such as 30s, 5m or 1h",
                          settings_time_text(t->min, low, sizeof(low)),
                          settings_time_text(t->max, high, sizeof(high)));
                 break;
         case TYPE_BYTES:
-                snprintf(ret, size, "bytes from %s to %s, as in 4096, 64K, 16M, 1G",
+                snprintf(ret, size, "a size from %s to %s, such as 4096, 64K, 16M or 1G",
                          settings_size_text(t->min, low, sizeof(low)),
                          settings_size_text(t->max, high, sizeof(high)));
                 break;
@@ -65,7 +65,7 @@ void setting_allowed(const struct setting *t, char *ret, size_t size)
                          t->flags & PATH_TOO ? ", or an absolute path" : "");
                 break;
         default:
-                snprintf(ret, size, "%" PRIu64 " to %" PRIu64 " bytes of text", t->min,
+                snprintf(ret, size, "text of %" PRIu64 " to %" PRIu64 " bytes", t->min,
                          t->max ? t->max : SETTINGS_TEXT_MAX - 1);
         }
 }

@@ -5,14 +5,14 @@
 #include "base/buf.h"
 #include "config/table.h"
 
-/* Reads a value into its field. A negative errno if it is not allowed. */
+/* Parses a value into its field of `s`. A negative errno if it is not allowed. */
 int setting_take(const struct setting *t, struct settings *s, const char *text);
 
-/* "a number from 1 to 1024", "one of: auto qemu": what is allowed, for messages. */
+/* Describes what is allowed: "a number from 1 to 1024", "one of: auto qemu". */
 void setting_allowed(const struct setting *t, char *ret, size_t size);
 
-/* The value as one would write it. */
+/* Adds the value as a user would write it. */
 int setting_text(const struct setting *t, const struct settings *s, struct buf *ret);
 
-/* The default as one would write it. */
+/* Writes the default as a user would write it. */
 void setting_default(const struct setting *t, char *ret, size_t size);

@@ -596,7 +596,7 @@ def test_check_config_finds_invalid_settings(fake_box):
 def test_an_unknown_variable_is_a_warning(fake_box):
     """A warning for every verb that reads settings, and an error for --check-config."""
     env = {"VULCAN_MAX_VM": "3", "VULCAN_TEST_X": "1", "VULCAN_VMM_QEMU": "/nowhere"}
-    says = b"warn: the environment's VULCAN_MAX_VM is no setting; did you mean VULCAN_MAX_VMS?\n"
+    says = b"warn: environment: unknown setting VULCAN_MAX_VM; did you mean VULCAN_MAX_VMS?\n"
     assert fake_box.vulcan("config", env=env).err == says
     assert fake_box.run("sh", "exit 0", env=env).err == says
     assert fake_box.run("sh", "exit 0", "--quiet", env=env).err == b""

@@ -72,9 +72,9 @@ static void backslashes(void **state)
 static void mistakes_are_named(void **state)
 {
         check("A=b\nnonsense\n", "line 2: \"nonsense\" is not NAME=VALUE");
-        check("=b", "line 1: \"\" is not a name");
-        check("1A=b", "line 1: \"1A\" is not a name");
-        check("export A=b", "line 1: \"export A\" is not a name");
+        check("=b", "line 1: \"\" is not a valid name");
+        check("1A=b", "line 1: \"1A\" is not a valid name");
+        check("export A=b", "line 1: \"export A\" is not a valid name");
         check("\nA='b\nc", "line 2: the quote ' is never closed");
         check("A=\"b\\", "line 1: the quote \" is never closed");
 }
