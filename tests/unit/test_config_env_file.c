@@ -17,7 +17,7 @@ static int note(void *ctx, unsigned line, const char *key, const char *value, st
         return buf_printf(ctx, "%u:%s=<%s>", line, key, value);
 }
 
-/* What a file with this text assigns, as "LINE:KEY=<VALUE>…"; the message if it is refused. */
+/* The assignments of a file with this text as "LINE:KEY=<VALUE>…", or the error message. */
 static void check(const char *text, const char *want)
 {
         struct buf heard = BUF_INIT(10000);
@@ -29,7 +29,7 @@ static void check(const char *text, const char *want)
         buf_release(&heard);
 }
 
-static void plain_values(void **state)
+static void plain_values_are_read(void **state)
 {
         check("", "");
         check("\n\n", "");
@@ -42,14 +42,14 @@ static void plain_values(void **state)
         check("A=b\r\nC=d\r\n", "1:A=<b>2:C=<d>");
 }
 
-static void comments(void **state)
+static void comments_and_empty_lines_are_skipped(void **state)
 {
         check("# A=b\n; C=d\nE=f # not one\n", "3:E=<f # not one>");
         check("  # indented\nA=b\n#", "2:A=<b>");
         check("# ends with a backslash \\\nA=b\n", "2:A=<b>");
 }
 
-static void quotes(void **state)
+static void quotes_preserve_characters(void **state)
 {
         check("A='b  c '", "1:A=<b  c >");
         check("A=\"b\\\"c\\\\d\\$e\\`f\\n\"", "1:A=<b\"c\\d$e`f\\n>");
@@ -61,7 +61,7 @@ static void quotes(void **state)
         check("A=' '", "1:A=< >");
 }
 
-static void backslashes(void **state)
+static void backslashes_escape_and_continue_lines(void **state)
 {
         check("A=b\\\nc\nD=e", "1:A=<bc>3:D=<e>");
         check("A=b\\ ", "1:A=<b >");
@@ -79,7 +79,7 @@ static void mistakes_are_named(void **state)
         check("A=\"b\\", "line 1: the quote \" is never closed");
 }
 
-static void nul_and_length_are_refused(void **state)
+static void nul_bytes_and_long_words_are_rejected(void **state)
 {
         struct buf heard = BUF_INIT(100);
         struct err err = ERR_INIT;
@@ -102,7 +102,7 @@ static int stop(void *ctx, unsigned line, const char *key, const char *value, st
         return err_set(err, ECANCELED, "enough");
 }
 
-static void the_callback_can_end_it(void **state)
+static void the_callback_can_end_the_parse(void **state)
 {
         struct err err = ERR_INIT;
         int calls = 0;
@@ -115,13 +115,13 @@ static void the_callback_can_end_it(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(plain_values),
-                cmocka_unit_test(comments),
-                cmocka_unit_test(quotes),
-                cmocka_unit_test(backslashes),
+                cmocka_unit_test(plain_values_are_read),
+                cmocka_unit_test(comments_and_empty_lines_are_skipped),
+                cmocka_unit_test(quotes_preserve_characters),
+                cmocka_unit_test(backslashes_escape_and_continue_lines),
                 cmocka_unit_test(mistakes_are_named),
-                cmocka_unit_test(nul_and_length_are_refused),
-                cmocka_unit_test(the_callback_can_end_it),
+                cmocka_unit_test(nul_bytes_and_long_words_are_rejected),
+                cmocka_unit_test(the_callback_can_end_the_parse),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,7 +16,7 @@
 static struct settings s;
 static struct err err;
 
-/* No variable of the shell that runs the tests plays a part. */
+/* Removes the variables of the shell that runs the tests. */
 static int setup(void **state)
 {
         for (size_t i = 0; i < settings_count(); i++)
@@ -56,7 +56,7 @@ static const char *source(const char *name)
         return text;
 }
 
-static void defaults_are_those_of_the_table(void **state)
+static void defaults_come_from_the_table(void **state)
 {
         assert_int_equal(settings_load(&s, &err), 0);
         assert_string_equal(s.listen, "127.0.0.1:8080");
@@ -75,7 +75,7 @@ static void defaults_are_those_of_the_table(void **state)
         assert_string_equal(source("listen"), "default");
 }
 
-static void flag_beats_environment_beats_file(void **state)
+static void a_flag_precedes_the_environment_and_the_file(void **state)
 {
         setenv("VULCAN_MAX_VMS", "5", 1);
         setenv("VULCAN_MAX_QUEUE", "6", 1);
@@ -111,7 +111,7 @@ static void the_file_is_named_by_flag_or_variable(void **state)
         assert_non_null(strstr(err.msg, path));
 }
 
-static void what_is_wrong_is_named_with_its_place_and_what_is_allowed(void **state)
+static void an_invalid_value_is_named_with_its_source_and_what_is_allowed(void **state)
 {
         static const struct {
                 const char *name, *value;
@@ -151,7 +151,7 @@ static void what_is_wrong_is_named_with_its_place_and_what_is_allowed(void **sta
         assert_non_null(strstr(err.msg, "VULCAN_MAX_VMS (environment): invalid value \"nine\""));
 }
 
-static void a_wrong_file_stops_with_its_line(void **state)
+static void an_error_in_the_file_names_its_line(void **state)
 {
         assert_int_equal(file("\nVULCAN_LISTENS=1\n"), -EINVAL);
         assert_string_equal(
@@ -161,13 +161,13 @@ static void a_wrong_file_stops_with_its_line(void **state)
         assert_int_equal(file("VULCAN_CONFIG=/other\n"), -EINVAL);
         assert_int_equal(file("VULCAN_MAX_VMS=\\\n4\nVULCAN_MAX_QUEUE=x\n"), -EINVAL);
         assert_non_null(strstr(err.msg, "the.conf: line 3: VULCAN_MAX_QUEUE: invalid value \"x\""));
-        /* A value that a flag hides is wrong all the same. */
+        /* A value that a flag overrides is checked too. */
         assert_int_equal(flag("max-vms", "3"), 0);
         assert_int_equal(file("VULCAN_MAX_VMS=none\n"), -EINVAL);
         assert_int_equal(s.max_vms, 3);
 }
 
-static void unknown_variables_are_told(void **state)
+static void unknown_variables_are_reported(void **state)
 {
         size_t at = 0;
 
@@ -190,7 +190,7 @@ static void unknown_variables_are_told(void **state)
         unsetenv("VULCAN_SOMETHING_ELSE");
 }
 
-static void units_are_understood(void **state)
+static void units_are_parsed(void **state)
 {
         assert_int_equal(flag("boot-timeout", "2m"), 0);
         assert_int_equal(s.boot_timeout_s, 120);
@@ -224,7 +224,7 @@ static void paths_become_absolute(void **state)
         assert_string_equal(s.state_dir, "/abs");
 }
 
-static void a_variable_set_to_nothing_is_not_set(void **state)
+static void an_empty_variable_counts_as_not_set(void **state)
 {
         setenv("VULCAN_MAX_VMS", "", 1);
         assert_int_equal(file("VULCAN_MAX_QUEUE=\n"), 0);
@@ -233,7 +233,7 @@ static void a_variable_set_to_nothing_is_not_set(void **state)
         assert_int_equal(s.max_queue, 64);
 }
 
-static void getopt_takes_the_table(void **state)
+static void the_table_makes_options_for_getopt(void **state)
 {
         char *argv[] = {"serve", "--max-vms", "9", "--allow-public", "--listen=127.0.0.1:1",
                         "x",     NULL};
@@ -267,10 +267,10 @@ static void check_text(const char *name, const char *value, const char *shown)
         buf_release(&text);
 }
 
-static void values_are_shown_in_their_largest_unit(void **state)
+static void values_are_printed_in_their_largest_unit(void **state)
 {
         check_text("output-max", "1048576", "1M");
-        check_text("output-max", "1T", "1T"); /* what messages name as the most can be given */
+        check_text("output-max", "1T", "1T"); /* the maximum in messages is a valid value */
         check_text("output-max", "1025", "1025");
         check_text("log-age-max", "604800", "168h");
         check_text("log-age-max", "90m", "90m");
@@ -278,20 +278,21 @@ static void values_are_shown_in_their_largest_unit(void **state)
         check_text("drain", "0", "0s");
 }
 
-static void defaults_are_told(void **state)
+static void defaults_are_printed(void **state)
 {
         struct buf text = BUF_INIT(100);
 
         assert_int_equal(settings_default_text(row("listen"), &text), 0);
         assert_string_equal(text.data, "127.0.0.1:8080");
         buf_release(&text);
-        assert_int_equal(settings_default_text(row("max-vms"), &text), 0); /* of this machine */
+        assert_int_equal(settings_default_text(row("max-vms"), &text),
+                         0); /* depends on this machine */
         assert_true(atoi(text.data) >= 1);
         buf_release(&text);
 }
 
-/* What `vulcan config` would print can be read back. */
-static void values_survive_the_way_through_text(void **state)
+/* `vulcan config` prints values that can be read back. */
+static void printed_values_are_read_back(void **state)
 {
         struct buf text = BUF_INIT(1 << 16);
         struct settings was;
@@ -325,7 +326,7 @@ static void rows_can_be_listed(void **state)
         assert_null(settings_row(settings_find("allow-public")).value);
 }
 
-static void the_line_of_a_file_is_known(void **state)
+static void the_line_in_the_file_is_known(void **state)
 {
         assert_int_equal(file("# one\nVULCAN_MAX_VMS=2\n"), 0);
         assert_int_equal(settings_source_line(&s, row("max-vms")), 2);
@@ -337,22 +338,22 @@ static void the_line_of_a_file_is_known(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup(defaults_are_those_of_the_table, setup),
-                cmocka_unit_test_setup(flag_beats_environment_beats_file, setup),
+                cmocka_unit_test_setup(defaults_come_from_the_table, setup),
+                cmocka_unit_test_setup(a_flag_precedes_the_environment_and_the_file, setup),
                 cmocka_unit_test_setup(the_file_is_named_by_flag_or_variable, setup),
-                cmocka_unit_test_setup(what_is_wrong_is_named_with_its_place_and_what_is_allowed,
-                                       setup),
-                cmocka_unit_test_setup(a_wrong_file_stops_with_its_line, setup),
-                cmocka_unit_test_setup(unknown_variables_are_told, setup),
-                cmocka_unit_test_setup(units_are_understood, setup),
+                cmocka_unit_test_setup(
+                        an_invalid_value_is_named_with_its_source_and_what_is_allowed, setup),
+                cmocka_unit_test_setup(an_error_in_the_file_names_its_line, setup),
+                cmocka_unit_test_setup(unknown_variables_are_reported, setup),
+                cmocka_unit_test_setup(units_are_parsed, setup),
                 cmocka_unit_test_setup(paths_become_absolute, setup),
-                cmocka_unit_test_setup(a_variable_set_to_nothing_is_not_set, setup),
-                cmocka_unit_test_setup(getopt_takes_the_table, setup),
-                cmocka_unit_test_setup(values_are_shown_in_their_largest_unit, setup),
-                cmocka_unit_test_setup(defaults_are_told, setup),
-                cmocka_unit_test_setup(values_survive_the_way_through_text, setup),
+                cmocka_unit_test_setup(an_empty_variable_counts_as_not_set, setup),
+                cmocka_unit_test_setup(the_table_makes_options_for_getopt, setup),
+                cmocka_unit_test_setup(values_are_printed_in_their_largest_unit, setup),
+                cmocka_unit_test_setup(defaults_are_printed, setup),
+                cmocka_unit_test_setup(printed_values_are_read_back, setup),
                 cmocka_unit_test_setup(rows_can_be_listed, setup),
-                cmocka_unit_test_setup(the_line_of_a_file_is_known, setup),
+                cmocka_unit_test_setup(the_line_in_the_file_is_known, setup),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
