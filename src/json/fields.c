@@ -362,7 +362,7 @@ static int encode_number(const struct json_field *f, const struct json_path *at,
         int64_t v = number_at(f->type, member);
         int r = 0;
 
-        if (v == 0 && f->min > 0 && !(f->flags & JSON_REQUIRED))
+        if (v == 0 && f->min > 0)
                 *ret = json_null();
         else if ((r = check_range(f, at, v, err)) == 0)
                 *ret = json_integer(v);
@@ -448,7 +448,7 @@ int json_fields_encode(const struct json_table *table, const struct json_path *a
 
                 if (r < 0)
                         return r;
-                if (json_is_null(value) && f->flags & JSON_REQUIRED)
+                if (json_is_null(value) && f->flags & JSON_REQUIRED && !table->nulls)
                         return json_fail(&field, err, EINVAL, "missing");
                 if (json_is_null(value) && (!table->nulls || f->flags & JSON_OMIT_NULL))
                         continue;

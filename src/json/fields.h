@@ -93,7 +93,7 @@ struct json_field {
 struct json_table {
         const struct json_field *fields; /* ended by a row without a name */
         bool strict;                     /* unknown members are an error, else they are ignored */
-        bool nulls;                      /* members without a value are encoded as null */
+        bool nulls; /* members without a value, even required ones, are encoded as null */
 
         /* The name of the field that an unknown one most likely means, or NULL. Optional. */
         const char *(*suggest)(const struct json_table *table, const char *name);

@@ -251,8 +251,11 @@ static void values_out_of_bounds_are_not_encoded(void **state)
         assert_int_equal(json_fields_encode(&strict, NULL, &s, &value, &err), -EINVAL);
         assert_string_equal(err.msg, "args[1]: missing");
         s = (struct sample){.has_limits = true};
+        assert_int_equal(json_fields_encode(&strict, NULL, &s, &value, &err), -EINVAL);
+        assert_string_equal(err.msg, "limits.cpus: missing");
+        s.limits.cpus = 33;
         assert_int_equal(json_fields_encode(&strict, NULL, &s, &value, &err), -ERANGE);
-        assert_string_equal(err.msg, "limits.cpus: 0 is not between 1 and 32");
+        assert_string_equal(err.msg, "limits.cpus: 33 is not between 1 and 32");
         assert_null(value);
 }
 
@@ -285,6 +288,22 @@ static void nulls_are_encoded_only_if_the_table_says_so(void **state)
         assert_true(json_is_null(json_object_get(with, "owned")));
         assert_true(json_is_null(json_object_get(with, "gone")));
         assert_int_equal(json_object_size(with), 13);
+}
+
+static void a_required_member_without_a_value_is_encoded_as_null_if_the_table_says_so(void **state)
+{
+        static const struct json_field fields[] = {
+                JSON_FIELD(sample, owned, TEXT, 1, 8, JSON_REQUIRED),
+                JSON_FIELD(limits, cpus, U32, 1, 32, JSON_REQUIRED),
+                {0},
+        };
+        static const struct json_table nulls = {.fields = fields, .nulls = true};
+        struct sample s = {0};
+        _cleanup_json_ json_t *value = NULL;
+
+        assert_int_equal(json_fields_encode(&nulls, NULL, &s, &value, NULL), 0);
+        assert_true(json_is_null(json_object_get(value, "owned")));
+        assert_true(json_is_null(json_object_get(value, "cpus")));
 }
 
 static void a_copy_owns_its_texts(void **state)
@@ -344,6 +363,8 @@ int main(void)
                 cmocka_unit_test(values_out_of_bounds_are_not_encoded),
                 cmocka_unit_test(printable_text_is_cut_and_cleaned_by_the_encoder),
                 cmocka_unit_test(nulls_are_encoded_only_if_the_table_says_so),
+                cmocka_unit_test(
+                        a_required_member_without_a_value_is_encoded_as_null_if_the_table_says_so),
                 cmocka_unit_test(a_copy_owns_its_texts),
                 cmocka_unit_test(parse_errors_give_the_position),
                 cmocka_unit_test(long_names_in_a_path_are_cut),

@@ -228,8 +228,7 @@ static void an_invalid_request_is_not_encoded(void **state)
         expect_bad_request(WITH(m.file = NULL), "REQUEST: file: missing");
         expect_bad_request(WITH(m.code_size = WIRE_CODE_MAX + 1),
                            "REQUEST: code_size: 16777217 is not between 0 and 16777216");
-        expect_bad_request(WITH(m.timeout_ms = 0),
-                           "REQUEST: timeout_ms: 0 is not between 1 and 86400000");
+        expect_bad_request(WITH(m.timeout_ms = 0), "REQUEST: timeout_ms: missing");
         expect_bad_request(WITH(m.output_max = UINT64_MAX),
                            "REQUEST: output_max: -1 is not between 0 and 9223372036854775807");
         expect_bad_request(WITH(m.network.gateway = NULL), "REQUEST: network.gateway: missing");
