@@ -168,6 +168,14 @@ static void malformed_requests_get_400(void **state)
         served_release(&s);
 }
 
+static void wait_parked(void)
+{
+        pthread_mutex_lock(&stage.lock);
+        while (!stage.parked)
+                pthread_cond_wait(&stage.changed, &stage.lock);
+        pthread_mutex_unlock(&stage.lock);
+}
+
 /* Requests before the fault are answered first, those after it never. */
 static void check_pipelined(bool parks)
 {
@@ -186,10 +194,7 @@ static void check_pipelined(bool parks)
                           "POST /quick HTTP/1.1\r\nHost: localhost\r\nContent-Length: +2\r\n\r\nab"
                           "GET /quick HTTP/1.1\r\nHost: localhost\r\n\r\n");
         if (parks) {
-                pthread_mutex_lock(&stage.lock);
-                while (!stage.parked)
-                        pthread_cond_wait(&stage.changed, &stage.lock);
-                pthread_mutex_unlock(&stage.lock);
+                wait_parked();
                 http_answer(stage.parked, 204, NULL, NULL);
         }
         assert_int_equal(next_status(fd), 204);
@@ -244,6 +249,31 @@ static void a_head_of_any_size_gets_a_status(void **state)
                                 buf_release(&text);
                         }
         assert_true(n_fine > 0 && n_too_large > 0);
+        stop(&s);
+}
+
+/* The end of the stream arrives with the last request, and hides none of them. */
+static void requests_before_the_end_of_the_stream_are_answered(void **state)
+{
+        static const char two[] = "GET /park HTTP/1.1\r\nHost: localhost\r\n\r\n"
+                                  "GET /quick HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        struct served s;
+        int fd;
+
+        start(&s, 100);
+        for (int parks = 0; parks < 2; parks++) {
+                fd = client_connect(&s);
+                send_text(fd, two + (parks ? 0 : strstr(two, "GET /quick") - two));
+                shutdown(fd, SHUT_WR);
+                if (parks) {
+                        wait_parked();
+                        http_answer(stage.parked, 204, NULL, NULL);
+                        assert_int_equal(next_status(fd), 204);
+                }
+                assert_int_equal(next_status(fd), 204);
+                assert_int_equal(next_status(fd), 0); /* closed, long before its time limit */
+                close(fd);
+        }
         stop(&s);
 }
 
@@ -440,6 +470,7 @@ int main(void)
                 cmocka_unit_test(malformed_requests_get_400),
                 cmocka_unit_test(a_fault_is_answered_after_the_requests_before_it),
                 cmocka_unit_test(a_head_of_any_size_gets_a_status),
+                cmocka_unit_test(requests_before_the_end_of_the_stream_are_answered),
                 cmocka_unit_test(an_incomplete_request_gets_400),
                 cmocka_unit_test(a_late_request_gets_408),
                 cmocka_unit_test(unread_requests_are_not_late),
