@@ -55,8 +55,8 @@ int prom_register_guarded_(struct prom_registry *registry, const struct prom_des
         for (size_t i = 0; i < n; i++)
                 if (!is_kind(&descs[i], KIND_COLLECTED))
                         return prom_fail_(error, EINVAL,
-                                          "metric %s: a collector feeds counters, gauges and "
-                                          "histograms of classic buckets only",
+                                          "metric %s: a collector feeds only counters, gauges and "
+                                          "histograms with classic buckets",
                                           descs[i].name ? descs[i].name : "");
         return add_collector(&like, descs, ret_collector, error);
 }
@@ -95,8 +95,8 @@ int prom_register_guarded_value_(struct prom_registry *registry, const struct pr
         if (!is_kind(desc, KIND_COLLECTED) || is_kind(desc, KIND_BUCKETS) ||
             (desc->labels && desc->labels[0]))
                 return prom_fail_(error, EINVAL,
-                                  "metric %s: a function gives the value of a counter or gauge "
-                                  "without labels",
+                                  "metric %s: only counters and gauges without labels can have "
+                                  "a value function",
                                   desc->name ? desc->name : "");
         return add_collector(&like, desc, ret_collector, error);
 }

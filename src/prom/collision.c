@@ -89,7 +89,7 @@ int prom_check_collision_(const struct prom_family *new, const struct prom_famil
                                   "metric %.80s collides with a line of metric %.80s, which is "
                                   "registered already%s",
                                   new->name, old->name,
-                                  e == PROM_ALLOW_UTF8 ? "" : ", where names are escaped");
+                                  e == PROM_ALLOW_UTF8 ? "" : " (after escaping)");
         }
         return 0;
 }

@@ -69,13 +69,13 @@ int prom_curry(struct prom_family *family, const struct prom_label *labels,
         struct pattern pattern;
         const char *wrong;
         if (!family || LOAD(&family->collector))
-                return prom_fail_(error, EINVAL, "metric %s: a collector's cannot be curried",
+                return prom_fail_(error, EINVAL,
+                                  "metric %s: the family of a collector cannot be curried",
                                   family ? family->name : "(none)");
         struct prom_family *base = prom_base_of_(family);
         prom_fixed_pattern_(family, &pattern);
         if (!prom_add_to_pattern_(base, labels, &pattern, &wrong))
-                return prom_fail_(error, EINVAL,
-                                  "metric %s: has no label %.100s left that could be set",
+                return prom_fail_(error, EINVAL, "metric %s: no label %.100s is left to set",
                                   base->name, wrong);
         size_t n;
         pthread_mutex_lock(&prom_table_lock_);
@@ -84,7 +84,7 @@ int prom_curry(struct prom_family *family, const struct prom_label *labels,
                 curried = curried_new(base, &pattern);
         pthread_mutex_unlock(&prom_table_lock_);
         if (!curried && n == PROM_CURRIED_MAX)
-                return prom_fail_(error, ENOSPC, "metric %s: has %d curried families already",
+                return prom_fail_(error, ENOSPC, "metric %s: it already has %d curried families",
                                   base->name, PROM_CURRIED_MAX);
         if (!curried)
                 return prom_fail_(error, ENOMEM, "metric %s: out of memory", base->name);

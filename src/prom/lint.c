@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The customs of https://prometheus.io/docs/practices/naming/ and those that promlint
- * (github.com/prometheus/client_golang/prometheus/testutil/promlint) looks after.
+ * The conventions of https://prometheus.io/docs/practices/naming/ and the checks of promlint
+ * (github.com/prometheus/client_golang/prometheus/testutil/promlint).
  */
 #include "prom/escape.h"
 #include "prom/family.h"
@@ -143,7 +143,7 @@ static void lint_declared_unit(struct lint *lint, const struct prom_view *family
                 return;
         const char *base = base_unit(unit, strlen(unit));
         if (!base)
-                problem(lint, "unit \"%s\" is no base unit", unit);
+                problem(lint, "unit \"%s\" is not a base unit", unit);
 }
 
 /* ---- kinds -------------------------------------------------------------------------------- */
@@ -176,7 +176,8 @@ static void lint_label(struct lint *lint, enum prom_kind kind, const char *label
         if (kind != PROM_SUMMARY && strcmp(label, "quantile") == 0)
                 problem(lint, "non-summary metrics should not have \"quantile\" label");
         if (!prom_is_legacy_name_(label, true))
-                problem(lint, "label names should be of [a-zA-Z0-9_] and not begin with a digit");
+                problem(lint,
+                        "label names should consist of [a-zA-Z0-9_] and not begin with a digit");
         if (is_camel(label))
                 problem(lint, "label names should be written in 'snake_case' not 'camelCase'");
 }
@@ -203,7 +204,8 @@ static void lint_name(struct lint *lint, const struct prom_view *family)
                                 problem(lint, "metric name should not include type '%s'", kinds[i]);
         }
         if (!prom_is_legacy_name_(family->name, false))
-                problem(lint, "metric names should be of [a-zA-Z0-9_] and not begin with a digit");
+                problem(lint,
+                        "metric names should consist of [a-zA-Z0-9_] and not begin with a digit");
         if (strchr(family->name, ':'))
                 problem(lint, "metric names should not contain ':'");
         if (is_camel(family->name))

@@ -10,7 +10,7 @@
  * before, and each other one is the preceding bound times 2^(2^-schema), in doubles. With correctly
  * rounded bounds, values next to a bound would be in another bucket than Prometheus assumes, and a
  * zero bucket widened to such a bound would overlap a populated one, which Prometheus takes for a
- * counter reset. tests/unit/test_prom_native.c computes them anew and compares.
+ * counter reset. tests/unit/test_prom_native.c recomputes and compares them.
  */
 #include "prom/native_bounds.h"
 

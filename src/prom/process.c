@@ -58,19 +58,19 @@ static const struct prom_desc process_metrics[N_PROCESS] = {
                         .help = "Start time of the process since unix epoch in seconds."},
         [RECEIVED] = {.kind = PROM_COUNTER,
                       .name = "process_network_receive_bytes_total",
-                      .help = "Number of bytes received by the process over the network, by all "
-                              "others in its network namespace included."},
+                      .help = "Number of bytes received over the network in the network "
+                              "namespace of the process."},
         [TRANSMITTED] = {.kind = PROM_COUNTER,
                          .name = "process_network_transmit_bytes_total",
-                         .help = "Number of bytes sent by the process over the network, by all "
-                                 "others in its network namespace included."},
+                         .help = "Number of bytes sent over the network in the network namespace "
+                                 "of the process."},
         [THREADS] = {.kind = PROM_GAUGE,
                      .name = "process_threads",
                      .help = "Number of threads of the process."},
 };
 
 /* /proc/self/stat, proc(5): the number `field` counts from 1, the second is the command in
- * parentheses, which may hold anything, so counting starts behind the last one. */
+ * parentheses, which may contain anything, so counting starts after the last parenthesis. */
 static bool stat_field(const char *stat, int field, double *ret)
 {
         const char *p = strrchr(stat, ')');

@@ -134,10 +134,11 @@ static int make_family(struct batch *batch, const struct prom_desc *desc,
         struct prom_family *old = reuse ? find_like(batch->registry, family) : NULL;
         if (old) {
                 if (collector || old->collector || !same_family(family, old))
-                        return prom_fail_(error, EEXIST,
-                                          "metric %s is registered already with another kind, "
-                                          "other labels, buckets, quantiles or states",
-                                          desc->name);
+                        return prom_fail_(
+                                error, EEXIST,
+                                "metric %s is registered already with a different kind, or "
+                                "different labels, buckets, quantiles or states",
+                                desc->name);
                 batch->taken[at] = old;
                 return 0;
         }
@@ -154,8 +155,9 @@ static int make_family(struct batch *batch, const struct prom_desc *desc,
         struct key *key = prom_key_new_(family, NULL);
         family->only = key ? prom_series_make_(family, key) : NULL;
         if (!family->only)
-                return prom_fail_(error, ENOSPC, "metric %s: out of memory, or of cells (%d)",
-                                  desc->name, PROM_CELLS_MAX);
+                return prom_fail_(error, ENOSPC,
+                                  "metric %s: out of memory, or no cells left (of %d)", desc->name,
+                                  PROM_CELLS_MAX);
         return 0;
 }
 

@@ -11,20 +11,20 @@ enum { SELF_OVERFLOWS, SELF_IGNORED, SELF_FAILURES, N_SELF };
 static const struct prom_desc self_metrics[N_SELF] = {
         [SELF_OVERFLOWS] = {.kind = PROM_COUNTER,
                             .name = "prom_series_overflow_total",
-                            .help = "Look-ups that went to the overflow series of a metric because "
-                                    "it has as many series as it may.",
+                            .help = "Look-ups that returned the overflow series because the metric "
+                                    "has max_series series.",
                             .labels = (const char *const[]){"family", NULL},
                             .max_series = PROM_FAMILIES_MAX},
         [SELF_FAILURES] = {.kind = PROM_COUNTER,
                            .name = "prom_collect_failures_total",
-                           .help = "Scrapes that left a metric out because its collector failed or "
+                           .help = "Scrapes that omitted a metric because its collector failed or "
                                    "did not return in time.",
                            .labels = (const char *const[]){"family", NULL},
                            .max_series = PROM_FAMILIES_MAX},
         [SELF_IGNORED] = {.kind = PROM_COUNTER,
                           .name = "prom_ignored_updates_total",
-                          .help = "Updates of a metric that could not be meant and were ignored: a "
-                                  "counter made smaller, not a number, wrong kind or labels.",
+                          .help = "Invalid updates of a metric, which were ignored: a counter "
+                                  "decreased, NaN, wrong kind or labels.",
                           .labels = (const char *const[]){"family", NULL},
                           .max_series = PROM_FAMILIES_MAX},
 };

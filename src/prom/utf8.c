@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* Length of the UTF-8 sequence at s as the Unicode standard (table 3-7) has it; 0 if it is none. */
+/* Length of the UTF-8 sequence at s, by table 3-7 of the Unicode standard; 0 if it is invalid. */
 static size_t utf8_length(const unsigned char *s)
 {
         if (s[0] < 0x80)

@@ -58,8 +58,8 @@ static int check_label(const struct prom_desc *desc, const char *label, struct p
                                   desc->name, label);
         if (is_reserved(label))
                 return prom_fail_(error, EINVAL,
-                                  "metric %.80s: label %.80s would start with __ where names are "
-                                  "escaped, which is reserved",
+                                  "metric %.80s: label %.80s would start with __ after escaping, "
+                                  "which is reserved",
                                   desc->name, label);
         const struct kind_ops *ops = prom_kind_ops_(desc->kind, false);
         if (ops->reserved_label && strcmp(label, ops->reserved_label) == 0)
@@ -67,7 +67,8 @@ static int check_label(const struct prom_desc *desc, const char *label, struct p
                                   desc->name, label, ops->phrase);
         if (prom_kind_has_(ops, KIND_STATES) && prom_labels_meet_(label, desc->name))
                 return prom_fail_(error, EINVAL,
-                                  "metric %s: the label of its name is for its states", desc->name);
+                                  "metric %s: the label of this name is reserved for its states",
+                                  desc->name);
         return 0;
 }
 
@@ -85,10 +86,11 @@ static int check_labels(const struct prom_desc *desc, struct prom_error *error)
                         name = fixed->name;
                         if (!fixed->value || !prom_is_utf8_(fixed->value) ||
                             strlen(fixed->value) > PROM_LABEL_VALUE_MAX)
-                                return prom_fail_(error, EINVAL,
-                                                  "metric %s: the value of const label \"%.100s\" "
-                                                  "must be UTF-8 of at most %d bytes",
-                                                  desc->name, name, PROM_LABEL_VALUE_MAX);
+                                return prom_fail_(
+                                        error, EINVAL,
+                                        "metric %s: the value of constant label \"%.100s\" "
+                                        "must be UTF-8 of at most %d bytes",
+                                        desc->name, name, PROM_LABEL_VALUE_MAX);
                         fixed++;
                 }
                 if (!name)
@@ -105,8 +107,8 @@ static int check_labels(const struct prom_desc *desc, struct prom_error *error)
                                                   desc->name, name);
                         if (prom_labels_meet_(seen[i], name))
                                 return prom_fail_(error, EINVAL,
-                                                  "metric %.80s: labels %.40s and %.40s are the "
-                                                  "same where names are escaped",
+                                                  "metric %.80s: labels %.40s and %.40s are "
+                                                  "equal after escaping",
                                                   desc->name, seen[i], name);
                 }
                 seen[n++] = name;
@@ -158,8 +160,8 @@ int prom_check_desc_(const struct prom_desc *desc, struct prom_error *error)
         if (prom_kind_has_(prom_kind_ops_(desc->kind, false), KIND_STATES) &&
             is_reserved(desc->name))
                 return prom_fail_(error, EINVAL,
-                                  "metric %s: a label of its name is for its states, and labels "
-                                  "starting with __, as they are or escaped, are reserved",
+                                  "metric %s: its name becomes a label, and labels that start "
+                                  "with __, as they are or after escaping, are reserved",
                                   desc->name);
         if (desc->max_series > PROM_SERIES_MAX)
                 return prom_fail_(error, EINVAL, "metric %s: max_series is above %d", desc->name,

@@ -22,16 +22,19 @@ static int check_states(const struct prom_desc *desc, struct prom_error *error)
 {
         size_t n = 0;
         if (has(desc, KIND_STATES) != (desc->states != NULL))
-                return prom_fail_(error, EINVAL, "metric %s: a state set, and it alone, has states",
-                                  desc->name);
+                return prom_fail_(
+                        error, EINVAL,
+                        "metric %s: a state set needs states, and only a state set has them",
+                        desc->name);
         for (; desc->states && desc->states[n]; n++) {
                 const char *state = desc->states[n];
                 if (n == PROM_STATES_MAX || strlen(state) > PROM_LABEL_VALUE_MAX ||
                     !prom_is_utf8_(state))
-                        return prom_fail_(error, EINVAL,
-                                          "metric %s: its states must be at most %d, each UTF-8 of "
-                                          "at most %d bytes",
-                                          desc->name, PROM_STATES_MAX, PROM_LABEL_VALUE_MAX);
+                        return prom_fail_(
+                                error, EINVAL,
+                                "metric %s: a state set has at most %d states, each UTF-8 "
+                                "of at most %d bytes",
+                                desc->name, PROM_STATES_MAX, PROM_LABEL_VALUE_MAX);
                 for (size_t i = 0; i < n; i++)
                         if (strcmp(desc->states[i], state) == 0)
                                 return prom_fail_(error, EINVAL, "metric %s: state %s given twice",
@@ -52,8 +55,8 @@ static int check_quantiles(const struct prom_desc *desc, struct prom_error *erro
                                   DURATION_MAX_S);
         if (desc->n_quantiles > PROM_QUANTILES_MAX || !desc->quantiles != !desc->n_quantiles)
                 return prom_fail_(error, EINVAL,
-                                  "metric %s: at most %d quantiles, and n_quantiles "
-                                  "has to be their number",
+                                  "metric %s: more than %d quantiles, or n_quantiles does not "
+                                  "match them",
                                   desc->name, PROM_QUANTILES_MAX);
         for (size_t i = 0; i < desc->n_quantiles; i++) {
                 const double q = desc->quantiles[i];
@@ -88,7 +91,7 @@ static int check_native(const struct prom_desc *desc, struct prom_error *error)
                 if (desc->native_max_buckets || desc->native_zero_threshold ||
                     desc->native_max_zero_threshold || desc->native_min_reset_s)
                         return prom_fail_(error, EINVAL,
-                                          "metric %s: native_factor is needed for native buckets",
+                                          "metric %s: native buckets need a native_factor",
                                           desc->name);
                 return 0;
         }
@@ -104,7 +107,7 @@ static int check_native(const struct prom_desc *desc, struct prom_error *error)
         if (!isfinite(desc->native_zero_threshold) || !isfinite(desc->native_max_zero_threshold) ||
             desc->native_max_zero_threshold < 0 || !is_duration(desc->native_min_reset_s))
                 return prom_fail_(error, EINVAL,
-                                  "metric %s: a zero threshold is not finite, or a duration not in "
+                                  "metric %s: a zero threshold is not finite, or a duration is not "
                                   "0 to %d seconds",
                                   desc->name, DURATION_MAX_S);
         return 0;
@@ -137,7 +140,7 @@ static int check_idle_timeout(const struct prom_desc *desc, struct prom_error *e
 {
         if (desc->idle_timeout_s > 0 && !has(desc, KIND_CHANGES))
                 return prom_fail_(error, EINVAL,
-                                  "metric %s: an info never changes, so it cannot be idle",
+                                  "metric %s: an info cannot be idle, because it never changes",
                                   desc->name);
         if (desc->idle_remove && desc->idle_timeout_s == 0)
                 return prom_fail_(error, EINVAL, "metric %s: idle_remove needs an idle_timeout_s",

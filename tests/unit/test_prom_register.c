@@ -79,9 +79,9 @@ static void invalid_labels_are_refused(void **state)
         desc.const_labels = (const struct prom_label[]){{"a", "1"}, {NULL, NULL}};
         refuses(*state, desc, EINVAL, "label a given twice");
         desc.const_labels = (const struct prom_label[]){{"b", "\xff"}, {NULL, NULL}};
-        refuses(*state, desc, EINVAL, "const label \"b\"");
+        refuses(*state, desc, EINVAL, "constant label \"b\"");
         desc.const_labels = (const struct prom_label[]){{"b", NULL}, {NULL, NULL}};
-        refuses(*state, desc, EINVAL, "const label \"b\"");
+        refuses(*state, desc, EINVAL, "constant label \"b\"");
         desc.const_labels = NULL;
 
         const char *many[PROM_LABELS_MAX + 2] = {NULL};

@@ -48,9 +48,9 @@ static void siblings_are_one_metric_in_text(void **state)
                             "# HELP jobs_total Jobs.\n# TYPE jobs_total counter\n"
                             "jobs_total{queue=\"a\",result=\"ok\"} 2\n"
                             "jobs_total{queue=\"b\",result=\"ok\"} 1\n"
-                            "# HELP prom_ignored_updates_total Updates of a metric that could not "
-                            "be meant and were ignored: a counter made smaller, not a number, "
-                            "wrong kind or labels.\n# TYPE prom_ignored_updates_total counter\n"
+                            "# HELP prom_ignored_updates_total Invalid updates of a metric, which "
+                            "were ignored: a counter decreased, NaN, wrong kind or labels.\n# TYPE "
+                            "prom_ignored_updates_total counter\n"
                             "prom_ignored_updates_total{family=\"jobs_total\"} 2\n");
         assert_ptr_equal(prom_registry_find(registry, "jobs_total"), first);
 

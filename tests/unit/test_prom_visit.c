@@ -113,26 +113,25 @@ static void a_visit_shows_everything(void **state)
         struct prom_registry *r = filled();
         struct seen seen = {0};
         assert_int_equal(prom_visit(r, write_down, &seen), 0);
-        assert_string_equal(seen.text,
-                            "depth 2 \"Help.\"\n"
-                            "  -4\n"
-                            "load 2 \"Help.\" pool\n"
-                            "  pool=<first \"one\"\n> 0.25\n"
-                            "  pool=<> 2\n"
-                            "prom_collect_failures_total 1 \"Scrapes that left a metric out "
-                            "because its collector failed or did not return in time.\" family\n"
-                            "prom_ignored_updates_total 1 \"Updates of a metric that could not be "
-                            "meant and were ignored: a counter made smaller, not a number, wrong "
-                            "kind or labels.\" family\n"
-                            "  family=<load> 1\n"
-                            "prom_series_overflow_total 1 \"Look-ups that went to the overflow "
-                            "series of a metric because it has as many series as it may.\" family\n"
-                            "requests_total 1 \"Help.\" way code\n"
-                            "  app=<a\\b> code=<2\"0\\0> way=<in> zone=<z\n> 3\n"
-                            "  app=<a\\b> code=<> way=<out> zone=<z\n> 1.5\n"
-                            "seconds 3 \"Help.\"\n"
-                            "  0.5:1 2:0 1e+09:1 sum 8.25 count 2\n"
-                            "unused_total 1 \"Help.\" a\n");
+        assert_string_equal(
+                seen.text, "depth 2 \"Help.\"\n"
+                           "  -4\n"
+                           "load 2 \"Help.\" pool\n"
+                           "  pool=<first \"one\"\n> 0.25\n"
+                           "  pool=<> 2\n"
+                           "prom_collect_failures_total 1 \"Scrapes that omitted a metric because "
+                           "its collector failed or did not return in time.\" family\n"
+                           "prom_ignored_updates_total 1 \"Invalid updates of a metric, which were "
+                           "ignored: a counter decreased, NaN, wrong kind or labels.\" family\n"
+                           "  family=<load> 1\n"
+                           "prom_series_overflow_total 1 \"Look-ups that returned the overflow "
+                           "series because the metric has max_series series.\" family\n"
+                           "requests_total 1 \"Help.\" way code\n"
+                           "  app=<a\\b> code=<2\"0\\0> way=<in> zone=<z\n> 3\n"
+                           "  app=<a\\b> code=<> way=<out> zone=<z\n> 1.5\n"
+                           "seconds 3 \"Help.\"\n"
+                           "  0.5:1 2:0 1e+09:1 sum 8.25 count 2\n"
+                           "unused_total 1 \"Help.\" a\n");
         prom_registry_free(r);
 }
 
