@@ -34,35 +34,35 @@ struct backend_capabilities {
         const char *isolation;                                     /* "microvm" */
         char runtimes[BACKEND_RUNTIMES_MAX][WORKLOAD_RUNTIME_MAX]; /* sorted */
         size_t n_runtimes;
-        unsigned max_concurrency;
+        unsigned max_concurrency; /* workloads at the same time */
 };
 
-/* What a task wants to hear of. Called on the thread that runs execute(), in order. */
+/* The callbacks of a task, all on the thread that runs execute(). Any of them may be NULL. */
 struct backend_sink {
-        /* The VM is about to be started; then the agent is ready and the program begins. May be
-         * NULL. */
+        /* The VM is about to be started. */
         void (*booting)(void *ctx);
+        /* The agent is ready; the program is about to start. */
         void (*ready)(void *ctx);
         /*
-         * Figures have become known: the boot time before ready(), the time to the first response
-         * when it comes, the program's times, memory and bytes with its result, the cleanup's time
-         * at last. Of `so_far`, which is borrowed, figures that have not come are 0; its status,
-         * exit code and error mean nothing yet. May be NULL.
+         * New figures in *so_far, which is borrowed: the boot time before ready(), the time to the
+         * first response, the program's times, memory and bytes with its result, and last the time of
+         * the cleanup. Unknown figures are 0; status, exit code and error are not valid yet.
          */
         void (*measured)(void *ctx, const struct workload_outcome *so_far);
         /*
-         * Bytes of a stream as they arrived. Returns 0, or a negative errno if nobody will ever
-         * take bytes again (-EPIPE): the workload is then ended as killed. May block; while it
-         * does, the program is held back and nothing else is; but its VM cannot end, so a sink
-         * should not block any more when the program's time is up. The time it takes extends the
-         * wait for the result by a bounded amount in total (session/deadline.h). One that blocks
-         * must return when cleanup() has been called for its workload.
+         * Bytes of a stream. Returns 0, or a negative errno (-EPIPE) if the sink will never take output
+         * again; then the workload ends as killed.
+         *
+         * May block, which delays its own program only. The VM cannot end meanwhile, so a sink should
+         * stop blocking when the program's time limit has passed, and must return after cleanup() was
+         * called for its workload. The time it takes extends the wait for the result by a bounded total
+         * (session/deadline.h).
          */
         int (*output)(void *ctx, enum workload_stream stream, const void *bytes, size_t n);
         /*
-         * What became of the files that the spec asks for (spec->fetch), however the workload ended:
-         * once, after the last output. The sink owns the reference. May be NULL. Not called where
-         * nothing is asked for, nor for a workload that never began. Of no effect on the outcome.
+         * The files that the spec asked for (spec->fetch), however the workload ended; once, after the
+         * last output. The sink owns the reference. Not called if the spec asked for none, or if the
+         * workload never began. Does not affect the outcome.
          */
         void (*fetched)(void *ctx, struct workload_fetch *fetch);
         void *ctx;
@@ -103,10 +103,10 @@ struct backend_ops {
         void (*check)(const struct settings *s, enum backend_check depth,
                       struct backend_findings *report);
 
-        /* Fills in. The runtimes are those whose images are there now. */
+        /* The runtimes are those whose images exist now. */
         void (*capabilities)(struct backend *b, struct backend_capabilities *ret);
-        /* Checks that the runtime exists (-ENOENT, naming those there are) and fills zero limits
-         * with defaults. Needs no VM. */
+        /* Checks a spec before it is accepted and replaces limits that are 0 by their defaults. -ENOENT:
+         * unknown runtime; the message lists the known ones. Starts no VM. */
         int (*resolve)(struct backend *b, struct workload_spec *spec, struct err *err);
         /*
          * Runs the workload and fills the outcome, with its status (session/outcome.h). Enters

@@ -18,7 +18,7 @@ enum {
         SEGMENTS_MAX = 64,
         CPIO_HEADER = 110, /* bytes of a newc header, before the name */
         CPIO_NAME_MAX = 256,
-        CPIO_ENTRIES_MAX = 4096, /* as many modules as a kernel has */
+        CPIO_ENTRIES_MAX = 4096, /* more than a kernel has modules */
 };
 
 static int corrupt(const char *path, const char *what, struct err *err)
@@ -45,8 +45,8 @@ static int open_file(const char *path, uint64_t *ret_size, struct err *err)
 }
 
 /*
- * Superblock: Documentation/filesystems/squashfs.rst and fs/squashfs/squashfs_fs.h of Linux: magic
- * at 0, bytes_used (64 bits, little-endian) at 40.
+ * Superblock, from Linux's Documentation/filesystems/squashfs.rst and fs/squashfs/squashfs_fs.h: magic at
+ * 0, bytes_used (64 bits, little-endian) at 40.
  */
 int image_check_squashfs(const char *path, struct err *err)
 {
@@ -58,7 +58,7 @@ int image_check_squashfs(const char *path, struct err *err)
         if (fd < 0)
                 return fd;
         if (pread(fd, head, sizeof(head), 0) != sizeof(head) || memcmp(head, "hsqs", 4) != 0)
-                return corrupt(path, "no squashfs", err);
+                return corrupt(path, "not a squashfs image", err);
         memcpy(&used, head + 40, sizeof(used));
         used = le64toh(used);
         if (used > size)
@@ -87,15 +87,15 @@ int image_check_kernel(const char *path, struct err *err)
                 return corrupt(path, "too many segments", err);
         bytes = head.e_phnum * sizeof(segments[0]);
         if (pread(fd, segments, bytes, (off_t)head.e_phoff) != (ssize_t)bytes)
-                return corrupt(path, "cut short", err);
+                return corrupt(path, "truncated", err);
         for (size_t i = 0; i < head.e_phnum; i++)
                 if (segments[i].p_offset > size ||
                     segments[i].p_filesz > size - segments[i].p_offset)
-                        return corrupt(path, "cut short", err);
+                        return corrupt(path, "truncated", err);
         return 0;
 }
 
-/* A field of 8 hexadecimal digits. */
+/* The value of a field of 8 hexadecimal digits. */
 static uint64_t cpio_number(const char *field)
 {
         char text[9] = "";
@@ -105,8 +105,8 @@ static uint64_t cpio_number(const char *field)
 }
 
 /*
- * Format: Documentation/driver-api/early-userspace/buffer-format.rst of Linux. Archives follow one
- * another, with zeros between them.
+ * Walks through concatenated archives, which may have zeros between them. Format: Linux's
+ * Documentation/driver-api/early-userspace/buffer-format.rst.
  */
 static int walk_cpio(int fd, uint64_t size, bool *ret_whole)
 {
@@ -156,5 +156,5 @@ int image_check_initramfs(const char *path, struct err *err)
         r = walk_cpio(fd, size, &whole);
         if (r < 0)
                 return err_set(err, -r, "cannot read %s: %s", path, strerror(-r));
-        return whole ? 0 : corrupt(path, "cut short", err);
+        return whole ? 0 : corrupt(path, "truncated", err);
 }

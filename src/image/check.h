@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Within image: whether the files that a VM boots from are whole. Each use checks them, so only a
- * few headers are read: a file that was cut short is found, a flipped bit inside it is not.
+ * Checks that image files are complete. They run before each boot and so read only a few headers: they
+ * detect a truncated file, but not a flipped bit. Private to this folder.
  *
- * All return 0, -EILSEQ with a message that names the file and says what to do, or the error of
- * opening it.
+ * Each function returns 0, -EILSEQ with a message that names the file and the remedy, or an error from
+ * opening the file.
+ *
+ * Thread rule: any thread.
  */
 #pragma once
 
 #include "base/err.h"
 
-/* Magic, and size in the superblock. Damage within is found by the guest. */
+/* Checks magic and size in the superblock. The guest detects other damage. */
 int image_check_squashfs(const char *path, struct err *err);
 
-/* All segments of an ELF kernel are there. Other formats are left to the VMM. */
+/* Checks that an ELF kernel contains all its segments. Accepts other formats, which the VMM checks. */
 int image_check_kernel(const char *path, struct err *err);
 
-/* A cpio archive (newc) ends after its trailer. Compressed ones are left to the kernel. */
+/* Checks that a cpio archive (newc) ends after its trailer. Accepts compressed ones, which the kernel
+ * checks. */
 int image_check_initramfs(const char *path, struct err *err);

@@ -75,14 +75,15 @@ int image_find_kernel(const char *dir, struct image_kernel *ret, struct err *err
         return 0;
 }
 
-/* Mostly a remark behind the value. */
+/* The usual cause is a comment after the value. */
 static int err_blank(const char *file, int number, const char *key, const char *value,
                      struct err *err)
 {
-        return err_set(err, EINVAL,
-                       "%s:%d: %s=%.60s: a value goes to the end of its line and this one has no "
-                       "blanks; a comment is a line of its own",
-                       file, number, key, value);
+        return err_set(
+                err, EINVAL,
+                "%s:%d: %s=%.60s: blanks are not allowed in this value, which extends to the "
+                "end of the line; put comments on lines of their own",
+                file, number, key, value);
 }
 
 static bool is_suffixes(const char *words)
@@ -99,7 +100,7 @@ static bool is_suffixes(const char *words)
         return true;
 }
 
-/* Paths below a directory: relative, no "..". */
+/* True for a list of relative paths without "..". */
 static bool is_entrypoints(const char *words)
 {
         int count = 0;
@@ -149,12 +150,12 @@ static int parse_line(struct image_runtime *r, char *line, const char *file, int
                 if (texts[i].text == &r->entrypoint && !is_entrypoints(value))
                         return err_set(
                                 err, EINVAL,
-                                "%s:%d: ENTRYPOINT=%.60s: give up to %d paths within the "
-                                "archive, separated by blanks; a comment is a line of its own",
+                                "%s:%d: ENTRYPOINT=%.60s: expected up to %d paths within the "
+                                "archive, separated by blanks; put comments on lines of their own",
                                 file, number, value, IMAGE_ENTRYPOINTS_MAX);
                 if (texts[i].text == &r->suffix && !is_suffixes(value))
                         return err_set(err, EINVAL,
-                                       "%s:%d: SUFFIX=%.40s: words such as .py, please", file,
+                                       "%s:%d: SUFFIX=%.40s: expected words such as .py", file,
                                        number, value);
                 *texts[i].text = strdup(value);
                 return *texts[i].text ? 0 : err_set(err, ENOMEM, "out of memory");
@@ -178,7 +179,7 @@ static int parse_line(struct image_runtime *r, char *line, const char *file, int
                                        WORKLOAD_MEM_MAX_MB);
                 r->mem_mb = (unsigned)mb;
         }
-        /* Other keys tell how the image is built: not this program's business. */
+        /* Other keys describe how the image is built and are ignored here. */
         return 0;
 }
 
@@ -191,7 +192,7 @@ static bool has_two_entries(const char *exec)
         return first && strstr(first + 1, placeholder);
 }
 
-/* Checks that nothing is missing and fills in what has a default. */
+/* Checks that all required keys are set, and sets defaults. */
 static int complete(struct image_runtime *r, const char *file, struct err *err)
 {
         if (!r->name[0])
@@ -199,7 +200,7 @@ static int complete(struct image_runtime *r, const char *file, struct err *err)
         if (!r->file || !*r->file)
                 return err_set(err, EINVAL, "%s: FILE is missing", file);
         if (!r->exec == !r->shell)
-                return err_set(err, EINVAL, "%s: give one of EXEC and SHELL", file);
+                return err_set(err, EINVAL, "%s: exactly one of EXEC and SHELL is required", file);
         if (r->exec && has_two_entries(r->exec))
                 return err_set(err, EINVAL, "%s: EXEC has more than one {entry}", file);
         if (!r->entrypoint)
@@ -331,7 +332,7 @@ int image_find_runtime(const char *dir, const char *name, struct image_runtime *
         return 0;
 }
 
-/* Adds a word to a block that is first measured (words == NULL), then filled. */
+/* The words of a command: counted first (argv NULL), then written to a block of the right size. */
 struct words {
         const char **argv; /* NULL while measuring */
         char *text;

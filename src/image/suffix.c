@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which runtime a file is for, told from its name. */
+/* Guessing the runtime from the name of a file. */
 #include "image/image.h"
 
 #include "image/suffix.h"
@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LOOKED_AT_MAX = 64 };
+enum { CANDIDATES_MAX = 64 };
 
 bool image_suffix_fits(const char *suffixes, const char *file)
 {
@@ -27,15 +27,15 @@ bool image_suffix_fits(const char *suffixes, const char *file)
 
 bool image_runtime_of(const char *dir, const char *file, char ret[WORKLOAD_RUNTIME_MAX])
 {
-        char names[LOOKED_AT_MAX][WORKLOAD_RUNTIME_MAX];
-        size_t n = image_list_runtimes(dir, names, LOOKED_AT_MAX);
+        char names[CANDIDATES_MAX][WORKLOAD_RUNTIME_MAX];
+        size_t n = image_list_runtimes(dir, names, CANDIDATES_MAX);
 
         for (size_t i = 0; i < n; i++) {
                 struct image_runtime runtime = {0};
                 bool fits;
 
                 if (image_find_runtime(dir, names[i], &runtime, NULL) < 0)
-                        continue; /* it is told of when it is asked for by name */
+                        continue; /* the error is reported when the runtime is requested by name */
                 fits = image_suffix_fits(runtime.suffix, file);
                 image_runtime_release(&runtime);
                 if (fits) {

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# src/image/suffixes.sh DESCRIPTION...: a C table of the runtimes and their suffixes, for where no
-# images are: the client of a daemon elsewhere.
+# src/image/suffixes.sh DESCRIPTION...: prints a C table of the runtimes and their suffixes, for clients of a
+# remote daemon, which have no images.
 set -eu
 printf '#include "image/suffix.h"\n\nconst struct image_suffix image_suffixes[] = {\n'
 for file; do

@@ -18,12 +18,12 @@ void session_deadline_init(struct session_deadline *d, uint64_t request_ns, uint
 
 void session_deadline_hold(struct session_deadline *d, uint64_t from_ns, uint64_t until_ns)
 {
-        uint64_t heard = until_ns + d->grace_ns;
+        uint64_t wanted = until_ns + d->grace_ns;
         uint64_t more;
 
-        if (heard <= d->at_ns)
+        if (wanted <= d->at_ns)
                 return;
-        more = min_ns(min_ns(heard - d->at_ns, until_ns - from_ns), d->credit_ns);
+        more = min_ns(min_ns(wanted - d->at_ns, until_ns - from_ns), d->credit_ns);
         d->at_ns += more;
         d->credit_ns -= more;
 }

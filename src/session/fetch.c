@@ -38,12 +38,12 @@ static void note(struct session_fetch *f, const char *name, const char *why)
         workload_fetch_fail(f->fetch, f->at, text);
 }
 
-/* All bytes are there. */
+/* Checks and adds a file whose bytes have all arrived. */
 static int finish(struct session_fetch *f, struct err *err)
 {
         sha256_digest(&f->ctx, sizeof(f->file.sha256), f->file.sha256);
         if (memcmp(f->file.sha256, f->sha256, sizeof(f->sha256)) != 0) {
-                note(f, f->file.name, "changed while it was read, or damaged on the way");
+                note(f, f->file.name, "changed while it was being read, or was damaged in transit");
                 workload_file_release(&f->file);
                 return 0;
         }
@@ -67,9 +67,9 @@ static int begin_file(struct session_fetch *f, const struct wire_file *m, struct
         if (!is_clean(m->name) ||
             wire_pattern_clean(f->fetch->notes[m->pattern].pattern, pattern) < 0 ||
             !wire_pattern_fits(pattern, m->name))
-                return err_set(err, EPROTO, "FILE with a name that was not asked for");
+                return err_set(err, EPROTO, "FILE with a name that was not requested");
         if (m->size > f->room)
-                return err_set(err, EPROTO, "FILE with more bytes than may come");
+                return err_set(err, EPROTO, "FILE with more bytes than allowed");
         f->room -= m->size;
         f->left = (size_t)m->size;
         f->file = (struct workload_file){.name = strdup(m->name),
@@ -110,7 +110,7 @@ int session_fetch_file(struct session_fetch *f, const void *payload, size_t n, s
 int session_fetch_data(struct session_fetch *f, const void *bytes, size_t n, struct err *err)
 {
         if (!f->file.name || n > f->left)
-                return err_set(err, EPROTO, "DATA without a FILE, or more of it than announced");
+                return err_set(err, EPROTO, "DATA without a FILE, or more than announced");
         memcpy((char *)f->file.bytes + f->file.size, bytes, n);
         sha256_update(&f->ctx, n, bytes);
         f->file.size += n;
@@ -124,15 +124,15 @@ struct workload_fetch *session_fetch_end(struct session_fetch *f, const char *wh
 
         if (!fetch)
                 return NULL;
-        if (f->file.name) { /* cut short */
-                note(f, f->file.name, why ? why : "cut short");
+        if (f->file.name) { /* incomplete */
+                note(f, f->file.name, why ? why : "truncated");
                 workload_file_release(&f->file);
         }
         for (size_t i = f->at; why && i < fetch->n_notes; i++)
                 workload_fetch_fail(fetch, i, why);
         for (size_t i = 0; i < fetch->n_notes; i++)
                 if (!why && !fetch->notes[i].n_files && i > f->at)
-                        workload_fetch_fail(fetch, i, "the guest did not look for it");
+                        workload_fetch_fail(fetch, i, "the guest did not search for it");
         workload_fetch_seal(fetch);
         f->fetch = NULL;
         return fetch;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Files that come from a guest, which is not trusted: FILE and DATA frames to a struct
- * workload_fetch. A file counts when its bytes are all there and their checksum is the one announced;
- * its name must fit the pattern it is said to be found by; numbers and bytes are bounded by the spec.
+ * The files that an agent sends back: FILE and DATA frames become a struct workload_fetch. The agent is
+ * not trusted. A file is accepted if all its bytes arrived and match the announced checksum, and if its
+ * name fits the pattern that it was found by. The spec bounds the number of files and bytes.
  *
  * Thread rule: one thread.
  */
@@ -15,26 +15,26 @@
 #include <nettle/sha2.h>
 
 struct session_fetch {
-        struct workload_fetch *fetch; /* NULL: nothing is to be fetched */
-        uint64_t room;                /* bytes that may still come */
-        unsigned frames;              /* FILE frames so far */
-        size_t at;                    /* the pattern that is searched for */
-        struct workload_file file;    /* the one that is coming; name NULL: none is */
-        size_t left;                  /* bytes of it still to come */
-        uint8_t sha256[WORKLOAD_SHA256];
-        struct sha256_ctx ctx;
+        struct workload_fetch *fetch;    /* NULL: the spec asks for no files */
+        uint64_t room;                   /* bytes that may still be announced */
+        unsigned frames;                 /* FILE frames so far */
+        size_t at;                       /* index of the current pattern; never decreases */
+        struct workload_file file;       /* being received; name NULL: none */
+        size_t left;                     /* bytes of it that are missing */
+        uint8_t sha256[WORKLOAD_SHA256]; /* as announced */
+        struct sha256_ctx ctx;           /* of the bytes received */
 };
 
-/* Ready for what a spec asks for. -ENOMEM. */
+/* Prepares for the files that a spec asks for. -ENOMEM. */
 int session_fetch_begin(struct session_fetch *f, const struct workload_spec *spec, struct err *err);
 
-/* The frames. -EPROTO: one that no agent sends; -ENOMEM. */
+/* Handle a frame. -EPROTO: a correct agent would not send it; -ENOMEM. */
 int session_fetch_file(struct session_fetch *f, const void *payload, size_t n, struct err *err);
 int session_fetch_data(struct session_fetch *f, const void *bytes, size_t n, struct err *err);
 
-/* No more will come. `why`: what is said of patterns that were not searched for to their end; NULL:
- * there are none. The caller owns the fetch; NULL: nothing was asked for. */
+/* Ends the transfer and returns the files; the caller owns the reference. NULL: the spec asks for none.
+ * `why`: the error for patterns that the agent had not completed; NULL if it completed all. */
 struct workload_fetch *session_fetch_end(struct session_fetch *f, const char *why);
 
-/* Frees everything; f is as new. */
+/* Frees everything; *f is zero again. */
 void session_fetch_release(struct session_fetch *f);

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* True if `pairs` has an entry with the same name as the first `name_len` bytes of `word`. */
+/* True if `pairs` has an entry "NAME=..." with the NAME of `word`, which has name_len bytes. */
 static bool has_name(char *const *pairs, size_t n, const char *word, size_t name_len)
 {
         for (size_t i = 0; i < n; i++) {
@@ -22,7 +22,8 @@ static bool has_name(char *const *pairs, size_t n, const char *word, size_t name
         return false;
 }
 
-/* The runtime's environment with the workload's on top. `copy` is cut into words in place. */
+/* The runtime's environment, overridden and extended by the workload's. `copy`, of the former, is split in
+ * place, and the result points into it. */
 static const char **merge_env(char *copy, const struct workload_spec *spec, size_t *ret_n)
 {
         size_t words = strlen(copy) / 2 + 1;
@@ -66,7 +67,7 @@ void session_sha256_hex(const void *bytes, size_t n, char ret[WIRE_SHA256_LEN + 
                 snprintf(ret + 2 * i, 3, "%02x", digest[i]);
 }
 
-/* Cuts up to `max` words out of `text`, in place. Returns their number. */
+/* Splits `text` into up to `max` words, in place. Returns their number. */
 static size_t split(char *text, const char **ret, size_t max)
 {
         size_t n = 0;
@@ -80,7 +81,7 @@ static size_t split(char *text, const char **ret, size_t max)
         return n;
 }
 
-/* True if the entry point comes as a file of its own, next to the archive. */
+/* True if the entry point is one of the files sent beside the archive. */
 static bool is_sent(const struct workload_spec *spec)
 {
         for (size_t i = 0; i < spec->n_files && spec->entrypoint; i++)
@@ -89,7 +90,7 @@ static bool is_sent(const struct workload_spec *spec)
         return false;
 }
 
-/* What the agent looks for in an archive. The texts are cut into words in place. */
+/* Sets how the agent finds the entry point in an archive. The texts are split in place. */
 static void set_entry(struct wire_entry *entry, const struct workload_spec *spec,
                       const struct image_runtime *runtime, char *names, char *suffixes)
 {

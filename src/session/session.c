@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 enum {
-        CHUNK = 64 * 1024, /* bytes of code or standard input in one frame, and of one receive */
+        CHUNK = 64 * 1024, /* bytes of code, files or standard input in a frame, and of a receive */
 };
 
 static int add_frame(struct session *s, enum wire_type type, const void *payload, size_t n)
@@ -26,7 +26,7 @@ static int add_frame(struct session *s, enum wire_type type, const void *payload
         return r < 0 ? r : buf_add(&s->out, payload, n);
 }
 
-/* Receives once into s->in. Bytes received, -EAGAIN, -ECONNRESET at the end. */
+/* Receives once into s->in. Returns the number of bytes; -EAGAIN; -ECONNRESET at end of file. */
 static int receive(struct session *s, int fd, struct err *err)
 {
         size_t room = s->in.max - s->in.len;
@@ -135,8 +135,8 @@ int session_begin(struct session *s, const struct session_task *task, struct err
         return 0;
 }
 
-/* Adds the next piece of some bytes to what is to be sent. */
-static int add_piece(struct session *s, enum wire_type type, const uint8_t **bytes, size_t *left)
+/* Queues the next chunk of *bytes as a frame. */
+static int add_chunk(struct session *s, enum wire_type type, const uint8_t **bytes, size_t *left)
 {
         size_t n = *left < CHUNK ? *left : CHUNK;
         int r = add_frame(s, type, *bytes, n);
@@ -174,15 +174,15 @@ static bool has_more(const struct session *s)
         return s->code_left || s->data_left || s->n_files;
 }
 
-/* Adds the next piece of code or files. */
+/* Queues the next chunk of code or files. */
 static int add_more(struct session *s, struct err *err)
 {
         int r;
 
         if (s->code_left)
-                r = add_piece(s, WIRE_CODE, &s->code, &s->code_left);
+                r = add_chunk(s, WIRE_CODE, &s->code, &s->code_left);
         else if (s->data_left)
-                r = add_piece(s, WIRE_DATA, &s->data, &s->data_left);
+                r = add_chunk(s, WIRE_DATA, &s->data, &s->data_left);
         else
                 return add_file(s, err);
         return r < 0 ? err_set(err, ENOMEM, "out of memory") : 0;
@@ -193,7 +193,8 @@ static bool wants_write(const struct session *s)
         return s->out_at < s->out.len || has_more(s);
 }
 
-/* The agent closed the connection: nothing can be sent any more, only its last words be read. */
+/* Drops everything to be sent after the agent has closed the connection; what it sent before can still
+ * be received. */
 static void stop_sending(struct session *s)
 {
         s->code_left = s->data_left = s->n_files = 0;
@@ -246,7 +247,7 @@ bool session_is_readable(short conn_events)
         return (conn_events & (POLLIN | POLLHUP | POLLERR)) != 0;
 }
 
-/* Queues some of standard input. */
+/* Queues what standard input has now, as one frame. */
 static void read_stdin(struct session *s)
 {
         uint8_t *at;
@@ -259,7 +260,7 @@ static void read_stdin(struct session *s)
         if (n < 0 && (errno == EINTR || errno == EAGAIN))
                 return;
         if (n <= 0) {
-                n = 0; /* an empty frame is the end; an error of the source ends it too */
+                n = 0; /* an empty frame means end of file; so does a read error */
                 s->stdin_fd = -1;
         }
         wire_header(at, WIRE_STDIN, (uint32_t)n);

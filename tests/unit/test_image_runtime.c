@@ -76,7 +76,7 @@ static void refuses_bad_descriptions(void **state)
                 const char *text, *says;
         } bad[] = {
                 {"NAME\n", "x:1: not KEY=VALUE"},
-                {"NAME=a b\n", "a comment is a line of its own"},
+                {"NAME=a b\n", "put comments on lines of their own"},
                 {"NAME=a\nFILE=f\nFILE=g\n", "x:3: FILE is given twice"},
                 {"FILE=f\nEXEC=e\n", "NAME is missing"},
                 {"NAME=a\nEXEC=e\n", "FILE is missing"},
@@ -86,15 +86,15 @@ static void refuses_bad_descriptions(void **state)
                 {"NAME=a\nFILE=f\nEXEC=e\nMEM_MB=1\n", "not between"},
                 {"NAME=a/b\n", "bad NAME"},
                 {"NAME=a\nFILE=f  what code is written to\n", "x:2: FILE=f  what code"},
-                {"NAME=a\nFILE=f\nEXEC=e\nMEM_MB=128 # MiB\n", "a comment is a line of its own"},
+                {"NAME=a\nFILE=f\nEXEC=e\nMEM_MB=128 # MiB\n", "put comments on lines of their own"},
                 {"NAME=a\nENTRYPOINT=main.py # or\n",
-                 "x:2: ENTRYPOINT=main.py # or: give up to 16"},
+                 "x:2: ENTRYPOINT=main.py # or: expected up to 16"},
                 {"NAME=a\nENTRYPOINT=/main.py\n", "paths within the archive"},
                 {"NAME=a\nENTRYPOINT=a b/../../c\n", "paths within the archive"},
                 {"NAME=a\nENTRYPOINT= \n", "paths within the archive"},
-                {"NAME=a\nENTRYPOINT=1 2 3 4 5 6 7 8 9 a b c d e f g h\n", "give up to 16"},
+                {"NAME=a\nENTRYPOINT=1 2 3 4 5 6 7 8 9 a b c d e f g h\n", "expected up to 16"},
                 {"NAME=a\nFILE=f\nEXEC=e {entry} {entry}\n", "EXEC has more than one {entry}"},
-                {"NAME=a\nSUFFIX=rb\n", "x:2: SUFFIX=rb: words such as .py"},
+                {"NAME=a\nSUFFIX=rb\n", "x:2: SUFFIX=rb: expected words such as .py"},
                 {"NAME=a\nSUFFIX=.rb /x\n", "words such as .py"},
         };
 
@@ -248,7 +248,7 @@ static void tells_a_kernel_cut_short(void **state)
         for (size_t n = sizeof(elf.head); n < 676; n += 51) {
                 put("vmlinux", &elf, n);
                 assert_int_equal(find_kernel(&err), -EILSEQ);
-                assert_non_null(strstr(err.msg, "vmlinux is corrupt (cut short)"));
+                assert_non_null(strstr(err.msg, "vmlinux is corrupt (truncated)"));
                 assert_non_null(strstr(err.msg, "make images"));
         }
         elf.segments[1].p_filesz = UINT64_MAX;
@@ -294,7 +294,7 @@ static void tells_an_initramfs_cut_short(void **state)
                         continue;
                 }
                 assert_int_equal(find_kernel(&err), -EILSEQ);
-                assert_non_null(strstr(err.msg, "initramfs.cpio is corrupt (cut short)"));
+                assert_non_null(strstr(err.msg, "initramfs.cpio is corrupt (truncated)"));
         }
 }
 

@@ -81,7 +81,7 @@ static void whole_files_count(void **state)
         assert_null(f->notes[0].error);
         assert_int_equal(f->notes[1].n_files, 0);
         assert_string_equal(f->notes[1].error,
-                            "dir/deep/x: changed while it was read, or damaged on the way");
+                            "dir/deep/x: changed while it was being read, or was damaged in transit");
         assert_string_equal(f->notes[2].error, "no such file or directory");
         workload_fetch_unref(f);
 }
@@ -97,7 +97,7 @@ static void names_must_fit_their_pattern(void **state)
         for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
                 if (file(names[i], 0, 3, ABC, NULL, &err) != -EPROTO)
                         fail_msg("%s", names[i]);
-                assert_string_equal(err.msg, "FILE with a name that was not asked for");
+                assert_string_equal(err.msg, "FILE with a name that was not requested");
         }
 }
 
@@ -107,7 +107,7 @@ static void bounds_are_kept(void **state)
 
         assert_int_equal(session_fetch_data(&fetched, "x", 1, &err), -EPROTO);
         assert_int_equal(file("out/a.txt", 0, 11, ABC, NULL, &err), -EPROTO);
-        assert_string_equal(err.msg, "FILE with more bytes than may come");
+        assert_string_equal(err.msg, "FILE with more bytes than allowed");
         assert_int_equal(file("out/a.txt", 3, 3, ABC, NULL, &err), -EPROTO);
         assert_int_equal(file("dir/a", 1, 8, ABC, NULL, &err), 0);
         assert_int_equal(file("dir/b", 1, 1, ABC, NULL, &err), -EPROTO); /* in the middle of one */
@@ -154,7 +154,7 @@ static void a_guest_that_says_nothing_is_noted(void **state)
         assert_int_equal(file("out/a.txt", 0, 0, NOTHING, NULL, &err), 0);
         f = session_fetch_end(&fetched, NULL);
         assert_null(f->notes[0].error);
-        assert_string_equal(f->notes[1].error, "the guest did not look for it");
+        assert_string_equal(f->notes[1].error, "the guest did not search for it");
         workload_fetch_unref(f);
 }
 
