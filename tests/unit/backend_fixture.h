@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A Firecracker backend over the fake VMM (tests/fake) with a directory, images and a registry of
- * its own; and what must be as before after each workload: descriptors, threads, children,
- * directories. Thread rule: one backend a process at a time.
+ * A Firecracker backend over the fake VMM (tests/fake), with directory, images and registry of its own, and
+ * a check that a workload left nothing behind: descriptors, threads, children, directories.
+ *
+ * Thread rule: one backend at a time.
  */
 #pragma once
 
@@ -34,7 +35,7 @@ struct box {
         struct backend *backend;
         struct backend_run run; /* of the last task */
         int fds, threads;       /* before the first workload */
-        char out[256];          /* standard output of the workload, its beginning */
+        char out[256];          /* the beginning of its standard output */
 };
 
 static inline int count_entries(const char *dir)
@@ -67,7 +68,7 @@ static inline void make_images(struct box *box)
         write_file(box->images, "fake.runtime", description, strlen(description));
 }
 
-/* The fake stands beside this test. False: it was not built. */
+/* The fake is in the same folder as this test. False if it was not built. */
 static inline bool find_fake(struct box *box)
 {
         ssize_t n = readlink("/proc/self/exe", box->fake, sizeof(box->fake) - 32);
@@ -84,7 +85,7 @@ static inline void *tell_number(void *ret)
         return NULL;
 }
 
-/* With the first thread a sanitizer starts one of its own, which stays. */
+/* Starts a thread first: with the first one, a sanitizer starts one of its own, which stays. */
 static inline int count_threads(void)
 {
         char path[64];
@@ -94,12 +95,12 @@ static inline int count_threads(void)
         assert_int_equal(pthread_create(&first, NULL, tell_number, &number), 0);
         pthread_join(first, NULL);
         snprintf(path, sizeof(path), "/proc/self/task/%d", (int)number);
-        while (access(path, F_OK) == 0) /* a joined thread is seen for a moment longer */
+        while (access(path, F_OK) == 0) /* a joined thread stays visible for a moment */
                 sched_yield();
         return count_entries("/proc/self/task");
 }
 
-/* vmm NULL: the fake. */
+/* `vmm` NULL: the fake. */
 static inline void box_open(struct box *box, const char *vmm, unsigned boot_timeout_ms)
 {
         struct fc_config config = {.max_vms = 4, .boot_timeout_ms = boot_timeout_ms};
@@ -134,7 +135,7 @@ static inline void box_open(struct box *box, const char *vmm, unsigned boot_time
         box->threads = count_threads();
 }
 
-/* Fails if anything of a workload is left. */
+/* Fails if a workload left anything behind. */
 static inline void box_check_clean(struct box *box)
 {
         struct fc_metrics *m = &((struct fc_backend *)box->backend)->metrics;
@@ -156,8 +157,7 @@ static inline void box_close(struct box *box)
         assert_int_equal(fs_remove_tree(box->dir, NULL), 0);
 }
 
-/* Count of a histogram, or value of a counter or gauge, as it would be scraped: `series` is its name
- * with labels. -1: there is none. */
+/* The value of a series as a scrape shows it; `series` is the name with labels. -1 if it does not exist. */
 static inline double box_value(struct box *box, const char *series)
 {
         struct prom_buf text = PROM_BUF_INIT;
@@ -195,7 +195,7 @@ static inline struct workload_spec box_spec(struct box *box, const char *code)
         return spec;
 }
 
-/* A task with a fresh run handle: one at a time. */
+/* A task with a fresh run handle, which the box owns: one at a time. */
 static inline struct backend_task box_task(struct box *box, const struct workload_spec *spec)
 {
         struct backend_task task = {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The rules of a boot: what an ending means, what is tried again, and what is said of it. */
+/* Failed boots: the reason of each exit, the retry rule, and the excerpts in error messages. */
 #include "backend/firecracker/boot.h"
 
 #include <setjmp.h>
@@ -32,13 +32,13 @@ static const struct row {
         {{true, 152, false, false}, FC_REASON_VMM_EXIT, false},
         {{true, 153, false, false}, FC_REASON_VMM_EXIT, false},
         {{true, SIGNALLED, false, false}, FC_REASON_VMM_EXIT, true},
-        /* What a guest says explains no VMM that crashed. */
+        /* The console never explains a VMM that crashed. */
         {{true, 150, true, true}, FC_REASON_VMM_EXIT, true},
         {{true, 153, true, true}, FC_REASON_VMM_EXIT, false},
         {{true, SIGNALLED, true, true}, FC_REASON_VMM_EXIT, true},
 };
 
-static void each_ending_has_a_reason_and_a_rule(void **state)
+static void each_exit_has_a_reason_and_a_retry_rule(void **state)
 {
         for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
                 const struct row *row = &table[i];
@@ -91,7 +91,7 @@ static void a_panic_is_found_with_its_cause(void **state)
         }
 }
 
-/* Many lines after it push the panic itself out: its last line says it again. */
+/* The trace pushes the panic out of the ring; the last line of the trace repeats it. */
 static void a_long_trace_does_not_hide_a_panic(void **state)
 {
         struct fc_tail t = tail_of("[    1.0] BUG: z\n[    1.0] Kernel panic - not syncing: big\n");
@@ -105,7 +105,7 @@ static void a_long_trace_does_not_hide_a_panic(void **state)
         assert_string_equal(text, "Kernel panic - not syncing: big");
 }
 
-static void a_cause_gives_way_to_the_panic(void **state)
+static void a_cause_is_cut_before_its_panic(void **state)
 {
         struct fc_tail t = tail_of("BUG: a cause that is far too long for this\n"
                                    "Kernel panic - not syncing: fatal\n");
@@ -136,7 +136,7 @@ static const struct {
         {"2026-08-21T12:08:08.1 no bracket", "2026-08-21T12:08:08.1 no bracket"},
         {"\nAlone\n", "Alone"},
         {"\n" STAMP "IO read @ 0x70\nnot named\n", "not named"},
-        /* As Firecracker 1.17 wrote them. A message of two lines. */
+        /* Copied from Firecracker 1.17: a message of two lines. */
         {STAMP "RunWithApiError error: Failed to build MicroVM from Json: Could not Start MicroVM "
                "from one single json: Kvm error: Error creating KVM object: No such file or "
                "directory (os error 2) Make sure the user launching the firecracker process is \\\n"
@@ -145,7 +145,7 @@ static const struct {
                "Firecracker exiting with error. exit_code=1\n",
          "... No such file or directory (os error 2) Make sure the user launching the firecracker "
          "process is configured on the /dev/kvm file's ACL."},
-        /* What matters comes last. */
+        /* The most specific part comes last. */
         {STAMP
          "RunWithApiError error: Failed to build MicroVM from Json: Could not Start MicroVM "
          "from one single json: System configuration error: Cannot load kernel due to invalid "
@@ -161,7 +161,7 @@ static const struct {
                "Error: RunWithApi(MicroVMStoppedWithError(GenericError))\n" STAMP
                "Firecracker exiting with error. exit_code=1\n",
          "Unexpected exit reason on vcpu run: Shutdown"},
-        /* Every guest makes it say these. */
+        /* Messages that every guest causes. */
         {STAMP
          "Running Firecracker v1.17.0-dev\n" STAMP
          "Successfully started microvm that was configured from one single json\n" STAMP
@@ -172,8 +172,8 @@ static const struct {
          ""},
 };
 
-/* One part that is too long has its end cut; nothing is written past a small buffer. */
-static void a_reason_fits(void **state)
+/* A single part that is too long is cut at its end; nothing is written past a small buffer. */
+static void a_reason_is_cut_to_its_buffer(void **state)
 {
         struct fc_tail t = tail_of(STAMP "Seccomp error: a part that is far too long\n");
         char text[24];
@@ -188,7 +188,7 @@ static void a_reason_fits(void **state)
         }
 }
 
-static void a_log_says_why(void **state)
+static void a_log_gives_the_reason(void **state)
 {
         for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
                 struct fc_tail t = tail_of(reasons[i].log);
@@ -199,7 +199,7 @@ static void a_log_says_why(void **state)
         }
 }
 
-static void the_last_lines_are_one_line(void **state)
+static void the_last_lines_are_joined(void **state)
 {
         struct fc_tail t = tail_of("one\r\n\r\ntwo\x01\n");
         char text[32];
@@ -211,13 +211,13 @@ static void the_last_lines_are_one_line(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(each_ending_has_a_reason_and_a_rule),
+                cmocka_unit_test(each_exit_has_a_reason_and_a_retry_rule),
                 cmocka_unit_test(a_panic_is_found_with_its_cause),
                 cmocka_unit_test(a_long_trace_does_not_hide_a_panic),
-                cmocka_unit_test(a_cause_gives_way_to_the_panic),
-                cmocka_unit_test(a_log_says_why),
-                cmocka_unit_test(a_reason_fits),
-                cmocka_unit_test(the_last_lines_are_one_line),
+                cmocka_unit_test(a_cause_is_cut_before_its_panic),
+                cmocka_unit_test(a_log_gives_the_reason),
+                cmocka_unit_test(a_reason_is_cut_to_its_buffer),
+                cmocka_unit_test(the_last_lines_are_joined),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

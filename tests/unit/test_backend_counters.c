@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Firecracker's own counters: differences added up, absolute values taken as they are. */
+/* Firecracker's own counters: increments are summed, absolute values kept, bad input rejected. */
 #include "backend/firecracker/counters.h"
 
 #include "backend/firecracker/flush.h"
@@ -34,7 +34,7 @@ static int add(struct fc_counters *c, const char *line)
         return fc_counters_add_line(c, line, strlen(line));
 }
 
-static void lines_become_totals(void **state)
+static void lines_are_summed_into_totals(void **state)
 {
         struct prom_registry *registry = prom_registry_new();
         struct fc_metrics m;
@@ -52,7 +52,7 @@ static void lines_become_totals(void **state)
         assert_int_equal(total(&m, FC_VMM_VSOCK_BYTES_TOTAL, "tx"), 0);
         assert_int_equal(total(&m, FC_VMM_SECCOMP_FAULTS_TOTAL, NULL), 3);
 
-        /* Another VM adds to the same totals: they outlive each. */
+        /* Another VM adds to the same totals. */
         assert_int_equal(add(&second, "{\"vsock\":{\"rx_bytes_count\":1},"
                                       "\"seccomp\":{\"num_faults\":1}}"),
                          0);
@@ -137,7 +137,7 @@ static int lost(struct files *f)
         return (int)prom_counter_value(f->metrics.lost_lines);
 }
 
-static void torn_and_endless_lines_cost_themselves(void **state)
+static void a_torn_or_endless_line_is_lost_alone(void **state)
 {
         static const char good[] = "{\"vsock\":{\"rx_bytes_count\":5}}\n";
         struct files *f = *state;
@@ -162,13 +162,13 @@ static void torn_and_endless_lines_cost_themselves(void **state)
 }
 
 /* A VMM that was taken over could put anything under this name. */
-static void what_is_no_file_is_not_read(void **state)
+static void only_a_regular_file_is_read(void **state)
 {
         struct files *f = *state;
         char path[64];
 
         snprintf(path, sizeof(path), "%s/metrics", f->dir);
-        fc_flush_collect(&f->flush, f->dir_fd, false, &f->metrics); /* not there */
+        fc_flush_collect(&f->flush, f->dir_fd, false, &f->metrics); /* no file */
         assert_int_equal(lost(f), 1);
         assert_int_equal(mkfifo(path, 0600), 0);
         fc_flush_collect(&f->flush, f->dir_fd, false, &f->metrics);
@@ -179,14 +179,14 @@ static void what_is_no_file_is_not_read(void **state)
         assert_int_equal(lost(f), 3);
         assert_int_equal(unlink(path), 0);
         assert_int_equal(fs_write(path, "", 0, 0600, NULL), 0);
-        assert_int_equal(truncate(path, (off_t)1 << 40), 0); /* a hole */
+        assert_int_equal(truncate(path, (off_t)1 << 40), 0); /* sparse */
         fc_flush_collect(&f->flush, f->dir_fd, false, &f->metrics);
         assert_int_equal(lost(f), 4);
 }
 
 static const struct {
         const char *file;
-        int64_t wall_ms; /* -1: not known */
+        int64_t wall_ms; /* -1: unknown */
 } first_lines[] = {
         {"{\"utc_timestamp_ms\":1739000000123,\"api_server\":{\"x\":0}}\n{\"utc_timestamp_ms\":2}"
          "\n",
@@ -203,7 +203,7 @@ static const struct {
         {"", -1},
 };
 
-static void the_first_line_tells_when_the_guest_was_started(void **state)
+static void the_first_line_has_the_time_of_the_guests_start(void **state)
 {
         struct files *f = *state;
         int64_t ms = -1;
@@ -226,8 +226,8 @@ static void the_first_line_tells_when_the_guest_was_started(void **state)
         assert_int_equal(fc_flush_first_ms(f->dir_fd, &ms), -ENODATA);
 }
 
-/* Lost is what was asked for, not answered, and not written either. */
-static void lost_counters_are_counted(void **state)
+/* Lost means: requested, and neither acknowledged nor written. */
+static void a_flush_without_effect_counts_as_lost(void **state)
 {
         static const char line[] = "{\"vsock\":{\"rx_bytes_count\":5}}\n";
         struct files *f = *state;
@@ -235,19 +235,19 @@ static void lost_counters_are_counted(void **state)
 
         snprintf(path, sizeof(path), "%s/metrics", f->dir);
         assert_int_equal(fs_write(path, line, strlen(line), 0600, NULL), 0);
-        fc_flush_collect(&f->flush, f->dir_fd, false, &f->metrics); /* not asked */
+        fc_flush_collect(&f->flush, f->dir_fd, false, &f->metrics); /* not requested */
         assert_int_equal(prom_counter_value(f->metrics.lost_counters), 0);
         f->flush = (struct fc_flush){.fd = -1, .asked = true, .answered = true, .from = 100};
         fc_flush_collect(&f->flush, f->dir_fd, false, &f->metrics);
         assert_int_equal(prom_counter_value(f->metrics.lost_counters), 0);
         f->flush.answered = false;
-        f->flush.from = strlen(line) - 1; /* it wrote the line since */
+        f->flush.from = strlen(line) - 1; /* the line was written after the request */
         fc_flush_collect(&f->flush, f->dir_fd, false, &f->metrics);
         assert_int_equal(prom_counter_value(f->metrics.lost_counters), 0);
         f->flush.from = strlen(line);
         fc_flush_collect(&f->flush, f->dir_fd, false, &f->metrics);
         assert_int_equal(prom_counter_value(f->metrics.lost_counters), 1);
-        /* A killed VM's counters are not expected. */
+        /* After a kill, nothing is expected. */
         fc_flush_collect(&f->flush, f->dir_fd, true, &f->metrics);
         assert_int_equal(prom_counter_value(f->metrics.lost_counters), 1);
 }
@@ -257,7 +257,7 @@ struct api {
         char request[512];
 };
 
-/* Takes one request and answers in pieces. */
+/* Reads one request and sends the response in pieces. */
 static void *serve(void *arg)
 {
         struct api *api = arg;
@@ -274,7 +274,7 @@ static void *serve(void *arg)
         return NULL;
 }
 
-static void the_vmm_is_asked_to_flush(void **state)
+static void the_vmm_flushes_on_request(void **state)
 {
         struct files *f = *state;
         struct sockaddr_un addr = {.sun_family = AF_UNIX};
@@ -282,7 +282,7 @@ static void the_vmm_is_asked_to_flush(void **state)
         pthread_t thread;
         char *body;
 
-        fc_flush_ask(&f->flush, f->dir, f->dir_fd); /* nobody there */
+        fc_flush_ask(&f->flush, f->dir, f->dir_fd); /* nothing listens */
         assert_true(fc_flush_await(&f->flush, -1, 0) && !f->flush.answered);
         snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/api.sock", f->dir);
         assert_int_equal(bind(api.listener, (struct sockaddr *)&addr, sizeof(addr)), 0);
@@ -297,7 +297,7 @@ static void the_vmm_is_asked_to_flush(void **state)
         assert_int_equal(strtoul(strstr(api.request, "Content-Length: ") + 16, NULL, 10),
                          strlen(body));
 
-        /* It is there and does not answer: that has a bound. */
+        /* It listens and does not respond: the wait is bounded. */
         fc_flush_ask(&f->flush, f->dir, f->dir_fd);
         assert_false(fc_flush_await(&f->flush, -1, 1));
         assert_true(fc_flush_await(&f->flush, -1, 0) && !f->flush.answered);
@@ -307,17 +307,19 @@ static void the_vmm_is_asked_to_flush(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(lines_become_totals),
+                cmocka_unit_test(lines_are_summed_into_totals),
                 cmocka_unit_test(torn_and_hostile_lines_change_nothing),
                 cmocka_unit_test(two_backends_share_the_metrics),
-                cmocka_unit_test_setup_teardown(torn_and_endless_lines_cost_themselves, open_files,
+                cmocka_unit_test_setup_teardown(a_torn_or_endless_line_is_lost_alone, open_files,
                                                 close_files),
-                cmocka_unit_test_setup_teardown(what_is_no_file_is_not_read, open_files,
+                cmocka_unit_test_setup_teardown(only_a_regular_file_is_read, open_files,
                                                 close_files),
-                cmocka_unit_test_setup_teardown(the_first_line_tells_when_the_guest_was_started,
+                cmocka_unit_test_setup_teardown(the_first_line_has_the_time_of_the_guests_start,
                                                 open_files, close_files),
-                cmocka_unit_test_setup_teardown(lost_counters_are_counted, open_files, close_files),
-                cmocka_unit_test_setup_teardown(the_vmm_is_asked_to_flush, open_files, close_files),
+                cmocka_unit_test_setup_teardown(a_flush_without_effect_counts_as_lost, open_files,
+                                                close_files),
+                cmocka_unit_test_setup_teardown(the_vmm_flushes_on_request, open_files,
+                                                close_files),
         };
 
         return cmocka_run_group_tests_name("backend counters", tests, NULL, NULL);

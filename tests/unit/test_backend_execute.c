@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Execute over the fake VMM when all goes well, and when this host lacks something: figures, metrics,
- * and nothing left behind. */
+/* execute() over the fake VMM, when all goes well and when the host lacks a resource: status, figures and
+ * metrics, and nothing is left behind. */
 #include "backend_fixture.h"
 #include "slow.h"
 
@@ -11,7 +11,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-static void a_program_runs(void **state)
+static void a_program_runs_and_is_measured(void **state)
 {
         struct workload_outcome out;
         struct box box;
@@ -30,7 +30,7 @@ static void a_program_runs(void **state)
         assert_true(box_value(&box, ENDED("completed")) == 1);
         assert_true(box_ended(&box) == 1);
         assert_true(box_value(&box, "vulcan_firecracker_vmm_exits_total{class=\"killed\"}") == 1);
-        /* The VMM was asked for its counters, and they were taken in. */
+        /* The VMM flushed its counters on request, and they were added. */
         assert_true(box_value(&box, "vulcan_firecracker_vmm_vsock_bytes_total{direction=\"rx\"}") ==
                     7);
         assert_true(box_value(&box, "vulcan_firecracker_vmm_metrics_lost_total") == 0);
@@ -38,7 +38,7 @@ static void a_program_runs(void **state)
         box_close(&box);
 }
 
-/* What was known at each moment: the figures come before the call that they explain. */
+/* The figures known at each callback: each is published before the callback that depends on it. */
 struct measures {
         struct box *box;
         struct workload_outcome now, at_ready, at_output;
@@ -68,7 +68,7 @@ static int at_output(void *ctx, enum workload_stream stream, const void *bytes, 
         return 0;
 }
 
-static void figures_are_published_as_they_come(void **state)
+static void figures_are_published_as_soon_as_they_are_known(void **state)
 {
         struct workload_outcome out;
         struct workload_spec spec;
@@ -94,8 +94,8 @@ static void figures_are_published_as_they_come(void **state)
         box_close(&box);
 }
 
-/* A flush that is not answered in time, one that is written and never answered, and a VMM that died. */
-static void lost_counters_are_counted(void **state)
+/* No response in time; counters written without a response; a VMM that crashed. */
+static void a_flush_without_effect_counts_as_lost(void **state)
 {
         static const struct {
                 const char *way;
@@ -135,7 +135,7 @@ static void *execute(void *arg)
         return NULL;
 }
 
-static void many_at_once_leave_nothing(void **state)
+static void concurrent_workloads_leave_nothing_behind(void **state)
 {
         enum { AT_ONCE = 8, ROUNDS = 3 };
         struct workload_spec spec;
@@ -171,8 +171,8 @@ static void many_at_once_leave_nothing(void **state)
         box_close(&box);
 }
 
-/* Each descriptor that Execute opens is once the one that cannot be had. */
-static void running_out_of_descriptors_fails_cleanly(void **state)
+/* Each descriptor that execute() opens is once the one that fails. */
+static void a_lack_of_descriptors_fails_cleanly(void **state)
 {
         enum { MORE_THAN_NEEDED = 40 };
         struct rlimit was, limit;
@@ -203,7 +203,7 @@ static void running_out_of_descriptors_fails_cleanly(void **state)
         box_close(&box);
 }
 
-static void a_vmm_has_an_environment_of_its_own(void **state)
+static void a_vmm_does_not_inherit_our_environment(void **state)
 {
         static const char script[] = "#!/bin/sh\ncat /proc/self/environ >%s\nexit 1\n";
         struct buf text = BUF_INIT(64 * 1024);
@@ -234,7 +234,7 @@ static void a_vmm_has_an_environment_of_its_own(void **state)
         box_close(&box);
 }
 
-static void what_vanishes_is_named(void **state)
+static void the_error_names_a_missing_file(void **state)
 {
         struct workload_outcome out;
         struct workload_spec spec;
@@ -266,8 +266,8 @@ static void what_vanishes_is_named(void **state)
         box_close(&box);
 }
 
-/* Another process that reclaims, and has been stopped in the middle of it. */
-static void a_reclaimer_that_stands_still_holds_nobody_up(void **state)
+/* Another process holds the locks of a reclaim and does not run on. */
+static void a_stopped_reclaimer_does_not_block_a_workload(void **state)
 {
         _cleanup_close_ int all = -1;
         _cleanup_close_ int taken = -1;
@@ -293,7 +293,7 @@ static void a_reclaimer_that_stands_still_holds_nobody_up(void **state)
         alarm(0);
         assert_int_equal(out.status, WORKLOAD_COMPLETED);
         assert_int_equal(count_entries(box.vms), 1);
-        close_fd(&taken); /* it has died */
+        close_fd(&taken); /* that process has died */
         assert_int_equal(
                 fc_reclaim(box.vms, &((struct fc_backend *)box.backend)->metrics, NULL, &err), 1);
         close_fd(&all);
@@ -305,14 +305,14 @@ static void a_reclaimer_that_stands_still_holds_nobody_up(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(a_program_runs),
-                cmocka_unit_test(figures_are_published_as_they_come),
-                cmocka_unit_test(lost_counters_are_counted),
-                cmocka_unit_test(many_at_once_leave_nothing),
-                cmocka_unit_test(running_out_of_descriptors_fails_cleanly),
-                cmocka_unit_test(a_vmm_has_an_environment_of_its_own),
-                cmocka_unit_test(what_vanishes_is_named),
-                cmocka_unit_test(a_reclaimer_that_stands_still_holds_nobody_up),
+                cmocka_unit_test(a_program_runs_and_is_measured),
+                cmocka_unit_test(figures_are_published_as_soon_as_they_are_known),
+                cmocka_unit_test(a_flush_without_effect_counts_as_lost),
+                cmocka_unit_test(concurrent_workloads_leave_nothing_behind),
+                cmocka_unit_test(a_lack_of_descriptors_fails_cleanly),
+                cmocka_unit_test(a_vmm_does_not_inherit_our_environment),
+                cmocka_unit_test(the_error_names_a_missing_file),
+                cmocka_unit_test(a_stopped_reclaimer_does_not_block_a_workload),
         };
 
         log_set_level(LOG_LEVEL_ERROR);

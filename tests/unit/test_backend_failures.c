@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The ways in which a VMM, a guest or an agent can fail: each with its status, message and metrics, and
- * nothing left behind. */
+/* Failures of a VMM, a guest or an agent: each has its status, message and metrics, and leaves nothing
+ * behind. */
 #include "backend_fixture.h"
 #include "slow.h"
 
@@ -12,7 +12,7 @@ static const struct failing {
         enum workload_status status;
         const char *message; /* part of the workload's error */
         int boots, vsock, vms;
-        const char *failure; /* series that counts each VM that did not boot; NULL: all did */
+        const char *failure; /* series that counts each VM that did not boot; NULL: all booted */
 } failing[] = {
         {"refuse", WORKLOAD_FAILED,
          "code 153; log: Error: Fake(\"Arguments parsing error: told to refuse\"); console: ", 0, 0,
@@ -47,7 +47,7 @@ static const struct failing {
         {"torn-metrics", WORKLOAD_COMPLETED, "", 1, 1, 1, NULL},
 };
 
-static void each_failure_is_told_and_leaves_nothing(void **state)
+static void each_failure_has_its_message_and_leaves_nothing_behind(void **state)
 {
         for (size_t i = 0; i < sizeof(failing) / sizeof(failing[0]); i++) {
                 const struct failing *f = &failing[i];
@@ -74,7 +74,7 @@ static void each_failure_is_told_and_leaves_nothing(void **state)
         }
 }
 
-static void a_panic_under_a_program_is_counted(void **state)
+static void a_panic_while_a_program_runs_is_counted(void **state)
 {
         struct workload_outcome out;
         struct box box;
@@ -90,8 +90,8 @@ static void a_panic_under_a_program_is_counted(void **state)
         box_close(&box);
 }
 
-/* A guest makes its VMM log as much as it likes: no disk fills, and the boot goes on. */
-static void a_flooded_log_holds_nobody_up(void **state)
+/* A guest can make its VMM log without end: the FIFO discards it, and the boot goes on. */
+static void a_flooded_log_does_not_delay_the_boot(void **state)
 {
         struct workload_outcome out;
         struct box box;
@@ -118,7 +118,7 @@ static void a_second_attempt_may_succeed(void **state)
         assert_int_equal(out.status, WORKLOAD_COMPLETED);
         assert_string_equal(box.out, "hello\n");
         assert_true(box_value(&box, BOOT) == 1);
-        assert_true(box_value(&box, CLEANUP) == 2); /* of each VM */
+        assert_true(box_value(&box, CLEANUP) == 2); /* one per VM */
         assert_true(box_value(&box, FAILURE("vmm", "vmm_exit")) == 1);
         assert_true(box_value(&box, ENDED("completed")) == 1);
         assert_true(box_ended(&box) == 1);
@@ -126,10 +126,10 @@ static void a_second_attempt_may_succeed(void **state)
         box_close(&box);
 }
 
-/* One deadline for both attempts. */
-static void a_guest_that_hangs_is_ended(void **state)
+/* Both attempts share one deadline. */
+static void a_hung_guest_is_killed_at_the_deadline(void **state)
 {
-        enum { TIMEOUT_MS = 1500, BOTH_MS = 2700 }; /* each by itself: 3,000 ms */
+        enum { TIMEOUT_MS = 1500, BOTH_MS = 2700 }; /* two deadlines would take 3,000 ms */
         struct workload_outcome out;
         uint64_t began, took_ms;
         char says[64];
@@ -165,13 +165,13 @@ static void a_hang_leaves_time_for_a_second_attempt(void **state)
         assert_int_equal(out.status, WORKLOAD_COMPLETED);
         assert_true(box_value(&box, FAILURE("vmm", "timeout")) == 1);
         assert_true(box_value(&box, BOOT) == 1);
-        /* The boot is that of the second VMM alone. */
+        /* The boot time is that of the second VM alone. */
         assert_true(out.boot_ns < 750 * slow() * NS_PER_MS);
         box_check_clean(&box);
         box_close(&box);
 }
 
-static void an_agent_that_never_reports_is_given_up(void **state)
+static void an_agent_that_never_reports_times_out(void **state)
 {
         struct workload_outcome out;
         struct workload_spec spec;
@@ -199,13 +199,13 @@ static void an_agent_that_never_reports_is_given_up(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(each_failure_is_told_and_leaves_nothing),
-                cmocka_unit_test(a_panic_under_a_program_is_counted),
-                cmocka_unit_test(a_flooded_log_holds_nobody_up),
+                cmocka_unit_test(each_failure_has_its_message_and_leaves_nothing_behind),
+                cmocka_unit_test(a_panic_while_a_program_runs_is_counted),
+                cmocka_unit_test(a_flooded_log_does_not_delay_the_boot),
                 cmocka_unit_test(a_second_attempt_may_succeed),
-                cmocka_unit_test(a_guest_that_hangs_is_ended),
+                cmocka_unit_test(a_hung_guest_is_killed_at_the_deadline),
                 cmocka_unit_test(a_hang_leaves_time_for_a_second_attempt),
-                cmocka_unit_test(an_agent_that_never_reports_is_given_up),
+                cmocka_unit_test(an_agent_that_never_reports_times_out),
         };
 
         log_set_level(LOG_LEVEL_ERROR);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* VMMs that have been taken over: whatever they do to their directory, their processes and their
- * console, the cleanup ends and removes it. */
+/* VMMs that were taken over by their guest: whatever they do to their directory, processes and console, the
+ * cleanup completes. */
 #include "backend_fixture.h"
 #include "slow.h"
 
@@ -16,7 +16,7 @@
 #include <sys/ptrace.h>
 #include <sys/stat.h>
 
-/* ---- VMMs that misbehave: this program itself, told so by TEST_VMM ---- */
+/* ---- the hostile VMM is this program itself; TEST_VMM says what it does ---- */
 
 static void flood(void)
 {
@@ -27,7 +27,7 @@ static void flood(void)
                 ;
 }
 
-/* Leaves a child behind that has gone to a session of its own and floods the console. */
+/* Leaves a child in a session of its own that floods the console. */
 static void escape(void)
 {
         if (fork() == 0) {
@@ -40,9 +40,8 @@ static void escape(void)
 }
 
 /*
- * Leaves a child in the VMM's group that cannot be reaped after its death: it is traced by one that
- * has left the group, and belongs to it until that one ends, which it does when somebody opens the
- * FIFO TEST_RELEASE.
+ * Leaves a child in the VMM's group that cannot be reaped after its death, because it is traced by a process
+ * outside the group. The tracer exits when the FIFO TEST_RELEASE is opened for writing.
  */
 static void hold(void)
 {
@@ -66,7 +65,7 @@ static void hold(void)
         _exit(read(ready[0], ready, 1) == 1 ? 1 : 3);
 }
 
-/* Paths far beyond PATH_MAX. The working directory is the VM's. */
+/* Makes paths far longer than PATH_MAX in its working directory, the VM's. */
 static void nest(void)
 {
         char name[201];
@@ -81,7 +80,7 @@ static void nest(void)
         _exit(1);
 }
 
-/* Moves its directory to another name and puts a link, or a directory with a file, in its place. */
+/* Renames its directory and puts a link, or a directory with a file, in its place. */
 static void move(bool link)
 {
         char here[PATH_MAX], there[PATH_MAX + 8], file[PATH_MAX + 8];
@@ -107,7 +106,7 @@ static void set_immutable(const char *path, bool on)
         _exit(ioctl(fd, FS_IOC_SETFLAGS, &flags) < 0 ? 4 : 1);
 }
 
-/* A VMM that is this program itself. */
+/* A backend whose VMM is this program. */
 static void box_open_self(struct box *box, const char *what, unsigned boot_timeout_ms)
 {
         char self[PATH_MAX] = "";
@@ -117,7 +116,7 @@ static void box_open_self(struct box *box, const char *what, unsigned boot_timeo
         setenv("TEST_VMM", what, 1);
 }
 
-static void directories_that_resist_are_removed(void **state)
+static void deep_or_moved_directories_are_removed(void **state)
 {
         static const char *const ways[] = {"nest", "move-link", "move-dir"};
 
@@ -137,7 +136,7 @@ static void directories_that_resist_are_removed(void **state)
         }
 }
 
-static void a_directory_that_stays_is_shown(void **state)
+static void a_directory_that_cannot_be_removed_is_shown_in_the_metrics(void **state)
 {
         struct workload_outcome out;
         char moved[PATH_MAX];
@@ -157,7 +156,7 @@ static void a_directory_that_stays_is_shown(void **state)
         assert_int_equal(count_entries(box.vms), 1);
         backend_free(box.backend);
 
-        /* Somebody mends it; the next start removes it. */
+        /* After the obstacle is gone, the next start removes the directory. */
         {
                 _cleanup_closedir_ DIR *d = opendir(box.vms);
                 struct dirent *e;
@@ -184,8 +183,8 @@ static void a_directory_that_stays_is_shown(void **state)
         box_close(&box);
 }
 
-/* Its VM counts as active, and no one else waits for it. */
-static void a_process_that_does_not_end_is_waited_for(void **state)
+/* Its VM counts as active meanwhile, and other workloads run. */
+static void a_process_that_does_not_exit_is_awaited_in_the_background(void **state)
 {
         char release[128], events[4096];
         struct workload_outcome out;
@@ -240,8 +239,8 @@ static void a_process_that_does_not_end_is_waited_for(void **state)
                 ;
 }
 
-/* At the end of the program it is waited for a bounded time, and left to the next start. */
-static void an_end_does_not_wait_for_ever(void **state)
+/* Then the VM is left to the next start. */
+static void closing_the_backend_waits_a_bounded_time(void **state)
 {
         struct workload_outcome out;
         char release[128];
@@ -276,7 +275,7 @@ static void an_end_does_not_wait_for_ever(void **state)
         assert_int_equal(fs_remove_tree(box.dir, NULL), 0);
 }
 
-static void a_flooded_console_holds_nobody_up(void **state)
+static void a_flooded_console_does_not_extend_the_boot_timeout(void **state)
 {
         struct workload_outcome out;
         char self[PATH_MAX] = "", says[64];
@@ -295,7 +294,7 @@ static void a_flooded_console_holds_nobody_up(void **state)
         box_close(&box);
 }
 
-static void an_escaped_process_does_not_hold_the_cleanup_up(void **state)
+static void an_escaped_process_does_not_block_the_cleanup(void **state)
 {
         char self[PATH_MAX] = "";
         struct workload_outcome out;
@@ -307,7 +306,7 @@ static void an_escaped_process_does_not_hold_the_cleanup_up(void **state)
         out = box_run(&box, "");
         unsetenv("TEST_VMM");
         assert_int_equal(out.status, WORKLOAD_FAILED);
-        while (waitpid(-1, NULL, 0) > 0) /* they end: nobody reads their console any more */
+        while (waitpid(-1, NULL, 0) > 0) /* they exit on EPIPE: the console is closed */
                 ;
         box_check_clean(&box);
         box_close(&box);
@@ -332,12 +331,12 @@ static void be_vmm(const char *what)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(a_flooded_console_holds_nobody_up),
-                cmocka_unit_test(directories_that_resist_are_removed),
-                cmocka_unit_test(a_directory_that_stays_is_shown),
-                cmocka_unit_test(a_process_that_does_not_end_is_waited_for),
-                cmocka_unit_test(an_end_does_not_wait_for_ever),
-                cmocka_unit_test(an_escaped_process_does_not_hold_the_cleanup_up),
+                cmocka_unit_test(a_flooded_console_does_not_extend_the_boot_timeout),
+                cmocka_unit_test(deep_or_moved_directories_are_removed),
+                cmocka_unit_test(a_directory_that_cannot_be_removed_is_shown_in_the_metrics),
+                cmocka_unit_test(a_process_that_does_not_exit_is_awaited_in_the_background),
+                cmocka_unit_test(closing_the_backend_waits_a_bounded_time),
+                cmocka_unit_test(an_escaped_process_does_not_block_the_cleanup),
         };
 
         if (getenv("TEST_VMM"))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Kills at every moment of an execution: it ends once, as killed, and nothing is left behind. */
+/* Kills at every moment of an execution: the workload is killed and counted once, nothing is left behind. */
 #include "backend_fixture.h"
 
 #include "base/log.h"
@@ -11,7 +11,7 @@ static int no_output(void *ctx, enum workload_stream stream, const void *bytes, 
         return -EPIPE;
 }
 
-static void ends_from_outside_are_kills(void **state)
+static void a_kill_before_the_start_and_a_refusing_sink_end_as_killed(void **state)
 {
         struct workload_outcome out;
         struct workload_spec spec;
@@ -21,7 +21,7 @@ static void ends_from_outside_are_kills(void **state)
         box_open(&box, NULL, 0);
         spec = box_spec(&box, "print hello\nhang\n");
 
-        /* Before it began: nothing is made, and it counts. */
+        /* Killed before it began: no VM is made, and it is counted. */
         task = box_task(&box, &spec);
         backend_run_kill(task.run);
         box.backend->ops->execute(box.backend, &task, &out);
@@ -29,7 +29,7 @@ static void ends_from_outside_are_kills(void **state)
         assert_true(box_value(&box, CLEANUP) == 0);
         assert_true(box_value(&box, ENDED("killed")) == 1);
 
-        /* Nobody takes its output. */
+        /* The sink refuses output. */
         task = box_task(&box, &spec);
         task.sink.output = no_output;
         box.backend->ops->execute(box.backend, &task, &out);
@@ -77,7 +77,7 @@ static void *clean_up(void *arg)
         sem_post(&k->killed);
         r = k->box->backend->ops->cleanup(k->box->backend, k->run);
         assert_true(r == 0 || r == -ENOENT); /* it may have left by now */
-        /* When cleanup() returns, all of it is gone, and there is nothing more to clean up. */
+        /* When cleanup() returns, nothing is left and nothing more to clean up. */
         assert_int_equal(count_entries(k->box->vms), 0);
         assert_int_equal(k->box->backend->ops->cleanup(k->box->backend, k->run), -ENOENT);
         return NULL;
@@ -90,7 +90,7 @@ static void reach(struct killer *k, enum moment moment)
         k->started = true;
         assert_int_equal(pthread_create(&k->thread, NULL, clean_up, k), 0);
         sem_wait(&k->killed);
-        backend_run_stop(k->run); /* has taken effect before the execution goes on */
+        backend_run_stop(k->run); /* takes effect before the execution goes on */
 }
 
 static void at_booting(void *ctx)
@@ -118,7 +118,7 @@ static int at_output(void *ctx, enum workload_stream stream, const void *bytes, 
         return 0;
 }
 
-static void a_kill_at_any_moment_ends_it_once(void **state)
+static void a_kill_at_any_moment_takes_effect_once(void **state)
 {
         for (int moment = 0; moment < MOMENTS; moment++) {
                 struct workload_outcome out;
@@ -169,9 +169,9 @@ static void *execute(void *arg)
         return NULL;
 }
 
-/* The kill falls into the making of the VM, its boot, or before both; the third guest crashes by
- * itself meanwhile, and may be counted as failed. */
-static void a_kill_races_with_the_boot(void **state)
+/* The kill comes before the VM is made, meanwhile, or during its boot. Every third guest crashes by itself,
+ * which may come first and count as a failure. */
+static void a_kill_during_the_boot_takes_effect(void **state)
 {
         enum { ROUNDS = 40, YIELDS = 8 };
         struct workload_spec spec;
@@ -214,8 +214,8 @@ static int kill_on_output(void *ctx, enum workload_stream stream, const void *by
         return 0;
 }
 
-/* The engine has set the flag, its cleanup() has not come yet, and the program ends by itself. */
-static void a_kill_counts_until_all_is_gone(void **state)
+/* The run is marked as killed but not stopped yet when the program ends by itself. */
+static void a_kill_wins_until_the_workload_is_gone(void **state)
 {
         struct workload_outcome out;
         struct workload_spec spec;
@@ -230,7 +230,7 @@ static void a_kill_counts_until_all_is_gone(void **state)
         box.backend->ops->execute(box.backend, &task, &out);
         assert_int_equal(out.status, WORKLOAD_KILLED);
         assert_string_equal(out.error, "killed while it was taken down");
-        assert_int_equal(out.exit_code, 3); /* what is known of it is kept */
+        assert_int_equal(out.exit_code, 3); /* the result is kept */
         assert_true(box_value(&box, ENDED("killed")) == 1);
         assert_true(box_ended(&box) == 1);
         workload_spec_release(&spec);
@@ -241,10 +241,10 @@ static void a_kill_counts_until_all_is_gone(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(ends_from_outside_are_kills),
-                cmocka_unit_test(a_kill_at_any_moment_ends_it_once),
-                cmocka_unit_test(a_kill_races_with_the_boot),
-                cmocka_unit_test(a_kill_counts_until_all_is_gone),
+                cmocka_unit_test(a_kill_before_the_start_and_a_refusing_sink_end_as_killed),
+                cmocka_unit_test(a_kill_at_any_moment_takes_effect_once),
+                cmocka_unit_test(a_kill_during_the_boot_takes_effect),
+                cmocka_unit_test(a_kill_wins_until_the_workload_is_gone),
         };
 
         log_set_level(LOG_LEVEL_ERROR);

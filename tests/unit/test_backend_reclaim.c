@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a dead owner left is reclaimed and counted; what belongs to somebody is let be. */
+/* Directories and VMMs of dead owners are reclaimed and counted; all others stay. */
 #include "backend/firecracker/reclaim.h"
 #include "backend/firecracker/vm.h"
 #include "base/cleanup.h"
@@ -59,7 +59,7 @@ static int close_fixture(void **state)
         return 0;
 }
 
-/* A VM's directory whose note names a process. */
+/* A VM's directory with the record of a VMM process. */
 static void make_vm(struct fixture *f, const char *id, pid_t pid, uint64_t start, char path[128])
 {
         char note[160], text[64];
@@ -95,8 +95,8 @@ static void an_orphan_is_killed_and_removed(void **state)
         assert_int_equal(count(f, "directory"), 1);
 }
 
-/* The number was given to another process since. */
-static void a_process_is_known_by_its_start_too(void **state)
+/* The pid now belongs to another process, which started later. */
+static void a_reused_pid_is_not_killed(void **state)
 {
         struct fixture *f = *state;
         struct err err = ERR_INIT;
@@ -109,7 +109,7 @@ static void a_process_is_known_by_its_start_too(void **state)
         assert_int_equal(count(f, "process"), 0);
 }
 
-static void what_is_owned_or_not_ours_stays(void **state)
+static void owned_and_foreign_entries_stay(void **state)
 {
         struct fixture *f = *state;
         _cleanup_close_ int lock = -1;
@@ -127,7 +127,7 @@ static void what_is_owned_or_not_ours_stays(void **state)
         assert_int_equal(count(f, "process") + count(f, "directory"), 0);
 }
 
-/* Killed between making the directory and writing the note, or while it was written. */
+/* Their owner was killed before or while it recorded the VMM. */
 static void half_made_directories_are_removed(void **state)
 {
         static const char *const notes[] = {"", "12", "-5 7\n", "1 1\n", "0 0\n", "x\n"};
@@ -150,8 +150,8 @@ static void half_made_directories_are_removed(void **state)
         assert_int_equal(mkdir(f->dir, 0700), 0);
 }
 
-/* A VMM that was taken over put a file or a link in the place of its directory, or moved it. */
-static void what_took_its_place_is_removed(void **state)
+/* A VMM that was taken over replaced its directory by a file or link, or moved it. */
+static void replacements_of_a_directory_are_removed(void **state)
 {
         struct fixture *f = *state;
         struct err err = ERR_INIT;
@@ -166,7 +166,7 @@ static void what_took_its_place_is_removed(void **state)
         assert_int_equal(fc_reclaim(f->dir, &f->metrics, NULL, &err), 2);
         assert_int_equal(count(f, "directory"), 2);
         assert_int_equal(access(path, F_OK), -1);
-        /* What bears no name of ours stays, and is shown. */
+        /* An entry with another name stays, and the metrics show it. */
         assert_int_equal(access(kept, F_OK), 0);
         assert_true(prom_gauge_value(f->metrics.remains[FC_REMAINS_FOREIGN]) == 1);
 }
@@ -176,9 +176,9 @@ static void what_took_its_place_is_removed(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                T(an_orphan_is_killed_and_removed), T(a_process_is_known_by_its_start_too),
-                T(what_is_owned_or_not_ours_stays), T(half_made_directories_are_removed),
-                T(what_took_its_place_is_removed),
+                T(an_orphan_is_killed_and_removed),         T(a_reused_pid_is_not_killed),
+                T(owned_and_foreign_entries_stay),          T(half_made_directories_are_removed),
+                T(replacements_of_a_directory_are_removed),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,7 +17,7 @@ static void count(void *execution)
         ++*(int *)execution;
 }
 
-static void a_kill_before_the_start_is_found_by_it(void **state)
+static void a_kill_before_the_start_is_seen_by_it(void **state)
 {
         struct backend_run run;
         int stops = 0;
@@ -78,8 +78,7 @@ static void *execute(void *arg)
         return NULL;
 }
 
-/* With the start and the stop in a race: whoever comes first, the execution ends, or the thread that
- * cleans up finds nothing to wait for. A lost kill would hang here. */
+/* Start and stop race. Whichever comes first, the execution ends; a lost kill would hang here. */
 static void no_kill_is_lost(void **state)
 {
         enum { ROUNDS = 2000 };
@@ -104,7 +103,7 @@ static void no_kill_is_lost(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(a_kill_before_the_start_is_found_by_it),
+                cmocka_unit_test(a_kill_before_the_start_is_seen_by_it),
                 cmocka_unit_test(an_execution_is_stopped_once),
                 cmocka_unit_test(no_kill_is_lost),
         };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which program boots the VMs, and what is said where there is none. */
+/* The choice of the VMM, and the errors if there is none. */
 #include "backend/firecracker/vmm_choice.h"
 
 #include <errno.h>
@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-static void a_path_is_taken_as_it_is(void **state)
+static void an_absolute_path_is_used_unchanged(void **state)
 {
         struct fc_vmm_choice c = {0};
         struct err err = ERR_INIT;
@@ -24,7 +24,7 @@ static void a_path_is_taken_as_it_is(void **state)
         assert_string_equal(c.kind, "path");
 }
 
-static void what_cannot_be_run_is_refused(void **state)
+static void a_path_that_is_not_executable_is_rejected(void **state)
 {
         static const struct {
                 const char *setting, *says;
@@ -47,7 +47,7 @@ static void what_cannot_be_run_is_refused(void **state)
         }
 }
 
-static void path_is_searched_for_programs(void **state)
+static void firecracker_is_found_in_path(void **state)
 {
         char dir[] = "/tmp/vulcan-unit-XXXXXX", first[64], second[64], file[128], path[256];
         char *was = strdup(getenv("PATH"));
@@ -80,9 +80,9 @@ static void path_is_searched_for_programs(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(a_path_is_taken_as_it_is),
-                cmocka_unit_test(what_cannot_be_run_is_refused),
-                cmocka_unit_test(path_is_searched_for_programs),
+                cmocka_unit_test(an_absolute_path_is_used_unchanged),
+                cmocka_unit_test(a_path_that_is_not_executable_is_rejected),
+                cmocka_unit_test(firecracker_is_found_in_path),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

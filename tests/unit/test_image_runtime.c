@@ -30,7 +30,7 @@ static void put_text(const char *name, const char *text)
         put(name, text, strlen(text));
 }
 
-/* A superblock that says the image has `used` bytes, in a file of `size`. */
+/* Writes a file of `size` bytes whose superblock claims `used`. */
 static void put_squashfs(const char *name, uint64_t used, size_t size)
 {
         unsigned char *image = calloc(1, size);
@@ -52,7 +52,7 @@ static int remove_dir(void **state)
         return fs_remove_tree(dir, NULL);
 }
 
-static void parses_a_description(void **state)
+static void a_description_is_parsed(void **state)
 {
         struct image_runtime r;
         struct err err = ERR_INIT;
@@ -70,7 +70,7 @@ static void parses_a_description(void **state)
         image_runtime_release(&r);
 }
 
-static void refuses_bad_descriptions(void **state)
+static void bad_descriptions_are_rejected_with_the_line(void **state)
 {
         static const struct {
                 const char *text, *says;
@@ -86,7 +86,8 @@ static void refuses_bad_descriptions(void **state)
                 {"NAME=a\nFILE=f\nEXEC=e\nMEM_MB=1\n", "not between"},
                 {"NAME=a/b\n", "bad NAME"},
                 {"NAME=a\nFILE=f  what code is written to\n", "x:2: FILE=f  what code"},
-                {"NAME=a\nFILE=f\nEXEC=e\nMEM_MB=128 # MiB\n", "put comments on lines of their own"},
+                {"NAME=a\nFILE=f\nEXEC=e\nMEM_MB=128 # MiB\n",
+                 "put comments on lines of their own"},
                 {"NAME=a\nENTRYPOINT=main.py # or\n",
                  "x:2: ENTRYPOINT=main.py # or: expected up to 16"},
                 {"NAME=a\nENTRYPOINT=/main.py\n", "paths within the archive"},
@@ -107,7 +108,7 @@ static void refuses_bad_descriptions(void **state)
         }
 }
 
-static void makes_commands(void **state)
+static void exec_and_shell_become_commands(void **state)
 {
         struct image_runtime exec = {.name = "a", .exec = " run  -x {entry} -y"};
         struct image_runtime shell = {.name = "b", .shell = "build \"$0\" && exec ./it \"$@\""};
@@ -134,14 +135,14 @@ static void makes_commands(void **state)
         assert_int_equal(image_entry_arg(&exec), -1);
 }
 
-static void tells_the_runtime_from_a_name(void **state)
+static void a_suffix_selects_the_runtime(void **state)
 {
         char name[WORKLOAD_RUNTIME_MAX] = "", names[8][WORKLOAD_RUNTIME_MAX];
 
         assert_true(image_suffix_fits(".js .mjs", "a.mjs"));
         assert_false(image_suffix_fits(".js .mjs", "a.cjs"));
         assert_false(image_suffix_fits("", "a"));
-        /* Without images: what images/runtimes has. */
+        /* Without images, images/runtimes decides. */
         assert_true(image_runtime_of("/nowhere", "x.tar.go", name));
         assert_string_equal(name, "go");
         assert_false(image_runtime_of("/nowhere", "a.zz9", name));
@@ -165,7 +166,7 @@ static void tells_the_runtime_from_a_name(void **state)
         }
 }
 
-static void finds_runtimes(void **state)
+static void runtimes_are_found_by_name(void **state)
 {
         static const char text[] = "NAME=good\nFILE=f\nEXEC=e {entry}\n";
         char names[8][WORKLOAD_RUNTIME_MAX];
@@ -193,7 +194,7 @@ static void finds_runtimes(void **state)
         assert_int_equal(image_find_runtime(dir, "../good", &r, &err), -ENOENT);
 }
 
-static void tells_corrupt_images(void **state)
+static void a_corrupt_image_is_rejected(void **state)
 {
         struct image_runtime r;
         struct err err = ERR_INIT;
@@ -208,7 +209,7 @@ static void tells_corrupt_images(void **state)
         assert_non_null(strstr(err.msg, "make images"));
 }
 
-static void finds_kernels(void **state)
+static void kernel_and_initramfs_are_found(void **state)
 {
         struct image_kernel k;
         struct err err = ERR_INIT;
@@ -229,7 +230,7 @@ static int find_kernel(struct err *err)
         return image_find_kernel(dir, &k, err);
 }
 
-static void tells_a_kernel_cut_short(void **state)
+static void a_truncated_kernel_is_rejected(void **state)
 {
         struct {
                 Elf64_Ehdr head;
@@ -261,7 +262,7 @@ static void tells_a_kernel_cut_short(void **state)
         assert_int_equal(find_kernel(&err), 0);
 }
 
-/* Writes an entry as images/cpio.sh does; returns its size. */
+/* Writes an entry like images/cpio.sh; returns its size. */
 static size_t put_cpio(char *at, const char *name, const char *content)
 {
         size_t n = strlen(name) + 1, size = strlen(content);
@@ -272,7 +273,7 @@ static size_t put_cpio(char *at, const char *name, const char *content)
         return (n + size + 3) & ~(size_t)3;
 }
 
-static void tells_an_initramfs_cut_short(void **state)
+static void a_truncated_initramfs_is_rejected(void **state)
 {
         char cpio[4096] = "";
         size_t first, second, whole;
@@ -281,14 +282,14 @@ static void tells_an_initramfs_cut_short(void **state)
         put_text("vmlinux", "k");
         first = put_cpio(cpio, "init", "an agent that is longer than nothing");
         first += put_cpio(cpio + first, "TRAILER!!!", "");
-        second = (first + 511) & ~(size_t)511; /* an archive of its own */
+        second = (first + 511) & ~(size_t)511; /* a second archive */
         whole = second + put_cpio(cpio + second, "modules/order", "vsock.ko\n");
         whole += put_cpio(cpio + whole, "TRAILER!!!", "");
         put("initramfs.cpio", cpio, 2048);
         assert_int_equal(find_kernel(&err), 0);
         for (size_t n = 6; n <= whole; n++) {
                 put("initramfs.cpio", cpio, n);
-                /* Between two archives nothing shows that there was another one. */
+                /* A file that ends between the two archives looks complete. */
                 if ((n >= first && n <= second) || n == whole) {
                         assert_int_equal(find_kernel(&err), 0);
                         continue;
@@ -301,15 +302,15 @@ static void tells_an_initramfs_cut_short(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(parses_a_description),
-                cmocka_unit_test(refuses_bad_descriptions),
-                cmocka_unit_test(makes_commands),
-                cmocka_unit_test(finds_kernels),
-                cmocka_unit_test(tells_a_kernel_cut_short),
-                cmocka_unit_test(tells_an_initramfs_cut_short),
-                cmocka_unit_test(tells_the_runtime_from_a_name),
-                cmocka_unit_test(finds_runtimes),
-                cmocka_unit_test(tells_corrupt_images),
+                cmocka_unit_test(a_description_is_parsed),
+                cmocka_unit_test(bad_descriptions_are_rejected_with_the_line),
+                cmocka_unit_test(exec_and_shell_become_commands),
+                cmocka_unit_test(kernel_and_initramfs_are_found),
+                cmocka_unit_test(a_truncated_kernel_is_rejected),
+                cmocka_unit_test(a_truncated_initramfs_is_rejected),
+                cmocka_unit_test(a_suffix_selects_the_runtime),
+                cmocka_unit_test(runtimes_are_found_by_name),
+                cmocka_unit_test(a_corrupt_image_is_rejected),
         };
 
         return cmocka_run_group_tests_name("image runtime", tests, make_dir, remove_dir);

@@ -131,7 +131,7 @@ static void begin(struct fixture *f)
         assert_int_equal(session_write(&f->session, f->host, &err), 0);
 }
 
-/* As the caller does when poll() found something to read. */
+/* What a caller does when fd is readable. */
 static int advance(struct fixture *f, struct err *err)
 {
         return session_advance(&f->session, f->host, POLLIN, false, err);
@@ -154,7 +154,7 @@ static void hello_is_read(void **state)
         wire_hello_release(&got);
 }
 
-static void what_is_not_hello_is_refused(void **state)
+static void a_first_frame_other_than_hello_is_rejected(void **state)
 {
         struct fixture *f = *state;
         struct wire_hello got;
@@ -165,7 +165,7 @@ static void what_is_not_hello_is_refused(void **state)
         assert_non_null(strstr(err.msg, "STDOUT instead of HELLO"));
 }
 
-static void another_protocol_is_refused(void **state)
+static void another_protocol_version_is_rejected(void **state)
 {
         struct fixture *f = *state;
         _cleanup_buf_ struct buf json = BUF_INIT(4096);
@@ -179,7 +179,7 @@ static void another_protocol_is_refused(void **state)
         assert_non_null(strstr(err.msg, "protocol 3"));
 }
 
-static void garbage_names_itself(void **state)
+static void malformed_bytes_are_reported_as_such(void **state)
 {
         struct fixture *f = *state;
         struct wire_hello got;
@@ -190,7 +190,7 @@ static void garbage_names_itself(void **state)
         assert_non_null(strstr(err.msg, "sent garbage"));
 }
 
-static void request_carries_the_spec(void **state)
+static void the_request_carries_the_spec(void **state)
 {
         struct fixture *f = *state;
         struct wire_request request;
@@ -220,8 +220,8 @@ static void request_carries_the_spec(void **state)
         free(payload);
 }
 
-/* What the guest is to look for in an archive, which nobody has unpacked yet. */
-static void request_for_an_archive_says_what_to_look_for(void **state)
+/* Only the guest unpacks the archive, so the request lists the candidates. */
+static void the_request_for_an_archive_names_the_entry_points(void **state)
 {
         struct fixture *f = *state;
         struct wire_request request;
@@ -275,13 +275,13 @@ static void output_and_result_arrive(void **state)
         assert_int_equal(f->session.result.exit_code, 3);
 }
 
-static void a_lost_agent_is_told(void **state)
+static void a_lost_agent_is_reported(void **state)
 {
         struct fixture *f = *state;
         struct err err = ERR_INIT;
 
         begin(f);
-        /* A frame that is torn in its middle. */
+        /* The connection closes in the middle of a frame. */
         assert_int_equal(write(f->agent, "\0\0\0\x09\4abc", 8), 8);
         close_fd(&f->agent);
         assert_int_equal(advance(f, &err), 0);
@@ -289,8 +289,8 @@ static void a_lost_agent_is_told(void **state)
         assert_int_equal(f->out[WORKLOAD_STDOUT][0], 0);
 }
 
-/* A guest that answers a PING twice would bend the round trip's histogram as it likes. */
-static void a_second_pong_is_refused(void **state)
+/* Otherwise a guest could add any number of round trips to the histogram. */
+static void a_second_pong_is_rejected(void **state)
 {
         struct fixture *f = *state;
         struct err err = ERR_INIT;
@@ -305,7 +305,7 @@ static void a_second_pong_is_refused(void **state)
         assert_int_equal(f->responses, 0);
 }
 
-static void a_sink_can_refuse(void **state)
+static void a_refusing_sink_ends_the_conversation(void **state)
 {
         struct fixture *f = *state;
 
@@ -333,7 +333,7 @@ static void stdin_is_passed_on(void **state)
         }
         assert_int_equal(session_stdin_fd(&f->session), fds[0]);
         assert_int_equal(session_advance(&f->session, f->host, 0, true, &err), 0);
-        assert_int_equal(session_stdin_fd(&f->session), -1); /* first this has to be sent */
+        assert_int_equal(session_stdin_fd(&f->session), -1); /* no more until this has been sent */
         assert_int_equal(session_write(&f->session, f->host, &err), 0);
         assert_int_equal(hear(f, &payload, &n), WIRE_STDIN);
         assert_string_equal(payload, "typed");
@@ -347,8 +347,8 @@ static void stdin_is_passed_on(void **state)
         assert_int_equal(session_stdin_fd(&f->session), -1);
 }
 
-/* The code is larger than the socket takes at once; all of it arrives, in order. */
-static void large_code_is_sent_in_pieces(void **state)
+/* The code is larger than the socket's buffer; all of it arrives in order. */
+static void large_code_is_sent_in_chunks(void **state)
 {
         struct fixture *f = *state;
         struct err err = ERR_INIT;
@@ -382,17 +382,17 @@ int main(void)
 #define T(test) cmocka_unit_test_setup_teardown(test, open_pair, close_pair)
         const struct CMUnitTest tests[] = {
                 T(hello_is_read),
-                T(what_is_not_hello_is_refused),
-                T(another_protocol_is_refused),
-                T(garbage_names_itself),
-                T(request_carries_the_spec),
-                T(request_for_an_archive_says_what_to_look_for),
+                T(a_first_frame_other_than_hello_is_rejected),
+                T(another_protocol_version_is_rejected),
+                T(malformed_bytes_are_reported_as_such),
+                T(the_request_carries_the_spec),
+                T(the_request_for_an_archive_names_the_entry_points),
                 T(output_and_result_arrive),
-                T(a_lost_agent_is_told),
-                T(a_second_pong_is_refused),
-                T(a_sink_can_refuse),
+                T(a_lost_agent_is_reported),
+                T(a_second_pong_is_rejected),
+                T(a_refusing_sink_ends_the_conversation),
                 T(stdin_is_passed_on),
-                T(large_code_is_sent_in_pieces),
+                T(large_code_is_sent_in_chunks),
         };
 
         return cmocka_run_group_tests_name("backend session", tests, NULL, NULL);

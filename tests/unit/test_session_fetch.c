@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Files that a guest sends: what counts, what does not, and what no agent sends. */
+/* Files sent back by an agent that is not trusted. */
 #include "session/fetch.h"
 
 #include "base/buf.h"
@@ -56,7 +56,7 @@ static int file(const char *name, uint32_t pattern, uint64_t size, const char *s
         return r;
 }
 
-static void whole_files_count(void **state)
+static void complete_files_are_accepted(void **state)
 {
         struct err err = ERR_INIT;
         struct workload_fetch *f;
@@ -66,8 +66,7 @@ static void whole_files_count(void **state)
         assert_int_equal(session_fetch_data(&fetched, "bc", 2, &err), 0);
         assert_int_equal(file("out/a.txt", 0, 0, NOTHING, NULL, &err), 0);
         assert_int_equal(file("dir/deep/x", 1, 3, ABC, NULL, &err), 0);
-        assert_int_equal(session_fetch_data(&fetched, "abd", 3, &err),
-                         0); /* not what was announced */
+        assert_int_equal(session_fetch_data(&fetched, "abd", 3, &err), 0); /* another checksum */
         assert_int_equal(file(NULL, 2, 0, NULL, "no such file or directory", &err), 0);
         f = session_fetch_end(&fetched, NULL);
         assert_int_equal(f->n_files, 2);
@@ -80,14 +79,15 @@ static void whole_files_count(void **state)
         assert_int_equal(f->notes[0].n_files, 2);
         assert_null(f->notes[0].error);
         assert_int_equal(f->notes[1].n_files, 0);
-        assert_string_equal(f->notes[1].error,
-                            "dir/deep/x: changed while it was being read, or was damaged in transit");
+        assert_string_equal(
+                f->notes[1].error,
+                "dir/deep/x: changed while it was being read, or was damaged in transit");
         assert_string_equal(f->notes[2].error, "no such file or directory");
         workload_fetch_unref(f);
 }
 
-/* Names that were not asked for must not get as far as somebody's directory. */
-static void names_must_fit_their_pattern(void **state)
+/* Otherwise a guest could write to any file of the user. */
+static void a_name_must_match_its_pattern(void **state)
 {
         static const char *const names[] = {
                 "Makefile",   "out/x.png",    "out/.x.txt",  "../out/x.txt", "/out/x.txt",
@@ -101,7 +101,7 @@ static void names_must_fit_their_pattern(void **state)
         }
 }
 
-static void bounds_are_kept(void **state)
+static void sizes_and_order_are_enforced(void **state)
 {
         struct err err = ERR_INIT;
 
@@ -110,15 +110,16 @@ static void bounds_are_kept(void **state)
         assert_string_equal(err.msg, "FILE with more bytes than allowed");
         assert_int_equal(file("out/a.txt", 3, 3, ABC, NULL, &err), -EPROTO);
         assert_int_equal(file("dir/a", 1, 8, ABC, NULL, &err), 0);
-        assert_int_equal(file("dir/b", 1, 1, ABC, NULL, &err), -EPROTO); /* in the middle of one */
+        assert_int_equal(file("dir/b", 1, 1, ABC, NULL, &err), -EPROTO); /* within another file */
         assert_string_equal(err.msg, "FILE out of turn");
         assert_int_equal(session_fetch_data(&fetched, "123456789", 9, &err), -EPROTO);
         assert_int_equal(session_fetch_data(&fetched, "12345678", 8, &err), 0);
-        assert_int_equal(file("out/a.txt", 0, 1, ABC, NULL, &err), -EPROTO); /* back again */
+        assert_int_equal(file("out/a.txt", 0, 1, ABC, NULL, &err),
+                         -EPROTO); /* an earlier pattern */
         assert_int_equal(file("dir/b", 1, 3, ABC, NULL, &err), -EPROTO);
 }
 
-static void files_of_errors_are_bounded(void **state)
+static void the_number_of_errors_is_bounded(void **state)
 {
         struct err err = ERR_INIT;
         int n = 0;
@@ -128,8 +129,8 @@ static void files_of_errors_are_bounded(void **state)
         assert_int_equal(n, WIRE_FILES_MAX + WIRE_FETCH_MAX);
 }
 
-/* What had not been searched for when the guest ended is said, from the pattern it was at. */
-static void an_early_end_is_noted(void **state)
+/* From the current pattern on, the search is incomplete. */
+static void missing_files_carry_the_reason_of_an_early_end(void **state)
 {
         struct err err = ERR_INIT;
         struct workload_fetch *f;
@@ -146,7 +147,7 @@ static void an_early_end_is_noted(void **state)
         workload_fetch_unref(f);
 }
 
-static void a_guest_that_says_nothing_is_noted(void **state)
+static void a_pattern_without_a_response_is_an_error(void **state)
 {
         struct err err = ERR_INIT;
         struct workload_fetch *f;
@@ -158,7 +159,7 @@ static void a_guest_that_says_nothing_is_noted(void **state)
         workload_fetch_unref(f);
 }
 
-static void nothing_asked_for_is_nothing_taken(void **state)
+static void files_without_a_request_are_rejected(void **state)
 {
         struct workload_spec none = WORKLOAD_SPEC_INIT;
         struct session_fetch f;
@@ -175,13 +176,13 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, begin, end)
         const struct CMUnitTest tests[] = {
-                T(whole_files_count),
-                T(names_must_fit_their_pattern),
-                T(bounds_are_kept),
-                T(files_of_errors_are_bounded),
-                T(an_early_end_is_noted),
-                T(a_guest_that_says_nothing_is_noted),
-                T(nothing_asked_for_is_nothing_taken),
+                T(complete_files_are_accepted),
+                T(a_name_must_match_its_pattern),
+                T(sizes_and_order_are_enforced),
+                T(the_number_of_errors_is_bounded),
+                T(missing_files_carry_the_reason_of_an_early_end),
+                T(a_pattern_without_a_response_is_an_error),
+                T(files_without_a_request_are_rejected),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
