@@ -349,8 +349,8 @@ static int tap_introduce(struct link *link, const struct pool *pool, uint32_t sl
 
         if (!port || !arp)
                 return err_set(err, ENOMEM, "out of memory");
-        r = ROUTE_TALK(link, &port, err, "tell the bridge the MAC behind", name);
-        return r < 0 ? r : ROUTE_TALK(link, &arp, err, "set the neighbour behind", name);
+        r = ROUTE_TALK(link, &port, err, "set the MAC at the port of", name);
+        return r < 0 ? r : ROUTE_TALK(link, &arp, err, "set the neighbor of", name);
 }
 
 int link_tap_add(struct link *link, const struct pool *pool, uint32_t slot, int bridge,

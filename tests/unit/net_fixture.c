@@ -138,7 +138,8 @@ bool world_is_possible(void)
         return true;
 }
 
-/* Sends both ways until both arrive: a veth drops frames until the kernel has noticed its carrier. */
+/* Sends both ways until both arrive: a veth drops frames until the kernel has noticed its
+ * carrier. */
 static void world_settle(const struct world *w)
 {
         struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(7)};
@@ -441,7 +442,8 @@ void guest_send(const struct guest *g, const struct datagram *d)
         guest_write(g, &f, sizeof(f.ether) + sizeof(f.ip) + n);
 }
 
-/* Is it the answer of a rule that rejects: a TCP reset, or ICMP "prohibited" about what was sent? */
+/* Is it the answer of a rule that rejects: a TCP reset, or ICMP "prohibited" about what was
+ * sent? */
 static bool is_refusal(const uint8_t *frame, const struct datagram *sent)
 {
         const struct ip_frame *f = (const void *)frame;

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A small world for tests of `net`. The host is a network namespace made for one test; the internet is
- * another one at the other end of a veth pair; a guest is the test itself, which writes and reads
- * Ethernet frames on a TAP. Needs root.
+ * A small world for tests of `net`. The host is a network namespace made for one test; the internet
+ * is another one at the other end of a veth pair; a guest is the test itself, which writes and
+ * reads Ethernet frames on a TAP. Needs root.
  *
  *     host: 203.0.113.1 (wan0), default route to the internet
  *     internet: 203.0.113.2 (wan1), with a route to the guests, so that only rules keep it out
  *
- * To prove that a frame does not arrive, a test sends one after it that is answered: no test waits for
- * silence. All functions fail the test on errors.
+ * To prove that a frame does not arrive, a test sends one after it that is answered: no test waits
+ * for silence. All functions fail the test on errors.
  */
 #pragma once
 
@@ -122,7 +122,8 @@ void guest_send(const struct guest *g, const struct datagram *d);
 /* Sends it and waits for a rejection. */
 void assert_refused(struct guest *g, const struct datagram *d);
 
-/* Sends a datagram to the internet, where it must come from the host's address, and its answer back. */
+/* Sends a datagram to the internet, where it must come from the host's address, and its answer
+ * back. */
 void assert_reaches_world(struct guest *g, const struct world *w);
 
 /* The Internet checksum of n bytes and what `sum` holds already. */
