@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Counts calls that allocate, by standing in front of those of glibc. While nothing is counted it
- * costs one load. Sanitizers bring a malloc of their own: then there is nothing here.
+ * Counts allocations: replaces malloc() and its relatives by functions that count and call those of
+ * glibc. While counting is off this costs one load. Under sanitizers, which have their own
+ * malloc(), nothing is replaced.
  */
 #include "harness.h"
 

@@ -88,7 +88,7 @@ static void *work(void *arg)
         return NULL;
 }
 
-/* From the first thread's begin to the last one's end. */
+/* Returns the time from the start of the first thread to the end of the last. */
 static uint64_t run_threads(void (*loop)(long), unsigned threads, long count, uint64_t *ret_cpu_ns)
 {
         struct worker *workers = calloc(threads, sizeof(*workers));

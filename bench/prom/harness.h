@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the C and C++ programs of `make bench-prom` share. Each program is one library under test
- * and runs one case per call, so that the runner (bench/prom/run) can take turns between them:
+ * Shared code of the C and C++ programs of `make bench-prom`. Each program tests one library and
+ * runs one case per call, so that the runner (bench/prom/run) can alternate between them:
  *
- *     PROGRAM --about                             its name and versions, one line
- *     PROGRAM CASE THREADS COUNT SERIES OUT       one case; exit status 3 if it has no such case
+ *     PROGRAM --about                             prints name and versions in one line
+ *     PROGRAM CASE THREADS COUNT SERIES OUT       runs a case; exit status 3 if it is unknown
  *
  * An update case runs COUNT updates (a multiple of BENCH_VALUES) on each of THREADS threads. A
- * scrape case makes SERIES series, lets THREADS - 1 more threads touch all of them and live on, and
- * measures the memory that is resident then. After that it touches all series and scrapes, COUNT times;
- * only the scrapes are timed, the first one is not.
- * Either way the library's last exposition goes to the file OUT, where the runner checks that all
- * that was counted is there. Standard output is one line of JSON:
+ * scrape case makes SERIES series, lets THREADS - 1 more threads update all of them and stay alive,
+ * and measures the resident memory. Then it updates all series and scrapes, COUNT times. Only
+ * scrapes after the first are timed.
  *
- *     {"ns": time of all, "cpu_ns": the processor's, "allocations": in all timed scrapes,
+ * The last exposition goes to the file OUT, and the runner checks its counts. Standard output is
+ * one line of JSON:
+ *
+ *     {"ns": wall-clock time, "cpu_ns": CPU time, "allocations": in all timed scrapes,
  *      "resident_kb": see above, 0 in an update case, "peak_kb": of the process}
  *
  * The Go and Rust programs (bench/prom/go, bench/prom/rust) do the same.
@@ -35,8 +36,8 @@ enum {
         BENCH_THREADS_MAX = 1024,
 };
 
-/* Observed in turn: n / 16 * 2^e for n in 16 to 31 and e in -8 to 4, by a fixed pseudo-random rule.
- * Sums of them are exact. */
+/* Values to observe: n / 16 * 2^e with pseudo-random n in 16 to 31 and e in -8 to 4. Their sums are
+ * exact. */
 extern double bench_values[BENCH_VALUES];
 
 /* Label values for look-ups: copy i holds combination i % 16. */
@@ -60,7 +61,7 @@ struct bench_update {
 struct bench_scrape {
         const char *name;
         void (*make)(size_t n_series);
-        void (*touch)(void); /* adds 1 to each counter, or bench_values[i % BENCH_VALUES] to each
+        void (*touch)(void); /* adds 1 to each counter; observes bench_values[i % BENCH_VALUES] in
                                 histogram i */
         struct bench_body (*scrape)(void);
 };
@@ -74,8 +75,8 @@ struct bench_peer {
 
 int bench_main(int argc, char **argv, const struct bench_peer *peer);
 
-/* The one loop of all update cases; `setup` declares what it keeps in registers, as a caller would a
- * handle. Nothing moves across the barrier, and no iteration is merged with another one. */
+/* The loop of all update cases. `setup` declares what it keeps in registers, a handle for example.
+ * The barrier keeps the compiler from merging iterations. */
 #define BENCH_LOOP(name, setup, operation)                                                         \
         static void name(long count)                                                               \
         {                                                                                          \
@@ -86,7 +87,7 @@ int bench_main(int argc, char **argv, const struct bench_peer *peer);
                 }                                                                                  \
         }
 
-/* Allocations of all threads are counted (alloc.c) between these; 0 under sanitizers. */
+/* Counts the allocations of all threads between the two calls (alloc.c); 0 under sanitizers. */
 void bench_allocations_start(void);
 uint64_t bench_allocations_stop(void);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the tests of the handler core share: a registry with a collector that can be held up. */
+/* For tests of the handler: a registry with a collector that can be made to wait. */
 #pragma once
 
 #include "prom/encoding.h"
@@ -27,9 +27,9 @@ struct test {
         struct prom_registry *registry, *own;
         struct prom_handler *handler;
         struct prom_family *gauge, *many;
-        unsigned collected;  /* runs of the collector */
-        bool blocks;         /* the collector waits at the gate, */
-        sem_t entered, gate; /* having said so */
+        unsigned collected;  /* calls of the collector */
+        bool blocks;         /* the collector waits at the gate */
+        sem_t entered, gate; /* after it has posted `entered` */
 };
 
 static inline void collect(struct prom_emitter *emitter, void *data)

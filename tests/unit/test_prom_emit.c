@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Histograms from a collector: as if they had been observed here. */
+/* Histograms emitted by a collector look as if they had been observed. */
 #include "prom/prom.h"
 
 #include <errno.h>
@@ -40,7 +40,7 @@ static struct prom_registry *collected(prom_collect_fn *fn)
         return r;
 }
 
-/* The same by observing; the sums are 10 and 5. */
+/* The same histograms, observed; the sums are 10 and 5. */
 static struct prom_registry *observed(void)
 {
         struct prom_registry *r = prom_registry_new();
@@ -57,7 +57,7 @@ static struct prom_registry *observed(void)
         return r;
 }
 
-static void test_texts(void **state)
+static void emitted_histograms_look_as_observed_ones_in_text(void **state)
 {
         static const enum prom_format_kind kinds[] = {PROM_TEXT_0_0_4, PROM_TEXT_1_0_0,
                                                       PROM_OPENMETRICS_1_0_0};
@@ -83,7 +83,7 @@ static void collect_one(struct prom_emitter *emitter, void *data)
         prom_emit_histogram(emitter, 0, counts, 3, SUM, "x");
 }
 
-static void test_protobuf(void **state)
+static void emitted_histograms_look_as_observed_ones_in_protobuf(void **state)
 {
         /* io.prometheus.client, metrics.proto: name, help, type; metric of two labels, and a
          * histogram of count, sum and two buckets of count and bound. */
@@ -115,8 +115,8 @@ static void collect_negative(struct prom_emitter *emitter, void *data)
         prom_emit_histogram(emitter, 0, counts, 3, -1, "x");
 }
 
-/* OpenMetrics has no sums below 0, nor counts without sums. */
-static void test_negative_sum(void **state)
+/* OpenMetrics has neither sums below 0 nor counts without sums. */
+static void openmetrics_hides_negative_sums(void **state)
 {
         struct prom_registry *r = collected(collect_negative);
         struct prom_buf buf = PROM_BUF_INIT;
@@ -144,7 +144,7 @@ static int look(const struct prom_view *family, const struct prom_point *point, 
         return 0;
 }
 
-static void test_visit(void **state)
+static void a_visit_shows_emitted_histograms(void **state)
 {
         struct prom_registry *r = collected(collect);
         unsigned seen = 0;
@@ -158,14 +158,14 @@ static void collect_badly(struct prom_emitter *emitter, void *data)
         prom_emit_histogram(emitter, 0, counts, 2, SUM, "few");
         prom_emit_histogram(emitter, 0, NULL, 3, SUM, "none");
         prom_emit_histogram(emitter, 0, counts, 3, (double)NAN, "nan");
-        prom_emit_histogram(emitter, 0, counts, 3, SUM);       /* no label */
-        prom_emit_histogram(emitter, 1, counts, 3, SUM, "no"); /* no such family */
+        prom_emit_histogram(emitter, 0, counts, 3, SUM);       /* label value missing */
+        prom_emit_histogram(emitter, 1, counts, 3, SUM, "no"); /* index out of range */
         prom_emit(emitter, 0, SUM, "no histogram");
         prom_emit_histogram(emitter, 0, counts, 3, SUM, "good");
         prom_emit_histogram(emitter, 0, counts, 3, SUM, "good"); /* twice */
 }
 
-static void test_bad_ones_are_counted(void **state)
+static void invalid_histograms_are_counted_as_ignored(void **state)
 {
         struct prom_registry *r = collected(collect_badly);
         struct prom_buf buf = PROM_BUF_INIT;
@@ -179,7 +179,7 @@ static void test_bad_ones_are_counted(void **state)
         prom_registry_free(r);
 }
 
-static void test_other_kinds_are_refused(void **state)
+static void collectors_of_other_kinds_are_rejected(void **state)
 {
         const struct prom_desc refused[] = {
                 {.kind = PROM_HISTOGRAM, .name = "n_seconds", .help = "h", .native_factor = 1.1},
@@ -200,12 +200,12 @@ static void test_other_kinds_are_refused(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_texts),
-                cmocka_unit_test(test_protobuf),
-                cmocka_unit_test(test_negative_sum),
-                cmocka_unit_test(test_visit),
-                cmocka_unit_test(test_bad_ones_are_counted),
-                cmocka_unit_test(test_other_kinds_are_refused),
+                cmocka_unit_test(emitted_histograms_look_as_observed_ones_in_text),
+                cmocka_unit_test(emitted_histograms_look_as_observed_ones_in_protobuf),
+                cmocka_unit_test(openmetrics_hides_negative_sums),
+                cmocka_unit_test(a_visit_shows_emitted_histograms),
+                cmocka_unit_test(invalid_histograms_are_counted_as_ignored),
+                cmocka_unit_test(collectors_of_other_kinds_are_rejected),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Accept-Encoding, and bodies that come back as they were. */
+/* Choosing a coding by Accept-Encoding, and compressing. */
 #include "prom/encoding.h"
 
 #include <setjmp.h>
@@ -15,7 +15,7 @@
 
 enum { NONE = -1, IDENTITY = ENCODING_IDENTITY, GZIP = ENCODING_GZIP, ZSTD = ENCODING_ZSTD };
 
-/* What it comes to for a large and for a small body where gzip and zstd are built in. */
+/* The coding of a large and of a small body, if gzip and zstd are built in. */
 static const struct {
         const char *header;
         int large, small;
@@ -53,7 +53,7 @@ static const struct {
         {"gzip;q=0, zstd;q=0, *;q=0.1", IDENTITY, IDENTITY},
         {"identity;q=0.5, *;q=0", IDENTITY, IDENTITY},
         {",,gzip,,", GZIP, IDENTITY},
-        /* What is no syntax says nothing. */
+        /* Malformed elements are ignored. */
         {"gzip;q=", IDENTITY, IDENTITY},
         {"gzip;q=x", IDENTITY, IDENTITY},
         {"gzip;q=2", IDENTITY, IDENTITY},
@@ -71,7 +71,7 @@ static const struct {
         {"gzip;q=0, gzip", IDENTITY, IDENTITY},
 };
 
-static void test_choice(void **state)
+static void the_coding_follows_accept_encoding(void **state)
 {
         if (!prom_encoding_built_(ENCODING_GZIP) || !prom_encoding_built_(ENCODING_ZSTD)) {
                 print_message("skip: gzip or zstd is not built in\n");
@@ -111,7 +111,7 @@ static size_t decode(enum prom_encoding_ encoding, const struct prom_bytes_ *byt
         return gunzip(bytes, out, size);
 }
 
-/* Text that resembles metrics, or bytes that cannot be compressed. */
+/* Text that resembles metrics, or incompressible bytes. */
 static void fill(char *out, size_t n, bool noise)
 {
         static const char line[] = "vulcan_http_requests_total{method=\"GET\"} ";
@@ -145,7 +145,7 @@ static void round_trip(enum prom_encoding_ encoding)
         prom_encoding_release_(encoding, memory);
 }
 
-static void test_gzip(void **state)
+static void gzip_decompresses_to_the_original(void **state)
 {
         if (!prom_encoding_built_(ENCODING_GZIP)) {
                 print_message("skip: gzip is not built in\n");
@@ -154,7 +154,7 @@ static void test_gzip(void **state)
         round_trip(ENCODING_GZIP);
 }
 
-static void test_zstd(void **state)
+static void zstd_decompresses_to_the_original(void **state)
 {
         if (!prom_encoding_built_(ENCODING_ZSTD)) {
                 print_message("skip: zstd is not built in\n");
@@ -163,7 +163,7 @@ static void test_zstd(void **state)
         round_trip(ENCODING_ZSTD);
 }
 
-static void test_memory_is_used_again(void **state)
+static void compressing_again_reuses_memory(void **state)
 {
         enum { SIZE = 200000 };
         char *text = malloc(SIZE);
@@ -189,7 +189,7 @@ static void test_memory_is_used_again(void **state)
         free(text);
 }
 
-static void test_identity_is_no_coding(void **state)
+static void identity_cannot_be_encoded(void **state)
 {
         struct prom_bytes_ bytes = {0};
         void *memory = NULL;
@@ -203,11 +203,11 @@ static void test_identity_is_no_coding(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_choice),
-                cmocka_unit_test(test_gzip),
-                cmocka_unit_test(test_zstd),
-                cmocka_unit_test(test_memory_is_used_again),
-                cmocka_unit_test(test_identity_is_no_coding),
+                cmocka_unit_test(the_coding_follows_accept_encoding),
+                cmocka_unit_test(gzip_decompresses_to_the_original),
+                cmocka_unit_test(zstd_decompresses_to_the_original),
+                cmocka_unit_test(compressing_again_reuses_memory),
+                cmocka_unit_test(identity_cannot_be_encoded),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

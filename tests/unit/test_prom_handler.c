@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Answering scrapes: who shares a rendering, what is refused. */
+/* Answering scrapes: sharing of renderings, errors, deadlines. */
 #include "prom_handler_fixture.h"
 
 /* ---- one at a time ---- */
 
-static void test_answer(void **state)
+static void a_response_has_status_headers_and_body(void **state)
 {
         struct test t;
         struct prom_response response;
@@ -13,7 +13,7 @@ static void test_answer(void **state)
         prom_gauge_set(prom_gauge_with(t.gauge), 42);
         assert_int_equal(serve(&t, "gzip", &response), 200);
         assert_string_equal(response.content_type, PROM_TEXT_CONTENT_TYPE);
-        assert_null(response.content_encoding); /* it is small */
+        assert_null(response.content_encoding); /* too small to be compressed */
         assert_string_equal(response.vary,
                             prom_has_codecs_() ? "Accept, Accept-Encoding" : "Accept");
         assert_int_equal(value_in(response.body, response.len, "level"), 42);
@@ -24,12 +24,12 @@ static void test_answer(void **state)
         assert_memory_equal(response.body, text.data, text.len);
         prom_response_release(&response);
         assert_null(response.body);
-        prom_response_release(&response); /* harmless */
+        prom_response_release(&response); /* releasing twice is harmless */
         prom_buf_release(&text);
         tear_down(&t);
 }
 
-static void test_compression(void **state)
+static void bodies_are_compressed_as_accepted(void **state)
 {
         struct test t;
         struct prom_response plain, coded;
@@ -65,7 +65,7 @@ static void test_compression(void **state)
         tear_down(&t);
 }
 
-static void test_small_bodies_are_compressed_only_if_they_must(void **state)
+static void small_bodies_are_compressed_only_without_identity(void **state)
 {
         struct test t;
         struct prom_response response;
@@ -93,7 +93,7 @@ static void test_small_bodies_are_compressed_only_if_they_must(void **state)
         tear_down(&t);
 }
 
-static void test_nothing_acceptable(void **state)
+static void no_acceptable_coding_is_406(void **state)
 {
         struct test t;
         struct prom_response response;
@@ -109,20 +109,20 @@ static void test_nothing_acceptable(void **state)
         tear_down(&t);
 }
 
-static void test_limit_in_flight(void **state)
+static void scrapes_beyond_the_limit_are_503(void **state)
 {
         struct test t;
         struct prom_response first, second, third;
         set_up(&t, &(struct prom_handler_options){.max_in_flight = 2});
         assert_int_equal(serve(&t, NULL, &first), 200);
         assert_int_equal(serve(&t, NULL, &second), 200);
-        assert_ptr_not_equal(first.body, second.body); /* the first is still being sent */
+        assert_ptr_not_equal(first.body, second.body); /* the first body is still in use */
         assert_int_equal(value_in(first.body, first.len, "collected"), 1);
         assert_int_equal(value_in(second.body, second.len, "collected"), 2);
         assert_int_equal(serve(&t, NULL, &third), 503);
         assert_non_null(strstr(third.body, "too many"));
         prom_response_release(&third);
-        assert_int_equal(serve(&t, NULL, &third), 503); /* a refused one takes no place */
+        assert_int_equal(serve(&t, NULL, &third), 503); /* a rejected scrape is not in flight */
         prom_response_release(&third);
         prom_response_release(&first);
         assert_int_equal(serve(&t, NULL, &third), 200);
@@ -135,7 +135,7 @@ static void test_limit_in_flight(void **state)
         tear_down(&t);
 }
 
-static void test_without_metrics_of_its_own(void **state)
+static void a_handler_works_without_metrics_of_its_own(void **state)
 {
         struct prom_registry *r = prom_registry_new();
         struct prom_handler *handler;
@@ -143,7 +143,7 @@ static void test_without_metrics_of_its_own(void **state)
         assert_int_equal(prom_handler_new(r, NULL, &handler, NULL), 0);
         prom_handler_serve(handler, &(struct prom_request){0}, &response);
         assert_int_equal(response.status, 200);
-        assert_int_equal(response.len, 0); /* nothing is registered */
+        assert_int_equal(response.len, 0); /* the registry is empty */
         assert_null(prom_registry_find(r, "prom_scrapes_total"));
         prom_response_release(&response);
         prom_handler_free(handler);
@@ -151,7 +151,7 @@ static void test_without_metrics_of_its_own(void **state)
         prom_registry_free(r);
 }
 
-static void test_metrics_that_collide(void **state)
+static void colliding_metrics_fail_the_handler(void **state)
 {
         struct prom_registry *r = prom_registry_new();
         struct prom_handler *handler = NULL;
@@ -181,7 +181,7 @@ static int serve_within(struct test *t, const char *timeout, uint64_t arrival_ns
         return status;
 }
 
-static void test_timeout(void **state)
+static void scrapes_without_time_left_are_503(void **state)
 {
         struct test t;
         uint64_t long_ago = prom_now_ns() - UINT64_C(20000000000);
@@ -189,11 +189,11 @@ static void test_timeout(void **state)
         assert_int_equal(serve_within(&t, "10", 0), 200);
         assert_int_equal(serve_within(&t, "10", long_ago), 503);
         assert_int_equal(serve_within(&t, "9.75", long_ago), 503);
-        assert_int_equal(t.collected, 1); /* nothing was rendered for those */
+        assert_int_equal(t.collected, 1); /* nothing was rendered for the others */
         assert_int_equal(serve_within(&t, "10000", long_ago), 200);
         assert_int_equal(serve_within(&t, "0.000000001", 0), 503);
         assert_int_equal(serve_within(&t, "0.00000000001", 0), 503);
-        /* What is no time is no limit. */
+        /* Malformed timeouts are ignored. */
         static const char *const nonsense[] = {
                 "",  "0",   "0.00000000000",           "-1", "x", "1x", "1e-9",
                 ".", "inf", "99999999999999999999999", NULL};
@@ -231,7 +231,7 @@ static void *scrape(void *data)
         return NULL;
 }
 
-/* Starts n scrapes and returns when all of them have arrived. */
+/* Starts n scrapes and returns when all have arrived. */
 static void start(struct test *t, struct scraper *scrapers, size_t n)
 {
         double before = own_value(t, "prom_scrapes_in_flight");
@@ -241,8 +241,8 @@ static void start(struct test *t, struct scraper *scrapers, size_t n)
         }
         while (own_value(t, "prom_scrapes_in_flight") < before + (double)n)
                 sched_yield();
-        /* One that is in flight holds the handler's lock until it waits: a second look after another
-         * scrape took the lock finds all of them waiting. */
+        /* One that is in flight holds the handler's lock until it waits: a second look after
+         * another scrape took the lock finds all of them waiting. */
         assert_int_equal(serve_within(t, "0.000000001", 0), 503);
 }
 
@@ -257,7 +257,7 @@ static void open_gate(struct test *t)
         sem_post(&t->gate);
 }
 
-static void test_who_comes_while_one_is_made_shares_the_next(void **state)
+static void scrapes_during_a_rendering_share_the_next(void **state)
 {
         enum { N = 5 };
         struct test t;
@@ -286,14 +286,14 @@ static void test_who_comes_while_one_is_made_shares_the_next(void **state)
         assert_int_equal(t.collected, 2);
         assert_int_equal(own_value(&t, "prom_scrapes_in_flight"), N + 1);
         prom_response_release(&first.response);
-        for (int i = 0; i < N; i++) { /* those left keep theirs */
+        for (int i = 0; i < N; i++) { /* the others keep theirs */
                 assert_true(others[N - 1].response.len > 0);
                 prom_response_release(&others[i].response);
         }
         tear_down(&t);
 }
 
-static void test_a_compressed_body_is_made_once(void **state)
+static void a_compressed_body_is_made_once(void **state)
 {
         enum { N = 4 };
         struct test t;
@@ -324,8 +324,8 @@ static void test_a_compressed_body_is_made_once(void **state)
         tear_down(&t);
 }
 
-/* One of those who wait gives up; the others, and who makes the rendering, go on. */
-static void test_one_gives_up(void **state)
+/* The thread that renders and the others that wait are not affected. */
+static void one_scrape_times_out_and_the_others_go_on(void **state)
 {
         struct test t;
         struct scraper first = {0}, waiting = {0}, hasty = {.timeout = "0.005"};
@@ -336,7 +336,7 @@ static void test_one_gives_up(void **state)
         hasty.t = &t;
         pthread_create(&hasty.thread, NULL, scrape, &hasty);
         start(&t, &waiting, 1);
-        pthread_join(hasty.thread, NULL); /* it ends although nobody lets the first one go on */
+        pthread_join(hasty.thread, NULL); /* it ends while the first scrape still waits */
         assert_int_equal(hasty.response.status, 503);
         assert_non_null(strstr(hasty.response.body, "time"));
         prom_response_release(&hasty.response);
@@ -353,7 +353,7 @@ static void test_one_gives_up(void **state)
 
 /* A rendering that took too long gets a 503, too. Each of three collectors that do not return may
  * take half of the time. */
-static void test_late_rendering(void **state)
+static void a_late_rendering_is_503(void **state)
 {
         struct test t;
         struct scraper slow = {.t = &t, .timeout = "0.005"};
@@ -376,7 +376,7 @@ static void test_late_rendering(void **state)
         tear_down(&t);
 }
 
-static void test_formats_do_not_share(void **state)
+static void formats_do_not_share_a_rendering(void **state)
 {
         struct test t;
         struct scraper first = {0}, text = {0};
@@ -402,7 +402,7 @@ static void test_formats_do_not_share(void **state)
         tear_down(&t);
 }
 
-static void test_filter(void **state)
+static void a_filter_selects_families(void **state)
 {
         struct test t;
         struct prom_response response;
@@ -436,20 +436,20 @@ static void test_filter(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_answer),
-                cmocka_unit_test(test_compression),
-                cmocka_unit_test(test_small_bodies_are_compressed_only_if_they_must),
-                cmocka_unit_test(test_nothing_acceptable),
-                cmocka_unit_test(test_limit_in_flight),
-                cmocka_unit_test(test_without_metrics_of_its_own),
-                cmocka_unit_test(test_metrics_that_collide),
-                cmocka_unit_test(test_timeout),
-                cmocka_unit_test(test_who_comes_while_one_is_made_shares_the_next),
-                cmocka_unit_test(test_a_compressed_body_is_made_once),
-                cmocka_unit_test(test_one_gives_up),
-                cmocka_unit_test(test_late_rendering),
-                cmocka_unit_test(test_formats_do_not_share),
-                cmocka_unit_test(test_filter),
+                cmocka_unit_test(a_response_has_status_headers_and_body),
+                cmocka_unit_test(bodies_are_compressed_as_accepted),
+                cmocka_unit_test(small_bodies_are_compressed_only_without_identity),
+                cmocka_unit_test(no_acceptable_coding_is_406),
+                cmocka_unit_test(scrapes_beyond_the_limit_are_503),
+                cmocka_unit_test(a_handler_works_without_metrics_of_its_own),
+                cmocka_unit_test(colliding_metrics_fail_the_handler),
+                cmocka_unit_test(scrapes_without_time_left_are_503),
+                cmocka_unit_test(scrapes_during_a_rendering_share_the_next),
+                cmocka_unit_test(a_compressed_body_is_made_once),
+                cmocka_unit_test(one_scrape_times_out_and_the_others_go_on),
+                cmocka_unit_test(a_late_rendering_is_503),
+                cmocka_unit_test(formats_do_not_share_a_rendering),
+                cmocka_unit_test(a_filter_selects_families),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

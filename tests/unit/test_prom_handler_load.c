@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Answering scrapes: what memory it takes, and many at once. */
+/* Answering scrapes: memory, and many threads. */
 #include "prom_handler_fixture.h"
 #include "counted_malloc.h"
 
 /* ---- memory ---- */
 
-static void test_repeated_scrapes_allocate_nothing(void **state)
+static void repeated_scrapes_allocate_nothing(void **state)
 {
         const struct prom_request requests[] = {
                 {.accept_encoding = NULL},
@@ -25,7 +25,7 @@ static void test_repeated_scrapes_allocate_nothing(void **state)
         add_series(&t, 5000);
         for (int round = 0; round < 4; round++) {
                 unsigned long before = n_allocations;
-                t.collected = 0; /* so that there is no more to say */
+                t.collected = 0; /* so that the body does not grow */
                 for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
                         prom_handler_serve(t.handler, &requests[i], &response);
                         assert_int_equal(response.status, 200);
@@ -37,7 +37,7 @@ static void test_repeated_scrapes_allocate_nothing(void **state)
         tear_down(&t);
 }
 
-static void test_memory_of_one_large_scrape_is_given_back(void **state)
+static void memory_of_a_large_scrape_is_freed(void **state)
 {
         struct test t;
         struct prom_response response;
@@ -63,8 +63,8 @@ static size_t bytes_in_use(void)
         return info.uordblks + info.hblkhd;
 }
 
-/* Those that wait behind the one in use are not forgotten. */
-static void test_memory_of_several_large_scrapes_is_given_back(void **state)
+/* Renderings that are put aside are trimmed, too. */
+static void memory_of_several_large_scrapes_is_freed(void **state)
 {
         enum { AT_ONCE = 4 };
         struct test t;
@@ -74,7 +74,7 @@ static void test_memory_of_several_large_scrapes_is_given_back(void **state)
         set_up(&t, NULL);
         add_series(&t, 50000);
         prom_handler_serve(t.handler, &(struct prom_request){.names = &many, .n_names = 1},
-                           &responses[0]); /* makes the texts of the series */
+                           &responses[0]); /* makes the layout */
         prom_response_release(&responses[0]);
         const size_t before = bytes_in_use();
         for (int i = 0; i < AT_ONCE; i++)
@@ -94,7 +94,7 @@ static void test_memory_of_several_large_scrapes_is_given_back(void **state)
         tear_down(&t);
 }
 
-static void test_without_memory(void **state)
+static void a_failed_allocation_is_500(void **state)
 {
         struct test t;
         struct prom_response response;
@@ -121,7 +121,7 @@ static void test_without_memory(void **state)
         assert_true(refused > 5);
 }
 
-/* ---- all of it under threads ---- */
+/* ---- threads ---- */
 
 enum { SCRAPERS = 6, SCRAPES = 150, UPDATERS = 2 };
 
@@ -144,7 +144,7 @@ static void *update(void *data)
         return NULL;
 }
 
-/* What was counted before a scrape arrives is in it. */
+/* A scrape shows everything that was counted before it arrived. */
 static void *scrape_often(void *data)
 {
         static const char *const encodings[] = {NULL, "gzip", "zstd", "gzip;q=0.5, *"};
@@ -172,7 +172,7 @@ static void *scrape_often(void *data)
         return NULL;
 }
 
-static void test_crowd(void **state)
+static void concurrent_scrapes_show_all_earlier_updates(void **state)
 {
         struct crowd c = {.ends = false};
         pthread_t scrapers[SCRAPERS], updaters[UPDATERS];
@@ -203,11 +203,11 @@ static void test_crowd(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_repeated_scrapes_allocate_nothing),
-                cmocka_unit_test(test_memory_of_one_large_scrape_is_given_back),
-                cmocka_unit_test(test_memory_of_several_large_scrapes_is_given_back),
-                cmocka_unit_test(test_without_memory),
-                cmocka_unit_test(test_crowd),
+                cmocka_unit_test(repeated_scrapes_allocate_nothing),
+                cmocka_unit_test(memory_of_a_large_scrape_is_freed),
+                cmocka_unit_test(memory_of_several_large_scrapes_is_freed),
+                cmocka_unit_test(a_failed_allocation_is_500),
+                cmocka_unit_test(concurrent_scrapes_show_all_earlier_updates),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

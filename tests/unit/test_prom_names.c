@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Names of any UTF-8: how they are quoted and escaped, read back, and which cannot stand together. */
+/* UTF-8 names: quoting, escaping, reading back, and collisions. */
 #include "prom/escape.h"
 
 #include <errno.h>
@@ -43,8 +43,8 @@ static void expect(struct prom_registry *r, enum prom_format_kind kind, enum pro
 
 /* ---- tables ------------------------------------------------------------------------------- */
 
-/* The examples of Prometheus' own tests of its escaping. */
-static void test_escaping(void **state)
+/* Examples from Prometheus' tests of its escaping. */
+static void names_are_escaped_as_in_prometheus(void **state)
 {
         static const struct {
                 const char *name, *underscores, *dots, *values;
@@ -62,7 +62,7 @@ static void test_escaping(void **state)
                 {"\xe8\x8a\xb1\xe7\x81\xab", "__", "____", "U___82b1__706b_"},
                 {"9lives", "_lives", "__lives", "U___39_lives"},
                 {"\x01\x7f\xc2\x80\xf4\x8f\xbf\xbf", "____", "________", "U___1__7f__80__10ffff_"},
-                /* made of legacy characters: no scheme touches it */
+                /* legacy names: no scheme changes them */
                 {"no:escaping_required", "no:escaping_required", "no:escaping_required",
                  "no:escaping_required"},
         };
@@ -82,7 +82,7 @@ static void test_escaping(void **state)
         }
 }
 
-static void test_quoting(void **state)
+static void names_are_quoted_where_allowed(void **state)
 {
         struct prom_registry *r = prom_registry_new();
         struct prom_family *c =
@@ -122,9 +122,9 @@ static void test_quoting(void **state)
                 "wait_____bucket{le=\"1\"} 0\nwait_____bucket{le=\"+Inf\"} 0\n"
                 "wait_____sum 0\nwait_____count 0\n";
         expect(r, PROM_TEXT_1_0_0, PROM_ESCAPE_UNDERSCORES, escaped);
-        /* 0.0.4 has no quotes, whatever is asked for. */
+        /* Text 0.0.4 has no quoted names. */
         expect(r, PROM_TEXT_0_0_4, PROM_ALLOW_UTF8, escaped);
-        /* names[] takes a name as any format shows it */
+        /* name[] matches the name in any format */
         static const char *const asked[] = {"U__http_2e_requests__total", "http.requests",
                                             "http_requests_total"};
         for (size_t i = 0; i < 3; i++) {
@@ -141,7 +141,7 @@ static void test_quoting(void **state)
         prom_registry_free(r);
 }
 
-static void test_stateset(void **state)
+static void a_state_set_escapes_its_label(void **state)
 {
         struct prom_registry *r = prom_registry_new();
         struct prom_family *f = add(r, (struct prom_desc){.kind = PROM_STATESET,
@@ -160,7 +160,7 @@ static void test_stateset(void **state)
         prom_registry_free(r);
 }
 
-/* ---- what cannot stand together ------------------------------------------------------------ */
+/* ---- collisions --------------------------------------------------------------------------- */
 
 struct named {
         enum prom_kind kind;
@@ -182,7 +182,7 @@ static int add_both(struct named a, struct named b, struct prom_error *error)
         return result;
 }
 
-static void test_collisions(void **state)
+static void colliding_names_are_rejected(void **state)
 {
         static const struct named bad[][2] = {
                 {{PROM_GAUGE, "a.b"}, {PROM_GAUGE, "a_b"}},
@@ -221,7 +221,7 @@ static void test_collisions(void **state)
                                 fail_msg("%s", error.msg);
 }
 
-static void test_label_collisions(void **state)
+static void colliding_label_names_are_rejected(void **state)
 {
         struct prom_registry *r = prom_registry_new();
         struct prom_error error;
@@ -266,7 +266,7 @@ static size_t put_rune(char *out, uint32_t rune)
         return n;
 }
 
-/* 1 to WORD_MAX code points, with many of those that need care. */
+/* 1 to WORD_MAX code points, many of them special. */
 static void random_word(char out[4 * WORD_MAX + 1])
 {
         static const char special[] = "\"\\\n{}=,#_._:. aZ09\t\r\x7f";
@@ -300,7 +300,7 @@ static const char *unquote(const char *p, char *out)
         return p + 1;
 }
 
-/* A name as it stands before = or { or behind {: bare or in quotes. */
+/* Reads a name, bare or in quotes. Returns what follows. */
 static const char *read_name(const char *p, char *out)
 {
         if (*p == '"')
@@ -317,7 +317,7 @@ struct parsed {
         double number;
 };
 
-/* A line with one label, in whatever form. */
+/* Reads a line with one label in any form. */
 static void parse_line(const char *p, struct parsed *ret)
 {
         if (*p != '{')
@@ -405,7 +405,7 @@ static void round_trip(const char *name, const char *label, const char *value, d
         prom_registry_free(r);
 }
 
-/* As it is or escaped. */
+/* Whether it is the name, or its escaped form. */
 static bool is_reserved(const char *label)
 {
         char escaped[ESCAPED_NAME_MAX + 1];
@@ -413,7 +413,7 @@ static bool is_reserved(const char *label)
         return strncmp(escaped, "__", 2) == 0;
 }
 
-static void test_round_trips(void **state)
+static void random_names_read_back(void **state)
 {
         seed = 7;
         for (int i = 0; i < ROUNDS; i++) {
@@ -440,9 +440,12 @@ static void test_round_trips(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_escaping),         cmocka_unit_test(test_quoting),
-                cmocka_unit_test(test_stateset),         cmocka_unit_test(test_collisions),
-                cmocka_unit_test(test_label_collisions), cmocka_unit_test(test_round_trips),
+                cmocka_unit_test(names_are_escaped_as_in_prometheus),
+                cmocka_unit_test(names_are_quoted_where_allowed),
+                cmocka_unit_test(a_state_set_escapes_its_label),
+                cmocka_unit_test(colliding_names_are_rejected),
+                cmocka_unit_test(colliding_label_names_are_rejected),
+                cmocka_unit_test(random_names_read_back),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which format a scraper is answered in. */
+/* Choosing a format by the Accept header. */
 #include "prom/prom.h"
 
 #include <setjmp.h>
@@ -44,7 +44,7 @@ static void check(const struct row *rows, size_t n)
                 check(rows_, sizeof(rows_) / sizeof(rows_[0]));                                    \
         } while (0)
 
-static void test_what_prometheus_sends(void **state)
+static void each_prometheus_gets_its_preferred_format(void **state)
 {
         CHECK(/* 2.42, without and with native histograms */
               {ASK_OM ";version=1.0.0," ASK_OM ";version=0.0.1;q=0.75,"
@@ -86,7 +86,7 @@ static void test_what_prometheus_sends(void **state)
               {ASK_OM ";version=1.0.0;escaping=values", OM "; escaping=values"});
 }
 
-static void test_others(void **state)
+static void other_clients_get_a_format_they_accept(void **state)
 {
         CHECK({NULL, TEXT}, {"", TEXT}, {"*/*", TEXT}, {"text/*", TEXT},
               {"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", TEXT},
@@ -99,17 +99,17 @@ static void test_others(void **state)
                "encoding=text," ASK_OM ";q=0.2",
                OM PLAIN},
               {"application/vnd.google.protobuf;proto=other;encoding=delimited", TEXT},
-              /* no quotes in the old versions */
+              /* text 0.0.4 has no quoted names */
               {"text/plain;version=0.0.4;escaping=allow-utf-8", TEXT},
               {"text/plain;version=0.0.4;escaping=values", TEXT "; escaping=values"},
-              /* nor is OpenMetrics 0.0.1 served: 1.0.0 where it is acceptable, otherwise text */
+              /* instead of OpenMetrics 0.0.1: 1.0.0 if acceptable, otherwise text */
               {ASK_OM ";version=0.0.1", TEXT}, {ASK_OM ";version=0.0.1;escaping=allow-utf-8", TEXT},
               {ASK_OM ";version=0.0.1," ASK_OM ";version=1.0.0;q=0.1", OM PLAIN},
               {ASK_OM ";version=0.0.1," ASK_OM ";q=0.1", OM PLAIN},
               {ASK_OM ";version=1.0.0;escaping=runes", OM PLAIN});
 }
 
-static void test_preference(void **state)
+static void the_highest_weight_wins(void **state)
 {
         CHECK({"text/plain;q=0.5," ASK_OM ";q=0.6", OM PLAIN},
               {"text/plain;q=0.6," ASK_OM ";q=0.5", TEXT},
@@ -119,14 +119,14 @@ static void test_preference(void **state)
               {ASK_OM ";q=0.009,text/plain;q=0.01", TEXT},
               {ASK_OM ";q=.9,text/plain;q=0.8", OM PLAIN}, {ASK_OM ";q=7,text/plain;q=1", OM PLAIN},
               {ASK_OM ";q=00.900000001,text/plain;q=0.8", OM PLAIN},
-              /* refused */
+              /* q=0 excludes */
               {ASK_OM ";q=0,text/plain;q=0.1", TEXT}, {ASK_OM ";q=0.000", TEXT},
               {"text/plain;q=0,*/*", TEXT_1 PLAIN},
               {"text/plain;q=0,text/plain;version=1.0.0;q=0,*/*;q=0.1", OM PLAIN},
               {"application/*," ASK_OM ";q=0", PROTO}, {"*/*;q=0", TEXT});
 }
 
-static void test_forms(void **state)
+static void unusual_spellings_are_understood(void **state)
 {
         CHECK({"  " ASK_OM "  ;\tversion = 1.0.0 ; q = 0.5 , text/plain ; q=0.4", OM PLAIN},
               {"APPLICATION/OpenMetrics-Text;VERSION=1.0.0;Escaping=Allow-UTF-8", OM UTF8},
@@ -139,7 +139,7 @@ static void test_forms(void **state)
               {ASK_OM ";version", OM PLAIN});
 }
 
-static void test_garbage(void **state)
+static void malformed_clauses_are_ignored(void **state)
 {
         CHECK({ASK_OM ";q=much,text/plain;q=0.1", TEXT}, {ASK_OM ";q=-1", TEXT},
               {ASK_OM ";q=", TEXT}, {ASK_OM ";q=0.5x", TEXT}, {ASK_OM ";q=.", TEXT},
@@ -148,10 +148,10 @@ static void test_garbage(void **state)
               {"*/plain", TEXT});
 }
 
-static void test_bounds(void **state)
+static void the_header_is_read_up_to_its_bounds(void **state)
 {
         static char accept[PROM_ACCEPT_MAX * 4];
-        /* The 65th clause is not read, the 64th is. */
+        /* The 64th clause is read, the 65th is not. */
         for (size_t i = 0; i < 63; i++)
                 strcat(accept, "a/b,");
         strcat(accept, ASK_OM);
@@ -161,7 +161,7 @@ static void test_bounds(void **state)
                 strcat(accept, "a/b,");
         strcat(accept, ASK_OM);
         assert_string_equal(prom_content_type(prom_negotiate(accept)), TEXT);
-        /* Nor what stands past PROM_ACCEPT_MAX. */
+        /* Bytes after PROM_ACCEPT_MAX are not read. */
         memset(accept, ' ', PROM_ACCEPT_MAX);
         strcpy(accept + PROM_ACCEPT_MAX, ASK_OM);
         assert_string_equal(prom_content_type(prom_negotiate(accept)), TEXT);
@@ -179,12 +179,12 @@ static void test_bounds(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_what_prometheus_sends),
-                cmocka_unit_test(test_others),
-                cmocka_unit_test(test_preference),
-                cmocka_unit_test(test_forms),
-                cmocka_unit_test(test_garbage),
-                cmocka_unit_test(test_bounds),
+                cmocka_unit_test(each_prometheus_gets_its_preferred_format),
+                cmocka_unit_test(other_clients_get_a_format_they_accept),
+                cmocka_unit_test(the_highest_weight_wins),
+                cmocka_unit_test(unusual_spellings_are_understood),
+                cmocka_unit_test(malformed_clauses_are_ignored),
+                cmocka_unit_test(the_header_is_read_up_to_its_bounds),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Numbers: known forms, and every random double reads back the same and is as short as can be. */
+/* Numbers: known forms; random doubles read back the same and are as short as possible. */
 #include "prom/atomic.h"
 #include "prom/number.h"
 
@@ -24,7 +24,7 @@ static const char *text_of(double v)
         return text;
 }
 
-static void test_known(void **state)
+static void known_numbers_have_known_forms(void **state)
 {
         static const struct {
                 double v;
@@ -68,7 +68,7 @@ static void test_known(void **state)
                 assert_string_equal(text_of(known[i].v), known[i].text);
 }
 
-/* Significant digits without the zeros at both ends. */
+/* Significant digits, without zeros at either end. */
 static int digits_in(const char *text)
 {
         int n = 0, zeros = 0;
@@ -88,12 +88,12 @@ static void check_shortest(double v)
         if (strtod(text, NULL) != v)
                 fail_msg("%a is written as %s", v, text);
         int n = digits_in(text);
-        if (n > 1) { /* the best with one digit less is another number */
+        if (n > 1) { /* the closest decimal with one digit less is another double */
                 snprintf(other, sizeof(other), "%.*e", n - 2, v);
                 if (strtod(other, NULL) == v)
                         fail_msg("%a is written as %s, but %s would do", v, text, other);
         }
-        /* Of those as short, the closest. */
+        /* Among decimals of this length it is the closest. */
         snprintf(other, sizeof(other), "%.*e", n > 0 ? n - 1 : 0, v);
         if (strtod(other, NULL) == v && strtold(other, NULL) != strtold(text, NULL)) {
                 long double a = fabsl(strtold(other, NULL) - (long double)v);
@@ -111,7 +111,7 @@ static uint64_t next_random(uint64_t *x)
         return *x;
 }
 
-static void test_random(void **state)
+static void random_doubles_read_back_and_are_shortest(void **state)
 {
         uint64_t x = 0x9e3779b97f4a7c15;
         for (int i = 0; i < RANDOM_NUMBERS; i++) {
@@ -125,9 +125,9 @@ static void test_random(void **state)
         }
 }
 
-static void test_every_power_of_two_and_its_neighbours(void **state)
+static void powers_of_two_and_their_neighbours_are_shortest(void **state)
 {
-        for (int e = 0; e < 52; e++) { /* subnormal ones */
+        for (int e = 0; e < 52; e++) { /* subnormal doubles */
                 check_shortest(double_of(UINT64_C(1) << e));
                 check_shortest(double_of((UINT64_C(1) << e) + 1));
         }
@@ -144,7 +144,7 @@ static void test_every_power_of_two_and_its_neighbours(void **state)
         }
 }
 
-static void test_bounds(void **state)
+static void bounds_are_written_as_client_golang_does(void **state)
 {
         static const struct {
                 double v;
@@ -180,7 +180,7 @@ static void test_bounds(void **state)
         }
 }
 
-static void test_integers(void **state)
+static void integers_are_written_in_full(void **state)
 {
         uint64_t x = 88172645463325252;
         char expected[32];
@@ -191,8 +191,7 @@ static void test_integers(void **state)
         }
 }
 
-/* Counters show whole numbers of every length exactly. */
-static void test_whole_numbers(void **state)
+static void counters_show_whole_numbers_exactly(void **state)
 {
         static const char *const labels[] = {"n", NULL};
         const struct prom_desc desc = {
@@ -227,12 +226,12 @@ static void test_whole_numbers(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_known),
-                cmocka_unit_test(test_random),
-                cmocka_unit_test(test_every_power_of_two_and_its_neighbours),
-                cmocka_unit_test(test_bounds),
-                cmocka_unit_test(test_integers),
-                cmocka_unit_test(test_whole_numbers),
+                cmocka_unit_test(known_numbers_have_known_forms),
+                cmocka_unit_test(random_doubles_read_back_and_are_shortest),
+                cmocka_unit_test(powers_of_two_and_their_neighbours_are_shortest),
+                cmocka_unit_test(bounds_are_written_as_client_golang_does),
+                cmocka_unit_test(integers_are_written_in_full),
+                cmocka_unit_test(counters_show_whole_numbers_exactly),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

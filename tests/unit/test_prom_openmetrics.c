@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* OpenMetrics: golden text, and which families a scrape is asked for. */
+/* OpenMetrics: golden text, creation times, and the name[] filter. */
 #include "prom/prom.h"
 
 #include <errno.h>
@@ -36,7 +36,7 @@ static void expect(struct prom_registry *r, struct prom_format format,
         prom_buf_release(&buf);
 }
 
-static void test_golden(void **state)
+static void a_scrape_matches_the_golden_text(void **state)
 {
         struct prom_registry *r = prom_registry_new();
         expect(r, open_metrics, NULL, "# EOF\n");
@@ -74,7 +74,7 @@ static void test_golden(void **state)
         prom_registry_free(r);
 }
 
-static void test_created(void **state)
+static void creation_times_are_shown_on_request(void **state)
 {
         struct prom_registry *r = prom_registry_new();
         struct prom_family *c =
@@ -100,8 +100,8 @@ static void test_created(void **state)
         prom_registry_free(r);
 }
 
-/* A sum is forbidden where bounds are negative, and a count without a sum too. */
-static void test_negative_bounds(void **state)
+/* OpenMetrics forbids a sum if bounds are negative, and a count without a sum. */
+static void negative_bounds_hide_sum_and_count(void **state)
 {
         struct prom_registry *r = prom_registry_new();
         struct prom_family *h = add(r, (struct prom_desc){.kind = PROM_HISTOGRAM,
@@ -127,7 +127,7 @@ static void collect(struct prom_emitter *emitter, void *data)
         prom_emit(emitter, 1, 2);
 }
 
-static void test_names(void **state)
+static void a_filter_selects_families_by_any_name(void **state)
 {
         struct prom_registry *r = prom_registry_new();
         const struct prom_desc descs[] = {
@@ -157,7 +157,7 @@ static void test_names(void **state)
         for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
                 expect(r, text, &(struct prom_render_options){.names = &rows[i].name, .n_names = 1},
                        rows[i].body);
-        /* The collector was not called for any of them. */
+        /* No scrape has called the collector. */
         assert_int_equal(collected, 0);
         const char *const both[] = {"more", "nothing", "g"};
         expect(r, open_metrics, &(struct prom_render_options){.names = both, .n_names = 3},
@@ -167,7 +167,7 @@ static void test_names(void **state)
         prom_registry_free(r);
 }
 
-static void test_bad_format(void **state)
+static void an_unknown_format_is_rejected(void **state)
 {
         struct prom_registry *r = prom_registry_new();
         struct prom_buf buf = PROM_BUF_INIT;
@@ -183,9 +183,11 @@ static void test_bad_format(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_golden),          cmocka_unit_test(test_created),
-                cmocka_unit_test(test_negative_bounds), cmocka_unit_test(test_names),
-                cmocka_unit_test(test_bad_format),
+                cmocka_unit_test(a_scrape_matches_the_golden_text),
+                cmocka_unit_test(creation_times_are_shown_on_request),
+                cmocka_unit_test(negative_bounds_hide_sum_and_count),
+                cmocka_unit_test(a_filter_selects_families_by_any_name),
+                cmocka_unit_test(an_unknown_format_is_rejected),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Scrapes in all formats at once, while series are made, counted, removed and come back. */
+/* Concurrent scrapes in all formats while series are made, counted, removed and revived. */
 #include "prom/prom.h"
 
 #include <pthread.h>
@@ -38,7 +38,7 @@ static void *make(void *data)
         return NULL;
 }
 
-/* In threads of the test's own. */
+/* Checks that work in any thread. */
 #define check(condition)                                                                           \
         do {                                                                                       \
                 if (!(condition)) {                                                                \
@@ -55,7 +55,7 @@ static size_t count(const char *text, const char *word)
         return n;
 }
 
-/* Every message has the length it says. Returns their number. */
+/* Checks that the lengths of messages add up. Returns their number. */
 static size_t count_messages(const struct prom_buf *buf)
 {
         size_t n = 0;
@@ -88,7 +88,7 @@ static void *scrape(void *data)
                         seen = count_messages(&buf);
                         continue;
                 }
-                /* Of the counters none goes away, and each has one line. */
+                /* No counter disappears, and each has one line. */
                 const size_t n = count(buf.data, "\nc_total{");
                 check(n >= seen);
                 seen = n;
@@ -110,7 +110,7 @@ static struct prom_family *add(struct prom_desc desc)
         return family;
 }
 
-static void test_all_at_once(void **state)
+static void scrapes_stay_consistent_while_series_come_and_go(void **state)
 {
         static struct prom_format formats[] = {{PROM_TEXT_0_0_4, PROM_ESCAPE_UNDERSCORES},
                                                {PROM_OPENMETRICS_1_0_0, PROM_ALLOW_UTF8},
@@ -151,6 +151,7 @@ static void test_all_at_once(void **state)
 
 int main(void)
 {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(test_all_at_once)};
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(scrapes_stay_consistent_while_series_come_and_go)};
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

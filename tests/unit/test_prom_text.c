@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The text format: golden text, escaping, and what promtool says to it. */
+/* The text format: golden text, escaping, and the judgement of promtool. */
 #include "prom/prom.h"
 
 #include <errno.h>
@@ -32,7 +32,7 @@ static void expect_text(struct prom_registry *r, const char *expected)
         prom_buf_release(&buf);
 }
 
-static void test_golden(void **state)
+static void a_scrape_matches_the_golden_text(void **state)
 {
         struct prom_registry *r = prom_registry_new();
         expect_text(r, "");
@@ -52,7 +52,8 @@ static void test_golden(void **state)
                                                                                   {NULL, NULL}},
                                       .buckets = (const double[]){5e-05, 0.1, 1e21, INFINITY},
                                       .n_buckets = 4});
-        /* Families without series are left out, those without labels are there from the start. */
+        /* Families without series are left out. A family without labels has its series from the
+         * start. */
         expect_text(r, "# HELP level A level.\n# TYPE level gauge\nlevel 0\n");
 
         prom_counter_add_int(prom_counter_with(requests, "/b", "200"), 12345678901234567890u);
@@ -79,7 +80,7 @@ static void test_golden(void **state)
         prom_registry_free(r);
 }
 
-static void test_histogram_without_labels(void **state)
+static void a_histogram_without_labels_has_only_le(void **state)
 {
         struct prom_registry *r = prom_registry_new();
         add(r, (struct prom_desc){.kind = PROM_HISTOGRAM,
@@ -92,7 +93,7 @@ static void test_histogram_without_labels(void **state)
         prom_registry_free(r);
 }
 
-static void test_escaping(void **state)
+static void help_and_label_values_are_escaped(void **state)
 {
         struct prom_registry *r = prom_registry_new();
         struct prom_family *family =
@@ -111,7 +112,7 @@ static void test_escaping(void **state)
         prom_registry_free(r);
 }
 
-static void test_locale_does_not_matter(void **state)
+static void numbers_do_not_depend_on_the_locale(void **state)
 {
         const char *set = setlocale(LC_ALL, "de_DE.UTF-8");
         struct prom_registry *r = prom_registry_new();
@@ -125,7 +126,7 @@ static void test_locale_does_not_matter(void **state)
                 print_message("no German locale here: shown in the C locale only\n");
 }
 
-static void test_buffer_is_used_again(void **state)
+static void a_second_scrape_reuses_the_buffer(void **state)
 {
         struct prom_registry *r = prom_registry_new();
         struct prom_family *family = add(r, (struct prom_desc){.kind = PROM_COUNTER,
@@ -152,7 +153,7 @@ static void test_buffer_is_used_again(void **state)
         prom_registry_free(r);
 }
 
-static void test_promtool(void **state)
+static void promtool_accepts_a_scrape(void **state)
 {
         if (system("command -v promtool >/dev/null 2>&1") != 0) {
                 print_message("skip: promtool is not installed (package prometheus)\n");
@@ -195,12 +196,12 @@ static void test_promtool(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_golden),
-                cmocka_unit_test(test_histogram_without_labels),
-                cmocka_unit_test(test_escaping),
-                cmocka_unit_test(test_locale_does_not_matter),
-                cmocka_unit_test(test_buffer_is_used_again),
-                cmocka_unit_test(test_promtool),
+                cmocka_unit_test(a_scrape_matches_the_golden_text),
+                cmocka_unit_test(a_histogram_without_labels_has_only_le),
+                cmocka_unit_test(help_and_label_values_are_escaped),
+                cmocka_unit_test(numbers_do_not_depend_on_the_locale),
+                cmocka_unit_test(a_second_scrape_reuses_the_buffer),
+                cmocka_unit_test(promtool_accepts_a_scrape),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

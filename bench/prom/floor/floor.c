@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The floor of `make bench-prom`: the same work written out by hand for exactly these metrics. What
- * can be a thread's own is a plain load and store in thread-local memory; a gauge is one shared
- * word; a look-up compares the label values with the ones before (or finds them in a small table of
- * the thread); a scrape copies finished lines and writes digits behind them.
+ * The floor of `make bench-prom`: the least work that could count exactly these metrics, written by
+ * hand. Counters and histograms are thread-local memory with plain loads and stores; a gauge is one
+ * shared word. A look-up compares the label values with the previous ones, or searches a small
+ * thread-local table. A scrape copies prepared lines and writes digits after them.
  */
 #include "harness.h"
 
@@ -27,8 +27,8 @@
 enum {
         N_BOUNDS = 11,
         N_LINES = N_BOUNDS + 3,
-        TABLE = 64,          /* of a thread; more than its combinations */
-        NATIVE_SCHEMA = 3,   /* what a factor of 1.1 asks for */
+        TABLE = 64,          /* slots of a thread; more than there are combinations */
+        NATIVE_SCHEMA = 3,   /* for a factor of 1.1 */
         NATIVE_OCTAVES = 64, /* 2^-32 to 2^32 */
         NATIVE_GUESSES = 64,
         LINE = 80,
@@ -71,8 +71,8 @@ static inline void add_one(uint64_t *cell)
         STORE(cell, LOAD(cell) + 1);
 }
 
-/* A short value as one word of 16 bytes, zeros behind its end. Reads past the end, but never into
- * another page. */
+/* A short value as one word of 16 bytes, filled up with zeros. Reads past the end of the value, but
+ * never into another page. */
 #ifdef __SANITIZE_ADDRESS__
 static inline __m128i block_of(const char *s)
 {
@@ -85,7 +85,7 @@ static inline __m128i block_of(const char *s)
 {
         static const uint8_t ones_then_zeros[32] = {[0 ... 15] = 0xff};
         if (((uintptr_t)s & 4095) > 4096 - 16)
-                errx(1, "a value at the end of a page");
+                errx(1, "a value lies at the end of a page");
         const __m128i block = _mm_loadu_si128((const __m128i *)s);
         const unsigned zeros =
                 (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(block, _mm_setzero_si128()));
@@ -100,7 +100,7 @@ static inline bool same(const struct found *found, __m128i method, __m128i statu
                                                _mm_cmpeq_epi8(found->status, status))) == 0xffff;
 }
 
-/* The same values every time: the compiler knows no more of them than a library would. */
+/* The same values every time; the asm hides them from the compiler, as a library call would. */
 static inline void look_up_same(void)
 {
         const char *method = "GET", *status = "200";
@@ -171,8 +171,8 @@ static inline void observe_in(struct histogram *h, double v)
         STORE_RELEASE(&h->sequence, h->sequence + 1);
 }
 
-/* Upper bounds of the buckets of an octave, and for the upper bits of a mantissa how many of the
- * bounds are below all of its values. */
+/* Upper bounds of the buckets of an octave; and for the upper bits of a mantissa, how many bounds
+ * are below all doubles with these bits. */
 static double native_bounds[(1 << NATIVE_SCHEMA) + 1];
 static uint8_t native_guess[NATIVE_GUESSES];
 
@@ -203,7 +203,7 @@ static inline void observe_native(double v)
         STORE_RELEASE(&own.native.sequence, own.native.sequence + 1);
 }
 
-/* What the threads leave behind. */
+/* Sums of the threads that have ended. */
 static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct all {
         uint64_t counter, found, observed, sparse;
@@ -261,10 +261,10 @@ static struct bench_body expose(void)
 
 /* ---- scrapes ------------------------------------------------------------------------------- */
 
-/* The lines of all series without their numbers, and the numbers of each thread. */
+/* The lines of all series without their numbers, and the numbers of all threads. */
 static struct {
         size_t n;
-        size_t words; /* of the numbers of a series */
+        size_t words; /* numbers of a series */
         char (*lines)[LINE];
         uint8_t *lens;
         char *out;
@@ -381,7 +381,7 @@ static void touch_histograms(void)
                 observe_in(&h[i], bench_values[i % BENCH_VALUES]);
 }
 
-/* The sums are whole multiples of 2^-12. */
+/* All sums are multiples of 2^-12. */
 static char *put_sum(char *out, size_t line, double sum)
 {
         const uint64_t whole = (uint64_t)sum;

@@ -38,7 +38,7 @@ static struct bench_body render(void)
         return (struct bench_body){buf.data, buf.len};
 }
 
-/* The handler, asked as Prometheus asks. */
+/* The handler, with the headers that Prometheus sends. */
 static struct bench_body serve_gzip(void)
 {
         static const struct prom_request request = {

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A pool of threads that tells how it does: pool [PORT] listens on 127.0.0.1 (port 0, the default,
- * is any free one; it says which) and answers GET /metrics. cc pool.c $(pkg-config --cflags --libs
- * prom) -pthread
+ * A thread pool that exports its metrics. `pool [PORT]` listens on 127.0.0.1, prints its URL, and
+ * answers GET /metrics. Port 0, the default, is any free port.
  *
- * The HTTP server is as small as a correct one can be: one request a connection, one connection at a
- * time; at most HEADERS_MAX bytes of headers, TIME_MAX_S seconds for them and for the answer each.
+ *     cc pool.c $(pkg-config --cflags --libs prom) -pthread
+ *
+ * The HTTP server is minimal but correct: one request per connection, one connection at a time, at
+ * most HEADERS_MAX bytes of headers, and TIME_MAX_S seconds each for the headers and the response.
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -38,7 +39,7 @@ static const struct prom_desc metrics[N_METRICS] = {
 
 static struct prom_family *family[N_METRICS];
 
-/* ---- the pool: who looks for primes ---- */
+/* ---- the pool, which looks for primes ---- */
 
 static struct {
         pthread_mutex_t lock;
@@ -69,7 +70,7 @@ static unsigned take_job(void)
 
 static void *work(void *unused)
 {
-        /* Handles that are fetched once cost about a nanosecond to use. */
+        /* Fetch handles once: an update through a handle takes a few nanoseconds. */
         struct prom_counter *prime = prom_counter_with(family[JOBS], "prime");
         struct prom_counter *composite = prom_counter_with(family[JOBS], "composite");
         struct prom_histogram *seconds = prom_histogram_with(family[SECONDS]);
@@ -102,7 +103,8 @@ static void *order(void *unused)
 
 /* ---- HTTP ---- */
 
-/* Reads up to the empty line behind the headers. False: too much, too late, or gone. */
+/* Reads up to the empty line after the headers. False if they are too long or too late, or the
+ * client has disconnected. */
 static bool read_headers(int fd, char headers[HEADERS_MAX])
 {
         uint64_t end = prom_now_ns() + TIME_MAX_S * UINT64_C(1000000000);
@@ -114,14 +116,14 @@ static bool read_headers(int fd, char headers[HEADERS_MAX])
                 len += (size_t)n;
                 headers[len] = '\0';
                 if (strlen(headers) < len)
-                        return false; /* a NUL has no place there */
+                        return false; /* headers contain no NUL */
                 if (strstr(headers, "\r\n\r\n"))
                         return true;
         }
         return false;
 }
 
-/* The values of all headers of that name, joined by commas; NULL if there is none. */
+/* Joins the values of all headers of this name by commas. NULL if there is none. */
 static const char *find_header(const char *headers, const char *name, char out[HEADERS_MAX])
 {
         size_t n = strlen(name), len = 0;
@@ -170,8 +172,8 @@ static void send_response(int fd, const struct prom_response *response, bool wit
                 send_all(fd, response->body, response->len);
 }
 
-/* The values of name[] in "/metrics?name[]=one&name[]=two", where they are; no %-escapes but those of
- * the brackets. */
+/* Finds the values of name[] in "/metrics?name[]=one&name[]=two", in place. Only the brackets may
+ * be %-escaped. */
 static size_t find_names(char *target, const char *names[NAMES_MAX])
 {
         static const char *const keys[] = {"name[]=", "name%5B%5D=", "name%5b%5d="};
