@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The cheapest `firecracker` there can be, for measuring what the daemon itself costs: no C library,
- * no thread, no second process. (Before main() a C library asks the CPU for its features, with some
- * fifty CPUID instructions. Where this machine is a VM itself each of them traps, and together they
- * cost as much as all the rest of such a program.)
+ * The cheapest possible `firecracker`, to measure the cost of the daemon alone: no C library, no threads, one
+ * process. (Before main(), a C library queries the CPU with some fifty CPUID instructions. Inside a VM each
+ * of them traps, and together they cost as much as the rest of this program.)
  *
- * It takes the command line and the configuration file that Vulcan writes, opens what a VMM opens
- * (kernel, root image, both sockets, metrics), dials the host, answers PING and REQUEST with the
- * program's output and RESULT, and then serves its API, which knows FlushMetrics. One after the
- * other: it answers nothing else and cannot be told to fail; for that there is fake_firecracker
- * (README.md). Programs are two lines, or one: `print TEXT`, then `hang`; anything else exits with 0.
+ * It reads the command line and the configuration file that Vulcan writes, opens what a VMM opens (kernel,
+ * root image, both sockets, metrics), connects to the host, responds to PING and REQUEST with the program's
+ * output and RESULT, and then serves FlushMetrics on its API, one step after the other. It simulates no
+ * faults; fake_firecracker does (README.md). Programs are up to two lines, `print TEXT` and `hang`;
+ * everything else exits with 0.
  */
 #include "wire/frame.h"
 
@@ -28,7 +27,7 @@ enum {
         EXIT_ARGUMENTS = 153,
 };
 
-/* ---- what a C library would do ---- */
+/* ---- replacements for the C library ---- */
 
 #define SYS(name, a, b, c) sys(SYS_##name, (long)(a), (long)(b), (long)(c))
 
@@ -44,7 +43,7 @@ static long sys(long number, long a, long b, long c)
         return ret;
 }
 
-/* The compiler calls these two by itself. */
+/* The compiler emits calls to these two. */
 void *memcpy(void *to, const void *from, size_t n)
 {
         void *ret = to;
@@ -70,7 +69,7 @@ static size_t length(const char *text)
         return n;
 }
 
-/* What stands behind `word` in the text; NULL: it is not there. */
+/* The text after `word`; NULL if it does not occur. */
 static const char *behind(const char *text, const char *word)
 {
         for (; *text; text++) {
@@ -126,17 +125,17 @@ static void send_frame(int fd, enum wire_type type, const char *payload, size_t 
         uint8_t frame[1024] = {0, 0, (uint8_t)(n >> 8), (uint8_t)n, (uint8_t)type};
 
         if (n > sizeof(frame) - WIRE_HEADER_SIZE)
-                n = 0; /* its header claims more: the host will say so */
+                n = 0; /* shorter than its header claims: the host reports that */
         memcpy(frame + WIRE_HEADER_SIZE, payload, n);
         if (SYS(write, fd, frame, WIRE_HEADER_SIZE + n) < 0)
-                wait_for_ever(); /* the host has gone: it will end us */
+                wait_for_ever(); /* the host closed the connection and will kill us */
 }
 
 /* ---- configuration ---- */
 
 static char config[CONFIG_SIZE], uds[PATH_SIZE], metrics[PATH_SIZE];
 
-/* The string behind a key of the configuration. Nothing is unescaped: the files would be missing. */
+/* The string value of a key in the configuration, without unescaping. */
 static char *string_of(const char *key, char *ret)
 {
         const char *text = behind(config, key);
@@ -175,7 +174,7 @@ static uint32_t payload_of(const uint8_t *frame)
                frame[3];
 }
 
-/* Answers PINGs until the code has come, which is its return value. */
+/* Responds to PINGs until the code has arrived; returns the code. */
 static const char *read_code(int fd)
 {
         size_t have = 0, at = 0;
@@ -188,7 +187,7 @@ static const char *read_code(int fd)
                 if (n != SIZE_MAX && have - at >= WIRE_HEADER_SIZE + n) {
                         at += WIRE_HEADER_SIZE + n;
                         if (payload[-1] == WIRE_CODE) {
-                                frames[at] = '\0'; /* nothing follows it */
+                                frames[at] = '\0'; /* it is the last frame */
                                 return payload;
                         }
                         if (payload[-1] == WIRE_PING)
@@ -218,7 +217,7 @@ static void be_guest(void)
         _Static_assert(WIRE_PROTOCOL < 10, "one digit");
         hello[sizeof("{\"protocol\":") - 1] = '0' + WIRE_PROTOCOL;
         if (fd < 0)
-                wait_for_ever(); /* as a guest whose connection is refused */
+                wait_for_ever(); /* like a guest whose connection is refused */
         send_frame(fd, WIRE_HELLO, hello, sizeof(hello) - 1);
         code = read_code(fd);
         if ((text = behind(code, "print ")) != NULL) {

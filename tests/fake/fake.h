@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the two halves of the fake share: the orders it was given, and the guest of its own.
- * Thread rule: `fake` is filled in before the guest's thread starts and only read by it.
+ * The state that the VMM and its guest share, and the faults to simulate.
+ *
+ * Thread rule: `fake` is complete before the guest's thread starts, which only reads it.
  */
 #pragma once
 
@@ -10,13 +11,13 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Exit codes of Firecracker's. */
+/* Firecracker's exit codes. */
 enum { EXIT_GENERIC = 1, EXIT_SEGV = 150, EXIT_CONFIG = 152, EXIT_ARGUMENTS = 153 };
 
 struct fake {
         const char *id, *api_sock, *config_file, *log_path, *metrics_path;
-        char uds[PATH_MAX]; /* of the vsock device; "": none */
-        char fail[256];     /* comma-separated ways to fail */
+        char uds[PATH_MAX]; /* path of the vsock device; "": none */
+        char fail[256];     /* comma-separated faults */
         bool no_api, paused, log_open;
         pid_t guest; /* the agent's process; 0: the guest is a thread */
         uint64_t flushes;
@@ -24,33 +25,33 @@ struct fake {
 
 extern struct fake fake;
 
-/* A variable that steers the fake. Vulcan gives a VMM an environment of its own: what is not there is
- * taken from that of the program that started us. NULL: not set. */
-const char *steered_by(const char *name);
+/* The value of a variable, NULL if unset. Vulcan gives its VMM a new environment, so variables that are not
+ * in it are read from the parent's. */
+const char *get_variable(const char *name);
 
-/* True if the fake was told to fail in this way; then the text behind its colon in *value. */
-bool told(const char *way, const char **value);
+/* True if this fault was requested; then *value is the text after its colon. */
+bool has_fault(const char *way, const char **value);
 
-/* "PID EVENT NANOSECONDS" of CLOCK_MONOTONIC in FAKE_FC_TRACE: the clock beside Vulcan's own. */
+/* Appends "PID EVENT NANOSECONDS" (CLOCK_MONOTONIC) to FAKE_FC_TRACE, to check Vulcan's own clock. */
 void trace(const char *event);
 
-/* Says why in the log (standard output before it is open) and on standard error, as Firecracker does,
- * and ends the process. */
-_Noreturn void quit(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Writes the reason to the log (to standard output before the log is open) and to standard error, like
+ * Firecracker, and exits. */
+_Noreturn void die(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* What a kernel prints when it panics; then the machine restarts, which ends the VMM with `code`. */
+/* Prints a kernel panic; then the guest restarts, which makes the VMM exit with `code`. */
 _Noreturn void panic(int code);
 
-/* A line on the guest's console. */
-void guest_says(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* Prints a line on the guest's console. */
+void console_print(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* "MS" or "MIN-MAX": sleeps that long, or a random time between. */
-void sleep_told(const char *value);
+/* Sleeps for "MS", or a random time of "MIN-MAX", in ms. */
+void sleep_for(const char *value);
 
 _Noreturn void wait_for_ever(void);
 
-/* True if one of the ways to fail needs the guest that is a thread. */
+/* True if one of the faults needs the built-in guest. */
 bool fake_guest_needed(void);
 
-/* The thread: a guest that answers the protocol itself. */
+/* The thread of the built-in guest. */
 void *fake_guest(void *unused);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A `firecracker` without a VM, for tests: the same command line, configuration file, API socket,
- * hybrid vsock sockets, metrics lines and exit codes. The guest is the real agent run as a process,
- * or a thread that answers the protocol itself. tests/fake/README.md lists the environment
- * variables that steer it and the ways in which it can be told to fail.
+ * A `firecracker` without a VM, for tests: the same command line, configuration file, API socket, hybrid
+ * vsock sockets, metrics lines and exit codes. The guest is the real agent as a process, or the built-in
+ * guest as a thread. README.md lists the environment variables that control it and the faults that it can
+ * simulate.
  */
 #include "fake.h"
 
@@ -40,9 +40,9 @@ enum { REQUEST_MAX = 64 * 1024 };
 
 struct fake fake = {.id = "anonymous-instance"};
 
-/* ---- being told what to do, and telling the test when things happened ---- */
+/* ---- faults and trace ---- */
 
-const char *steered_by(const char *name)
+const char *get_variable(const char *name)
 {
         static char text[256 * 1024];
         static size_t n;
@@ -65,7 +65,7 @@ const char *steered_by(const char *name)
         return NULL;
 }
 
-bool told(const char *way, const char **value)
+bool has_fault(const char *way, const char **value)
 {
         size_t n = strlen(way);
 
@@ -78,16 +78,16 @@ bool told(const char *way, const char **value)
         return false;
 }
 
-static void read_orders(void)
+static void read_faults(void)
 {
-        const char *text = steered_by("FAKE_FC_FAIL"), *once = steered_by("FAKE_FC_ONCE");
+        const char *text = get_variable("FAKE_FC_FAIL"), *once = get_variable("FAKE_FC_ONCE");
         int fd;
 
         if (once && (fd = open(once, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600)) < 0)
                 return;
         if (once)
                 close(fd);
-        if (text && *text == '@') { /* a file, so that a test can change it under a daemon */
+        if (text && *text == '@') { /* a file, which a test can change while a daemon runs */
                 _cleanup_fclose_ FILE *f = fopen(text + 1, "re");
 
                 if (f && fgets(fake.fail, sizeof(fake.fail), f))
@@ -99,7 +99,7 @@ static void read_orders(void)
 
 void trace(const char *event)
 {
-        const char *path = steered_by("FAKE_FC_TRACE");
+        const char *path = get_variable("FAKE_FC_TRACE");
         char line[128];
         int n = snprintf(line, sizeof(line), "%d %s %llu\n", getpid(), event,
                          (unsigned long long)clock_ns());
@@ -112,7 +112,7 @@ void trace(const char *event)
         close(fd);
 }
 
-/* A line of the log. As in Firecracker, one that a full FIFO does not take is lost. */
+/* Appends a line to the log. As in Firecracker, it is lost if the FIFO is full. */
 static void fake_log(const char *text)
 {
         int fd = fake.log_path ? open(fake.log_path, O_WRONLY | O_APPEND | O_NONBLOCK | O_CLOEXEC)
@@ -124,7 +124,7 @@ static void fake_log(const char *text)
         close(fd);
 }
 
-void guest_says(const char *fmt, ...)
+void console_print(const char *fmt, ...)
 {
         va_list ap;
 
@@ -137,17 +137,17 @@ void guest_says(const char *fmt, ...)
 
 _Noreturn void panic(int code)
 {
-        guest_says("[    0.400000] VFS: Cannot open root device \"vda\" or unknown-block(0,0)");
-        guest_says("[    0.420000] Kernel panic - not syncing: told to panic");
-        guest_says("[    0.421000] CPU: 0 PID: 1 Comm: swapper/0 Not tainted 6.1.0-fake");
+        console_print("[    0.400000] VFS: Cannot open root device \"vda\" or unknown-block(0,0)");
+        console_print("[    0.420000] Kernel panic - not syncing: told to panic");
+        console_print("[    0.421000] CPU: 0 PID: 1 Comm: swapper/0 Not tainted 6.1.0-fake");
         for (int i = 0; i < 30; i++)
-                guest_says("[    0.422000]  ? a_function_of_the_kernel+0x%x/0x1a0", i);
-        guest_says("[    0.430000] Kernel Offset: disabled");
-        guest_says("[    0.431000] ---[ end Kernel panic - not syncing: told to panic ]---");
+                console_print("[    0.422000]  ? a_function_of_the_kernel+0x%x/0x1a0", i);
+        console_print("[    0.430000] Kernel Offset: disabled");
+        console_print("[    0.431000] ---[ end Kernel panic - not syncing: told to panic ]---");
         _exit(code);
 }
 
-_Noreturn void quit(int code, const char *fmt, ...)
+_Noreturn void die(int code, const char *fmt, ...)
 {
         static const char stamp[] = "2026-01-02T03:04:05.123456789";
         FILE *log = fake.log_path && fake.log_open ? fopen(fake.log_path, "ae") : NULL;
@@ -168,7 +168,7 @@ _Noreturn void quit(int code, const char *fmt, ...)
         _exit(code);
 }
 
-void sleep_told(const char *value)
+void sleep_for(const char *value)
 {
         unsigned long low = 0, high = 0;
         struct timespec ts;
@@ -177,7 +177,7 @@ void sleep_told(const char *value)
         if (sscanf(value, "%lu-%lu", &low, &high) < 2)
                 high = low;
         syscall(SYS_getrandom, &random, sizeof(random), 0);
-        if (high > low) /* in microseconds, so that no step of ours shows in the figures */
+        if (high > low) /* in us, so that the measured times are not multiples of 1 ms */
                 low = low * 1000 + random % ((high - low) * 1000);
         else
                 low *= 1000;
@@ -209,7 +209,7 @@ static void write_metrics(void)
                      "\"tx_bytes_count\":10,\"conns_added\":%d},\"vmm\":{\"panic_count\":0},"
                      "\"seccomp\":{\"num_faults\":0}}\n",
                      (long long)clock_wall_ms(), fake.flushes ? 7 : 0, fake.flushes ? 0 : 1);
-        if (told("torn-metrics", NULL))
+        if (has_fault("torn-metrics", NULL))
                 n = snprintf(line, sizeof(line), "\n\"}{\n%s", torn);
         if (write(fd, line, (size_t)n) < 0)
                 perror(fake.metrics_path);
@@ -217,11 +217,11 @@ static void write_metrics(void)
         fake.flushes++;
 }
 
-/* ---- the guest that is the real agent ---- */
+/* ---- the real agent as guest ---- */
 
 /*
- * A file system of the guest's own, which goes with its namespace, and a /proc that shows its
- * processes alone. Where that is refused it gets a directory beside the socket, in the VM's own.
+ * Gives the guest a file system that vanishes with its mount namespace, and a /proc that shows only its own
+ * processes. Without the privileges for that, it gets a directory beside the socket.
  */
 static void make_root(char *ret, size_t size)
 {
@@ -239,38 +239,38 @@ static void make_root(char *ret, size_t size)
         mkdir(ret, 0755);
 }
 
-/* PID 1 of a namespace, so that whatever the program starts ends with it, as in a VM. */
+/* Makes the agent PID 1 of a namespace, so that all its processes die with it, as in a VM. */
 static void start_agent(const char *program)
 {
         char socket_path[PATH_MAX], root[PATH_MAX];
         const char *value;
 
         snprintf(socket_path, sizeof(socket_path), "%.4000s_%d", fake.uds, WIRE_PORT);
-        if (told("slow-boot", &value))
-                sleep_told(value);
+        if (has_fault("slow-boot", &value))
+                sleep_for(value);
         if (unshare(CLONE_NEWPID) < 0)
                 fprintf(stderr, "fake: no process namespace: %s\n", strerror(errno));
         fake.guest = fork();
         if (fake.guest < 0)
-                quit(EXIT_GENERIC, "fork: %s", strerror(errno));
+                die(EXIT_GENERIC, "fork: %s", strerror(errno));
         if (fake.guest > 0)
                 return;
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         make_root(root, sizeof(root));
         execl(program, program, "--connect", socket_path, "--root", root, NULL);
-        quit(127, "%s: %s", program, strerror(errno));
+        die(127, "%s: %s", program, strerror(errno));
 }
 
 static void start_guest(void)
 {
-        const char *guest = steered_by("FAKE_FC_GUEST");
+        const char *guest = get_variable("FAKE_FC_GUEST");
         char beside[PATH_MAX];
         pthread_t t;
         ssize_t n;
 
         if (fake_guest_needed() || (guest && strcmp(guest, "builtin") == 0)) {
                 if (pthread_create(&t, NULL, fake_guest, NULL) != 0)
-                        quit(EXIT_GENERIC, "no thread");
+                        die(EXIT_GENERIC, "no thread");
                 return;
         }
         if (!guest) {
@@ -313,11 +313,12 @@ static void handle(int fd, const char *request, const char *body)
         } else if (strncmp(request, "GET /version ", 13) == 0) {
                 answer(fd, 200, "{\"firecracker_version\":\"1.17.0\"}");
         } else if (strncmp(request, "PUT /actions ", 13) == 0 && strstr(body, "FlushMetrics")) {
-                if (told("slow-flush", &value))
-                        sleep_told(value);
+                if (has_fault("slow-flush", &value))
+                        sleep_for(value);
                 write_metrics();
-                if (told("mute-flush", NULL))
-                        fcntl(fd, F_DUPFD_CLOEXEC, 0); /* stays open, without an answer */
+                if (has_fault("mute-flush", NULL))
+                        fcntl(fd, F_DUPFD_CLOEXEC,
+                              0); /* the connection stays open without a response */
                 else
                         answer(fd, 204, "");
         } else if (strncmp(request, "PATCH /vm ", 10) == 0) {
@@ -330,7 +331,7 @@ static void handle(int fd, const char *request, const char *body)
         }
 }
 
-/* One request a connection, read whole; a client that is slower than a second is dropped. */
+/* Serves one request per connection; drops a client that pauses for a second. */
 static void serve_api(int listener)
 {
         _cleanup_close_ int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
@@ -341,8 +342,8 @@ static void serve_api(int listener)
 
         if (fd < 0)
                 return;
-        if (told("ignore", NULL)) {
-                steal_fd(&fd); /* taken, never answered */
+        if (has_fault("ignore", NULL)) {
+                steal_fd(&fd); /* accepted, without a response */
                 return;
         }
         setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof(second));
@@ -366,10 +367,10 @@ static int listen_at(const char *path)
         int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
         if (strlen(path) >= sizeof(at.sun_path))
-                quit(EXIT_GENERIC, "%s: too long for a Unix socket", path);
+                die(EXIT_GENERIC, "%s: too long for a Unix socket", path);
         snprintf(at.sun_path, sizeof(at.sun_path), "%.107s", path);
         if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 || listen(fd, 16) < 0)
-                quit(EXIT_GENERIC, "Failed to open the socket %s: %s", path, strerror(errno));
+                die(EXIT_GENERIC, "Failed to open the socket %s: %s", path, strerror(errno));
         return fd;
 }
 
@@ -380,17 +381,17 @@ static const char *text_of(json_t *object, const char *key)
         const char *text = json_string_value(json_object_get(object, key));
 
         if (!text)
-                quit(EXIT_CONFIG, "configuration: missing field `%s`", key);
+                die(EXIT_CONFIG, "configuration: missing field `%s`", key);
         return text;
 }
 
 static void need_file(const char *path)
 {
         if (access(path, R_OK) < 0)
-                quit(EXIT_CONFIG, "configuration: %s: %s", path, strerror(errno));
+                die(EXIT_CONFIG, "configuration: %s: %s", path, strerror(errno));
 }
 
-/* The TAP must be there and free, as for the real one. It is held until the end. */
+/* Opens the TAP, which must exist and be free, as for the real one, and keeps it. */
 static void take_tap(const char *name)
 {
         struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
@@ -398,7 +399,7 @@ static void take_tap(const char *name)
 
         snprintf(request.ifr_name, IFNAMSIZ, "%.15s", name);
         if (if_nametoindex(name) == 0 || fd < 0 || ioctl(fd, TUNSETIFF, &request) < 0)
-                quit(EXIT_CONFIG, "configuration: Open tap device failed: %s", name);
+                die(EXIT_CONFIG, "configuration: Open tap device failed: %s", name);
 }
 
 static void read_config(void)
@@ -408,12 +409,12 @@ static void read_config(void)
         size_t i;
 
         if (!config)
-                quit(EXIT_CONFIG, "configuration: %s", error.text);
+                die(EXIT_CONFIG, "configuration: %s", error.text);
         need_file(text_of(json_object_get(config, "boot-source"), "kernel_image_path"));
         json_array_foreach(json_object_get(config, "drives"), i, item)
                 need_file(text_of(item, "path_on_host"));
         if (i == 0)
-                quit(EXIT_CONFIG, "configuration: missing field `drives`");
+                die(EXIT_CONFIG, "configuration: missing field `drives`");
         json_array_foreach(json_object_get(config, "network-interfaces"), i, item)
                 take_tap(text_of(item, "host_dev_name"));
         vsock = json_object_get(config, "vsock");
@@ -474,28 +475,28 @@ static void read_arguments(int argc, char **argv)
                 }
         }
         if (!fake.config_file || optind < argc)
-                quit(EXIT_ARGUMENTS, "the fake needs --config-file and no other word");
+                die(EXIT_ARGUMENTS, "the fake needs --config-file and no other word");
 }
 
-/* The ways to fail that need no guest. */
+/* Simulates the faults that need no guest. */
 static void fail_before_boot(void)
 {
         const char *value;
 
-        if (told("exit", &value)) {
-                guest_says("[    0.100000] told to exit with %s", value);
+        if (has_fault("exit", &value)) {
+                console_print("[    0.100000] told to exit with %s", value);
                 _exit(atoi(value));
         }
-        if (told("reject", NULL))
-                quit(EXIT_GENERIC, "RunWithoutApiError error: told to reject the configuration");
-        if (told("triple-fault", NULL)) {
+        if (has_fault("reject", NULL))
+                die(EXIT_GENERIC, "RunWithoutApiError error: told to reject the configuration");
+        if (has_fault("triple-fault", NULL)) {
                 fake_log("Unexpected exit reason on vcpu run: Shutdown");
                 _exit(EXIT_GENERIC);
         }
-        if (told("log-flood", NULL))
+        if (has_fault("log-flood", NULL))
                 for (int i = 0; i < 100000; i++)
                         fake_log("Invalid MMIO read @ 0x70:0x1: told to flood");
-        if (told("reboot", NULL))
+        if (has_fault("reboot", NULL))
                 _exit(0);
 }
 
@@ -507,16 +508,16 @@ int main(int argc, char **argv)
         trace("start");
         setrlimit(RLIMIT_CORE, &(struct rlimit){0});
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        read_orders();
-        if (told("refuse", NULL))
-                quit(EXIT_ARGUMENTS, "Arguments parsing error: told to refuse");
+        read_faults();
+        if (has_fault("refuse", NULL))
+                die(EXIT_ARGUMENTS, "Arguments parsing error: told to refuse");
         read_arguments(argc, argv);
         read_config();
         if (fake.log_path) {
                 _cleanup_fclose_ FILE *log = fopen(fake.log_path, "ae");
 
                 if (!log)
-                        quit(EXIT_GENERIC, "%s: %s", fake.log_path, strerror(errno));
+                        die(EXIT_GENERIC, "%s: %s", fake.log_path, strerror(errno));
                 fake.log_open = true;
         }
         puts("[    0.000000] Linux version 0 (fake)");
@@ -536,11 +537,12 @@ int main(int argc, char **argv)
                 poll(polled, 3, -1);
                 if (polled[0].revents)
                         serve_api(polled[0].fd);
-                if (polled[1].revents) /* nobody listens in the guest: end of file, as there */
+                if (polled[1]
+                            .revents) /* nothing listens in the guest: end of file, as in Firecracker */
                         close(accept(polled[1].fd, NULL, NULL));
                 if (polled[2].revents) {
                         waitpid(fake.guest, &status, 0);
-                        guest_says("[    9.000000] reboot: the agent ended with %d", status);
+                        console_print("[    9.000000] reboot: the agent ended with %d", status);
                         _exit(0);
                 }
         }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The fake's own guest: the built-in guest (builtin.h) as a thread that dials the host as a VM's agent
- * does, and that can fail at any point of the protocol. */
+/* The built-in guest (builtin.h) as a thread of the fake: it connects to the host like a VM's agent, and it
+ * simulates faults at any point of the protocol. */
 #include "builtin.h"
 #include "fake.h"
 
@@ -29,20 +29,20 @@ static void fail_connected(struct builtin *b)
 {
         static const char claim[] = {0, 0, 0, 100, WIRE_STDOUT, 'h', 'a', 'l', 'f'};
 
-        if (told("crash-after-hello", NULL))
+        if (has_fault("crash-after-hello", NULL))
                 crash();
-        if (told("ignore", NULL))
+        if (has_fault("ignore", NULL))
                 wait_for_ever();
-        if (told("torn", NULL)) {
+        if (has_fault("torn", NULL)) {
                 builtin_send(b, claim, sizeof(claim));
                 close(b->fd);
                 wait_for_ever();
         }
-        if (told("panic-midrun", NULL)) {
+        if (has_fault("panic-midrun", NULL)) {
                 builtin_send_frame(b, WIRE_STDOUT, "partial\n", 8);
                 panic(0);
         }
-        if (told("crash-midrun", NULL)) {
+        if (has_fault("crash-midrun", NULL)) {
                 builtin_send_frame(b, WIRE_STDOUT, "partial\n", 8);
                 crash();
         }
@@ -53,15 +53,15 @@ static void fail_at_boot(void)
 {
         const char *value;
 
-        if (told("slow-boot", &value))
-                sleep_told(value);
-        if (told("crash-before-hello", NULL)) {
-                guest_says("[    0.420000] Kernel panic - not syncing: fake");
+        if (has_fault("slow-boot", &value))
+                sleep_for(value);
+        if (has_fault("crash-before-hello", NULL)) {
+                console_print("[    0.420000] Kernel panic - not syncing: fake");
                 _exit(EXIT_SEGV);
         }
-        if (told("panic", &value))
+        if (has_fault("panic", &value))
                 panic(atoi(value));
-        if (told("hang", NULL))
+        if (has_fault("hang", NULL))
                 wait_for_ever();
 }
 
@@ -73,7 +73,7 @@ bool fake_guest_needed(void)
                 "ignore"};
 
         for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
-                if (told(ways[i], NULL))
+                if (has_fault(ways[i], NULL))
                         return true;
         return false;
 }
@@ -93,17 +93,17 @@ void *fake_guest(void *unused)
         trace("connect");
         if (b.fd < 0 || connect(b.fd, (struct sockaddr *)&to, sizeof(to)) < 0)
                 wait_for_ever(); /* like a guest whose connection is refused */
-        if (told("garbage", NULL)) {
+        if (has_fault("garbage", NULL)) {
                 builtin_send(&b, "HTTP/1.1 200 OK\r\n\r\n\xff\xff\xff\xff", 23);
                 wait_for_ever();
         }
-        builtin_send_hello(&b, told("hello-error", NULL) ? "no root image (fake)" : NULL);
-        if (told("crash-after-hello", NULL) || told("ignore", NULL))
+        builtin_send_hello(&b, has_fault("hello-error", NULL) ? "no root image (fake)" : NULL);
+        if (has_fault("crash-after-hello", NULL) || has_fault("ignore", NULL))
                 fail_connected(&b);
         builtin_read_request(&b);
         fail_connected(&b);
         builtin_run(&b, &result);
-        if (!told("late", NULL))
+        if (!has_fault("late", NULL))
                 builtin_send_result(&b, &result);
         wait_for_ever();
         return unused;
