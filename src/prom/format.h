@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Exposition formats: one row of operations for each. Start here to follow a scrape, which goes
- * through these files from top to bottom:
+ * Exposition formats: one row of operations for each.
  *
- *     handler.c     prom_handler_serve(): admission, deadline, shared renderings
- *     negotiate.c     prom_negotiate(): the Accept header, compared with the rows below
- *     render.c        prom_render(): runs the collectors, then for each family
- *     layout.c          prom_layout_(), prom_layout_extend_(): all its text but the numbers, kept
- *     counter.c ...     kind_ops.render: reads the values of many series at a time
- *     text.c, protobuf.c  format_ops.counters, .histogram ...: copy that text, write the numbers
- *     encoding.c      prom_choose_encoding_(), prom_encode_(): compression (gzip.c, zstd.c)
+ * This is the place to begin reading. A scrape takes this path:
  *
- * A new format is one more row, and an enum prom_format_kind in prom.h. negotiate.c lists the rows.
+ *     prom_handler_serve()     handler.c: admission, deadline, renderings that scrapes share
+ *       prom_negotiate()         negotiate.c: compares the Accept header with the rows below
+ *       prom_render()            render.c: runs the collectors (gather.c), then for each family
+ *         prom_layout_()           layout.c: all text of the family but the numbers, made once
+ *         kind_ops.render()        counter.c, gauge.c ...: reads the values of a run of series
+ *           format_ops.counters() ...  text.c, protobuf.c: copies that text, writes the numbers
+ *       prom_encode_()           encoding.c: compresses the body (gzip.c, zstd.c)
+ *
+ * A new format is one more row here and one more enum prom_format_kind in prom.h; negotiate.c lists
+ * the rows. A new kind of metric is one more row of kind_ops (kind.h).
  */
 #pragma once
 
@@ -22,21 +24,24 @@
 
 struct format_ops;
 
-/* A scrape under way. */
+/* A scrape in progress. It belongs to one thread. */
 struct scrape {
-        struct prom_buf *buf;
+        struct prom_buf *buf; /* the body is appended here */
         const struct format_ops *ops;
         enum prom_escaping escaping;
         const struct prom_render_options *options; /* or NULL */
-        struct layout *layout;                     /* of the current family */
-        uint64_t n_sets;  /* of an info: the prom_info_set() calls done when the
-                                                      scrape of the family began; see info.c */
-        bool created;     /* show when series were made */
-        bool exemplars;   /* the current family may have some to show */
-        bool begun;       /* this family, or a sibling before it, has its header and a series */
-        bool failed;      /* protobuf.c: no memory */
-        size_t family_at; /* protobuf.c: where the message of the family begins */
-        unsigned family_width; /* protobuf.c: bytes left for its length */
+        bool created;                              /* show creation times */
+
+        /* The current family. */
+        struct layout *layout;
+        uint64_t n_sets; /* an info: how many prom_info_set() calls preceded this; see info.c */
+        bool exemplars;  /* it may have exemplars to show */
+        bool begun;      /* its header is written, by itself or by a sibling of the same name */
+
+        /* For protobuf.c. */
+        bool failed;           /* memory ran out */
+        size_t family_at;      /* where the message of the family begins */
+        unsigned family_width; /* bytes reserved for its length */
 };
 
 enum created {
@@ -45,19 +50,19 @@ enum created {
         CREATED_ALWAYS,
 };
 
-/* Functions return false without memory. `text` is that of the series, `series` is NULL for a
- * sample of a collector. Bytes are appended to s->buf. */
+/* Functions append to s->buf and return false without memory. `text` is the text of the series.
+ * `series` is NULL for a sample of a collector. */
 struct format_ops {
-        /* What an Accept header calls it, and the Content-Type of a body. A NULL parameter is not
-         * looked at. */
+        /* Its name and parameters in an Accept header, and the Content-Type of a body. A parameter
+         * that is NULL here may have any value. */
         const char *type, *version, *proto, *encoding;
-        bool default_version; /* it answers a clause of this type that names no version */
+        bool default_version; /* chosen by a clause of this type without a version */
         const char *content_types[N_ESCAPINGS];
 
         bool quotes_names;      /* names may be any UTF-8; else PROM_ALLOW_UTF8 means underscores */
-        bool exemplars, native; /* it shows exemplars, native buckets */
+        bool exemplars, native; /* it can show exemplars, native buckets */
         enum created created;
-        const char *end; /* what follows the last family */
+        const char *end; /* follows the last family */
 
         const struct layout_ops *layout;
 

@@ -319,7 +319,9 @@ static double collect_s(const struct serving *scrape)
         return scrape->deadline_ns > now ? (double)(scrape->deadline_ns - now) / 2e9 : 1e-3;
 }
 
-/* Renders. Releases the lock in the meantime. */
+/* Renders. Releases the lock in the meantime: RUNNING keeps other scrapes from joining and from
+ * rendering the same, so this thread alone uses the buffer until the lock, taken again, publishes
+ * DONE. */
 static void run(const struct serving *scrape, struct prom_rendering *rendering)
 {
         struct prom_handler *handler = scrape->handler;
@@ -352,7 +354,8 @@ static int await_rendering(const struct serving *scrape, struct prom_rendering *
         return rendering->result;
 }
 
-/* Compresses the body, or waits for the thread that does. Releases the lock in the meantime. */
+/* Compresses the body, or waits for the thread that does. Releases the lock in the meantime: BUSY
+ * gives the coded body to one thread, and nobody changes the plain body while it has users. */
 static int await_coded(const struct serving *scrape, struct prom_rendering *rendering,
                        enum prom_encoding_ encoding)
 {

@@ -238,8 +238,8 @@ static bool extend(struct layout *l, size_t n, char *labels)
                 if (!l->blocks[block] || !make_series(l, series, &l->blocks[block][at], labels))
                         break;
         }
-        STORE_RELEASE(&l->n_series, i);
-        return i >= n; /* another scrape may have come further */
+        STORE_RELEASE(&l->n_series, i); /* pairs with the acquire in prom_layout_extend_() */
+        return i >= n;                  /* another scrape may have come further */
 }
 
 static struct series_text *text_at(const struct layout *l, size_t i)
@@ -252,6 +252,7 @@ static struct series_text *text_at(const struct layout *l, size_t i)
 /* With table_lock held. */
 static bool renew_stale(struct layout *l, char *labels)
 {
+        /* No scrape reads these texts any more: see layout.h. */
         grace_begin_writing();
         for (size_t i = 0; l->n_stale > 0 && i < l->n_series; i++) {
                 struct series_text *text = text_at(l, i);
@@ -318,7 +319,7 @@ struct layout *prom_layout_(struct prom_family *family, const struct layout_ops 
         if (likely(l))
                 return l;
         pthread_mutex_lock(&prom_table_lock_);
-        if (!*slot)
+        if (!*slot) /* pairs with the acquire above: who sees the pointer sees the layout */
                 STORE_RELEASE(slot, make(family, ops, escaping));
         l = *slot;
         pthread_mutex_unlock(&prom_table_lock_);

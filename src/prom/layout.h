@@ -4,10 +4,13 @@
  * escaping. The first scrape that asks for a layout makes it and the text of each series; later
  * scrapes add the series that have come since. A layout lives as long as its family.
  *
- * Threads. Layouts and texts are written under table_lock, by functions that take it themselves
- * unless they say otherwise. Scrapes read them without a lock: a text is complete before `n_series`
- * (stored with release) includes it, and it changes only if its series is recycled, which no scrape
- * that shows the series can overlap (grace.h).
+ * Threads. Functions that write layouts or texts hold table_lock; unless they say otherwise they
+ * take it themselves. Scrapes read without a lock:
+ * - a layout is complete before its pointer is stored with release;
+ * - a text is complete before n_series, stored with release, includes it;
+ * - a text is rewritten only after its series was recycled for other label values. That happens at
+ *   least a grace period after the series was removed, and scrapes that began before it do not show
+ *   the series (grace.h), so nobody reads the text that is rewritten.
  */
 #pragma once
 

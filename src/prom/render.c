@@ -45,7 +45,7 @@ static bool render_series(struct scrape *s, struct prom_family *family)
         if (s->buf->len > len_header)
                 s->begun = true;
         else
-                s->buf->len = len_before; /* none is shown; reading them finds the idle ones */
+                s->buf->len = len_before; /* none is shown; they were read to find idle ones */
         return true;
 }
 

@@ -42,7 +42,7 @@ static void put_label(struct text *t, size_t i, const char *name, const char *va
         put_quoted(t, value);
 }
 
-/* A name that must be quoted stands within the braces: {"http.status",code="200"} 1. */
+/* A quoted name goes into the braces: {"http.status",code="200"} 1. */
 static void put_line(struct text *prefix, struct text *suffix, const struct prom_family *family,
                      const char *name, const struct line *line)
 {

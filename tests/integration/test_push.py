@@ -89,7 +89,7 @@ def hang(handler):
 
 
 def drip(handler):
-    """Sends a byte now and then, without an end."""
+    """Sends a byte now and then, for ever."""
     handler.send_response(200)
     handler.send_header("Content-Length", "1000000")
     handler.end_headers()
@@ -212,7 +212,7 @@ def only(prometheus, text, at=None):
 # ---- Pushgateway -----------------------------------------------------------------------------
 
 def groups(gateway):
-    """Its groups by their labels, from its API."""
+    """Return its groups by their labels, from its API."""
     data = json.loads(gateway.get("/api/v1/metrics"))["data"]
     return {tuple(sorted(g["labels"].items())): g for g in data}
 
@@ -628,7 +628,7 @@ def test_run_continues_without_a_gateway(fake_box_agent):
 
 
 def test_run_rejects_invalid_targets(fake_box_agent):
-    """Before the program runs."""
+    """An invalid flag is rejected before the program runs."""
     for flag in ("--push", "--remote-write"):
         for url in ("foo", "ftp://host", "http://", "http:///x", "http://a b", "http://u:p@host"):
             wrong = fake_box_agent.run("sh", "echo ran", flag, url)

@@ -24,9 +24,9 @@ struct push_answer {
         unsigned retry_after_s;       /* 0: not given */
         char line[PUSH_LINE_MAX + 1]; /* the first line of the body, printable */
         bool line_ended;
-        bool counted;        /* remote-write 2.0: it counts what was written, */
-        uint64_t samples;    /* so many samples */
-        uint64_t histograms; /* and native histograms */
+        bool counted;        /* remote-write 2.0: it has counts of what was written: */
+        uint64_t samples;    /* samples */
+        uint64_t histograms; /* native histograms */
         size_t read;         /* bytes of the body so far */
 };
 

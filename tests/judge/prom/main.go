@@ -3,11 +3,11 @@
 // Command judge reads expositions with the parsers of a current Prometheus, for
 // tests/integration/test_prom_formats.py.
 //
-//	judge read CONTENT-TYPE   standard input is a scrape; writes a JSON object a line: a sample
+//	judge read CONTENT-TYPE   reads a scrape from standard input; writes one JSON object per line: a sample
 //	                          {name, labels, value} or a native histogram {name, labels, schema,
 //	                          zero, count, sum, buckets}
-//	judge escape              standard input is a name a line; writes each escaped by underscores,
-//	                          dots and values, divided by tabs
+//	judge escape              reads one name per line; writes each escaped by underscores,
+//	                          dots and values, separated by tabs
 package main
 
 import (
@@ -122,7 +122,7 @@ func escape() error {
 	for names.Scan() {
 		n := names.Text()
 		if model.LegacyValidation.IsValidMetricName(n) {
-			// As Prometheus' client library does: no scheme touches such a name.
+			// Like Prometheus' client library: no scheme changes such a name.
 			fmt.Printf("%s\t%s\t%s\n", n, n, n)
 			continue
 		}
