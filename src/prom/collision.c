@@ -6,41 +6,31 @@
 #include <errno.h>
 #include <string.h>
 
-enum { SUFFIXES_MAX = 5 };
-
-static const char *const suffixes[][SUFFIXES_MAX] = {
-        [PROM_COUNTER] = {"", "_total", "_created"},
-        [PROM_GAUGE] = {""},
-        [PROM_HISTOGRAM] = {"", "_bucket", "_sum", "_count", "_created"},
-        [PROM_SUMMARY] = {"", "_sum", "_count", "_created"},
-        [PROM_INFO] = {"", "_info"},
-        [PROM_STATESET] = {""},
-};
-
-bool prom_is_sample_name_(const char *name, const char *base, enum prom_kind kind)
+bool prom_is_sample_name_(const char *name, const char *base, const struct kind_ops *ops)
 {
         const size_t n = strlen(base);
         if (strncmp(name, base, n) != 0)
                 return false;
-        for (size_t i = 0; i < SUFFIXES_MAX && suffixes[kind][i]; i++)
-                if (strcmp(name + n, suffixes[kind][i]) == 0)
+        for (size_t i = 0; i < KIND_SUFFIXES_MAX && ops->suffixes[i]; i++)
+                if (strcmp(name + n, ops->suffixes[i]) == 0)
                         return true;
         return false;
 }
 
-/* Do two names share one, with suffixes? Then one of the bases begins with the other, and what is
- * left of the longer, together with one of its suffixes, is a suffix of the shorter. */
-static bool names_meet(const char *a, enum prom_kind a_kind, const char *b, enum prom_kind b_kind)
+/* Whether the two families have a name in common, with suffixes. Then one base begins with the other,
+ * and the rest of the longer one together with one of its suffixes is a suffix of the shorter one. */
+static bool names_meet(const char *a, const struct kind_ops *a_ops, const char *b,
+                       const struct kind_ops *b_ops)
 {
         const size_t n = strlen(b);
         if (strlen(a) < n)
-                return names_meet(b, b_kind, a, a_kind);
+                return names_meet(b, b_ops, a, a_ops);
         if (strncmp(a, b, n) != 0)
                 return false;
         char name[ESCAPED_NAME_MAX + sizeof("_created")];
-        for (size_t i = 0; i < SUFFIXES_MAX && suffixes[a_kind][i]; i++) {
-                strcpy(stpcpy(name, a), suffixes[a_kind][i]);
-                if (prom_is_sample_name_(name, b, b_kind))
+        for (size_t i = 0; i < KIND_SUFFIXES_MAX && a_ops->suffixes[i]; i++) {
+                strcpy(stpcpy(name, a), a_ops->suffixes[i]);
+                if (prom_is_sample_name_(name, b, b_ops))
                         return true;
         }
         return false;
@@ -83,7 +73,7 @@ int prom_check_collision_(const struct prom_family *new, const struct prom_famil
                 return check_siblings(new, old, error);
         const bool legacy = new->legacy_names && old->legacy_names;
         for (int e = N_ESCAPINGS - 1; e >= (legacy ? N_ESCAPINGS - 1 : 0); e--) {
-                if (!names_meet(new->open_names[e], new->kind, old->open_names[e], old->kind))
+                if (!names_meet(new->open_names[e], new->ops, old->open_names[e], old->ops))
                         continue;
                 return prom_fail_(error, EEXIST,
                                   "metric %.80s collides with a line of metric %.80s, which is "

@@ -10,7 +10,7 @@
 #include "prom/family.h"
 
 /* Whether `name` is that of the family called `base` in OpenMetrics, or of one of its samples. */
-bool prom_is_sample_name_(const char *name, const char *base, enum prom_kind kind);
+bool prom_is_sample_name_(const char *name, const char *base, const struct kind_ops *ops);
 
 /* -EEXIST with a message if both cannot be in one registry. */
 int prom_check_collision_(const struct prom_family *new, const struct prom_family *old,

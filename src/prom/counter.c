@@ -188,6 +188,11 @@ static void counter_lay_out(struct prom_family *family)
 const struct kind_ops prom_counter_ops_ = {
         .phrase = "a counter",
         .traits = KIND_UNIT | KIND_CHANGES | KIND_CREATED | KIND_GROWS | KIND_COLLECTED,
+        .text_type = "counter",
+        .open_type = "counter",
+        .proto_type = 0,
+        .open_suffix = "_total",
+        .suffixes = {"", "_total", "_created"},
         .lay_out = counter_lay_out,
         .sums = counter_sums,
         .updates = counter_updates,

@@ -85,19 +85,9 @@ bool prom_is_name_char_(char c)
         return prom_is_legacy_name_((const char[]){'_', c, '\0'}, false);
 }
 
-const char *prom_open_suffix_(enum prom_kind kind)
-{
-        static const char *const suffixes[] = {
-                [PROM_COUNTER] = "_total", [PROM_GAUGE] = "",     [PROM_HISTOGRAM] = "",
-                [PROM_SUMMARY] = "",       [PROM_INFO] = "_info", [PROM_STATESET] = "",
-        };
-        return suffixes[kind];
-}
-
-void prom_open_name_(const char *name, enum prom_kind kind, enum prom_escaping escaping,
+void prom_open_name_(const char *name, const char *suffix, enum prom_escaping escaping,
                      char out[ESCAPED_NAME_MAX + 1])
 {
-        const char *suffix = prom_open_suffix_(kind);
         const size_t n = prom_escape_name_(name, escaping, false, out), m = strlen(suffix);
         if (n > m && strcmp(out + n - m, suffix) == 0)
                 out[n - m] = '\0';

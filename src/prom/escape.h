@@ -27,10 +27,7 @@ bool prom_is_legacy_name_(const char *name, bool label);
 size_t prom_escape_name_(const char *name, enum prom_escaping escaping, bool label,
                          char out[ESCAPED_NAME_MAX + 1]);
 
-/* What OpenMetrics appends to the family's name in its samples: "_total" of a counter, "_info" of
- * an info, "" of the other kinds. */
-const char *prom_open_suffix_(enum prom_kind kind);
-
-/* Writes the escaped name of a family in OpenMetrics, which is without that suffix. */
-void prom_open_name_(const char *name, enum prom_kind kind, enum prom_escaping escaping,
+/* Writes the escaped name of a family in OpenMetrics, without the suffix that its samples append
+ * (kind_ops.open_suffix). */
+void prom_open_name_(const char *name, const char *suffix, enum prom_escaping escaping,
                      char out[ESCAPED_NAME_MAX + 1]);

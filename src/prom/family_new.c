@@ -32,7 +32,7 @@ static bool make_open_names(struct prom_family *f)
                 f->legacy_names &= prom_is_legacy_name_(f->slots[i].name, true);
         for (int e = 0; e < N_ESCAPINGS; e++) {
                 char name[ESCAPED_NAME_MAX + 1];
-                prom_open_name_(f->name, f->kind, (enum prom_escaping)e, name);
+                prom_open_name_(f->name, f->ops->open_suffix, (enum prom_escaping)e, name);
                 f->open_names[e] =
                         e > 0 && f->legacy_names ? f->open_names[0] : copy_string(f, name);
                 if (!f->open_names[e])

@@ -19,6 +19,8 @@ struct sample;
 struct scrape;
 struct series_text;
 
+enum { KIND_SUFFIXES_MAX = 5 };
+
 /* What a description may or must contain, and what its series have. */
 enum kind_trait {
         KIND_BUCKETS = 1 << 0,   /* upper bounds of classic buckets */
@@ -38,6 +40,12 @@ struct kind_ops {
         const char *name_suffix;    /* the required end of the name, or NULL */
         const char *reserved_label; /* a label that some of its lines have, or NULL */
         unsigned traits;            /* of enum kind_trait */
+
+        const char *text_type, *open_type; /* in text, and in OpenMetrics */
+        char proto_type;                   /* enum MetricType in protobuf */
+        const char
+                *open_suffix; /* what a single sample appends to the family's name in OpenMetrics */
+        const char *suffixes[KIND_SUFFIXES_MAX]; /* all that its samples append in some format */
 
         /* Sets how many cells, sums and exemplars each series of a new family has. NULL: none. */
         void (*lay_out)(struct prom_family *family);

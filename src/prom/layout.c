@@ -52,7 +52,7 @@ static void set_bound(const struct layout *l, struct line *line, const char *lab
 void prom_describe_one_(const struct layout *l, size_t i, struct line *line)
 {
         if (l->ops->open)
-                line->suffix = prom_open_suffix_(l->family->kind);
+                line->suffix = l->family->ops->open_suffix;
 }
 
 void prom_describe_bucket_(const struct layout *l, size_t i, struct line *line)

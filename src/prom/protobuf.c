@@ -526,13 +526,9 @@ static void text_name(struct text *t, const char *name, bool label)
 
 static void text_header(struct text *t, const struct prom_family *family, const char *name)
 {
-        static const char types[] = {
-                [PROM_COUNTER] = 0,   [PROM_GAUGE] = 1, [PROM_SUMMARY] = 2,
-                [PROM_HISTOGRAM] = 4, [PROM_INFO] = 1,  [PROM_STATESET] = 1,
-        };
         text_string(t, FAMILY_NAME, name);
         text_string(t, FAMILY_HELP, family->help);
-        text_put(t, (const char[]){FAMILY_TYPE << 3 | WIRE_VARINT, types[family->kind]}, 2);
+        text_put(t, (const char[]){FAMILY_TYPE << 3 | WIRE_VARINT, family->ops->proto_type}, 2);
         if (family->unit)
                 text_string(t, FAMILY_UNIT, family->unit);
 }

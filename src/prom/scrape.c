@@ -31,7 +31,7 @@ static bool is_name_of(const struct prom_family *family, const char *name)
         /* All escapings of a legacy name are the same. */
         const int n = family->legacy_names ? 1 : N_ESCAPINGS;
         for (int e = 0; e < n; e++)
-                if (prom_is_sample_name_(name, family->open_names[e], family->kind))
+                if (prom_is_sample_name_(name, family->open_names[e], family->ops))
                         return true;
         return false;
 }

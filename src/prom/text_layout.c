@@ -90,12 +90,8 @@ static void put_help(struct text *t, const char *name, const char *help, bool qu
 
 static void put_text_header(struct text *t, const struct prom_family *family, const char *name)
 {
-        static const char *const types[] = {
-                [PROM_COUNTER] = "counter", [PROM_GAUGE] = "gauge", [PROM_HISTOGRAM] = "histogram",
-                [PROM_SUMMARY] = "summary", [PROM_INFO] = "gauge",  [PROM_STATESET] = "gauge",
-        };
         put_help(t, name, family->help, false);
-        put_comment(t, "# TYPE ", name, types[family->kind]);
+        put_comment(t, "# TYPE ", name, family->ops->text_type);
 }
 
 static bool ends_with_unit(const char *name, const char *unit)
@@ -107,12 +103,8 @@ static bool ends_with_unit(const char *name, const char *unit)
 static void put_openmetrics_header(struct text *t, const struct prom_family *family,
                                    const char *name)
 {
-        static const char *const types[] = {
-                [PROM_COUNTER] = "counter", [PROM_GAUGE] = "gauge", [PROM_HISTOGRAM] = "histogram",
-                [PROM_SUMMARY] = "summary", [PROM_INFO] = "info",   [PROM_STATESET] = "stateset",
-        };
         put_help(t, name, family->help, true);
-        put_comment(t, "# TYPE ", name, types[family->kind]);
+        put_comment(t, "# TYPE ", name, family->ops->open_type);
         /* An escaped name may no longer end with the unit; then OpenMetrics allows no UNIT. */
         if (family->unit && ends_with_unit(name, family->unit))
                 put_comment(t, "# UNIT ", name, family->unit);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A plugin with the metrics library linked into it, and with PROM_PLUGIN_HOST the program that loads
- * it: a thread counts in the plugin, and ends after the plugin is gone. */
+/* A plugin that links the metrics library, and, with PROM_PLUGIN_HOST, the program that loads it: a
+ * thread counts in the plugin and exits after the plugin has been unloaded. */
 #ifndef PROM_PLUGIN_HOST
 #include <prom/prom.h>
 
@@ -45,7 +45,7 @@ static void *count(void *plugin_count)
         ((void (*)(void))plugin_count)();
         sem_post(&counted);
         sem_wait(&closed);
-        return NULL; /* what the library left with the thread would run here */
+        return NULL; /* thread-exit handlers of the library would run here */
 }
 
 int main(int argc, char **argv)
@@ -64,9 +64,9 @@ int main(int argc, char **argv)
                 if (((int (*)(void))dlsym(plugin, "plugin_close"))() < 0 || dlclose(plugin) != 0)
                         return 3;
                 if (dlopen(argv[1], RTLD_NOW | RTLD_NOLOAD))
-                        return 4; /* it is still there: nothing was tried */
+                        return 4; /* still loaded: the test would prove nothing */
                 int status;
-                pid_t pid = fork(); /* what the library left with fork() would run here */
+                pid_t pid = fork(); /* fork handlers of the library would run here */
                 if (pid == 0)
                         _exit(0);
                 waitpid(pid, &status, 0);

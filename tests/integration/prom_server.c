@@ -3,11 +3,11 @@
  * A program with metrics of every kind, for test_prom_formats.py.
  *
  *     prom_server body SEED ACCEPT    writes one scrape; its Content-Type goes to standard error
- *     prom_server escape              reads a name a line, writes each as the three escapings have it
+ *     prom_server escape              reads one name per line, writes it in the three escapings
  *     prom_server serve               serves scrapes of seed 0 on a port of 127.0.0.1, which it
  *                                     prints, until standard input ends
  *
- * Seed 0 is the set that the test knows; any other makes up names, labels and values.
+ * Seed 0 is the set that the test knows; other seeds generate names, labels and values.
  */
 #include "prom/prom.h"
 
@@ -191,7 +191,7 @@ static void fill_collected(void)
                 errx(2, "no collector");
 }
 
-/* ---- sets of chance ------------------------------------------------------------------------ */
+/* ---- random sets --------------------------------------------------------------------------- */
 
 static uint64_t seed;
 
@@ -324,7 +324,7 @@ static int write_body(const char *accept)
         struct prom_buf buf = PROM_BUF_INIT;
         struct prom_format format = prom_negotiate(accept);
         struct prom_render_options options = {.created = getenv("CREATED") != NULL};
-        for (int i = 0; i < 2; i++) /* the second finds the texts that the first has made */
+        for (int i = 0; i < 2; i++) /* the second scrape finds the texts that the first has made */
                 if (prom_render(prom_default_registry(), format, &options, &buf) < 0)
                         errx(1, "no memory");
         fputs(prom_content_type(format), stderr);
@@ -360,9 +360,9 @@ static int write_escaped(void)
         return fflush(stdout) == 0 ? 0 : 1;
 }
 
-/* ---- many ---------------------------------------------------------------------------------- */
+/* ---- serving scrapes ----------------------------------------------------------------------- */
 
-/* The value of a header, copied out of the request; NULL if it is not there. */
+/* The value of a request header, as a copy; NULL if it is absent. */
 static const char *header(const char *request, const char *name, char out[REQUEST_MAX])
 {
         for (const char *line = strstr(request, "\r\n"); line; line = strstr(line + 2, "\r\n")) {

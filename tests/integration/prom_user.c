@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* All of prom.h as its users write it, in what C99 and C++11 have in common: test_prom_package.py
- * compiles it as both, and as strict as compilers can be. Prints an exposition. */
+/* Uses all of prom.h, in the common subset of C99 and C++11. test_prom_package.py compiles it as
+ * both, with the strictest warnings. Prints an exposition. */
 #include <prom/prom.h>
 #include <prom/testing.h>
 #include <stdio.h>
@@ -55,7 +55,7 @@ static void add_collector(void)
                 puts("not registered");
 }
 
-/* Literals that come here as an argument are of one place in the program, and different. */
+/* Literals passed as an argument name different series. */
 static inline void count(struct prom_family *family, const char *method)
 {
         prom_counter_inc(prom_counter_with(family, method, "200"));
