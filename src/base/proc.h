@@ -21,8 +21,7 @@
 
 enum {
         PROC_KEEP_MAX = 8,
-        PROC_REAP_MAX_MS =
-                10 * 1000, /* killed processes that take longer are stuck in the kernel */
+        PROC_REAP_MAX_MS = 10000, /* a killed process that takes longer is stuck in the kernel */
 };
 
 struct proc_spec {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * JSON objects and C structs, translated into each other by a table of fields. One row says what a
- * member is called, what it may be and where it is stored; the decoder and the encoder both work
- * from it, so they cannot drift apart.
+ * Decoding JSON objects into C structs, and encoding them, by a table of fields. A row gives the
+ * name, type, bounds and place in the struct of one member. The decoder and the encoder use the
+ * same rows, so they cannot diverge.
  *
  *     static const struct json_field limit_fields[] = {
  *             JSON_FIELD(limits, cpus, U32, 1, CPUS_MAX, JSON_REQUIRED),
@@ -19,8 +19,8 @@
  * Errors: a message that names the field, with -EINVAL (wrong type, missing, unknown, malformed),
  * -ERANGE (a value or a length out of bounds), what a custom row returns, or -ENOMEM.
  *
- * Ownership: texts of a decoded struct point into the JSON object, which the caller keeps for as
- * long; JSON_OWNED texts and lists belong to the struct until json_fields_release().
+ * Ownership: texts of a decoded struct point into the JSON object, which the caller must keep as
+ * long as the struct. JSON_OWNED texts and lists belong to the struct until json_fields_release().
  *
  * Thread rule: pure functions.
  */
@@ -44,15 +44,17 @@ enum json_field_type {
         JSON_FIELD_ARRAY,  /* const char *[max]: the same, stored in the struct, without the NULL */
         JSON_FIELD_WORD,   /* int, the index in `words` */
         JSON_FIELD_OBJECT, /* a struct with a table of its own */
-        JSON_FIELD_CUSTOM, /* whatever decode() and encode() make of it */
+        JSON_FIELD_CUSTOM, /* decoded and encoded by functions of its row */
 };
 
 enum {
         JSON_REQUIRED = 1, /* must be present and not null */
-        JSON_PRINTABLE =
-                1 << 1,      /* TEXT for a terminal, at most JSON_PRINTABLE_MAX bytes: the decoder
-                                  * rejects control characters, the encoder replaces them */
-        JSON_OWNED = 1 << 2, /* TEXT or CUSTOM: a char * that belongs to the struct */
+
+        /* TEXT for a terminal, at most JSON_PRINTABLE_MAX bytes. The decoder rejects control
+         * characters, the encoder replaces them. */
+        JSON_PRINTABLE = 1 << 1,
+
+        JSON_OWNED = 1 << 2,         /* TEXT or CUSTOM: a char * that belongs to the struct */
         JSON_EMPTY_IS_NULL = 1 << 3, /* "" counts as null */
         JSON_OMIT_NULL = 1 << 4,     /* not encoded if null, even if the table encodes nulls */
 };
@@ -67,10 +69,12 @@ struct json_field {
         size_t offset; /* in the struct */
         int64_t min, max;
         unsigned flags;
-        size_t offset2;           /* LIST, ARRAY: of the size_t that counts the entries. OBJECT:
-                                         * of a bool that tells if the object is present, or 0 */
-        const char *const *words; /* WORD: NULL-terminated */
+        const char *const *words;       /* WORD: NULL-terminated */
         const struct json_table *table; /* OBJECT */
+
+        /* LIST, ARRAY: offset of the size_t that counts the entries. OBJECT: offset of a bool that
+         * tells whether the object is present; 0: there is none. */
+        size_t offset2;
 
         /*
          * CUSTOM. `member` is at `offset`. encode() returns a new reference, json_null() for none,
