@@ -111,7 +111,7 @@ tests:
         exp_alerts:
           - exp_labels: {{severity: page, instance: e, class: exit_148}}
             exp_annotations:
-              summary: A VMM on e tried a system call that it may not
+              summary: A VMM on e tried a forbidden system call
               runbook: docs/runbooks.md#vulcanseccompfaults
       - {{eval_time: 19m, alertname: VulcanSpoofedFrames}}
       - eval_time: 30m
@@ -119,14 +119,14 @@ tests:
         exp_alerts:
           - exp_labels: {{severity: ticket, instance: e, kind: spoofed_mac}}
             exp_annotations:
-              summary: A guest on e sent frames under another hardware address
+              summary: A guest on e sent frames with a forged hardware address
               runbook: docs/runbooks.md#vulcanspoofedframes
       - eval_time: 30m
         alertname: VulcanWorkloadsInterrupted
         exp_alerts:
           - exp_labels: {{severity: ticket, instance: a}}
             exp_annotations:
-              summary: 5 workloads on a died with the daemon that ran them
+              summary: 5 workloads on a were interrupted when the previous daemon died
               runbook: docs/runbooks.md#vulcanworkloadsinterrupted
       - {{eval_time: 61m, alertname: VulcanWorkloadsInterrupted}}
   - interval: 1m
