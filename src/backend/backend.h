@@ -9,12 +9,13 @@
  * Each task has a run handle (run.h), by which it is stopped and cleaned up. Nobody searches for a
  * workload by its id.
  *
- * execute() returns when the VM is gone, or when it was killed and the kernel takes longer to free it
- * than other workloads should wait; the backend then completes the cleanup on a thread of its own.
+ * execute() returns when the VM is gone, or when it was killed and the kernel takes longer to free
+ * it than other workloads should wait; the backend then completes the cleanup on a thread of its
+ * own.
  *
- * Thread rule: execute() is called on a thread that outlives the call (VMMs die with the thread that
- * started them), any number of times in parallel; cleanup() and capabilities() on any thread at any
- * time; open(), check() and free() while no other function of this backend runs.
+ * Thread rule: execute() is called on a thread that outlives the call (VMMs die with the thread
+ * that started them), any number of times in parallel; cleanup() and capabilities() on any thread
+ * at any time; open(), check() and free() while no other function of this backend runs.
  */
 #pragma once
 
@@ -45,24 +46,24 @@ struct backend_sink {
         void (*ready)(void *ctx);
         /*
          * New figures in *so_far, which is borrowed: the boot time before ready(), the time to the
-         * first response, the program's times, memory and bytes with its result, and last the time of
-         * the cleanup. Unknown figures are 0; status, exit code and error are not valid yet.
+         * first response, the program's times, memory and bytes with its result, and last the time
+         * of the cleanup. Unknown figures are 0; status, exit code and error are not valid yet.
          */
         void (*measured)(void *ctx, const struct workload_outcome *so_far);
         /*
-         * Bytes of a stream. Returns 0, or a negative errno (-EPIPE) if the sink will never take output
-         * again; then the workload ends as killed.
+         * Bytes of a stream. Returns 0, or a negative errno (-EPIPE) if the sink will never take
+         * output again; then the workload ends as killed.
          *
-         * May block, which delays its own program only. The VM cannot end meanwhile, so a sink should
-         * stop blocking when the program's time limit has passed, and must return after cleanup() was
-         * called for its workload. The time it takes extends the wait for the result by a bounded total
-         * (session/deadline.h).
+         * May block, which delays its own program only. The VM cannot end meanwhile, so a sink
+         * should stop blocking when the program's time limit has passed, and must return after
+         * cleanup() was called for its workload. The time it takes extends the wait for the result
+         * by a bounded total (session/deadline.h).
          */
         int (*output)(void *ctx, enum workload_stream stream, const void *bytes, size_t n);
         /*
-         * The files that the spec asked for (spec->fetch), however the workload ended; once, after the
-         * last output. The sink owns the reference. Not called if the spec asked for none, or if the
-         * workload never began. Does not affect the outcome.
+         * The files that the spec asked for (spec->fetch), however the workload ended; once, after
+         * the last output. The sink owns the reference. Not called if the spec asked for none, or
+         * if the workload never began. Does not affect the outcome.
          */
         void (*fetched)(void *ctx, struct workload_fetch *fetch);
         void *ctx;
@@ -105,8 +106,8 @@ struct backend_ops {
 
         /* The runtimes are those whose images exist now. */
         void (*capabilities)(struct backend *b, struct backend_capabilities *ret);
-        /* Checks a spec before it is accepted and replaces limits that are 0 by their defaults. -ENOENT:
-         * unknown runtime; the message lists the known ones. Starts no VM. */
+        /* Checks a spec before it is accepted and replaces limits that are 0 by their defaults.
+         * -ENOENT: unknown runtime; the message lists the known ones. Starts no VM. */
         int (*resolve)(struct backend *b, struct workload_spec *spec, struct err *err);
         /*
          * Runs the workload and fills the outcome, with its status (session/outcome.h). Enters

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The report of a check: a bounded list of findings, each with what was examined, what was found and
- * what to do about it. backend_ops.check() fills one; `vulcan doctor` prints it and `vulcan serve`
- * refuses to start on a BACKEND_MISSING.
+ * The report of a check: a bounded list of findings, each with what was examined, what was found
+ * and what to do about it. backend_ops.check() fills one; `vulcan doctor` prints it and `vulcan
+ * serve` refuses to start on a BACKEND_MISSING.
  *
  *     backend_advise(backend_find(report, BACKEND_WARN, "kvm", "no /dev/kvm"),
  *                    "load the module kvm_intel or kvm_amd");

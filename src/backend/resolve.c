@@ -9,8 +9,8 @@ enum {
         DEFAULT_PROCESSES = 512,
 };
 
-/* A file with the name of the program would replace it. An archive has no such name: its entry point is
- * found in the guest. */
+/* A file with the name of the program would replace it. An archive has no such name: its entry
+ * point is found in the guest. */
 static int check_files(const struct workload_spec *spec, const struct image_runtime *runtime,
                        struct err *err)
 {

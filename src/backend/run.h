@@ -2,21 +2,21 @@
 /*
  * The handle of one run of a workload: where the thread that executes it meets those that end it.
  *
- * Its caller owns the memory (the engine embeds it in its job), initialises it before anybody can ask
- * for a kill and releases it when no thread uses it any more. A handle serves one execute().
+ * Its caller owns the memory (the engine embeds it in its job), initialises it before anybody can
+ * ask for a kill and releases it when no thread uses it any more. A handle serves one execute().
  *
  *     the thread that executes                  any thread
  *     backend_run_enter(run, stop, ctx)         backend_run_kill(run)    marks it, and returns
  *     if (!backend_run_is_killed(run)) ...      backend_run_stop(run)    ends it, and returns
  *     backend_run_leave(run)                    backend_run_await(run)   returns when all is gone
  *
- * No kill is lost, whenever it comes. backend_run_stop() marks the run before it takes the lock, and a
- * backend looks at the mark after backend_run_enter() has released the lock. If the stop gets the lock
- * first, the backend finds the mark and starts nothing. If the backend gets it first, the stop finds
- * the execution and calls its stop().
+ * No kill is lost, whenever it comes. backend_run_stop() marks the run before it takes the lock,
+ * and a backend looks at the mark after backend_run_enter() has released the lock. If the stop gets
+ * the lock first, the backend finds the mark and starts nothing. If the backend gets it first, the
+ * stop finds the execution and calls its stop().
  *
- * Thread rule: any thread at any time between init and release, except that enter and leave belong to
- * the thread that executes.
+ * Thread rule: any thread at any time between init and release, except that enter and leave belong
+ * to the thread that executes.
  */
 #pragma once
 

@@ -45,8 +45,8 @@ static int open_file(const char *path, uint64_t *ret_size, struct err *err)
 }
 
 /*
- * Superblock, from Linux's Documentation/filesystems/squashfs.rst and fs/squashfs/squashfs_fs.h: magic at
- * 0, bytes_used (64 bits, little-endian) at 40.
+ * Superblock, from Linux's Documentation/filesystems/squashfs.rst and fs/squashfs/squashfs_fs.h:
+ * magic at 0, bytes_used (64 bits, little-endian) at 40.
  */
 int image_check_squashfs(const char *path, struct err *err)
 {

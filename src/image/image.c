@@ -118,9 +118,61 @@ static bool is_entrypoints(const char *words)
         return count > 0;
 }
 
-/* One line of a description, already cut at the newline: "KEY=VALUE", blank, or a comment. */
-static int parse_line(struct image_runtime *r, char *line, const char *file, int number,
+/* Where a message refers to. */
+struct place {
+        const char *file;
+        int line;
+};
+
+/* Sets a key whose value is a text. -EINVAL if the value is not allowed or the key is repeated. */
+static int set_text(struct image_runtime *r, const char *key, const char *value, char **text,
+                    const struct place *at, struct err *err)
+{
+        if (*text)
+                return err_set(err, EINVAL, "%s:%d: %s is given twice", at->file, at->line, key);
+        if (text == &r->file && value[strcspn(value, " \t")])
+                return err_blank(at->file, at->line, key, value, err);
+        if (text == &r->entrypoint && !is_entrypoints(value))
+                return err_set(err, EINVAL,
+                               "%s:%d: ENTRYPOINT=%.60s: expected up to %d paths within the "
+                               "archive, separated by blanks; put comments on lines of their own",
+                               at->file, at->line, value, IMAGE_ENTRYPOINTS_MAX);
+        if (text == &r->suffix && !is_suffixes(value))
+                return err_set(err, EINVAL, "%s:%d: SUFFIX=%.40s: expected words such as .py",
+                               at->file, at->line, value);
+        *text = strdup(value);
+        return *text ? 0 : err_set(err, ENOMEM, "out of memory");
+}
+
+static int set_name(struct image_runtime *r, const char *value, const struct place *at,
+                    struct err *err)
+{
+        if (value[strcspn(value, " \t")])
+                return err_blank(at->file, at->line, "NAME", value, err);
+        if (!*value || strlen(value) >= sizeof(r->name) || strpbrk(value, "/\""))
+                return err_set(err, EINVAL, "%s:%d: bad NAME \"%.60s\"", at->file, at->line, value);
+        strcpy(r->name, value);
+        return 0;
+}
+
+static int set_mem_mb(struct image_runtime *r, const char *value, const struct place *at,
                       struct err *err)
+{
+        char *end;
+        unsigned long mb = strtoul(value, &end, 10);
+
+        if (end > value && (*end == ' ' || *end == '\t'))
+                return err_blank(at->file, at->line, "MEM_MB", value, err);
+        if (*end || mb < WORKLOAD_MEM_MIN_MB || mb > WORKLOAD_MEM_MAX_MB)
+                return err_set(err, EINVAL, "%s:%d: MEM_MB=%.20s is not between %d and %d",
+                               at->file, at->line, value, WORKLOAD_MEM_MIN_MB, WORKLOAD_MEM_MAX_MB);
+        r->mem_mb = (unsigned)mb;
+        return 0;
+}
+
+/* Parses a line, without its newline: "KEY=VALUE", blank, or a comment. Keys that describe how the
+ * image is built are ignored. */
+static int parse_line(struct image_runtime *r, char *line, const struct place *at, struct err *err)
 {
         const struct {
                 const char *key;
@@ -137,50 +189,15 @@ static int parse_line(struct image_runtime *r, char *line, const char *file, int
                 return 0;
         value = strchr(line, '=');
         if (!value || value == line)
-                return err_set(err, EINVAL, "%s:%d: not KEY=VALUE: \"%.60s\"", file, number, line);
+                return err_set(err, EINVAL, "%s:%d: not KEY=VALUE: \"%.60s\"", at->file, at->line,
+                               line);
         *value++ = '\0';
-
-        for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-                if (strcmp(line, texts[i].key) != 0)
-                        continue;
-                if (*texts[i].text)
-                        return err_set(err, EINVAL, "%s:%d: %s is given twice", file, number, line);
-                if (texts[i].text == &r->file && value[strcspn(value, " \t")])
-                        return err_blank(file, number, line, value, err);
-                if (texts[i].text == &r->entrypoint && !is_entrypoints(value))
-                        return err_set(
-                                err, EINVAL,
-                                "%s:%d: ENTRYPOINT=%.60s: expected up to %d paths within the "
-                                "archive, separated by blanks; put comments on lines of their own",
-                                file, number, value, IMAGE_ENTRYPOINTS_MAX);
-                if (texts[i].text == &r->suffix && !is_suffixes(value))
-                        return err_set(err, EINVAL,
-                                       "%s:%d: SUFFIX=%.40s: expected words such as .py", file,
-                                       number, value);
-                *texts[i].text = strdup(value);
-                return *texts[i].text ? 0 : err_set(err, ENOMEM, "out of memory");
-        }
-        if (strcmp(line, "NAME") == 0) {
-                if (value[strcspn(value, " \t")])
-                        return err_blank(file, number, line, value, err);
-                if (!*value || strlen(value) >= sizeof(r->name) || strpbrk(value, "/ \t\""))
-                        return err_set(err, EINVAL, "%s:%d: bad NAME \"%.60s\"", file, number,
-                                       value);
-                strcpy(r->name, value);
-        } else if (strcmp(line, "MEM_MB") == 0) {
-                char *end;
-                unsigned long mb = strtoul(value, &end, 10);
-
-                if (end > value && (*end == ' ' || *end == '\t'))
-                        return err_blank(file, number, line, value, err);
-                if (*end || mb < WORKLOAD_MEM_MIN_MB || mb > WORKLOAD_MEM_MAX_MB)
-                        return err_set(err, EINVAL, "%s:%d: MEM_MB=%.20s is not between %d and %d",
-                                       file, number, value, WORKLOAD_MEM_MIN_MB,
-                                       WORKLOAD_MEM_MAX_MB);
-                r->mem_mb = (unsigned)mb;
-        }
-        /* Other keys describe how the image is built and are ignored here. */
-        return 0;
+        for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+                if (strcmp(line, texts[i].key) == 0)
+                        return set_text(r, line, value, texts[i].text, at, err);
+        if (strcmp(line, "NAME") == 0)
+                return set_name(r, value, at, err);
+        return strcmp(line, "MEM_MB") == 0 ? set_mem_mb(r, value, at, err) : 0;
 }
 
 static const char placeholder[] = "{entry}";
@@ -217,7 +234,8 @@ int image_parse_runtime(const char *text, const char *file, struct image_runtime
 {
         struct image_runtime r = {.mem_mb = 128};
         _cleanup_free_ char *copy = strdup(text);
-        int number = 0, result = 0;
+        struct place at = {.file = file};
+        int result = 0;
         char *rest = copy;
 
         if (!copy)
@@ -225,7 +243,8 @@ int image_parse_runtime(const char *text, const char *file, struct image_runtime
         while (result == 0 && rest) {
                 char *line = strsep(&rest, "\n");
 
-                result = parse_line(&r, line, file, ++number, err);
+                at.line++;
+                result = parse_line(&r, line, &at, err);
         }
         if (result == 0)
                 result = complete(&r, file, err);

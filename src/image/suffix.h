@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The runtimes of images/runtimes and their suffixes, at build time; suffixes.sh makes the table. Private
- * to this folder. */
+/* The runtimes of images/runtimes and their suffixes, at build time; suffixes.sh makes the table.
+ * Private to this folder. */
 #pragma once
 
 struct image_suffix {

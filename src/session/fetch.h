@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The files that an agent sends back: FILE and DATA frames become a struct workload_fetch. The agent is
- * not trusted. A file is accepted if all its bytes arrived and match the announced checksum, and if its
- * name fits the pattern that it was found by. The spec bounds the number of files and bytes.
+ * The files that an agent sends back: FILE and DATA frames become a struct workload_fetch. The
+ * agent is not trusted. A file is accepted if all its bytes arrived and match the announced
+ * checksum, and if its name fits the pattern that it was found by. The spec bounds the number of
+ * files and bytes.
  *
  * Thread rule: one thread.
  */
@@ -32,8 +33,9 @@ int session_fetch_begin(struct session_fetch *f, const struct workload_spec *spe
 int session_fetch_file(struct session_fetch *f, const void *payload, size_t n, struct err *err);
 int session_fetch_data(struct session_fetch *f, const void *bytes, size_t n, struct err *err);
 
-/* Ends the transfer and returns the files; the caller owns the reference. NULL: the spec asks for none.
- * `why`: the error for patterns that the agent had not completed; NULL if it completed all. */
+/* Ends the transfer and returns the files; the caller owns the reference. NULL: the spec asks for
+ * none. `why`: the error for patterns that the agent had not completed; NULL if it completed
+ * all. */
 struct workload_fetch *session_fetch_end(struct session_fetch *f, const char *why);
 
 /* Frees everything; *f is zero again. */

@@ -22,8 +22,8 @@ static bool has_name(char *const *pairs, size_t n, const char *word, size_t name
         return false;
 }
 
-/* The runtime's environment, overridden and extended by the workload's. `copy`, of the former, is split in
- * place, and the result points into it. */
+/* The runtime's environment, overridden and extended by the workload's. `copy`, of the former, is
+ * split in place, and the result points into it. */
 static const char **merge_env(char *copy, const struct workload_spec *spec, size_t *ret_n)
 {
         size_t words = strlen(copy) / 2 + 1;

@@ -15,8 +15,8 @@
 #include "workload/workload.h"
 
 /*
- * Appends the request as JSON to *ret. `lease` NULL: the guest gets no network. -EINVAL names a field
- * that the agent would refuse; -ENOMEM.
+ * Appends the request as JSON to *ret. `lease` NULL: the guest gets no network. -EINVAL names a
+ * field that the agent would refuse; -ENOMEM.
  */
 int session_request_encode(const char *id, const struct workload_spec *spec,
                            const struct image_runtime *runtime, const struct net_lease *lease,

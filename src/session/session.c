@@ -96,8 +96,8 @@ static int add_request(struct session *s, struct err *err)
         return r < 0 ? err_set(err, -r, "out of memory") : 0;
 }
 
-/* The agent applies the time limit twice if it first unpacks an archive or waits for files, and takes
- * time of its own to look for the files to send back (docs/protocol.md). */
+/* The agent applies the time limit twice if it first unpacks an archive or waits for files, and
+ * takes time of its own to look for the files to send back (docs/protocol.md). */
 static void start_deadline(struct session *s)
 {
         const struct workload_spec *spec = s->task.spec;
@@ -123,8 +123,8 @@ int session_begin(struct session *s, const struct session_task *task, struct err
         if ((r = session_fetch_begin(&s->fetch, spec, err)) < 0)
                 return r;
         s->request_ns = clock_ns();
-        /* The PING leaves in the same write as the request, before it: it measures the bare round trip
-         * at no cost. */
+        /* The PING leaves in the same write as the request, before it: it measures the bare round
+         * trip at no cost. */
         r = add_frame(s, WIRE_PING, &s->request_ns, sizeof(s->request_ns));
         if (r < 0)
                 return err_set(err, -r, "out of memory");
@@ -193,8 +193,8 @@ static bool wants_write(const struct session *s)
         return s->out_at < s->out.len || has_more(s);
 }
 
-/* Drops everything to be sent after the agent has closed the connection; what it sent before can still
- * be received. */
+/* Drops everything to be sent after the agent has closed the connection; what it sent before can
+ * still be received. */
 static void stop_sending(struct session *s)
 {
         s->code_left = s->data_left = s->n_files = 0;
@@ -284,8 +284,8 @@ static void note_response(struct session *s)
 }
 
 /*
- * Passes output on. One receive can hold thousands of frames, each of which may block in output() for
- * a while, so the deadline is checked after each.
+ * Passes output on. One receive can hold thousands of frames, each of which may block in output()
+ * for a while, so the deadline is checked after each.
  */
 static int pass_output(struct session *s, enum workload_stream stream, const void *bytes, size_t n,
                        struct err *err)

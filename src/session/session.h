@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The host's side of the conversation with an agent (docs/protocol.md): HELLO, then the request with
- * code and files, then output, files and the result. Knows nothing of what the agent runs in: it needs
- * a connected stream socket and never blocks on it. The caller polls:
+ * The host's side of the conversation with an agent (docs/protocol.md): HELLO, then the request
+ * with code and files, then output, files and the result. Knows nothing of what the agent runs in:
+ * it needs a connected stream socket and never blocks on it. The caller polls:
  *
  *     while (session_read_hello(&s, fd, &hello, &err) == -EAGAIN)
  *             ... poll fd for POLLIN ...
@@ -36,8 +36,8 @@
 #include <stdint.h>
 
 struct session_events {
-        /* Bytes of a stream, up to the workload's limit. A negative errno if nobody will take output
-         * any more: it ends the conversation. May block; that time extends the deadline
+        /* Bytes of a stream, up to the workload's limit. A negative errno if nobody will take
+         * output any more: it ends the conversation. May block; that time extends the deadline
          * (deadline.h). NULL: output is counted and discarded. */
         int (*output)(void *ctx, enum workload_stream stream, const void *bytes, size_t n);
         /* Bytes of a stream as they arrived, including those past the limit. May be NULL. */
@@ -100,12 +100,12 @@ struct session {
  */
 int session_read_hello(struct session *s, int fd, struct wire_hello *ret, struct err *err);
 
-/* Queues PING, REQUEST, code and files, and starts the deadline. -EINVAL: the agent would reject the
- * request; -ENOMEM. */
+/* Queues PING, REQUEST, code and files, and starts the deadline. -EINVAL: the agent would reject
+ * the request; -ENOMEM. */
 int session_begin(struct session *s, const struct session_task *task, struct err *err);
 
-/* Sends as much as the socket takes. A closed connection is not an error here: the agent's last words
- * are still to be read, and session_advance() reports it after them. */
+/* Sends as much as the socket takes. A closed connection is not an error here: the agent's last
+ * words are still to be read, and session_advance() reports it after them. */
 int session_write(struct session *s, int fd, struct err *err);
 
 /* What to poll for: the events of the connection; standard input's descriptor, -1 while none can be
@@ -119,14 +119,14 @@ bool session_is_readable(short conn_events);
 
 /*
  * Handles what poll() found: standard input is queued, frames are received. -ECONNRESET: the agent
- * closed the connection before its result; -EPROTO: a malformed frame or one out of turn; -ETIMEDOUT:
- * overdue; or what events->output() returned.
+ * closed the connection before its result; -EPROTO: a malformed frame or one out of turn;
+ * -ETIMEDOUT: overdue; or what events->output() returned.
  */
 int session_advance(struct session *s, int fd, short conn_events, bool stdin_ready,
                     struct err *err);
 
-/* The files that were sent back, NULL if none were asked for; the caller owns the reference. `why`: the
- * reason for missing files if the conversation ended without a result, NULL if it did not. */
+/* The files that were sent back, NULL if none were asked for; the caller owns the reference. `why`:
+ * the reason for missing files if the conversation ended without a result, NULL if it did not. */
 struct workload_fetch *session_take_fetched(struct session *s, const char *why);
 
 /* Frees everything; *s is SESSION_INIT again. */

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The cheapest possible `firecracker`, to measure the cost of the daemon alone: no C library, no threads, one
- * process. (Before main(), a C library queries the CPU with some fifty CPUID instructions. Inside a VM each
- * of them traps, and together they cost as much as the rest of this program.)
+ * The cheapest possible `firecracker`, to measure the cost of the daemon alone: no C library, no
+ * threads, one process. (Before main(), a C library queries the CPU with some fifty CPUID
+ * instructions. Inside a VM each of them traps, and together they cost as much as the rest of this
+ * program.)
  *
- * It reads the command line and the configuration file that Vulcan writes, opens what a VMM opens (kernel,
- * root image, both sockets, metrics), connects to the host, responds to PING and REQUEST with the program's
- * output and RESULT, and then serves FlushMetrics on its API, one step after the other. It simulates no
- * faults; fake_firecracker does (README.md). Programs are up to two lines, `print TEXT` and `hang`;
- * everything else exits with 0.
+ * It reads the command line and the configuration file that Vulcan writes, opens what a VMM opens
+ * (kernel, root image, both sockets, metrics), connects to the host, responds to PING and REQUEST
+ * with the program's output and RESULT, and then serves FlushMetrics on its API, one step after the
+ * other. It simulates no faults; fake_firecracker does (README.md). Programs are up to two lines,
+ * `print TEXT` and `hang`; everything else exits with 0.
  */
 #include "wire/frame.h"
 
@@ -70,7 +71,7 @@ static size_t length(const char *text)
 }
 
 /* The text after `word`; NULL if it does not occur. */
-static const char *behind(const char *text, const char *word)
+static const char *text_after(const char *text, const char *word)
 {
         for (; *text; text++) {
                 size_t n = 0;
@@ -138,7 +139,7 @@ static char config[CONFIG_SIZE], uds[PATH_SIZE], metrics[PATH_SIZE];
 /* The string value of a key in the configuration, without unescaping. */
 static char *string_of(const char *key, char *ret)
 {
-        const char *text = behind(config, key);
+        const char *text = text_after(config, key);
         size_t n = 0;
 
         while (text && text[n] && text[n] != '"' && n + 1 < PATH_SIZE) {
@@ -220,12 +221,12 @@ static void be_guest(void)
                 wait_for_ever(); /* like a guest whose connection is refused */
         send_frame(fd, WIRE_HELLO, hello, sizeof(hello) - 1);
         code = read_code(fd);
-        if ((text = behind(code, "print ")) != NULL) {
+        if ((text = text_after(code, "print ")) != NULL) {
                 while (text[n] && text[n] != '\n')
                         n++;
                 send_frame(fd, WIRE_STDOUT, text, n + (text[n] == '\n'));
         }
-        if (!behind(code, "hang"))
+        if (!text_after(code, "hang"))
                 send_frame(fd, WIRE_RESULT, result, sizeof(result) - 1);
 }
 
@@ -265,9 +266,9 @@ __attribute__((used)) static _Noreturn void begin(const long *stack)
         int listener, fd;
 
         for (long i = 1; i + 1 < stack[0]; i++) {
-                if (behind(argv[i], "--config-file"))
+                if (text_after(argv[i], "--config-file"))
                         file = argv[i + 1];
-                else if (behind(argv[i], "--api-sock"))
+                else if (text_after(argv[i], "--api-sock"))
                         api = argv[i + 1];
         }
         if (!file || !api)

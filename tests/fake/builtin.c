@@ -220,8 +220,8 @@ static bool sleep_within(struct builtin *b, long ms, uint64_t deadline_ns)
 }
 
 /*
- * Runs one line. Returns true if it ended the program. Unknown lines do nothing, so that programs of
- * any language run and exit with 0.
+ * Runs one line. Returns true if it ended the program. Unknown lines do nothing, so that programs
+ * of any language run and exit with 0.
  */
 static bool run_line(struct builtin *b, char *line, uint64_t deadline_ns, struct wire_result *ret)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The built-in guest: the agent's side of the protocol, with a program made of lines of text
- * (README.md). Small enough to be started a thousand times a second, so tests of everything above the
- * guest use it in place of the agent. It ends with its connection.
+ * (README.md). Small enough to be started a thousand times a second, so tests of everything above
+ * the guest use it in place of the agent. It ends with its connection.
  *
  * Thread rule: one thread per struct.
  */

@@ -25,18 +25,19 @@ struct fake {
 
 extern struct fake fake;
 
-/* The value of a variable, NULL if unset. Vulcan gives its VMM a new environment, so variables that are not
- * in it are read from the parent's. */
+/* The value of a variable, NULL if unset. Vulcan gives its VMM a new environment, so variables that
+ * are not in it are read from the parent's. */
 const char *get_variable(const char *name);
 
 /* True if this fault was requested; then *value is the text after its colon. */
 bool has_fault(const char *way, const char **value);
 
-/* Appends "PID EVENT NANOSECONDS" (CLOCK_MONOTONIC) to FAKE_FC_TRACE, to check Vulcan's own clock. */
+/* Appends "PID EVENT NANOSECONDS" (CLOCK_MONOTONIC) to FAKE_FC_TRACE, to check Vulcan's own
+ * clock. */
 void trace(const char *event);
 
-/* Writes the reason to the log (to standard output before the log is open) and to standard error, like
- * Firecracker, and exits. */
+/* Writes the reason to the log (to standard output before the log is open) and to standard error,
+ * like Firecracker, and exits. */
 _Noreturn void die(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Prints a kernel panic; then the guest restarts, which makes the VMM exit with `code`. */

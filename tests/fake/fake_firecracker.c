@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A `firecracker` without a VM, for tests: the same command line, configuration file, API socket, hybrid
- * vsock sockets, metrics lines and exit codes. The guest is the real agent as a process, or the built-in
- * guest as a thread. README.md lists the environment variables that control it and the faults that it can
- * simulate.
+ * A `firecracker` without a VM, for tests: the same command line, configuration file, API socket,
+ * hybrid vsock sockets, metrics lines and exit codes. The guest is the real agent as a process, or
+ * the built-in guest as a thread. README.md lists the environment variables that control it and the
+ * faults that it can simulate.
  */
 #include "fake.h"
 
@@ -220,8 +220,8 @@ static void write_metrics(void)
 /* ---- the real agent as guest ---- */
 
 /*
- * Gives the guest a file system that vanishes with its mount namespace, and a /proc that shows only its own
- * processes. Without the privileges for that, it gets a directory beside the socket.
+ * Gives the guest a file system that vanishes with its mount namespace, and a /proc that shows only
+ * its own processes. Without the privileges for that, it gets a directory beside the socket.
  */
 static void make_root(char *ret, size_t size)
 {

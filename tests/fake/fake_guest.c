@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The built-in guest (builtin.h) as a thread of the fake: it connects to the host like a VM's agent, and it
- * simulates faults at any point of the protocol. */
+/* The built-in guest (builtin.h) as a thread of the fake: it connects to the host like a VM's
+ * agent, and it simulates faults at any point of the protocol. */
 #include "builtin.h"
 #include "fake.h"
 

@@ -4,7 +4,8 @@
  * child process that speaks the protocol over a socket pair: the built-in guest, whose programs are
  * lines of text (tests/fake/README.md), or the real agent. It keeps every rule of backend.h.
  *
- * Runtimes are "python" and "sh", as described in images/runtimes. Tests can watch it and hold it up:
+ * Runtimes are "python" and "sh", as described in images/runtimes. Tests can watch it and hold it
+ * up:
  *
  *     gate        the line `gate` waits until headless_open_gate() was called
  *     hook        is called on the thread of execute() at each stage

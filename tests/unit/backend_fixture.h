@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A Firecracker backend over the fake VMM (tests/fake), with directory, images and registry of its own, and
- * a check that a workload left nothing behind: descriptors, threads, children, directories.
+ * A Firecracker backend over the fake VMM (tests/fake), with directory, images and registry of its
+ * own, and a check that a workload left nothing behind: descriptors, threads, children,
+ * directories.
  *
  * Thread rule: one backend at a time.
  */
@@ -157,7 +158,8 @@ static inline void box_close(struct box *box)
         assert_int_equal(fs_remove_tree(box->dir, NULL), 0);
 }
 
-/* The value of a series as a scrape shows it; `series` is the name with labels. -1 if it does not exist. */
+/* The value of a series as a scrape shows it; `series` is the name with labels. -1 if it does not
+ * exist. */
 static inline double box_value(struct box *box, const char *series)
 {
         struct prom_buf text = PROM_BUF_INIT;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* execute() over the fake VMM, when all goes well and when the host lacks a resource: status, figures and
- * metrics, and nothing is left behind. */
+/* execute() over the fake VMM, when all goes well and when the host lacks a resource: status,
+ * figures and metrics, and nothing is left behind. */
 #include "backend_fixture.h"
 #include "slow.h"
 

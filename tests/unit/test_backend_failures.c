@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Failures of a VMM, a guest or an agent: each has its status, message and metrics, and leaves nothing
- * behind. */
+/* Failures of a VMM, a guest or an agent: each has its status, message and metrics, and leaves
+ * nothing behind. */
 #include "backend_fixture.h"
 #include "slow.h"
 

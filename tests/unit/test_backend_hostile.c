@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* VMMs that were taken over by their guest: whatever they do to their directory, processes and console, the
- * cleanup completes. */
+/* VMMs that were taken over by their guest: whatever they do to their directory, processes and
+ * console, the cleanup completes. */
 #include "backend_fixture.h"
 #include "slow.h"
 
@@ -40,8 +40,8 @@ static void escape(void)
 }
 
 /*
- * Leaves a child in the VMM's group that cannot be reaped after its death, because it is traced by a process
- * outside the group. The tracer exits when the FIFO TEST_RELEASE is opened for writing.
+ * Leaves a child in the VMM's group that cannot be reaped after its death, because it is traced by
+ * a process outside the group. The tracer exits when the FIFO TEST_RELEASE is opened for writing.
  */
 static void hold(void)
 {

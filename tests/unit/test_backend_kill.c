@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Kills at every moment of an execution: the workload is killed and counted once, nothing is left behind. */
+/* Kills at every moment of an execution: the workload is killed and counted once, nothing is left
+ * behind. */
 #include "backend_fixture.h"
 
 #include "base/log.h"
@@ -169,8 +170,8 @@ static void *execute(void *arg)
         return NULL;
 }
 
-/* The kill comes before the VM is made, meanwhile, or during its boot. Every third guest crashes by itself,
- * which may come first and count as a failure. */
+/* The kill comes before the VM is made, meanwhile, or during its boot. Every third guest crashes by
+ * itself, which may come first and count as a failure. */
 static void a_kill_during_the_boot_takes_effect(void **state)
 {
         enum { ROUNDS = 40, YIELDS = 8 };

@@ -123,7 +123,8 @@ static void an_agent_that_does_not_report_is_overdue(void **state)
         assert_string_equal(f->outcome.error, "workload timed out after 1 s");
 }
 
-/* The sink blocks for longer than limit and grace together; the result has been waiting meanwhile. */
+/* The sink blocks for longer than limit and grace together; the result has been waiting
+ * meanwhile. */
 static void a_slow_reader_does_not_use_up_the_time_limit(void **state)
 {
         static const char result[] =
@@ -144,8 +145,8 @@ static void a_slow_reader_does_not_use_up_the_time_limit(void **state)
         assert_int_equal(f->outcome.exit_code, 4);
 }
 
-/* However the guest cuts its output, its wait ends at limit + grace + credit (a tenth of the limit, and
- * the grace) + one last grace. */
+/* However the guest cuts its output, its wait ends at limit + grace + credit (a tenth of the limit,
+ * and the grace) + one last grace. */
 static void a_flood_does_not_stretch_the_time_limit(void **state)
 {
         static const uint64_t takes_us[] = {2, 200, 2000, 50 * 1000};

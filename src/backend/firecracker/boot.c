@@ -86,9 +86,9 @@ static void examine_vmm(struct fc_vm *vm, struct fc_vmm_exit *ret)
 }
 
 /*
- * Formats "; log: ...; console: ...", without a part that is empty. After a panic, only the lines of the
- * panic. The log of a VMM that exited with 0 holds no reason. If the console is empty, the log may take
- * its space.
+ * Formats "; log: ...; console: ...", without a part that is empty. After a panic, only the lines
+ * of the panic. The log of a VMM that exited with 0 holds no reason. If the console is empty, the
+ * log may take its space.
  */
 static void format_output(struct fc_vm *vm, const struct fc_vmm_exit *end, char *ret, size_t size)
 {
@@ -175,7 +175,8 @@ static int receive_hello(struct boot *b, struct err *err)
                 return r;
         if (r == -ECONNRESET) {
                 r = fc_err_vmm_exited(b->vm, "the guest agent hung up at boot", &b->end, err);
-                /* A VMM that still runs here has not timed out, as fc_boot_reason() would have it. */
+                /* A VMM that still runs here has not timed out, as fc_boot_reason() would have
+                 * it. */
                 b->reason = b->end.ended ? fc_boot_reason(&b->end) : FC_REASON_VMM_EXIT;
                 return r;
         }

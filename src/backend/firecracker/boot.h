@@ -3,10 +3,10 @@
  * Booting a microVM until its agent is ready, in one or two attempts.
  *
  * Time. Both attempts share one deadline, `timeout_ms` after the start of the first VMM. The first
- * attempt counts as hung after three quarters of that time (FC_BOOT_FIRST_SHARE) unless the agent has
- * connected. Kernels hang at random, and the remaining quarter is enough for several ordinary boots at
- * the default of 30 s, even under emulation. If the first attempt fails earlier, the second one has all
- * the remaining time.
+ * attempt counts as hung after three quarters of that time (FC_BOOT_FIRST_SHARE) unless the agent
+ * has connected. Kernels hang at random, and the remaining quarter is enough for several ordinary
+ * boots at the default of 30 s, even under emulation. If the first attempt fails earlier, the
+ * second one has all the remaining time.
  *
  * Retries. The reason of the failure decides:
  *
@@ -41,8 +41,8 @@ struct fc_vmm_exit {
         bool triple_fault; /* the VMM's log reports a virtual CPU that shut down */
 };
 
-/* Why a VM did not become ready: timeout, guest_panic, guest_reboot or vmm_exit. The guest's console is
- * never the explanation for a VMM that crashed. */
+/* Why a VM did not become ready: timeout, guest_panic, guest_reboot or vmm_exit. The guest's
+ * console is never the explanation for a VMM that crashed. */
 enum fc_reason fc_boot_reason(const struct fc_vmm_exit *end);
 
 /* The table above; exit_code as in struct fc_vmm_exit. */
@@ -50,8 +50,8 @@ bool fc_boot_may_retry(enum fc_reason reason, int exit_code);
 
 /*
  * Boots a VM that was initialised by fc_vm_init(). 0: the agent is ready for session_begin(), and
- * *ret_boot_ns is the time since the start of its VMM. Failed attempts are counted by stage and reason.
- * On failure fc_vm_cleanup() must be called; -ECANCELED: the run was killed.
+ * *ret_boot_ns is the time since the start of its VMM. Failed attempts are counted by stage and
+ * reason. On failure fc_vm_cleanup() must be called; -ECANCELED: the run was killed.
  */
 int fc_boot(struct fc_vm *vm, struct session *session, unsigned timeout_ms,
             const struct backend_run *run, uint64_t *ret_boot_ns, struct err *err);

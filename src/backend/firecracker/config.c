@@ -11,10 +11,11 @@
 enum { FC_GUEST_CID = 3 }; /* the same for all: each VM has a Unix socket of its own */
 
 /*
- * Kernel command line for any VMM. `quiet`, because each line on a serial console costs milliseconds;
- * errors and panics are still printed, for the error message of a failed boot. `panic=-1` restarts
- * immediately after a panic, and `reboot=k` makes Firecracker exit with 0 (it treats a triple fault as an
- * error). vulcan-vmm appends what QEMU needs. The i8042 options skip a probe that takes tens of ms.
+ * Kernel command line for any VMM. `quiet`, because each line on a serial console costs
+ * milliseconds; errors and panics are still printed, for the error message of a failed boot.
+ * `panic=-1` restarts immediately after a panic, and `reboot=k` makes Firecracker exit with 0 (it
+ * treats a triple fault as an error). vulcan-vmm appends what QEMU needs. The i8042 options skip a
+ * probe that takes tens of ms.
  */
 static const char kernel_args[] =
         "console=ttyS0 quiet loglevel=3 reboot=k panic=-1 pci=off rdinit=/init "

@@ -11,7 +11,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-/* Appends the file as JSON text. `dir` is the VM's directory; `lease` NULL: no network. -EINVAL: a path
- * is not UTF-8. */
+/* Appends the file as JSON text. `dir` is the VM's directory; `lease` NULL: no network. -EINVAL: a
+ * path is not UTF-8. */
 int fc_config_text(const struct fc_vm_spec *spec, const char *dir, const struct net_lease *lease,
                    struct buf *ret, struct err *err);

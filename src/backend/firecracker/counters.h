@@ -2,9 +2,10 @@
 /*
  * Firecracker's own counters, summed into totals that outlive each VM.
  *
- * A VMM writes lines of one JSON object each. Most values are increments since the last line, some are
- * absolute (Firecracker's docs/metrics.md and src/vmm/src/logger/metrics.rs). A VM contributes the sum of
- * the former and the last of the latter. A line that was torn by the VMM's death counts as lost.
+ * A VMM writes lines of one JSON object each. Most values are increments since the last line, some
+ * are absolute (Firecracker's docs/metrics.md and src/vmm/src/logger/metrics.rs). A VM contributes
+ * the sum of the former and the last of the latter. A line that was torn by the VMM's death counts
+ * as lost.
  *
  * Thread rule: one thread per struct; fc_counters_publish() on any thread.
  */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One workload: find its images, boot its VM (boot.c), send the request and exchange frames until the
- * result arrives (session), and always clean up (vm.c). The five metrics of a VM's life start and stop
- * here, in boot.c and in fc_vm_cleanup().
+ * One workload: find its images, boot its VM (boot.c), send the request and exchange frames until
+ * the result arrives (session), and always clean up (vm.c). The five metrics of a VM's life start
+ * and stop here, in boot.c and in fc_vm_cleanup().
  */
 #include "backend/firecracker/execute.h"
 

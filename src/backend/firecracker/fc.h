@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The Firecracker backend runs each workload in a microVM of its own. The VMM is the `firecracker` binary
- * or any program with the same command line, configuration file and sockets (vulcan-vmm).
+ * The Firecracker backend runs each workload in a microVM of its own. The VMM is the `firecracker`
+ * binary or any program with the same command line, configuration file and sockets (vulcan-vmm).
  *
- * All files of a VM are in `<state_dir>/vms/<id>/`, which is locked by the process that made it. Opening a
- * backend reclaims directories whose owner has died: their VMM, identified by pid and start time, is
- * killed if it still runs, and the directory is removed.
+ * All files of a VM are in `<state_dir>/vms/<id>/`, which is locked by the process that made it.
+ * Opening a backend reclaims directories whose owner has died: their VMM, identified by pid and
+ * start time, is killed if it still runs, and the directory is removed.
  *
  * Thread rule: as in backend/backend.h.
  */
@@ -35,8 +35,8 @@ struct fc_config {
 extern const struct backend_ops firecracker_backend;
 
 /*
- * Makes the backend; copies all strings. Registers the metrics of metrics.h unless the registry has them
- * already. The error is one line that says what to do: -ENOENT no VMM, -ENAMETOOLONG state_dir too long
- * for Unix sockets, -EACCES state_dir not writable.
+ * Makes the backend; copies all strings. Registers the metrics of metrics.h unless the registry has
+ * them already. The error is one line that says what to do: -ENOENT no VMM, -ENAMETOOLONG state_dir
+ * too long for Unix sockets, -EACCES state_dir not writable.
  */
 int fc_backend_new(const struct fc_config *config, struct backend **ret, struct err *err);

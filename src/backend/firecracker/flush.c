@@ -32,8 +32,8 @@ static int dial(const char *dir)
         return steal_fd(&fd);
 }
 
-/* Waits for the first bytes of the response. Returns the HTTP status; 0 if it does not arrive by the
- * deadline, or stop_fd becomes readable first. */
+/* Waits for the first bytes of the response. Returns the HTTP status; 0 if it does not arrive by
+ * the deadline, or stop_fd becomes readable first. */
 static int read_status(struct fc_flush *f, int stop_fd, uint64_t deadline_ns)
 {
         while (f->have < sizeof(f->head) - 1) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The file of metrics that a VMM writes in its VM's directory, and the request to bring it up to date
- * before the VMM is stopped.
+ * The file of metrics that a VMM writes in its VM's directory, and the request to bring it up to
+ * date before the VMM is stopped.
  *
  *     fc_flush_ask(&flush, dir, dir_fd);           the VMM is asked over its API socket
  *     fc_flush_await(&flush, stop_fd, 5);          ... something else is done meanwhile ...
@@ -38,17 +38,17 @@ void fc_flush_ask(struct fc_flush *f, const char *dir, int dir_fd);
 
 /*
  * Waits up to timeout_ms for the response; 0: until FC_FLUSH_TIMEOUT_MS after the request. Returns
- * true when there is nothing left to wait for, false if the response may still arrive. Returns early
- * when stop_fd becomes readable: a kill does not wait for counters.
+ * true when there is nothing left to wait for, false if the response may still arrive. Returns
+ * early when stop_fd becomes readable: a kill does not wait for counters.
  */
 bool fc_flush_await(struct fc_flush *f, int stop_fd, unsigned timeout_ms);
 
-/* When the VMM wrote its first line, which it does right after it has started the guest: by the wall
- * clock, to 1 ms. -ENODATA if it has not, or not in Firecracker's format. */
+/* When the VMM wrote its first line, which it does right after it has started the guest: by the
+ * wall clock, to 1 ms. -ENODATA if it has not, or not in Firecracker's format. */
 int fc_flush_first_ms(int dir_fd, int64_t *ret_wall_ms);
 
 /*
- * Adds the lines of a VMM that has exited to the totals. Counts a VM whose VMM was asked and neither
- * responded nor wrote a line, unless it was `killed`. Call once.
+ * Adds the lines of a VMM that has exited to the totals. Counts a VM whose VMM was asked and
+ * neither responded nor wrote a line, unless it was `killed`. Call once.
  */
 void fc_flush_collect(const struct fc_flush *flush, int dir_fd, bool killed, struct fc_metrics *m);

@@ -3,8 +3,8 @@
  * The metrics of the Firecracker backend, declared in one table (fc_metric_descs), from which they
  * are registered and docs/metrics.md is made.
  *
- * The first five describe a VM's life. Their help says where each measurement starts and stops; execute.c,
- * boot.c and vm.c take them.
+ * The first five describe a VM's life. Their help says where each measurement starts and stops;
+ * execute.c, boot.c and vm.c take them.
  *
  * Thread rule: any thread, as for prom's handles.
  */
@@ -118,8 +118,8 @@ struct fc_metrics {
         struct prom_counter *net_connections, *net_packets, *net_bandwidth, *net_refused;
 };
 
-/* Registers the metrics, or finds them if they are. `runtimes`: whose workloads_total series exist from
- * the start. */
+/* Registers the metrics, or finds them if they are. `runtimes`: whose workloads_total series exist
+ * from the start. */
 int fc_metrics_init(struct fc_metrics *m, struct prom_registry *registry,
                     char (*runtimes)[WORKLOAD_RUNTIME_MAX], size_t n_runtimes, struct err *err);
 
@@ -134,7 +134,8 @@ void fc_metrics_count_workload(struct fc_metrics *m, const char *runtime,
 void fc_metrics_count_boot_failure(struct fc_metrics *m, enum fc_stage stage,
                                    enum fc_reason reason);
 
-/* Counts a VMM's exit by class: "killed" (by us), "exit_0", "exit_1", "exit_148" …, "signal", "other". */
+/* Counts a VMM's exit by class: "killed" (by us), "exit_0", "exit_1", "exit_148" …, "signal",
+ * "other". */
 void fc_metrics_count_exit(struct fc_metrics *m, int wait_status, bool killed_by_us);
 /* Counts a VMM that was killed and does not exit, as class "stuck". */
 void fc_metrics_count_stuck(struct fc_metrics *m);

@@ -31,8 +31,8 @@ static void count_leak(struct fc_metrics *m, enum fc_leak kind)
         prom_counter_inc(m->leaks[kind]);
 }
 
-/* Kills the VMM that the directory names, if that same process still runs, and waits for its exit. False
- * if it does not exit in time: then *ret has it. */
+/* Kills the VMM that the directory names, if that same process still runs, and waits for its exit.
+ * False if it does not exit in time: then *ret has it. */
 static bool kill_vmm(const struct reclaim *r, const char *dir, struct proc *ret)
 {
         _cleanup_buf_ struct buf text = BUF_INIT(64);
@@ -46,8 +46,8 @@ static bool kill_vmm(const struct reclaim *r, const char *dir, struct proc *ret)
             sscanf(text.data, "%d %llu", &pid, &start) != 2 || pid <= 1)
                 return true;
         pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-        /* The pidfd is opened before the start time is compared: if the pid is reused afterwards, the
-         * descriptor still refers to the process that was compared. */
+        /* The pidfd is opened before the start time is compared: if the pid is reused afterwards,
+         * the descriptor still refers to the process that was compared. */
         if (pidfd < 0 || !proc_is_alive(pid, start))
                 return true;
         syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);

@@ -173,7 +173,8 @@ static void drop(struct fc_remains *r, struct entry_list *list, struct entry *e)
 
 /* ---- the thread ---- */
 
-/* Waits for a process to exit, for new entries, for the next check, or until `until_ns` (0: never). */
+/* Waits for a process to exit, for new entries, for the next check, or until `until_ns` (0:
+ * never). */
 static void await_event(struct fc_remains *r, struct entry_list *list, uint64_t until_ns)
 {
         struct pollfd *polled = r->polled;

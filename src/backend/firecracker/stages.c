@@ -37,8 +37,9 @@ static uint64_t split_guest(const struct wire_hello *hello, uint64_t room_ns, ui
 }
 
 /*
- * When the VMM had started the guest. False if that is unknown or impossible. A busy VMM may write it
- * down only after the guest's kernel has begun to count: the VMM's share ends there at the latest.
+ * When the VMM had started the guest. False if that is unknown or impossible. A busy VMM may write
+ * it down only after the guest's kernel has begun to count: the VMM's share ends there at the
+ * latest.
  */
 static bool find_running(const struct fc_boot_times *t, uint64_t kernel_ns, uint64_t *ret_ns)
 {

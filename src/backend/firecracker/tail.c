@@ -130,8 +130,8 @@ static bool is_cause(struct line l)
         return false;
 }
 
-/* The cause of the panic reported at `panic`: the last line before it that names a cause; otherwise the
- * line before it, which may be empty. */
+/* The cause of the panic reported at `panic`: the last line before it that names a cause; otherwise
+ * the line before it, which may be empty. */
 static struct line find_cause(const struct text *text, const char *panic)
 {
         struct line nearest = {panic, 0};
@@ -199,8 +199,8 @@ static struct line without_prefix(struct line l)
         return trim(l);
 }
 
-/* True for a line with the logger's prefix or with a name ("Error: ", "qemu-system-x86_64: "). Any other
- * line continues the message before it. */
+/* True for a line with the logger's prefix or with a name ("Error: ", "qemu-system-x86_64: "). Any
+ * other line continues the message before it. */
 static bool begins_message(struct line l)
 {
         const char *colon = memmem(l.at, l.n, ": ", 2);
@@ -259,8 +259,8 @@ static void join(const char *at, const char *end, struct text *ret)
         ret->bytes[ret->n] = '\0';
 }
 
-/* Firecracker's messages proceed from the general to the specific ("A error: B: C"), so a message that
- * is too long is cut at the front. */
+/* Firecracker's messages proceed from the general to the specific ("A error: B: C"), so a message
+ * that is too long is cut at the front. */
 static void keep_specific(const char *message, char *ret, size_t size)
 {
         const char *at = message, *next;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The end of a guest's console or of a VMM's log, in a ring buffer, and the excerpts of it that error
- * messages quote. The input is untrusted; every excerpt is one line of printable ASCII that fits its
- * buffer.
+ * The end of a guest's console or of a VMM's log, in a ring buffer, and the excerpts of it that
+ * error messages quote. The input is untrusted; every excerpt is one line of printable ASCII that
+ * fits its buffer.
  *
  * Thread rule: plain data, one thread.
  */
@@ -24,18 +24,19 @@ void fc_tail_add(struct fc_tail *t, const char *bytes, size_t n);
 void fc_tail_lines(const struct fc_tail *t, char *ret, size_t size);
 
 /*
- * The lines of a kernel panic without time stamps: its cause, if one precedes it (an oops, a failed mount,
- * no memory), then " | " and "Kernel panic - not syncing: ...". If both do not fit, the cause is cut.
- * False, and "", if there is no panic.
+ * The lines of a kernel panic without time stamps: its cause, if one precedes it (an oops, a failed
+ * mount, no memory), then " | " and "Kernel panic - not syncing: ...". If both do not fit, the
+ * cause is cut. False, and "", if there is no panic.
  */
 bool fc_tail_panic(const struct fc_tail *t, char *ret, size_t size);
 
 /*
- * The reason why a VMM exited: the last informative message of its log, on one line, without time stamp
- * and thread. If it does not fit, its beginning, the least specific part, is cut. "" if there is none.
+ * The reason why a VMM exited: the last informative message of its log, on one line, without time
+ * stamp and thread. If it does not fit, its beginning, the least specific part, is cut. "" if there
+ * is none.
  */
 void fc_tail_reason(const struct fc_tail *t, char *ret, size_t size);
 
-/* True if the log reports a virtual CPU that stopped after a triple fault: the guest's last resort to
- * restart. */
+/* True if the log reports a virtual CPU that stopped after a triple fault: the guest's last resort
+ * to restart. */
 bool fc_tail_triple_fault(const struct fc_tail *t);

@@ -72,9 +72,10 @@ static int make_locked(const char *path, int *ret_fd, struct err *err)
 }
 
 /*
- * Makes the VM's directory and locks it; the lock shows that its owner is alive. The directory gets its
- * final name only once it is locked, so no reclaimer ever mistakes that name for an orphan's. Before
- * that, a reclaimer may remove it; then another attempt is made. Neither side waits for the other.
+ * Makes the VM's directory and locks it; the lock shows that its owner is alive. The directory gets
+ * its final name only once it is locked, so no reclaimer ever mistakes that name for an orphan's.
+ * Before that, a reclaimer may remove it; then another attempt is made. Neither side waits for the
+ * other.
  */
 static int make_dir(struct fc_vm *vm, struct err *err)
 {
@@ -128,8 +129,9 @@ static int make_listener(struct fc_vm *vm, struct err *err)
 }
 
 /*
- * Makes the FIFO for the VMM's log. A regular file could grow without bound, since a VMM logs what its
- * guest does wrong. Opening both ends here means that no end of file occurs when the VMM closes it.
+ * Makes the FIFO for the VMM's log. A regular file could grow without bound, since a VMM logs what
+ * its guest does wrong. Opening both ends here means that no end of file occurs when the VMM closes
+ * it.
  */
 static int make_log(struct fc_vm *vm, struct err *err)
 {
@@ -193,7 +195,8 @@ int fc_vm_prepare(struct fc_vm *vm, enum fc_stage *ret_stage, struct err *err)
         return 0;
 }
 
-/* Records the VMM's pid and start time, for the process that reclaims this directory after a crash. */
+/* Records the VMM's pid and start time, for the process that reclaims this directory after a
+ * crash. */
 static void note_vmm(struct fc_vm *vm)
 {
         char path[PATH_MAX], text[64];
@@ -230,7 +233,8 @@ int fc_vm_start(struct fc_vm *vm, struct err *err)
         vm->console_fd = pipe_fds[0];
         console_in = pipe_fds[1];
         fcntl(vm->console_fd, F_SETFL, O_NONBLOCK);
-        /* Nonblocking on both ends: a guest that floods its console must block neither us nor its VMM. */
+        /* Nonblocking on both ends: a guest that floods its console must block neither us nor its
+         * VMM. */
         fcntl(console_in, F_SETFL, O_NONBLOCK);
         spec.stdout_fd = console_in;
         spec.stderr_fd = vm->log_fd;
@@ -244,8 +248,8 @@ int fc_vm_start(struct fc_vm *vm, struct err *err)
         vm->spawned_ns = clock_ns();
         pthread_mutex_lock(&vm->proc_lock);
         vm->proc = proc;
-        /* fc_vm_stop() sets `stopped` before it takes the lock. If it came first, it found no process
-         * to kill, and its flag is seen here; if it comes later, it finds the process. */
+        /* fc_vm_stop() sets `stopped` before it takes the lock. If it came first, it found no
+         * process to kill, and its flag is seen here; if it comes later, it finds the process. */
         if (atomic_load(&vm->stopped))
                 proc_kill(&vm->proc);
         pthread_mutex_unlock(&vm->proc_lock);
@@ -254,8 +258,9 @@ int fc_vm_start(struct fc_vm *vm, struct err *err)
 }
 
 /*
- * Reads the available output, up to READ_MAX, so that a guest that floods the descriptor cannot keep
- * this thread here. False at end of file; on the console that means that every writer has exited.
+ * Reads the available output, up to READ_MAX, so that a guest that floods the descriptor cannot
+ * keep this thread here. False at end of file; on the console that means that every writer has
+ * exited.
  */
 static bool read_output(int fd, struct fc_tail *tail)
 {
@@ -351,7 +356,8 @@ void fc_vm_stop(struct fc_vm *vm)
                 log_error("workload %s: eventfd: %s", vm->spec->id, strerror(errno));
 }
 
-/* Reads the VMM's exit status and leaves the VMM to be reaped by proc_reap(). False while it runs. */
+/* Reads the VMM's exit status and leaves the VMM to be reaped by proc_reap(). False while it
+ * runs. */
 static bool peek_exit(struct fc_vm *vm, siginfo_t *ret)
 {
         siginfo_t si = {0};
@@ -382,9 +388,9 @@ int fc_vm_exit_code(struct fc_vm *vm)
 }
 
 /*
- * Waits, until end_ns at most, for the exit of the VMM and for end of file on its console, which comes
- * when every process that the VMM started has exited, even one that this process could not reap. After
- * that, proc_reap_within() has little left to wait for.
+ * Waits, until end_ns at most, for the exit of the VMM and for end of file on its console, which
+ * comes when every process that the VMM started has exited, even one that this process could not
+ * reap. After that, proc_reap_within() has little left to wait for.
  */
 static void await_exit(struct fc_vm *vm, const struct proc *proc, uint64_t end_ns)
 {
@@ -418,8 +424,8 @@ static bool kill_vmm(struct fc_vm *vm)
         return exited_before;
 }
 
-/* Waits for the processes that kill_vmm() killed and counts how the VMM exited. False if they do not
- * exit in time: then *ret_left has taken over the VMM. */
+/* Waits for the processes that kill_vmm() killed and counts how the VMM exited. False if they do
+ * not exit in time: then *ret_left has taken over the VMM. */
 static bool reap_vmm(struct fc_vm *vm, bool exited_before, struct proc *ret_left)
 {
         uint64_t end = clock_ns() + FC_VM_EXIT_WAIT_MS * NS_PER_MS, now;
@@ -465,8 +471,8 @@ static void detach(struct fc_vm *vm, uint64_t since)
         fc_metrics_count_dropped(vm->spec->metrics, vm->spec->net);
 }
 
-/* Makes the VMM write its counters. If it responds quickly, the network is torn down later, while the
- * VMM exits; otherwise the network is torn down while waiting for the response. */
+/* Makes the VMM write its counters. If it responds quickly, the network is torn down later, while
+ * the VMM exits; otherwise the network is torn down while waiting for the response. */
 static void flush(struct fc_vm *vm, uint64_t since)
 {
         if (fc_vm_exit_code(vm) == 0)
@@ -481,9 +487,9 @@ static void flush(struct fc_vm *vm, uint64_t since)
 }
 
 /*
- * Stops the VMM and tears down the network. The kernel takes time for both (freeing a VM's memory, a
- * grace period for a TAP), so the network is torn down between SIGKILL and reaping. That is safe: a
- * VMM that still has the TAP open is left with a dead descriptor. False: see reap_vmm().
+ * Stops the VMM and tears down the network. The kernel takes time for both (freeing a VM's memory,
+ * a grace period for a TAP), so the network is torn down between SIGKILL and reaping. That is safe:
+ * a VMM that still has the TAP open is left with a dead descriptor. False: see reap_vmm().
  */
 static bool stop_and_detach(struct fc_vm *vm, bool was_ready, uint64_t since,
                             struct fc_remain *left)
@@ -532,8 +538,8 @@ static bool remove_dir(struct fc_vm *vm, bool gone, struct fc_remain *left)
         return false;
 }
 
-/* Hands over processes that did not exit and a directory that was not removed. If there is no room for
- * them, the next start reclaims them. */
+/* Hands over processes that did not exit and a directory that was not removed. If there is no room
+ * for them, the next start reclaims them. */
 static void hand_over(struct fc_vm *vm, struct fc_remain *left)
 {
         snprintf(left->id, sizeof(left->id), "%s", vm->spec->id);

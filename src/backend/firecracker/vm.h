@@ -74,33 +74,35 @@ struct fc_event {
 /* Initialises a VM without resources. -EMFILE or -ENFILE: no descriptor left. */
 int fc_vm_init(struct fc_vm *vm, const struct fc_vm_spec *spec, struct err *err);
 
-/* Makes directory, listener, network and configuration. On failure *ret_stage is the stage that failed,
- * and fc_vm_cleanup() must be called. */
+/* Makes directory, listener, network and configuration. On failure *ret_stage is the stage that
+ * failed, and fc_vm_cleanup() must be called. */
 int fc_vm_prepare(struct fc_vm *vm, enum fc_stage *ret_stage, struct err *err);
 
 /* Starts the VMM. On failure no process exists and active_vms is unchanged. */
 int fc_vm_start(struct fc_vm *vm, struct err *err);
 
 /*
- * Waits for an event, until deadline_ns at most (CLOCK_MONOTONIC; 0: no deadline). Output on console
- * and log is read meanwhile and is not an event. `conn_events`: POLLIN, POLLOUT or both, for conn_fd;
- * `extra_fd`: one more descriptor to poll for reading, -1: none.
+ * Waits for an event, until deadline_ns at most (CLOCK_MONOTONIC; 0: no deadline). Output on
+ * console and log is read meanwhile and is not an event. `conn_events`: POLLIN, POLLOUT or both,
+ * for conn_fd; `extra_fd`: one more descriptor to poll for reading, -1: none.
  */
 int fc_vm_await(struct fc_vm *vm, uint64_t deadline_ns, short conn_events, int extra_fd,
                 struct fc_event *ret, struct err *err);
 
-/* Accepts the agent's connection and closes the listener: there is one agent, which connects once. */
+/* Accepts the agent's connection and closes the listener: there is one agent, which connects
+ * once. */
 int fc_vm_accept(struct fc_vm *vm, struct err *err);
 
-/* Kills the VMM and makes every fc_vm_await() return immediately from now on. Any thread, any number of
- * times; never blocks. */
+/* Kills the VMM and makes every fc_vm_await() return immediately from now on. Any thread, any
+ * number of times; never blocks. */
 void fc_vm_stop(struct fc_vm *vm);
 
 /*
  * Kills the VMM and releases everything except the struct. Returns the time from the stop until the
- * VMM was reaped and the network torn down, in ns; 0 if no VMM was started. A VMM that has not exited
- * after FC_VM_EXIT_WAIT_MS, and a directory that cannot be removed, are handed to spec->remains; such a
- * VM stays in active_vms until its processes are gone. `was_ready`: ask the VMM for its counters first.
+ * VMM was reaped and the network torn down, in ns; 0 if no VMM was started. A VMM that has not
+ * exited after FC_VM_EXIT_WAIT_MS, and a directory that cannot be removed, are handed to
+ * spec->remains; such a VM stays in active_vms until its processes are gone. `was_ready`: ask the
+ * VMM for its counters first.
  */
 uint64_t fc_vm_cleanup(struct fc_vm *vm, bool was_ready);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which program boots the VMs: the setting vmm is auto, firecracker, qemu or an absolute path. Private
- * to this folder.
+ * Which program boots the VMs: the setting vmm is auto, firecracker, qemu or an absolute path.
+ * Private to this folder.
  *
  * Thread rule: any thread.
  */
