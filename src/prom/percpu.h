@@ -20,7 +20,8 @@
  * - The slab number. It is the concurrency id of the thread, which the kernel chooses below the
  *   number of threads and the number of usable processors; before Linux 6.3 it is the processor. In
  *   both cases two threads that run at the same time have different numbers. The number is read
- *   inside the sequence, so it cannot change before the commit.
+ *   inside the sequence, so it cannot change before the commit. It passes from one thread to
+ *   another only through context switches, which order their accesses to the slab.
  *
  * Every function returns false, with no effect, if the update has to take the slow path (cells.h).
  * This happens if the slab does not exist yet; if the thread is not registered with rseq (an old
