@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/config_fields.h"
 
-#include "vmm/vsock.h"
+#include "vmm/vsock_host.h"
+#include "vmm/vsock_packet.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -6,6 +6,7 @@
 #include "vmm/seccomp_file.h"
 
 #include <errno.h>
+#include <string.h>
 #include <time.h>
 
 int startup_log(const struct vmm_args *a, struct err *err)
@@ -78,7 +79,12 @@ int startup_apply(const struct vmm_args *a, struct vm_config *cfg, struct report
 {
         int r = apply_args(a, cfg, report, err);
 
-        return r == 0 && a->config_file ? apply_file(a->config_file, a, cfg, report, err) : r;
+        if (r == 0 && a->config_file)
+                r = apply_file(a->config_file, a, cfg, report, err);
+        /* GET /vm/config shows the path of the command line as it would one of the file. */
+        if (r == 0 && a->metrics_path && !(cfg->metrics.metrics_path = strdup(a->metrics_path)))
+                r = err_set(err, ENOMEM, "out of memory");
+        return r;
 }
 
 void startup_take_time(const struct vmm_args *a, struct vmm_metrics *metrics)
