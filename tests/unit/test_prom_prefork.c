@@ -112,7 +112,7 @@ static int work(unsigned worker)
         return shows(lines);
 }
 
-static void test_eight_workers_count_for_themselves(void **unused)
+static void eight_workers_count_for_themselves(void **unused)
 {
         pid_t pids[WORKERS];
         for (unsigned i = 0; i < WORKERS; i++) {
@@ -130,7 +130,7 @@ static void test_eight_workers_count_for_themselves(void **unused)
                                                                   unaffected */
 }
 
-static void test_handles_and_removed_series(void **unused)
+static void handles_and_removed_series_survive_a_reset(void **unused)
 {
         char lines[512];
         assert_int_equal(prom_remove(requests, "PUT"), 0);
@@ -153,9 +153,10 @@ static void test_handles_and_removed_series(void **unused)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(test_eight_workers_count_for_themselves, set_up,
+                cmocka_unit_test_setup_teardown(eight_workers_count_for_themselves, set_up,
                                                 tear_down),
-                cmocka_unit_test_setup_teardown(test_handles_and_removed_series, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(handles_and_removed_series_survive_a_reset, set_up,
+                                                tear_down),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
