@@ -3,7 +3,7 @@
  * A verb of the command line, described by one struct: its command line is parsed by it, and
  * `--help`, the manual pages and the shell completions are made from it.
  *
- * Each verb is one file, cmd_VERB.c, that defines `const struct command command_VERB`. commands.h
+ * Each verb is one file, cmd_VERB.c, that defines `const struct command command_VERB`. meson.build
  * lists them. main() passes the list to the verb it runs, so only main.c depends on all verbs.
  *
  * Thread rule: any thread; all of it is constant.

@@ -36,9 +36,11 @@ int main(int argc, char **argv)
         if (verb < 0)
                 return cli_fail(EXIT_USAGE, &err);
         if (strcmp(argv[verb], "--version") == 0 || strcmp(argv[verb], "-V") == 0)
-                return command_version.run(&vulcan_commands, 1, argv + verb);
+                return command_find(&vulcan_commands, "version")
+                        ->run(&vulcan_commands, 1, argv + verb);
         if (strcmp(argv[verb], "--help") == 0 || strcmp(argv[verb], "-h") == 0)
-                return command_help.run(&vulcan_commands, 1, argv + verb);
+                return command_find(&vulcan_commands, "help")
+                        ->run(&vulcan_commands, 1, argv + verb);
         command = command_find(&vulcan_commands, argv[verb]);
         if (command)
                 return run(command, argc, argv, verb);

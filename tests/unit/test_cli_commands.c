@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The table of verbs, the texts generated from it, and the parsing of command lines. */
+#include "base/cleanup.h"
+#include "base/fs.h"
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/complete.h"
@@ -34,6 +36,29 @@ static void every_verb_has_a_file_of_its_own(void **state)
                          vulcan_commands.commands[i]->name);
                 if (access(path, R_OK) < 0)
                         fail_msg("%s does not exist", path);
+        }
+}
+
+static void the_page_has_a_row_for_every_verb(void **state)
+{
+        _cleanup_buf_ struct buf page = BUF_INIT(1 << 20);
+        struct err err = ERR_INIT;
+
+        if (fs_read(SOURCE_DIR "/docs/cli.md", &page, &err) < 0)
+                fail_msg("%s", err.msg);
+        for (size_t i = 0; i < vulcan_commands.n; i++) {
+                const char *name = vulcan_commands.commands[i]->name, *row = page.data;
+                char quoted[64];
+                bool found = false;
+
+                snprintf(quoted, sizeof(quoted), "`%s`", name);
+                while (!found && (row = strstr(row, "\n| `")) != NULL) {
+                        const char *at = strstr(++row, quoted);
+
+                        found = at && at < strchr(row + 2, '|');
+                }
+                if (!found)
+                        fail_msg("docs/cli.md: no row for %s in the table of verbs", name);
         }
 }
 
@@ -114,15 +139,17 @@ static void options_may_follow_words(void **state)
         char *wrong[] = {"logs", "--folow", NULL}, *more[] = {"stats", "word", NULL};
         struct settings settings;
         struct err err = ERR_INIT;
-        int seen = 0, n = cli_parse(&command_logs, 3, argv, &settings, take, &seen, &err);
+        const struct command *logs = command_find(&vulcan_commands, "logs");
+        const struct command *stats = command_find(&vulcan_commands, "stats");
+        int seen = 0, n = cli_parse(logs, 3, argv, &settings, take, &seen, &err);
 
         assert_int_equal(n, 2);
         assert_string_equal(argv[n], "one");
         assert_int_equal(seen, 'f');
-        assert_int_equal(cli_parse(&command_logs, 2, help, &settings, take, &seen, &err), 0);
-        assert_int_equal(cli_parse(&command_logs, 2, wrong, &settings, take, &seen, &err), -EINVAL);
+        assert_int_equal(cli_parse(logs, 2, help, &settings, take, &seen, &err), 0);
+        assert_int_equal(cli_parse(logs, 2, wrong, &settings, take, &seen, &err), -EINVAL);
         assert_non_null(strstr(err.msg, "--folow"));
-        assert_int_equal(cli_parse(&command_stats, 2, more, &settings, take, &seen, &err), -EINVAL);
+        assert_int_equal(cli_parse(stats, 2, more, &settings, take, &seen, &err), -EINVAL);
 }
 
 static int find(struct err *err, ...)
@@ -163,6 +190,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(every_verb_has_a_file_of_its_own),
+                cmocka_unit_test(the_page_has_a_row_for_every_verb),
                 cmocka_unit_test(a_mistyped_verb_gets_a_suggestion),
                 cmocka_unit_test(help_and_manual_page_explain_every_verb),
                 cmocka_unit_test(completion_offers_every_option),

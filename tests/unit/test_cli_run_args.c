@@ -29,7 +29,7 @@ static int parse(struct run_args *a, struct err *err, ...)
         while (argc < WORDS_MAX - 1 && (argv[argc] = va_arg(ap, char *)) != NULL)
                 argc++;
         va_end(ap);
-        return run_args_parse(a, &command_run, argc, argv, err);
+        return run_args_parse(a, command_find(&vulcan_commands, "run"), argc, argv, err);
 }
 
 static void words_after_the_file_are_its_arguments(void **state)
