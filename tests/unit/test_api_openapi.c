@@ -6,6 +6,8 @@
  */
 #include "api/openapi.h"
 #include "api_fixture.h"
+#include "backend/registry.h"
+#include "base/fs.h"
 
 #include <ctype.h>
 
@@ -181,6 +183,49 @@ static void the_document_has_every_route_and_no_other(void **state)
         }
         assert_int_equal(operations, n); /* so the document has no other */
         assert_string_equal(json_string_value(json_object_get(document, "openapi")), "3.1.0");
+}
+
+/* The table of docs/api.md has a row for each route; its pattern may be followed by parameters. */
+static void the_page_has_every_route(void **state)
+{
+        struct buf page = BUF_INIT(1 << 20);
+        struct err err = ERR_INIT;
+        size_t n;
+        const struct http_route *routes = api_routes(&n);
+
+        if (fs_read(SOURCE_DIR "/docs/api.md", &page, &err) < 0)
+                fail_msg("%s", err.msg);
+        for (size_t i = 0; i < n; i++) {
+                const char *row = page.data;
+                char start[128];
+                size_t len = (size_t)snprintf(start, sizeof(start), "\n| `%s %s", routes[i].method,
+                                              routes[i].pattern);
+
+                while ((row = strstr(row, start)) != NULL && !strchr("`?", row[len]))
+                        row++;
+                if (!row)
+                        fail_msg("docs/api.md: no row for %s %s", routes[i].method,
+                                 routes[i].pattern);
+        }
+        buf_release(&page);
+}
+
+/* A submission may ask for "auto" and for the isolation of each backend of the product. */
+static void the_document_has_the_isolation_of_every_backend(void **state)
+{
+        json_t *schemas = json_object_get(json_object_get(document, "components"), "schemas");
+        json_t *fields = json_object_get(json_object_get(schemas, "Order"), "properties");
+        json_t *choices = json_object_get(json_object_get(fields, "isolation"), "enum"), *choice;
+        size_t i;
+
+        for (const struct backend_ops *const *b = backend_registry; *b; b++) {
+                bool found = false;
+
+                json_array_foreach(choices, i, choice) found |=
+                        strcmp(json_string_value(choice), (*b)->isolation) == 0;
+                if (!found)
+                        fail_msg("%s is not an isolation of the document", (*b)->isolation);
+        }
 }
 
 /* Each documented member of a submission is accepted, and no other. */
@@ -386,6 +431,8 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(the_document_has_every_route_and_no_other),
+                cmocka_unit_test(the_page_has_every_route),
+                cmocka_unit_test(the_document_has_the_isolation_of_every_backend),
                 cmocka_unit_test(submissions_have_the_documented_members),
                 cmocka_unit_test(requests_take_the_documented_parameters),
                 cmocka_unit_test(answers_match_their_documented_schemas),

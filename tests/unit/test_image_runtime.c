@@ -5,6 +5,7 @@
 
 #include <elf.h>
 #include <errno.h>
+#include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -68,6 +69,36 @@ static void a_description_is_parsed(void **state)
         assert_null(r.shell);
         assert_int_equal(r.mem_mb, 160);
         image_runtime_release(&r);
+}
+
+static void the_runtimes_of_the_source_are_valid_and_documented(void **state)
+{
+        struct buf page = BUF_INIT(1 << 20);
+        struct err err = ERR_INIT;
+        glob_t files;
+
+        if (fs_read(SOURCE_DIR "/docs/images.md", &page, &err) < 0)
+                fail_msg("%s", err.msg);
+        assert_int_equal(glob(SOURCE_DIR "/images/runtimes/*.runtime", 0, NULL, &files), 0);
+        for (size_t i = 0; i < files.gl_pathc; i++) {
+                struct image_runtime runtime;
+                struct buf text = BUF_INIT(1 << 20);
+                const char *file = strrchr(files.gl_pathv[i], '/') + 1;
+                char want[128];
+
+                if (fs_read(files.gl_pathv[i], &text, &err) < 0 ||
+                    image_parse_runtime(text.data, file, &runtime, &err) < 0)
+                        fail_msg("%s: %s", file, err.msg);
+                snprintf(want, sizeof(want), "%s.runtime", runtime.name);
+                assert_string_equal(file, want);
+                snprintf(want, sizeof(want), "\n| `%s` | ", runtime.name);
+                if (!strstr(page.data, want))
+                        fail_msg("docs/images.md: no row for %s", runtime.name);
+                image_runtime_release(&runtime);
+                buf_release(&text);
+        }
+        globfree(&files);
+        buf_release(&page);
 }
 
 static void bad_descriptions_are_rejected_with_the_line(void **state)
@@ -303,6 +334,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_description_is_parsed),
+                cmocka_unit_test(the_runtimes_of_the_source_are_valid_and_documented),
                 cmocka_unit_test(bad_descriptions_are_rejected_with_the_line),
                 cmocka_unit_test(exec_and_shell_become_commands),
                 cmocka_unit_test(kernel_and_initramfs_are_found),
