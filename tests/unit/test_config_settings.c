@@ -324,6 +324,10 @@ static void rows_can_be_listed(void **state)
         assert_true(settings_row(settings_find("token-file")).is_path);
         assert_null(settings_row(settings_find("state-dir")).default_text);
         assert_null(settings_row(settings_find("allow-public")).value);
+        for (size_t i = 0; i < settings_count(); i++) {
+                if (!settings_row(i).verbs || !settings_row(i).help)
+                        fail_msg("--%s: no verb has it, or it lacks its help", settings_flag(i));
+        }
 }
 
 static void the_line_in_the_file_is_known(void **state)
