@@ -1,13 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/metrics_filter.h"
 
+#include "backend/registry.h"
+
 #include <string.h>
 
-const char *const metrics_filter_five[] = {
-        "vulcan_firecracker_vm_boot_seconds",       "vulcan_firecracker_active_vms",
-        "vulcan_firecracker_vsock_latency_seconds", "vulcan_firecracker_vm_cleanup_seconds",
-        "vulcan_firecracker_workloads_total",       NULL,
-};
+void metrics_filter_names(const char *ret[METRICS_FILTER_MAX + 1])
+{
+        size_t n = 0;
+
+        for (size_t i = 0; backend_registry[i]; i++) {
+                for (size_t k = 0; k < backend_registry[i]->n_metrics; k++) {
+                        const struct metric_desc *desc = &backend_registry[i]->metrics[k];
+
+                        if (desc->of_run && n < METRICS_FILTER_MAX)
+                                ret[n++] = desc->name;
+                }
+        }
+        ret[n] = NULL;
+}
 
 static bool begins(const char *line, size_t n, const char *with)
 {
@@ -31,7 +42,8 @@ static bool is_part(const char *name, size_t n, const char *family)
         return false;
 }
 
-static bool is_picked(const char *line, size_t n, bool all)
+/* `families` NULL: every family vulcan_*. */
+static bool is_picked(const char *line, size_t n, const char *const *families)
 {
         size_t len = 0;
 
@@ -41,10 +53,10 @@ static bool is_picked(const char *line, size_t n, bool all)
         }
         while (len < n && !strchr("{ \n", line[len]))
                 len++;
-        if (all)
+        if (!families)
                 return begins(line, len, "vulcan_");
-        for (size_t i = 0; metrics_filter_five[i]; i++) {
-                if (is_part(line, len, metrics_filter_five[i]))
+        for (; *families; families++) {
+                if (is_part(line, len, *families))
                         return true;
         }
         return false;
@@ -52,12 +64,14 @@ static bool is_picked(const char *line, size_t n, bool all)
 
 int metrics_filter(const char *text, size_t n, bool all, struct buf *ret)
 {
+        const char *names[METRICS_FILTER_MAX + 1];
         const char *end = text + n;
 
+        metrics_filter_names(names);
         while (text < end) {
                 const char *newline = memchr(text, '\n', (size_t)(end - text));
                 size_t len = (size_t)((newline ? newline + 1 : end) - text);
-                int r = is_picked(text, len, all) ? buf_add(ret, text, len) : 0;
+                int r = is_picked(text, len, all ? NULL : names) ? buf_add(ret, text, len) : 0;
 
                 if (r < 0)
                         return r;

@@ -6,12 +6,14 @@
 
 #include <stdbool.h>
 
-/* Names of the five metrics of a VM: boot, active, vsock latency, cleanup, workloads. Ends with
- * NULL. */
-extern const char *const metrics_filter_five[];
+enum { METRICS_FILTER_MAX = 32 }; /* names; any beyond that are left out */
+
+/* Returns the names of the backends' metrics that describe a run (metric_desc.of_run), ending with
+ * NULL. The names are constants. */
+void metrics_filter_names(const char *ret[METRICS_FILTER_MAX + 1]);
 
 /*
- * Appends the lines of these five families or, with `all`, of every family vulcan_*. 0, -ENOBUFS,
+ * Appends the lines of these families or, with `all`, of every family vulcan_*. 0, -ENOBUFS,
  * -ENOMEM.
  */
 int metrics_filter(const char *text, size_t n, bool all, struct buf *ret);

@@ -58,15 +58,17 @@ typedef int push_fn(const struct prom_push_target *target, const char *instance,
 static void try(push_fn *fn, const char *url, const struct settings *s, const char *instance,
                 unsigned timeout_ms, bool quiet)
 {
+        const char *names[METRICS_FILTER_MAX + 1];
         const struct prom_push_target target = {
                 .url = url,
                 .token_file = s->push_token_file[0] ? s->push_token_file : NULL,
                 .user_agent = "vulcan/" VULCAN_VERSION,
                 .timeout_ms = timeout_ms,
-                .names = metrics_filter_five};
+                .names = names};
         struct prom_error error = {""};
         struct err err = ERR_INIT;
 
+        metrics_filter_names(names);
         if (!*url || fn(&target, instance, &error) == 0 || quiet)
                 return;
         err_set(&err, EIO, "metrics were not pushed: %s", error.msg);

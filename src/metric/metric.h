@@ -22,6 +22,7 @@
 #include "base/err.h"
 #include "prom/prom.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct metric_desc {
@@ -33,6 +34,7 @@ struct metric_desc {
         const char *const *labels; /* PROM_LABELS(...); NULL for none */
         const double *buckets;     /* both set by METRIC_BUCKETS(); histograms only */
         size_t n_buckets;
+        bool of_run; /* `vulcan run` prints it with --metrics and pushes it with --push */
 };
 
 /* Sets the buckets to those of an array, which several metrics can share. */

@@ -29,6 +29,7 @@ const struct metric_desc fc_metric_descs[FC_METRIC_COUNT] = {
         [FC_VM_BOOT_SECONDS] = {
                 .kind = PROM_HISTOGRAM,
                 .name = "vulcan_firecracker_vm_boot_seconds",
+                .of_run = true,
                 .help = "Time from the start of the VMM process until the guest agent was ready. "
                         "Successful boots only.",
                 .advice = "Normal values are up to 0.2 s with KVM and 1 s without. If it is "
@@ -40,6 +41,7 @@ const struct metric_desc fc_metric_descs[FC_METRIC_COUNT] = {
         [FC_ACTIVE_VMS] = {
                 .kind = PROM_GAUGE,
                 .name = "vulcan_firecracker_active_vms",
+                .of_run = true,
                 .help = "MicroVMs whose VMM has been started and whose cleanup is not complete.",
                 .advice = "Compare it with the setting `max_vms`. It is 0 when nothing runs. If it "
                           "stays above the number of running workloads, a cleanup is stuck: see "
@@ -48,6 +50,7 @@ const struct metric_desc fc_metric_descs[FC_METRIC_COUNT] = {
         [FC_VSOCK_LATENCY_SECONDS] = {
                 .kind = PROM_HISTOGRAM,
                 .name = "vulcan_firecracker_vsock_latency_seconds",
+                .of_run = true,
                 .help = "Time from sending the request to the guest agent until the first output, "
                         "file or result was received.",
                 .advice = "Includes the start of the program up to its first output, most of which "
@@ -59,6 +62,7 @@ const struct metric_desc fc_metric_descs[FC_METRIC_COUNT] = {
         [FC_VM_CLEANUP_SECONDS] = {
                 .kind = PROM_HISTOGRAM,
                 .name = "vulcan_firecracker_vm_cleanup_seconds",
+                .of_run = true,
                 .help = "Time from stopping the VM until its network was torn down.",
                 .advice = "A few milliseconds. If it is high, the kernel is slow to free a VM's "
                           "memory or to remove a TAP device; "
@@ -68,6 +72,7 @@ const struct metric_desc fc_metric_descs[FC_METRIC_COUNT] = {
         [FC_WORKLOADS_TOTAL] = {
                 .kind = PROM_COUNTER,
                 .name = "vulcan_firecracker_workloads_total",
+                .of_run = true,
                 .help = "Workloads executed, by runtime and final status.",
                 .advice = "`failed` means that the boot, the agent, the memory limit or the time "
                           "limit failed the workload, never its exit code; the workload's `error` "
