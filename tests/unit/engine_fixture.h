@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Shared by the tests of the engine: an engine over the headless backend, and a sink that records its
- * calls. */
+/* Shared by the tests of the engine: an engine over the headless backend, and a sink that records
+ * its calls. */
 #pragma once
 
 #include "engine/engine.h"
