@@ -114,7 +114,7 @@ static void receive_status(int fd, const char *status)
         CHECK(strncmp(head + 9, status, 3) == 0);
 }
 
-/* Sends until nobody takes any more. Returns how much that was. */
+/* Sends until the receiver stops reading. Returns the number of bytes sent. */
 static uint64_t fill(int fd)
 {
         uint64_t sent = 0;

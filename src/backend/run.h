@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The handle of one run of a workload: where the thread that executes it meets those that end it.
+ * The handle of one run of a workload. Through it, other threads end what one thread executes.
  *
  * Its caller owns the memory (the engine embeds it in its job), initialises it before anybody can
- * ask for a kill and releases it when no thread uses it any more. A handle serves one execute().
+ * ask for a kill and releases it when no thread uses it. A handle serves one execute().
  *
  *     the thread that executes                  any thread
  *     backend_run_enter(run, stop, ctx)         backend_run_kill(run)    marks it, and returns
@@ -38,7 +38,7 @@ struct backend_run {
 void backend_run_init(struct backend_run *run);
 void backend_run_release(struct backend_run *run);
 
-/* Marks the run as killed: it does not begin any more. True for the first caller. Does not end an
+/* Marks the run as killed; it will not begin. True for the first caller. Does not end an
  * execution that has begun; backend_run_stop() does. */
 bool backend_run_kill(struct backend_run *run);
 bool backend_run_is_killed(const struct backend_run *run);
@@ -52,5 +52,5 @@ int backend_run_await(struct backend_run *run);
 /* For a backend, at the start of execute(): from now on the execution can be stopped. */
 void backend_run_enter(struct backend_run *run, backend_stop_fn *stop, void *execution);
 
-/* For a backend, when nothing of the execution is left: stop() will not be called any more. */
+/* For a backend, when nothing of the execution is left. stop() is not called after that. */
 void backend_run_leave(struct backend_run *run);

@@ -2,7 +2,7 @@
 /*
  * A job is one workload in the engine's memory, from the moment it has a slot until its completion
  * is recorded. `struct jobs` holds all jobs of an engine: the table by id, the counts, how far the
- * shutdown has come, and the engine's one lock.
+ * shutdown has progressed, and the engine's one lock.
  *
  *     ACCEPTING -> QUEUED -> READY -> CLAIMED -> RUNNING -> RECORDED or UNRECORDED -> FORGOTTEN
  *         |
@@ -87,7 +87,7 @@ TAILQ_HEAD(job_list, job);
 
 #define JOB_OF(item) ((struct job *)((char *)(item)-offsetof(struct job, admission)))
 
-/* How far the engine's shutdown has come. It only advances. */
+/* The phases of the engine's shutdown. It only advances. */
 enum jobs_phase {
         JOBS_OPEN,
         JOBS_DRAINING, /* no new jobs are accepted */
@@ -117,11 +117,11 @@ void jobs_release(struct jobs *jobs);
 /* A job with a fresh id and one reference, in JOB_ACCEPTING, not in the table yet. */
 int job_new(struct job **ret, struct err *err);
 
-/* Another reference: with the lock, or by one who has a reference. Returns the job. */
+/* Another reference: the caller holds the lock or has a reference. Returns the job. */
 struct job *job_ref(struct job *job);
 void job_unref(struct job *job);
 
-/* True from JOB_RECORDED on: the record does not change any more. With the lock. */
+/* True from JOB_RECORDED on, when the record no longer changes. With the lock. */
 bool job_is_over(const struct job *job);
 
 /* Marks the job killed and interrupts its sink. False if it was killed before. With the lock. */
@@ -147,7 +147,7 @@ void jobs_move_record(struct jobs *jobs, struct job *job, enum job_state to,
  * threads. The table's reference becomes the caller's. */
 void jobs_remove(struct jobs *jobs, struct job *job, enum job_state to);
 
-/* Enters a phase, unless the shutdown has come further already, and wakes all waiting threads. */
+/* Enters a phase, unless the shutdown is in a later one, and wakes all waiting threads. */
 void jobs_enter(struct jobs *jobs, enum jobs_phase phase);
 
 /* Jobs that are accepted and have not begun to run. */

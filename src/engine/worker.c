@@ -160,7 +160,7 @@ void worker_run_start(struct engine *e, struct job *job)
 
         execute(e, job, &outcome);
         give_back(e, job, outcome.status);
-        workload_spec_release(&job->spec); /* code and standard input are of no use any more */
+        workload_spec_release(&job->spec); /* code and standard input are no longer needed */
         job->completion = job->record;
         job->completion.status = outcome.status;
         job->completion.outcome = outcome;

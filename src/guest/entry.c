@@ -159,7 +159,7 @@ static bool find_in(int dir, const struct wire_entry *wanted, char ret[BENEATH_P
         return d && find_only(d, wanted, ret);
 }
 
-/* Finds the only directory at the top. False: there is none, or there are other entries. */
+/* Finds the directory at the top. False if there is none, or if there are other entries. */
 static bool find_only_directory(int dir, char ret[NAME_MAX + 1])
 {
         _cleanup_closedir_ DIR *d = open_directory(dir, ".");

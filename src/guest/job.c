@@ -187,7 +187,7 @@ int job_request(struct job *j, const void *payload, size_t n, struct err *err)
         return 0;
 }
 
-/* There is no memory for bytes of a process's input. It must not take the rest for the whole. */
+/* There is no memory for a process's input. It must not take the part it got for the whole. */
 static void fail_for_memory(struct job *j, const char *what)
 {
         err_set(&j->error, ENOMEM, "no memory for the %s", what);

@@ -9,7 +9,7 @@ struct MHD_Response;
 struct http_request;
 
 /*
- * Decides on an answer that no handler gives; it is sent once the body has come or is not waited
+ * Decides on an answer that no handler gives; it is sent once the body has arrived or is not waited
  * for. Does nothing if there is an answer. Server's thread.
  */
 void http_request_refuse(struct http_request *request, unsigned status, const char *message);

@@ -14,7 +14,7 @@
 /* Before a connection is opened: ends another one if all->max are open. */
 void http_evict_for_new(struct http_connections *all);
 
-/* Ends as many as there are too many: those that could not be evicted when a new one came. */
+/* Ends the connections beyond the limit that could not be evicted when a new one arrived. */
 void http_evict_surplus_locked(struct http_connections *all);
 
 /* The server stops: refuses requests that have come in part, or that wait to be read, with 503. */

@@ -44,7 +44,7 @@ struct http_lanes {
 
 void http_lanes_init(struct http_lanes *l, const unsigned max[HTTP_LANES]);
 
-/* Starts n workers. On failure http_lanes_stop() ends those that were started. */
+/* Starts n workers. On failure, http_lanes_stop() stops those already started. */
 int http_lanes_start(struct http_lanes *l, unsigned n, struct err *err);
 
 void http_lanes_add(struct http_lanes *l, unsigned lane, struct http_job *job);

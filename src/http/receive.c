@@ -51,7 +51,7 @@ static ssize_t check(struct http_connection *c, char *bytes, size_t n)
 /*
  * libmicrohttpd 0.9.75 uses edge-triggered epoll. If a read returns less than was asked for, it
  * takes the socket for empty and waits for the next edge. But when the end of the stream has
- * arrived together with the bytes, there is no further edge, and it would wait for good. A second
+ * arrived together with the bytes, there is no further edge, and it would wait for ever. A second
  * read finds that end; shutdown() then makes the kernel report the socket again.
  *
  * If the end arrives after this read, it is a new edge. If this read finds bytes, they are passed

@@ -105,7 +105,7 @@ int output_reader_new(struct output *o, const char *id, uint64_t after, void (*w
 /* The next event. May read the file. A negative errno if that failed. */
 int output_reader_next(struct output_reader *r, struct output_event *ret, struct err *err);
 
-/* After it returns the callback is not called any more. Any thread, even during
+/* The callback is not called after it returns. Any thread, even during
  * output_reader_next(). */
 void output_reader_cancel(struct output_reader *r);
 

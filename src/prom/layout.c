@@ -252,7 +252,7 @@ static struct series_text *text_at(const struct layout *l, size_t i)
 /* With table_lock held. */
 static bool renew_stale(struct layout *l, char *labels)
 {
-        /* No scrape reads these texts any more: see layout.h. */
+        /* No scrape reads these texts now; see layout.h. */
         grace_begin_writing();
         for (size_t i = 0; l->n_stale > 0 && i < l->n_series; i++) {
                 struct series_text *text = text_at(l, i);

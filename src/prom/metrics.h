@@ -129,7 +129,7 @@ struct prom_desc {
                                   changed for this time, until it changes. 0: never */
         bool idle_remove;      /* remove such a series instead, as prom_remove() does, so that its
                              memory can be reused. For families whose handles are fetched for
-                             each use. Without it idle series are kept for good */
+                             each use. Without it idle series are kept for ever */
 
         /* A native histogram has sparse exponential buckets, each at most native_factor times as
          * wide as the one before. The factor is above 1, often 1.1; 0 means no native buckets.
@@ -263,7 +263,7 @@ struct prom_stateset *prom_stateset_with_values(struct prom_family *family,
  * removed. Label values can come and go for ever, up to 10 times max_series of them in
  * PROM_HANDLE_GRACE_S; choose max_series accordingly.
  *
- * A series that is hidden because it is idle is kept for good, unless prom_desc.idle_remove is set.
+ * A series that is hidden because it is idle is kept for ever, unless prom_desc.idle_remove is set.
  * Series of a collector cannot be removed. These functions take a lock. */
 
 /* Removes one series. 0; -ENOENT if there is no series with these values; -EINVAL, counted as an

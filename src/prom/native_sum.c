@@ -173,7 +173,7 @@ static void take_bucket(struct native_entry **at, const struct native_entry *end
         ++*at;
 }
 
-/* Moves the n entries at `from` to the end of those that are kept. */
+/* Moves the n entries at `from` to the end of the retained ones. */
 static void keep_entries(const struct native_entry *from, size_t n)
 {
         memmove(sums.entries + sums.n, from, n * sizeof(*from));

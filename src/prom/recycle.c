@@ -3,7 +3,7 @@
  * The series removed last, up to PROM_KEPT_FACTOR times max_series of a family, can come back when
  * their values are looked up again. Older ones are *retired*: their keys are removed from the
  * tables, so no new look-up finds them. After the grace period (grace.h) a retired series may be
- * recycled, because nothing uses it any more:
+ * recycled, because nothing uses it:
  *
  * - no handle, by the rule in metrics.h;
  * - no look-up that was comparing its key when it was retired, and no update that follows such a

@@ -140,7 +140,7 @@ static bool is_full(const struct page *p)
         return p->list->n == p->limit;
 }
 
-/* The next item of the list, if the page has come that far; NULL: it is on an earlier page. */
+/* The next item of the list if the page extends that far; NULL: it is on an earlier page. */
 static struct workload *next_item(struct page *p)
 {
         return p->position++ < p->offset ? NULL : &p->list->items[p->list->n++];

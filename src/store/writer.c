@@ -133,7 +133,7 @@ static size_t take_batch(struct writer *w)
 }
 
 /* Notifies the thread that waits for each operation. With the lock, which it releases meanwhile:
- * the operations are this thread's alone, since they are in no list any more. */
+ * the operations are this thread's alone, since they are in no list. */
 static void finish_batch(struct writer *w, size_t n)
 {
         struct store_op_list finished = TAILQ_HEAD_INITIALIZER(finished);

@@ -36,7 +36,7 @@ void loop_del(struct loop *loop, struct loop_source *src)
                 return;
         epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, src->fd, NULL);
         src->fd = -1;
-        /* The owner may free the source: events of this batch must not reach it any more. */
+        /* The owner may free the source: the remaining events of this batch must not reach it. */
         for (int i = 0; i < loop->n_batch; i++) {
                 if (loop->batch[i].data.ptr == src)
                         loop->batch[i].data.ptr = NULL;

@@ -331,7 +331,7 @@ void conn_owe(struct vsock_conn *c, unsigned what)
 void conn_kill(struct vsock_conn *c)
 {
         c->conns->metrics->vsock_conns_killed++;
-        /* The guest does not know this stream, or no longer: there is no one to send RST to. */
+        /* The guest does not know this stream, so no RST is sent. */
         if (!c->entry.named || c->owe & OWE_REQUEST) {
                 conn_free(c);
                 return;

@@ -62,7 +62,7 @@ struct vsock_conn {
         /* The socket, watched edge-triggered: true until it says EAGAIN. */
         bool readable, writable;
         bool hung_up;   /* the host closed it altogether */
-        bool host_eof;  /* the host sends no more; the guest has been or will be told */
+        bool host_eof;  /* the host sends no more; the guest has been or will be notified */
         bool host_deaf; /* the host takes no more: the guest's bytes are dropped */
 
         /* Credit. Counters are modulo 2^32, as in the packets. */

@@ -24,7 +24,7 @@ enum { FC_FLUSH_TIMEOUT_MS = 250 }; /* from the request until the VMM is no long
 
 struct fc_flush {
         bool asked, answered;
-        int fd;            /* the VMM's API socket; -1: no response is expected any more */
+        int fd;            /* the VMM's API socket; -1: no further response is expected */
         uint64_t asked_ns; /* when */
         uint64_t from;     /* size of the file when the VMM was asked */
         char head[sizeof("HTTP/1.1 200")];

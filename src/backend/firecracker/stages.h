@@ -27,7 +27,7 @@
 struct fc_boot_times {
         uint64_t spawned_ns; /* proc_spawn() had returned */
         uint64_t ready_ns;   /* the agent was ready: the boot time */
-        /* The VMM had started the guest so many ms before ready_ns, as it says; < 0: unknown. The
+        /* How many ms before ready_ns the VMM started the guest, by its own report; < 0: unknown. The
          * difference of two clock readings in whole ms, so it is off by less than 1 ms either
          * way. */
         int64_t running_ago_ms;
