@@ -144,7 +144,7 @@ static bool covers(struct span wanted, const char *type)
 
 static bool has_parameter(struct span given, const char *wanted)
 {
-        return !wanted || span_is(given, wanted);
+        return !wanted || (given.n && span_is(given, wanted));
 }
 
 static bool asks_for(const struct clause *c, const struct format_ops *ops)
