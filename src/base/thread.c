@@ -15,8 +15,8 @@ int thread_start(pthread_t *ret, const char *name, size_t stack_size, void *(*ru
         pthread_attr_init(&attr);
         if (stack_size)
                 pthread_attr_setstacksize(&attr, stack_size);
-        /* The new thread inherits the mask. If it blocked the signals itself, one could arrive
-         * before it has done so. */
+        /* Block the signals here: the new thread inherits the mask. If the new thread blocked them
+         * itself, it could receive one first. */
         thread_block_signals(&before);
         r = pthread_create(ret, &attr, run, arg);
         thread_restore_signals(&before);

@@ -3,9 +3,9 @@
  * From the kernel's first process to a connection with the host.
  *
  * Mounts proc, sys, dev and cgroup2, loads the modules of the initramfs, puts a bounded tmpfs over
- * the read-only root image (/dev/vda, squashfs), makes that the root and connects to the host. The
- * reason of a failed step is reported to the host in HELLO; only if the host cannot be reached does
- * it go to the console.
+ * the read-only root image (/dev/vda, squashfs), makes that the root and connects to the host. If
+ * a step fails, HELLO reports the reason to the host. If the host cannot be reached, the reason is
+ * written to the console.
  *
  *     /lower   root image, read-only            hidden once the root has moved
  *     /rw      tmpfs, ROOT_SHARE of memory      upper and work directories of the overlay

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A bounded buffer in front of a pipe: for the program's standard input, and for the archive that
- * the unpacker reads. Never blocks. Bytes are kept until feed_attach(), and dropped once the reader
- * has closed the pipe.
+ * A bounded buffer for bytes to be written to a pipe: the program's standard input, or the archive
+ * that the unpacker reads. Never blocks. Bytes are kept until feed_attach(), and dropped once the
+ * reader has closed the pipe.
  */
 #pragma once
 

@@ -48,6 +48,8 @@ int lock_enter(int *fd, const char *path, struct err *err)
                 r = lock_guard(*fd, err);
                 if (r < 0)
                         return r;
+                /* Only a holder of the guard unlinks the file, so a file that has a name now
+                 * keeps it until we release the guard. */
                 if (fstat(*fd, &st) < 0 || st.st_nlink > 0)
                         return 0;
                 close_fd(fd); /* it was unlinked while we waited */

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Locks that the kernel releases when their holder ends. They are open-file-description locks on
- * single bytes of a lock file. A byte belongs to the descriptor that locked it, until its last copy
- * is closed, however the process ends. Two descriptors exclude each other even within one process.
+ * Locks that the kernel releases when their holder exits, even after a crash. They are
+ * open-file-description locks on single bytes of a lock file. A locked byte belongs to the open
+ * file description, until its last descriptor is closed. Two calls of open() exclude each other
+ * even within one process.
  *
- * Byte LOCK_GUARD is held briefly around changes to what the file stands for. A holder of the guard
- * that finds no other byte locked may unlink the file: lock_enter() notices that.
+ * Byte LOCK_GUARD is held briefly while the resource that the file protects is changed. A holder of
+ * the guard that finds no other byte locked may unlink the file. lock_enter() detects that.
  *
  * Thread rule: threads that share a descriptor do not exclude each other; its owner must do that.
  */
@@ -21,8 +22,8 @@ enum { LOCK_GUARD = 0 };
 /* Opens or creates a lock file with mode 0600. Returns a descriptor. */
 int lock_open(const char *path, struct err *err);
 
-/* Waits for the guard and takes it. For callers that hold another byte: so the file is not
- * unlinked. */
+/* Waits for the guard and takes it. For callers that hold another byte, which prevents others from
+ * unlinking the file. */
 int lock_guard(int fd, struct err *err);
 
 /* The same for callers that hold no byte. Opens the file at `path` if *fd is -1 or the file was

@@ -32,9 +32,12 @@
 #define POOL "172.30.0.0/16"
 
 /*
- * Two locks are always taken together: first `mutex`, between the threads of this process, then the
- * guard byte of `lock_fd`, between processes. They are held for the milliseconds that attaching or
- * detaching takes; the kernel serializes these changes anyway.
+ * Two locks are always taken together. `mutex` excludes the other threads of this process; the
+ * guard byte of `lock_fd` excludes other processes. The mutex is taken first and released last: the
+ * threads share lock_fd, so to the kernel they are one holder of the guard. A thread that took the
+ * guard without the mutex would not wait for it, and releasing it would release it for both. The
+ * locks are held for the milliseconds that attaching or detaching takes; the kernel serializes
+ * these changes anyway.
  */
 struct net {
         pthread_mutex_t mutex;
@@ -152,7 +155,11 @@ static int net_open(struct net *net, struct err *err)
         return r == 0 ? rules_open(&net->rules, err) : r;
 }
 
-/* Takes the mutex and the guard. Opens sockets and files at the first use. */
+/*
+ * Takes the mutex and the guard. Opens sockets and files at the first use. While this process holds
+ * a slot, nobody unlinks the lock file, so waiting for the guard is enough. Without a slot the file
+ * may have been unlinked: lock_enter() then opens the new one.
+ */
 static int net_lock(struct net *net, struct err *err)
 {
         int r;
@@ -355,8 +362,11 @@ static int slot_take(struct net *net, uint32_t *ret, struct err *err)
         return err_set(err, EBUSY, "all %u addresses of the pool are in use", n);
 }
 
-/* Gives a slot back. The last one removes everything that is shared, and its TAP if that still
- * exists. */
+/*
+ * Gives a slot back. The last one also removes everything that is shared, and its TAP if that still
+ * exists. The slot's lock is dropped last: until then every other process sees the slot as taken,
+ * so none takes its TAP and address while they are being removed.
+ */
 static int slot_give(struct net *net, uint32_t slot, struct err *err)
 {
         int r = 0;
@@ -430,9 +440,10 @@ void net_take_dropped(struct net *net, struct net_dropped *ret)
 }
 
 /*
- * Removes a TAP, the slow part of detaching a lease that is not the last one, without the locks, so
- * that other leases can come and go meanwhile. This is safe: the slot is still held, so nobody else
- * uses the TAP, and it uses a netlink socket of its own.
+ * Removes a TAP without the locks. This is the slow part of detaching a lease that is not the last
+ * one, and other leases can be taken and given back meanwhile. It is safe for two reasons: the slot
+ * is still held, so nobody else uses the TAP; and the call uses a netlink socket of its own. The
+ * other leases may be gone afterwards, so slot_give() checks again whether this is the last one.
  */
 static int tap_remove_unlocked(struct net *net, uint32_t slot, struct err *err)
 {

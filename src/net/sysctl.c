@@ -72,6 +72,9 @@ static int forward_on(struct forward *f, struct err *err)
         if (r < 0)
                 return r;
         if (!on) {
+                /* The record is written first. If this process dies before the second write, a
+                 * later process turns forwarding off although it is off already. In the opposite
+                 * order, nobody would turn it off. */
                 r = record_write(f->fd, true, err);
                 if (r == 0)
                         r = sysctl_write(IP_FORWARD, "1", err);
@@ -109,6 +112,7 @@ int forward_drop(struct forward *f, const char *path, struct err *err)
         if (r == 0 && !lock_others(f->fd, FORWARD_USERS, FORWARD_USERS)) {
                 if (record_read(f->fd))
                         r = sysctl_write(IP_FORWARD, "0", err);
+                /* The record is deleted with the file, so not before forwarding is off. */
                 if (r == 0)
                         unlink(path);
         }

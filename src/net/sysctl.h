@@ -19,9 +19,10 @@ int sysctl_write(const char *name, const char *value, struct err *err);
 int sysctl_no_ipv6(const char *interface, struct err *err);
 
 /*
- * IPv4 forwarding, on while a process needs it. Each of them holds a lock on the file at `path`.
- * The file says whether we have turned forwarding on; this is written before it is done. So the
- * last process turns forwarding off again, and only if it was off before.
+ * IPv4 forwarding, on while a process needs it. Each such process holds a shared lock on the file
+ * at `path`. The file records whether Vulcan turned forwarding on. The record is written before the
+ * setting is changed, so a crash cannot lose it. The last process turns forwarding off again, but
+ * only if it was off before.
  */
 struct forward {
         int fd; /* -1: not held */

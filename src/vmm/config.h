@@ -4,10 +4,11 @@
  * file, the API's bodies and GET /vm/config.
  *
  * A section is a key of the configuration file and a path of the API ("boot-source" is PUT
- * /boot-source). Its fields are rows of the table in config.c. An unknown field, a wrong type, a
- * missing value or one out of range is an error that names the field. The table also lists the
+ * /boot-source). Its fields are rows of a table in config_fields.c. An unknown field, a wrong type,
+ * a missing value or one out of range is an error that names the field. The table also lists the
  * features of Firecracker that this program lacks, so that the error can say so. A section of a
- * file that is unknown to both is ignored, as by Firecracker, with a warning in the log.
+ * file that neither Firecracker nor this program knows is ignored, as by Firecracker, with a
+ * warning in the log.
  *
  * Ownership: a struct vm_config owns its strings; vm_config_release() frees them. Thread rule: one
  * thread.

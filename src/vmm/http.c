@@ -259,7 +259,8 @@ static void connection_changed(void *arg, struct MHD_Connection *connection, voi
         http->n_connections += code == MHD_CONNECTION_NOTIFY_STARTED ? 1 : -1;
 }
 
-/* Accepts a connection, or rejects it at once if there are too many: no client waits unanswered. */
+/* Accepts a connection. If there are too many, rejects it immediately instead of letting the client
+ * wait. */
 static void take_connection(struct http *http, int fd)
 {
         static const char full[] = "HTTP/1.1 503\r\nServer: vulcan-vmm API\r\nConnection: close\r\n"

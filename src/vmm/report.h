@@ -19,7 +19,8 @@
 #include "vmm/qmp.h"
 #include "vmm/stats.h"
 
-/* How long a line waits for QEMU's counters. Whoever asks for one before a kill waits as long. */
+/* How long a line waits for QEMU's counters. A client that requests a line before it kills the VMM
+ * waits up to this long too. */
 #define REPORT_WAIT_NS UINT64_C(50000000)
 
 struct report {
@@ -31,7 +32,7 @@ struct report {
         struct loop_timer due;
         struct loop_timer late;    /* armed while `waiting` */
         bool waiting;              /* QEMU was asked for its counters; a line follows */
-        bool asked;                /* by report_flush() */
+        bool asked;                /* report_flush() was called, and flushed() must follow */
         struct stats_net net_base; /* what the interfaces had moved before the guest */
         void (*flushed)(void *arg, const char *error); /* NULL: the line is written */
         void *arg;

@@ -173,6 +173,8 @@ static int set_mem_table(struct vhost_user *vu, struct err *err)
             vu->header.size < 8 + table.n * sizeof(table.region[0]))
                 return err_set(err, EPROTO, "vhost-user: %u memory regions, %d descriptors",
                                table.n, vu->n_fds);
+        /* The rings point into the old mappings: the device stops using them, then they are
+         * dropped, and only then is the memory unmapped. */
         notify(vu->stopping, vu);
         for (int i = 0; i < VU_QUEUES; i++)
                 virtq_stop(&vu->ring[i]);
@@ -266,6 +268,8 @@ static int set_vring_fd(struct vhost_user *vu, struct err *err)
                 close_fd(&q->call_fd);
                 q->call_fd = fd;
         } else {
+                /* The loop watches the old descriptor by its number, which may be reused once it is
+                 * closed. So the device stops watching first. */
                 notify(vu->stopping, vu);
                 close_fd(&q->kick_fd);
                 q->kick_fd = fd;
@@ -295,7 +299,8 @@ static int answer_u64(struct vhost_user *vu, int fd, uint64_t value, struct err 
         return answer(vu, fd, &value, sizeof(value), err);
 }
 
-/* A request for a ring's base stops the ring. */
+/* A request for a ring's base stops the ring. The reply is sent last: after it QEMU may rely on the
+ * index and expects the ring to be out of use. */
 static int get_vring_base(struct vhost_user *vu, int fd, struct err *err)
 {
         struct vu_vring_state s = {0};
@@ -394,7 +399,8 @@ static int finish_message(struct vhost_user *vu, int fd, struct err *err)
         return r < 0 ? r : 1;
 }
 
-/* Keeps the descriptors of one read. More than a message can have are closed, and an error. */
+/* Keeps the descriptors of one read. If there are more than a message can have, closes the excess
+ * and fails. */
 static int take_fds(struct vhost_user *vu, struct msghdr *m, struct err *err)
 {
         bool too_many = m->msg_flags & MSG_CTRUNC;

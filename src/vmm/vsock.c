@@ -296,6 +296,7 @@ static void process_rx(struct vsock_device *dev)
                         break;
                 }
                 if (!next_packet(dev, &chain, &len)) {
+                        /* The buffer was not returned, so the next pop takes it again. */
                         virtq_unpop(q);
                         break;
                 }

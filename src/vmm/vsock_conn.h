@@ -88,7 +88,8 @@ void conns_clear(struct vsock_conns *set);
 struct vsock_conn *conns_first(const struct vsock_conns *set);
 struct vsock_conn *conn_next(const struct vsock_conn *c);
 
-/* True if a stream has a packet for the guest; and removes the first such stream from the queue. */
+/* conns_have_runnable(): true if a stream has a packet for the guest. conns_next_runnable():
+ * removes the first such stream from the queue and returns it. */
 bool conns_have_runnable(const struct vsock_conns *set);
 struct vsock_conn *conns_next_runnable(struct vsock_conns *set);
 
@@ -133,5 +134,6 @@ void conn_kill(struct vsock_conn *c);
 int conn_fill_packet(struct vsock_conn *c, const struct iovec *iov, int n, size_t room,
                      struct vsock_header *h);
 
-/* The packet is in the ring. May free c. */
+/* Records that the packet from conn_fill_packet() was written to the guest's buffer, and updates
+ * the state. The caller returns the buffer to the ring. May free c. */
 void conn_sent(struct vsock_conn *c, const struct vsock_header *h);

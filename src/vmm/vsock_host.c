@@ -111,7 +111,7 @@ int vsock_dial_uds(const char *uds_path, uint32_t port)
                 logger_error("vsock: %s_%u is longer than a socket's path may be", uds_path, port);
                 return -ENAMETOOLONG;
         }
-        /* A Unix socket connects at once or not at all; EAGAIN is a full backlog. */
+        /* A Unix socket connects immediately or fails; EAGAIN means that the backlog is full. */
         if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
                 return -errno;
         return steal_fd(&fd);
