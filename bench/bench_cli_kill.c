@@ -11,7 +11,7 @@
  *     ending    its program has ended; result, counters and cleanup are in progress
  *
  * First over the fake VMM (tests/fake), then with real guests over the VMM of this machine, if its
- * images exist (VULCAN_IMAGES, VULCAN_VMM). A kill that arrives after the end gets an error, like 409
+ * images exist (VULCAN_IMAGES, VULCAN_VMM). A kill after the end gets an error, like 409
  * in the API; these are counted separately, as are workloads that did not end as killed. If no VM
  * was started, there is no cleanup to subtract: removing the TAP device counts in full.
  *

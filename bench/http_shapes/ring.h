@@ -21,7 +21,7 @@ struct ring {
         char *bytes;
         size_t size, at, len;
         bool ended;                       /* nothing more will be put */
-        bool cut;                         /* nobody takes any more: puts are dropped */
+        bool cut;                         /* the reader has left, so puts are dropped */
         struct MHD_Connection *suspended; /* the daemon's side waits */
 };
 

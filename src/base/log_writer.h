@@ -4,7 +4,8 @@
  * stopped terminal) delays no other thread. The queue holds LOG_QUEUE_MAX bytes. Lines that do not
  * fit are dropped and counted, and a line reports their number once there is room again.
  *
- * Thread rule: start and stop on one thread; log_writer_dropped() on any.
+ * Thread rule: start and stop on one thread, while no other thread logs (log_set_sink());
+ * log_writer_dropped() on any.
  */
 #pragma once
 

@@ -169,6 +169,34 @@ static pid_t start_child(struct child *child)
 #endif
 }
 
+/* Reads state and start time from /proc/PID/stat. The name in it may contain any character, even
+ * ')'. */
+static int read_stat(pid_t pid, char *ret_state, uint64_t *ret_start)
+{
+        char path[64], text[1024];
+        _cleanup_close_ int fd = -1;
+        unsigned long long start;
+        char state;
+        char *after;
+        ssize_t n;
+
+        snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+        if (n <= 0)
+                return -ESRCH;
+        text[n] = '\0';
+        after = strrchr(text, ')');
+        if (!after || sscanf(after + 1,
+                             " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d "
+                             "%*d %*d %llu",
+                             &state, &start) != 2)
+                return -ESRCH;
+        *ret_state = state;
+        *ret_start = start;
+        return 0;
+}
+
 int proc_spawn(const struct proc_spec *spec, struct proc *ret, struct err *err)
 {
         _cleanup_close_ int read_end = -1;
@@ -178,6 +206,7 @@ int proc_spawn(const struct proc_spec *spec, struct proc *ret, struct err *err)
         sigset_t before;
         int pipe_fds[2];
         int child_errno = 0;
+        char state;
         ssize_t n;
 
         assert(spec->argv && spec->argv[0] && spec->n_keep <= PROC_KEEP_MAX);
@@ -210,7 +239,7 @@ int proc_spawn(const struct proc_spec *spec, struct proc *ret, struct err *err)
                 waitpid(p.pid, NULL, 0);
                 return r;
         }
-        proc_start_time(p.pid, &p.start_time);
+        read_stat(p.pid, &state, &p.start_time); /* not reaped yet, so it exists */
         *ret = p;
         return 0;
 }
@@ -298,41 +327,6 @@ int proc_become_subreaper(struct err *err)
         if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
                 return err_errno(err, "prctl(PR_SET_CHILD_SUBREAPER)");
         return 0;
-}
-
-/* Reads state and start time from /proc/PID/stat. The name in it may contain any character, even
- * ')'. */
-static int read_stat(pid_t pid, char *ret_state, uint64_t *ret_start)
-{
-        char path[64], text[1024];
-        _cleanup_close_ int fd = -1;
-        unsigned long long start;
-        char state;
-        char *after;
-        ssize_t n;
-
-        snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-        fd = open(path, O_RDONLY | O_CLOEXEC);
-        n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-        if (n <= 0)
-                return -ESRCH;
-        text[n] = '\0';
-        after = strrchr(text, ')');
-        if (!after || sscanf(after + 1,
-                             " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d "
-                             "%*d %*d %llu",
-                             &state, &start) != 2)
-                return -ESRCH;
-        *ret_state = state;
-        *ret_start = start;
-        return 0;
-}
-
-int proc_start_time(pid_t pid, uint64_t *ret)
-{
-        char state;
-
-        return read_stat(pid, &state, ret);
 }
 
 bool proc_is_alive(pid_t pid, uint64_t start_time)

@@ -77,9 +77,6 @@ int proc_become_subreaper(struct err *err);
  */
 int proc_reset_signals(void);
 
-/* The start time of a process, as in struct proc. -ESRCH if there is no such process. */
-int proc_start_time(pid_t pid, uint64_t *ret);
-
 /* True if the process with this pid and this start time still runs (a zombie does not). */
 bool proc_is_alive(pid_t pid, uint64_t start_time);
 

@@ -14,7 +14,8 @@
 
 enum { FORWARD_USERS = 1 }; /* byte of the lock file, shared by all that need forwarding */
 
-int sysctl_write(const char *name, const char *value, struct err *err)
+/* Writes a setting such as "net/ipv4/ip_forward". -ENOENT if it does not exist. */
+static int sysctl_write(const char *name, const char *value, struct err *err)
 {
         char path[PATH_MAX];
         _cleanup_close_ int fd = -1;

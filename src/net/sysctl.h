@@ -11,9 +11,6 @@
 
 #include <stdbool.h>
 
-/* Writes a setting such as "net/ipv4/ip_forward". -ENOENT if it does not exist. */
-int sysctl_write(const char *name, const char *value, struct err *err);
-
 /* Turns IPv6 off on an interface, if the kernel supports it and, in a container, permits that. This
  * keeps the host from using it there; the rules drop what guests send. */
 int sysctl_no_ipv6(const char *interface, struct err *err);

@@ -63,7 +63,7 @@ static struct prom_series *make_with_cell(struct prom_family *family, uint32_t c
         return series;
 }
 
-/* Allocates the cells first: they can run out permanently, and the arena does not take memory back. */
+/* Allocates the cells first, because they can run out and the arena does not take memory back. */
 struct prom_series *prom_series_make_(struct prom_family *family, struct key *key)
 {
         const unsigned n = family->n_cells;

@@ -149,8 +149,8 @@ def fake_images(tmp_path_factory):
 
 
 def pytest_generate_tests(metafunc):
-    """Each VMM there is; `vms_only` where a process cannot stand in for a VM. `any_backend`: also over
-    the test backends, except where the test `needs_vmm`."""
+    """Runs a test with each VMM available. `vms_only` leaves out the fake, which starts processes in
+    place of VMs. `any_backend` adds the test backends, unless the test `needs_vmm`."""
     marks = {mark.name for mark in metafunc.definition.iter_markers()}
     others = other_backends() if "any_backend" in marks and "needs_vmm" not in marks else []
     agents = [name + "-agent" for name in others]

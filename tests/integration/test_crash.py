@@ -321,10 +321,9 @@ def ids_in(folder):
 
 
 def test_a_power_failure_loses_nothing_accepted(fake_box):
-    """The files are intact at every moment and contain what was accepted before it. A write-ahead
-    log whose end did not reach the disk loses only that end, as long as none of it has been
-    copied into the database: only synced parts are copied, and only parts that were not synced
-    are lost."""
+    """The files are intact at every moment and contain what was accepted before it. If the last
+    part of the write-ahead log did not reach the disk, only that part is lost: SQLite copies only
+    synced parts into the database."""
     rng = random.Random(int(os.environ.get("VULCAN_TEST_SEED", "7")))
     daemon = fake_box.serve("--max-vms", "6", "--max-queue", "1000")
     clients = [Client(daemon, range(1000 + 300 * i, 1300 + 300 * i), random.Random(i),

@@ -172,6 +172,19 @@ static inline struct answer ask(const struct served *s, const char *method, cons
         return ask_with(s, method, path, "", body, body ? strlen(body) : 0);
 }
 
+/* Reads the answer to the end and returns its status. */
+static inline unsigned read_status(int fd)
+{
+        struct answer a = {.all = BUF_INIT(CLIENT_ANSWER_MAX)};
+        unsigned status;
+
+        client_read(fd, &a.all);
+        answer_parse(&a);
+        status = a.status;
+        answer_release(&a);
+        return status;
+}
+
 #define assert_contains(text, part)                                                                \
         do {                                                                                       \
                 const char *_text = (text), *_part = (part);                                       \

@@ -16,6 +16,8 @@
 #include <sys/ptrace.h>
 #include <sys/stat.h>
 
+enum { RELEASE_MAX = 128 };
+
 /* ---- the hostile VMM is this program itself; TEST_VMM says what it does ---- */
 
 static void flood(void)
@@ -183,29 +185,39 @@ static void a_directory_that_cannot_be_removed_is_shown_in_the_metrics(void **st
         box_close(&box);
 }
 
+/* Runs a workload whose VMM is traced, and so cannot be reaped until the FIFO `release` is opened for
+ * writing. Skips the test if this user may not trace processes. */
+static struct workload_outcome run_held(struct box *box, char release[RELEASE_MAX])
+{
+        struct workload_outcome out;
+
+        box_open_self(box, "hold", 0);
+        snprintf(release, RELEASE_MAX, "%s/release", box->dir);
+        assert_int_equal(mkfifo(release, 0600), 0);
+        setenv("TEST_RELEASE", release, 1);
+        out = box_run(box, "");
+        unsetenv("TEST_VMM");
+        if (strstr(out.error, "exited with code 3")) {
+                while (waitpid(-1, NULL, 0) > 0)
+                        ;
+                box_close(box);
+                print_message("skipped: this user may not trace processes\n");
+                skip();
+        }
+        return out;
+}
+
 /* Its VM counts as active meanwhile, and other workloads run. */
 static void a_process_that_does_not_exit_is_awaited_in_the_background(void **state)
 {
-        char release[128], events[4096];
+        char release[RELEASE_MAX], events[4096];
         struct workload_outcome out;
         struct fc_backend *b;
         struct box box;
         int fd, watch;
 
-        box_open_self(&box, "hold", 0);
+        out = run_held(&box, release);
         b = (struct fc_backend *)box.backend;
-        snprintf(release, sizeof(release), "%s/release", box.dir);
-        assert_int_equal(mkfifo(release, 0600), 0);
-        setenv("TEST_RELEASE", release, 1);
-        out = box_run(&box, "");
-        unsetenv("TEST_VMM");
-        if (strstr(out.error, "exited with code 3")) {
-                while (waitpid(-1, NULL, 0) > 0)
-                        ;
-                box_close(&box);
-                print_message("skipped: this user may not trace processes\n");
-                skip();
-        }
         assert_int_equal(out.status, WORKLOAD_FAILED);
         assert_true(box_value(&box, REMAINS("process")) == 1);
         assert_true(box_value(&box, "vulcan_firecracker_active_vms") == 1);
@@ -242,24 +254,11 @@ static void a_process_that_does_not_exit_is_awaited_in_the_background(void **sta
 /* Then the VM is left to the next start. */
 static void closing_the_backend_waits_a_bounded_time(void **state)
 {
-        struct workload_outcome out;
-        char release[128];
+        char release[RELEASE_MAX];
         struct box box;
         int fd;
 
-        box_open_self(&box, "hold", 0);
-        snprintf(release, sizeof(release), "%s/release", box.dir);
-        assert_int_equal(mkfifo(release, 0600), 0);
-        setenv("TEST_RELEASE", release, 1);
-        out = box_run(&box, "");
-        unsetenv("TEST_VMM");
-        if (strstr(out.error, "exited with code 3")) {
-                while (waitpid(-1, NULL, 0) > 0)
-                        ;
-                box_close(&box);
-                print_message("skipped: this user may not trace processes\n");
-                skip();
-        }
+        run_held(&box, release);
         alarm(60 * slow());
         backend_free(box.backend);
         alarm(0);

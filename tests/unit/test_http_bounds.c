@@ -164,7 +164,8 @@ static void handlers_that_wait_leave_workers_to_others(void **state)
         served_release(&s);
 }
 
-/* Requests that a client may hold leave KEPT connections free, those that wait half of that. */
+/* Requests that a client can hold open leave KEPT connections free. Requests that wait for an event
+ * leave half as many. */
 static void requests_that_take_long_leave_connections_to_others(void **state)
 {
         struct served s;

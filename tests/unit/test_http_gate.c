@@ -252,7 +252,7 @@ static void a_head_of_any_size_gets_a_status(void **state)
         stop(&s);
 }
 
-/* The end of the stream arrives with the last request, and hides none of them. */
+/* The end of the stream arrives together with the last request. All requests are answered. */
 static void requests_before_the_end_of_the_stream_are_answered(void **state)
 {
         static const char two[] = "GET /park HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -414,7 +414,7 @@ static void requests_beyond_the_connection_limit_are_all_answered(void **state)
         stop(&s);
 }
 
-/* The kernel has completed the connection, but the server does not accept it any more. */
+/* The kernel has completed the connection, but the server no longer accepts it. */
 static void a_request_during_the_stop_gets_503(void **state)
 {
         struct served s;

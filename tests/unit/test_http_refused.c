@@ -124,19 +124,6 @@ static void headers_are_bounded(void **state)
         served_release(&s);
 }
 
-/* Reads to the end. */
-static unsigned read_status(int fd)
-{
-        struct answer a = {.all = BUF_INIT(1 << 20)};
-        unsigned status;
-
-        client_read(fd, &a.all);
-        answer_parse(&a);
-        status = a.status;
-        answer_release(&a);
-        return status;
-}
-
 static void slow_clients_get_408(void **state)
 {
         static const char half[] =

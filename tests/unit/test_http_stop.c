@@ -4,19 +4,6 @@
 
 #include <errno.h>
 
-/* Reads to the end. */
-static unsigned read_status(int fd)
-{
-        struct answer a = {.all = BUF_INIT(1 << 20)};
-        unsigned status;
-
-        client_read(fd, &a.all);
-        answer_parse(&a);
-        status = a.status;
-        answer_release(&a);
-        return status;
-}
-
 static void unfinished_requests_do_not_delay_the_stop(void **state)
 {
         struct served s;

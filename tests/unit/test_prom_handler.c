@@ -208,7 +208,7 @@ static void scrapes_without_time_left_are_503(void **state)
         tear_down(&t);
 }
 
-/* ---- several at once ---- */
+/* ---- concurrent scrapes ---- */
 
 struct scraper {
         struct test *t;

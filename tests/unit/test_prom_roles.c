@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Everybody at once: threads that observe and exit, that make series, that remove them, and that
- * scrape. For the sanitizers; and what scrapes show has to hold at any moment.
+ * Threads observe and exit, create series, remove series and scrape, all at the same time. Each
+ * scrape must be consistent; the sanitizers check the rest.
  */
 #include "prom/cells.h"
 #include "prom/family.h"

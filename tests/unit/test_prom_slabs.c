@@ -2,8 +2,8 @@
 /*
  * Updates by any number of threads, on any processor, interrupted and forked at any moment: none is
  * lost or torn, and memory is bounded by the number of processors. All of it with restartable
- * sequences (if there are any here), in locked slabs, and in a process whose C library was told not
- * to use rseq.
+ * sequences (if available), in locked slabs, and in a process whose C library is configured not to
+ * use rseq.
  */
 #include "prom/clock.h"
 #include "prom_fixture.h"
